@@ -1,0 +1,45 @@
+# Nox on one machine. `make` alone lists what there is; CI runs .ci/run.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+NOXCTL := $(TARGET)/debug/noxctl
+
+# Where `make up` keeps its data; NOX_HTTP_ADDR says where it listens.
+export NOX_DATA ?= .nox/data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## bring nats-server, Postgres and xtb within reach
+	@libs/devkit/setup.sh
+
+demo: setup ## start all of Nox, run a few jobs, show what came of them, stop
+	cargo build -p noxctl --locked
+	$(NOXCTL) demo
+
+up: setup ## start all of Nox and keep it running until Ctrl-C
+	cargo build -p noxctl --locked
+	$(NOXCTL) dev
+
+test: setup ## every test, against real servers
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run --workspace --locked; \
+	else \
+		set -x; cargo test --workspace --all-targets --locked; \
+	fi
+
+check: ## formatting, lints, layering, licences, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test -p nox-devkit --test it --locked -- hygiene
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+bench: setup ## how fast it is here, built for release
+	cargo build -p noxctl --release --locked
+	$(TARGET)/release/noxctl bench
+
+clean: ## remove what was built and what `make up` kept; the tools stay
+	cargo clean
+	rm -rf $(NOX_DATA)

@@ -1,0 +1,40 @@
+//! What the scheduler answers to commands, only after an acknowledged write.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventNumber, JobId, JobState, Refusal};
+
+/// The answers to the parts of one [`crate::CommandMessage`] that were decided by one leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerMessage {
+    pub answers: Vec<Answer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// Which command of the message, counted from 0.
+    pub part: u32,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Accepted(Accepted),
+    Refused(Refusal),
+}
+
+/// What is now in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    /// A reader that has folded the log up to here sees the effect.
+    pub n: EventNumber,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<JobState>,
+    /// Whether an earlier command had already caused it.
+    #[serde(default)]
+    pub repeated: bool,
+}

@@ -1,0 +1,91 @@
+//! What users ask for: gateway → NOX_COMMANDS → scheduler.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId};
+
+/// One message of NOX_COMMANDS: commands of one tenant (the subject names it), packed so that one
+/// write to stable storage serves many requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandMessage {
+    /// Where the scheduler sends its one [`crate::AnswerMessage`], if anybody waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Each is a part of the input, counted from 0.
+    pub commands: Vec<Command>,
+}
+
+/// Something a user asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Submit(Box<Submit>),
+    Cancel(Cancel),
+    SetModule(SetModule),
+}
+
+/// Run this. A repeated submit with a known `job_id` changes nothing and is answered as the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Submit {
+    pub job_id: JobId,
+    pub user_id: UserId,
+    /// The role that the asker's limits come from.
+    pub role: String,
+    pub module: ModuleName,
+    pub inputs: RawJson,
+    pub requested_resources: Resources,
+    /// 0 (last) to 9 (first).
+    #[serde(default = "priority_default")]
+    pub priority: u8,
+    /// Not before this instant of wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Timestamp>,
+    /// Jobs of the same tenant that must succeed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<JobId>,
+    /// BLAKE3 of the request, where an `Idempotency-Key` was given: tells a repetition from
+    /// another request under the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The newest place in the log that the gateway had seen when it found the id unused.
+    pub seen: EventNumber,
+    /// The asker was already told that the job is pending, so a refusal must become a failed job.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pending: bool,
+    /// W3C trace context of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// The priority of a job that names none: the middle, so that there is room on both sides.
+pub const PRIORITY_DEFAULT: u8 = 5;
+/// The highest priority.
+pub const PRIORITY_MAX: u8 = 9;
+
+fn priority_default() -> u8 {
+    PRIORITY_DEFAULT
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// End this job, whatever it is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cancel {
+    pub job_id: JobId,
+    /// Who asks.
+    pub by: UserId,
+    /// Whether the asker may cancel other users' jobs of the tenant.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Switch a module on or off for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetModule {
+    pub module: ModuleName,
+    pub enabled: bool,
+    pub by: UserId,
+}

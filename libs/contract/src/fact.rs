@@ -1,0 +1,163 @@
+//! Facts: what the scheduler's leader decided. Nothing else is true.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attempt, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
+    ModuleName, RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source, StopReason,
+    Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+};
+
+/// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
+///
+/// Each variant says who causes it and what it may follow; the table of legal transitions is in
+/// `nox-core`'s `job.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    // --- a job, by its submitter ---
+    /// The job exists and waits. First fact of a job. The scheduler moves it on.
+    Submitted(Box<Submitted>),
+    /// The job was promised (`pending`) but refused in the end. First and last fact of a job.
+    Rejected(Box<Rejected>),
+    /// The job is not to run (any more). Follows any state that is not ended. Its token is void at
+    /// once; a running attempt keeps its slot until `stopped` or its loss.
+    Canceled { by: UserId },
+
+    // --- a job, by the scheduler ---
+    /// Why the job does not run now; written only when the code changes. Follows `queued`.
+    Waiting { code: WaitingCode },
+    /// A worker is to run an attempt. Follows `queued`. The worker's report, or its loss, moves it on.
+    Assigned { worker_id: WorkerId, session: SessionId, attempt: Attempt, work: WorkNumber },
+    /// The next attempt waits until `due_at`. Follows `attempt_failed`. The timer moves it on.
+    RetryScheduled { attempt: Attempt, due_at: Timestamp },
+    /// The worker is to end the attempt. Beside `canceled` of a job that a worker holds.
+    StopRequested { worker_id: WorkerId, attempt: Attempt, work: WorkNumber, reason: StopReason },
+    /// Nobody will hear from the attempt again. Follows `assigned` and `started`; the job is queued
+    /// again, or failed beside it. After `canceled` it frees the slot and nothing more.
+    AttemptLost { worker_id: WorkerId, attempt: Attempt, reason: LostReason, started: bool },
+
+    // --- a job, by its worker's report ---
+    /// The attempt's process ran `elapsed_ms` before the report was written. Follows `assigned`.
+    Started { worker_id: WorkerId, attempt: Attempt, elapsed_ms: u64 },
+    /// The attempt is over and was no success. `retry_scheduled` or `failed` stands beside it.
+    AttemptFailed { attempt: Attempt, error: JobError, crashed: bool, wall_ms: u64 },
+    /// The attempt of a canceled job is over. Frees its slot.
+    Stopped { worker_id: WorkerId, attempt: Attempt },
+    /// The job is done. At most one per job, ever.
+    Succeeded { attempt: Attempt, outputs: RawJson, wall_ms: u64 },
+    /// The job will not be tried again.
+    Failed { error: JobError },
+
+    // --- the ledger, beside what caused it ---
+    /// Moves free → reserved in the job's user account and in its tenant's.
+    Reserved { period: Timestamp, cpu_seconds: i64 },
+    /// Moves reserved → used. `overrun` is what was used beyond the reservation, which no budget paid.
+    Settled { period: Timestamp, cpu_seconds: i64, overrun: i64 },
+    /// Moves reserved → free.
+    Released { period: Timestamp, cpu_seconds: i64 },
+
+    // --- an account (`tenant` or `user/<id>`) ---
+    /// The account's limits, when first seen and when changed.
+    LimitsSet { role: String, limits: Limits },
+    /// A period begins for the account: free = granted = `cpu_seconds`. Also when `limits_set`
+    /// changes the budget of a running period; then `cpu_seconds` is the new total.
+    Granted { period: Timestamp, cpu_seconds: i64 },
+    /// A submit was refused; coalesced to one a second for each account and code.
+    QuotaViolated { job_id: JobId, user_id: UserId, module: ModuleName, refusal: Box<Refusal> },
+
+    // --- a worker, by its reports or their absence ---
+    /// A session begins. The attempts of an older session are lost beside it.
+    WorkerJoined {
+        session: SessionId,
+        capacity: Capacity,
+        /// Names and versions of what it runs.
+        modules: Vec<ServedModule>,
+        labels: Vec<String>,
+    },
+    /// Takes no more work.
+    WorkerDraining { session: SessionId },
+    /// Gave itself back, or was silent for too long.
+    WorkerLeft { session: SessionId, lost: bool },
+
+    // --- a module ---
+    /// A worker declared a module that was new, or had another manifest.
+    ModuleDeclared { manifest: Box<Manifest>, enabled: bool },
+    /// An admin switched it.
+    ModuleSwitched { enabled: bool, by: UserId },
+
+    // --- the log itself ---
+    /// The configuration that later decisions rest on.
+    Configured { config: Box<SchedulerConfig> },
+    /// Inputs up to `pos` were consumed, the last of them without a fact.
+    Mark,
+    /// An operator accepts that an input stream was lost; its positions begin anew.
+    InputsReset { src: Source, incarnation: Incarnation, by: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Submitted {
+    pub inputs: RawJson,
+    /// What the job asked for, and is given.
+    pub requested_resources: Resources,
+    pub priority: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rejected {
+    pub inputs: RawJson,
+    pub requested_resources: Resources,
+    pub refusal: Refusal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ServedModule {
+    pub name: ModuleName,
+    pub version: String,
+}
+
+impl Fact {
+    /// The fact's name as it stands in JSON, in the `Nox-Facts` header and in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Submitted(_) => "submitted",
+            Self::Rejected(_) => "rejected",
+            Self::Canceled { .. } => "canceled",
+            Self::Waiting { .. } => "waiting",
+            Self::Assigned { .. } => "assigned",
+            Self::RetryScheduled { .. } => "retry_scheduled",
+            Self::StopRequested { .. } => "stop_requested",
+            Self::AttemptLost { .. } => "attempt_lost",
+            Self::Started { .. } => "started",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::Stopped { .. } => "stopped",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Reserved { .. } => "reserved",
+            Self::Settled { .. } => "settled",
+            Self::Released { .. } => "released",
+            Self::LimitsSet { .. } => "limits_set",
+            Self::Granted { .. } => "granted",
+            Self::QuotaViolated { .. } => "quota_violated",
+            Self::WorkerJoined { .. } => "worker_joined",
+            Self::WorkerDraining { .. } => "worker_draining",
+            Self::WorkerLeft { .. } => "worker_left",
+            Self::ModuleDeclared { .. } => "module_declared",
+            Self::ModuleSwitched { .. } => "module_switched",
+            Self::Configured { .. } => "configured",
+            Self::Mark => "mark",
+            Self::InputsReset { .. } => "inputs_reset",
+        }
+    }
+}

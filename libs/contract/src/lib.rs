@@ -1,0 +1,51 @@
+//! What Nox's services say to each other: ids, commands, reports, work, beats, facts and states.
+//!
+//! Pure data: no I/O, no clock, no randomness. Every type here is a line of JSON that any tool can
+//! read for years, so the rules of change are strict: fields are only ever added, with a default;
+//! unknown fields are ignored; what was written once stays readable (`corpus/v1/` holds a copy of
+//! every message, and a test reads them all).
+
+pub mod answer;
+pub mod beat;
+pub mod command;
+pub mod event;
+pub mod fact;
+pub mod ids;
+pub mod json;
+pub mod limits;
+pub mod module;
+pub mod problem;
+pub mod report;
+pub mod resources;
+pub mod state;
+pub mod subject;
+pub mod time;
+pub mod work;
+
+pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
+pub use beat::Beat;
+pub use command::{Cancel, Command, CommandMessage, SetModule, Submit};
+pub use event::{
+    Entity, EpochRecord, Event, FactOrUnknown, Incarnation, InputRef, Positions, Source,
+};
+pub use fact::Fact;
+pub use ids::*;
+pub use json::RawJson;
+pub use limits::{Limits, RoleLimits, SchedulerConfig};
+pub use module::{Manifest, RetryPolicy};
+pub use problem::{ProblemCode, Refusal};
+pub use report::{AttemptEnd, Hello, Report, ReportMessage, Usage};
+pub use resources::{Capacity, Resources};
+pub use state::{JobError, JobState, LostReason, StopReason, WaitingCode};
+pub use time::Timestamp;
+pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
+
+/// Largest payload of one message, in bytes; the broker's default limit is 1 MiB and headers and
+/// envelope need room.
+pub const MESSAGE_BYTES_MAX: usize = 768 * 1024;
+
+/// Largest inline `inputs` of one job, in bytes of JSON.
+pub const INPUTS_BYTES_MAX: usize = 16 * 1024;
+
+/// Deepest nesting of user-supplied JSON; Postgres' parser and ours both recurse.
+pub const JSON_DEPTH_MAX: usize = 64;

@@ -1,0 +1,62 @@
+//! Budgets and limits, and the scheduler's configuration as the log records it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a tenant or a user may have. All integers; a missing limit would be a hole, so none is
+/// optional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// The budget of a UTC day, in core seconds.
+    pub cpu_seconds: i64,
+    /// Jobs that are admitted and not ended.
+    pub queued_jobs: u32,
+    /// Attempts at a time.
+    pub running_jobs: u32,
+    /// Cores in the largest request of one job.
+    pub cpu: u32,
+    /// MiB in the largest request of one job.
+    pub mem_mb: u32,
+}
+
+/// The limits that users get by their role, by the role's name.
+pub type RoleLimits = BTreeMap<String, Limits>;
+
+/// What the decider is told by configuration; recorded as a fact, so that a replay decides alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SchedulerConfig {
+    pub roles: RoleLimits,
+    /// For every tenant.
+    pub tenant: Limits,
+    /// Crashes of started attempts after which a job is failed with the evidence.
+    pub crashes_max: u32,
+    /// Milliseconds of waiting that are worth one step of priority.
+    pub ageing_ms: u64,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        let user = Limits {
+            cpu_seconds: 200_000,
+            queued_jobs: 1_000,
+            running_jobs: 256,
+            cpu: 64,
+            mem_mb: 262_144,
+        };
+        let admin = Limits {
+            cpu_seconds: 1_000_000_000,
+            queued_jobs: 1_000_000,
+            running_jobs: 100_000,
+            cpu: 1_024,
+            mem_mb: 4_194_304,
+        };
+        Self {
+            roles: BTreeMap::from([("user".to_owned(), user), ("admin".to_owned(), admin)]),
+            tenant: Limits { cpu_seconds: 10_000_000_000, queued_jobs: 2_000_000, ..admin },
+            crashes_max: 3,
+            ageing_ms: 60_000,
+        }
+    }
+}

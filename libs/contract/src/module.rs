@@ -1,0 +1,44 @@
+//! What a module is, as workers declare it and the log records it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ModuleName, RawJson, Resources};
+
+/// The part of a module's manifest that everybody needs; how it is run stays with the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    pub name: ModuleName,
+    pub version: String,
+    #[serde(default)]
+    pub title: String,
+    /// JSON Schema (2020-12) of `inputs`.
+    pub input_schema: RawJson,
+    /// JSON Schema (2020-12) of `outputs.scalars`; `true` where the module promises none.
+    pub output_schema: RawJson,
+    /// What a job gets that asks for nothing.
+    pub resources: Resources,
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// Most attempts of this module at a time over all workers; unlimited if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_max: Option<u32>,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryPolicy {
+    /// Attempts that may fail by themselves before the job does; lost ones are not counted.
+    pub attempts_max: u32,
+    /// Wait before the second attempt, in milliseconds; doubled for each further one.
+    pub backoff_ms: u64,
+    /// Longest wait, in milliseconds.
+    pub backoff_ms_max: u64,
+}
+
+impl Default for RetryPolicy {
+    /// One attempt: a command that failed once is presumed to fail again.
+    fn default() -> Self {
+        Self { attempts_max: 1, backoff_ms: 1_000, backoff_ms_max: 60_000 }
+    }
+}

@@ -1,0 +1,124 @@
+//! Stable codes for what can be refused.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused. The same word in answers, facts, rows and problem documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    // The request itself, found by the gateway.
+    MalformedJson,
+    InvalidRequest,
+    InvalidInputs,
+    UnstorableJson,
+    InvalidId,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    MethodNotAllowed,
+    RouteNotFound,
+    // Who asks, found by the gateway.
+    Unauthenticated,
+    TokenExpired,
+    Forbidden,
+    // What is asked for, found by the scheduler (or by the gateway's reading of the projection).
+    UnknownModule,
+    DisabledModule,
+    JobNotFound,
+    AlreadyEnded,
+    IdempotencyConflict,
+    /// The submit was stamped before the log forgot ids that it might repeat: stamp it again.
+    StaleStamp,
+    // Quotas, found by the scheduler.
+    /// The day's core seconds are spent: frees with time.
+    BudgetExhausted,
+    /// Too many jobs that have not ended: frees with time.
+    QueueFull,
+    /// Larger than the owner's largest request: can never fit.
+    RequestTooLarge,
+    // The system.
+    Overloaded,
+    Lagging,
+    Unavailable,
+    Internal,
+}
+
+impl ProblemCode {
+    /// The word as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidInputs => "invalid_inputs",
+            Self::UnstorableJson => "unstorable_json",
+            Self::InvalidId => "invalid_id",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RouteNotFound => "route_not_found",
+            Self::Unauthenticated => "unauthenticated",
+            Self::TokenExpired => "token_expired",
+            Self::Forbidden => "forbidden",
+            Self::UnknownModule => "unknown_module",
+            Self::DisabledModule => "disabled_module",
+            Self::JobNotFound => "job_not_found",
+            Self::AlreadyEnded => "already_ended",
+            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::StaleStamp => "stale_stamp",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::QueueFull => "queue_full",
+            Self::RequestTooLarge => "request_too_large",
+            Self::Overloaded => "overloaded",
+            Self::Lagging => "lagging",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal with what the asker needs to do better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    pub code: ProblemCode,
+    /// For people.
+    pub detail: String,
+    /// For a quota: its name (`cpu_seconds`, `queued_jobs`, `cpu`, `mem_mb`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// For a quota: whose, as the log names accounts (`tenant`, `user/<id>`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// What the refused request would have added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i64>,
+    /// When trying again makes sense, in seconds; absent where waiting does not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+}
+
+impl Refusal {
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            quota: None,
+            account: None,
+            usage: None,
+            limit: None,
+            requested: None,
+            retry_after_s: None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What workers tell: executor → NOX_REPORTS → scheduler.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Attempt, Capacity, JobError, JobId, Manifest, RawJson, SessionId, Token};
+
+/// One message of NOX_REPORTS (the subject names the worker): reports of one session, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportMessage {
+    pub session: SessionId,
+    /// Each is a part of the input, counted from 0.
+    pub reports: Vec<Report>,
+}
+
+/// Something a worker tells. It is a claim: only the scheduler's fact makes it so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// A session begins. Always the first report of a session.
+    Hello(Box<Hello>),
+    /// The attempt's process runs.
+    Started(Started),
+    /// The attempt is over, well or badly.
+    Ended(Box<Ended>),
+    /// The attempt was ended because it was asked for, and nothing of it runs any more.
+    Stopped(Stopped),
+    /// The worker takes no more work; what it holds goes on.
+    Draining,
+    /// The worker has nothing left and goes.
+    Bye,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hello {
+    pub capacity: Capacity,
+    pub modules: Vec<Manifest>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Started {
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    /// Milliseconds between the start and this report, on the worker's monotonic clock.
+    pub elapsed_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ended {
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    /// Whether the process ever ran: an end before the start is no crash.
+    pub started: bool,
+    pub usage: Usage,
+    pub end: AttemptEnd,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stopped {
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    pub usage: Usage,
+}
+
+/// What an attempt used, by the worker's measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// From start to end on the worker's monotonic clock, in milliseconds.
+    pub wall_ms: u64,
+    /// Core seconds charged: cores held times wall time, rounded up.
+    pub cpu_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptEnd {
+    /// `{"files": […], "metrics": {…}, "scalars": {…}}`.
+    Succeeded { outputs: RawJson },
+    /// `retryable` is the worker's word for "another attempt may go better"; `crashed` says that the
+    /// process was ended by a signal or by an error of the machine, not by its own exit status.
+    Failed { error: JobError, retryable: bool, crashed: bool },
+}

@@ -1,0 +1,70 @@
+//! The names of streams and subjects, in this one file.
+
+use crate::{Entity, JobId, TenantId, UserId, WorkerId};
+
+pub const COMMANDS: &str = "NOX_COMMANDS";
+pub const REPORTS: &str = "NOX_REPORTS";
+pub const EVENTS: &str = "NOX_EVENTS";
+pub const WORK: &str = "NOX_WORK";
+pub const BEATS: &str = "NOX_BEATS";
+pub const LOGS: &str = "NOX_LOGS";
+/// Key-value bucket of the scheduler's lease.
+pub const LEASE: &str = "NOX_LEASE";
+/// Object store of the scheduler's snapshots.
+pub const SNAPSHOTS: &str = "NOX_SNAPSHOTS";
+
+/// Who leads, and the fence against everybody who no longer does.
+pub const EPOCH: &str = "nox.ctl.epoch";
+/// Facts about the log itself.
+pub const MARK: &str = "nox.ctl.mark";
+
+/// Header of an event: the names of its facts, comma-separated.
+pub const FACTS_HEADER: &str = "Nox-Facts";
+
+pub fn commands(tenant: &TenantId) -> String {
+    format!("nox.cmd.{tenant}")
+}
+
+pub fn reports(worker: &WorkerId) -> String {
+    format!("nox.rep.{worker}")
+}
+
+pub fn work(worker: &WorkerId) -> String {
+    format!("nox.work.{worker}")
+}
+
+pub fn beat(worker: &WorkerId) -> String {
+    format!("nox.beat.{worker}")
+}
+
+pub fn log(tenant: &TenantId, job: JobId) -> String {
+    format!("nox.log.{tenant}.{job}")
+}
+
+/// The account of a user within its tenant.
+pub fn user_account(user: &UserId) -> String {
+    format!("user/{user}")
+}
+
+/// The tenant's own account.
+pub const TENANT_ACCOUNT: &str = "tenant";
+
+/// Where the events of an entity are written. A user id may be any text, so an account's subject
+/// bears a hash of it.
+pub fn event(entity: &Entity) -> String {
+    match entity {
+        Entity::Job { tenant, job_id, .. } => format!("nox.evt.{tenant}.job.{job_id}"),
+        Entity::Account { tenant, account } => {
+            let hash = blake3::hash(account.as_bytes()).to_hex();
+            format!("nox.evt.{tenant}.quota.{}", &hash[..32])
+        }
+        Entity::Worker(worker) => format!("nox.evt.{}.worker.{worker}", TenantId::SYSTEM),
+        Entity::Module(module) => format!("nox.evt.{}.module.{module}", TenantId::SYSTEM),
+        Entity::Control => MARK.to_owned(),
+    }
+}
+
+/// The last token of a subject of commands, reports, beats or work: the tenant or the worker.
+pub fn last_token(subject: &str) -> &str {
+    subject.rsplit('.').next().unwrap_or(subject)
+}

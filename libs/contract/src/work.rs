@@ -1,0 +1,63 @@
+//! What workers are told: scheduler → NOX_WORK → executor. A delivery, not a fact.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attempt, JobId, ModuleName, RawJson, Resources, SessionId, TenantId, Token, UserId, WorkNumber,
+};
+
+/// One message of NOX_WORK (the subject names the worker).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkMessage {
+    /// Work for another session is dropped.
+    pub session: SessionId,
+    /// On work that is sent again: which numbers it leaves no doubt about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covers>,
+    pub work: Vec<Work>,
+}
+
+/// Whatever is numbered above `after` and up to `up_to`, and is still to be done, is in this message
+/// or has arrived: the other numbers were settled meanwhile and will never be sent again. Without
+/// this word, a lost message whose work was settled by other means would leave a gap for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Covers {
+    pub after: WorkNumber,
+    pub up_to: WorkNumber,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    Start(Box<StartWork>),
+    Stop(StopWork),
+    /// The log has given this session up: end everything and begin a new one.
+    Superseded,
+}
+
+/// Run this attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StartWork {
+    pub number: WorkNumber,
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+    pub inputs: RawJson,
+    pub resources: Resources,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// End this attempt, and say `stopped` when nothing of it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StopWork {
+    pub number: WorkNumber,
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    /// As in the start: a worker that never got that must still be able to say `stopped`.
+    pub token: Token,
+}

@@ -1,0 +1,149 @@
+//! Ends of attempts and what becomes of their jobs.
+
+use std::time::Duration;
+
+use nox_contract::{Attempt, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId};
+
+use super::{Decision, Draft, Rules, config, job_entity};
+use crate::{
+    job::Phase,
+    state::{ActiveJob, State},
+};
+
+/// Moves what a job has reserved to used and free again, now that nothing of it runs.
+/// `core_ms` is what its last attempt used, beside what earlier ones did.
+pub(super) fn settle(job: &ActiveJob, core_ms: u64) -> Vec<Fact> {
+    let used_ms = job.used_core_ms + core_ms;
+    let used = i64::try_from(used_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
+    let settled = used.min(job.reserved);
+    let (period, overrun) = (job.period, used - settled);
+    let mut facts = Vec::with_capacity(2);
+    if used > 0 {
+        facts.push(Fact::Settled { period, cpu_seconds: settled, overrun });
+    }
+    if job.reserved > settled {
+        facts.push(Fact::Released { period, cpu_seconds: job.reserved - settled });
+    }
+    facts
+}
+
+/// What an attempt of `job` that ran for `wall_ms` used, in core milliseconds.
+pub(super) fn core_ms(job: &ActiveJob, wall_ms: u64) -> u64 {
+    wall_ms * u64::from(job.job.requested_resources.cpu)
+}
+
+/// How an attempt ended by itself, and badly.
+pub(super) struct Failure<'r> {
+    pub error: &'r JobError,
+    pub retryable: bool,
+    pub crashed: bool,
+    pub wall_ms: u64,
+}
+
+/// What follows from a failed attempt: another one, or the end of the job.
+pub(super) fn failed(
+    state: &State,
+    id: JobId,
+    job: &ActiveJob,
+    failure: &Failure<'_>,
+    now: Timestamp,
+) -> Vec<Fact> {
+    let Failure { error, retryable, crashed, wall_ms } = *failure;
+    let attempt = job.job.attempt;
+    let mut facts =
+        vec![Fact::AttemptFailed { attempt, error: error.clone(), crashed, wall_ms }];
+    let policy =
+        state.modules.get(&job.module).map(|module| module.manifest.retry).unwrap_or_default();
+    let again = if crashed {
+        job.job.crashes + 1 < config(state).crashes_max
+    } else {
+        retryable && job.job.failures + 1 < policy.attempts_max
+    };
+    if again {
+        let due_at = now + backoff(&policy, id, attempt);
+        facts.push(Fact::RetryScheduled { attempt: attempt.next(), due_at });
+        return facts;
+    }
+    let error = if crashed { crashed_too_often(job.job.crashes + 1, error) } else { error.clone() };
+    facts.push(Fact::Failed { error });
+    facts.extend(settle(job, core_ms(job, wall_ms)));
+    facts
+}
+
+/// Every slot of `worker` is lost: one draft for each job.
+pub(super) fn lost_all(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    reason: LostReason,
+) -> Vec<Draft> {
+    let Some(worker) = state.workers.get(worker_id) else { return Vec::new() };
+    worker
+        .assignments
+        .keys()
+        .filter_map(|id| lost(state, rules, worker_id, *id, reason))
+        .flat_map(|decision| decision.drafts)
+        .collect()
+}
+
+/// Nobody will hear from the attempt of `id` at `worker_id` again.
+pub(super) fn lost(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    id: JobId,
+    reason: LostReason,
+) -> Option<Decision> {
+    let slot = state.workers.get(worker_id)?.assignments.get(&id)?;
+    let job = state.job(id)?;
+    // An attempt that never started did nothing to its worker, so its loss is no crash.
+    let started = slot.started || rules.faults.unstarted_counts_as_crash;
+    let mut facts = vec![Fact::AttemptLost {
+        worker_id: worker_id.clone(),
+        attempt: slot.attempt,
+        reason,
+        started,
+    }];
+    let canceled = matches!(job.job.phase, Phase::Canceled { .. });
+    let crashes = job.job.crashes + u32::from(started);
+    if !canceled && crashes >= config(state).crashes_max {
+        let error = JobError {
+            code: "lost".to_owned(),
+            message: format!("the worker was lost ({reason:?})"),
+            exit_status: None,
+        };
+        facts.push(Fact::Failed { error: crashed_too_often(crashes, &error) });
+    }
+    if (canceled || facts.len() > 1) && !rules.faults.reservation_kept_on_loss {
+        facts.extend(settle(job, 0));
+    }
+    Some(Decision::of(job_entity(id, job), facts))
+}
+
+/// A job that takes its workers down with it is ended with the evidence.
+fn crashed_too_often(crashes: u32, last: &JobError) -> JobError {
+    JobError {
+        code: "crashed".to_owned(),
+        message: format!("{crashes} attempts crashed, the last one with: {}", last.message),
+        exit_status: last.exit_status,
+    }
+}
+
+/// How long the attempt after `attempt` waits: doubled each time, capped, and spread over the upper
+/// half of the span by a hash, so that jobs that failed together do not come back together and a
+/// replay agrees.
+fn backoff(policy: &RetryPolicy, id: JobId, attempt: Attempt) -> Duration {
+    let doublings = attempt.0.saturating_sub(1).min(32);
+    let span = policy
+        .backoff_ms
+        .saturating_mul(1 << doublings)
+        .min(policy.backoff_ms_max.max(policy.backoff_ms));
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(id.0.as_bytes());
+    hasher.update(&attempt.0.to_be_bytes());
+    let hash = hasher.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    let spread = u64::from_be_bytes(first) % (span / 2 + 1);
+    Duration::from_millis(span - spread)
+}

@@ -1,0 +1,102 @@
+//! Inputs that are in no stream. The log embeds them whole, so that a replay decides alike.
+
+use nox_contract::{
+    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, WorkerId, beat::Held,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Draft, Rules, end, matching};
+use crate::state::State;
+
+/// Something that the leader noticed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Internal {
+    /// The instant of these jobs has come.
+    Timer { due: Vec<JobId> },
+    /// A worker was silent for longer than its lease.
+    WorkerSilent { worker_id: WorkerId, session: SessionId },
+    /// A worker lives but does not hold these attempts, which it was sent.
+    AttemptsMissing { worker_id: WorkerId, session: SessionId, missing: Vec<Held> },
+    /// Place queued jobs, at most so many.
+    Match { placements_max: u32 },
+    /// Bring the reasons of queued jobs up to date, at most so many.
+    Reasons { reasons_max: u32 },
+    /// Decide by this configuration from now on.
+    Configure { config: SchedulerConfig },
+    /// An operator accepts that an input stream was lost.
+    ResetInputs { src: Source, incarnation: Incarnation, by: String },
+    /// Inputs were consumed without a fact.
+    Mark,
+}
+
+impl Internal {
+    /// Where the log says that this came from.
+    pub fn source(&self) -> Source {
+        match self {
+            Self::Timer { .. } => Source::Timer,
+            Self::WorkerSilent { .. } | Self::AttemptsMissing { .. } => Source::Detector,
+            Self::Match { .. } | Self::Reasons { .. } => Source::Match,
+            Self::Configure { .. } => Source::Configuration,
+            Self::ResetInputs { .. } => Source::Operator,
+            Self::Mark => Source::Mark,
+        }
+    }
+}
+
+pub(super) fn decide(
+    state: &State,
+    rules: &Rules,
+    input: &Internal,
+    part: u32,
+) -> Option<Decision> {
+    match input {
+        Internal::Timer { due } => {
+            let id = due.get(part as usize)?;
+            Some(matching::due(state, *id).unwrap_or_default())
+        }
+        Internal::WorkerSilent { worker_id, session } => {
+            let known = state.workers.get(worker_id).is_some_and(|w| w.session == *session);
+            if part > 0 || !known {
+                return None;
+            }
+            let mut drafts = end::lost_all(state, rules, worker_id, LostReason::WorkerSilent);
+            let fact = Fact::WorkerLeft { session: *session, lost: true };
+            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
+            Some(Decision { drafts, answer: None })
+        }
+        Internal::AttemptsMissing { worker_id, session, missing } => {
+            let held = missing.get(part as usize)?;
+            let slot = state
+                .workers
+                .get(worker_id)
+                .filter(|worker| worker.session == *session)
+                .and_then(|worker| worker.assignments.get(&held.job_id))
+                .filter(|slot| slot.attempt == held.attempt);
+            let lost = slot
+                .and_then(|_| end::lost(state, rules, worker_id, held.job_id, LostReason::NotHeld));
+            Some(lost.unwrap_or_default())
+        }
+        Internal::Match { placements_max } if part < *placements_max => {
+            matching::next_placement(state)
+        }
+        Internal::Reasons { reasons_max } if part < *reasons_max => matching::next_reason(state),
+        Internal::Match { .. } | Internal::Reasons { .. } => None,
+        Internal::Configure { config } => {
+            if part > 0 || !matching::differs(state, config) {
+                return None;
+            }
+            let fact = Fact::Configured { config: Box::new(config.clone()) };
+            Some(Decision::of(Entity::Control, vec![fact]))
+        }
+        Internal::ResetInputs { src, incarnation, by } => {
+            let fact = Fact::InputsReset {
+                src: *src,
+                incarnation: incarnation.clone(),
+                by: by.clone(),
+            };
+            (part == 0).then(|| Decision::of(Entity::Control, vec![fact]))
+        }
+        Internal::Mark => (part == 0).then(|| Decision::of(Entity::Control, vec![Fact::Mark])),
+    }
+}

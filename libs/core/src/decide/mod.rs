@@ -1,0 +1,126 @@
+//! What follows from an input: facts and an answer. Looks at the state, never changes it.
+
+mod cancel;
+mod end;
+mod internal;
+mod matching;
+mod module;
+mod quota;
+mod report;
+mod submit;
+
+use nox_contract::{
+    Accepted, Command, Entity, EventNumber, Fact, JobId, JobState, Outcome, Refusal, Report,
+    SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
+};
+
+pub use internal::Internal;
+
+use crate::state::{ActiveJob, State};
+
+/// What the decider knows that is in no fact.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The cluster's key, from which attempt tokens are computed.
+    pub token_key: [u8; 32],
+    pub faults: Faults,
+}
+
+/// Switches that break the decider, for negative controls: a test that stays green with one of
+/// these on proves nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Believe every report, whatever its token.
+    pub token_unchecked: bool,
+    /// Count a lost attempt as a crash although it never started.
+    pub unstarted_counts_as_crash: bool,
+    /// Keep the reservation of a job whose last attempt was lost.
+    pub reservation_kept_on_loss: bool,
+}
+
+/// What follows from one part of one input.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// One for each entity that something becomes true of, in this order.
+    pub drafts: Vec<Draft>,
+    /// What to tell whoever asked, once this is in the log. Where facts follow, `n` is still 0 and
+    /// is set to the number of their last event.
+    pub answer: Option<Outcome>,
+}
+
+/// Facts about one entity, not yet numbered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    pub entity: Entity,
+    pub facts: Vec<Fact>,
+}
+
+impl Decision {
+    fn nothing() -> Self {
+        Self::default()
+    }
+
+    fn of(entity: Entity, facts: Vec<Fact>) -> Self {
+        Self { drafts: vec![Draft { entity, facts }], answer: None }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self { drafts: Vec::new(), answer: Some(Outcome::Refused(refusal)) }
+    }
+
+    fn repeated(n: EventNumber, job: JobId, state: JobState) -> Self {
+        let accepted = Accepted { n, job_id: Some(job), state: Some(state), repeated: true };
+        Self { drafts: Vec::new(), answer: Some(Outcome::Accepted(accepted)) }
+    }
+
+    fn accepted(mut self, job: Option<JobId>, state: Option<JobState>) -> Self {
+        let accepted = Accepted { n: EventNumber(0), job_id: job, state, repeated: false };
+        self.answer = Some(Outcome::Accepted(accepted));
+        self
+    }
+}
+
+/// Decides one command of a tenant.
+pub fn command(state: &State, tenant: &TenantId, command: &Command, now: Timestamp) -> Decision {
+    match command {
+        Command::Submit(submit) => submit::decide(state, tenant, submit, now),
+        Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
+        Command::SetModule(set) => module::switch(state, set),
+    }
+}
+
+/// Decides one report of a worker's session.
+pub fn report(
+    state: &State,
+    rules: &Rules,
+    worker: &WorkerId,
+    session: SessionId,
+    report: &Report,
+    now: Timestamp,
+) -> Decision {
+    report::decide(state, rules, worker, session, report, now)
+}
+
+/// Decides the next part of an input that is in no stream; `None` when nothing (more) follows from
+/// it. Ask again after applying what followed.
+pub fn internal(
+    state: &State,
+    rules: &Rules,
+    input: &Internal,
+    part: u32,
+) -> Option<Decision> {
+    internal::decide(state, rules, input, part)
+}
+
+fn config(state: &State) -> SchedulerConfig {
+    state.config.clone().unwrap_or_default()
+}
+
+fn job_entity(id: JobId, job: &ActiveJob) -> Entity {
+    Entity::Job {
+        tenant: job.tenant.clone(),
+        job_id: id,
+        user_id: job.user_id.clone(),
+        module: job.module.clone(),
+    }
+}

@@ -1,0 +1,35 @@
+//! Modules: declared by workers, switched by admins.
+
+use nox_contract::{Accepted, Entity, Fact, Manifest, Outcome, ProblemCode, Refusal, SetModule};
+
+use super::{Decision, Draft};
+use crate::state::State;
+
+pub(super) fn switch(state: &State, set: &SetModule) -> Decision {
+    let Some(module) = state.modules.get(&set.module) else {
+        return Decision::refused(Refusal::new(
+            ProblemCode::UnknownModule,
+            format!("there is no module {}", set.module),
+        ));
+    };
+    if module.enabled == set.enabled {
+        let accepted = Accepted { n: state.n, job_id: None, state: None, repeated: true };
+        return Decision { drafts: Vec::new(), answer: Some(Outcome::Accepted(accepted)) };
+    }
+    let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
+    Decision::of(Entity::Module(set.module.clone()), vec![fact]).accepted(None, None)
+}
+
+/// The draft for a manifest that the log does not know in this form yet. A new one is enabled, a
+/// changed one stays as it was switched.
+pub(super) fn declare(state: &State, manifest: &Manifest) -> Option<Draft> {
+    let known = state.modules.get(&manifest.name);
+    if known.is_some_and(|module| module.manifest == *manifest) {
+        return None;
+    }
+    let fact = Fact::ModuleDeclared {
+        manifest: Box::new(manifest.clone()),
+        enabled: known.is_none_or(|module| module.enabled),
+    };
+    Some(Draft { entity: Entity::Module(manifest.name.clone()), facts: vec![fact] })
+}

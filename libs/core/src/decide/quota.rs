@@ -1,0 +1,143 @@
+//! Budgets and limits at the door.
+
+use std::time::Duration;
+
+use nox_contract::{
+    Entity, Fact, Limits, ProblemCode, Refusal, Submit, TenantId, Timestamp, UserId, subject,
+};
+
+use super::{Draft, config};
+use crate::{
+    ledger::{Account, Balance},
+    state::State,
+};
+
+/// Violations of one kind by one account are recorded at most once in this span, so that a loop of
+/// refused requests cannot fill the log.
+pub(super) const VIOLATIONS_COALESCED: Duration = Duration::from_secs(1);
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// When to try again where nothing but an end of the asker's own jobs makes room, in seconds.
+const QUEUE_RETRY_AFTER_S: u32 = 5;
+
+/// Facts that bring the accounts up to date: limits when first seen and when changed, and the
+/// budget of a new period.
+pub(super) fn opening(
+    state: &State,
+    tenant: &TenantId,
+    user: &UserId,
+    role: &str,
+    now: Timestamp,
+) -> Vec<Draft> {
+    let config = config(state);
+    let of_role = limits_of(state, role);
+    let accounts = [
+        (subject::TENANT_ACCOUNT.to_owned(), state.ledger.tenant(tenant), "", config.tenant),
+        (subject::user_account(user), state.ledger.user(tenant, user), role, of_role),
+    ];
+    let period = now.start_of_day();
+    accounts
+        .into_iter()
+        .filter_map(|(name, account, role, limits)| {
+            let mut facts = Vec::new();
+            if account.is_none_or(|a| a.limits != limits || a.role != role) {
+                facts.push(Fact::LimitsSet { role: role.to_owned(), limits });
+            }
+            let granted = account.and_then(|a| a.periods.get(&period)).map(|b| b.granted);
+            if granted != Some(limits.cpu_seconds) {
+                facts.push(Fact::Granted { period, cpu_seconds: limits.cpu_seconds });
+            }
+            let entity = Entity::Account { tenant: tenant.clone(), account: name };
+            (!facts.is_empty()).then_some(Draft { entity, facts })
+        })
+        .collect()
+}
+
+/// The limits of a role; those of `user` for a role that the configuration does not name.
+fn limits_of(state: &State, role: &str) -> Limits {
+    let config = config(state);
+    let roles = &config.roles;
+    roles.get(role).or_else(|| roles.get("user")).copied().unwrap_or(config.tenant)
+}
+
+/// Whether the request fits the limits of its tenant and user. Looks at the accounts as
+/// [`opening`] leaves them.
+pub(super) fn admit(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let user = &submit.user_id;
+    let user_account = subject::user_account(user);
+    let config = config(state);
+    for (name, account, limits) in [
+        (user_account.as_str(), state.ledger.user(tenant, user), limits_of(state, &submit.role)),
+        (subject::TENANT_ACCOUNT, state.ledger.tenant(tenant), config.tenant),
+    ] {
+        check(name, account, &limits, submit, now)?;
+    }
+    Ok(())
+}
+
+fn check(
+    name: &str,
+    account: Option<&Account>,
+    limits: &Limits,
+    submit: &Submit,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let asked = &submit.requested_resources;
+    let cost = asked.cpu_seconds();
+    let period = now.start_of_day();
+    let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
+        let detail = format!(
+            "{quota} of {name}: {requested} asked, {usage} of {limit} in use"
+        );
+        Refusal {
+            quota: Some(quota.to_owned()),
+            account: Some(name.to_owned()),
+            usage: Some(usage),
+            limit: Some(limit),
+            requested: Some(requested),
+            ..Refusal::new(code, detail)
+        }
+    };
+    for (quota, asked, limit) in [
+        ("cpu", i64::from(asked.cpu), i64::from(limits.cpu)),
+        ("mem_mb", i64::from(asked.mem_mb), i64::from(limits.mem_mb)),
+        ("cpu_seconds", cost, limits.cpu_seconds),
+    ] {
+        if asked > limit {
+            return Err(refusal(ProblemCode::RequestTooLarge, quota, 0, limit, asked));
+        }
+    }
+    let queued = account.map_or(0, |account| account.queued_jobs);
+    if queued >= limits.queued_jobs {
+        let (usage, limit) = (i64::from(queued), i64::from(limits.queued_jobs));
+        return Err(Refusal {
+            retry_after_s: Some(QUEUE_RETRY_AFTER_S),
+            ..refusal(ProblemCode::QueueFull, "queued_jobs", usage, limit, 1)
+        });
+    }
+    let balance = account
+        .and_then(|account| account.periods.get(&period))
+        .copied()
+        .unwrap_or(Balance { granted: 0, ..Balance::default() });
+    let free = balance.free + limits.cpu_seconds - balance.granted;
+    if cost > free {
+        let next_period = (period + DAY).since(now).as_secs() + 1;
+        return Err(Refusal {
+            retry_after_s: u32::try_from(next_period).ok(),
+            ..refusal(
+                ProblemCode::BudgetExhausted,
+                "cpu_seconds",
+                limits.cpu_seconds - free,
+                limits.cpu_seconds,
+                cost,
+            )
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Reports: what a worker tells, believed only with the attempt's token.
+
+use nox_contract::{
+    Attempt, AttemptEnd, Entity, Fact, JobId, LostReason, Report, SessionId, Timestamp, Token,
+    WorkerId,
+    fact::ServedModule,
+    report::{Ended, Hello, Started, Stopped},
+};
+
+use super::{Decision, Draft, Rules, end, job_entity, module};
+use crate::{
+    job::Phase,
+    state::{ActiveJob, State},
+    worker::Assignment,
+};
+
+pub(super) fn decide(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    session: SessionId,
+    report: &Report,
+    now: Timestamp,
+) -> Decision {
+    if let Report::Hello(hello) = report {
+        return joined(state, rules, worker_id, session, hello);
+    }
+    // Words of a session that the log has given up change nothing.
+    if state.workers.get(worker_id).is_none_or(|worker| worker.session != session) {
+        return Decision::nothing();
+    }
+    match report {
+        Report::Hello(_) => Decision::nothing(),
+        Report::Started(report) => started(state, rules, worker_id, report),
+        Report::Ended(report) => ended(state, rules, worker_id, report, now),
+        Report::Stopped(report) => stopped(state, rules, worker_id, report),
+        Report::Draining => {
+            Decision::of(Entity::Worker(worker_id.clone()), vec![Fact::WorkerDraining { session }])
+        }
+        Report::Bye => {
+            let mut drafts = end::lost_all(state, rules, worker_id, LostReason::NewSession);
+            let fact = Fact::WorkerLeft { session, lost: false };
+            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
+            Decision { drafts, answer: None }
+        }
+    }
+}
+
+fn joined(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    session: SessionId,
+    hello: &Hello,
+) -> Decision {
+    if state.workers.get(worker_id).is_some_and(|worker| worker.session == session) {
+        return Decision::nothing();
+    }
+    let mut drafts = end::lost_all(state, rules, worker_id, LostReason::NewSession);
+    let modules = hello
+        .modules
+        .iter()
+        .map(|m| ServedModule { name: m.name.clone(), version: m.version.clone() })
+        .collect();
+    let fact = Fact::WorkerJoined {
+        session,
+        capacity: hello.capacity,
+        modules,
+        labels: hello.labels.clone(),
+    };
+    drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
+    drafts.extend(hello.modules.iter().filter_map(|manifest| module::declare(state, manifest)));
+    Decision { drafts, answer: None }
+}
+
+/// The slot that a report speaks of, if whoever reports holds its token.
+fn slot<'s>(
+    state: &'s State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    id: JobId,
+    attempt: Attempt,
+    token: &Token,
+) -> Option<(&'s ActiveJob, &'s Assignment)> {
+    let slot = state.workers.get(worker_id)?.assignments.get(&id)?;
+    let expected = Token::compute(&rules.token_key, id, attempt, slot.assigned_n);
+    let genuine = slot.attempt == attempt && expected.verify(token);
+    if !genuine && !rules.faults.token_unchecked {
+        return None;
+    }
+    Some((state.job(id)?, slot))
+}
+
+fn started(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Started) -> Decision {
+    let Some((job, slot)) =
+        slot(state, rules, worker_id, report.job_id, report.attempt, &report.token)
+    else {
+        return Decision::nothing();
+    };
+    if !matches!(job.job.phase, Phase::Assigned { .. }) {
+        return Decision::nothing();
+    }
+    let fact = Fact::Started {
+        worker_id: worker_id.clone(),
+        attempt: slot.attempt,
+        elapsed_ms: report.elapsed_ms,
+    };
+    Decision::of(job_entity(report.job_id, job), vec![fact])
+}
+
+fn ended(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    report: &Ended,
+    now: Timestamp,
+) -> Decision {
+    let Some((job, slot)) =
+        slot(state, rules, worker_id, report.job_id, report.attempt, &report.token)
+    else {
+        return Decision::nothing();
+    };
+    let id = report.job_id;
+    let attempt = slot.attempt;
+    let wall_ms = report.usage.wall_ms;
+    if matches!(job.job.phase, Phase::Canceled { .. }) {
+        return Decision::of(job_entity(id, job), after_cancel(worker_id, job, attempt, wall_ms));
+    }
+    let mut facts = Vec::with_capacity(4);
+    let succeeded = matches!(report.end, AttemptEnd::Succeeded { .. });
+    if matches!(job.job.phase, Phase::Assigned { .. }) && (report.started || succeeded) {
+        let worker_id = worker_id.clone();
+        facts.push(Fact::Started { worker_id, attempt, elapsed_ms: wall_ms });
+    }
+    match &report.end {
+        AttemptEnd::Succeeded { outputs } => {
+            facts.push(Fact::Succeeded { attempt, outputs: outputs.clone(), wall_ms });
+            facts.extend(end::settle(job, end::core_ms(job, wall_ms)));
+        }
+        AttemptEnd::Failed { error, retryable, crashed } => {
+            let crashed = *crashed && report.started;
+            let failure = end::Failure { error, retryable: *retryable, crashed, wall_ms };
+            facts.extend(end::failed(state, id, job, &failure, now));
+        }
+    }
+    Decision::of(job_entity(id, job), facts)
+}
+
+fn stopped(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Stopped) -> Decision {
+    let Some((job, slot)) =
+        slot(state, rules, worker_id, report.job_id, report.attempt, &report.token)
+    else {
+        return Decision::nothing();
+    };
+    if !matches!(job.job.phase, Phase::Canceled { .. }) {
+        return Decision::nothing();
+    }
+    let facts = after_cancel(worker_id, job, slot.attempt, report.usage.wall_ms);
+    Decision::of(job_entity(report.job_id, job), facts)
+}
+
+/// The attempt of a canceled job is over, however it ended.
+fn after_cancel(
+    worker_id: &WorkerId,
+    job: &ActiveJob,
+    attempt: Attempt,
+    wall_ms: u64,
+) -> Vec<Fact> {
+    let mut facts = vec![Fact::Stopped { worker_id: worker_id.clone(), attempt }];
+    facts.extend(end::settle(job, end::core_ms(job, wall_ms)));
+    facts
+}

@@ -1,0 +1,196 @@
+//! Submit: admit a job, repeat an answer, or refuse.
+
+use nox_contract::{
+    Attempt, Entity, Fact, JobId, JobState, ProblemCode, Refusal, Submit, TenantId, Timestamp,
+    WaitingCode,
+    fact::{Rejected, Submitted},
+    subject,
+};
+
+use super::{Decision, Draft, matching, quota};
+use crate::state::State;
+
+pub(super) fn decide(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+    now: Timestamp,
+) -> Decision {
+    if let Some(decision) = repeated(state, tenant, submit) {
+        return decision;
+    }
+    if submit.seen < state.forgotten {
+        return Decision::refused(Refusal::new(
+            ProblemCode::StaleStamp,
+            format!("seen {} is older than what the log remembers", submit.seen),
+        ));
+    }
+    let entity = Entity::Job {
+        tenant: tenant.clone(),
+        job_id: submit.job_id,
+        user_id: submit.user_id.clone(),
+        module: submit.module.clone(),
+    };
+    let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
+    let admitted = check_module(state, submit)
+        .and_then(|()| check_dependencies(state, tenant, submit))
+        .and_then(|open| quota::admit(state, tenant, submit, now).map(|()| open));
+    let open = match admitted {
+        Ok(open) => open,
+        Err(refusal) => return refuse(state, tenant, submit, entity, drafts, refusal, now),
+    };
+
+    let submitted = Submitted {
+        inputs: submit.inputs.clone(),
+        requested_resources: submit.requested_resources,
+        priority: submit.priority,
+        run_at: submit.run_at,
+        after: submit.after.clone(),
+        fingerprint: submit.fingerprint.clone(),
+        traceparent: submit.traceparent.clone(),
+    };
+    let mut facts = vec![
+        Fact::Submitted(Box::new(submitted)),
+        Fact::Reserved {
+            period: now.start_of_day(),
+            cpu_seconds: submit.requested_resources.cpu_seconds(),
+        },
+    ];
+    facts.extend(first_step(state, tenant, submit, open, !drafts.is_empty()));
+    drafts.push(Draft { entity, facts });
+    Decision { drafts, answer: None }.accepted(Some(submit.job_id), Some(JobState::Queued))
+}
+
+/// The answer to a job id that the log knows.
+fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decision> {
+    let (owner, user, fingerprint, n, job_state) = if let Some(job) = state.job(submit.job_id) {
+        let n = job.job.submitted_n;
+        (&job.tenant, &job.user_id, &job.fingerprint, n, job.job.state())
+    } else {
+        let ended = state.ended(submit.job_id)?;
+        (&ended.tenant, &ended.user_id, &ended.fingerprint, ended.n, ended.state)
+    };
+    if owner != tenant || *user != submit.user_id || *fingerprint != submit.fingerprint {
+        return Some(Decision::refused(Refusal::new(
+            ProblemCode::IdempotencyConflict,
+            "the key was used for another request",
+        )));
+    }
+    Some(Decision::repeated(n, submit.job_id, job_state))
+}
+
+fn check_module(state: &State, submit: &Submit) -> Result<(), Refusal> {
+    match state.modules.get(&submit.module) {
+        None => Err(Refusal::new(
+            ProblemCode::UnknownModule,
+            format!("there is no module {}", submit.module),
+        )),
+        Some(module) if !module.enabled => Err(Refusal::new(
+            ProblemCode::DisabledModule,
+            format!("module {} is disabled", submit.module),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether jobs that must come first are still open. One that cannot succeed any more, or that is
+/// not known here, is refused; the gateway has already left out those that succeeded long ago.
+fn check_dependencies(state: &State, tenant: &TenantId, submit: &Submit) -> Result<bool, Refusal> {
+    let mut open = false;
+    for dependency in &submit.after {
+        let visible = |owner: &TenantId| owner == tenant && *dependency != submit.job_id;
+        if state.job(*dependency).is_some_and(|job| visible(&job.tenant)) {
+            open = true;
+        } else if !state
+            .ended(*dependency)
+            .is_some_and(|job| visible(&job.tenant) && job.state == JobState::Succeeded)
+        {
+            return Err(dependency_refused(*dependency));
+        }
+    }
+    Ok(open)
+}
+
+fn dependency_refused(dependency: JobId) -> Refusal {
+    Refusal::new(
+        ProblemCode::InvalidRequest,
+        format!("after: job {dependency} does not exist or cannot succeed"),
+    )
+}
+
+/// What the new job does first: run, or wait for a reason. No fact means `priority`, which
+/// `submitted` implies.
+fn first_step(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+    open_dependencies: bool,
+    accounts_change: bool,
+) -> Option<Fact> {
+    if open_dependencies {
+        return Some(Fact::Waiting { code: WaitingCode::Dependency });
+    }
+    if submit.run_at.is_some() {
+        // Whether the instant has come is for the timer to say: it alone knows wall time.
+        return Some(Fact::Waiting { code: WaitingCode::Scheduled });
+    }
+    let resources = &submit.requested_resources;
+    if accounts_change {
+        // The limits that a placement has to respect are not yet in force; the match places it.
+        return None;
+    }
+    match matching::place(state, tenant, &submit.user_id, &submit.module, resources) {
+        Ok(_) if state.queue.is_waited_for(&submit.module) => None,
+        Ok(worker) => Some(matching::assign(worker, Attempt(1))),
+        Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused)) => Some(Fact::Waiting { code }),
+        Err(_) if state.queue.is_waited_for(&submit.module) => None,
+        Err(code) => Some(Fact::Waiting { code }),
+    }
+}
+
+/// Records what has to be recorded of a refusal: a violation of a quota, at most once a second for
+/// each account and code, and the failure of a job that was promised.
+fn refuse(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+    entity: Entity,
+    mut drafts: Vec<Draft>,
+    refusal: Refusal,
+    now: Timestamp,
+) -> Decision {
+    if let Some(account) = &refusal.account {
+        let known = if account == subject::TENANT_ACCOUNT {
+            state.ledger.tenant(tenant)
+        } else {
+            state.ledger.user(tenant, &submit.user_id)
+        };
+        let recent = known
+            .and_then(|known| known.violated_at.get(&refusal.code))
+            .is_some_and(|at| now.since(*at) < quota::VIOLATIONS_COALESCED);
+        if !recent {
+            let fact = Fact::QuotaViolated {
+                job_id: submit.job_id,
+                user_id: submit.user_id.clone(),
+                module: submit.module.clone(),
+                refusal: Box::new(refusal.clone()),
+            };
+            let account =
+                Entity::Account { tenant: tenant.clone(), account: account.clone() };
+            match drafts.iter_mut().find(|draft| draft.entity == account) {
+                Some(draft) => draft.facts.push(fact),
+                None => drafts.push(Draft { entity: account, facts: vec![fact] }),
+            }
+        }
+    }
+    if submit.pending {
+        let rejected = Rejected {
+            inputs: submit.inputs.clone(),
+            requested_resources: submit.requested_resources,
+            refusal: refusal.clone(),
+            fingerprint: submit.fingerprint.clone(),
+        };
+        drafts.push(Draft { entity, facts: vec![Fact::Rejected(Box::new(rejected))] });
+    }
+    Decision { drafts, ..Decision::refused(refusal) }
+}

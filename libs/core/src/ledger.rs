@@ -1,0 +1,171 @@
+//! Budgets and counts of tenants and users. At every prefix of the log, free + reserved + used =
+//! granted in each account and period.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{Limits, ProblemCode, TenantId, Timestamp, UserId, subject};
+use serde::{Deserialize, Serialize};
+
+/// Core seconds of one account in one period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    pub granted: i64,
+    /// May be negative after the budget of a running period was cut.
+    pub free: i64,
+    pub reserved: i64,
+    pub used: i64,
+    /// Used beyond the reservations; outside the sum, since no budget paid it.
+    pub overrun: i64,
+}
+
+impl Balance {
+    pub fn is_balanced(&self) -> bool {
+        self.free + self.reserved + self.used == self.granted && self.reserved >= 0
+    }
+}
+
+/// What a tenant or a user has and holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The role that the limits come from; empty for a tenant.
+    pub role: String,
+    pub limits: Limits,
+    /// By the period's first instant. A period goes when a later one began and nothing is reserved
+    /// in it.
+    pub periods: BTreeMap<Timestamp, Balance>,
+    /// Jobs admitted and not ended.
+    pub queued_jobs: u32,
+    /// Attempts that hold a slot.
+    pub running_jobs: u32,
+    /// When a violation of each kind was last recorded.
+    pub violated_at: BTreeMap<ProblemCode, Timestamp>,
+}
+
+impl Account {
+    fn new(role: &str, limits: Limits) -> Self {
+        Self {
+            role: role.to_owned(),
+            limits,
+            periods: BTreeMap::new(),
+            queued_jobs: 0,
+            running_jobs: 0,
+            violated_at: BTreeMap::new(),
+        }
+    }
+
+    /// Begins a period, or changes the budget of one that runs.
+    pub fn grant(&mut self, period: Timestamp, cpu_seconds: i64) {
+        let balance = self.periods.entry(period).or_default();
+        balance.free += cpu_seconds - balance.granted;
+        balance.granted = cpu_seconds;
+        let newest = self.periods.keys().next_back().copied().unwrap_or(period);
+        self.periods.retain(|start, balance| *start == newest || balance.reserved != 0);
+    }
+}
+
+/// A tenant's account and those of its users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantAccounts {
+    pub account: Option<Account>,
+    pub users: BTreeMap<UserId, Account>,
+}
+
+/// All accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub tenants: BTreeMap<TenantId, TenantAccounts>,
+}
+
+/// A movement that an account cannot make.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger has no {what} for {tenant}/{user}")]
+pub struct LedgerError {
+    what: &'static str,
+    tenant: TenantId,
+    user: UserId,
+}
+
+impl Ledger {
+    pub fn tenant(&self, tenant: &TenantId) -> Option<&Account> {
+        self.tenants.get(tenant)?.account.as_ref()
+    }
+
+    pub fn user(&self, tenant: &TenantId, user: &UserId) -> Option<&Account> {
+        self.tenants.get(tenant)?.users.get(user)
+    }
+
+    /// The account that the log calls `tenant` or `user/<id>`.
+    pub(crate) fn account_mut(&mut self, tenant: &TenantId, name: &str) -> Option<&mut Account> {
+        let accounts = self.tenants.get_mut(tenant)?;
+        if name == subject::TENANT_ACCOUNT {
+            return accounts.account.as_mut();
+        }
+        accounts.users.get_mut(&user_of(name)?)
+    }
+
+    /// Opens an account or changes its limits; `None` if `name` names no account.
+    pub(crate) fn set_limits(
+        &mut self,
+        tenant: &TenantId,
+        name: &str,
+        role: &str,
+        limits: Limits,
+    ) -> Option<()> {
+        let accounts = self.tenants.entry(tenant.clone()).or_default();
+        let account = if name == subject::TENANT_ACCOUNT {
+            accounts.account.get_or_insert_with(|| Account::new(role, limits))
+        } else {
+            let user = user_of(name)?;
+            accounts.users.entry(user).or_insert_with(|| Account::new(role, limits))
+        };
+        account.role = role.to_owned();
+        account.limits = limits;
+        Some(())
+    }
+
+    /// Changes the user's account and its tenant's alike: what moves in one moves in the other.
+    pub(crate) fn on_both(
+        &mut self,
+        tenant: &TenantId,
+        user: &UserId,
+        mut change: impl FnMut(&mut Account),
+    ) -> Result<(), LedgerError> {
+        let missing =
+            |what| LedgerError { what, tenant: tenant.clone(), user: user.clone() };
+        let accounts = self.tenants.get_mut(tenant).ok_or_else(|| missing("tenant"))?;
+        let of_tenant = accounts.account.as_mut().ok_or_else(|| missing("tenant account"))?;
+        let of_user = accounts.users.get_mut(user).ok_or_else(|| missing("user account"))?;
+        change(of_tenant);
+        change(of_user);
+        Ok(())
+    }
+
+    /// Moves core seconds in both accounts' balances of `period`.
+    pub(crate) fn shift(
+        &mut self,
+        tenant: &TenantId,
+        user: &UserId,
+        period: Timestamp,
+        change: impl Fn(&mut Balance),
+    ) -> Result<(), LedgerError> {
+        let mut complete = true;
+        self.on_both(tenant, user, |account| match account.periods.get_mut(&period) {
+            Some(balance) => change(balance),
+            None => complete = false,
+        })?;
+        if complete {
+            Ok(())
+        } else {
+            Err(LedgerError { what: "period", tenant: tenant.clone(), user: user.clone() })
+        }
+    }
+
+    /// Every account, for checks.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.tenants.values().flat_map(|t| t.account.iter().chain(t.users.values()))
+    }
+}
+
+fn user_of(account: &str) -> Option<UserId> {
+    UserId::new(account.strip_prefix("user/")?).ok()
+}

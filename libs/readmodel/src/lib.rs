@@ -1,0 +1,43 @@
+//! The rows: the log of facts folded into Postgres, and everything that is read from there.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`batch`] | verified messages of the log, in order |
+//! | [`rows`] | what is stored of each thing |
+//! | [`project`] | how an event changes rows; pure |
+//! | `storable` | what of an event Postgres can store; pure |
+//! | [`store`] | one transaction a batch, and what becomes of one that fails |
+//! | `load`, `write` | its statements, one a function |
+//! | [`segment`] | raw events, many to a row |
+//! | [`query`] | answers |
+//! | [`metrics`] | the metrics of jobs, as numbers |
+//! | [`audit`] | whether the ledger balances; what all rows together hash to |
+//! | [`schema`] | generations, and the migrations of each |
+//! | [`rebuild`] | a new generation from the log |
+//!
+//! A batch is applied once: the checkpoint moves by compare-and-set in its transaction. Whatever is in
+//! memory is a copy that can be dropped.
+
+pub mod audit;
+pub mod batch;
+mod load;
+pub mod metrics;
+pub mod project;
+pub mod query;
+pub mod rebuild;
+pub mod rows;
+pub mod schema;
+pub mod segment;
+mod sql;
+mod storable;
+pub mod store;
+mod write;
+
+pub use audit::ContentHash;
+pub use batch::{Batch, LogMessage};
+pub use metrics::MetricsSnapshot;
+pub use project::IllegalEvent;
+pub use query::{Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
+pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
+pub use rows::Parked;
+pub use store::{Checkpoint, Committed, Store, StoreError};

@@ -1,0 +1,95 @@
+//! Raw messages of the log, many to a row: a row each would cost more than all other rows together.
+
+use nox_contract::{EventNumber, event::Chain};
+
+use crate::batch::{Entry, LogMessage};
+
+/// Raw bytes after which a segment is closed. Whoever reads one job's history decompresses whole
+/// segments, so they must stay small; below this the compression suffers.
+const SEGMENT_BYTES: usize = 256 * 1024;
+
+/// Level 1 keeps nearly all of what higher levels save on JSON that repeats itself, at the lowest cost.
+const ZSTD_LEVEL: i32 = 1;
+
+/// Messages `n_first` to `n_last`, compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    pub n_first: EventNumber,
+    pub n_last: EventNumber,
+    /// The chain after `n_last`.
+    pub chain: Chain,
+    /// Length of the content before compression.
+    pub bytes: usize,
+    pub content: Vec<u8>,
+}
+
+/// A segment that does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("segment {n_first} is damaged: {reason}")]
+pub struct DamagedSegment {
+    pub n_first: EventNumber,
+    pub reason: String,
+}
+
+/// Packs messages; each segment but the last holds [`SEGMENT_BYTES`] or one message more.
+pub(crate) fn encode(entries: &[Entry]) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut raw = Vec::new();
+    let mut n_first = None;
+    for (index, entry) in entries.iter().enumerate() {
+        n_first.get_or_insert(entry.n);
+        frame(&mut raw, &entry.message);
+        if raw.len() < SEGMENT_BYTES && index + 1 < entries.len() {
+            continue;
+        }
+        segments.push(Segment {
+            n_first: n_first.take().unwrap_or(entry.n),
+            n_last: entry.n,
+            chain: entry.chain,
+            bytes: raw.len(),
+            content: zstd::bulk::compress(&raw, ZSTD_LEVEL)
+                .expect("compressing into memory has no way to fail"),
+        });
+        raw.clear();
+    }
+    segments
+}
+
+/// Appends one message in the form that segments hold and content hashes are taken of.
+pub(crate) fn frame(raw: &mut Vec<u8>, message: &LogMessage) {
+    for part in [message.subject.as_bytes(), &message.payload] {
+        let length = u32::try_from(part.len()).expect("the broker takes no message of 4 GiB");
+        raw.extend_from_slice(&length.to_le_bytes());
+        raw.extend_from_slice(part);
+    }
+}
+
+/// Unpacks the content of the segment that begins at `n_first`, `bytes` long when unpacked.
+pub(crate) fn decode(
+    n_first: EventNumber,
+    bytes: usize,
+    content: &[u8],
+) -> Result<Vec<LogMessage>, DamagedSegment> {
+    let damaged = |reason: String| DamagedSegment { n_first, reason };
+    let raw = zstd::bulk::decompress(content, bytes).map_err(|e| damaged(e.to_string()))?;
+    if raw.len() != bytes {
+        return Err(damaged(format!("{} bytes instead of {bytes}", raw.len())));
+    }
+    let raw = bytes::Bytes::from(raw);
+    let mut messages = Vec::new();
+    let mut at = 0;
+    while at < raw.len() {
+        let mut part = || {
+            let length = raw.get(at..at + 4)?.try_into().map(u32::from_le_bytes).ok()? as usize;
+            let start = at + 4;
+            at = start.checked_add(length).filter(|end| *end <= raw.len())?;
+            Some(raw.slice(start..at))
+        };
+        let (Some(subject), Some(payload)) = (part(), part()) else {
+            return Err(damaged("a message is cut off".to_owned()));
+        };
+        let subject = String::from_utf8(subject.into()).map_err(|e| damaged(e.to_string()))?;
+        messages.push(LogMessage { subject, payload });
+    }
+    Ok(messages)
+}

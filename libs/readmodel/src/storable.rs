@@ -1,0 +1,69 @@
+//! What of an event Postgres cannot store, found before it is tried.
+//!
+//! The gateway and the executor refuse such text, so this is the second line; and found here, it does
+//! not depend on which other events share the transaction.
+
+use nox_contract::{Fact, JobError, Refusal, json::UnstorableJson};
+
+/// Checks everything in `fact` that becomes `text` or `jsonb`. Ids are checked by their types.
+pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
+    match fact {
+        Fact::Submitted(submitted) => {
+            submitted.inputs.check_storable()?;
+            submitted.fingerprint.as_deref().map_or(Ok(()), text)
+        }
+        Fact::Rejected(rejected) => {
+            rejected.inputs.check_storable()?;
+            rejected.fingerprint.as_deref().map_or(Ok(()), text)?;
+            refusal(&rejected.refusal)
+        }
+        Fact::AttemptFailed { error, .. } | Fact::Failed { error } => job_error(error),
+        Fact::Succeeded { outputs, .. } => outputs.check_storable(),
+        Fact::LimitsSet { role, .. } => text(role),
+        Fact::QuotaViolated { refusal: violated, .. } => refusal(violated),
+        Fact::WorkerJoined { modules, labels, .. } => {
+            modules.iter().try_for_each(|served| text(&served.version))?;
+            labels.iter().try_for_each(|label| text(label))
+        }
+        Fact::ModuleDeclared { manifest, .. } => {
+            text(&manifest.version)?;
+            text(&manifest.title)?;
+            manifest.input_schema.check_storable()?;
+            manifest.output_schema.check_storable()
+        }
+        Fact::Canceled { .. }
+        | Fact::Waiting { .. }
+        | Fact::Assigned { .. }
+        | Fact::RetryScheduled { .. }
+        | Fact::StopRequested { .. }
+        | Fact::AttemptLost { .. }
+        | Fact::Started { .. }
+        | Fact::Stopped { .. }
+        | Fact::Reserved { .. }
+        | Fact::Settled { .. }
+        | Fact::Released { .. }
+        | Fact::Granted { .. }
+        | Fact::WorkerDraining { .. }
+        | Fact::WorkerLeft { .. }
+        | Fact::ModuleSwitched { .. }
+        | Fact::Configured { .. }
+        | Fact::Mark
+        | Fact::InputsReset { .. } => Ok(()),
+    }
+}
+
+/// Text is stored as it is, and U+0000 is the one character that it may not hold.
+pub(crate) fn text(text: &str) -> Result<(), UnstorableJson> {
+    if text.contains('\0') { Err(UnstorableJson::Nul) } else { Ok(()) }
+}
+
+pub(crate) fn job_error(error: &JobError) -> Result<(), UnstorableJson> {
+    text(&error.code)?;
+    text(&error.message)
+}
+
+fn refusal(refusal: &Refusal) -> Result<(), UnstorableJson> {
+    text(&refusal.detail)?;
+    refusal.quota.as_deref().map_or(Ok(()), text)?;
+    refusal.account.as_deref().map_or(Ok(()), text)
+}

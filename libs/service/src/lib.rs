@@ -1,0 +1,49 @@
+//! What every service needs to run: a stop signal, a clock, ids, readiness, metrics and logs.
+//!
+//! The only crate that reads clocks and makes ids; everybody else takes them from here or as
+//! arguments, so that decisions can be replayed.
+
+pub mod admin;
+mod clock;
+mod crash;
+pub mod ids;
+mod readiness;
+mod run;
+mod secret;
+pub mod telemetry;
+
+use tokio_util::sync::CancellationToken;
+
+pub use clock::Clock;
+pub use crash::crash_point;
+pub use readiness::{Part, Readiness, Snapshot};
+pub use run::{GRACE, main, supervise};
+pub use secret::Secret;
+
+/// What a service is given to run with. Services in one process share it.
+#[derive(Clone)]
+pub struct Runtime {
+    /// Cancelled when the process is to end; what is in hand may still be finished.
+    pub stop: CancellationToken,
+    pub clock: Clock,
+    /// Where each service registers its metrics.
+    pub registry: prometheus::Registry,
+    pub readiness: Readiness,
+}
+
+impl Runtime {
+    pub fn new() -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            clock: Clock::system(),
+            registry: prometheus::Registry::new(),
+            readiness: Readiness::default(),
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,146 @@
+//! Makes the broker have the streams of the layout, or says why it cannot.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Broker, Error, Layout,
+    broker::{ID_KEY, StreamInfo, missing},
+    layout::{self, Difference, Remedy},
+};
+
+/// Another process has just created the stream, with another id.
+const ALREADY_EXISTS: u64 = 10058;
+/// What is created by two processes at the same moment is there at the second look.
+const LOOKS_MAX: u32 = 3;
+
+/// Why the streams are not as they should be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DeclareError {
+    /// The stream exists with a setting that must not be changed behind its owner's back: somebody
+    /// has to look.
+    #[error("stream {stream} has {setting} = {found}, but it should be {wanted}")]
+    Drift { stream: String, setting: String, wanted: String, found: String },
+    /// The broker refuses the stream, for example because its limits allow less room.
+    #[error("the broker refuses stream {stream} ({code}): {description}")]
+    Refused { stream: String, code: u64, description: String },
+    /// Not now: try again.
+    #[error("cannot declare stream {stream}: {reason}")]
+    Unavailable { stream: String, reason: Error },
+}
+
+impl Broker {
+    /// Creates the streams of `nats/streams.toml` that are missing, updates what may change, and
+    /// checks the rest. Any number of processes may do so at once, and at every start.
+    pub async fn declare(&self) -> Result<(), DeclareError> {
+        self.declare_layout(Layout::embedded()).await
+    }
+
+    /// As [`declare`](Self::declare), with other streams.
+    pub async fn declare_layout(&self, layout: Layout) -> Result<(), DeclareError> {
+        for (stream, wanted) in layout.streams() {
+            self.declare_stream(stream, wanted).await?;
+        }
+        // A second layout on one connection changes nothing: the first one's streams are there.
+        let _ = self.inner.layout.set(layout);
+        Ok(())
+    }
+
+    /// Declares one stream again that has vanished with the memory it was in.
+    pub(crate) async fn declare_again(&self, stream: &str) -> Result<(), DeclareError> {
+        let embedded = Layout::embedded;
+        match self.inner.layout.get_or_init(embedded).stream(stream) {
+            Some(wanted) => self.declare_stream(stream, wanted).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn declare_stream(
+        &self,
+        stream: &str,
+        wanted: &Map<String, Value>,
+    ) -> Result<(), DeclareError> {
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let error = match self.info(stream).await {
+                Ok(found) => return self.adjust(stream, wanted, found).await,
+                Err(Error::Missing(_)) => match self.create(stream, wanted).await {
+                    // Older servers drop settings that they do not know; look at what came of it.
+                    Ok(created) => return self.adjust(stream, wanted, created).await,
+                    Err(Error::Refused { code: ALREADY_EXISTS, .. }) if looks < LOOKS_MAX => continue,
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            return Err(failed(stream, error));
+        }
+    }
+
+    async fn create(&self, stream: &str, wanted: &Map<String, Value>) -> Result<StreamInfo, Error> {
+        let mut config = wanted.clone();
+        config.insert("metadata".into(), json!({ ID_KEY: self.unique() }));
+        tracing::info!(stream, "Creating a stream");
+        self.api(&format!("STREAM.CREATE.{stream}"), &config).await
+    }
+
+    /// Brings an existing stream to what is wanted.
+    async fn adjust(
+        &self,
+        stream: &str,
+        wanted: &Map<String, Value>,
+        found: StreamInfo,
+    ) -> Result<(), DeclareError> {
+        let differences = layout::differences(wanted, &found.config);
+        let mut config = found.config;
+        let mut changed = false;
+        for Difference { setting, wanted, found, remedy } in differences {
+            match remedy {
+                Remedy::Leave => {
+                    tracing::debug!(stream, setting, %wanted, %found, "A stream has more room");
+                }
+                Remedy::Stop => {
+                    return Err(DeclareError::Drift {
+                        stream: stream.to_owned(),
+                        setting,
+                        wanted: wanted.to_string(),
+                        found: found.to_string(),
+                    });
+                }
+                Remedy::Update => {
+                    tracing::info!(stream, setting, %wanted, %found, "Updating a stream");
+                    config.insert(setting, wanted);
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            return Ok(());
+        }
+        let updated = self.api::<StreamInfo>(&format!("STREAM.UPDATE.{stream}"), &config).await;
+        let updated = updated.map_err(|error| failed(stream, missing(stream, error)))?;
+        let left = layout::differences(wanted, &updated.config);
+        match left.into_iter().find(|difference| difference.remedy != Remedy::Leave) {
+            None => Ok(()),
+            Some(Difference { setting, wanted, found, .. }) => Err(DeclareError::Drift {
+                stream: stream.to_owned(),
+                setting,
+                wanted: wanted.to_string(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// Text that nobody else has: of the same source as inbox names.
+    pub(crate) fn unique(&self) -> String {
+        let inbox = self.inner.client.new_inbox();
+        inbox.rsplit('.').next().unwrap_or(&inbox).to_owned()
+    }
+}
+
+fn failed(stream: &str, error: Error) -> DeclareError {
+    let stream = stream.to_owned();
+    match error {
+        Error::Refused { code, description } => DeclareError::Refused { stream, code, description },
+        reason => DeclareError::Unavailable { stream, reason },
+    }
+}

@@ -1,0 +1,44 @@
+//! All traffic with the broker (NATS JetStream), and no decisions: what it means that a write was
+//! refused, or that a stream is not the one that was read before, others decide.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`connect`] | connects, and refuses brokers that would ignore guards or lose writes |
+//! | [`declare`] | makes the broker have the streams of `nats/streams.toml` |
+//! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
+//! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
+//! | [`consume`] | a stream from a position on, each message once; `pull` is one attachment |
+//! | [`answers`] | the scheduler's answers to whoever waits for them |
+//! | [`lease`] | who may try to lead |
+//! | [`snapshots`] | the scheduler's state, kept for the next one |
+//! | [`logs`] | what running jobs print |
+//! | [`live`] | facts as they happen, at most once |
+
+pub mod answers;
+mod broker;
+pub mod connect;
+pub mod consume;
+pub mod declare;
+pub mod facts;
+mod layout;
+pub mod lease;
+pub mod live;
+pub mod logs;
+mod mux;
+pub mod publish;
+mod pull;
+pub mod snapshots;
+mod version;
+mod waiting;
+
+pub use answers::AnswerInbox;
+pub use broker::{Broker, Error, Link, Message, Usage};
+pub use connect::{ConnectError, ConnectOptions, Durability};
+pub use consume::{Chunks, ConsumeError};
+pub use declare::DeclareError;
+pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
+pub use layout::{Layout, LayoutError};
+pub use lease::Lease;
+pub use live::LiveMessage;
+pub use logs::{LogChunk, LogStream};
+pub use publish::{Ack, Headers, PublishError};

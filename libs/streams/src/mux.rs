@@ -1,0 +1,363 @@
+//! One connection's writes and replies: writes go out in the order of the calls, replies come in
+//! through one inbox and are matched by number.
+//!
+//! The client library's own acknowledgements cost a permit and a future each, and wait for a free
+//! place; here a write is one entry in a queue.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU64, Ordering}},
+    time::Duration,
+};
+
+use async_nats::{
+    Client, Event, HeaderMap, HeaderValue, Subscriber,
+    client::traits::Publisher as _,
+    connection::State as ClientState,
+    message::OutboundMessage,
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use nox_contract::AnswerMessage;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    broker::Link,
+    publish::{self, Ack, Headers, PublishError},
+    waiting::Waiting,
+};
+
+/// Writes without a reply at a time. Half of what the client library buffers of their replies, beyond
+/// which it drops; at 80,000 writes a second this is nearly half a second.
+const IN_FLIGHT_MAX: usize = 32 * 1024;
+/// Writes that the connection has not taken yet.
+const QUEUE_MAX: usize = 8 * 1024;
+/// How many the writer takes from the queue at a time.
+const WRITE_CHUNK: usize = 64;
+/// How many replies are matched under one lock.
+const REPLY_CHUNK: usize = 256;
+
+/// The resolution of the bounds below.
+const TICK: Duration = Duration::from_millis(250);
+/// A write without a reply is `Unknown` after this many ticks: 5 s, longer than a stream's change of
+/// leader usually takes and shorter than anybody's patience.
+const ACK_TICKS: u64 = 20;
+/// Nobody waits longer than 2 s for an answer; after 30 s its place is given up.
+const ANSWER_TICKS: u64 = 120;
+
+/// The middle token of a reply subject: to a write, or an answer.
+const ACKS: &str = "p";
+const ANSWERS: &str = "a";
+
+type Outcome = Result<Ack, PublishError>;
+
+/// Shared between the callers and the three tasks of a connection.
+pub(crate) struct Mux {
+    /// `_INBOX_<service>.<unique>`; all replies come in below it.
+    inbox: String,
+    queue: mpsc::Sender<Order>,
+    state: Mutex<State>,
+    /// As in `link`, for the writer to read without a lock.
+    generation: AtomicU64,
+    link: watch::Sender<Link>,
+}
+
+struct State {
+    up: bool,
+    tick: u64,
+    acks: Waiting<Outcome>,
+    answers: Waiting<AnswerMessage>,
+}
+
+enum Order {
+    Send { message: OutboundMessage, generation: u64, token: Option<u64> },
+    Flush(oneshot::Sender<()>),
+}
+
+/// One message to be written.
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    pub(crate) headers: Headers,
+    pub(crate) payload: Bytes,
+}
+
+impl Mux {
+    /// Takes a connection over: its one inbox, its writes, its events.
+    pub(crate) async fn start(
+        client: Client,
+        events: mpsc::UnboundedReceiver<Event>,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Result<Arc<Self>, async_nats::SubscribeError> {
+        let inbox = client.new_inbox();
+        let replies = client.subscribe(format!("{inbox}.*.*")).await?;
+        let (queue, orders) = mpsc::channel(QUEUE_MAX);
+        let mux = Arc::new(Self {
+            inbox,
+            queue,
+            state: Mutex::new(State {
+                up: true,
+                tick: 0,
+                acks: Waiting::new(),
+                answers: Waiting::new(),
+            }),
+            generation: AtomicU64::new(0),
+            link: watch::Sender::new(Link { up: true, generation: 0 }),
+        });
+        let task = |work: futures_util::future::BoxFuture<'static, ()>| {
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(work).await })
+        };
+        task(Box::pin(write(mux.clone(), client.clone(), orders)));
+        task(Box::pin(read(mux.clone(), replies)));
+        task(Box::pin(watch_over(mux.clone(), client, events)));
+        Ok(mux)
+    }
+
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    /// Writes the messages next to each other, in the order of the calls, and waits for one reply: to
+    /// the last of them.
+    ///
+    /// A write that is declared `Unknown` may still be under way: the client library keeps what it
+    /// took before a disconnect and sends it afterwards. Whoever writes the log again does so with
+    /// the same guards, and these let in one of the two.
+    pub(crate) fn publish(
+        &self,
+        messages: Vec<Outgoing>,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        let (reply, outcome) = oneshot::channel();
+        if let Err((error, reply)) = self.enqueue(messages, Some(reply))
+            && let Some(reply) = reply
+        {
+            // The receiver is ours.
+            let _ = reply.send(Err(error));
+        }
+        async move {
+            outcome.await.unwrap_or_else(|_| Err(PublishError::Unknown("connection closed".into())))
+        }
+    }
+
+    /// Writes without a reply; dropped where it cannot be sent now.
+    pub(crate) fn publish_unacked(&self, message: Outgoing) {
+        let subject = message.subject.clone();
+        if let Err((error, _)) = self.enqueue(vec![message], None) {
+            tracing::debug!(subject, %error, "Dropped an unacknowledged message");
+        }
+    }
+
+    /// Resolves when everything that was published before has left for the broker.
+    pub(crate) async fn flush(&self, client: &Client) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Order::Flush(done)).await.is_ok() && written.await.is_ok() {
+            let _ = client.flush().await;
+        }
+    }
+
+    /// A subject for one answer, and where that answer will arrive.
+    pub(crate) fn expect_answer(&self) -> (String, oneshot::Receiver<AnswerMessage>) {
+        let (reply, answer) = oneshot::channel();
+        let mut state = self.state();
+        let tick = state.tick;
+        let token = state.answers.add(tick, reply);
+        (format!("{}.{ANSWERS}.{token}", self.inbox), answer)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the sender goes back to the one caller that has it")]
+    fn enqueue(
+        &self,
+        messages: Vec<Outgoing>,
+        reply: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<(), (PublishError, Option<oneshot::Sender<Outcome>>)> {
+        let mut outbound = VecDeque::with_capacity(messages.len());
+        for message in messages {
+            match message.outbound() {
+                Ok(message) => outbound.push_back(message),
+                Err(error) => return Err((error, reply)),
+            }
+        }
+        let nobody = |text| PublishError::refused(publish::NOBODY_THERE, text);
+
+        // The lock makes the order of tokens, of the queue and of the calls one order.
+        let mut state = self.state();
+        if !state.up {
+            return Err((nobody("not connected"), reply));
+        }
+        if state.acks.len() >= IN_FLIGHT_MAX {
+            return Err((nobody("too many writes await their acknowledgement"), reply));
+        }
+        let Ok(places) = self.queue.try_reserve_many(outbound.len()) else {
+            return Err((nobody("too many writes await the connection"), reply));
+        };
+        let tick = state.tick;
+        let token = reply.map(|reply| state.acks.add(tick, reply));
+        let generation = self.generation.load(Ordering::Relaxed);
+        for place in places {
+            let Some(mut message) = outbound.pop_front() else { break };
+            let last = outbound.is_empty();
+            if let Some(token) = token.filter(|_| last) {
+                message.reply = Some(format!("{}.{ACKS}.{token}", self.inbox).into());
+            }
+            place.send(Order::Send { message, generation, token });
+        }
+        Ok(())
+    }
+
+    fn answer(&self, token: u64, payload: &[u8]) {
+        let Some(reply) = self.state().answers.take(token) else { return };
+        match serde_json::from_slice(payload) {
+            // Whoever asked may have gone.
+            Ok(message) => drop(reply.send(message)),
+            Err(error) => tracing::warn!(%error, "Unreadable answer"),
+        }
+    }
+
+    fn resolve(&self, token: u64, outcome: Outcome) {
+        if let Some(reply) = self.state().acks.take(token) {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    fn up(&self) {
+        let mut state = self.state();
+        if !state.up {
+            state.up = true;
+            self.link.send_modify(|link| link.up = true);
+        }
+    }
+
+    /// Everything in flight is `Unknown` from now on; what has not left yet, never will.
+    fn down(&self) {
+        let lost = {
+            let mut state = self.state();
+            if !state.up {
+                return;
+            }
+            state.up = false;
+            self.link.send_modify(|link| *link = Link { up: false, generation: link.generation + 1 });
+            self.generation.fetch_add(1, Ordering::Relaxed);
+            state.acks.drain()
+        };
+        give_up(lost, "disconnected");
+    }
+
+    fn tick(&self) {
+        let lost = {
+            let mut state = self.state();
+            state.tick += 1;
+            let (ack, answer) = (state.tick - state.tick.min(ACK_TICKS), state.tick - state.tick.min(ANSWER_TICKS));
+            state.answers.expire(answer);
+            state.acks.expire(ack)
+        };
+        give_up(lost, "no acknowledgement in time");
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock, and nothing is half done between two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn give_up(lost: Vec<oneshot::Sender<Outcome>>, why: &str) {
+    for reply in lost {
+        let _ = reply.send(Err(PublishError::Unknown(why.to_owned())));
+    }
+}
+
+impl Outgoing {
+    fn outbound(self) -> Result<OutboundMessage, PublishError> {
+        let malformed = |text| PublishError::refused(publish::MALFORMED, text);
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            let value: HeaderValue =
+                value.parse().map_err(|_| malformed(format!("header {name} has a line break")))?;
+            headers.insert(name, value);
+        }
+        Ok(OutboundMessage {
+            subject: self.subject.into(),
+            reply: None,
+            payload: self.payload,
+            headers: (!headers.is_empty()).then_some(headers),
+        })
+    }
+}
+
+async fn write(mux: Arc<Mux>, client: Client, mut orders: mpsc::Receiver<Order>) {
+    let mut chunk = Vec::with_capacity(WRITE_CHUNK);
+    while orders.recv_many(&mut chunk, WRITE_CHUNK).await > 0 {
+        for order in chunk.drain(..) {
+            match order {
+                Order::Send { message, generation, token } => {
+                    // Declared lost with its connection: not sent after all.
+                    if generation != mux.generation.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    if let (Err(error), Some(token)) = (client.publish_message(message).await, token) {
+                        mux.resolve(token, Err(not_sent(&error)));
+                    }
+                }
+                // Whoever waited may have gone.
+                Order::Flush(done) => drop(done.send(())),
+            }
+        }
+    }
+}
+
+/// The client library refuses before it sends anything.
+fn not_sent(error: &async_nats::PublishError) -> PublishError {
+    use async_nats::PublishErrorKind as Kind;
+
+    let code = match error.kind() {
+        Kind::MaxPayloadExceeded => publish::TOO_LARGE,
+        Kind::InvalidSubject => publish::MALFORMED,
+        Kind::Send => publish::NOBODY_THERE,
+    };
+    PublishError::refused(code, error.to_string())
+}
+
+async fn read(mux: Arc<Mux>, replies: Subscriber) {
+    let mut chunks = replies.ready_chunks(REPLY_CHUNK);
+    while let Some(chunk) = chunks.next().await {
+        for message in chunk {
+            let mut tokens = message.subject.as_str().rsplit('.');
+            let (Some(token), Some(kind)) = (tokens.next(), tokens.next()) else { continue };
+            let Ok(token) = token.parse() else { continue };
+            match kind {
+                ACKS => {
+                    let status = message.status.map(|status| status.as_u16());
+                    mux.resolve(token, publish::outcome(status, &message.payload));
+                }
+                ANSWERS => mux.answer(token, &message.payload),
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn watch_over(mux: Arc<Mux>, client: Client, mut events: mpsc::UnboundedReceiver<Event>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Connected) => mux.up(),
+                Some(Event::Disconnected | Event::Closed) => mux.down(),
+                Some(Event::ServerError(error)) => tracing::error!(%error, "The broker complains"),
+                Some(event @ Event::SlowConsumer(_)) => tracing::warn!(%event, "Messages dropped"),
+                Some(event) => tracing::debug!(%event, "Connection event"),
+                None => return,
+            },
+            _ = ticks.tick() => {
+                mux.tick();
+                // The library drops events when too many come at once.
+                match client.connection_state() {
+                    ClientState::Connected => mux.up(),
+                    ClientState::Disconnected => mux.down(),
+                    ClientState::Pending => {}
+                }
+            }
+        }
+    }
+}

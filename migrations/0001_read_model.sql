@@ -1,0 +1,208 @@
+-- The read model of one generation: a fold of the log of facts, written by the projector alone.
+-- Every table can be dropped and filled again from the log; a rebuild fills a schema of its own.
+
+-- How far the log is folded in. Moves with the rows, by compare-and-set on (n, chain).
+create table projection (
+    one boolean primary key default true check (one),
+    n bigint not null check (n >= 0),
+    chain text not null check (chain like 'b3:%'),
+    -- Which life of NOX_EVENTS `n` counts in; null until the projector first attached.
+    incarnation text,
+    pos_commands bigint not null check (pos_commands >= 0),
+    pos_reports bigint not null check (pos_reports >= 0),
+    at timestamptz
+);
+
+insert into projection (n, chain, pos_commands, pos_reports)
+values (0, 'b3:' || repeat('0', 64), 0, 0);
+
+create table jobs (
+    id uuid primary key,
+    tenant text not null,
+    user_id text not null,
+    module text not null,
+    status text not null
+        check (status in ('draft', 'queued', 'running', 'succeeded', 'failed', 'canceled')),
+    attempt integer not null check (attempt >= 0),
+    waiting_code text check (waiting_code is null or status = 'queued'),
+    inputs jsonb,
+    outputs jsonb check (outputs is null or status = 'succeeded'),
+    requested_resources jsonb not null,
+    -- What was set aside at the submit: the resources, and the core seconds of the budget.
+    reserved_resources jsonb,
+    created_at timestamptz not null,
+    -- When the newest attempt started; kept after its end.
+    started_at timestamptz,
+    ended_at timestamptz,
+    error jsonb,
+    -- The newest event of the job.
+    n bigint not null,
+    -- The worker of the newest attempt; kept after its end.
+    worker_id text,
+    priority smallint not null check (priority between 0 and 9),
+    fingerprint text,
+    -- Why the row does not tell all, or all of it: see `parked`.
+    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
+    -- The event that made the job. Lists are paged by it: it is newest first, and unlike an instant
+    -- no two jobs share one.
+    submitted_n bigint not null check (submitted_n between 1 and n),
+    due_at timestamptz,
+    -- What else the fold needs to go on: the work that was handed out and not yet started, whether
+    -- a worker has it or still has to say `stopped`, and how it went before.
+    work bigint,
+    held boolean not null,
+    failures integer not null check (failures >= 0),
+    crashes integer not null check (crashes >= 0),
+    -- The job's entry in the ledger, in core seconds of `period`; see `quota_ledger`.
+    period timestamptz,
+    reservation bigint not null check (reservation >= 0),
+    reserved bigint not null check (reserved >= 0),
+    used bigint not null check (used >= 0),
+    overrun bigint not null check (overrun >= 0),
+    -- The numbers of the job's events after the first, each as a LEB128 distance from the one before.
+    events bytea not null,
+    check (reserved + used <= reservation),
+    check (reservation = 0 or period is not null),
+    check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null)),
+    check (not held or worker_id is not null)
+);
+
+create index jobs_by_tenant on jobs (tenant, submitted_n);
+create index jobs_by_user on jobs (tenant, user_id, submitted_n);
+create index jobs_by_module on jobs (tenant, module, submitted_n);
+-- Nearly all jobs have succeeded, so a page of those is found by the others at once.
+create index jobs_by_status on jobs (tenant, status, submitted_n) where status <> 'succeeded';
+
+-- The ledger, one line a job: a row of its own would cost as much as the job's.
+create view quota_ledger as
+select tenant,
+       'user/' || user_id as account,
+       period,
+       id as job_id,
+       reservation,
+       reserved,
+       used,
+       reservation - reserved - used as released,
+       overrun,
+       submitted_n,
+       n
+from jobs
+where period is not null;
+
+create table quota_balances (
+    tenant text not null,
+    -- `tenant` or `user/<id>`.
+    account text not null,
+    -- The first instant of the UTC day.
+    period timestamptz not null,
+    granted bigint not null check (granted >= 0),
+    -- Below zero after the budget of a running period was cut.
+    free bigint not null,
+    reserved bigint not null check (reserved >= 0),
+    used bigint not null check (used >= 0),
+    -- Used beyond the reservations; no budget paid it.
+    overrun bigint not null check (overrun >= 0),
+    n bigint not null,
+    primary key (tenant, account, period),
+    check (free + reserved + used = granted)
+);
+
+create table quota_limits (
+    tenant text not null,
+    account text not null,
+    role text not null,
+    cpu_seconds bigint not null,
+    queued_jobs bigint not null,
+    running_jobs bigint not null,
+    cpu bigint not null,
+    mem_mb bigint not null,
+    n bigint not null,
+    primary key (tenant, account)
+);
+
+create table quota_violations (
+    n bigint not null,
+    -- Which fact of the event, counted from 0.
+    part integer not null,
+    tenant text not null,
+    account text not null,
+    user_id text not null,
+    job_id uuid not null,
+    module text not null,
+    code text not null,
+    quota text,
+    usage bigint,
+    quota_limit bigint,
+    requested bigint,
+    retry_after_s bigint,
+    detail text not null,
+    at timestamptz not null,
+    primary key (n, part)
+);
+
+create index quota_violations_by_tenant on quota_violations (tenant, n);
+create index quota_violations_by_user on quota_violations (tenant, user_id, n);
+
+create table modules (
+    name text primary key,
+    version text not null,
+    -- What the module can do and needs: resources, retry policy, most attempts at a time.
+    caps jsonb not null,
+    -- JSON Schemas of inputs and outputs.
+    schema jsonb not null,
+    enabled boolean not null,
+    manifest jsonb not null,
+    n bigint not null
+);
+
+create table workers (
+    worker_id text primary key,
+    session uuid not null,
+    state text not null check (state in ('joined', 'draining', 'left', 'lost')),
+    capacity jsonb not null,
+    modules jsonb not null,
+    labels jsonb not null,
+    joined_at timestamptz not null,
+    left_at timestamptz,
+    n bigint not null,
+    check ((state in ('left', 'lost')) = (left_at is not null))
+);
+
+-- The metrics of jobs, folded with the rows, so that they survive restarts and have one owner.
+create table metrics (
+    name text not null,
+    labels jsonb not null,
+    value bigint not null,
+    primary key (name, labels)
+);
+
+-- The events as they were written: the second copy of the log.
+create table segments (
+    n_first bigint primary key,
+    n_last bigint not null,
+    -- The chain after `n_last`.
+    chain text not null,
+    -- Length of the content before compression.
+    bytes bigint not null,
+    -- zstd of, for each message: length of subject (u32, little endian), subject, length of payload
+    -- (u32), payload.
+    content bytea not null,
+    check (n_last >= n_first)
+);
+
+alter table segments alter column content set storage external;
+
+-- Events that rows could not take in, byte for byte.
+create table parked (
+    n bigint primary key,
+    subject text not null,
+    tenant text not null,
+    job_id uuid,
+    -- `unstorable`: the fold goes on, what could not be stored is missing from the row.
+    -- `unknown_fact`, `refused`: the job's row stays as it was before, whatever comes after.
+    reason text not null check (reason in ('unstorable', 'unknown_fact', 'refused')),
+    detail text not null,
+    payload bytea not null
+);
+
+create index parked_by_job on parked (job_id) where job_id is not null;

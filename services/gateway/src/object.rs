@@ -1,0 +1,56 @@
+//! A JSON object as its members stand in the text, none of them twice.
+
+use std::fmt;
+
+use serde::{
+    Deserialize,
+    de::{self, Deserializer, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Most members that we look at. No request has nearly as many, and a million of them should not
+/// cost a million allocations before they are refused.
+const MEMBERS_MAX: usize = 64;
+
+/// Members in their order, their values unparsed.
+#[derive(Debug)]
+pub struct Object(pub Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(de::Error::custom(format_args!(
+                            "the member {name:.40?} stands there twice"
+                        )));
+                    }
+                    if members.len() == MEMBERS_MAX {
+                        return Err(de::Error::custom(format_args!(
+                            "there are more than {MEMBERS_MAX} members"
+                        )));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// Escapes a member's name for a JSON pointer (RFC 6901).
+pub fn pointer_token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
