@@ -40,6 +40,6 @@ bench: setup ## how fast it is here, built for release
 	cargo build -p noxctl --release --locked
 	$(TARGET)/release/noxctl bench
 
-clean: ## remove what was built and what `make up` kept; the tools stay
+clean: ## remove what was built and what `make up` kept in .nox/data; the tools stay
 	cargo clean
-	rm -rf $(NOX_DATA)
+	rm -rf .nox/data

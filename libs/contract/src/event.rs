@@ -41,9 +41,17 @@ pub struct Event {
 /// What an event is about. A job's events also name its user and module, for readers that filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entity {
-    Job { tenant: TenantId, job_id: JobId, user_id: UserId, module: ModuleName },
+    Job {
+        tenant: TenantId,
+        job_id: JobId,
+        user_id: UserId,
+        module: ModuleName,
+    },
     /// `tenant` or `user/<id>`.
-    Account { tenant: TenantId, account: String },
+    Account {
+        tenant: TenantId,
+        account: String,
+    },
     Worker(WorkerId),
     Module(ModuleName),
     /// The log itself.
@@ -124,7 +132,9 @@ pub struct InputRef {
 }
 
 /// Where inputs come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// NOX_COMMANDS.
@@ -151,7 +161,9 @@ pub struct Positions {
 /// Which life of a stream a position belongs to: sequences begin anew when a stream does.
 ///
 /// The creation time as the broker tells it, and an id that we put into the stream's metadata.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Incarnation(pub String);
 

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
-    ModuleName, RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source, StopReason,
-    Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+    Attempt, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest, ModuleName,
+    RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source, StopReason, Timestamp, UserId,
+    WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.

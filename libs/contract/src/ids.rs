@@ -215,8 +215,7 @@ impl Token {
 
     /// Compares without leaking by its duration how much of `other` was right.
     pub fn verify(&self, other: &Self) -> bool {
-        let (Ok(a), Ok(b)) =
-            (blake3::Hash::from_hex(&self.0), blake3::Hash::from_hex(&other.0))
+        let (Ok(a), Ok(b)) = (blake3::Hash::from_hex(&self.0), blake3::Hash::from_hex(&other.0))
         else {
             return false;
         };

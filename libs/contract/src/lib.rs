@@ -6,6 +6,7 @@
 //! every message, and a test reads them all).
 
 pub mod answer;
+pub mod artifact;
 pub mod beat;
 pub mod command;
 pub mod event;

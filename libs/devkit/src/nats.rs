@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +26,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// For a question to a server on the same machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// In [`POLL`]s: for a server whose starter has just died to follow it.
+const LOCK_POLLS_MAX: u32 = 400;
 /// While the server is down, any connection on this machine may be given its port for a moment.
 const PORT_TRIES: u32 = 100;
 
@@ -70,6 +73,7 @@ pub struct NatsServer {
     program: PathBuf,
     options: NatsOptions,
     password: String,
+    lock: File,
     ports: Ports,
     /// `None` while it is stopped or killed.
     process: Option<Process>,
@@ -88,8 +92,8 @@ impl NatsServer {
     /// too, and whoever may publish may have commands run.
     ///
     /// # Errors
-    /// No server program was found, the folder cannot be written, a given port is taken, or the
-    /// server was not ready in time; the message quotes its log.
+    /// No server program was found, the folder cannot be written or is in use, a given port is
+    /// taken, or the server was not ready in time; the message quotes its log.
     pub async fn start(mut options: NatsOptions) -> Result<Self> {
         let program = tools::nats_server()?.path;
         options.data = std::path::absolute(&options.data)?;
@@ -97,11 +101,12 @@ impl NatsServer {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
+        let lock = lock(&options.data.join("lock")).await?;
         let password = password(&options.data.join("password"))?;
         write_config(&options.data, &password)?;
 
-        let (process, ports) = launch(&program, &options).await?;
-        Ok(Self { program, options, password, ports, process: Some(process) })
+        let (process, ports) = launch(&program, &options, &lock).await?;
+        Ok(Self { program, options, password, lock, ports, process: Some(process) })
     }
 
     /// Where clients connect, user and password included.
@@ -147,7 +152,7 @@ impl NatsServer {
         };
         let mut tries = 0;
         let (process, ports) = loop {
-            match launch(&self.program, &options).await {
+            match launch(&self.program, &options, &self.lock).await {
                 Err(error) if tries < PORT_TRIES && port_is_taken(&error) => {
                     tries += 1;
                     tokio::time::sleep(10 * POLL).await;
@@ -182,7 +187,7 @@ impl NatsServer {
     }
 }
 
-async fn launch(program: &Path, options: &NatsOptions) -> Result<(Process, Ports)> {
+async fn launch(program: &Path, options: &NatsOptions, lock: &File) -> Result<(Process, Ports)> {
     let address = |port: Option<u16>| match port {
         Some(port) => format!("127.0.0.1:{port}"),
         None => "127.0.0.1:-1".to_owned(),
@@ -208,8 +213,10 @@ async fn launch(program: &Path, options: &NatsOptions) -> Result<(Process, Ports
         )
         // More than the streams reserve; on a small disk admission stops by free space.
         .env("NOX_NATS_FILE_MAX", "1TB");
-    // The store needs no goodbye, and a frozen server hears no other signal.
-    let mut process = Process::spawn(command, &data.join("server.log"), Signal::KILL, None)?;
+    // The lock goes with the server, in case it outlives us. The store needs no goodbye, and a frozen
+    // server hears no other signal.
+    let lock = Some(lock.try_clone()?.into());
+    let mut process = Process::spawn(command, &data.join("server.log"), Signal::KILL, lock)?;
 
     let ready = tokio::time::timeout(options.ready_within, ready(&mut process, data)).await;
     match ready {
@@ -272,6 +279,18 @@ fn write_config(data: &Path, password: &str) -> Result<()> {
     file.set_len(0)?;
     file.write_all(config.as_bytes())?;
     Ok(())
+}
+
+/// Makes sure that the folder has one server: two would write over each other, and neither looks.
+async fn lock(path: &Path) -> Result<File> {
+    let file = private(path)?;
+    for _ in 0..LOCK_POLLS_MAX {
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bail!("another nats-server has locked {}", path.display())
 }
 
 /// The password of this folder: made once, so that a client's URL stays good.

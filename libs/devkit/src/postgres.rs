@@ -357,7 +357,7 @@ fn enter(command: &mut Command, owner: Option<Owner>, data: &Path) -> Result<Opt
         command.arg(data);
         return Ok(None);
     };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(data, flags, Mode::empty())
         .with_context(|| format!("cannot open {}", data.display()))?;
     // Setting the user also drops root's further groups.

@@ -171,7 +171,7 @@ fn prepare(command: &mut Command, orphaned: Signal, inherit: Option<OwnedFd>) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes four
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes three
     // plain system calls through rustix; it takes no lock and does not allocate.
     unsafe {
         command.pre_exec(in_child);
@@ -197,7 +197,7 @@ fn spawn_for_good(command: Command) -> io::Result<Child> {
         orders
     });
     let (reply, child) = mpsc::channel();
-    let gone = |_| io::Error::other("the spawning thread is gone");
-    orders.send((command, reply)).map_err(|_| io::Error::other("the spawning thread is gone"))?;
-    child.recv().map_err(gone)?
+    // A failed order drops `reply`, which the next line reports.
+    let _ = orders.send((command, reply));
+    child.recv().map_err(|_| io::Error::other("the spawning thread is gone"))?
 }

@@ -163,9 +163,9 @@ impl Appender {
             Pace::Strict if self.in_flight.is_empty() => {
                 if self.waiting.len() > STRICT_PIPELINE_MAX { batch() } else { 1 }
             }
-            Pace::Strict => usize::from(
-                self.in_flight.len() + self.waiting.len() <= STRICT_PIPELINE_MAX,
-            ),
+            Pace::Strict => {
+                usize::from(self.in_flight.len() + self.waiting.len() <= STRICT_PIPELINE_MAX)
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use nox_contract::{
-    AnswerMessage, Attempt, Beat, EventNumber, Fact, FactOrUnknown, JobId, ModuleName, RawJson,
+    AnswerMessage, Attempt, Beat, Covers, EventNumber, Fact, FactOrUnknown, JobId, ModuleName, RawJson,
     Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token, UserId,
     Work, WorkNumber, WorkerId, work::StopWork,
 };
@@ -28,6 +28,8 @@ const PLACEMENTS_MAX: u32 = 1_000;
 const REASONS_MAX: u32 = 500;
 /// How often reasons are looked at; they are for people.
 const REASONS_INTERVAL: Duration = Duration::from_millis(200);
+/// Most pieces of work that are handed out again in one message; with the largest inputs they fit.
+const REDELIVERED_MAX: usize = 40;
 /// Inputs of jobs that are kept for their dispatch, in bytes. What is not here is read from the log.
 const HOT_INPUTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -60,6 +62,8 @@ pub enum Effect {
     ReadTail { from: u64 },
     Answer { reply_to: String, message: AnswerMessage },
     Dispatch { worker_id: WorkerId, session: SessionId, work: Dispatch },
+    /// Hand out again, in one message, for what it covers is settled only by all of it.
+    Redeliver { worker_id: WorkerId, session: SessionId, covers: Covers, work: Vec<Dispatch> },
 }
 
 /// Work to hand out.
@@ -67,7 +71,10 @@ pub enum Effect {
 pub enum Dispatch {
     Ready(Work),
     /// Its inputs have to be read from the event `submitted_n` first.
-    ReadInputs { submitted_n: EventNumber, start: Box<StartWork> },
+    ReadInputs {
+        submitted_n: EventNumber,
+        start: Box<StartWork>,
+    },
 }
 
 /// Why a term ends.
@@ -102,6 +109,7 @@ impl Leader {
     /// Begins a term from what the takeover found.
     pub fn begin(ready: Ready, config: LeaderConfig, now: Now) -> Result<Self, TermEnd> {
         let epoch_seq = ready.epoch_seq;
+        let resets = ready.resets.clone();
         let (sequencer, finished) = ready.begin(config.rules.clone())?;
         let mut leader = Self {
             appender: Appender::new(epoch_seq, config.pace, config.faults),
@@ -123,6 +131,9 @@ impl Leader {
         };
         if let Some((input, decided)) = finished {
             leader.absorb(&input, decided);
+        }
+        for reset in resets {
+            leader.decide(&Input::Internal(reset), now)?;
         }
         let config = leader.config.scheduler.clone();
         leader.decide(&Input::Internal(Internal::Configure { config }), now)?;
@@ -426,32 +437,55 @@ impl Leader {
         Dispatch::Ready(Work::Stop(StopWork { number, job_id, attempt, token }))
     }
 
-    /// Hands out again what did not arrive, as far as it was handed out at all.
+    /// Hands out again what did not arrive, as far as it was handed out at all, and says which
+    /// numbers are settled by that.
     fn resend(&mut self, worker_id: &WorkerId, session: SessionId, above: WorkNumber) {
         let Some(worker) = self.state().workers.get(worker_id) else { return };
         let below = self.undispatched.get(worker_id).copied().unwrap_or(worker.next_work);
-        let lost = |number: WorkNumber| number > above && number < below;
-        let mut numbered: BTreeMap<WorkNumber, (JobId, EventNumber, Attempt, bool)> =
-            BTreeMap::new();
+        let Some(newest) = below.0.checked_sub(1).map(WorkNumber).filter(|n| *n > above) else {
+            return;
+        };
+        let lost = |number: WorkNumber| number > above && number <= newest;
+        let mut numbered = BTreeMap::new();
         for (job_id, slot) in &worker.assignments {
-            if lost(slot.work) {
-                numbered.insert(slot.work, (*job_id, slot.assigned_n, slot.attempt, false));
-            }
-            if let Some(stop) = slot.stop.filter(|stop| lost(*stop)) {
-                numbered.insert(stop, (*job_id, slot.assigned_n, slot.attempt, true));
-            }
-        }
-        for (number, (job_id, assigned_n, attempt, stop)) in numbered {
-            let work = if stop {
-                Some(self.stop_work(job_id, assigned_n, attempt, number))
-            } else {
-                self.start_work(job_id, assigned_n, attempt, number)
+            let (number, stop) = match slot.stop {
+                // What is to be stopped need not be started first.
+                Some(stop) => (stop, true),
+                None => (slot.work, false),
             };
-            if let Some(work) = work {
-                let worker_id = worker_id.clone();
-                self.effects.push_back(Effect::Dispatch { worker_id, session, work });
+            if lost(number) {
+                numbered.insert(number, (*job_id, slot.assigned_n, slot.attempt, stop));
             }
         }
+        let mut work = Vec::new();
+        let mut after = above;
+        let count = numbered.len();
+        for (place, (number, (job_id, assigned_n, attempt, stop))) in (1..).zip(numbered) {
+            if stop {
+                work.push(self.stop_work(job_id, assigned_n, attempt, number));
+            } else {
+                work.extend(self.start_work(job_id, assigned_n, attempt, number));
+            }
+            if work.len() >= REDELIVERED_MAX && place < count {
+                let covers = Covers { after, up_to: number };
+                self.redeliver(worker_id, session, covers, std::mem::take(&mut work));
+                after = number;
+            }
+        }
+        self.redeliver(worker_id, session, Covers { after, up_to: newest }, work);
+    }
+
+    fn redeliver(
+        &mut self,
+        worker_id: &WorkerId,
+        session: SessionId,
+        covers: Covers,
+        work: Vec<Dispatch>,
+    ) {
+        let worker_id = worker_id.clone();
+        let effect = Effect::Redeliver { worker_id, session, covers, work };
+        // What it calls settled may be settled only in what is on its way to the log.
+        self.held_back.push_back((self.state().n, effect));
     }
 
     fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {

@@ -56,10 +56,8 @@ impl Reader {
     /// Checks and decodes the next message. On an error the reader has not moved.
     pub fn read(&mut self, subject: &str, payload: &[u8]) -> Result<Record, ReadError> {
         let n = self.n.next();
-        let undecodable = |e: serde_json::Error| ReadError::Undecodable {
-            after: self.n,
-            reason: e.to_string(),
-        };
+        let undecodable =
+            |e: serde_json::Error| ReadError::Undecodable { after: self.n, reason: e.to_string() };
         let record = if subject == subject::EPOCH {
             Record::Epoch(serde_json::from_slice(payload).map_err(undecodable)?)
         } else {

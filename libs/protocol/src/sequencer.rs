@@ -153,6 +153,12 @@ impl Sequencer {
                 self.pos.reports = *seq;
             }
             Input::Internal(internal) => {
+                if let Internal::ResetInputs { src, position, .. } = internal {
+                    match src {
+                        Source::Commands => self.pos.commands = *position,
+                        _ => self.pos.reports = *position,
+                    }
+                }
                 run.seq = self.state.n.0 + 1;
                 run.body =
                     Some(RawJson::of(internal).map_err(|e| SequenceError::Json(e.to_string()))?);

@@ -299,6 +299,9 @@ impl Session {
 
     /// Says goodbye. Nothing runs any more; what is still held is lost.
     pub fn leave(&mut self) {
+        if self.over != Over::No {
+            return;
+        }
         self.held.clear();
         self.starts_due.clear();
         self.outbox.owe(Report::Bye, Timestamp::default());

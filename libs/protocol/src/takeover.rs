@@ -49,11 +49,16 @@ pub struct Ready {
     pub epoch_seq: u64,
     /// The input that the last leader left unfinished, and what of it the log has.
     pub unfinished: Option<(Input, Timestamp, VecDeque<Unfinished>)>,
+    /// Input streams that an operator gave up, to be recorded first.
+    pub resets: Vec<Internal>,
 }
 
 impl Ready {
     /// Begins to decide: completes the unfinished input, if there is one.
-    pub fn begin(self, rules: Rules) -> Result<(Sequencer, Option<(Input, Decided)>), SequenceError> {
+    pub fn begin(
+        self,
+        rules: Rules,
+    ) -> Result<(Sequencer, Option<(Input, Decided)>), SequenceError> {
         let mut sequencer = Sequencer::new(self.state, self.chain, rules);
         let Some((input, at, recorded)) = self.unfinished else { return Ok((sequencer, None)) };
         let decided = sequencer.complete(&input, at, recorded)?;
@@ -68,7 +73,9 @@ pub enum TakeoverError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    #[error("log_regressed: {src:?} is not the stream that the log's positions belong to: {source}")]
+    #[error(
+        "log_regressed: {src:?} is not the stream that the log's positions belong to: {source}"
+    )]
     Inputs { src: Source, source: ReadError },
     #[error("the unfinished input {src:?} {seq} cannot be read: {reason}")]
     Input { src: Source, seq: u64, reason: String },
@@ -89,8 +96,9 @@ pub struct Takeover {
     leader: String,
     at: Timestamp,
     attachment: Attachment,
-    /// Go on although an input stream is another one; by an operator's word.
-    accept_reset: bool,
+    /// The operator who said to go on although an input stream is another one.
+    accept_reset: Option<String>,
+    resets: Vec<Internal>,
     faults: Faults,
     step: Step,
     reader: Reader,
@@ -106,7 +114,7 @@ impl Takeover {
         leader: String,
         at: Timestamp,
         attachment: Attachment,
-        accept_reset: bool,
+        accept_reset: Option<String>,
         snapshot: Option<(State, Chain)>,
         faults: Faults,
     ) -> Self {
@@ -116,6 +124,7 @@ impl Takeover {
             at,
             attachment,
             accept_reset,
+            resets: Vec::new(),
             faults,
             step: Step::ReadingEpoch,
             reader: Reader::new(state.n, chain),
@@ -239,8 +248,11 @@ impl Takeover {
             return Ok(TakeoverEffect::ReadInput { src, seq });
         }
         let body = first.input.body.as_ref().map_or("null", |body| body.get());
-        let internal: Internal = serde_json::from_str(body)
-            .map_err(|e| TakeoverError::Input { src, seq, reason: e.to_string() })?;
+        let internal: Internal = serde_json::from_str(body).map_err(|e| TakeoverError::Input {
+            src,
+            seq,
+            reason: e.to_string(),
+        })?;
         Ok(self.lead(epoch_seq, Some(Input::Internal(internal))))
     }
 
@@ -250,15 +262,23 @@ impl Takeover {
         message: Option<(String, bytes::Bytes)>,
     ) -> Result<Option<TakeoverEffect>, TakeoverError> {
         let Step::ReadingInput { epoch_seq, src, seq } = self.step else { return Ok(None) };
-        let unreadable = |reason: &str| TakeoverError::Input { src, seq, reason: reason.to_owned() };
-        let (subject, payload) = message.ok_or_else(|| unreadable("it is gone"))?;
+        let unreadable =
+            |reason: &str| TakeoverError::Input { src, seq, reason: reason.to_owned() };
+        let Some((subject, payload)) = message else {
+            if self.resets.is_empty() {
+                return Err(unreadable("it is gone"));
+            }
+            // It went with the stream that the operator gave up; what the log has of it stands.
+            self.fold_unfinished()?;
+            return Ok(Some(self.lead(epoch_seq, None)));
+        };
         let input = decode_input(src, seq, &subject, &payload)
             .ok_or_else(|| unreadable("it cannot be decoded"))?;
         Ok(Some(self.lead(epoch_seq, Some(input))))
     }
 
-    fn check_inputs(&self) -> Result<(), TakeoverError> {
-        if self.accept_reset || self.faults.incarnation_ignored {
+    fn check_inputs(&mut self) -> Result<(), TakeoverError> {
+        if self.faults.incarnation_ignored {
             return Ok(());
         }
         let found = &self.attachment;
@@ -278,8 +298,19 @@ impl Takeover {
                 found.reports_last,
             ),
         ] {
-            check_position(&expected.0, &found.0, position, last)
-                .map_err(|source| TakeoverError::Inputs { src, source })?;
+            let Err(source) = check_position(&expected.0, &found.0, position, last) else {
+                continue;
+            };
+            let Some(by) = &self.accept_reset else {
+                return Err(TakeoverError::Inputs { src, source });
+            };
+            self.resets.push(Internal::ResetInputs {
+                src,
+                incarnation: found.clone(),
+                // Of a new stream nothing was read; of a shortened one, what is left.
+                position: if expected == found { last } else { 0 },
+                by: by.clone(),
+            });
         }
         Ok(())
     }
@@ -296,6 +327,7 @@ impl Takeover {
             chain: self.reader.chain(),
             epoch_seq,
             unfinished: input.map(|input| (input, at, recorded)),
+            resets: std::mem::take(&mut self.resets),
         }))
     }
 

@@ -18,7 +18,7 @@ use nox_core::{
 use serde::{Deserialize, de::IntoDeserializer};
 
 /// Why a row does not tell all about its job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Parked {
     /// The fold goes on; what Postgres cannot store is missing.
     Unstorable,

@@ -1,6 +1,9 @@
 //! How our types look to Postgres.
 
+use std::borrow::Cow;
+
 use nox_contract::{EventNumber, Timestamp};
+use serde::Serialize;
 use sqlx::{
     Postgres,
     encode::{Encode, IsNull},
@@ -50,6 +53,48 @@ impl sqlx::Decode<'_, Postgres> for Instant {
     }
 }
 
+const JSONB: Oid = Oid(3802);
+const JSONB_ARRAY: Oid = Oid(3807);
+/// The version that stands before a `jsonb` in the binary protocol.
+const JSONB_VERSION: u8 = 1;
+
+/// A JSON text as `jsonb`, without being parsed on the way.
+#[derive(Debug, Clone)]
+pub struct Jsonb<'a>(Cow<'a, str>);
+
+impl<'a> Jsonb<'a> {
+    pub fn raw(json: &'a nox_contract::RawJson) -> Self {
+        Self(Cow::Borrowed(json.get()))
+    }
+}
+
+impl Jsonb<'static> {
+    pub fn of(value: &impl Serialize) -> Self {
+        // Our own types: their maps have text as keys, and nothing in them refuses.
+        Self(Cow::Owned(serde_json::to_string(value).expect("our rows can be written as JSON")))
+    }
+}
+
+impl sqlx::Type<Postgres> for Jsonb<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSONB)
+    }
+}
+
+impl PgHasArrayType for Jsonb<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSONB_ARRAY)
+    }
+}
+
+impl Encode<'_, Postgres> for Jsonb<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.push(JSONB_VERSION);
+        buffer.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
 /// A count as `bigint`. Half of its range is missing there; our counts never get that far.
 pub(crate) fn big(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -62,4 +107,34 @@ pub(crate) fn count(big: i64) -> u64 {
 
 pub(crate) fn number(big: i64) -> EventNumber {
     EventNumber(count(big))
+}
+
+/// Whether waiting and trying again may help: the server is away, going away or short of something.
+pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // A connection that ends in the middle of a message.
+        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+            // Connection, transaction rollback, insufficient resources (a full disk), object in use,
+            // operator intervention (shutdown, crash of another backend, cancel), system error.
+            ["08", "25P03", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Migrate(error) => match &**error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => is_unavailable(error),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether Postgres refused what it was given, so that other data would pass: SQLSTATE class 22
+/// (data) or 23 (constraint).
+pub(crate) fn is_about_data(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(refusal) = error else { return false };
+    refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }

@@ -1,36 +1,60 @@
-//! Named places where a test can make the process die.
+//! Named places where a test can make the process die, or freeze.
 
 use std::sync::{
     OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Arms one crash point: `name`, or `name:k` for the k-th time that it is reached.
-const VARIABLE: &str = "NOX_CRASH_POINT";
+/// Arms the point where the process dies: `name`, or `name:k` for the k-th time it is reached.
+const CRASH: &str = "NOX_CRASH_POINT";
+/// Arms the point where the process stops until somebody continues it, in the same way.
+const FREEZE: &str = "NOX_FREEZE_POINT";
 
 #[derive(Debug, PartialEq)]
 struct Armed {
     name: String,
-    /// Times that it may yet be reached, counting the one that kills.
+    /// Times that it may yet be reached, counting the one that acts.
     at: u64,
 }
 
-static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
-static REACHED: AtomicU64 = AtomicU64::new(0);
+/// One variable's point, and how often it was reached.
+struct Switch {
+    armed: OnceLock<Option<Armed>>,
+    reached: AtomicU64,
+}
 
-/// Aborts the process here if `NOX_CRASH_POINT` names this point; otherwise one comparison.
+impl Switch {
+    const fn new() -> Self {
+        Self { armed: OnceLock::new(), reached: AtomicU64::new(0) }
+    }
+
+    /// Whether `name` is the point that `variable` arms, for the time that counts.
+    fn is_reached(&self, variable: &str, name: &str) -> bool {
+        let armed =
+            self.armed.get_or_init(|| std::env::var(variable).ok().and_then(|text| parse(&text)));
+        let Some(armed) = armed else { return false };
+        armed.name == name && self.reached.fetch_add(1, Ordering::Relaxed) + 1 == armed.at
+    }
+}
+
+static CRASH_SWITCH: Switch = Switch::new();
+static FREEZE_SWITCH: Switch = Switch::new();
+
+/// Aborts the process here if `NOX_CRASH_POINT` names this point, or stops all of it until SIGCONT
+/// if `NOX_FREEZE_POINT` does; otherwise two comparisons.
 ///
 /// An abort runs no destructor and flushes nothing: to the rest of the system it is a SIGKILL at
 /// exactly this line.
 pub fn crash_point(name: &'static str) {
-    let armed = ARMED.get_or_init(|| std::env::var(VARIABLE).ok().and_then(|text| parse(&text)));
-    let Some(armed) = armed else { return };
-    if armed.name != name {
-        return;
-    }
-    if REACHED.fetch_add(1, Ordering::Relaxed) + 1 == armed.at {
+    if CRASH_SWITCH.is_reached(CRASH, name) {
         tracing::error!(point = name, "Crash point reached");
         std::process::abort();
+    }
+    if FREEZE_SWITCH.is_reached(FREEZE, name) {
+        tracing::error!(point = name, "Freeze point reached");
+        // Failing to stop only lets the test that armed it fail.
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
     }
 }
 
@@ -75,7 +99,7 @@ mod tests {
         let run = |point: &str| {
             let status = Command::new(std::env::current_exe().unwrap())
                 .args(["--ignored", "--exact", "crash::tests::three_times_past_the_point"])
-                .env(VARIABLE, point)
+                .env(CRASH, point)
                 .output()
                 .unwrap()
                 .status;

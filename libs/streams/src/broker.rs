@@ -1,9 +1,13 @@
 //! One connection to the broker, and what can be asked of a stream.
 
-use std::{future::Future, sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_nats::{
-    Client, Request,
+    Client, HeaderMap, Request,
     jetstream::{self, stream::LastRawMessageErrorKind},
 };
 use bytes::Bytes;
@@ -164,11 +168,16 @@ impl Broker {
     /// The message at `seq`, from the stream's leader; `None` if there is none.
     pub async fn read_one(&self, stream: &str, seq: u64) -> Result<Option<Message>, Error> {
         let handle = self.handle(stream).await?;
-        found(stream, handle.get_raw_message(seq).await)
+        Ok(found(stream, handle.get_raw_message(seq).await)?.map(|(message, _)| message))
     }
 
-    /// The last message on `subject`, from the stream's leader; `None` if there is none.
-    pub(crate) async fn read_last(&self, stream: &str, subject: &str) -> Result<Option<Message>, Error> {
+    /// The last message on `subject` and its headers, from the stream's leader; `None` if there is
+    /// none.
+    pub(crate) async fn read_last(
+        &self,
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<(Message, HeaderMap)>, Error> {
         let handle = self.handle(stream).await?;
         found(stream, handle.get_last_raw_message_by_subject(subject).await)
     }
@@ -226,14 +235,15 @@ pub(crate) fn missing(stream: &str, error: Error) -> Error {
 fn found(
     stream: &str,
     result: Result<jetstream::message::StreamMessage, jetstream::stream::LastRawMessageError>,
-) -> Result<Option<Message>, Error> {
+) -> Result<Option<(Message, HeaderMap)>, Error> {
     let error = match result {
-        Ok(message) => {
-            return Ok(Some(Message {
-                seq: message.sequence,
-                subject: message.subject.to_string(),
-                payload: message.payload,
-            }));
+        Ok(found) => {
+            let message = Message {
+                seq: found.sequence,
+                subject: found.subject.to_string(),
+                payload: found.payload,
+            };
+            return Ok(Some((message, found.headers)));
         }
         Err(error) => error,
     };

@@ -67,7 +67,9 @@ impl Broker {
                 Err(Error::Missing(_)) => match self.create(stream, wanted).await {
                     // Older servers drop settings that they do not know; look at what came of it.
                     Ok(created) => return self.adjust(stream, wanted, created).await,
-                    Err(Error::Refused { code: ALREADY_EXISTS, .. }) if looks < LOOKS_MAX => continue,
+                    Err(Error::Refused { code: ALREADY_EXISTS, .. }) if looks < LOOKS_MAX => {
+                        continue;
+                    }
                     Err(error) => error,
                 },
                 Err(error) => error,

@@ -114,7 +114,10 @@ pub(crate) enum Remedy {
 }
 
 /// The differences between what is wanted and what the broker has, by what is wanted.
-pub(crate) fn differences(wanted: &Map<String, Value>, found: &Map<String, Value>) -> Vec<Difference> {
+pub(crate) fn differences(
+    wanted: &Map<String, Value>,
+    found: &Map<String, Value>,
+) -> Vec<Difference> {
     let differences = wanted.iter().filter_map(|(setting, wanted)| {
         let found = found.get(setting).cloned().unwrap_or_else(|| unset_like(wanted));
         let remedy = remedy(setting, wanted, &found);
@@ -144,13 +147,28 @@ fn remedy(setting: &str, wanted: &Value, found: &Value) -> Remedy {
     match setting {
         "max_bytes" | "max_age" if room(found) > room(wanted) => Remedy::Leave,
         "num_replicas" if found.as_u64() > wanted.as_u64() => Remedy::Leave,
+        "subjects" if contains_all(wanted, found) => Remedy::Update,
         // These can be switched on but never off again.
         "deny_delete" | "deny_purge" | "allow_msg_ttl" if wanted == &json!(true) => Remedy::Update,
-        "max_bytes" | "max_age" | "max_msg_size" | "max_msgs_per_subject" | "duplicate_window"
-        | "description" | "discard" | "allow_direct" | "allow_atomic" | "compression"
-        | "republish" | "subject_delete_marker_ttl" => Remedy::Update,
+        "max_bytes"
+        | "max_age"
+        | "max_msg_size"
+        | "max_msgs_per_subject"
+        | "duplicate_window"
+        | "description"
+        | "discard"
+        | "allow_direct"
+        | "allow_atomic"
+        | "compression"
+        | "republish"
+        | "subject_delete_marker_ttl" => Remedy::Update,
         _ => Remedy::Stop,
     }
+}
+
+fn contains_all(wanted: &Value, found: &Value) -> bool {
+    let (Some(wanted), Some(found)) = (wanted.as_array(), found.as_array()) else { return false };
+    found.iter().all(|subject| wanted.contains(subject))
 }
 
 #[cfg(test)]
@@ -199,7 +217,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        for text in ["", "[[stream]]", "[[stream]]\nname='S'\nmax_age='soon'", "[[stream]]\nname='S'\nmax_bytes='1e3GiB'"] {
+        for text in [
+            "",
+            "[[stream]]",
+            "[[stream]]\nname='S'\nmax_age='soon'",
+            "[[stream]]\nname='S'\nmax_bytes='1e3GiB'",
+        ] {
             assert!(Layout::parse(text).is_err(), "{text}");
         }
     }
@@ -253,6 +276,9 @@ mod tests {
         let wanted = config(r#"{"allow_rollup_hdrs": false, "deny_purge": true}"#);
         let differences = differences(&wanted, &Map::new());
         assert_eq!(differences.len(), 1);
-        assert_eq!((differences[0].setting.as_str(), differences[0].remedy), ("deny_purge", Remedy::Update));
+        assert_eq!(
+            (differences[0].setting.as_str(), differences[0].remedy),
+            ("deny_purge", Remedy::Update)
+        );
     }
 }

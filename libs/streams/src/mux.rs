@@ -7,15 +7,16 @@
 use std::{
     collections::VecDeque,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_nats::{
-    Client, Event, HeaderMap, HeaderValue, Subscriber,
-    client::traits::Publisher as _,
-    connection::State as ClientState,
-    message::OutboundMessage,
+    Client, Event, HeaderMap, HeaderValue, Subscriber, client::traits::Publisher as _,
+    connection::State as ClientState, message::OutboundMessage,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -165,7 +166,10 @@ impl Mux {
         (format!("{}.{ANSWERS}.{token}", self.inbox), answer)
     }
 
-    #[expect(clippy::type_complexity, reason = "the sender goes back to the one caller that has it")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the sender goes back to the one caller that has it"
+    )]
     fn enqueue(
         &self,
         messages: Vec<Outgoing>,
@@ -236,7 +240,8 @@ impl Mux {
                 return;
             }
             state.up = false;
-            self.link.send_modify(|link| *link = Link { up: false, generation: link.generation + 1 });
+            self.link
+                .send_modify(|link| *link = Link { up: false, generation: link.generation + 1 });
             self.generation.fetch_add(1, Ordering::Relaxed);
             state.acks.drain()
         };
@@ -247,7 +252,8 @@ impl Mux {
         let lost = {
             let mut state = self.state();
             state.tick += 1;
-            let (ack, answer) = (state.tick - state.tick.min(ACK_TICKS), state.tick - state.tick.min(ANSWER_TICKS));
+            let (ack, answer) =
+                (state.tick - state.tick.min(ACK_TICKS), state.tick - state.tick.min(ANSWER_TICKS));
             state.answers.expire(answer);
             state.acks.expire(ack)
         };
@@ -294,7 +300,9 @@ async fn write(mux: Arc<Mux>, client: Client, mut orders: mpsc::Receiver<Order>)
                     if generation != mux.generation.load(Ordering::Relaxed) {
                         continue;
                     }
-                    if let (Err(error), Some(token)) = (client.publish_message(message).await, token) {
+                    if let (Err(error), Some(token)) =
+                        (client.publish_message(message).await, token)
+                    {
                         mux.resolve(token, Err(not_sent(&error)));
                     }
                 }

@@ -1,1 +1,116 @@
+//! The scheduler: commands and reports in, facts and work out.
+//!
+//! Reads:  NOX_COMMANDS, NOX_REPORTS, NOX_BEATS; NOX_EVENTS when it takes over
+//! Writes: NOX_EVENTS, NOX_WORK, answers
+//! Keeps:  nothing that the log does not have; snapshots only shorten a takeover
+//!
+//! Several may run. The lease decides who tries to lead; the log itself refuses everybody else.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | what an operator can set |
+//! | `office` | gets the lease and keeps it |
+//! | `takeover` | carries out what a new leader has to read and write |
+//! | `term` | carries out what a leader decides |
+//! | `dispatch` | packs work for workers |
+//! | `snapshot` | keeps and finds folds of the log |
+//! | `metrics` | what it counts |
 
+pub mod config;
+mod dispatch;
+mod metrics;
+mod office;
+mod snapshot;
+mod takeover;
+mod term;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use nox_service::Runtime;
+use nox_streams::{Broker, ConnectOptions};
+
+pub use config::Config;
+use metrics::Metrics;
+use office::Office;
+use term::End;
+
+/// How long to wait before trying to lead again after a term that ended badly.
+const PAUSE_AFTER_TERM: Duration = Duration::from_millis(200);
+
+/// Runs until stopped, or until the log or an input stream is not what it was.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    let metrics = Metrics::register(&runtime.registry)?;
+    let broker = Broker::connect(ConnectOptions {
+        url: config.nats_url.clone(),
+        service: "scheduler",
+        monitor_url: config.nats_monitor_url.clone(),
+        sync: config.sync,
+    })
+    .await
+    .context("cannot use the broker")?;
+    broker.declare().await.context("cannot declare the streams")?;
+
+    let mut resets = config.accept_input_reset.clone();
+    while !runtime.stop.is_cancelled() {
+        let holder = nox_service::ids::unique().to_string();
+        let ttl = Duration::from_millis(config.lease_ms);
+        let lease = broker.lease(holder.clone(), ttl);
+        runtime.readiness.set("scheduler", Ok::<(), String>(()));
+        runtime.readiness.note("scheduler.role", "standby");
+        let Some(office) = Office::enter(lease, ttl, &runtime.stop).await else { break };
+        let end = lead(&config, &runtime, &broker, &metrics, &office, &holder, &mut resets).await;
+        metrics.leading.set(0);
+        office.leave().await;
+        match end {
+            Ok(end) => {
+                metrics.terms_ended.with_label_values(&[end.reason()]).inc();
+                tracing::info!(reason = end.reason(), detail = %end, "Leads no more");
+            }
+            Err(error) => {
+                metrics.terms_ended.with_label_values(&["broken"]).inc();
+                runtime.readiness.set("scheduler", Err(format!("{error:#}")));
+                return Err(error);
+            }
+        }
+        tokio::time::sleep(PAUSE_AFTER_TERM).await;
+    }
+    Ok(())
+}
+
+/// One term, from the epoch record to its end.
+async fn lead(
+    config: &Config,
+    runtime: &Runtime,
+    broker: &Broker,
+    metrics: &Metrics,
+    office: &Office,
+    holder: &str,
+    resets: &mut Option<String>,
+) -> anyhow::Result<End> {
+    let began = runtime.clock.monotonic();
+    let takeover = takeover::run(broker, holder, runtime, resets.clone());
+    let ready = tokio::select! {
+        ready = takeover => match ready {
+            Ok(ready) => ready,
+            Err(takeover::Failure::Broken(error)) => return Err(error),
+            Err(takeover::Failure::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
+        },
+        () = office.lost() => return Ok(End::LeaseLost),
+        () = runtime.stop.cancelled() => return Ok(End::Stopped),
+    };
+    // An operator's word counts once.
+    *resets = None;
+    let took = runtime.clock.monotonic().saturating_sub(began);
+    tracing::info!(
+        epoch = ready.state.epoch.0,
+        n = ready.state.n.0,
+        unfinished = ready.unfinished.is_some(),
+        took_ms = took.as_millis() as u64,
+        "Leads"
+    );
+    metrics.leading.set(1);
+    metrics.takeover_seconds.set(took.as_secs_f64());
+    runtime.readiness.note("scheduler.role", "leader");
+    term::run(config, runtime, broker, metrics, office, ready).await
+}

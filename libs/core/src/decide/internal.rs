@@ -24,8 +24,9 @@ pub enum Internal {
     Reasons { reasons_max: u32 },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
-    /// An operator accepts that an input stream was lost.
-    ResetInputs { src: Source, incarnation: Incarnation, by: String },
+    /// An operator accepts that an input stream was lost; its inputs are read from behind
+    /// `position` on.
+    ResetInputs { src: Source, incarnation: Incarnation, position: u64, by: String },
     /// Inputs were consumed without a fact.
     Mark,
 }
@@ -89,7 +90,7 @@ pub(super) fn decide(
             let fact = Fact::Configured { config: Box::new(config.clone()) };
             Some(Decision::of(Entity::Control, vec![fact]))
         }
-        Internal::ResetInputs { src, incarnation, by } => {
+        Internal::ResetInputs { src, incarnation, by, .. } => {
             let fact = Fact::InputsReset {
                 src: *src,
                 incarnation: incarnation.clone(),

@@ -91,6 +91,19 @@ async fn a_port_that_is_taken_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_folder_in_use_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = NatsServer::start(NatsOptions::new(folder.path())).await.unwrap();
+
+    let error = NatsServer::start(NatsOptions::new(folder.path())).await.err();
+    assert!(error.expect("the folder is in use").to_string().contains("has locked"));
+
+    first.restart().await.unwrap();
+    drop(first);
+    NatsServer::start(NatsOptions::new(folder.path())).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_folder_may_have_an_awkward_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("a folder # with {marks}");

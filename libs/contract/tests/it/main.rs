@@ -1,0 +1,9 @@
+//! What was said once stays readable, and what is said is described.
+
+mod corpus;
+mod examples;
+mod kind;
+mod schemas;
+mod tolerance;
+mod values;
+mod variants;

@@ -1,0 +1,298 @@
+//! Every variant of everything that is said, so that the compiler asks for an example of a new one.
+
+use std::collections::BTreeSet;
+
+use nox_contract::{
+    AnswerMessage, AttemptEnd, Command, CommandMessage, Entity, Event, Fact, FactOrUnknown,
+    JobState, LostReason, Outcome, ProblemCode, Report, ReportMessage, Source, StopReason,
+    WaitingCode, Work, WorkMessage,
+};
+
+use crate::kind::Kind;
+
+/// Lists the variants of an enum, and names the one that a value is. There is no `_`: a variant that
+/// is not listed does not compile, and one that is listed needs an example.
+macro_rules! variants {
+    ($module:ident: $type:ident { $($pattern:pat => $name:literal,)* }) => {
+        mod $module {
+            use super::*;
+
+            pub const ALL: &[&str] = &[$(concat!(stringify!($type), "::", $name)),*];
+
+            pub fn name(value: &$type) -> &'static str {
+                use $type::*;
+                match value { $($pattern => concat!(stringify!($type), "::", $name)),* }
+            }
+        }
+    };
+}
+
+variants!(command: Command {
+    Submit(_) => "submit",
+    Cancel(_) => "cancel",
+    SetModule(_) => "set_module",
+});
+
+variants!(outcome: Outcome {
+    Accepted(_) => "accepted",
+    Refused(_) => "refused",
+});
+
+variants!(report: Report {
+    Hello(_) => "hello",
+    Started(_) => "started",
+    Ended(_) => "ended",
+    Stopped(_) => "stopped",
+    Draining => "draining",
+    Bye => "bye",
+});
+
+variants!(end: AttemptEnd {
+    Succeeded { .. } => "succeeded",
+    Failed { .. } => "failed",
+});
+
+variants!(work: Work {
+    Start(_) => "start",
+    Stop(_) => "stop",
+    Superseded => "superseded",
+});
+
+variants!(entity: Entity {
+    Job { .. } => "job",
+    Account { .. } => "account",
+    Worker(_) => "worker",
+    Module(_) => "module",
+    Control => "control",
+});
+
+variants!(fact: Fact {
+    Submitted(_) => "submitted",
+    Rejected(_) => "rejected",
+    Canceled { .. } => "canceled",
+    Waiting { .. } => "waiting",
+    Assigned { .. } => "assigned",
+    RetryScheduled { .. } => "retry_scheduled",
+    StopRequested { .. } => "stop_requested",
+    AttemptLost { .. } => "attempt_lost",
+    Started { .. } => "started",
+    AttemptFailed { .. } => "attempt_failed",
+    Stopped { .. } => "stopped",
+    Succeeded { .. } => "succeeded",
+    Failed { .. } => "failed",
+    Reserved { .. } => "reserved",
+    Settled { .. } => "settled",
+    Released { .. } => "released",
+    LimitsSet { .. } => "limits_set",
+    Granted { .. } => "granted",
+    QuotaViolated { .. } => "quota_violated",
+    WorkerJoined { .. } => "worker_joined",
+    WorkerDraining { .. } => "worker_draining",
+    WorkerLeft { .. } => "worker_left",
+    ModuleDeclared { .. } => "module_declared",
+    ModuleSwitched { .. } => "module_switched",
+    Configured { .. } => "configured",
+    Mark => "mark",
+    InputsReset { .. } => "inputs_reset",
+});
+
+variants!(source: Source {
+    Commands => "commands",
+    Reports => "reports",
+    Timer => "timer",
+    Detector => "detector",
+    Match => "match",
+    Configuration => "configuration",
+    Operator => "operator",
+    Mark => "mark",
+});
+
+variants!(problem: ProblemCode {
+    MalformedJson => "malformed_json",
+    InvalidRequest => "invalid_request",
+    InvalidInputs => "invalid_inputs",
+    UnstorableJson => "unstorable_json",
+    InvalidId => "invalid_id",
+    BodyTooLarge => "body_too_large",
+    UnsupportedMediaType => "unsupported_media_type",
+    MethodNotAllowed => "method_not_allowed",
+    RouteNotFound => "route_not_found",
+    Unauthenticated => "unauthenticated",
+    TokenExpired => "token_expired",
+    Forbidden => "forbidden",
+    UnknownModule => "unknown_module",
+    DisabledModule => "disabled_module",
+    JobNotFound => "job_not_found",
+    AlreadyEnded => "already_ended",
+    IdempotencyConflict => "idempotency_conflict",
+    StaleStamp => "stale_stamp",
+    BudgetExhausted => "budget_exhausted",
+    QueueFull => "queue_full",
+    RequestTooLarge => "request_too_large",
+    Overloaded => "overloaded",
+    Lagging => "lagging",
+    Unavailable => "unavailable",
+    Internal => "internal",
+});
+
+variants!(job_state: JobState {
+    Draft => "draft",
+    Queued => "queued",
+    Running => "running",
+    Succeeded => "succeeded",
+    Failed => "failed",
+    Canceled => "canceled",
+});
+
+variants!(waiting: WaitingCode {
+    Priority => "priority",
+    Concurrency => "concurrency",
+    Quota => "quota",
+    Rate => "rate",
+    NoWorker => "no_worker",
+    Resources => "resources",
+    Dependency => "dependency",
+    Scheduled => "scheduled",
+    Backoff => "backoff",
+    Paused => "paused",
+    Dispatching => "dispatching",
+});
+
+variants!(lost: LostReason {
+    WorkerSilent => "worker_silent",
+    NewSession => "new_session",
+    NotHeld => "not_held",
+});
+
+variants!(stop: StopReason {
+    Canceled => "canceled",
+});
+
+const ALL: [&[&str]; 13] = [
+    command::ALL,
+    outcome::ALL,
+    report::ALL,
+    end::ALL,
+    work::ALL,
+    entity::ALL,
+    fact::ALL,
+    source::ALL,
+    problem::ALL,
+    job_state::ALL,
+    waiting::ALL,
+    lost::ALL,
+    stop::ALL,
+];
+
+/// The variants that a message shows.
+fn shown(kind: Kind, text: &str) -> Vec<&'static str> {
+    let mut shown = Vec::new();
+    match kind {
+        Kind::Commands => {
+            let message: CommandMessage = serde_json::from_str(text).unwrap();
+            shown.extend(message.commands.iter().map(command::name));
+        }
+        Kind::Answers => {
+            let message: AnswerMessage = serde_json::from_str(text).unwrap();
+            for answer in &message.answers {
+                shown.push(outcome::name(&answer.outcome));
+                match &answer.outcome {
+                    Outcome::Accepted(a) => shown.extend(a.state.as_ref().map(job_state::name)),
+                    Outcome::Refused(refusal) => shown.push(problem::name(&refusal.code)),
+                }
+            }
+        }
+        Kind::Reports => {
+            let message: ReportMessage = serde_json::from_str(text).unwrap();
+            for report in &message.reports {
+                shown.push(report::name(report));
+                if let Report::Ended(ended) = report {
+                    shown.push(end::name(&ended.end));
+                }
+            }
+        }
+        Kind::Work => {
+            let message: WorkMessage = serde_json::from_str(text).unwrap();
+            shown.extend(message.work.iter().map(work::name));
+        }
+        Kind::Events => {
+            let event: Event = serde_json::from_str(text).unwrap();
+            shown.push(source::name(&event.input.src));
+            shown.extend(event.entity().as_ref().map(entity::name));
+            for known in event.known_facts() {
+                shown.push(fact::name(known));
+                match known {
+                    Fact::Waiting { code } => shown.push(waiting::name(code)),
+                    Fact::AttemptLost { reason, .. } => shown.push(lost::name(reason)),
+                    Fact::StopRequested { reason, .. } => shown.push(stop::name(reason)),
+                    _ => {}
+                }
+            }
+        }
+        Kind::Beats | Kind::Epochs => {}
+    }
+    shown
+}
+
+fn without_example(kinds: &[Kind]) -> Vec<&'static str> {
+    let shown: BTreeSet<_> = kinds
+        .iter()
+        .flat_map(|kind| kind.stored().into_iter().map(|(_, text)| (*kind, text)))
+        .flat_map(|(kind, text)| shown(kind, &text))
+        .collect();
+    ALL.concat().into_iter().filter(|variant| !shown.contains(variant)).collect()
+}
+
+#[test]
+fn every_variant_of_everything_that_is_said_has_a_stored_example() {
+    let missing = without_example(&Kind::ALL);
+    assert!(missing.is_empty(), "add to tests/it/examples.rs, then NOX_BLESS=1: {missing:?}");
+}
+
+#[test]
+fn a_variant_without_an_example_is_noticed() {
+    assert!(without_example(&[Kind::Events]).contains(&"Command::submit"));
+    let few: Vec<_> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Events).collect();
+    assert!(without_example(&few).contains(&"Fact::succeeded"));
+}
+
+#[test]
+fn a_variant_bears_one_name_in_code_and_in_json() {
+    let (mut facts, mut codes) = (0, 0);
+    for (name, text) in Kind::Events.stored() {
+        let event: Event = serde_json::from_str(&text).unwrap();
+        for fact in &event.facts {
+            let FactOrUnknown::Known(fact) = fact else { panic!("{name}: {fact:?}") };
+            let json = serde_json::to_value(fact).unwrap();
+            let tag = json.as_str().or_else(|| json.as_object()?.keys().next().map(|k| &**k));
+            assert_eq!(tag, Some(fact.name()), "{name}");
+            assert_eq!(format!("Fact::{}", fact.name()), fact::name(fact));
+            facts += 1;
+            if let Fact::Waiting { code } = fact {
+                assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+                codes += 1;
+            }
+        }
+    }
+    for (name, text) in Kind::Answers.stored() {
+        let message: AnswerMessage = serde_json::from_str(&text).unwrap();
+        for answer in message.answers {
+            match answer.outcome {
+                Outcome::Refused(refusal) => {
+                    let code = refusal.code;
+                    assert_eq!(serde_json::to_value(code).unwrap(), code.as_str(), "{name}");
+                    codes += 1;
+                }
+                Outcome::Accepted(accepted) => {
+                    if let Some(state) = accepted.state {
+                        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str(), "{name}");
+                        assert_eq!(state.as_str().parse(), Ok(state));
+                        codes += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(facts >= fact::ALL.len());
+    assert!(codes >= problem::ALL.len() + job_state::ALL.len() + waiting::ALL.len());
+}

@@ -1,0 +1,181 @@
+//! Whether the rows are what they should be: the ledger's balance, and a hash over all of them.
+
+use futures_util::TryStreamExt;
+use nox_contract::EventNumber;
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::{
+    schema::Database,
+    segment,
+    sql::{count, number},
+};
+
+/// All rows of one generation in a few bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentHash {
+    pub generation: u64,
+    /// The place in the log that the rows are a fold of.
+    pub n: EventNumber,
+    /// BLAKE3, as hex digits. Depends on the log up to `n` and on this version's fold alone: neither on
+    /// the generation nor on how the events were batched.
+    pub hash: String,
+}
+
+/// Each table in the order of its key, as Postgres prints rows. Left out are what depends on when and
+/// how, not on the log: the incarnation, and where segments begin and end; their content is hashed
+/// message by message.
+const TABLES: [(&str, &str); 10] = [
+    ("projection", "select row(n, chain, pos_commands, pos_reports, at)::text from projection"),
+    ("jobs", "select jobs::text from jobs order by id"),
+    (
+        "quota_balances",
+        "select quota_balances::text from quota_balances
+         order by tenant collate \"C\", account collate \"C\", period",
+    ),
+    (
+        "quota_limits",
+        "select quota_limits::text from quota_limits
+         order by tenant collate \"C\", account collate \"C\"",
+    ),
+    ("quota_violations", "select quota_violations::text from quota_violations order by n, part"),
+    ("modules", "select modules::text from modules order by name collate \"C\""),
+    ("workers", "select workers::text from workers order by worker_id collate \"C\""),
+    ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
+    ("parked", "select parked::text from parked order by n"),
+    ("segments", ""),
+];
+
+/// Hashes the rows of `generation`, or of the current one, at one moment.
+///
+/// # Errors
+/// Postgres is away, there is no such generation, or a segment is damaged.
+pub async fn content_hash(url: &str, generation: Option<u64>) -> sqlx::Result<ContentHash> {
+    let database = Database::new(url)?;
+    let generation = match generation {
+        Some(generation) => generation,
+        None => database.current().await?.ok_or(sqlx::Error::RowNotFound)?,
+    };
+    let mut connection = database.connect(generation).await?;
+    let mut snapshot = begin_snapshot(&mut connection).await?;
+    content_hash_of(&mut snapshot, generation).await
+}
+
+/// Begins a transaction that sees one moment, and prints values in one way.
+pub(crate) async fn begin_snapshot(
+    connection: &mut PgConnection,
+) -> sqlx::Result<sqlx::Transaction<'_, sqlx::Postgres>> {
+    let mut snapshot =
+        connection.begin_with("begin isolation level repeatable read read only").await?;
+    sqlx::query(
+        "select set_config('timezone', 'UTC', true),
+                set_config('datestyle', 'ISO, YMD', true),
+                set_config('bytea_output', 'hex', true)",
+    )
+    .execute(&mut *snapshot)
+    .await?;
+    Ok(snapshot)
+}
+
+pub(crate) async fn content_hash_of(
+    snapshot: &mut PgConnection,
+    generation: u64,
+) -> sqlx::Result<ContentHash> {
+    let n = place(snapshot).await?;
+    let mut hasher = blake3::Hasher::new();
+    for (table, statement) in TABLES {
+        hasher.update(&[0xff]);
+        hasher.update(table.as_bytes());
+        if statement.is_empty() {
+            hash_segments(snapshot, &mut hasher).await?;
+            continue;
+        }
+        let mut rows = sqlx::query_scalar::<_, String>(statement).fetch(&mut *snapshot);
+        while let Some(row) = rows.try_next().await? {
+            hasher.update(&(row.len() as u64).to_le_bytes());
+            hasher.update(row.as_bytes());
+        }
+    }
+    Ok(ContentHash { generation, n, hash: hasher.finalize().to_hex().to_string() })
+}
+
+pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<EventNumber> {
+    sqlx::query_scalar("select n from projection").fetch_one(connection).await.map(number)
+}
+
+async fn hash_segments(
+    snapshot: &mut PgConnection,
+    hasher: &mut blake3::Hasher,
+) -> sqlx::Result<()> {
+    let mut rows =
+        sqlx::query("select n_first, bytes, content from segments order by n_first").fetch(snapshot);
+    let mut raw = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let bytes = count(row.try_get("bytes")?) as usize;
+        let messages =
+            segment::decode(number(row.try_get("n_first")?), bytes, row.try_get("content")?)
+                .map_err(crate::load::decode)?;
+        for message in &messages {
+            raw.clear();
+            segment::frame(&mut raw, message);
+            hasher.update(&raw);
+        }
+    }
+    Ok(())
+}
+
+/// An account whose balance is not what its jobs say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerDifference {
+    pub tenant: String,
+    pub account: String,
+    pub reserved: i64,
+    pub reserved_by_jobs: i64,
+    pub used: i64,
+    pub used_by_jobs: i64,
+}
+
+/// Compares every balance with the sum of the ledger's lines; empty if all agree. Reads every job.
+///
+/// That free + reserved + used = granted holds in each balance is a constraint of the table.
+pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>> {
+    let database = Database::new(url)?;
+    let generation = database.current().await?.ok_or(sqlx::Error::RowNotFound)?;
+    let mut connection = database.connect(generation).await?;
+    let rows = sqlx::query(
+        "with lines as (
+             select tenant, account, period, sum(reserved)::bigint as reserved,
+                    sum(used)::bigint as used
+             from quota_ledger
+             group by tenant, account, period
+         ),
+         accounts as (
+             select * from lines
+             union all
+             select tenant, 'tenant', period, sum(reserved)::bigint, sum(used)::bigint
+             from lines
+             group by tenant, period
+         )
+         select coalesce(b.tenant, a.tenant) as tenant, coalesce(b.account, a.account) as account,
+                coalesce(b.reserved, 0) as reserved, coalesce(a.reserved, 0) as reserved_by_jobs,
+                coalesce(b.used, 0) as used, coalesce(a.used, 0) as used_by_jobs
+         from quota_balances b
+         full join accounts a using (tenant, account, period)
+         where coalesce(b.reserved, 0) <> coalesce(a.reserved, 0)
+            or coalesce(b.used, 0) <> coalesce(a.used, 0)
+         order by 1, 2",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LedgerDifference {
+                tenant: row.try_get("tenant")?,
+                account: row.try_get("account")?,
+                reserved: row.try_get("reserved")?,
+                reserved_by_jobs: row.try_get("reserved_by_jobs")?,
+                used: row.try_get("used")?,
+                used_by_jobs: row.try_get("used_by_jobs")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! Rows in: one statement a function.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    Attempt, JobError, JobId, Manifest, ModuleName, Resources, SessionId, TenantId, UserId,
+    WorkerId, fact::ServedModule,
+};
+use nox_core::{job::Job, ledger::Balance};
+use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    rows::{self, BalanceKey, JobLedger, PhaseColumns, StoredJob, StoredModule, StoredWorker},
+    sql::{Instant, number},
+};
+
+pub(crate) async fn jobs(
+    connection: &mut PgConnection,
+    ids: &[JobId],
+) -> sqlx::Result<Vec<StoredJob>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query(
+        "select id, tenant, user_id, module, status, attempt, waiting_code, requested_resources,
+                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
+                due_at, work, held, failures, crashes, period, reservation, reserved, used, overrun,
+                events
+         from jobs
+         where id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(job).collect()
+}
+
+fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
+    let worker_id: Option<&str> = row.try_get("worker_id")?;
+    let columns = PhaseColumns {
+        status: row.try_get("status")?,
+        waiting_code: row.try_get("waiting_code")?,
+        worker_id,
+        work: row.try_get("work")?,
+        held: row.try_get("held")?,
+    };
+    let Json(requested_resources): Json<Resources> = row.try_get("requested_resources")?;
+    let error: Option<Json<JobError>> = row.try_get("error")?;
+    let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
+    let small = |column| row.try_get::<i32, _>(column).map(|count| count.unsigned_abs());
+    let parked: Option<&str> = row.try_get("parked")?;
+    Ok(StoredJob {
+        id: JobId(row.try_get("id")?),
+        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
+        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
+        job: Job {
+            phase: rows::phase(&columns).map_err(decode)?,
+            attempt: Attempt(small("attempt")?),
+            failures: small("failures")?,
+            crashes: small("crashes")?,
+            submitted_n: number(row.try_get("submitted_n")?),
+            requested_resources,
+            priority: row.try_get::<i16, _>("priority")? as u8,
+            created_at: row.try_get::<Instant, _>("created_at")?.0,
+            started_at: instant("started_at")?,
+            ended_at: instant("ended_at")?,
+            due_at: instant("due_at")?,
+            error: error.map(|Json(error)| error),
+        },
+        n: number(row.try_get("n")?),
+        worker_id: worker_id.map(WorkerId::new).transpose().map_err(decode)?,
+        ledger: JobLedger {
+            period: instant("period")?,
+            reservation: row.try_get("reservation")?,
+            reserved: row.try_get("reserved")?,
+            used: row.try_get("used")?,
+            overrun: row.try_get("overrun")?,
+        },
+        events: row.try_get("events")?,
+        parked: parked.map(str::parse).transpose().map_err(decode)?,
+    })
+}
+
+/// Which of `ids` have parked events.
+pub(crate) async fn parked_jobs(
+    connection: &mut PgConnection,
+    ids: &[JobId],
+) -> sqlx::Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select distinct job_id from parked where job_id = any($1)")
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
+    Ok(ids.into_iter().map(JobId).collect())
+}
+
+pub(crate) async fn balances(
+    connection: &mut PgConnection,
+    keys: &[BalanceKey],
+) -> sqlx::Result<Vec<(BalanceKey, Balance)>> {
+    let tenants: Vec<&str> = keys.iter().map(|key| key.tenant.as_str()).collect();
+    let accounts: Vec<&str> = keys.iter().map(|key| key.account.as_str()).collect();
+    let periods: Vec<Instant> = keys.iter().map(|key| Instant(key.period)).collect();
+    let rows = sqlx::query(
+        "select place, granted, free, reserved, used, overrun
+         from unnest($1::text[], $2::text[], $3::timestamptz[])
+              with ordinality as key (tenant, account, period, place)
+         join quota_balances using (tenant, account, period)",
+    )
+    .bind(tenants)
+    .bind(accounts)
+    .bind(periods)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let place: i64 = row.try_get("place")?;
+            let key = keys[place.unsigned_abs() as usize - 1].clone();
+            Ok((key, balance(row)?))
+        })
+        .collect()
+}
+
+pub(crate) fn balance(row: &PgRow) -> sqlx::Result<Balance> {
+    Ok(Balance {
+        granted: row.try_get("granted")?,
+        free: row.try_get("free")?,
+        reserved: row.try_get("reserved")?,
+        used: row.try_get("used")?,
+        overrun: row.try_get("overrun")?,
+    })
+}
+
+pub(crate) async fn modules(
+    connection: &mut PgConnection,
+) -> sqlx::Result<BTreeMap<ModuleName, StoredModule>> {
+    let rows = sqlx::query("select name, manifest, enabled, n from modules")
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let name = ModuleName::new(row.try_get::<&str, _>("name")?).map_err(decode)?;
+            let Json(manifest): Json<Manifest> = row.try_get("manifest")?;
+            let (enabled, n) = (row.try_get("enabled")?, number(row.try_get("n")?));
+            Ok((name, StoredModule { manifest, enabled, n }))
+        })
+        .collect()
+}
+
+pub(crate) async fn workers(
+    connection: &mut PgConnection,
+) -> sqlx::Result<BTreeMap<WorkerId, StoredWorker>> {
+    let rows = sqlx::query(
+        "select worker_id, session, state, capacity, modules, labels, joined_at, left_at, n
+         from workers",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let id = WorkerId::new(row.try_get::<&str, _>("worker_id")?).map_err(decode)?;
+            let Json(modules): Json<Vec<ServedModule>> = row.try_get("modules")?;
+            let Json(labels) = row.try_get("labels")?;
+            let Json(capacity) = row.try_get("capacity")?;
+            let worker = StoredWorker {
+                session: SessionId(row.try_get("session")?),
+                state: row.try_get::<&str, _>("state")?.parse().map_err(decode)?,
+                capacity,
+                modules,
+                labels,
+                joined_at: row.try_get::<Instant, _>("joined_at")?.0,
+                left_at: row.try_get::<Option<Instant>, _>("left_at")?.map(|instant| instant.0),
+                n: number(row.try_get("n")?),
+            };
+            Ok((id, worker))
+        })
+        .collect()
+}
+
+/// A row that does not read as what this version writes.
+pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

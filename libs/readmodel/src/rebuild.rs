@@ -1,0 +1,126 @@
+//! A new generation from the log: filled beside the current one, compared with it, switched to.
+
+use std::pin::pin;
+
+use futures_util::{Stream, StreamExt};
+use nox_contract::{EventNumber, event::Chain};
+use nox_protocol::{ReadError, Reader};
+
+use crate::{
+    audit::{self, ContentHash},
+    batch::{Batch, LogMessage},
+    schema::Database,
+    store::{Store, StoreError},
+};
+
+/// Messages a transaction: large, since nobody waits for these rows.
+const BATCH_MAX: usize = 5_000;
+
+/// Why there is no new generation. The current one is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the log cannot be read")]
+    Source(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the log ends at {end}, but the current rows are a fold up to {n}")]
+    Short { end: EventNumber, n: EventNumber },
+    #[error("the database was never prepared")]
+    NotPrepared,
+}
+
+impl From<sqlx::Error> for RebuildError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A new generation, not yet current, and how it compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    pub rebuilt: ContentHash,
+    /// The current generation at the same place in the log.
+    pub live: ContentHash,
+}
+
+impl Rebuilt {
+    /// Whether the new rows are what the current ones are. They are not where a newer version folds
+    /// differently, or knows facts that were parked.
+    pub fn is_equal(&self) -> bool {
+        self.rebuilt.n == self.live.n && self.rebuilt.hash == self.live.hash
+    }
+}
+
+/// Fills generation `current + 1` from `log`, the messages of NOX_EVENTS from the first on, up to where
+/// the current generation is by then, and compares. The projector goes on meanwhile.
+///
+/// [`switch`] makes the new one current.
+pub async fn rebuild<S, E>(url: &str, log: S) -> Result<Rebuilt, RebuildError>
+where
+    S: Stream<Item = Result<LogMessage, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let database = Database::new(url)?;
+    let live = database.current().await?.ok_or(RebuildError::NotPrepared)?;
+    let generation = live + 1;
+    database.create(generation).await?;
+    let mut store = Store::building(database.clone(), generation);
+    let mut reader = Reader::new(EventNumber(0), Chain::START);
+    let mut log = pin!(log);
+
+    // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.
+    for _ in 0..2 {
+        let mut connection = database.connect(live).await?;
+        let n = audit::place(&mut connection).await?;
+        fill(&mut store, &mut reader, &mut log, n).await?;
+    }
+    let mut connection = database.connect(live).await?;
+    let mut snapshot = audit::begin_snapshot(&mut connection).await?;
+    let n = audit::place(&mut snapshot).await?;
+    fill(&mut store, &mut reader, &mut log, n).await?;
+
+    let live = audit::content_hash_of(&mut snapshot, live).await?;
+    let mut connection = database.connect(generation).await?;
+    let mut snapshot = audit::begin_snapshot(&mut connection).await?;
+    let rebuilt = audit::content_hash_of(&mut snapshot, generation).await?;
+    Ok(Rebuilt { rebuilt, live })
+}
+
+/// Makes the new generation current: readers change over, the projector attaches to it. Says whether
+/// the one it was compared with was still current.
+pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> {
+    let (from, to) = (rebuilt.live.generation, rebuilt.rebuilt.generation);
+    Ok(Database::new(url)?.switch(from, to).await?)
+}
+
+/// Takes in messages up to and including `n`.
+async fn fill<S, E>(
+    store: &mut Store,
+    reader: &mut Reader,
+    log: &mut std::pin::Pin<&mut S>,
+    n: EventNumber,
+) -> Result<(), RebuildError>
+where
+    S: Stream<Item = Result<LogMessage, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    while reader.n() < n {
+        let wanted = usize::try_from(n.0 - reader.n().0).unwrap_or(BATCH_MAX).min(BATCH_MAX);
+        let mut messages = Vec::with_capacity(wanted);
+        while messages.len() < wanted {
+            match log.next().await {
+                Some(Ok(message)) => messages.push(message),
+                Some(Err(error)) => return Err(RebuildError::Source(Box::new(error))),
+                None => break,
+            }
+        }
+        if messages.is_empty() {
+            return Err(RebuildError::Short { end: reader.n(), n });
+        }
+        let batch = Batch::read(reader, messages)?;
+        store.commit(&batch).await?;
+    }
+    Ok(())
+}

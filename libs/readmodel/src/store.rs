@@ -1,0 +1,425 @@
+//! Takes batches in: one transaction each, and what becomes of one that fails.
+
+use std::{io, time::Duration};
+
+use nox_contract::{
+    EventNumber, Incarnation, JobId, Positions, Timestamp, event::Chain,
+};
+use nox_protocol::Record;
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::{
+    batch::{Batch, Entry},
+    load,
+    project::{self, IllegalEvent, Treatment},
+    rows::Rows,
+    schema::Database,
+    segment::{self, Segment},
+    sql::{Instant, count, is_about_data, is_unavailable, number},
+    write::{self, Place},
+};
+
+/// Longest time for a batch, after which the connection is given up: a server that vanished without
+/// a word answers never. Ten times what the largest batch takes on a slow disk.
+const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why a batch was not taken in. Only after `Unavailable` does trying again make sense.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another projector is alive. Exit.
+    #[error("another projector moved the checkpoint away from event {n}")]
+    Conflict { n: EventNumber },
+    /// A rebuild has finished. [`Store::prepare`] attaches to the new rows.
+    #[error("generation {from} was replaced by generation {to}")]
+    Switched { from: u64, to: u64 },
+    /// The stream was made anew: what it numbers is not what was folded in. Stop.
+    #[error("the log is another one: expected incarnation {expected:?}, found {found:?}")]
+    OtherIncarnation { expected: String, found: String },
+    /// Log or code is broken. Stop.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// Postgres refuses data; the event could not even be parked. Stop.
+    #[error("postgres refuses the data")]
+    Data(#[source] sqlx::Error),
+    /// Postgres is away, or short of something. Try the same batch again.
+    #[error("postgres is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// Postgres is not set up as it must be. Stop.
+    #[error("postgres does not do what it must")]
+    Broken(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) {
+            Self::Unavailable(error)
+        } else if is_about_data(&error) {
+            Self::Data(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+}
+
+/// How far the log is folded in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    pub generation: u64,
+    pub n: EventNumber,
+    pub chain: Chain,
+    /// The life of NOX_EVENTS that `n` counts in; `None` before the first attach.
+    pub incarnation: Option<Incarnation>,
+    pub pos: Positions,
+    /// Of the newest event.
+    pub at: Option<Timestamp>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    pub events: usize,
+    /// Events among them that rows could not take in: an alarm, and a row in `parked`.
+    pub parked: usize,
+}
+
+/// The one writer of the read model.
+pub struct Store {
+    database: Database,
+    target: Target,
+    session: Option<Session>,
+    /// The last commit may have succeeded without our hearing of it.
+    unsure: bool,
+}
+
+/// Which rows to write.
+#[derive(Clone, Copy)]
+enum Target {
+    /// Those of the generation that was current when they were attached to, as long as it is.
+    Current { attached: Option<u64> },
+    /// A generation that is being rebuilt.
+    Building(u64),
+}
+
+/// A connection, and what is known through it.
+struct Session {
+    connection: PgConnection,
+    checkpoint: Checkpoint,
+    rows: Rows,
+}
+
+impl Store {
+    /// Connects once, to tell a wrong address from a wrong batch.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let database = Database::new(url)?;
+        database.current().await?;
+        Ok(Self::new(database, Target::Current { attached: None }))
+    }
+
+    /// A store for a generation that nobody reads yet.
+    pub(crate) fn building(database: Database, generation: u64) -> Self {
+        Self::new(database, Target::Building(generation))
+    }
+
+    fn new(database: Database, target: Target) -> Self {
+        Self { database, target, session: None, unsure: false }
+    }
+
+    /// Brings the database up to date and attaches to the current generation.
+    pub async fn prepare(&mut self) -> Result<(), StoreError> {
+        self.session = None;
+        if let Target::Current { attached } = &mut self.target {
+            *attached = Some(self.database.prepare().await?);
+        }
+        self.session = Some(self.attach().await?);
+        self.unsure = false;
+        Ok(())
+    }
+
+    /// How far the log is folded in, as it is stored.
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint, StoreError> {
+        if self.session.is_none() {
+            self.session = Some(self.attach().await?);
+        }
+        Ok(self.session.as_ref().expect("attached above").checkpoint.clone())
+    }
+
+    /// Says which life of NOX_EVENTS the coming batches are from. The first time it is recorded;
+    /// after that it must be the same.
+    pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        let mut session = self.take_session().await?;
+        write::incarnation(&mut session.connection, incarnation).await?;
+        session.checkpoint = checkpoint(&mut session.connection, session.checkpoint.generation).await?;
+        let recorded = session.checkpoint.incarnation.clone().unwrap_or_default();
+        self.session = Some(session);
+        if recorded != *incarnation {
+            let (expected, found) = (recorded.0, incarnation.0.clone());
+            return Err(StoreError::OtherIncarnation { expected, found });
+        }
+        Ok(())
+    }
+
+    /// Takes a batch in, whole, and moves the checkpoint with it.
+    ///
+    /// An event that Postgres refuses is parked, and the others are taken in. After
+    /// [`StoreError::Unavailable`] the same batch may be given again: it is found out how much of it
+    /// was taken in. Dropping the future is like that.
+    pub async fn commit(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
+        let attempt = tokio::time::timeout(COMMIT_WITHIN, self.commit_batch(batch));
+        attempt.await.unwrap_or_else(|_| {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "no answer to a commit");
+            Err(StoreError::Unavailable(sqlx::Error::Io(late)))
+        })
+    }
+
+    async fn commit_batch(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
+        // Until the end is known, the session is nobody's: what is in it may be half done.
+        let mut session = self.take_session().await?;
+        let unsure = std::mem::replace(&mut self.unsure, true);
+        let outcome = self.commit_through(&mut session, batch, unsure).await;
+        if !matches!(outcome, Err(StoreError::Unavailable(_))) {
+            self.unsure = false;
+        }
+        if outcome.is_ok() {
+            self.session = Some(session);
+        }
+        outcome
+    }
+
+    async fn commit_through(
+        &self,
+        session: &mut Session,
+        batch: &Batch,
+        unsure: bool,
+    ) -> Result<Committed, StoreError> {
+        let entries = remaining(&session.checkpoint, batch, unsure)?;
+        let mut committed = Committed { events: batch.len(), parked: 0 };
+        let mut pending = vec![entries];
+        while let Some(entries) = pending.pop() {
+            if entries.is_empty() {
+                continue;
+            }
+            let encoded;
+            let segments = if entries.len() == batch.len() {
+                batch.segments()
+            } else {
+                encoded = segment::encode(entries);
+                &encoded
+            };
+            match self.attempt(session, entries, segments, Treatment::Fold, false).await {
+                Ok(parked) => committed.parked += parked,
+                Err(StoreError::Data(_)) if entries.len() > 1 => {
+                    let (left, right) = entries.split_at(entries.len() / 2);
+                    pending.extend([right, left]);
+                }
+                Err(StoreError::Data(error)) => {
+                    committed.parked += self.park(session, entries, segments, error).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Takes in what can be taken in of the one event that Postgres refuses.
+    async fn park(
+        &self,
+        session: &mut Session,
+        entry: &[Entry],
+        segments: &[Segment],
+        refused: sqlx::Error,
+    ) -> Result<usize, StoreError> {
+        let detail = refused.to_string();
+        // First again with a look at rows that it should be the first to make: an event that makes a
+        // job twice is no bad data but a broken log.
+        let attempts = [
+            (Treatment::Fold, true),
+            (Treatment::Freeze { detail: &detail }, true),
+            (Treatment::KeepBytes { detail: &detail }, true),
+        ];
+        for (treatment, distrust) in attempts {
+            match self.attempt(session, entry, segments, treatment, distrust).await {
+                Err(StoreError::Data(error)) => {
+                    let n = entry[0].n.0;
+                    tracing::error!(event.n = n, %error, ?treatment, "Postgres refuses an event");
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(StoreError::Data(refused))
+    }
+
+    /// One transaction; returns how many events were parked. On an error nothing was done, unless
+    /// the connection broke.
+    async fn attempt(
+        &self,
+        session: &mut Session,
+        entries: &[Entry],
+        segments: &[Segment],
+        treatment: Treatment<'_>,
+        distrust: bool,
+    ) -> Result<usize, StoreError> {
+        let Session { connection, checkpoint, rows } = session;
+        let Some(last) = entries.last() else { return Ok(0) };
+        let (from, to) = (
+            Place { n: checkpoint.n, chain: checkpoint.chain },
+            Place { n: last.n, chain: last.chain },
+        );
+        let progress = progress(entries);
+        let current = match self.target {
+            Target::Current { attached } => attached,
+            Target::Building(_) => None,
+        };
+
+        let mut transaction = connection.begin().await?;
+        if !write::checkpoint(&mut transaction, &from, &to, progress, current).await? {
+            return Err(self.why_not_moved(&mut transaction, from.n).await?);
+        }
+        load_needed(&mut transaction, rows, entries, distrust).await?;
+        let changes = project::project(rows, entries, treatment)?;
+        if let Err(error) = write::changes(&mut transaction, &changes, segments).await {
+            // If this fails as well, the connection is what is wrong.
+            transaction.rollback().await?;
+            return Err(error.into());
+        }
+        transaction.commit().await?;
+
+        checkpoint.n = to.n;
+        checkpoint.chain = to.chain;
+        if let Some((pos, at)) = progress {
+            checkpoint.pos = pos;
+            checkpoint.at = Some(at);
+        }
+        let parked = changes.parked.len();
+        for event in &changes.parked {
+            tracing::error!(
+                event.n = event.n.0,
+                job.id = event.job_id.map(|id| id.to_string()),
+                reason = event.reason.as_str(),
+                detail = event.detail,
+                "Parked an event"
+            );
+        }
+        rows.absorb(changes);
+        Ok(parked)
+    }
+
+    /// Says who moved the checkpoint, or replaced it.
+    async fn why_not_moved(
+        &self,
+        connection: &mut PgConnection,
+        n: EventNumber,
+    ) -> Result<StoreError, StoreError> {
+        let Target::Current { attached: Some(from) } = self.target else {
+            return Ok(StoreError::Conflict { n });
+        };
+        let to = sqlx::query_scalar("select generation from nox.generation")
+            .fetch_one(connection)
+            .await
+            .map(count)?;
+        Ok(if to == from { StoreError::Conflict { n } } else { StoreError::Switched { from, to } })
+    }
+
+    /// Takes the session out; while it is out, a cancelled call leaves none behind.
+    async fn take_session(&mut self) -> Result<Session, StoreError> {
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => self.attach().await,
+        }
+    }
+
+    async fn attach(&self) -> Result<Session, StoreError> {
+        let generation = match self.target {
+            Target::Building(generation) => generation,
+            Target::Current { attached } => {
+                let not_prepared = || StoreError::Broken(sqlx::Error::RowNotFound);
+                let to = self.database.current().await?.ok_or_else(not_prepared)?;
+                let from = attached.ok_or_else(not_prepared)?;
+                if from != to {
+                    return Err(StoreError::Switched { from, to });
+                }
+                to
+            }
+        };
+        let mut connection = self.database.connect(generation).await?;
+        let checkpoint = checkpoint(&mut connection, generation).await?;
+        let rows = Rows {
+            modules: load::modules(&mut connection).await?,
+            workers: load::workers(&mut connection).await?,
+            ..Rows::default()
+        };
+        Ok(Session { connection, checkpoint, rows })
+    }
+}
+
+/// The entries that are still to be taken in.
+fn remaining<'a>(
+    checkpoint: &Checkpoint,
+    batch: &'a Batch,
+    unsure: bool,
+) -> Result<&'a [Entry], StoreError> {
+    let place = (checkpoint.n, checkpoint.chain);
+    if batch.start() == place {
+        return Ok(batch.entries());
+    }
+    // Our last word may have been heard without our hearing so.
+    let taken_in = batch.entries().iter().position(|entry| (entry.n, entry.chain) == place);
+    match taken_in {
+        Some(last) if unsure => Ok(&batch.entries()[last + 1..]),
+        _ => Err(StoreError::Conflict { n: batch.start().0 }),
+    }
+}
+
+/// The positions and the instant after `entries`, if there is an event among them.
+fn progress(entries: &[Entry]) -> Option<(Positions, Timestamp)> {
+    entries.iter().rev().find_map(|entry| match &entry.record {
+        Record::Event(event) => Some((event.pos, event.at)),
+        Record::Epoch(_) => None,
+    })
+}
+
+async fn load_needed(
+    connection: &mut PgConnection,
+    rows: &mut Rows,
+    entries: &[Entry],
+    distrust: bool,
+) -> Result<(), StoreError> {
+    let needed = project::needed(rows, entries, distrust);
+    if !needed.jobs.is_empty() {
+        let found = load::jobs(connection, &needed.jobs).await?;
+        rows.jobs.extend(found.into_iter().map(|job| (job.id, job)));
+        let missing: Vec<JobId> =
+            needed.jobs.into_iter().filter(|id| !rows.jobs.contains_key(id)).collect();
+        if !missing.is_empty() {
+            rows.rowless.extend(load::parked_jobs(connection, &missing).await?);
+        }
+    }
+    if !needed.balances.is_empty() {
+        rows.balances.extend(load::balances(connection, &needed.balances).await?);
+    }
+    Ok(())
+}
+
+/// Reads the checkpoint, after whatever transaction is about to move it.
+async fn checkpoint(
+    connection: &mut PgConnection,
+    generation: u64,
+) -> Result<Checkpoint, StoreError> {
+    let row = sqlx::query(
+        "select n, chain, incarnation, pos_commands, pos_reports, at from projection for update",
+    )
+    .fetch_one(connection)
+    .await?;
+    let chain: &str = row.try_get("chain")?;
+    let no_chain = || sqlx::Error::Decode(format!("{chain:?} is no chain").into());
+    Ok(Checkpoint {
+        generation,
+        n: number(row.try_get("n")?),
+        chain: Chain::parse(chain).ok_or_else(no_chain)?,
+        incarnation: row.try_get::<Option<String>, _>("incarnation")?.map(Incarnation),
+        pos: Positions {
+            commands: count(row.try_get("pos_commands")?),
+            reports: count(row.try_get("pos_reports")?),
+        },
+        at: row.try_get::<Option<Instant>, _>("at")?.map(|instant| instant.0),
+    })
+}

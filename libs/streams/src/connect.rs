@@ -1,0 +1,405 @@
+//! Connects, and refuses a broker that would ignore guards or lose acknowledged writes.
+
+use std::{fmt, sync::OnceLock, time::Duration};
+
+use async_nats::{Client, ConnectErrorKind, ServerAddr, jetstream};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::{Broker, Error, Inner},
+    mux::Mux,
+    version::Version,
+};
+
+/// Older servers silently ignore guards and batches, and have bugs that lose streams.
+const SERVER_MIN: Version = Version::release(2, 15, 1);
+/// What that server says of JetStream in the account; an older one elsewhere in the cluster says less.
+const API_LEVEL_MIN: u64 = 4;
+
+/// How long [`Broker::connect`] waits for a broker that is starting: one with five million subjects
+/// needs 45 s after a crash.
+const CONNECT_WAIT: Duration = Duration::from_secs(60);
+/// Between two tries, while the server is starting.
+const RETRY: Duration = Duration::from_millis(100);
+/// One try, from the connection to the handshake.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(3);
+/// One question to the monitoring port.
+const MONITOR_WAIT: Duration = Duration::from_secs(3);
+/// Two unanswered pings and the connection is given up: a frozen server is noticed after 15 s.
+const PING: Duration = Duration::from_secs(5);
+/// The longest pause between two reconnects: a restarted server should not wait for its clients.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Strict,
+    /// The end of the server process; a power cut takes minutes of writes.
+    Relaxed,
+}
+
+impl std::str::FromStr for Durability {
+    type Err = UnknownDurability;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDurability> {
+        match text {
+            "strict" => Ok(Self::Strict),
+            "relaxed" => Ok(Self::Relaxed),
+            _ => Err(UnknownDurability),
+        }
+    }
+}
+
+/// A word that names no durability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither strict nor relaxed")]
+pub struct UnknownDurability;
+
+/// Where and as whom to connect.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// `nats://user:password@host:port`, or several separated by commas; `tls://` for TLS.
+    pub url: String,
+    /// The name on the connection and in inbox subjects, so that permissions can tell services apart.
+    pub service: &'static str,
+    /// Where the server tells about itself, `http://host:8222`; of every server, separated by
+    /// commas. Strict durability cannot be believed without.
+    pub monitor_url: Option<String>,
+    /// What the server must promise. `Relaxed` takes either.
+    pub sync: Durability,
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("url", &without_password(&self.url))
+            .field("service", &self.service)
+            .field("monitor_url", &self.monitor_url)
+            .field("sync", &self.sync)
+            .finish()
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        (_, None) => url.to_owned(),
+    };
+    url.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answered in time: start the broker, or wait longer.
+    #[error("broker not reachable: {0}")]
+    Unreachable(String),
+    /// Wrong user, password or key, or the URL cannot be read.
+    #[error("broker refused the connection: {0}")]
+    Denied(String),
+    /// The server would silently ignore what the log depends on: replace it.
+    #[error("the server is {found}, but Nox needs nats-server {needed} or later")]
+    TooOld { found: String, needed: String },
+    /// Strict durability was wanted and is not there: set `sync_interval: always` on the server, or
+    /// choose `relaxed` explicitly.
+    #[error("acknowledged writes are not safe from a power cut: {0}")]
+    NotDurable(String),
+}
+
+impl ConnectError {
+    /// Whether another try may go better.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl Broker {
+    /// Connects and checks the server; waits up to a minute for one that is starting.
+    ///
+    /// # Errors
+    /// As the variants say; all but `Unreachable` at once.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
+        Self::connect_within(options, CONNECT_WAIT).await
+    }
+
+    /// As [`connect`](Self::connect), waiting up to `wait`.
+    pub async fn connect_within(
+        options: ConnectOptions,
+        wait: Duration,
+    ) -> Result<Self, ConnectError> {
+        let mut last = ConnectError::Unreachable(format!("nothing heard within {wait:?}"));
+        let tries = async {
+            loop {
+                match Self::try_connect(&options).await {
+                    Err(error) if error.is_transient() => last = error,
+                    result => return result,
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::time::timeout(wait, tries).await.unwrap_or(Err(last))
+    }
+
+    async fn try_connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let (events, heard) = mpsc::unbounded_channel();
+        let (servers, credentials) = read_urls(&options.url)?;
+        let client = with_credentials(credentials)
+            .name(format!("nox-{}", options.service))
+            .custom_inbox_prefix(format!("_INBOX_{}", options.service))
+            .connection_timeout(HANDSHAKE_WAIT)
+            .ping_interval(PING)
+            .reconnect_delay_callback(reconnect_pause)
+            .event_callback(move |event| {
+                // The other end goes with the connection.
+                let _ = events.send(event);
+                async {}
+            })
+            .connect(servers)
+            .await
+            .map_err(refused)?;
+        check_version(&client.server_info().version)?;
+
+        let stop = CancellationToken::new();
+        let guard = stop.clone().drop_guard();
+        let mux = Mux::start(client.clone(), heard, stop)
+            .await
+            .map_err(|e| ConnectError::Unreachable(e.to_string()))?;
+        let durability = check_durability(options, &client).await?;
+        let broker = Self {
+            inner: std::sync::Arc::new(Inner {
+                jetstream: jetstream::new(client.clone()),
+                client,
+                mux,
+                layout: OnceLock::new(),
+                durability,
+                _stop: guard,
+            }),
+        };
+        broker.check_api_level().await?;
+        Ok(broker)
+    }
+
+    async fn check_api_level(&self) -> Result<(), ConnectError> {
+        #[derive(Deserialize)]
+        struct Account {
+            api: Api,
+        }
+        #[derive(Deserialize)]
+        struct Api {
+            #[serde(default)]
+            level: u64,
+        }
+
+        let account: Result<Account, Error> = self.api("INFO", &serde_json::json!({})).await;
+        // A server that is starting has no JetStream yet.
+        let level = account.map_err(|e| ConnectError::Unreachable(e.to_string()))?.api.level;
+        if level < API_LEVEL_MIN {
+            return Err(ConnectError::TooOld {
+                found: format!("one whose JetStream has API level {level}"),
+                needed: SERVER_MIN.to_string(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What a URL says about who connects: `user:password@`, or `token@`.
+#[derive(Debug, Default, PartialEq)]
+struct Credentials {
+    user: Option<String>,
+    password: Option<String>,
+}
+
+/// The client library ignores credentials in URLs, and logs the URLs; so they are taken out.
+fn read_urls(urls: &str) -> Result<(Vec<ServerAddr>, Credentials), ConnectError> {
+    let unreadable = |e: std::io::Error| ConnectError::Denied(format!("cannot read the URL: {e}"));
+    let mut servers = Vec::new();
+    let mut credentials = Credentials::default();
+    for url in urls.split(',') {
+        let full: ServerAddr = url.trim().parse().map_err(unreadable)?;
+        if credentials.user.is_none() {
+            credentials.user = full.username().map(percent_decoded);
+            credentials.password = full.password().map(percent_decoded);
+        }
+        let host = full.host();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let bare = format!("{}://{host}:{}", full.scheme(), full.port());
+        servers.push(bare.parse().map_err(unreadable)?);
+    }
+    Ok((servers, credentials))
+}
+
+fn with_credentials(credentials: Credentials) -> async_nats::ConnectOptions {
+    let options = async_nats::ConnectOptions::new();
+    match (credentials.user, credentials.password) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        (Some(token), None) => options.token(token),
+        (None, _) => options,
+    }
+}
+
+/// `p%40ss` is how `p@ss` stands in a URL.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits =
+            after.get(..2).filter(|_| first == b'%').and_then(|d| std::str::from_utf8(d).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn reconnect_pause(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
+    match doublings {
+        0 => Duration::ZERO,
+        doublings => Duration::from_millis(5 << doublings).min(RECONNECT_PAUSE_MAX),
+    }
+}
+
+fn refused(error: async_nats::ConnectError) -> ConnectError {
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation
+        | ConnectErrorKind::Authentication
+        | ConnectErrorKind::ServerParse
+        | ConnectErrorKind::Tls => ConnectError::Denied(error.to_string()),
+        _ => ConnectError::Unreachable(error.to_string()),
+    }
+}
+
+fn check_version(found: &str) -> Result<(), ConnectError> {
+    let new_enough = Version::parse(found).is_some_and(|version| version >= SERVER_MIN);
+    if new_enough {
+        return Ok(());
+    }
+    let found = if found.is_empty() { "of no version" } else { found };
+    Err(ConnectError::TooOld { found: found.to_owned(), needed: SERVER_MIN.to_string() })
+}
+
+/// The parts of `/varz` that matter.
+#[derive(Deserialize)]
+struct Varz {
+    server_id: String,
+    #[serde(default)]
+    jetstream: VarzJetStream,
+}
+
+#[derive(Default, Deserialize)]
+struct VarzJetStream {
+    #[serde(default)]
+    config: VarzConfig,
+}
+
+#[derive(Default, Deserialize)]
+struct VarzConfig {
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// What the servers say of themselves, of which one must be the one we are connected to.
+async fn check_durability(
+    options: &ConnectOptions,
+    client: &Client,
+) -> Result<Option<Durability>, ConnectError> {
+    let strict = options.sync == Durability::Strict;
+    let Some(urls) = &options.monitor_url else {
+        return match strict {
+            true => Err(ConnectError::NotDurable("no monitoring URL to ask the server at".into())),
+            false => Ok(None),
+        };
+    };
+    let connected_to = client.server_info().server_id;
+    let (mut all_strict, mut ours) = (true, false);
+    for url in urls.split(',') {
+        let varz = match ask_monitor(url.trim()).await {
+            Ok(varz) => varz,
+            Err(reason) if strict => return Err(ConnectError::Unreachable(reason)),
+            Err(reason) => {
+                tracing::warn!(reason, "Durability unknown");
+                return Ok(None);
+            }
+        };
+        all_strict &= varz.jetstream.config.sync_always;
+        ours |= varz.server_id == connected_to;
+    }
+    if !strict {
+        return Ok(Some(if all_strict && ours { Durability::Strict } else { Durability::Relaxed }));
+    }
+    if !ours {
+        return Err(ConnectError::NotDurable(format!("{urls} is another server's monitoring URL")));
+    }
+    if !all_strict {
+        return Err(ConnectError::NotDurable(format!(
+            "{urls} says that sync_interval is not `always`"
+        )));
+    }
+    Ok(Some(Durability::Strict))
+}
+
+async fn ask_monitor(url: &str) -> Result<Varz, String> {
+    let ask = async {
+        let answer = reqwest::get(format!("{}/varz", url.trim_end_matches('/'))).await?;
+        answer.error_for_status()?.json::<Varz>().await
+    };
+    match tokio::time::timeout(MONITOR_WAIT, ask).await {
+        Ok(answer) => answer.map_err(|e| format!("cannot ask {url}: {e}")),
+        Err(_) => Err(format!("no answer from {url} within {MONITOR_WAIT:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_with_both_versions_named() {
+        let error = check_version("2.10.25").unwrap_err().to_string();
+        assert!(error.contains("2.10.25") && error.contains("2.15.1"), "{error}");
+        for old in ["2.15.0", "2.15.1-RC.2", "", "latest"] {
+            assert!(matches!(check_version(old), Err(ConnectError::TooOld { .. })), "{old}");
+        }
+        for new in ["2.15.1", "2.16.0-dev"] {
+            assert!(check_version(new).is_ok(), "{new}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_printed() {
+        let shown = |url| without_password(url);
+        assert_eq!(shown("nats://u:p@h:1,tls://u:p@@h:2"), "nats://…@h:1,tls://…@h:2");
+        assert_eq!(shown("u:p@h:1"), "…@h:1");
+        assert_eq!(shown("nats://h:1"), "nats://h:1");
+    }
+
+    #[test]
+    fn credentials_are_taken_out_of_the_urls() {
+        let (servers, credentials) = read_urls("nats://ada:p%40ss%@h:1, tls://[::1]:2,h3").unwrap();
+        let servers: Vec<_> = servers.iter().map(ServerAddr::as_url_str).collect();
+        assert_eq!(servers, ["nats://h:1", "tls://[::1]:2", "nats://h3:4222"]);
+        let expected = Credentials { user: Some("ada".into()), password: Some("p@ss%".into()) };
+        assert_eq!(credentials, expected);
+        assert!(matches!(read_urls("http://h"), Err(ConnectError::Denied(_))));
+    }
+
+    #[test]
+    fn reconnects_begin_at_once_and_pause_no_longer_than_half_a_second() {
+        assert_eq!(reconnect_pause(1), Duration::ZERO);
+        assert_eq!(reconnect_pause(2), Duration::from_millis(10));
+        assert_eq!(reconnect_pause(1000), RECONNECT_PAUSE_MAX);
+    }
+}

@@ -1,0 +1,117 @@
+use nox_contract::subject;
+use nox_streams::{DeclareError, Layout};
+
+use crate::support::{connect, raw, server, setup, soon};
+use nox_devkit::Sync;
+
+const LAYOUT: &str = include_str!("../../../../nats/streams.toml");
+
+#[tokio::test]
+async fn declaring_is_idempotent_and_any_number_may_do_it_at_once() {
+    let (server, _folder) = server(Sync::Relaxed).await;
+    let brokers =
+        [connect(&server, "a").await, connect(&server, "b").await, connect(&server, "c").await];
+    let [a, b, c] = &brokers;
+    for result in <[_; 3]>::from(tokio::join!(a.declare(), b.declare(), c.declare())) {
+        result.unwrap();
+    }
+    let before = a.incarnation(subject::EVENTS).await.unwrap();
+    a.declare().await.unwrap();
+
+    assert_eq!(b.incarnation(subject::EVENTS).await.unwrap(), before);
+    let (created, id) = before.0.split_once('/').unwrap();
+    assert!(created.parse::<nox_contract::Timestamp>().is_ok(), "{created}");
+    assert!(id.len() >= 20, "{id}");
+}
+
+#[tokio::test]
+async fn an_incarnation_lasts_over_a_restart() {
+    let mut setup = setup().await;
+    let mut before = Vec::new();
+    for stream in [subject::EVENTS, subject::COMMANDS, subject::REPORTS] {
+        before.push((stream, setup.broker.incarnation(stream).await.unwrap()));
+    }
+    setup.server.kill9();
+    setup.server.restart().await.unwrap();
+
+    let broker = connect(&setup.server, "again").await;
+    for (stream, incarnation) in before {
+        assert_eq!(broker.incarnation(stream).await.unwrap(), incarnation);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_could_lose_what_it_holds_is_refused() {
+    for (wanted, wrong) in [
+        ("storage = \"file\"", "storage = \"memory\""),
+        ("retention = \"limits\"", "retention = \"interest\""),
+        ("\"nox.ctl.mark\"]", "\"nox.ctl.mark\", \"more\"]"),
+    ] {
+        let (server, _folder) = server(Sync::Relaxed).await;
+        let broker = connect(&server, "test").await;
+        // The limits of streams on disk are more than there is memory.
+        let other = LAYOUT.replace(wanted, wrong).replace("GiB", "MiB");
+        broker.declare_layout(Layout::parse(&other).unwrap()).await.unwrap();
+
+        match soon(broker.declare()).await {
+            Err(DeclareError::Drift { stream, setting, .. }) => {
+                assert!(
+                    wanted.starts_with(&setting) || setting == "subjects",
+                    "{stream} {setting}"
+                );
+            }
+            other => panic!("{wrong}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_updated_is_and_more_room_is_left_alone() {
+    let (server, _folder) = server(Sync::Relaxed).await;
+    let broker = connect(&server, "test").await;
+    let other = LAYOUT
+        .replace("max_bytes = \"64GiB\"", "max_bytes = \"70GiB\"")
+        .replace("max_bytes = \"4GiB\"", "max_bytes = \"1GiB\"")
+        .replace("deny_purge = true", "deny_purge = false")
+        .replace("republish = ", "# ");
+    broker.declare_layout(Layout::parse(&other).unwrap()).await.unwrap();
+    broker.declare().await.unwrap();
+
+    assert_eq!(broker.usage(subject::EVENTS).await.unwrap().bytes_max, Some(70 << 30));
+    assert_eq!(broker.usage(subject::COMMANDS).await.unwrap().bytes_max, Some(4 << 30));
+    let jetstream = async_nats::jetstream::new(raw(&server).await);
+    let stream = jetstream.get_stream(subject::EVENTS).await.unwrap();
+    let config = &stream.cached_info().config;
+    assert!(config.deny_purge && config.deny_delete && config.allow_atomic_publish);
+    assert_eq!(config.republish.as_ref().unwrap().destination, "live.nox.evt.>");
+}
+
+#[tokio::test]
+async fn a_stream_that_the_broker_has_no_room_for_is_refused_with_its_name() {
+    let (server, _folder) = server(Sync::Relaxed).await;
+    let broker = connect(&server, "test").await;
+    let other = LAYOUT.replace("max_bytes = \"256MiB\"", "max_bytes = \"5GiB\"");
+
+    match broker.declare_layout(Layout::parse(&other).unwrap()).await {
+        Err(DeclareError::Refused { stream, code, .. }) => {
+            assert_eq!((stream.as_str(), code), (subject::WORK, 10028));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_facts_cannot_be_deleted_purged_or_rolled_up() {
+    let setup = setup().await;
+    let broker = &setup.broker;
+    let seq = crate::support::store(broker, "nox.evt.t.job.1", "one".into()).await;
+    let client = raw(&setup.server).await;
+    let jetstream = async_nats::jetstream::new(client);
+    let stream = jetstream.get_stream(subject::EVENTS).await.unwrap();
+
+    assert!(stream.delete_message(seq).await.is_err());
+    assert!(stream.purge().await.is_err());
+    let rollup = crate::support::headers(&[("Nats-Rollup", "all")]);
+    broker.publish("nox.evt.t.job.1".into(), rollup, "x".into()).await.unwrap_err();
+    assert_eq!(broker.usage(subject::EVENTS).await.unwrap().messages, 1);
+}

@@ -1,0 +1,79 @@
+use nox_contract::{Attempt, JobId, TenantId, subject};
+use nox_streams::LogStream::{Stderr, Stdout};
+
+use crate::support::{setup, soon, text};
+
+fn job(digit: u32) -> JobId {
+    format!("00000000-0000-7000-8000-{digit:012}").parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_job_printed_is_read_in_order_and_in_pages() {
+    let setup = setup().await;
+    let broker = &setup.broker;
+    let tenant = TenantId::new("acme").unwrap();
+    for i in 0..700_u32 {
+        let (attempt, stream) = (Attempt(1 + i / 350), if i % 3 == 0 { Stderr } else { Stdout });
+        broker
+            .append_log(&tenant, job(1), attempt, stream, text(&format!("line {i}\n")))
+            .await
+            .unwrap();
+        broker.append_log(&tenant, job(2), attempt, stream, text("other")).await.unwrap();
+    }
+    let mut read = Vec::new();
+    loop {
+        let after = read.last().map_or(0, |chunk: &nox_streams::LogChunk| chunk.seq);
+        let page = soon(broker.read_logs(&tenant, job(1), after, 300)).await.unwrap();
+        assert!(page.len() <= 300);
+        if page.is_empty() {
+            break;
+        }
+        read.extend(page);
+    }
+    assert_eq!(read.len(), 700);
+    for (chunk, i) in read.iter().zip(0_u32..) {
+        assert_eq!(chunk.text, format!("line {i}\n"));
+        assert_eq!(chunk.attempt, Attempt(1 + i / 350));
+        assert_eq!(chunk.stream, if i % 3 == 0 { Stderr } else { Stdout });
+    }
+    assert!(read.is_sorted_by_key(|chunk| (chunk.seq, chunk.at)));
+    assert!(read[0].at.as_micros() > 1_700_000_000_000_000);
+    assert_eq!(broker.read_logs(&tenant, job(3), 0, 10).await.unwrap(), []);
+    let elsewhere = TenantId::new("other").unwrap();
+    assert_eq!(broker.read_logs(&elsewhere, job(1), 0, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_page_of_large_chunks_is_bounded() {
+    let setup = setup().await;
+    let tenant = TenantId::new("acme").unwrap();
+    for _ in 0..100 {
+        let chunk = vec![b'x'; 128 * 1024].into();
+        setup.broker.append_log(&tenant, job(1), Attempt(1), Stdout, chunk).await.unwrap();
+    }
+    let (mut count, mut after) = (0, 0);
+    loop {
+        let page = soon(setup.broker.read_logs(&tenant, job(1), after, 1000)).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 66, "{}", page.len());
+        after = last.seq;
+        count += page.len();
+    }
+    assert_eq!(count, 100);
+}
+
+#[tokio::test]
+async fn the_history_of_one_subject_is_read() {
+    let setup = setup().await;
+    for i in 0..5 {
+        for subject in ["nox.evt.t.job.1", "nox.evt.t.job.2"] {
+            crate::support::store(&setup.broker, subject, i.to_string()).await;
+        }
+    }
+    let history =
+        setup.broker.read_history(subject::EVENTS, "nox.evt.t.job.2", 2, 3).await.unwrap();
+    let seqs: Vec<_> = history.iter().map(|message| message.seq).collect();
+    assert_eq!(seqs, [4, 6, 8]);
+    assert_eq!(history[0].subject, "nox.evt.t.job.2");
+    assert_eq!(history[0].payload, "1");
+}

@@ -1,0 +1,14 @@
+//! Against a real nats-server, one for each test.
+
+mod answers;
+mod connect;
+mod consume;
+mod declare;
+mod facts;
+mod lease;
+mod logs;
+mod permissions;
+mod publish;
+mod snapshots;
+mod support;
+mod throughput;

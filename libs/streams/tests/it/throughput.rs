@@ -1,0 +1,62 @@
+//! Figures, not checks: `cargo nextest run -p nox-streams --run-ignored only --no-capture throughput`.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
+use nox_devkit::Sync;
+use nox_streams::{Broker, Guard, LogMessage};
+
+use crate::support::{connect, server};
+
+const COUNT: u64 = 200_000;
+const WINDOW: usize = 4000;
+
+async fn append(broker: &Broker, count: u64) -> f64 {
+    let record = EpochRecord {
+        epoch: Epoch(1),
+        leader: "bench".into(),
+        at: Timestamp::from_micros(1),
+        commands: Incarnation::default(),
+        reports: Incarnation::default(),
+    };
+    let epoch_seq = broker.append_epoch(&record, 0).await.unwrap();
+    let payload = Bytes::from(vec![b'x'; 256]);
+    let begun = Instant::now();
+    let mut acks = FuturesOrdered::new();
+    for i in 0..count {
+        let message = LogMessage {
+            subject: format!("nox.evt.t.job.{}", i / 2),
+            facts: "submitted".into(),
+            payload: payload.clone(),
+        };
+        acks.push_back(broker.append(message, Guard { epoch_seq, last_seq: epoch_seq + i }));
+        if acks.len() >= WINDOW {
+            acks.next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(ack) = acks.next().await {
+        ack.unwrap();
+    }
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn throughput_of_guarded_appends_and_of_reading_them() {
+    for (sync, count) in [(Sync::Relaxed, COUNT), (Sync::Strict, COUNT / 100)] {
+        let (server, _folder) = server(sync).await;
+        let broker = connect(&server, "bench").await;
+        broker.declare().await.unwrap();
+        println!("{sync:?}: {:.0} guarded appends a second", append(&broker, count).await);
+
+        let begun = Instant::now();
+        let mut chunks = broker.consume(subject::EVENTS, None, 1, None);
+        let mut read = 0;
+        while read <= count {
+            read += chunks.next().await.unwrap().unwrap().len() as u64;
+        }
+        println!("{sync:?}: {:.0} reads a second", read as f64 / begun.elapsed().as_secs_f64());
+    }
+}

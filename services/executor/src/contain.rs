@@ -1,0 +1,199 @@
+//! The supervisor: a process between the executor and each attempt's program, which leaves nothing
+//! of the attempt alive.
+//!
+//! It is the executor's own program under another name, so that nothing else has to be installed. It
+//! is a subreaper: whatever the attempt's processes do, double forks and `setsid` included, all of
+//! them stay its descendants. When it has no child left, the attempt is over, and only then does it
+//! say so. Its standard input is a socket to the executor: when that closes, because the attempt is
+//! to end or because the executor is gone, everything is killed.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, Resource, Rlimit, WaitOptions, WaitStatus, getpid, getrlimit, set_child_subreaper,
+        setrlimit, setsid, umask, wait,
+    },
+    thread::set_no_new_privs,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::processes::kill_descendants;
+
+/// The name under which this program is a supervisor.
+pub const SUPERVISOR: &str = "nox-supervisor";
+
+/// Between two looks for processes that are still alive.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Open files of a process; more than engines need, and far from what would starve the machine.
+const FILES_MAX: u64 = 4096;
+
+/// What the executor asks for, in one line of JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// The folder to begin in.
+    pub folder: PathBuf,
+    pub limits: Limits,
+}
+
+/// Bounds of each single process.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Limits {
+    /// Seconds on a processor.
+    pub cpu_seconds: u64,
+    /// Bytes of private memory.
+    pub memory_bytes: u64,
+    /// Bytes of a file that it writes.
+    pub file_bytes: u64,
+}
+
+/// What the supervisor says, each a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// The program runs.
+    Spawned,
+    /// It could not be run, and nothing was.
+    NotSpawned { reason: String },
+    /// It has ended, and nothing that it began is alive.
+    Ended { exit: Exit, survivors: usize },
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    Status(i32),
+    Signal(i32),
+}
+
+/// Is the supervisor, to the end of the process, if this program was started as one. Every program
+/// that runs the executor calls this first.
+pub fn supervise_if_asked() {
+    if std::env::args_os().next().as_deref() == Some(OsStr::new(SUPERVISOR)) {
+        std::process::exit(supervise().map_or(1, |()| 0));
+    }
+}
+
+fn supervise() -> io::Result<()> {
+    let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut words = control.try_clone()?;
+    let mut orders = BufReader::new(control);
+    let mut line = String::new();
+    orders.read_line(&mut line)?;
+
+    let child = serde_json::from_str(&line).map_err(io::Error::from).and_then(|order| begin(&order));
+    let program = match child {
+        Ok(program) => program,
+        Err(error) => return say(&mut words, &Word::NotSpawned { reason: error.to_string() }),
+    };
+    thread::spawn(move || {
+        // A closed socket is the order to end everything; nothing else is ever sent.
+        let _ = orders.read(&mut [0]);
+        loop {
+            kill_descendants(own_pid());
+            thread::sleep(LOOK_AGAIN);
+        }
+    });
+    // If the executor is gone, nobody listens, but the attempt must end all the same.
+    let _ = say(&mut words, &Word::Spawned);
+    let exit = wait_for(program)?;
+    let survivors = kill_the_rest();
+    say(&mut words, &Word::Ended { exit, survivors })
+}
+
+/// Cuts this process off from whatever started it, and starts the program below it.
+fn begin(order: &Order) -> io::Result<Pid> {
+    // Without a terminal, and out of reach of signals to the executor's group.
+    setsid()?;
+    set_child_subreaper(Some(getpid()))?;
+    set_no_new_privs(true)?;
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, FILES_MAX)?;
+    limit(Resource::Cpu, order.limits.cpu_seconds)?;
+    limit(Resource::Data, order.limits.memory_bytes)?;
+    limit(Resource::Fsize, order.limits.file_bytes)?;
+    let child = Command::new(&order.program)
+        .args(&order.args)
+        .env_clear()
+        .envs(order.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&order.folder)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("the program has an impossible number"))
+}
+
+/// Lowers a limit of this process and all that it starts; never raises one.
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
+fn wait_for(program: Pid) -> io::Result<Exit> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == program => return Ok(exit(status)),
+            // An orphan that came to its subreaper.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn exit(status: WaitStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Exit::Status(status),
+        (None, Some(signal)) => Exit::Signal(signal),
+        // `wait` was not asked for any other change.
+        (None, None) => Exit::Status(-1),
+    }
+}
+
+/// Returns how many outlived the program, when there is no child left.
+fn kill_the_rest() -> usize {
+    let mut survivors = BTreeSet::new();
+    loop {
+        survivors.append(&mut kill_descendants(own_pid()));
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => break,
+                Err(_) => return survivors.len(),
+            }
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn own_pid() -> i32 {
+    getpid().as_raw_nonzero().get()
+}
+
+fn say(words: &mut UnixStream, word: &Word) -> io::Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    words.write_all(&line)
+}

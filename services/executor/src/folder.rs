@@ -1,0 +1,130 @@
+//! The private folder of an attempt, and the journal: that the folder is there says that something
+//! of the attempt may run.
+//!
+//! `<data>/attempts/<job>.<attempt>/` holds `attempt.json`, written before the spawn;
+//! `supervisor.json`, written after it; and `work/`, all that the program sees of it. Nothing is
+//! synced to disk: this must survive the end of the executor, and with the machine's end nothing
+//! runs anyway.
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use nox_contract::{Attempt, JobId, SessionId, StartWork, Timestamp, Token};
+use serde::{Deserialize, Serialize};
+
+use crate::{processes::ProcessId, relative::RelativePath};
+
+const ATTEMPTS: &str = "attempts";
+const JOURNAL: &str = "attempt.json";
+const SUPERVISOR: &str = "supervisor.json";
+const WORK: &str = "work";
+
+/// The environment variable of an attempt's processes that names their work directory: who bears it
+/// belongs to the attempt.
+pub const MARK: &str = "NOX_WORK_DIR";
+
+/// What has to be known of an attempt when the executor that began it is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    pub session: SessionId,
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    /// When it was about to be spawned, by the wall clock.
+    pub at: Timestamp,
+}
+
+/// One attempt's folder.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// Makes a fresh one, which nobody else can look into.
+    pub fn create(data: &Path, start: &StartWork) -> io::Result<Self> {
+        let root = data.join(ATTEMPTS).join(format!("{}.{}", start.job_id, start.attempt));
+        private().recursive(true).create(data.join(ATTEMPTS))?;
+        // A reused folder would show an old run's files; what is there was meant to be removed.
+        if root.exists() {
+            fs::remove_dir_all(&root)?;
+        }
+        private().create(&root)?;
+        private().create(root.join(WORK))?;
+        Ok(Self { root })
+    }
+
+    /// All folders that an earlier life left behind.
+    pub fn left_behind(data: &Path) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(data.join(ATTEMPTS)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        entries.map(|entry| Ok(Self { root: entry?.path() })).collect()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.root.join(WORK)
+    }
+
+    /// The environment entry that marks the attempt's processes.
+    pub fn mark(&self) -> String {
+        format!("{MARK}={}", self.work().display())
+    }
+
+    /// Writes an input file. Nothing of the attempt runs yet, so nothing can be in the way.
+    pub fn write(&self, path: &RelativePath, text: &str) -> io::Result<()> {
+        let path = self.work().join(path.as_str());
+        if let Some(parent) = path.parent() {
+            private().recursive(true).create(parent)?;
+        }
+        fs::write(path, text)
+    }
+
+    /// Notes that the attempt is about to be spawned.
+    pub fn begin(&self, journal: &Journal) -> io::Result<()> {
+        self.note(JOURNAL, journal)
+    }
+
+    /// Notes which process supervises it.
+    pub fn supervised_by(&self, supervisor: ProcessId) -> io::Result<()> {
+        self.note(SUPERVISOR, &supervisor)
+    }
+
+    pub fn journal(&self) -> Option<Journal> {
+        serde_json::from_slice(&fs::read(self.root.join(JOURNAL)).ok()?).ok()
+    }
+
+    pub fn supervisor(&self) -> Option<ProcessId> {
+        serde_json::from_slice(&fs::read(self.root.join(SUPERVISOR)).ok()?).ok()
+    }
+
+    /// Removes it with all that is in it. Nothing of the attempt may run.
+    pub fn remove(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.root) {
+            let folder = %self.root.display();
+            tracing::warn!(folder, %error, "Cannot remove an attempt's folder");
+        }
+    }
+
+    /// A reader sees the whole note or none of it.
+    fn note(&self, name: &str, note: &impl Serialize) -> io::Result<()> {
+        let written = self.root.join(format!("{name}.new"));
+        fs::write(&written, serde_json::to_vec(note)?)?;
+        fs::rename(written, self.root.join(name))
+    }
+}
+
+fn private() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}

@@ -1,0 +1,79 @@
+//! What an earlier life of this executor left running. Its supervisors end their attempts when it
+//! dies; this makes sure, for they may have been killed as well.
+
+use std::{path::Path, thread, time::Duration};
+
+use crate::{
+    folder::{Folder, Journal},
+    processes::{ProcessId, kill_descendants, kill_marked, kill_session},
+};
+
+/// Between two looks for processes that are still alive.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Looks after which a process that cannot be killed is worth a word, and again each so many: 5 s.
+const LOOKS_UNTIL_LOUD: u32 = 1_000;
+
+/// Attempts of an earlier life. Nothing of them runs any more; their folders are still there.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    folders: Vec<Folder>,
+}
+
+impl Leftovers {
+    /// Kills all that is left in `data`, and waits until it is gone. Blocks.
+    pub fn kill(data: &Path) -> std::io::Result<Self> {
+        let folders = Folder::left_behind(data)?;
+        for folder in &folders {
+            // Of one that is gone, the number may by now be anybody's.
+            let supervisor = folder.supervisor().filter(|supervisor| supervisor.is_alive());
+            let killed = end_by_force(supervisor, &folder.mark());
+            let folder = %folder.path().display();
+            tracing::info!(folder, killed, "Ended what an earlier life left behind");
+        }
+        Ok(Self { folders })
+    }
+
+    /// The attempts that were about to be spawned or later: they count as started, else a job that
+    /// takes its executor down with it would be tried for ever.
+    pub fn started(&self) -> impl Iterator<Item = Journal> {
+        self.folders.iter().filter_map(Folder::journal)
+    }
+
+    /// Forgets them.
+    pub fn remove(&self) {
+        for folder in &self.folders {
+            folder.remove();
+        }
+    }
+}
+
+/// Ends an attempt without its supervisor's help: whoever descends from that, is in its session, or
+/// bears the attempt's mark. Returns how many were killed when none is left. Blocks.
+///
+/// `supervisor` lives, or has died just now.
+pub fn end_by_force(supervisor: Option<ProcessId>, mark: &str) -> usize {
+    let mut killed = std::collections::BTreeSet::new();
+    let mut looks = 0u32;
+    loop {
+        let mut found = kill_marked(mark);
+        if let Some(supervisor) = supervisor {
+            if supervisor.is_alive() {
+                found.append(&mut kill_descendants(supervisor.pid));
+            }
+            // Last, for the session is the supervisor's own: what it holds together must be gone.
+            if found.is_empty() {
+                found = kill_session(supervisor.pid);
+            }
+        }
+        if found.is_empty() {
+            return killed.len();
+        }
+        killed.append(&mut found);
+        looks += 1;
+        if looks.is_multiple_of(LOOKS_UNTIL_LOUD) {
+            tracing::error!(mark, ?found, "Processes of an attempt cannot be killed");
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}

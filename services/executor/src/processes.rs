@@ -1,0 +1,184 @@
+//! Processes as /proc shows them, and ending exactly those that are meant.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal,
+};
+use serde::{Deserialize, Serialize};
+
+/// A process, told apart from a later one that got the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessId {
+    pub pid: i32,
+    /// When it began, in clock ticks since the machine did.
+    pub started: u64,
+}
+
+/// What is needed of a line of /proc/<pid>/stat.
+#[derive(Debug, Clone, Copy)]
+struct Stat {
+    id: ProcessId,
+    parent: i32,
+    group: i32,
+    session: i32,
+    /// Has ended, and waits for its parent to take notice.
+    zombie: bool,
+}
+
+impl ProcessId {
+    /// The process that now has this number.
+    pub fn of(pid: i32) -> Option<Self> {
+        stat(pid).map(|stat| stat.id)
+    }
+
+    pub fn is_alive(self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.id == self && !stat.zombie)
+    }
+
+    /// Ends this process at once, and never another one.
+    pub fn kill(self) {
+        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        // The descriptor holds on to whichever process has the number now; if that is the one which
+        // was meant, the signal reaches it or nobody.
+        if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
+            && Self::of(self.pid) == Some(self)
+        {
+            let _ = pidfd_send_signal(handle, Signal::KILL);
+        }
+    }
+}
+
+/// Kills all living descendants of the process `root`; returns who they were.
+///
+/// Nobody can leave a tree whose root is a subreaper, so an empty answer together with no child left
+/// to wait for means that nothing is left.
+pub fn kill_descendants(root: i32) -> BTreeSet<ProcessId> {
+    let found = descendants(root);
+    // A group dies as a whole, even while its members fork; one by one they could outrun this. The
+    // groups of a tree are its own, but for the root's, which a child may have joined.
+    let own_group = stat(root).map(|stat| stat.group);
+    let groups: BTreeSet<i32> =
+        found.iter().map(|stat| stat.group).filter(|group| Some(*group) != own_group).collect();
+    for group in groups.into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    found
+        .into_iter()
+        .map(|stat| {
+            stat.id.kill();
+            stat.id
+        })
+        .collect()
+}
+
+/// Kills all living processes of the session that `leader` began; returns who they were.
+pub fn kill_session(leader: i32) -> BTreeSet<ProcessId> {
+    kill_where(|stat| stat.session == leader)
+}
+
+/// Kills all living processes whose environment has this very `NAME=value`; returns who they were.
+pub fn kill_marked(variable: &str) -> BTreeSet<ProcessId> {
+    kill_where(|stat| {
+        let environment = fs::read(format!("/proc/{}/environ", stat.id.pid)).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    })
+}
+
+fn kill_where(is_meant: impl Fn(&Stat) -> bool) -> BTreeSet<ProcessId> {
+    let mut killed = BTreeSet::new();
+    for stat in all().filter(|stat| !stat.zombie && is_meant(stat)) {
+        stat.id.kill();
+        killed.insert(stat.id);
+    }
+    killed
+}
+
+fn descendants(root: i32) -> Vec<Stat> {
+    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
+    for stat in all() {
+        children.entry(stat.parent).or_default().push(stat);
+    }
+    let mut found = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            parents.push(child.id.pid);
+            if !child.zombie {
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+fn all() -> impl Iterator<Item = Stat> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// A process may call itself anything, so its name may hold blanks and brackets.
+fn parse(pid: i32, line: &str) -> Option<Stat> {
+    let (_, rest) = line.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
+    Some(Stat {
+        id: ProcessId { pid, started: fields.get(19)?.parse().ok()? },
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper(mark: &str) -> (Child, ProcessId) {
+        let child = Command::new("sleep").arg("600").env("NOX_TEST_MARK", mark).spawn().unwrap();
+        let id = ProcessId::of(child.id() as i32).unwrap();
+        (child, id)
+    }
+
+    #[test]
+    fn a_name_of_brackets_hides_nothing() {
+        let line = format!("7 (a) S 1 (b) S 5 6 8 {}99 0", "0 ".repeat(15));
+        let stat = parse(7, &line).unwrap();
+        assert_eq!((stat.parent, stat.group, stat.session), (5, 6, 8));
+        assert_eq!(stat.id, ProcessId { pid: 7, started: 99 });
+    }
+
+    #[test]
+    fn a_process_that_took_over_a_number_is_not_harmed() {
+        let (mut child, id) = sleeper("reused");
+        let before = ProcessId { started: id.started - 1, ..id };
+        before.kill();
+        assert!(id.is_alive() && !before.is_alive());
+        id.kill();
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn only_processes_with_the_very_mark_are_killed() {
+        let (mut meant, _) = sleeper("/a/b");
+        let (mut other, other_id) = sleeper("/a/bc");
+        assert_eq!(kill_marked("NOX_TEST_MARK=/a/b").len(), 1);
+        assert!(!meant.wait().unwrap().success());
+        assert!(other_id.is_alive());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}

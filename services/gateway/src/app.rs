@@ -1,0 +1,24 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use nox_readmodel::Reader;
+use nox_service::Runtime;
+use nox_streams::Broker;
+
+use crate::{
+    barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier, metrics::Metrics,
+    schemas::Modules,
+};
+
+pub struct App {
+    pub runtime: Runtime,
+    pub broker: Broker,
+    pub reader: Reader,
+    pub barrier: Arc<Barrier>,
+    pub commands: Commands,
+    pub modules: Modules,
+    pub verifier: Verifier,
+    pub metrics: Arc<Metrics>,
+    pub job_metrics: JobMetrics,
+}

@@ -1,0 +1,44 @@
+//! What the gateway is told at its start.
+
+use std::net::SocketAddr;
+
+use nox_service::Secret;
+use nox_streams::Durability;
+
+/// The gateway's configuration, from flags and environment.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Where to serve the API; port 0 takes a free one.
+    #[arg(long, env = "NOX_HTTP_ADDR", default_value = "127.0.0.1:8081")]
+    pub http_addr: SocketAddr,
+
+    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
+    pub nats_url: Secret,
+
+    /// The broker's monitoring address, from which its durability is read.
+    #[arg(long, env = "NOX_NATS_MONITOR_URL", default_value = "http://127.0.0.1:8222")]
+    pub nats_monitor_url: Option<String>,
+
+    #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Secret,
+
+    /// The secret that tokens are signed with (HS256), at least 32 bytes.
+    #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Secret,
+
+    /// Longest time to a token's expiry, in seconds: a token can't be taken back.
+    #[arg(long, env = "NOX_JWT_LIFETIME_MAX_S", default_value_t = 86_400)]
+    pub jwt_lifetime_max_s: u64,
+
+    /// The one `iss` to accept; any, if unset.
+    #[arg(long, env = "NOX_JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+
+    /// The one `aud` to accept; any, if unset.
+    #[arg(long, env = "NOX_JWT_AUDIENCE")]
+    pub jwt_audience: Option<String>,
+
+    /// Whether the broker has to write to stable storage before it acknowledges.
+    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
+    pub sync: Durability,
+}

@@ -1,0 +1,58 @@
+//! `GET /jobs/{id}/events`: the job's own part of the log, as it was written.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
+use nox_contract::{Entity, RawJson, subject};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::find::{find, min_n};
+use crate::{app::App, auth::Caller, problem::ApiError, routes};
+
+/// Events in an answer. A job that ends at its first attempt has two or three.
+const PAGE_EVENTS: usize = 500;
+
+#[derive(Deserialize)]
+struct Asked {
+    /// Events after this one; all, if left out.
+    after: Option<u64>,
+}
+
+pub async fn events(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = routes::job_id(&id)?;
+    let Asked { after } = routes::query(&uri)?;
+    let row = find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+
+    let subject = subject::event(&Entity::Job {
+        tenant: row.tenant,
+        job_id: id,
+        user_id: row.user_id,
+        module: row.module,
+    });
+    // The log is never purged, so an event's number is its sequence.
+    let after = after.unwrap_or_default();
+    let messages = app.broker.read_history(subject::EVENTS, &subject, after, PAGE_EVENTS).await;
+    let messages = messages.map_err(|error| ApiError::unavailable("the broker", error))?;
+
+    let next = messages.last().map(|message| message.seq);
+    let events = messages.into_iter().map(|message| {
+        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        RawJson::parse(text).map_err(|error| {
+            ApiError::internal(anyhow::Error::new(error).context("an event is not JSON"))
+        })
+    });
+    let events = events.collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(json!({"job_id": id, "events": events, "next": next})).into_response())
+}

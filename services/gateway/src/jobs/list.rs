@@ -1,0 +1,174 @@
+//! `GET /jobs`: newest first, in pages that a cursor connects, never counted.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Uri, header},
+    response::{IntoResponse, Response},
+};
+use nox_contract::{JobState, ModuleName, UserId};
+use nox_readmodel::{Cursor, Filter};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{find::min_n, view::JobView};
+use crate::{
+    app::App,
+    auth::Caller,
+    problem::{ApiError, FieldError},
+    routes,
+};
+
+/// Jobs in a page that names no limit, and most in any: each may carry 16 KiB of inputs.
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 200;
+
+/// A misspelt filter would silently show everything, so unknown ones are refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    status: Option<String>,
+    module: Option<String>,
+    user_id: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+    #[serde(rename = "n")]
+    _n: Option<u64>,
+}
+
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let filter = filter(&caller, routes::query(&uri)?)?;
+    if let Some(n) = min_n(&uri, &headers)? {
+        app.barrier.event(n).await?;
+    }
+    let Some(filter) = filter else {
+        return Ok(Json(json!({"jobs": [], "next": null})).into_response());
+    };
+    let page = app.reader.jobs(&filter).await;
+    let page = page.map_err(|error| ApiError::unavailable("the database", error))?;
+
+    let next = page.next.as_ref().map(Cursor::to_string);
+    let jobs: Vec<_> = page.rows.iter().map(JobView::from).collect();
+    let mut response = Json(json!({"jobs": jobs, "next": next})).into_response();
+    if let Some(next) = next
+        && let Ok(link) = HeaderValue::from_str(&link(&uri, &next))
+    {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// What to show; `None` if that is nothing, because another user's jobs are asked for.
+fn filter(caller: &Caller, asked: Asked) -> Result<Option<Filter>, ApiError> {
+    let mut errors = Vec::new();
+    let status: Option<JobState> = read(&mut errors, "?status", asked.status);
+    let module: Option<ModuleName> = read(&mut errors, "?module", asked.module);
+    let user: Option<UserId> = read(&mut errors, "?user_id", asked.user_id);
+    let limit: Option<u32> = read(&mut errors, "?limit", asked.limit);
+    let before: Option<Cursor> = read(&mut errors, "?cursor", asked.cursor);
+    if limit.is_some_and(|limit| !(1..=LIMIT_MAX).contains(&limit)) {
+        errors.push(FieldError::new("?limit", format!("must be from 1 to {LIMIT_MAX}")));
+    }
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(errors));
+    }
+    let user = match user {
+        Some(user) if !caller.admin && user != caller.user => return Ok(None),
+        None if !caller.admin => Some(caller.user.clone()),
+        user => user,
+    };
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    Ok(Some(Filter { tenant: caller.tenant.clone(), user, status, module, limit, before }))
+}
+
+/// Reads a parameter; an empty one counts as left out.
+fn read<T: std::str::FromStr>(
+    errors: &mut Vec<FieldError>,
+    name: &str,
+    text: Option<String>,
+) -> Option<T>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = text.filter(|text| !text.is_empty())?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            errors.push(FieldError::new(name, error.to_string()));
+            None
+        }
+    }
+}
+
+/// The same question, from `cursor` on.
+fn link(uri: &Uri, cursor: &str) -> String {
+    let kept = uri.query().unwrap_or_default().split('&');
+    let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let query: Vec<_> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_asks_the_same_question() {
+        let uri: Uri = "/jobs?status=succeeded&cursor=1&module=a".parse().unwrap();
+        assert_eq!(
+            link(&uri, "7"),
+            "</jobs?status=succeeded&module=a&cursor=7>; rel=\"next\""
+        );
+        assert_eq!(link(&"/jobs".parse().unwrap(), "7"), "</jobs?cursor=7>; rel=\"next\"");
+    }
+
+    fn asked(query: &str) -> Result<Option<Filter>, ApiError> {
+        let caller = Caller {
+            tenant: "default".parse().unwrap(),
+            user: "ada".parse().unwrap(),
+            admin: query.contains("admin"),
+        };
+        let uri: Uri = format!("/jobs?{}", query.trim_start_matches("admin;")).parse().unwrap();
+        filter(&caller, routes::query(&uri)?)
+    }
+
+    #[test]
+    fn a_status_is_understood_in_every_spelling() {
+        for (word, state) in [
+            ("cancelled", JobState::Canceled),
+            ("completed", JobState::Succeeded),
+            ("pending", JobState::Queued),
+        ] {
+            let filter = asked(&format!("status={word}")).unwrap().unwrap();
+            assert_eq!(filter.status, Some(state));
+        }
+        assert_eq!(asked("status=").unwrap().unwrap().status, None);
+    }
+
+    #[test]
+    fn a_user_sees_only_its_own() {
+        let ada: UserId = "ada".parse().unwrap();
+        assert_eq!(asked("").unwrap().unwrap().user, Some(ada.clone()));
+        assert_eq!(asked("user_id=ada").unwrap().unwrap().user, Some(ada));
+        assert!(asked("user_id=eve").unwrap().is_none());
+        assert_eq!(asked("admin;").unwrap().unwrap().user, None);
+        let eve = asked("admin;user_id=eve").unwrap().unwrap().user;
+        assert_eq!(eve, Some("eve".parse().unwrap()));
+    }
+
+    #[test]
+    fn filters_that_mean_nothing_are_refused() {
+        for query in
+            ["status=done", "stauts=failed", "module=A", "limit=0", "limit=201", "limit=x", "n=-1"]
+        {
+            assert!(asked(query).is_err(), "{query}");
+        }
+    }
+}

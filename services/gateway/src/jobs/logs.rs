@@ -1,0 +1,98 @@
+//! `GET /jobs/{id}/logs`: what a job printed.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{HeaderMap, Uri, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{Stream, stream};
+use nox_contract::{JobId, TenantId};
+use nox_streams::LogChunk;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::find::{find, min_n};
+use crate::{app::App, auth::Caller, problem::ApiError, routes};
+
+/// Chunks in an answer; each has at most 128 KiB.
+const PAGE_CHUNKS: usize = 64;
+
+#[derive(Deserialize)]
+struct Asked {
+    /// Chunks after this one; all, if left out.
+    after: Option<u64>,
+}
+
+pub async fn logs(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = routes::job_id(&id)?;
+    let Asked { after } = routes::query(&uri)?;
+    find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+
+    let first = page(&app, &caller.tenant, id, after.unwrap_or_default()).await?;
+    if wants_text(&headers) {
+        let body = Body::from_stream(texts(app, caller.tenant, id, first));
+        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        return Ok((kind, body).into_response());
+    }
+    let next = first.last().map(|chunk| chunk.seq).or(after);
+    let chunks: Vec<_> = first.iter().map(|chunk| {
+        json!({
+            "seq": chunk.seq,
+            "at": chunk.at,
+            "attempt": chunk.attempt,
+            "stream": chunk.stream.as_str(),
+            "text": chunk.text,
+        })
+    });
+    // An empty page is the end, so far.
+    Ok(Json(json!({"job_id": id, "chunks": chunks, "next": next})).into_response())
+}
+
+async fn page(
+    app: &App,
+    tenant: &TenantId,
+    id: JobId,
+    after: u64,
+) -> Result<Vec<LogChunk>, ApiError> {
+    let chunks = app.broker.read_logs(tenant, id, after, PAGE_CHUNKS).await;
+    chunks.map_err(|error| ApiError::unavailable("the broker", error))
+}
+
+/// The texts of all pages, the first of which is there already. A page that can't be read breaks
+/// the answer off.
+fn texts(
+    app: Arc<App>,
+    tenant: TenantId,
+    id: JobId,
+    first: Vec<LogChunk>,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::unfold(Some(first), move |chunks| {
+        let (app, tenant) = (app.clone(), tenant.clone());
+        async move {
+            let chunks = chunks?;
+            let last = chunks.last()?.seq;
+            let text: String = chunks.into_iter().map(|chunk| chunk.text).collect();
+            match page(&app, &tenant, id, last).await {
+                Ok(next) => Some((Ok(Bytes::from(text)), Some(next))),
+                Err(_) => Some((Err(std::io::Error::other("the log broke off")), None)),
+            }
+        }
+    })
+}
+
+/// Whether plain text is asked for, and JSON is not.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let mut kinds = accept.unwrap_or_default().split([',', ';']).map(str::trim);
+    kinds.find(|kind| kind.contains('/')).is_some_and(|first| first == "text/plain")
+}

@@ -1,0 +1,14 @@
+//! Jobs: one file for each thing that can be asked of them.
+
+pub mod bulk;
+pub mod cancel;
+pub mod events;
+mod find;
+pub mod get;
+pub mod list;
+pub mod logs;
+mod request;
+pub mod submit;
+mod view;
+
+pub use find::min_n;

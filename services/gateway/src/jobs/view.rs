@@ -1,0 +1,86 @@
+//! A job as its users see it.
+
+use nox_contract::{JobState, Timestamp, WaitingCode};
+use nox_readmodel::JobRow;
+use serde::Serialize;
+
+/// The members of the first users' example, and beside them what is canonical.
+///
+/// `status` is in the words of the job's kind; for jobs of a module these are the canonical ones,
+/// which `state` always has.
+#[derive(Debug, Serialize)]
+pub struct JobView<'a> {
+    id: nox_contract::JobId,
+    job_id: nox_contract::JobId,
+    module: &'a nox_contract::ModuleName,
+    user_id: &'a nox_contract::UserId,
+    status: JobState,
+    state: JobState,
+    waiting: Option<Waiting>,
+    attempt: nox_contract::Attempt,
+    priority: u8,
+    inputs: &'a nox_contract::RawJson,
+    outputs: Option<&'a nox_contract::RawJson>,
+    error: Option<&'a nox_contract::JobError>,
+    requested_resources: nox_contract::Resources,
+    reserved_resources: Option<&'a nox_contract::RawJson>,
+    worker_id: Option<&'a nox_contract::WorkerId>,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    /// The job's newest event that this view shows.
+    n: nox_contract::EventNumber,
+    /// Why the view does not tell all, where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'static str>,
+}
+
+/// Why a queued job does not run.
+#[derive(Debug, Serialize)]
+struct Waiting {
+    code: WaitingCode,
+    message: &'static str,
+}
+
+impl<'a> From<&'a JobRow> for JobView<'a> {
+    fn from(row: &'a JobRow) -> Self {
+        Self {
+            id: row.id,
+            job_id: row.id,
+            module: &row.module,
+            user_id: &row.user_id,
+            status: row.status,
+            state: row.status,
+            waiting: row.waiting_code.map(|code| Waiting { code, message: message(code) }),
+            attempt: row.attempt,
+            priority: row.priority,
+            inputs: &row.inputs,
+            outputs: row.outputs.as_ref(),
+            error: row.error.as_ref(),
+            requested_resources: row.requested_resources,
+            reserved_resources: row.reserved_resources.as_ref(),
+            worker_id: row.worker_id.as_ref(),
+            created_at: row.created_at,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            n: row.n,
+            parked: row.parked.map(|parked| parked.as_str()),
+        }
+    }
+}
+
+fn message(code: WaitingCode) -> &'static str {
+    match code {
+        WaitingCode::Priority => "other jobs are ahead",
+        WaitingCode::Concurrency => "as many jobs of this kind run as may run at a time",
+        WaitingCode::Quota => "as many of your jobs run as your limits allow at a time",
+        WaitingCode::Rate => "starts are throttled",
+        WaitingCode::NoWorker => "no live worker serves the module",
+        WaitingCode::Resources => "no worker has room for what the job asks for",
+        WaitingCode::Dependency => "a job that this one follows has not succeeded yet",
+        WaitingCode::Scheduled => "the job is to start later",
+        WaitingCode::Backoff => "the last attempt failed; the next one waits",
+        WaitingCode::Paused => "the module is switched off",
+        WaitingCode::Dispatching => "a worker has been told and has not started yet",
+    }
+}

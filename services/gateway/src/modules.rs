@@ -1,0 +1,124 @@
+//! `/modules`: what can be run.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use nox_contract::{Command, ModuleName, Outcome, ProblemCode, SetModule};
+use nox_readmodel::ModuleRow;
+use serde_json::{Value, json};
+
+use crate::{
+    app::App,
+    auth::Caller,
+    commands::{Delivery, Until},
+    jobs::min_n,
+    problem::ApiError,
+};
+
+/// `GET /modules`, for everybody: what there is to run is no secret.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if let Some(n) = min_n(&uri, &headers)? {
+        app.barrier.event(n).await?;
+    }
+    let modules = app.reader.modules().await;
+    let modules = modules.map_err(|error| ApiError::unavailable("the database", error))?;
+    let modules: Vec<_> = modules.iter().map(view).collect();
+    Ok(Json(json!({"modules": modules})).into_response())
+}
+
+/// `GET /modules/{name}`, for everybody.
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if let Some(n) = min_n(&uri, &headers)? {
+        app.barrier.event(n).await?;
+    }
+    let row = find(&app, &name).await?;
+    Ok(Json(view(&row)).into_response())
+}
+
+/// `POST /modules/{name}/enable`, for operators.
+pub async fn enable(
+    state: State<Arc<App>>,
+    caller: Caller,
+    name: Path<String>,
+) -> Result<Response, ApiError> {
+    switch(state, caller, name, true).await
+}
+
+/// `POST /modules/{name}/disable`, for operators.
+pub async fn disable(
+    state: State<Arc<App>>,
+    caller: Caller,
+    name: Path<String>,
+) -> Result<Response, ApiError> {
+    switch(state, caller, name, false).await
+}
+
+async fn switch(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    enabled: bool,
+) -> Result<Response, ApiError> {
+    caller.require_operator()?;
+    let module = find(&app, &name).await?.name;
+    let command =
+        Command::SetModule(SetModule { module: module.clone(), enabled, by: caller.user.clone() });
+    match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
+        Delivery::Answered { outcome: Outcome::Accepted(accepted), .. } => {
+            app.barrier.saw(accepted.n);
+            let body = json!({"name": module, "enabled": enabled, "n": accepted.n});
+            Ok(Json(body).into_response())
+        }
+        Delivery::Answered { outcome: Outcome::Refused(refusal), .. } => Err(refusal.into()),
+        Delivery::Published => {
+            let body = json!({"name": module, "pending": true});
+            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        }
+    }
+}
+
+/// The module called `name`; that there is none is said only when all reports are folded.
+async fn find(app: &App, name: &str) -> Result<ModuleRow, ApiError> {
+    let unknown = || {
+        ApiError::new(ProblemCode::UnknownModule, "there is no such module")
+            .with_status(StatusCode::NOT_FOUND)
+    };
+    let name: ModuleName = name.parse().map_err(|_| unknown())?;
+    let unavailable = |error| ApiError::unavailable("the database", error);
+    if let Some(row) = app.reader.module(&name).await.map_err(unavailable)? {
+        return Ok(row);
+    }
+    app.barrier.commands_and_reports().await?;
+    app.reader.module(&name).await.map_err(unavailable)?.ok_or_else(unknown)
+}
+
+fn view(row: &ModuleRow) -> Value {
+    let manifest = &row.manifest;
+    json!({
+        "name": row.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "enabled": row.enabled,
+        "caps": {
+            "resources": manifest.resources,
+            "retry": manifest.retry,
+            "running_max": manifest.running_max,
+        },
+        "schema": {"inputs": manifest.input_schema, "outputs": manifest.output_schema},
+        "n": row.n,
+    })
+}

@@ -1,0 +1,89 @@
+//! What happens around every request: its name, its limit in time, its panics, its numbers.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use nox_contract::ProblemCode;
+
+use crate::{app::App, problem::ApiError, request_id};
+
+/// Longest time to the head of an answer. Every wait inside has its own, shorter limit; this one
+/// holds for what hangs all the same.
+const REQUEST_WAIT: Duration = Duration::from_secs(25);
+
+/// The outermost layer.
+pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let begun = app.runtime.clock.monotonic();
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let name = request_id::of(request.headers());
+    let name_header = HeaderValue::from_str(&name);
+
+    let mut response = request_id::scope(name, guarded(next.run(request))).await;
+
+    let headers = response.headers_mut();
+    if let Ok(name) = name_header {
+        headers.insert(request_id::HEADER, name);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert_with(|| HeaderValue::from_static("no-store"));
+    let took = app.runtime.clock.monotonic().saturating_sub(begun);
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    app.metrics.answered(method, route, response.status().as_u16(), took);
+    response
+}
+
+/// Turns what hangs and what panics into answers.
+async fn guarded(answer: impl Future<Output = Response>) -> Response {
+    let caught = AssertUnwindSafe(answer).catch_unwind();
+    match tokio::time::timeout(REQUEST_WAIT, caught).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            ApiError::internal(anyhow::anyhow!("panic: {}", words(&*panic))).into_response()
+        }
+        Err(_) => ApiError::new(ProblemCode::Unavailable, "the request took too long").into_response(),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
+
+/// Methods are whatever a client sends; only known ones become labels.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_without_its_words() {
+        let response = guarded(async { panic!("secret {}", 7) }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!body.contains("secret"), "{body}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Every address that the gateway serves.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Query, rejection::QueryRejection},
+    http::Uri,
+    middleware,
+    routing::{get, post},
+};
+use nox_contract::{JobId, ProblemCode};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    app::App,
+    health, jobs, modules, observe, pages,
+    problem::{ApiError, FieldError},
+    quotas,
+};
+
+/// The whole API. Handlers that take a `Caller` are for the authenticated; the others are for
+/// everybody.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/livez", get(nox_service::admin::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/jobs", get(jobs::list::list).post(jobs::submit::submit))
+        .route("/jobs/bulk", post(jobs::bulk::submit))
+        .route("/jobs/{id}", get(jobs::get::get))
+        .route("/jobs/{id}/cancel", post(jobs::cancel::cancel))
+        .route("/jobs/{id}/logs", get(jobs::logs::logs))
+        .route("/jobs/{id}/events", get(jobs::events::events))
+        .route("/modules", get(modules::list))
+        .route("/modules/{name}", get(modules::get))
+        .route("/modules/{name}/enable", post(modules::enable))
+        .route("/modules/{name}/disable", post(modules::disable))
+        .route("/quotas/my/quotas", get(quotas::quotas))
+        .route("/quotas/my/usage", get(quotas::usage))
+        .route("/quotas/my/violations", get(quotas::violations))
+        .route("/v1/problems/{name}", get(pages::problem))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn_with_state(app.clone(), observe::around))
+        .with_state(app)
+}
+
+async fn nowhere() -> ApiError {
+    ApiError::new(ProblemCode::RouteNotFound, "nothing is served at this address")
+}
+
+async fn not_so() -> ApiError {
+    ApiError::new(ProblemCode::MethodNotAllowed, "this address does not have this method")
+}
+
+/// Reads the query of `uri`.
+pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let parsed = Query::try_from_uri(uri);
+    parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
+        ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
+    })
+}
+
+/// Reads a job's id from a path.
+pub fn job_id(text: &str) -> Result<JobId, ApiError> {
+    text.parse().map_err(|_| ApiError::new(ProblemCode::InvalidId, "a job's id is a UUID"))
+}

@@ -1,0 +1,250 @@
+//! The modules as submits need them: resources, and a compiled schema for inputs.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use nox_contract::{Manifest, ModuleName, ProblemCode, RawJson, Resources};
+use nox_readmodel::Reader;
+use nox_service::Clock;
+use serde_json::Value;
+
+use crate::{
+    barrier::Barrier,
+    problem::{ApiError, FieldError},
+};
+
+/// How long a module is taken to be as it was read last. It changes when a worker declares another
+/// version, and the worker's own check of the inputs is the last word.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Most modules kept in memory; names come from requests, but only those that exist are kept.
+const MODULES_MAX: usize = 10_000;
+
+/// Most things named that are wrong with one job's inputs.
+const ERRORS_MAX: usize = 20;
+
+/// Longest description of one of them; it may quote the inputs.
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// Modules by name, read when needed.
+pub struct Modules {
+    reader: Reader,
+    barrier: Arc<Barrier>,
+    clock: Clock,
+    known: Mutex<HashMap<ModuleName, Known>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    module: Arc<Module>,
+    /// On the monotonic clock.
+    read_at: Duration,
+}
+
+/// A module, ready to judge inputs.
+pub struct Module {
+    pub resources: Resources,
+    /// The schema as it was compiled, to tell whether it has changed.
+    source: RawJson,
+    inputs: Result<Validator, String>,
+}
+
+impl Modules {
+    pub fn new(reader: Reader, barrier: Arc<Barrier>, clock: Clock) -> Self {
+        Self { reader, barrier, clock, known: Mutex::new(HashMap::new()) }
+    }
+
+    /// The module called `name`. It is unknown only after everything that was acknowledged before
+    /// is folded in.
+    pub async fn get(&self, name: &ModuleName) -> Result<Arc<Module>, ApiError> {
+        let now = self.clock.monotonic();
+        let known = match self.known().get_mut(name) {
+            Some(known) if now.saturating_sub(known.read_at) < FRESH => {
+                return Ok(known.module.clone());
+            }
+            // This request reads it again; the others go on by what is known.
+            Some(known) => {
+                known.read_at = now;
+                Some(known.module.clone())
+            }
+            None => None,
+        };
+        let row = match (self.reader.module(name).await, known) {
+            (Ok(row), _) => row,
+            // Without a database, submits go on by what is known.
+            (Err(error), Some(module)) => {
+                tracing::warn!(%error, module = %name, "Module not read again");
+                return Ok(module);
+            }
+            (Err(error), None) => return Err(ApiError::unavailable("the database", error)),
+        };
+        let row = match row {
+            Some(row) => Some(row),
+            None => {
+                self.barrier.commands_and_reports().await?;
+                let again = self.reader.module(name).await;
+                again.map_err(|error| ApiError::unavailable("the database", error))?
+            }
+        };
+        let Some(row) = row else {
+            let detail = format!("no worker ever declared the module {name}");
+            return Err(ApiError::new(ProblemCode::UnknownModule, detail));
+        };
+        Ok(self.learn(&row.manifest, now))
+    }
+
+    fn learn(&self, manifest: &Manifest, now: Duration) -> Arc<Module> {
+        let mut known = self.known();
+        if let Some(same) = known.get_mut(&manifest.name)
+            && same.module.source == manifest.input_schema
+            && same.module.resources == manifest.resources
+        {
+            same.read_at = now;
+            return same.module.clone();
+        }
+        let module = Arc::new(Module::compile(manifest));
+        if known.len() < MODULES_MAX || known.contains_key(&manifest.name) {
+            known.insert(manifest.name.clone(), Known { module: module.clone(), read_at: now });
+        }
+        module
+    }
+
+    /// What is in there stays whole if a holder panics: each change is one insertion.
+    fn known(&self) -> MutexGuard<'_, HashMap<ModuleName, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Module {
+    fn compile(manifest: &Manifest) -> Self {
+        let inputs = compile(&manifest.input_schema);
+        if let Err(error) = &inputs {
+            tracing::error!(module = %manifest.name, error, "A module's input schema is unusable");
+        }
+        Self {
+            resources: manifest.resources,
+            source: manifest.input_schema.clone(),
+            inputs,
+        }
+    }
+
+    /// Checks inputs against the module's schema.
+    pub fn check(&self, inputs: &RawJson) -> Result<(), ApiError> {
+        let schema = self.inputs.as_ref().map_err(|error| {
+            let detail = "the module's own input schema cannot be used";
+            ApiError::new(ProblemCode::Unavailable, format!("{detail}: {error}"))
+        })?;
+        // It is JSON and not too deep: what can be wrong is a number beyond what a double holds.
+        let inputs: Value = serde_json::from_str(inputs.get()).map_err(|error| {
+            ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
+        })?;
+        if schema.is_valid(&inputs) {
+            return Ok(());
+        }
+        let errors = schema.iter_errors(&inputs).take(ERRORS_MAX).map(|error| {
+            let detail: String = error.to_string().chars().take(DETAIL_CHARS_MAX).collect();
+            FieldError::new(format!("/inputs{}", error.instance_path()), detail)
+        });
+        let detail = "the module's input schema refuses the inputs";
+        Err(ApiError::new(ProblemCode::InvalidInputs, detail).with_errors(errors.collect()))
+    }
+}
+
+/// Compiles a schema. It is somebody else's text: no reference leaves it, and its patterns run in
+/// linear time.
+fn compile(schema: &RawJson) -> Result<Validator, String> {
+    let schema: Value = serde_json::from_str(schema.get()).map_err(|e| e.to_string())?;
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex())
+        .offline()
+        .build(&schema)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn module(schema: Value) -> Module {
+        let manifest = Manifest {
+            name: "test".parse().unwrap(),
+            version: "1".to_owned(),
+            title: String::new(),
+            input_schema: RawJson::of(&schema).unwrap(),
+            output_schema: RawJson::of(&true).unwrap(),
+            resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
+            retry: nox_contract::RetryPolicy::default(),
+            running_max: None,
+        };
+        Module::compile(&manifest)
+    }
+
+    fn refused(module: &Module, inputs: Value) -> (ProblemCode, Vec<String>) {
+        let error = module.check(&RawJson::of(&inputs).unwrap()).unwrap_err();
+        let document = error.document();
+        let pointers = document["errors"].as_array().cloned().unwrap_or_default();
+        let pointers = pointers.iter().map(|e| e["pointer"].as_str().unwrap().to_owned());
+        (error.code(), pointers.collect())
+    }
+
+    #[test]
+    fn inputs_are_refused_by_their_place() {
+        let module = module(json!({
+            "type": "object",
+            "properties": {
+                "text": {"type": "string", "maxLength": 5},
+                "atoms": {"type": "array", "items": {"type": "integer"}},
+            },
+            "required": ["text"],
+            "additionalProperties": false,
+        }));
+        assert!(module.check(&RawJson::of(&json!({"text": "hello"})).unwrap()).is_ok());
+        let invalid = |pointers: &[&str]| {
+            let pointers = pointers.iter().map(|pointer| (*pointer).to_owned());
+            (ProblemCode::InvalidInputs, pointers.collect())
+        };
+        assert_eq!(refused(&module, json!({"text": 5})), invalid(&["/inputs/text"]));
+        assert_eq!(refused(&module, json!({})), invalid(&["/inputs"]));
+        assert_eq!(refused(&module, json!(null)), invalid(&["/inputs"]));
+        let inputs = json!({"text": "a", "atoms": [1, "x", 2, []]});
+        assert_eq!(refused(&module, inputs), invalid(&["/inputs/atoms/1", "/inputs/atoms/3"]));
+    }
+
+    #[test]
+    fn what_is_wrong_a_thousand_times_is_named_a_few_times() {
+        let module = module(json!({"items": {"type": "integer"}}));
+        let (_, pointers) = refused(&module, json!(vec!["x"; 1_000]));
+        assert_eq!(pointers.len(), ERRORS_MAX);
+    }
+
+    #[test]
+    fn a_schema_reaches_nothing_outside_itself() {
+        let remote = module(json!({"$ref": "http://127.0.0.1:1/schema.json"}));
+        assert_eq!(refused(&remote, json!({})).0, ProblemCode::Unavailable);
+        let file = module(json!({"$ref": "file:///etc/passwd"}));
+        assert_eq!(refused(&file, json!({})).0, ProblemCode::Unavailable);
+        let local = module(json!({"$defs": {"n": {"type": "number"}}, "$ref": "#/$defs/n"}));
+        assert!(local.check(&RawJson::of(&7).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_no_double_holds_is_refused() {
+        let inputs = RawJson::parse("1e999".to_owned()).unwrap();
+        let error = module(json!(true)).check(&inputs).unwrap_err();
+        assert_eq!(error.code(), ProblemCode::UnstorableJson);
+    }
+
+    #[test]
+    fn patterns_take_linear_time() {
+        let module = module(json!({"type": "string", "pattern": "^(a+)+$"}));
+        let inputs = json!(format!("{}b", "a".repeat(10_000)));
+        assert_eq!(refused(&module, inputs).0, ProblemCode::InvalidInputs);
+    }
+}

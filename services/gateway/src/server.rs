@@ -1,0 +1,90 @@
+//! Connections: how many, how slow, how large their heads may be, and how they end.
+//!
+//! `axum::serve` installs no timer, so hyper's limit on slow heads would be silently off; hence a
+//! loop of our own.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Most connections at a time; further ones wait in the listener's queue. Each costs a descriptor
+/// and some 20 KiB.
+const CONNECTIONS_MAX: usize = 8_192;
+
+/// Longest time for the head of a request, and longest rest between two requests.
+const HEAD_WAIT: Duration = Duration::from_secs(10);
+
+/// Largest head of a request: a token of 8 KiB, and as much again for all else.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Most header lines of a request.
+const HEADERS_MAX: usize = 64;
+
+/// How long requests in hand may take once the process is to stop; less than the process's grace.
+const DRAIN_WAIT: Duration = Duration::from_secs(8);
+
+/// Pause after an `accept` that failed: out of descriptors, most likely, until some are closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `router` on `listener` until `stop`, then lets the requests in hand finish.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    let builder = Arc::new(builder);
+    let connections = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = stop.cancelled() => break,
+        };
+        let Some((stream, place)) = accepted else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        let (builder, watcher) = (builder.clone(), connections.watcher());
+        tokio::spawn(async move {
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(error, "Connection ended badly");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_WAIT, connections.shutdown()).await.is_err() {
+        tracing::warn!("Connections were cut off while requests were in hand");
+    }
+}
+
+type Place = tokio::sync::OwnedSemaphorePermit;
+
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStream, Place)> {
+    let place = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Answers are small and written whole: waiting to fill packets would only delay them.
+            let _ = stream.set_nodelay(true);
+            Some((stream, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "Cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}

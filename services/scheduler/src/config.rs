@@ -1,0 +1,96 @@
+//! What an operator can set.
+
+use nox_contract::SchedulerConfig;
+use nox_streams::Durability;
+
+/// The scheduler's configuration: flags, or the environment.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Where the broker is.
+    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+    /// Where the broker tells of itself; needed for `strict`.
+    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    pub nats_monitor_url: Option<String>,
+    /// Whether what is acknowledged has to be on disk: `strict`, or `relaxed`.
+    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
+    pub sync: Durability,
+    /// The key of attempt tokens, the same for all schedulers of a cluster: 64 hex digits.
+    #[arg(long, env = "NOX_CLUSTER_KEY", hide_env_values = true)]
+    pub cluster_key: ClusterKey,
+    /// How long a leader that falls silent is waited for, in milliseconds; whole seconds count.
+    #[arg(long, env = "NOX_LEASE_MS", default_value_t = 10_000)]
+    pub lease_ms: u64,
+    /// How long a worker that falls silent is believed to live, in milliseconds.
+    #[arg(long, env = "NOX_WORKER_LEASE_MS", default_value_t = 15_000)]
+    pub worker_lease_ms: u64,
+    /// Budgets and limits, as JSON.
+    #[arg(long, env = "NOX_LIMITS", value_parser = limits, default_value = "{}")]
+    pub limits: Limits,
+    /// Go on although an input stream was lost or is another one. The value, the name of who
+    /// decided that, is recorded. Counts for the next takeover only.
+    #[arg(long, env = "NOX_ACCEPT_INPUT_RESET")]
+    pub accept_input_reset: Option<String>,
+}
+
+/// The key from which attempt tokens are computed.
+#[derive(Clone)]
+pub struct ClusterKey(pub [u8; 32]);
+
+impl std::fmt::Debug for ClusterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClusterKey(…)")
+    }
+}
+
+impl std::str::FromStr for ClusterKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(text, &mut key).map_err(|_| "not 64 hex digits")?;
+        Ok(Self(key))
+    }
+}
+
+/// Budgets and limits: the defaults, with what the operator changed.
+#[derive(Debug, Clone)]
+pub struct Limits(pub SchedulerConfig);
+
+/// Reads the operator's changes over the defaults.
+fn limits(text: &str) -> Result<Limits, String> {
+    let mut config = serde_json::to_value(SchedulerConfig::default()).map_err(|e| e.to_string())?;
+    let changes: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    merge(&mut config, changes);
+    serde_json::from_value(config).map(Limits).map_err(|e| e.to_string())
+}
+
+fn merge(into: &mut serde_json::Value, changes: serde_json::Value) {
+    match (into, changes) {
+        (serde_json::Value::Object(into), serde_json::Value::Object(changes)) => {
+            for (key, change) in changes {
+                merge(into.entry(key).or_insert(serde_json::Value::Null), change);
+            }
+        }
+        (into, change) => *into = change,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_changes_one_limit_and_keeps_the_others() {
+        let Limits(changed) = limits(r#"{"roles": {"user": {"queued_jobs": 7}}}"#).unwrap();
+        let defaults = SchedulerConfig::default();
+        assert_eq!(changed.roles["user"].queued_jobs, 7);
+        assert_eq!(changed.roles["user"].cpu_seconds, defaults.roles["user"].cpu_seconds);
+        assert_eq!(changed.tenant, defaults.tenant);
+    }
+
+    #[test]
+    fn a_limit_that_is_no_number_is_refused() {
+        assert!(limits(r#"{"tenant": {"cpu": "many"}}"#).is_err());
+    }
+}

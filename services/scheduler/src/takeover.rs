@@ -1,0 +1,113 @@
+//! Carries out what a new leader has to read and write before it may decide.
+
+use std::time::Duration;
+
+use nox_contract::{Source, subject};
+use nox_protocol::{
+    Faults, Takeover,
+    takeover::{Attachment, Ready, TakeoverEffect, TakeoverError},
+};
+use nox_service::{Runtime, crash_point};
+use nox_streams::{Broker, Error, PublishError};
+
+use crate::snapshot;
+
+/// How often a broker that does not answer is asked again, and how long is waited in between.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a takeover came to nothing.
+pub enum Failure {
+    /// Try again later.
+    Unavailable(String),
+    /// Log or inputs are not what they were: stop.
+    Broken(anyhow::Error),
+}
+
+impl From<TakeoverError> for Failure {
+    fn from(error: TakeoverError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(reason) => Self::Unavailable(reason),
+            other => Self::Broken(other.into()),
+        }
+    }
+}
+
+/// Becomes leader in the log.
+pub async fn run(
+    broker: &Broker,
+    holder: &str,
+    runtime: &Runtime,
+    accept_reset: Option<String>,
+) -> Result<Ready, Failure> {
+    let attachment = Attachment {
+        commands: broker.incarnation(subject::COMMANDS).await?,
+        commands_last: broker.last_sequence(subject::COMMANDS).await?,
+        reports: broker.incarnation(subject::REPORTS).await?,
+        reports_last: broker.last_sequence(subject::REPORTS).await?,
+    };
+    let snapshot = snapshot::find(broker).await;
+    let at = runtime.clock.now();
+    let faults = Faults::default();
+    let mut takeover =
+        Takeover::new(holder.to_owned(), at, attachment, accept_reset, snapshot, faults);
+    let mut effect = takeover.start();
+    let mut tries = 0;
+    loop {
+        effect = match effect {
+            TakeoverEffect::ReadEpoch => {
+                let newest = broker.epoch().await?;
+                takeover.on_epoch(newest.map(|epoch| (epoch.seq, epoch.record)))
+            }
+            TakeoverEffect::AppendEpoch { record, expected } => {
+                crash_point("scheduler.before_epoch");
+                match broker.append_epoch(&record, expected).await {
+                    Ok(seq) => {
+                        crash_point("scheduler.after_epoch");
+                        takeover.on_epoch_appended(seq)
+                    }
+                    Err(error) => {
+                        tries += 1;
+                        if tries > TRIES {
+                            return Err(Failure::Unavailable(error.to_string()));
+                        }
+                        if !matches!(&error, PublishError::Refused { .. } if error.is_guard()) {
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                        takeover.on_epoch_unknown()
+                    }
+                }
+            }
+            TakeoverEffect::ReadLog { from, .. } => {
+                let records = broker.read_log(from).await?;
+                let records: Vec<_> =
+                    records.into_iter().map(|r| (r.seq, r.subject, r.payload)).collect();
+                if records.is_empty() {
+                    return Err(Failure::Unavailable("the log's end is not readable".into()));
+                }
+                match takeover.on_log(&records)? {
+                    Some(next) => next,
+                    None => takeover.start(),
+                }
+            }
+            TakeoverEffect::ReadInput { src, seq } => {
+                let stream = match src {
+                    Source::Commands => subject::COMMANDS,
+                    _ => subject::REPORTS,
+                };
+                let message = broker.read_one(stream, seq).await?;
+                match takeover.on_input(message.map(|m| (m.subject, m.payload)))? {
+                    Some(next) => next,
+                    None => takeover.start(),
+                }
+            }
+            TakeoverEffect::Lead(ready) => return Ok(*ready),
+        };
+    }
+}
