@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, JobId, ModuleName, RawJson, Resources, SessionId, TenantId, Token, UserId, WorkNumber,
+    beat::Held,
 };
 
 /// One message of NOX_WORK (the subject names the worker).
@@ -32,6 +33,9 @@ pub struct Covers {
 pub enum Work {
     Start(Box<StartWork>),
     Stop(StopWork),
+    /// The log has given this attempt up: end it and say nothing of it. In no number's order, since
+    /// it repairs what should not be: a leader handed it out after it was deposed.
+    Abandon(Held),
     /// The log has given this session up: end everything and begin a new one.
     Superseded,
 }

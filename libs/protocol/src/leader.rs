@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use nox_contract::{
-    AnswerMessage, Attempt, Beat, Covers, EventNumber, Fact, FactOrUnknown, JobId, ModuleName, RawJson,
-    Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token, UserId,
-    Work, WorkNumber, WorkerId, work::StopWork,
+    AnswerMessage, Attempt, Beat, Covers, EventNumber, Fact, FactOrUnknown, JobId, ModuleName,
+    RawJson, Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token,
+    UserId, Work, WorkNumber, WorkerId, work::StopWork,
 };
 use nox_core::{Internal, Rules, State};
 
@@ -58,12 +58,30 @@ pub struct Now {
 /// What to do for the leader.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    Append { tag: u64, guard: Guard, messages: Vec<LogMessage> },
-    ReadTail { from: u64 },
-    Answer { reply_to: String, message: AnswerMessage },
-    Dispatch { worker_id: WorkerId, session: SessionId, work: Dispatch },
+    Append {
+        tag: u64,
+        guard: Guard,
+        messages: Vec<LogMessage>,
+    },
+    ReadTail {
+        from: u64,
+    },
+    Answer {
+        reply_to: String,
+        message: AnswerMessage,
+    },
+    Dispatch {
+        worker_id: WorkerId,
+        session: SessionId,
+        work: Dispatch,
+    },
     /// Hand out again, in one message, for what it covers is settled only by all of it.
-    Redeliver { worker_id: WorkerId, session: SessionId, covers: Covers, work: Vec<Dispatch> },
+    Redeliver {
+        worker_id: WorkerId,
+        session: SessionId,
+        covers: Covers,
+        work: Vec<Dispatch>,
+    },
 }
 
 /// Work to hand out.
@@ -98,6 +116,8 @@ pub struct Leader {
     held_back: VecDeque<(EventNumber, Effect)>,
     /// Of the present group of inputs, until its end is known.
     group_answers: Vec<(String, AnswerMessage)>,
+    /// What rests on no fact of its own, so that only a write can prove that this leader may do it.
+    unproven: Vec<Effect>,
     /// Work numbers that were not handed out yet, so that a resend does not overtake the log.
     undispatched: BTreeMap<WorkerId, WorkNumber>,
     effects: VecDeque<Effect>,
@@ -124,6 +144,7 @@ impl Leader {
             hot_inputs: HotInputs::default(),
             held_back: VecDeque::new(),
             group_answers: Vec::new(),
+            unproven: Vec::new(),
             undispatched: BTreeMap::new(),
             effects: VecDeque::new(),
             match_due: true,
@@ -192,7 +213,7 @@ impl Leader {
     /// of it is in the log.
     pub fn end_group(&mut self, now: Now) -> Result<(), TermEnd> {
         self.match_queued(now)?;
-        if self.sequencer.needs_mark() {
+        if self.sequencer.needs_mark() || !self.unproven.is_empty() {
             // Even an answer that changes nothing has to prove that this leader still leads.
             self.decide(&Input::Internal(Internal::Mark), now)?;
         }
@@ -201,6 +222,7 @@ impl Leader {
             let answer = Effect::Answer { reply_to, message };
             self.held_back.push_back((end, answer));
         }
+        self.held_back.extend(self.unproven.drain(..).map(|effect| (end, effect)));
         self.release();
         Ok(())
     }
@@ -224,9 +246,16 @@ impl Leader {
                 Verdict::Resend { worker_id, session, above } => {
                     self.resend(&worker_id, session, above);
                 }
+                Verdict::Abandon { worker_id, session, held } => {
+                    for held in held {
+                        let worker_id = worker_id.clone();
+                        let work = Dispatch::Ready(Work::Abandon(held));
+                        self.unproven.push(Effect::Dispatch { worker_id, session, work });
+                    }
+                }
                 Verdict::Superseded { worker_id, session } => {
                     let work = Dispatch::Ready(Work::Superseded);
-                    self.effects.push_back(Effect::Dispatch { worker_id, session, work });
+                    self.unproven.push(Effect::Dispatch { worker_id, session, work });
                 }
             }
         }
@@ -483,9 +512,7 @@ impl Leader {
         work: Vec<Dispatch>,
     ) {
         let worker_id = worker_id.clone();
-        let effect = Effect::Redeliver { worker_id, session, covers, work };
-        // What it calls settled may be settled only in what is on its way to the log.
-        self.held_back.push_back((self.state().n, effect));
+        self.unproven.push(Effect::Redeliver { worker_id, session, covers, work });
     }
 
     fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
@@ -524,7 +551,7 @@ impl Dispatch {
         match self {
             Self::Ready(Work::Start(start)) => start.number,
             Self::Ready(Work::Stop(stop)) => stop.number,
-            Self::Ready(Work::Superseded) => WorkNumber(0),
+            Self::Ready(Work::Abandon(_) | Work::Superseded) => WorkNumber(0),
             Self::ReadInputs { start, .. } => start.number,
         }
     }

@@ -12,6 +12,8 @@ pub enum Verdict {
     Input(Internal),
     /// Work above this number did not arrive.
     Resend { worker_id: WorkerId, session: SessionId, above: WorkNumber },
+    /// The worker holds attempts that the log does not give it, and did so a beat ago.
+    Abandon { worker_id: WorkerId, session: SessionId, held: Vec<Held> },
     /// The worker believes in a session that the log has given up.
     Superseded { worker_id: WorkerId, session: SessionId },
 }
@@ -24,6 +26,8 @@ struct Watch {
     /// What it had received, and what was to be received, at the last beat.
     received: WorkNumber,
     expected: WorkNumber,
+    /// What the worker held at the last beat that the log does not give it.
+    stray: Vec<Held>,
 }
 
 /// See the head of this file. All instants are spans since the leader's process began.
@@ -58,6 +62,7 @@ impl Liveness {
                 // As if everything had been handed out long ago: the first beat is answered with
                 // what did not arrive.
                 expected: worker.next_work,
+                stray: Vec::new(),
             });
         }
     }
@@ -132,6 +137,19 @@ impl Liveness {
             let input = Internal::AttemptsMissing { worker_id, session, missing };
             verdicts.push(Verdict::Input(input));
         }
+        let (stray, since_last): (Vec<Held>, Vec<Held>) = beat
+            .held
+            .iter()
+            .filter(|held| {
+                worker.assignments.get(&held.job_id).is_none_or(|s| s.attempt != held.attempt)
+            })
+            .partition(|held| watch.stray.contains(held));
+        if !stray.is_empty() {
+            let (worker_id, held) = (worker_id.clone(), stray.clone());
+            verdicts.push(Verdict::Abandon { worker_id, session, held });
+        }
+        // An end that is in the log before its worker hears so looks alike for one beat.
+        watch.stray = stray.into_iter().chain(since_last).collect();
         // What was on its way at the last beat already, and still has not arrived, is lost.
         let above = beat.received_up_to;
         if above.next() < watch.expected && above == watch.received {

@@ -91,6 +91,8 @@ struct Attempt {
     phase: Phase,
     /// Asked to stop: its end is `stopped`, however it comes.
     stopping: bool,
+    /// Given up by the log: its end is nobody's business.
+    abandoned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +169,7 @@ impl Session {
             match work {
                 Work::Start(start) => self.on_start(start),
                 Work::Stop(stop) => self.on_stop(&stop),
+                Work::Abandon(held) => self.on_abandon(held),
                 Work::Superseded => self.supersede(),
             }
         }
@@ -185,7 +188,10 @@ impl Session {
             return;
         }
         let token = start.token.clone();
-        self.held.insert(held, Attempt { token, phase: Phase::Waiting, stopping: false });
+        self.held.insert(
+            held,
+            Attempt { token, phase: Phase::Waiting, stopping: false, abandoned: false },
+        );
         // A worker that is about to go leaves new work lying; it is lost, unstarted, with the `bye`.
         if !self.draining {
             self.orders.push(Effect::Run(start));
@@ -221,6 +227,22 @@ impl Session {
         }
     }
 
+    fn on_abandon(&mut self, held: Held) {
+        let Some(attempt) = self.held.get_mut(&held) else { return };
+        match attempt.phase {
+            Phase::Waiting => {
+                self.held.remove(&held);
+                self.orders.retain(|order| order.run() != Some(held));
+            }
+            Phase::Told | Phase::Running { .. } if !attempt.abandoned => {
+                attempt.abandoned = true;
+                self.orders.push(Effect::Kill(held));
+            }
+            // Its end is already said; nobody will mind.
+            Phase::Told | Phase::Running { .. } | Phase::Ended => {}
+        }
+    }
+
     /// The attempt's process runs.
     pub fn on_spawned(&mut self, held: Held, now: Timestamp) {
         let Some(attempt) = self.held.get_mut(&held) else { return };
@@ -239,6 +261,10 @@ impl Session {
             Phase::Running { .. } => true,
             Phase::Waiting | Phase::Told => false,
         };
+        if attempt.abandoned {
+            self.held.remove(&held);
+            return;
+        }
         attempt.phase = Phase::Ended;
         let token = attempt.token.clone();
         if attempt.stopping {

@@ -12,6 +12,7 @@
 //! | [`lease`] | who may try to lead |
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
 //! | [`logs`] | what running jobs print |
+//! | `trim` | room in the input streams |
 //! | [`live`] | facts as they happen, at most once |
 
 pub mod answers;
@@ -28,6 +29,7 @@ mod mux;
 pub mod publish;
 mod pull;
 pub mod snapshots;
+mod trim;
 mod version;
 mod waiting;
 

@@ -1,5 +1,7 @@
 //! The scheduler's state, kept for the next one: a name, and compressed bytes.
 
+use std::time::Duration;
+
 use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
 use futures_util::StreamExt;
 use nox_contract::subject;
@@ -11,6 +13,8 @@ use crate::{Broker, Error, broker::StreamInfo};
 const KEPT: usize = 2;
 /// Below the broker's 1 MiB a message; one round trip each.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// The library waits for ever for a chunk that is not there.
+const READ_WAIT: Duration = Duration::from_secs(5);
 /// Snapshots are JSON-like: level 3 compresses 5 to 10 times at 300 MB/s a core.
 const ZSTD_LEVEL: i32 = 3;
 /// Largest snapshot, in bytes before compression: five million live jobs. More is not read into memory.
@@ -56,8 +60,15 @@ impl Broker {
             Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(error)),
         };
-        let mut compressed = Vec::with_capacity(object.info().size);
-        object.read_to_end(&mut compressed).await.map_err(unreadable)?;
+        let mut compressed = Vec::new();
+        loop {
+            // `read_to_end` panics where the library finds the hash wrong after it has read.
+            let read = tokio::time::timeout(READ_WAIT, object.read_buf(&mut compressed)).await;
+            let stuck = |_| std::io::Error::other(format!("chunks missing after {READ_WAIT:?}"));
+            if read.map_err(stuck).flatten().map_err(unreadable)? == 0 {
+                break;
+            }
+        }
         blocking(move || decompress(&compressed)).await.map(Some)
     }
 

@@ -72,7 +72,11 @@ pub async fn capture(
                 tail.push(&read);
                 writer.push(&read);
             }
-            () = &mut flush, if !writer.buffer.is_empty() => writer.flush(false),
+            () = &mut flush, if !writer.buffer.is_empty() => {
+                writer.flush(false);
+                // Half a character may have stayed.
+                flush.set(sleep(FLUSH_AFTER));
+            }
         }
     }
     writer.flush(true);

@@ -5,8 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::http::StatusCode;
 use bytes::Bytes;
-use nox_contract::{Answer, AnswerMessage, Command, Outcome, TenantId, subject};
+use nox_contract::{
+    Answer, AnswerMessage, Command, Outcome, ProblemCode, TenantId, subject,
+};
 use nox_service::crash_point;
 use nox_streams::{AnswerInbox, Broker, PublishError, publish::NOBODY_THERE};
 use serde::Serialize;
@@ -14,7 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, packer::Packer};
+use crate::{metrics::Metrics, packer::Packer, problem::ApiError};
 
 /// How long an answer is waited for after the command was acknowledged.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -83,6 +86,21 @@ struct Queued {
     until: Until,
     reply: oneshot::Sender<Result<Delivery, Undelivered>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl From<Undelivered> for ApiError {
+    fn from(error: Undelivered) -> Self {
+        match error {
+            Undelivered::NoRoom => Self::new(ProblemCode::Overloaded, error.to_string()),
+            Undelivered::StreamFull => Self::new(ProblemCode::Overloaded, error.to_string())
+                .with_status(StatusCode::INSUFFICIENT_STORAGE),
+            Undelivered::Refused(_) => Self::unavailable("the broker", error),
+            Undelivered::Unknown(_) => {
+                let detail = "the broker has not said whether it took the request; it may have";
+                Self::new(ProblemCode::Unavailable, detail).caused_by(error)
+            }
+        }
+    }
 }
 
 impl Commands {

@@ -39,6 +39,14 @@ pub struct Config {
     pub jwt_audience: Option<String>,
 
     /// Whether the broker has to write to stable storage before it acknowledges.
-    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
+    #[arg(long, env = "NOX_SYNC", default_value = "strict", value_parser = durability)]
     pub sync: Durability,
+}
+
+fn durability(text: &str) -> Result<Durability, &'static str> {
+    match text {
+        "strict" => Ok(Durability::Strict),
+        "relaxed" => Ok(Durability::Relaxed),
+        _ => Err("must be strict or relaxed"),
+    }
 }

@@ -1,1 +1,121 @@
+//! The gateway: HTTP in, commands out, answers and rows back.
+//!
+//! Reads:  Postgres, NOX_EVENTS (one job's part at a time), NOX_LOGS, the scheduler's answers
+//! Writes: NOX_COMMANDS
+//! Keeps:  nothing; a restarted gateway knows all that it needs
 
+mod app;
+mod auth;
+mod barrier;
+mod body;
+mod commands;
+mod config;
+mod health;
+mod jobs;
+mod jwt;
+mod metrics;
+mod modules;
+mod object;
+mod observe;
+mod packer;
+mod pages;
+mod problem;
+mod progress;
+mod quotas;
+mod request_id;
+mod routes;
+mod schemas;
+mod server;
+mod shared;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use nox_readmodel::Reader;
+use nox_service::Runtime;
+use nox_streams::{Broker, ConnectOptions};
+use tokio::net::TcpListener;
+
+use crate::{
+    app::App, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
+    metrics::Metrics, schemas::Modules,
+};
+pub use crate::config::Config;
+
+/// Connections to Postgres; reads are short, and more would only queue there.
+const DATABASE_CONNECTIONS_MAX: u32 = 16;
+
+/// A gateway that listens and does not serve yet.
+pub struct Gateway {
+    app: Arc<App>,
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+/// Serves the API until `runtime.stop`.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    Gateway::bind(config, runtime).await?.serve().await;
+    Ok(())
+}
+
+impl Gateway {
+    /// Checks the configuration, takes the address, connects to the broker and names the database,
+    /// which may be away.
+    pub async fn bind(config: Config, runtime: Runtime) -> anyhow::Result<Self> {
+        let rules = jwt::Rules {
+            lifetime_s_max: config.jwt_lifetime_max_s,
+            issuer: config.jwt_issuer,
+            audience: config.jwt_audience,
+        };
+        let verifier = Verifier::new(config.jwt_secret.reveal(), rules)?;
+        let reader = Reader::new(config.database_url.reveal(), DATABASE_CONNECTIONS_MAX)
+            .context("the database cannot be named")?;
+        let listener = TcpListener::bind(config.http_addr)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.http_addr))?;
+        let addr = listener.local_addr()?;
+        let broker = Broker::connect(ConnectOptions {
+            url: config.nats_url.reveal().to_owned(),
+            service: "gateway",
+            monitor_url: config.nats_monitor_url,
+            sync: config.sync,
+        })
+        .await?;
+
+        let metrics = Arc::new(Metrics::new(&runtime.registry)?);
+        let barrier = Barrier::start(reader.clone(), &broker);
+        let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
+        let commands = Commands::start(broker.clone(), metrics.clone(), runtime.stop.clone());
+        let job_metrics = JobMetrics::default();
+        let app = Arc::new(App {
+            runtime,
+            broker,
+            reader,
+            barrier,
+            commands,
+            modules,
+            verifier,
+            metrics,
+            job_metrics,
+        });
+        Ok(Self { app, listener, addr })
+    }
+
+    /// The address that was taken, with the port where the configuration says 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until the runtime's `stop`.
+    pub async fn serve(self) {
+        let Self { app, listener, addr } = self;
+        tracing::info!(%addr, "Gateway listens");
+        app.runtime.readiness.note("http_addr", addr.to_string());
+        let watch = tokio::spawn(health::watch(app.clone()));
+        let stop = app.runtime.stop.clone();
+        let broker = app.broker.clone();
+        server::serve(listener, routes::router(app), stop).await;
+        broker.flush().await;
+        watch.abort();
+    }
+}

@@ -55,7 +55,7 @@ impl Metrics {
                 &["outcome"],
             )?,
             lag_events: IntGauge::new(
-                "nox_projection_lag_events",
+                "nox_gateway_view_lag_events",
                 "Events by which the read model is behind the log.",
             )?,
         };

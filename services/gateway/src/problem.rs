@@ -203,19 +203,21 @@ impl ApiError {
 
     /// A part of the system that we need does not answer.
     pub fn unavailable(what: &str, cause: impl Into<anyhow::Error>) -> Self {
-        let mut error = Self::new(ProblemCode::Unavailable, format!("{what} does not answer"));
-        error.0.cause = Some(cause.into());
-        error
+        Self::new(ProblemCode::Unavailable, format!("{what} does not answer")).caused_by(cause)
     }
 
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
-        let mut error = Self::new(ProblemCode::Internal, "an internal error");
-        error.0.cause = Some(cause.into());
-        error
+        Self::new(ProblemCode::Internal, "an internal error").caused_by(cause)
     }
 
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = Some(status);
+        self
+    }
+
+    /// Adds what our log is to say beside what the asker is told.
+    pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.0.cause = Some(cause.into());
         self
     }
 

@@ -51,7 +51,7 @@ impl ProgressWatch {
     pub fn new<F, R>(look: F) -> Self
     where
         F: Fn() -> R + Send + 'static,
-        R: Future<Output = Result<Progress, String>> + Send,
+        R: Future<Output = Result<Progress, String>> + Send + 'static,
     {
         let (found, seen) = watch::channel(Seen::Nothing);
         let waiters = Arc::<Waiters>::default();

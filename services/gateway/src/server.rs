@@ -6,9 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
@@ -38,14 +39,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `router` on `listener` until `stop`, then lets the requests in hand finish.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
-    let builder = Arc::new(builder);
     let connections = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
 
@@ -58,9 +57,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         let service = TowerToHyperService::new(router.clone());
         let (builder, watcher) = (builder.clone(), connections.watcher());
         tokio::spawn(async move {
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(error, "Connection ended badly");
+                tracing::debug!(%error, "Connection ended badly");
             }
             drop(place);
         });

@@ -16,7 +16,7 @@ impl<T: Clone + Send + 'static> Shared<T> {
     pub fn new<F, R>(ask: F) -> Self
     where
         F: Fn() -> R + Send + 'static,
-        R: Future<Output = T> + Send,
+        R: Future<Output = T> + Send + 'static,
     {
         let (askers, mut waiting) = mpsc::unbounded_channel::<oneshot::Sender<T>>();
         tokio::spawn(async move {

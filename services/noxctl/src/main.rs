@@ -1,1 +1,59 @@
-fn main() {}
+//! `noxctl`: Nox on the command line, and all of Nox in one process.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`cli`] | the tree of commands |
+//! | [`commands`] | one file a command |
+//! | [`target`] | which system a command is for |
+//! | [`client`] | asks a gateway |
+//! | [`views`] | what is read of its answers |
+//! | [`output`], [`exit`] | what is printed, and with which status it ends |
+//! | [`home`] | the folder of a development system |
+//! | [`system`] | servers and services of a development system |
+//! | [`token`] | signs tokens |
+
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod home;
+mod output;
+mod system;
+mod target;
+mod token;
+mod views;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{cli::Cli, exit::Exit};
+
+fn main() -> ExitCode {
+    // The executor starts this program again as the supervisor of an attempt.
+    nox_executor::supervise_if_asked();
+    let cli = Cli::parse();
+    let threads = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(threads) => threads,
+        Err(error) => {
+            eprintln!("noxctl: cannot start: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let outcome = threads.block_on(cli.run());
+    threads.shutdown_background();
+    match outcome {
+        Ok(exit) => exit.into(),
+        // Whoever reads our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            eprintln!("noxctl: {error:#}");
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_millis(10);
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How long to wait before the tail is asked for again.
 const TAIL_PAUSE: Duration = Duration::from_millis(100);
+/// How often the input streams are looked at for room.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// Events between two snapshots.
 const SNAPSHOT_EVENTS: u64 = 50_000;
 
@@ -116,6 +118,7 @@ pub async fn run(
         outbox: Outbox::default(),
         ticked: Duration::ZERO,
         snapshot_n,
+        trimmed: runtime.clock.monotonic(),
         input_error: None,
     };
 
@@ -178,6 +181,7 @@ struct Term<'t> {
     /// When time alone was looked at last.
     ticked: Duration,
     snapshot_n: u64,
+    trimmed: Duration,
     /// Why an input stream cannot be read on, found behind messages that still count.
     input_error: Option<ConsumeError>,
 }
@@ -190,6 +194,7 @@ impl Term<'_> {
             self.ticked = now.monotonic;
             self.leader.tick(now)?;
             self.keep_snapshot();
+            self.trim_inputs(now.monotonic);
         }
         self.leader.end_group(now)?;
         while let Some(effect) = self.leader.poll() {
@@ -329,6 +334,27 @@ impl Term<'_> {
                 tokio::spawn(async move { snapshot::keep(&broker, n, chain, bytes).await });
             }
             Err(error) => tracing::error!(%error, "Cannot serialise the state"),
+        }
+    }
+
+    /// Makes room for new inputs, as far as the log has what followed from the old ones.
+    fn trim_inputs(&mut self, now: Duration) {
+        if now.saturating_sub(self.trimmed) < TRIM_INTERVAL {
+            return;
+        }
+        let Some((state, _)) = self.leader.snapshot() else { return };
+        self.trimmed = now;
+        for (stream, consumed) in
+            [(subject::COMMANDS, state.pos.commands), (subject::REPORTS, state.pos.reports)]
+        {
+            let broker = self.broker.clone();
+            tokio::spawn(async move {
+                match broker.trim(stream, consumed).await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(stream, count, "Removed consumed inputs"),
+                    Err(error) => tracing::warn!(stream, %error, "Cannot make room"),
+                }
+            });
         }
     }
 

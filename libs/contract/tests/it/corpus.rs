@@ -38,8 +38,7 @@ fn dropped(path: &str, before: &Value, after: &Value) -> Vec<String> {
 /// Whether a stored message is read with all that it says.
 fn check(kind: Kind, text: &str) -> Result<(), String> {
     let before: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    let after: Value =
-        serde_json::from_str(&kind.rewrite(text)?).map_err(|e| e.to_string())?;
+    let after: Value = serde_json::from_str(&kind.rewrite(text)?).map_err(|e| e.to_string())?;
     match dropped("", &before, &after).as_slice() {
         [] => Ok(()),
         dropped => Err(format!("dropped or changed: {dropped:?}")),

@@ -115,7 +115,10 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Whether files that do not exist yet are to be written.
-#[expect(clippy::disallowed_methods, reason = "no product code: a switch of whoever runs the tests")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no product code: a switch of whoever runs the tests"
+)]
 pub fn bless() -> bool {
     std::env::var_os("NOX_BLESS").is_some_and(|value| value == "1")
 }

@@ -74,7 +74,9 @@ fn an_unknown_fact_keeps_its_bytes_and_hides_no_other() {
     assert_eq!(event.facts.len(), 3);
     let FactOrUnknown::Unknown(raw) = &event.facts[1] else { panic!("{:?}", event.facts[1]) };
     assert_eq!(raw.get(), unknown);
-    assert!(matches!(&event.facts[2], FactOrUnknown::Unknown(raw) if raw.get() == "\"frobnicated\""));
+    assert!(
+        matches!(&event.facts[2], FactOrUnknown::Unknown(raw) if raw.get() == "\"frobnicated\"")
+    );
     let known: Vec<_> = event.known_facts().collect();
     assert_eq!(known, [&Fact::Waiting { code: WaitingCode::Rate }]);
     assert!(serde_json::to_string(&event).unwrap().contains(unknown));
@@ -94,8 +96,10 @@ fn a_known_fact_with_a_word_that_is_not_known_counts_as_unknown() {
 #[test]
 fn user_json_passes_through_byte_for_byte() {
     let inputs = r#"{ "b":1.50,"a" : [1e400, "\u0041"] , "b":2 }"#;
-    let text = format!(r#"{{"submitted":{{"inputs":{inputs},"requested_resources":
-        {{"cpu":1,"mem_mb":1,"wall_time_s":1}},"priority":5}}}}"#);
+    let text = format!(
+        r#"{{"submitted":{{"inputs":{inputs},"requested_resources":
+        {{"cpu":1,"mem_mb":1,"wall_time_s":1}},"priority":5}}}}"#
+    );
     let fact: Fact = serde_json::from_str(&text).unwrap();
     assert!(serde_json::to_string(&fact).unwrap().contains(inputs));
 }

@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// Jobs in a page that names no limit, and most in any: each may carry 16 KiB of inputs.
-const LIMIT_DEFAULT: u32 = 50;
-const LIMIT_MAX: u32 = 200;
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 200;
 
 /// A misspelt filter would silently show everything, so unknown ones are refused.
 #[derive(Deserialize)]
@@ -71,7 +71,7 @@ fn filter(caller: &Caller, asked: Asked) -> Result<Option<Filter>, ApiError> {
     let status: Option<JobState> = read(&mut errors, "?status", asked.status);
     let module: Option<ModuleName> = read(&mut errors, "?module", asked.module);
     let user: Option<UserId> = read(&mut errors, "?user_id", asked.user_id);
-    let limit: Option<u32> = read(&mut errors, "?limit", asked.limit);
+    let limit: Option<usize> = read(&mut errors, "?limit", asked.limit);
     let before: Option<Cursor> = read(&mut errors, "?cursor", asked.cursor);
     if limit.is_some_and(|limit| !(1..=LIMIT_MAX).contains(&limit)) {
         errors.push(FieldError::new("?limit", format!("must be from 1 to {LIMIT_MAX}")));

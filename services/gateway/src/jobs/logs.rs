@@ -45,7 +45,7 @@ pub async fn logs(
         return Ok((kind, body).into_response());
     }
     let next = first.last().map(|chunk| chunk.seq).or(after);
-    let chunks: Vec<_> = first.iter().map(|chunk| {
+    let chunks = first.iter().map(|chunk| {
         json!({
             "seq": chunk.seq,
             "at": chunk.at,
@@ -54,6 +54,7 @@ pub async fn logs(
             "text": chunk.text,
         })
     });
+    let chunks: Vec<_> = chunks.collect();
     // An empty page is the end, so far.
     Ok(Json(json!({"job_id": id, "chunks": chunks, "next": next})).into_response())
 }

@@ -178,7 +178,7 @@ async fn first_use(
         let detail = "the key was used for another request";
         return Err(ApiError::new(ProblemCode::IdempotencyConflict, detail));
     }
-    Ok(Use::Repetition(Admitted::decided(row.id, row.n, true)))
+    Ok(Use::Repetition(Admitted::decided(row.id, row.submitted_n, true)))
 }
 
 enum Asked {

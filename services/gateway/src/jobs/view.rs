@@ -1,7 +1,10 @@
 //! A job as its users see it.
 
-use nox_contract::{JobState, Timestamp, WaitingCode};
-use nox_readmodel::JobRow;
+use nox_contract::{
+    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, Timestamp,
+    UserId, WaitingCode, WorkerId,
+};
+use nox_readmodel::{JobRow, project::ReservedResources};
 use serde::Serialize;
 
 /// The members of the first users' example, and beside them what is canonical.
@@ -10,26 +13,29 @@ use serde::Serialize;
 /// which `state` always has.
 #[derive(Debug, Serialize)]
 pub struct JobView<'a> {
-    id: nox_contract::JobId,
-    job_id: nox_contract::JobId,
-    module: &'a nox_contract::ModuleName,
-    user_id: &'a nox_contract::UserId,
+    id: JobId,
+    job_id: JobId,
+    module: &'a ModuleName,
+    user_id: &'a UserId,
     status: JobState,
     state: JobState,
     waiting: Option<Waiting>,
-    attempt: nox_contract::Attempt,
+    attempt: Attempt,
     priority: u8,
-    inputs: &'a nox_contract::RawJson,
-    outputs: Option<&'a nox_contract::RawJson>,
-    error: Option<&'a nox_contract::JobError>,
-    requested_resources: nox_contract::Resources,
-    reserved_resources: Option<&'a nox_contract::RawJson>,
-    worker_id: Option<&'a nox_contract::WorkerId>,
+    /// `null`, and `parked` says why, where they cannot be stored.
+    inputs: Option<&'a RawJson>,
+    outputs: Option<&'a RawJson>,
+    error: Option<&'a JobError>,
+    requested_resources: Resources,
+    reserved_resources: Option<ReservedResources>,
+    worker_id: Option<&'a WorkerId>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
+    /// When a job that waits for an instant may run.
+    due_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     /// The job's newest event that this view shows.
-    n: nox_contract::EventNumber,
+    n: EventNumber,
     /// Why the view does not tell all, where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<&'static str>,
@@ -54,14 +60,15 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             waiting: row.waiting_code.map(|code| Waiting { code, message: message(code) }),
             attempt: row.attempt,
             priority: row.priority,
-            inputs: &row.inputs,
+            inputs: row.inputs.as_ref(),
             outputs: row.outputs.as_ref(),
             error: row.error.as_ref(),
             requested_resources: row.requested_resources,
-            reserved_resources: row.reserved_resources.as_ref(),
+            reserved_resources: row.reserved_resources,
             worker_id: row.worker_id.as_ref(),
             created_at: row.created_at,
             started_at: row.started_at,
+            due_at: row.due_at,
             ended_at: row.ended_at,
             n: row.n,
             parked: row.parked.map(|parked| parked.as_str()),

@@ -1,0 +1,679 @@
+//! One message of each shape that is said. A new shape gets a new name here; files that are stored
+//! already are never written again, whatever this builder says later.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Cancel, Capacity, Command,
+    CommandMessage, Covers, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, Hello,
+    Incarnation, InputRef, JobError, JobId, JobState, Limits, LostReason, Manifest, ModuleName,
+    Outcome, Positions, ProblemCode, RawJson, Refusal, Report, ReportMessage, Resources,
+    RetryPolicy, SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork,
+    Submit, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage, WorkNumber,
+    WorkerId,
+    beat::Held,
+    event::Chain,
+    fact::{Rejected, ServedModule, Submitted},
+    report::{Ended, Started, Stopped},
+};
+use serde::Serialize;
+
+use crate::kind::Kind;
+
+pub struct Example {
+    pub kind: Kind,
+    pub name: String,
+    pub text: String,
+}
+
+fn example(kind: Kind, name: impl Into<String>, message: &impl Serialize) -> Example {
+    let text = serde_json::to_string_pretty(message).expect("messages are JSON");
+    Example { kind, name: name.into(), text }
+}
+
+pub fn all() -> Vec<Example> {
+    let mut all = Vec::new();
+    all.extend(commands());
+    all.extend(answers());
+    all.extend(reports());
+    all.extend(work());
+    all.push(beat());
+    all.extend(events());
+    all.push(epoch());
+    all
+}
+
+// --- what the messages are made of ---
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a good id")
+}
+
+fn job(number: u32) -> JobId {
+    id(&format!("0193a000-0000-7000-8000-{number:012}"))
+}
+
+fn session() -> SessionId {
+    id("7d2f1c9e-4b6a-4e57-9a53-1f0f7f1c2b3a")
+}
+
+fn worker() -> WorkerId {
+    id("exec-1")
+}
+
+fn ada() -> UserId {
+    id("ada@example.org")
+}
+
+fn xtb() -> ModuleName {
+    id("xtb")
+}
+
+fn at(text: &str) -> Timestamp {
+    id(text)
+}
+
+fn json(text: &str) -> RawJson {
+    RawJson::parse(text.to_owned()).expect("good JSON")
+}
+
+fn token() -> Token {
+    Token::compute(&[7; 32], job(1), Attempt(1), EventNumber(41_822))
+}
+
+fn fingerprint() -> String {
+    Chain::START.extend(b"a request").to_string().replace("b3:", "")
+}
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn small() -> Resources {
+    Resources { cpu: 1, mem_mb: 256, wall_time_s: 60, gpu: 0 }
+}
+
+fn large() -> Resources {
+    Resources { cpu: 16, mem_mb: 65_536, wall_time_s: 86_400, gpu: 2 }
+}
+
+fn usage() -> Usage {
+    Usage { wall_ms: 1_234, cpu_seconds: 2 }
+}
+
+fn exit_error() -> JobError {
+    JobError {
+        code: "exit_status".to_owned(),
+        message: "xtb ended with status 2: “no convergence”".to_owned(),
+        exit_status: Some(2),
+    }
+}
+
+fn spawn_error() -> JobError {
+    JobError { code: "spawn".to_owned(), message: "no such program".to_owned(), exit_status: None }
+}
+
+fn outputs() -> RawJson {
+    json(concat!(
+        r#"{"files": ["sandbox://ada%40example.org/0193a000-0000-7000-8000-000000000001/out.txt"], "#,
+        r#""metrics": {"duration_s": 1.234}, "scalars": {"E_total_hartree": -5.070544323569}}"#
+    ))
+}
+
+fn limits() -> Limits {
+    Limits { cpu_seconds: 200_000, queued_jobs: 1_000, running_jobs: 256, cpu: 64, mem_mb: 262_144 }
+}
+
+fn capacity() -> Capacity {
+    Capacity { slots: 8, cpu: 32, mem_mb: 131_072, gpu: 4 }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        name: xtb(),
+        version: "6.5.1".to_owned(),
+        title: "xtb: semiempirical quantum chemistry".to_owned(),
+        input_schema: json(r#"{"type": "object", "required": ["xyz"]}"#),
+        output_schema: json("true"),
+        resources: small(),
+        retry: RetryPolicy { attempts_max: 3, backoff_ms: 2_000, backoff_ms_max: 30_000 },
+        running_max: Some(64),
+    }
+}
+
+fn plain_manifest() -> Manifest {
+    Manifest {
+        name: id("xtb_hello"),
+        version: "1".to_owned(),
+        title: String::new(),
+        input_schema: json("{}"),
+        output_schema: json("true"),
+        resources: small(),
+        retry: RetryPolicy::default(),
+        running_max: None,
+    }
+}
+
+fn quota_refusal() -> Refusal {
+    Refusal {
+        quota: Some("cpu_seconds".to_owned()),
+        account: Some("user/ada@example.org".to_owned()),
+        usage: Some(199_990),
+        limit: Some(200_000),
+        requested: Some(60),
+        retry_after_s: Some(7_201),
+        ..Refusal::new(ProblemCode::BudgetExhausted, "the day's budget is spent")
+    }
+}
+
+// --- commands ---
+
+fn commands() -> Vec<Example> {
+    let full = Submit {
+        job_id: job(1),
+        user_id: ada(),
+        role: "user".to_owned(),
+        module: xtb(),
+        inputs: json(r#"{"xyz": "2\n\nH 0 0 0\nH 0 0 0.74\n", "charge": 0, "weight": 1.50}"#),
+        requested_resources: large(),
+        priority: 9,
+        run_at: Some(at("2026-11-22T06:00:00Z")),
+        after: vec![job(2), job(3)],
+        fingerprint: Some(fingerprint()),
+        seen: EventNumber(41_800),
+        pending: true,
+        traceparent: Some(TRACEPARENT.to_owned()),
+    };
+    let plain = Submit {
+        job_id: job(4),
+        role: "admin".to_owned(),
+        inputs: json("{}"),
+        requested_resources: small(),
+        priority: 5,
+        run_at: None,
+        after: Vec::new(),
+        fingerprint: None,
+        pending: false,
+        traceparent: None,
+        ..full.clone()
+    };
+    let cancel = Cancel { job_id: job(1), by: ada(), admin: false };
+    let set = SetModule { module: xtb(), enabled: false, by: id("root") };
+    let message = |reply_to: Option<&str>, commands| CommandMessage {
+        reply_to: reply_to.map(str::to_owned),
+        commands,
+    };
+    let inbox = Some("_INBOX.Xc5mGqSkQ8.17");
+    [
+        ("submit", message(inbox, vec![Command::Submit(Box::new(full))])),
+        ("submit_plain", message(None, vec![Command::Submit(Box::new(plain.clone()))])),
+        ("cancel", message(inbox, vec![Command::Cancel(cancel.clone())])),
+        (
+            "cancel_by_admin",
+            message(inbox, vec![Command::Cancel(Cancel { admin: true, ..cancel.clone() })]),
+        ),
+        ("set_module", message(inbox, vec![Command::SetModule(set.clone())])),
+        (
+            "packed",
+            message(
+                inbox,
+                vec![
+                    Command::Submit(Box::new(plain)),
+                    Command::Cancel(cancel),
+                    Command::SetModule(SetModule { enabled: true, ..set }),
+                ],
+            ),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, message)| example(Kind::Commands, name, &message))
+    .collect()
+}
+
+// --- answers ---
+
+const STATES: [JobState; 6] = [
+    JobState::Draft,
+    JobState::Queued,
+    JobState::Running,
+    JobState::Succeeded,
+    JobState::Failed,
+    JobState::Canceled,
+];
+
+const CODES: [ProblemCode; 25] = [
+    ProblemCode::MalformedJson,
+    ProblemCode::InvalidRequest,
+    ProblemCode::InvalidInputs,
+    ProblemCode::UnstorableJson,
+    ProblemCode::InvalidId,
+    ProblemCode::BodyTooLarge,
+    ProblemCode::UnsupportedMediaType,
+    ProblemCode::MethodNotAllowed,
+    ProblemCode::RouteNotFound,
+    ProblemCode::Unauthenticated,
+    ProblemCode::TokenExpired,
+    ProblemCode::Forbidden,
+    ProblemCode::UnknownModule,
+    ProblemCode::DisabledModule,
+    ProblemCode::JobNotFound,
+    ProblemCode::AlreadyEnded,
+    ProblemCode::IdempotencyConflict,
+    ProblemCode::StaleStamp,
+    ProblemCode::BudgetExhausted,
+    ProblemCode::QueueFull,
+    ProblemCode::RequestTooLarge,
+    ProblemCode::Overloaded,
+    ProblemCode::Lagging,
+    ProblemCode::Unavailable,
+    ProblemCode::Internal,
+];
+
+fn answers() -> Vec<Example> {
+    let answer = |name: String, outcome| {
+        let message = AnswerMessage { answers: vec![Answer { part: 0, outcome }] };
+        example(Kind::Answers, name, &message)
+    };
+    let accepted = |job_id, state, repeated| {
+        Outcome::Accepted(Accepted { n: EventNumber(41_822), job_id, state, repeated })
+    };
+    let mut all = vec![answer("accepted".to_owned(), accepted(None, None, false))];
+    for state in STATES {
+        let outcome = accepted(Some(job(1)), Some(state), state != JobState::Queued);
+        all.push(answer(format!("accepted_{state}"), outcome));
+    }
+    for code in CODES {
+        let refusal = match code {
+            ProblemCode::BudgetExhausted => quota_refusal(),
+            code => Refusal::new(code, format!("for example {code}")),
+        };
+        all.push(answer(format!("refused_{code}"), Outcome::Refused(refusal)));
+    }
+    let packed = AnswerMessage {
+        answers: vec![
+            Answer { part: 0, outcome: accepted(Some(job(1)), Some(JobState::Queued), false) },
+            Answer { part: 2, outcome: Outcome::Refused(quota_refusal()) },
+        ],
+    };
+    all.push(example(Kind::Answers, "packed", &packed));
+    all
+}
+
+// --- reports ---
+
+fn reports() -> Vec<Example> {
+    let hello = Hello {
+        capacity: capacity(),
+        modules: vec![manifest(), plain_manifest()],
+        labels: vec!["rack-7".to_owned(), "gpu".to_owned()],
+    };
+    let bare = Hello {
+        capacity: Capacity { slots: 1, cpu: 1, mem_mb: 512, gpu: 0 },
+        modules: Vec::new(),
+        labels: Vec::new(),
+    };
+    let ended = |started, end| {
+        Report::Ended(Box::new(Ended {
+            job_id: job(1),
+            attempt: Attempt(1),
+            token: token(),
+            started,
+            usage: usage(),
+            end,
+        }))
+    };
+    let started = Report::Started(Started {
+        job_id: job(1),
+        attempt: Attempt(1),
+        token: token(),
+        elapsed_ms: 4,
+    });
+    let succeeded = ended(true, AttemptEnd::Succeeded { outputs: outputs() });
+    let failed = AttemptEnd::Failed { error: exit_error(), retryable: true, crashed: false };
+    let crashed = AttemptEnd::Failed {
+        error: JobError {
+            code: "crashed".to_owned(),
+            message: "ended by signal 11".to_owned(),
+            exit_status: None,
+        },
+        retryable: true,
+        crashed: true,
+    };
+    let unstarted = AttemptEnd::Failed { error: spawn_error(), retryable: false, crashed: false };
+    let stopped = Report::Stopped(Stopped {
+        job_id: job(1),
+        attempt: Attempt(1),
+        token: token(),
+        usage: usage(),
+    });
+    [
+        ("hello", vec![Report::Hello(Box::new(hello))]),
+        ("hello_bare", vec![Report::Hello(Box::new(bare))]),
+        ("started", vec![started.clone()]),
+        ("ended_succeeded", vec![succeeded.clone()]),
+        ("ended_failed", vec![ended(true, failed)]),
+        ("ended_crashed", vec![ended(true, crashed)]),
+        ("ended_unstarted", vec![ended(false, unstarted)]),
+        ("stopped", vec![stopped]),
+        ("draining", vec![Report::Draining]),
+        ("bye", vec![Report::Bye]),
+        ("packed", vec![started, succeeded, Report::Draining, Report::Bye]),
+    ]
+    .into_iter()
+    .map(|(name, reports)| {
+        example(Kind::Reports, name, &ReportMessage { session: session(), reports })
+    })
+    .collect()
+}
+
+// --- work and beats ---
+
+fn work() -> Vec<Example> {
+    let start = StartWork {
+        number: WorkNumber(17),
+        job_id: job(1),
+        attempt: Attempt(1),
+        token: token(),
+        tenant: id("acme"),
+        user_id: ada(),
+        module: xtb(),
+        inputs: json(r#"{"xyz": "1\n\nHe 0 0 0\n"}"#),
+        resources: large(),
+        traceparent: Some(TRACEPARENT.to_owned()),
+    };
+    let plain = StartWork { resources: small(), traceparent: None, ..start.clone() };
+    let stop =
+        StopWork { number: WorkNumber(18), job_id: job(1), attempt: Attempt(1), token: token() };
+    let covers = Some(Covers { after: WorkNumber(14), up_to: WorkNumber(18) });
+    let message = |covers, work| WorkMessage { session: session(), covers, work };
+    [
+        ("start", message(None, vec![Work::Start(Box::new(start.clone()))])),
+        ("start_plain", message(None, vec![Work::Start(Box::new(plain))])),
+        ("stop", message(None, vec![Work::Stop(stop.clone())])),
+        ("superseded", message(None, vec![Work::Superseded])),
+        ("redelivered", message(covers, vec![Work::Start(Box::new(start)), Work::Stop(stop)])),
+        ("nothing_left", message(covers, Vec::new())),
+    ]
+    .into_iter()
+    .map(|(name, message)| example(Kind::Work, name, &message))
+    .collect()
+}
+
+fn beat() -> Example {
+    let beat = Beat {
+        session: session(),
+        received_up_to: WorkNumber(18),
+        held: vec![
+            Held { job_id: job(1), attempt: Attempt(1) },
+            Held { job_id: job(2), attempt: Attempt(3) },
+        ],
+        reports_up_to: 55_123,
+    };
+    example(Kind::Beats, "beat", &beat)
+}
+
+// --- the log ---
+
+fn epoch() -> Example {
+    let record = EpochRecord {
+        epoch: Epoch(7),
+        leader: "scheduler@node-3 (pid 4711)".to_owned(),
+        at: at("2026-11-21T21:59:58.5Z"),
+        commands: Incarnation("2026-01-05T08:00:00.000000001Z/5b1f".to_owned()),
+        reports: Incarnation("2026-01-05T08:00:00.1Z/77aa".to_owned()),
+    };
+    example(Kind::Epochs, "epoch", &record)
+}
+
+/// An event about `entity`, caused by a part of a message of `src`.
+fn event(entity: Entity, src: Source, facts: Vec<Fact>) -> Event {
+    let embedded = !matches!(src, Source::Commands | Source::Reports);
+    let mut event = Event {
+        n: EventNumber(41_822),
+        epoch: Epoch(7),
+        at: at("2026-11-21T22:00:00.123456Z"),
+        rules: 1,
+        prev: Chain::START.extend(b"the message before").to_string(),
+        input: InputRef {
+            src,
+            seq: if embedded { 41_822 } else { 90_211 },
+            part: if embedded { 0 } else { 3 },
+            last: embedded,
+            body: embedded.then(|| json(r#"{"match": {"placements_max": 1000}}"#)),
+        },
+        pos: Positions { commands: 90_210, reports: 55_123 },
+        tenant: TenantId::system(),
+        job_id: None,
+        user_id: None,
+        module: None,
+        worker_id: None,
+        account: None,
+        facts: facts.into_iter().map(Into::into).collect(),
+    };
+    match entity {
+        Entity::Job { tenant, job_id, user_id, module } => {
+            event.tenant = tenant;
+            event.job_id = Some(job_id);
+            event.user_id = Some(user_id);
+            event.module = Some(module);
+        }
+        Entity::Account { tenant, account } => {
+            event.tenant = tenant;
+            event.account = Some(account);
+        }
+        Entity::Worker(worker) => event.worker_id = Some(worker),
+        Entity::Module(module) => event.module = Some(module),
+        Entity::Control => {}
+    }
+    event
+}
+
+fn events() -> Vec<Example> {
+    let mut all = job_events();
+    all.extend(waiting_events());
+    all.extend(system_events());
+    all.into_iter().map(|(name, event)| example(Kind::Events, name, &event)).collect()
+}
+
+fn about_job() -> Entity {
+    Entity::Job { tenant: id("acme"), job_id: job(1), user_id: ada(), module: xtb() }
+}
+
+fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
+    Fact::Submitted(Box::new(Submitted {
+        inputs: json(r#"{"xyz": "1\n\nHe 0 0 0\n", "nested": [{"deep": [null, true, 1e-7]}]}"#),
+        requested_resources: if run_at.is_some() { large() } else { small() },
+        priority: 5,
+        fingerprint: run_at.map(|_| fingerprint()),
+        traceparent: run_at.map(|_| TRACEPARENT.to_owned()),
+        run_at,
+        after,
+    }))
+}
+
+fn job_events() -> Vec<(String, Event)> {
+    let period = at("2026-11-21T00:00:00Z");
+    let attempt = Attempt(1);
+    let reserved = Fact::Reserved { period, cpu_seconds: 60 };
+    let assigned =
+        Fact::Assigned { worker_id: worker(), session: session(), attempt, work: WorkNumber(17) };
+    let started = Fact::Started { worker_id: worker(), attempt, elapsed_ms: 4 };
+    let succeeded = Fact::Succeeded { attempt, outputs: outputs(), wall_ms: 1_234 };
+    let failed =
+        |crashed| Fact::AttemptFailed { attempt, error: exit_error(), crashed, wall_ms: 1_234 };
+    let settled = |overrun| Fact::Settled { period, cpu_seconds: 2, overrun };
+    let released = Fact::Released { period, cpu_seconds: 58 };
+    let lost =
+        |reason, started| Fact::AttemptLost { worker_id: worker(), attempt, reason, started };
+    let rejected = |fingerprint| {
+        Fact::Rejected(Box::new(Rejected {
+            inputs: json("{}"),
+            requested_resources: small(),
+            refusal: quota_refusal(),
+            fingerprint,
+        }))
+    };
+    let canceled = Fact::Canceled { by: id("root") };
+    let stop = Fact::StopRequested {
+        worker_id: worker(),
+        attempt,
+        work: WorkNumber(18),
+        reason: StopReason::Canceled,
+    };
+    let retry = Fact::RetryScheduled { attempt: Attempt(2), due_at: at("2026-11-21T22:00:02Z") };
+    let out = Fact::Failed { error: exit_error() };
+
+    let commands: [(&str, Vec<Fact>); 6] = [
+        ("submitted", vec![submitted(None, Vec::new()), reserved.clone()]),
+        (
+            "submitted_with_everything",
+            vec![
+                submitted(Some(at("2026-11-22T06:00:00Z")), vec![job(2), job(3)]),
+                reserved.clone(),
+            ],
+        ),
+        ("admitted_and_assigned", vec![submitted(None, Vec::new()), reserved, assigned.clone()]),
+        ("rejected", vec![rejected(None)]),
+        ("rejected_with_fingerprint", vec![rejected(Some(fingerprint()))]),
+        ("canceled", vec![canceled, stop]),
+    ];
+    let reports: [(&str, Vec<Fact>); 7] = [
+        ("started", vec![started.clone()]),
+        ("attempt_failed", vec![failed(false), retry.clone()]),
+        ("attempt_crashed", vec![failed(true), retry]),
+        ("failed", vec![failed(false), out.clone(), settled(0), released.clone()]),
+        ("succeeded", vec![started, succeeded.clone(), settled(0), released.clone()]),
+        ("succeeded_with_overrun", vec![succeeded, settled(41)]),
+        ("stopped", vec![Fact::Stopped { worker_id: worker(), attempt }, released.clone()]),
+    ];
+    let detector: [(&str, Vec<Fact>); 4] = [
+        ("attempt_lost_worker_silent", vec![lost(LostReason::WorkerSilent, true)]),
+        ("attempt_lost_new_session", vec![lost(LostReason::NewSession, false)]),
+        ("attempt_lost_not_held", vec![lost(LostReason::NotHeld, false)]),
+        ("attempt_lost_for_good", vec![lost(LostReason::WorkerSilent, true), out, released]),
+    ];
+    let named = |src: Source| {
+        move |(name, facts): (&str, Vec<Fact>)| (name.to_owned(), event(about_job(), src, facts))
+    };
+    let mut all: Vec<_> = commands.into_iter().map(named(Source::Commands)).collect();
+    all.extend(reports.into_iter().map(named(Source::Reports)));
+    all.extend(detector.into_iter().map(named(Source::Detector)));
+    all.push(("assigned".to_owned(), event(about_job(), Source::Match, vec![assigned])));
+    all
+}
+
+fn waiting_events() -> Vec<(String, Event)> {
+    // `dispatching` is implied by `assigned`, and never written; still it can be read.
+    let codes = [
+        WaitingCode::Priority,
+        WaitingCode::Concurrency,
+        WaitingCode::Quota,
+        WaitingCode::Rate,
+        WaitingCode::NoWorker,
+        WaitingCode::Resources,
+        WaitingCode::Dependency,
+        WaitingCode::Scheduled,
+        WaitingCode::Backoff,
+        WaitingCode::Paused,
+        WaitingCode::Dispatching,
+    ];
+    let named = |code: WaitingCode| {
+        let facts = vec![Fact::Waiting { code }];
+        (format!("waiting_{}", code.as_str()), event(about_job(), Source::Timer, facts))
+    };
+    codes.into_iter().map(named).collect()
+}
+
+fn system_events() -> Vec<(String, Event)> {
+    let period = at("2026-11-21T00:00:00Z");
+    let user = Entity::Account { tenant: id("acme"), account: "user/ada@example.org".to_owned() };
+    let tenant = Entity::Account { tenant: id("acme"), account: "tenant".to_owned() };
+    let opened = |role: &str| {
+        vec![
+            Fact::LimitsSet { role: role.to_owned(), limits: limits() },
+            Fact::Granted { period, cpu_seconds: 200_000 },
+        ]
+    };
+    let violated = Fact::QuotaViolated {
+        job_id: job(9),
+        user_id: ada(),
+        module: xtb(),
+        refusal: Box::new(quota_refusal()),
+    };
+    let joined = |labels, modules: Vec<ServedModule>| Fact::WorkerJoined {
+        session: session(),
+        capacity: capacity(),
+        modules,
+        labels,
+    };
+    let served = ServedModule { name: xtb(), version: "6.5.1".to_owned() };
+    let declared =
+        |manifest, enabled| Fact::ModuleDeclared { manifest: Box::new(manifest), enabled };
+    let config = SchedulerConfig {
+        roles: BTreeMap::from([("user".to_owned(), limits()), ("admin".to_owned(), limits())]),
+        tenant: limits(),
+        crashes_max: 3,
+        ageing_ms: 60_000,
+    };
+    let reset = |src| Fact::InputsReset {
+        src,
+        incarnation: Incarnation("2026-11-21T21:00:00Z/9c3e".to_owned()),
+        by: "operator on call".to_owned(),
+    };
+    let of_worker = || Entity::Worker(worker());
+    let (commands, reports) = (Source::Commands, Source::Reports);
+    [
+        ("limits_set_of_user", user.clone(), commands, opened("user")),
+        ("limits_set_of_tenant", tenant, commands, opened("")),
+        ("granted", user.clone(), commands, opened("user").split_off(1)),
+        ("quota_violated", user, commands, vec![violated]),
+        (
+            "worker_joined",
+            of_worker(),
+            reports,
+            vec![joined(vec!["rack-7".to_owned()], vec![served])],
+        ),
+        ("worker_joined_bare", of_worker(), reports, vec![joined(Vec::new(), Vec::new())]),
+        (
+            "worker_draining",
+            of_worker(),
+            reports,
+            vec![Fact::WorkerDraining { session: session() }],
+        ),
+        (
+            "worker_left",
+            of_worker(),
+            reports,
+            vec![Fact::WorkerLeft { session: session(), lost: false }],
+        ),
+        (
+            "worker_lost",
+            of_worker(),
+            Source::Detector,
+            vec![Fact::WorkerLeft { session: session(), lost: true }],
+        ),
+        ("module_declared", Entity::Module(xtb()), reports, vec![declared(manifest(), true)]),
+        (
+            "module_declared_plain",
+            Entity::Module(id("xtb_hello")),
+            reports,
+            vec![declared(plain_manifest(), false)],
+        ),
+        (
+            "module_switched",
+            Entity::Module(xtb()),
+            commands,
+            vec![Fact::ModuleSwitched { enabled: false, by: id("root") }],
+        ),
+        (
+            "configured",
+            Entity::Control,
+            Source::Configuration,
+            vec![Fact::Configured { config: Box::new(config) }],
+        ),
+        ("mark", Entity::Control, Source::Mark, vec![Fact::Mark]),
+        ("inputs_reset_commands", Entity::Control, Source::Operator, vec![reset(Source::Commands)]),
+        ("inputs_reset_reports", Entity::Control, Source::Operator, vec![reset(Source::Reports)]),
+    ]
+    .into_iter()
+    .map(|(name, entity, src, facts)| (name.to_owned(), event(entity, src, facts)))
+    .collect()
+}

@@ -1,0 +1,201 @@
+//! The small types: what they let through, and that they come back as they went.
+
+use std::{fmt::Debug, time::Duration};
+
+use nox_contract::{
+    Attempt, Capacity, Entity, EventNumber, JobId, JobState, ModuleName, Resources, TenantId,
+    Timestamp, Token, UserId, WorkerId, event::Chain, subject,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+const JOB: &str = "0193a000-0000-7000-8000-000000000001";
+
+fn assert_comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let text = serde_json::to_string(value).unwrap();
+    assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), value, "{text}");
+}
+
+#[test]
+fn ids_in_subjects_are_slugs() {
+    for good in ["a", "0", "acme", "a-b_c", &"x".repeat(63)] {
+        assert!(good.parse::<TenantId>().is_ok(), "{good}");
+        assert!(good.parse::<WorkerId>().is_ok(), "{good}");
+    }
+    for bad in
+        ["", "-a", "_a", "A", "a.b", "a b", "a*", ">", "ä", "a\n", "a/b", "$SYS", &"x".repeat(65)]
+    {
+        assert!(bad.parse::<TenantId>().is_err(), "{bad}");
+        assert!(bad.parse::<WorkerId>().is_err(), "{bad}");
+        assert!(bad.parse::<ModuleName>().is_err(), "{bad}");
+        assert!(serde_json::from_value::<TenantId>(bad.into()).is_err(), "{bad}");
+    }
+    assert!("a-b".parse::<ModuleName>().is_err(), "a module's name is an identifier");
+    assert!("xtb_hello".parse::<ModuleName>().is_ok());
+}
+
+#[test]
+fn the_reserved_tenant_is_a_tenant_and_nobody_is_no_worker() {
+    assert!(TenantId::SYSTEM.parse::<TenantId>().unwrap().is_system());
+    assert!(WorkerId::nobody().as_str().parse::<WorkerId>().is_err());
+}
+
+#[test]
+fn a_user_may_be_any_text_without_control_characters() {
+    for good in ["ada", "ada lovelace", "käthe", "a/b", "../..", "a.b>*", &"ü".repeat(128)] {
+        assert_comes_back(&good.parse::<UserId>().unwrap());
+    }
+    for bad in ["", "a\nb", "\u{0}", "\u{7f}", &"x".repeat(257), &"ü".repeat(129)] {
+        assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_token_is_good_for_one_attempt_of_one_assignment() {
+    let (key, job): ([u8; 32], JobId) = ([1; 32], JOB.parse().unwrap());
+    let other: JobId = "0193a000-0000-7000-8000-000000000002".parse().unwrap();
+    let token = Token::compute(&key, job, Attempt(1), EventNumber(10));
+    assert!(token.verify(&Token::compute(&key, job, Attempt(1), EventNumber(10))));
+    for forged in [
+        Token::compute(&[2; 32], job, Attempt(1), EventNumber(10)),
+        Token::compute(&key, other, Attempt(1), EventNumber(10)),
+        Token::compute(&key, job, Attempt(2), EventNumber(10)),
+        Token::compute(&key, job, Attempt(1), EventNumber(11)),
+    ] {
+        assert!(!token.verify(&forged));
+    }
+    for text in ["", "f00", "zz"] {
+        let garbage: Token = serde_json::from_value(text.into()).unwrap();
+        assert!(!token.verify(&garbage) && !garbage.verify(&garbage), "{text}");
+    }
+    assert_comes_back(&token);
+    assert_eq!(format!("{token:?}"), "Token(…)", "a token is not for logs");
+}
+
+#[test]
+fn a_chain_depends_on_every_message_and_on_their_order() {
+    let chain = |messages: &[&[u8]]| messages.iter().fold(Chain::START, |c, m| c.extend(m));
+    let ab = chain(&[b"a", b"b"]);
+    for other in [chain(&[]), chain(&[b"a"]), chain(&[b"b", b"a"]), chain(&[b"ab"])] {
+        assert_ne!(ab, other);
+    }
+    assert_eq!(Chain::parse(&ab.to_string()), Some(ab));
+    assert_comes_back(&ab);
+    for bad in ["", "b3:", "b3:00", "b2:00", &ab.to_string()[3..], &format!("{ab}0")] {
+        assert_eq!(Chain::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn an_instant_keeps_its_microseconds() {
+    for text in
+        ["2026-11-21T22:00:00.123456Z", "1969-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"]
+    {
+        let at: Timestamp = text.parse().unwrap();
+        assert_eq!(at.to_string(), text);
+        assert_comes_back(&at);
+    }
+    let offset: Timestamp = "2026-11-21T23:30:00+01:30".parse().unwrap();
+    assert_eq!(offset.to_string(), "2026-11-21T22:00:00Z");
+}
+
+#[test]
+fn a_day_begins_at_midnight_utc_before_and_after_1970() {
+    for (at, start) in [
+        ("2026-11-21T23:59:59.999999Z", "2026-11-21T00:00:00Z"),
+        ("2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z"),
+        ("1969-12-31T23:59:59Z", "1969-12-31T00:00:00Z"),
+    ] {
+        assert_eq!(at.parse::<Timestamp>().unwrap().start_of_day(), start.parse().unwrap());
+    }
+}
+
+#[test]
+fn no_span_leads_to_an_instant_that_cannot_be_written() {
+    let at: Timestamp = "2026-11-21T22:00:00Z".parse().unwrap();
+    for span in [Duration::ZERO, Duration::from_millis(u64::MAX), Duration::MAX] {
+        for instant in [at + span, at - span, at + span + span, at - span - span] {
+            assert_comes_back(&instant);
+            assert_comes_back(&instant.start_of_day());
+        }
+        assert!(at + span >= at && at - span <= at);
+    }
+    for micros in [i64::MIN, i64::MAX] {
+        assert_comes_back(&Timestamp::from_micros(micros));
+    }
+    assert_eq!((at + Duration::from_secs(2)).since(at), Duration::from_secs(2));
+    assert_eq!(at.since(at + Duration::from_secs(2)), Duration::ZERO);
+}
+
+#[test]
+fn the_largest_request_costs_as_much_as_can_be_counted() {
+    let most = Resources { cpu: u32::MAX, mem_mb: u32::MAX, wall_time_s: u32::MAX, gpu: u32::MAX };
+    assert_eq!(most.cpu_seconds(), i64::MAX);
+    let some = Resources { cpu: 3, mem_mb: 1, wall_time_s: 20, gpu: 0 };
+    assert_eq!(some.cpu_seconds(), 60);
+    let worker = Capacity { slots: 2, cpu: u32::MAX, mem_mb: u32::MAX, gpu: u32::MAX };
+    let mut used = Capacity::default();
+    assert!(worker.fits(&used, &most));
+    used.take(&most);
+    assert!(!worker.fits(&used, &some));
+    used.give_back(&most);
+    assert_eq!(used, Capacity::default());
+}
+
+#[test]
+fn a_worker_without_a_free_slot_has_no_room() {
+    let asked = Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 1 };
+    let worker = Capacity { slots: 2, cpu: 2, mem_mb: 2, gpu: 2 };
+    for (used, fits) in [
+        (Capacity { slots: 1, cpu: 1, mem_mb: 1, gpu: 1 }, true),
+        (Capacity { slots: 2, ..Capacity::default() }, false),
+        (Capacity { cpu: 2, ..Capacity::default() }, false),
+        (Capacity { mem_mb: 2, ..Capacity::default() }, false),
+        (Capacity { gpu: 2, ..Capacity::default() }, false),
+    ] {
+        assert_eq!(worker.fits(&used, &asked), fits, "{used:?}");
+    }
+}
+
+#[test]
+fn every_surfaces_word_for_a_state_is_understood() {
+    use JobState::{Canceled, Failed, Queued, Succeeded};
+    for (word, state) in [
+        ("pending", Queued),
+        ("completed", Succeeded),
+        ("success", Succeeded),
+        ("failure", Failed),
+        ("cancelled", Canceled),
+    ] {
+        assert_eq!(word.parse(), Ok(state));
+    }
+    for word in ["", "Queued", "done", "queued "] {
+        assert!(word.parse::<JobState>().is_err(), "{word}");
+    }
+}
+
+#[test]
+fn every_entity_has_a_subject_of_its_own_whatever_its_user_is_called() {
+    let tenant: TenantId = "acme".parse().unwrap();
+    let account = |name: &str| {
+        subject::event(&Entity::Account { tenant: tenant.clone(), account: name.to_owned() })
+    };
+    let job = subject::event(&Entity::Job {
+        tenant: tenant.clone(),
+        job_id: JOB.parse().unwrap(),
+        user_id: "a.b > *".parse().unwrap(),
+        module: "xtb".parse().unwrap(),
+    });
+    assert_eq!(job, format!("nox.evt.acme.job.{JOB}"));
+    let worker = Entity::Worker("exec-1".parse().unwrap());
+    assert_eq!(subject::event(&worker), "nox.evt._system.worker.exec-1");
+    let module = Entity::Module("xtb".parse().unwrap());
+    assert_eq!(subject::event(&module), "nox.evt._system.module.xtb");
+    assert_eq!(subject::event(&Entity::Control), "nox.ctl.mark");
+
+    let hostile: UserId = "a.b > *".parse().unwrap();
+    let hostile = account(&subject::user_account(&hostile));
+    assert_ne!(hostile, account(subject::TENANT_ACCOUNT));
+    let last = subject::last_token(&hostile);
+    assert!(last.len() == 32 && last.bytes().all(|b| b.is_ascii_hexdigit()), "{last}");
+    assert_eq!(subject::last_token(&subject::commands(&tenant)), "acme");
+}

@@ -1,0 +1,139 @@
+//! How an attempt fails: one function for each way, so that the codes stand in one place.
+
+use nox_contract::{AttemptEnd, JobError};
+
+/// Longest message of an error, in bytes; it travels with every other report.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
+/// An attempt that was no success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub error: JobError,
+    /// Another attempt may go better.
+    pub retryable: bool,
+    /// Ended by a signal, or by an error of the machine.
+    pub crashed: bool,
+}
+
+impl Failure {
+    fn new(code: &str, message: impl Into<String>) -> Self {
+        let message = clean(&message.into());
+        let error = JobError { code: code.to_owned(), message, exit_status: None };
+        Self { error, retryable: false, crashed: false }
+    }
+
+    fn retryable(self) -> Self {
+        Self { retryable: true, ..self }
+    }
+
+    /// The inputs cannot be put into the command line or the files.
+    pub fn input_invalid(message: impl Into<String>) -> Self {
+        Self::new("input_invalid", message)
+    }
+
+    /// Nothing was run: this machine could not.
+    pub fn spawn(message: impl Into<String>) -> Self {
+        Self::new("spawn", message).retryable()
+    }
+
+    /// The program itself says that it failed.
+    pub fn exit_status(status: i32, stderr: &[u8]) -> Self {
+        let mut failure =
+            Self::new("exit_status", with_stderr(format!("exit status {status}"), stderr));
+        failure.error.exit_status = Some(status);
+        failure.retryable()
+    }
+
+    /// A signal ended the program.
+    pub fn crashed(signal: i32, stderr: &[u8]) -> Self {
+        let message = with_stderr(format!("ended by signal {signal}"), stderr);
+        Self { crashed: true, ..Self::new("crashed", message).retryable() }
+    }
+
+    /// The program ran into a limit that it was given.
+    pub fn limit(what: &str) -> Self {
+        Self::new("limit_exceeded", format!("the program exceeded its limit of {what}"))
+    }
+
+    /// Somebody killed the supervisor, and so nobody knows how the program ended.
+    pub fn supervisor_gone() -> Self {
+        let failure = Self::new("crashed", "the attempt's supervisor was killed");
+        Self { crashed: true, ..failure.retryable() }
+    }
+
+    /// It ran for longer than it asked for.
+    pub fn wall_time(seconds: u32) -> Self {
+        Self::new("wall_time", format!("ended after the {seconds} s that it asked for"))
+    }
+
+    /// It was ended because somebody asked for that.
+    pub fn killed() -> Self {
+        Self::new("killed", "ended on request")
+    }
+
+    /// It ended well and did not write what it promises.
+    pub fn output_missing(message: impl Into<String>) -> Self {
+        Self::new("output_missing", message)
+    }
+
+    /// It ended well, but what it wrote is not what it promises.
+    pub fn output_invalid(message: impl Into<String>) -> Self {
+        Self::new("output_invalid", message)
+    }
+
+    /// Its files could not be kept.
+    pub fn artifacts(message: impl Into<String>) -> Self {
+        Self::new("artifact_store", message).retryable()
+    }
+
+    /// What a builtin was asked to do.
+    pub fn on_request(crashed: bool) -> Self {
+        let (code, status) = if crashed { ("crashed", None) } else { ("exit_status", Some(1)) };
+        let mut failure = Self::new(code, "the inputs ask for it").retryable();
+        failure.error.exit_status = status;
+        Self { crashed, ..failure }
+    }
+}
+
+impl From<Failure> for AttemptEnd {
+    fn from(failure: Failure) -> Self {
+        let Failure { error, retryable, crashed } = failure;
+        Self::Failed { error, retryable, crashed }
+    }
+}
+
+fn with_stderr(message: String, stderr: &[u8]) -> String {
+    let end = String::from_utf8_lossy(stderr);
+    match end.trim() {
+        "" => message,
+        end => format!("{message}; the end of stderr: {end}"),
+    }
+}
+
+/// What a program printed must not become more than text: no control characters but line breaks, and
+/// no more than fits.
+fn clean(message: &str) -> String {
+    let mut clean = String::with_capacity(message.len().min(MESSAGE_BYTES_MAX));
+    for c in message.chars() {
+        if clean.len() + c.len_utf8() > MESSAGE_BYTES_MAX {
+            break;
+        }
+        clean.push(if c.is_control() && c != '\n' { ' ' } else { c });
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_printed_is_only_text_in_its_error() {
+        let failure = Failure::exit_status(3, b"\x1b[31mred\0\xff\r\nline\n\n");
+        let message = "exit status 3; the end of stderr:  [31mred \u{fffd} \nline";
+        assert_eq!(failure.error.message, message);
+        assert_eq!(failure.error.exit_status, Some(3));
+        let long = Failure::output_invalid("€".repeat(9_999));
+        assert!(long.error.message.len() <= MESSAGE_BYTES_MAX);
+    }
+}

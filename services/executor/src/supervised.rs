@@ -1,0 +1,84 @@
+//! The executor's end of a supervisor: starts one, orders an attempt's program, hears how it went.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::net},
+    path::Path,
+    process::Stdio,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    process::{Child, ChildStderr, ChildStdout, Command},
+};
+
+use crate::{
+    contain::{Order, SUPERVISOR, Word},
+    processes::ProcessId,
+};
+
+/// A supervisor. When this is dropped, it kills its attempt and ends.
+#[derive(Debug)]
+pub struct Supervised {
+    /// Waited for in the background, and never killed: it has to outlive its attempt.
+    _child: Child,
+    words: BufReader<OwnedReadHalf>,
+    orders: Option<OwnedWriteHalf>,
+    pub id: ProcessId,
+    /// What the attempt prints; taken by whoever reads it.
+    pub stdout: Option<ChildStdout>,
+    pub stderr: Option<ChildStderr>,
+}
+
+impl Supervised {
+    /// Starts `program` as a supervisor, with nothing to do yet.
+    pub fn start(program: &Path) -> io::Result<Self> {
+        let (ours, theirs) = net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut child = Command::new(program)
+            .arg0(SUPERVISOR)
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let id = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
+        let id = id.ok_or_else(|| io::Error::other("the supervisor ended at once"))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (words, orders) = UnixStream::from_std(ours)?.into_split();
+        let words = BufReader::new(words);
+        Ok(Self { _child: child, words, orders: Some(orders), id, stdout, stderr })
+    }
+
+    /// Orders the program to be run; the first word says whether it is.
+    pub async fn order(&mut self, order: &Order) -> io::Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        match &mut self.orders {
+            Some(orders) => orders.write_all(&line).await,
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Orders everything to be killed; the last word comes when nothing is left.
+    pub async fn kill(&mut self) {
+        if let Some(mut orders) = self.orders.take() {
+            // If it is gone, so is what hears this.
+            let _ = orders.shutdown().await;
+        }
+    }
+
+    /// The next word; `None` when the supervisor is gone. Nothing is lost if this is dropped.
+    pub async fn word(&mut self) -> Option<Word> {
+        let line = self.words.fill_buf().await.ok()?;
+        let _ = line;
+        let mut line = String::new();
+        self.words.read_line(&mut line).await.ok()?;
+        serde_json::from_str(&line).ok()
+    }
+}

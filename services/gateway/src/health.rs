@@ -1,0 +1,126 @@
+//! How the gateway is, for people, load balancers and Prometheus.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use nox_contract::subject;
+use nox_readmodel::Reader;
+use nox_service::{Clock, admin};
+use nox_streams::Durability;
+use prometheus::proto::MetricFamily;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::{app::App, metrics::job_families};
+
+/// Pause between two checks of what the gateway needs: while all is well, and while it isn't.
+const CHECK_PAUSE: Duration = Duration::from_secs(2);
+const CHECK_PAUSE_UNWELL: Duration = Duration::from_millis(200);
+
+/// Longest time for one check.
+const CHECK_WAIT: Duration = Duration::from_secs(3);
+
+/// How long the jobs' metrics are shown as they were read last; whoever asks more often must not
+/// cost the database anything.
+const METRICS_FRESH: Duration = Duration::from_secs(1);
+
+const NATS: &str = "gateway.nats";
+const POSTGRES: &str = "gateway.postgres";
+
+/// `GET /health`
+pub async fn health(State(app): State<Arc<App>>) -> Response {
+    let ready = app.runtime.readiness.is_ready() && !app.runtime.stop.is_cancelled();
+    let (code, status) = if ready {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    let jobs = json!({
+        "status": status,
+        "n": app.barrier.seen(),
+        "view_lag_events": app.metrics.lag_events.get(),
+    });
+    (code, Json(json!({"status": status, "jobs": jobs}))).into_response()
+}
+
+/// `GET /readyz`
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
+    admin::readyz(State(app.runtime.clone())).await
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut families = app.runtime.registry.gather();
+    families.extend(app.job_metrics.families(&app.reader, &app.runtime.clock).await);
+    admin::metrics_response(&families)
+}
+
+/// The jobs' metrics as they were read last.
+#[derive(Default)]
+pub struct JobMetrics(Mutex<Option<(Duration, Vec<MetricFamily>)>>);
+
+impl JobMetrics {
+    async fn families(&self, reader: &Reader, clock: &Clock) -> Vec<MetricFamily> {
+        let mut known = self.0.lock().await;
+        let now = clock.monotonic();
+        if let Some((read_at, families)) = &*known
+            && now.saturating_sub(*read_at) < METRICS_FRESH
+        {
+            return families.clone();
+        }
+        match tokio::time::timeout(CHECK_WAIT, reader.metrics()).await {
+            Ok(Ok(snapshot)) => {
+                let families = job_families(&snapshot);
+                *known = Some((now, families.clone()));
+                families
+            }
+            // Counters must not jump to nothing while the database is away.
+            outcome => {
+                let error = outcome.map_or_else(|e| e.to_string(), |o| {
+                    o.map_or_else(|e| e.to_string(), |_| String::new())
+                });
+                tracing::warn!(error, "The jobs' metrics cannot be read");
+                known.as_ref().map(|(_, families)| families.clone()).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Looks after broker and database until the process stops.
+pub async fn watch(app: Arc<App>) {
+    let readiness = &app.runtime.readiness;
+    let durability = match app.broker.durability() {
+        Some(Durability::Strict) => "strict",
+        Some(Durability::Relaxed) => "relaxed",
+        None => "unknown",
+    };
+    readiness.note("durability", durability);
+    loop {
+        let log = tokio::time::timeout(CHECK_WAIT, app.broker.last_sequence(subject::EVENTS));
+        let view = tokio::time::timeout(CHECK_WAIT, app.reader.progress());
+        let (log, view) = tokio::join!(log, view);
+        let log = log.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
+        let view = view.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
+
+        readiness.set(NATS, log.as_ref().map(|_| ()));
+        readiness.set(POSTGRES, view.as_ref().map(|_| ()));
+        let well = log.is_ok() && view.is_ok();
+        if let (Ok(last), Ok(progress)) = (log, view) {
+            app.barrier.saw(progress.n);
+            let lag = last.saturating_sub(progress.n.0);
+            app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
+            readiness.note("view_n", progress.n.to_string());
+            readiness.note("view_lag_events", lag.to_string());
+        }
+        let pause = if well { CHECK_PAUSE } else { CHECK_PAUSE_UNWELL };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = app.runtime.stop.cancelled() => return,
+        }
+    }
+}

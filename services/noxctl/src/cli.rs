@@ -1,0 +1,83 @@
+//! The tree of commands: a noun, then a verb.
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{bench, demo, dev, job, module, projection, token},
+    exit::Exit,
+    output::{Format, Output},
+    target::Target,
+};
+
+/// Nox on the command line.
+///
+/// Data goes to standard output, everything else to standard error. Without NOX_URL and NOX_TOKEN,
+/// commands go to the development system whose data folder is here.
+#[derive(Parser)]
+#[command(name = "noxctl", version, after_help = EXITS)]
+pub struct Cli {
+    #[command(flatten)]
+    target: Target,
+
+    /// The form of what is printed.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "\
+Exit status:
+  0 done, or the job succeeded   1 failed              2 wrong usage
+  3 not found                    4 not allowed         5 server not reachable
+  6 conflict                     7 quota or rate limit 8 still pending
+ 10 the job failed              11 it was canceled    12 it ran out of time";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run all of Nox on this machine until Ctrl-C.
+    Dev(dev::Args),
+    /// Start all of Nox, run a few jobs, show what came of them, stop.
+    Demo(demo::Args),
+    /// Make a token.
+    Token(token::Args),
+    /// Submit jobs and look at them.
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Look at what can be run.
+    #[command(subcommand)]
+    Module(module::Command),
+    /// Look after the rows that are made from the log.
+    #[command(subcommand)]
+    Projection(projection::Command),
+    /// Measure how fast Nox is on this machine.
+    Bench(bench::Args),
+}
+
+impl Cli {
+    pub async fn run(self) -> anyhow::Result<Exit> {
+        let (target, output) = (self.target, Output::new(self.output));
+        match self.command {
+            Command::Dev(args) => dev::run(args, &target).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Token(args) => token::run(args, &target, output),
+            Command::Job(command) => job::run(command, &target, output).await,
+            Command::Module(command) => module::run(command, &target, output).await,
+            Command::Projection(command) => projection::run(command, &target, output).await,
+            Command::Bench(args) => bench::run(args).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

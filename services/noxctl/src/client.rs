@@ -1,0 +1,261 @@
+//! The HTTP client of the gateway.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A gateway on this machine answers in a millisecond; one far away in less than this.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// Longer than the gateway lets any request take.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// How much of an answer that is no problem document is quoted.
+const QUOTED_CHARS_MAX: usize = 200;
+
+/// Why there is no answer, or not the one that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Get a token.
+    #[error("no token: set NOX_TOKEN, or name the data folder of a development system")]
+    NoToken,
+    /// Give another address.
+    #[error("{0}")]
+    Address(String),
+    /// Start the server, or give another address.
+    #[error("{url} does not answer: {reason}")]
+    Unreachable { url: String, reason: String },
+    /// The server says no, and why.
+    #[error("{0}")]
+    Refused(Box<Problem>),
+    /// The server is not the one that this client was written for.
+    #[error("an unexpected answer: {0}")]
+    Unreadable(String),
+}
+
+/// A problem document (RFC 9457), as far as it is shown.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    /// The address of a page about it, relative to the server.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub title: String,
+    pub status: u16,
+    pub detail: Option<String>,
+    pub code: Option<String>,
+    pub request_id: Option<String>,
+    /// Seconds after which it may go better.
+    pub retry_after: Option<u64>,
+    pub errors: Vec<FieldError>,
+    /// The whole document.
+    #[serde(skip)]
+    pub document: String,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FieldError {
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl std::fmt::Display for Problem {
+    /// One line what; one line each for what is wrong where, and for what to do.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.title)?;
+        if let Some(detail) = self.detail.as_ref().filter(|detail| **detail != self.title) {
+            write!(f, ": {detail}")?;
+        }
+        write!(f, " ({}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        f.write_str(")")?;
+        for error in &self.errors {
+            write!(f, "\n  {}: {}", error.pointer, error.detail)?;
+        }
+        if let Some(seconds) = self.retry_after {
+            write!(f, "\n  try again in {seconds} s")?;
+        }
+        if let Some(request) = self.request_id.as_ref().filter(|_| self.status >= 500) {
+            write!(f, "\n  the server's log knows it as request {request}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks one gateway, on connections that stay open. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    url: String,
+    token: Option<String>,
+}
+
+/// A body that was answered with success.
+pub struct Answer {
+    pub status: StatusCode,
+    /// JSON, exactly as it came.
+    pub body: String,
+}
+
+impl Client {
+    /// A client of the gateway at `url`, which begins with `http://`.
+    pub fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+        if !url.starts_with("http://") {
+            return Err(ClientError::Address(format!(
+                "{url:?} is no address that begins with http://; for TLS, put a proxy in between"
+            )));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_WAIT)
+            .timeout(ANSWER_WAIT)
+            // A proxy of the environment would be asked for addresses of this machine, too.
+            .no_proxy()
+            .build()
+            .map_err(|error| ClientError::Address(error.to_string()))?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same gateway, asked by somebody else.
+    pub fn with_token(&self, token: Option<String>) -> Self {
+        Self { token, ..self.clone() }
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
+        self.send(self.request(Method::GET, path)?).await
+    }
+
+    /// Asks for JSON that can be read as a `T`.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get(path).await?.read()
+    }
+
+    pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<Answer, ClientError> {
+        self.post_as(path, body, None).await
+    }
+
+    /// Posts under an idempotency key, if there is one: the same key twice does the same thing once.
+    pub async fn post_as(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, ClientError> {
+        let mut request = self.request(Method::POST, path)?;
+        if let Some(body) = body {
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        self.send(request).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, ClientError> {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        Ok(match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, ClientError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            return Ok(Answer { status, body });
+        }
+        Err(ClientError::Refused(Box::new(problem(status, body))))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        let reason = if error.is_timeout() { "no answer in time".into() } else { innermost.to_string() };
+        ClientError::Unreachable { url: self.url.clone(), reason }
+    }
+}
+
+impl Answer {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_str(&self.body).map_err(|error| {
+            ClientError::Unreadable(format!("{error}: {}", quoted(&self.body)))
+        })
+    }
+}
+
+/// What a body says about a request that was refused; whatever else answered there is quoted.
+fn problem(status: StatusCode, body: String) -> Problem {
+    let known = serde_json::from_str::<Problem>(&body).ok().filter(|known| !known.title.is_empty());
+    let mut problem = known.unwrap_or_else(|| Problem {
+        title: status.canonical_reason().unwrap_or("An error").to_owned(),
+        detail: Some(quoted(&body)).filter(|text| !text.is_empty()),
+        ..Problem::default()
+    });
+    problem.status = status.as_u16();
+    problem.document = body;
+    problem
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(QUOTED_CHARS_MAX).collect()
+}
+
+/// `text` as one piece of a path or value of a query.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_where_and_what_to_do() {
+        let body = r#"{"type":"/v1/problems/invalid-request","title":"Invalid request","status":422,
+            "detail":"2 things are wrong","code":"invalid_request","retry_after":3,
+            "errors":[{"pointer":"/cpu","detail":"must be a whole number"}]}"#;
+        let shown = problem(StatusCode::UNPROCESSABLE_ENTITY, body.to_owned()).to_string();
+        assert_eq!(
+            shown,
+            "Invalid request: 2 things are wrong (422 invalid_request)\n  \
+             /cpu: must be a whole number\n  try again in 3 s"
+        );
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_quoted_without_its_control_characters() {
+        let shown = problem(StatusCode::BAD_GATEWAY, "<html>\u{1b}[31m</html>".to_owned());
+        assert_eq!(shown.to_string(), "Bad Gateway: <html>[31m</html> (502)");
+    }
+
+    #[test]
+    fn text_in_a_path_stays_one_piece_of_it() {
+        assert_eq!(encoded("a/b?c d"), "a%2Fb%3Fc%20d");
+    }
+
+    #[test]
+    fn an_address_that_this_client_cannot_use_is_refused() {
+        assert!(matches!(Client::new("https://h", None), Err(ClientError::Address(_))));
+    }
+}

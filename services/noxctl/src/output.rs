@@ -1,0 +1,219 @@
+//! What commands print: data on standard output, in the form that was asked for; all else on
+//! standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use serde_json::value::RawValue;
+
+/// The form of data on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns on a terminal; else fields between tabs, without a head.
+    #[default]
+    Table,
+    /// One indented document.
+    Json,
+    /// A document a line.
+    Jsonl,
+}
+
+/// Where data goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    pub format: Format,
+    terminal: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub fn new(format: Format) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
+        let colour = !set("NO_COLOR") && !dumb && (terminal || set("CLICOLOR_FORCE"));
+        Self { format, terminal, colour }
+    }
+
+    /// Prints rows that all have a cell for each of `head`.
+    pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        if !self.terminal {
+            let lines: Vec<String> =
+                rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>().join("\t"))
+                    .collect();
+            return self.lines(&lines);
+        }
+        let mut lines = aligned(head, rows);
+        if self.colour
+            && let Some(head) = lines.first_mut()
+        {
+            *head = format!("\x1b[1m{head}\x1b[0m");
+        }
+        self.lines(&lines)
+    }
+
+    /// Prints a document as it came, indented or in one line.
+    pub fn json(&self, document: &str) -> io::Result<()> {
+        match self.format {
+            Format::Jsonl => self.line(&compact(document)),
+            Format::Table | Format::Json => self.line(&indented(document)),
+        }
+    }
+
+    /// Prints many documents: as one array, or a line each.
+    pub fn documents(&self, documents: &[Box<RawValue>]) -> io::Result<()> {
+        match self.format {
+            Format::Jsonl => {
+                let lines: Vec<_> = documents.iter().map(|one| compact(one.get())).collect();
+                self.lines(&lines)
+            }
+            Format::Table | Format::Json => {
+                let all: Vec<_> = documents.iter().map(|one| one.get()).collect();
+                self.line(&indented(&format!("[{}]", all.join(","))))
+            }
+        }
+    }
+
+    pub fn line(&self, line: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// Prints text that somebody else ends lines in.
+    pub fn text(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    fn lines(&self, lines: &[String]) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    }
+}
+
+/// Lines of columns that are as wide as their widest cell; nothing is cut off.
+pub fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let all = || std::iter::once(&head).chain(&rows);
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
+    all()
+        .map(|row| {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(&format!("{cell:width$}  "));
+            }
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// A cell in one line, and without anything that a terminal would obey.
+fn plain(cell: &str) -> String {
+    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `document` with each member on a line of its own. Numbers and strings stay byte for byte what they
+/// are, which reading and writing them would not promise.
+pub fn indented(document: &str) -> String {
+    let mut out = String::new();
+    let mut depth = 0;
+    let mut tokens = tokens(document).peekable();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    while let Some(token) = tokens.next() {
+        let closing = tokens.peek().is_some_and(|next| matches!(*next, "}" | "]"));
+        out.push_str(token);
+        match token {
+            "{" | "[" => {
+                depth += 1;
+                if !closing {
+                    line(&mut out, depth);
+                }
+            }
+            "," => line(&mut out, depth),
+            ":" => out.push(' '),
+            _ => {}
+        }
+        if closing {
+            depth = depth.saturating_sub(1);
+            if !matches!(token, "{" | "[") {
+                line(&mut out, depth);
+            }
+        }
+    }
+    out
+}
+
+fn compact(document: &str) -> String {
+    tokens(document).collect()
+}
+
+/// The pieces of valid JSON, without the blanks between them.
+fn tokens(document: &str) -> impl Iterator<Item = &str> {
+    let mut rest = document;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let first = rest.bytes().next()?;
+        let length = match first {
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
+            b'"' => string_length(rest),
+            _ => rest
+                .find(|c: char| c.is_whitespace() || ",:]}".contains(c))
+                .unwrap_or(rest.len())
+                .max(1),
+        };
+        let (token, after) = rest.split_at(length.min(rest.len()));
+        rest = after;
+        Some(token)
+    })
+}
+
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_without_touching_numbers_or_strings() {
+        let document = r#"{"a":[1.50,12345678901234567890123,{"b":"x, \"{y}\" ü"}],"e":{},"l":[],"t":true}"#;
+        let expected = "{\n  \"a\": [\n    1.50,\n    12345678901234567890123,\n    {\n      \
+                        \"b\": \"x, \\\"{y}\\\" ü\"\n    }\n  ],\n  \"e\": {},\n  \"l\": [],\n  \
+                        \"t\": true\n}";
+        assert_eq!(indented(document), expected);
+        assert_eq!(compact(expected), document);
+    }
+
+    #[test]
+    fn single_values_are_documents() {
+        for document in ["5", "\"x\"", "null", "[]", "{}"] {
+            assert_eq!(indented(document), document);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_obey_nobody() {
+        let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["b\u{1b}[2J\n".into(), "22".into()]];
+        assert_eq!(aligned(&["id", "n"], &rows), ["ID      N", "a       1", "b [2J   22"]);
+    }
+}

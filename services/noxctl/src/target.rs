@@ -1,0 +1,99 @@
+//! Which system a command is for: what flags and environment name, else the development system whose
+//! data folder is here.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use nox_contract::{TenantId, UserId};
+use nox_service::{Clock, Secret};
+
+use crate::{
+    client::{Client, ClientError},
+    home::{self, Place},
+    token::Grant,
+};
+
+/// Who a development system's own user is.
+pub const DEV_USER: &str = "dev";
+/// Its administrator.
+pub const DEV_ADMIN: &str = "admin";
+
+/// For the one command that it is made for.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
+
+/// What every command can be told about where to go.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// The gateway; that of the development system in the data folder, if not given.
+    #[arg(long, global = true, env = "NOX_URL")]
+    pub url: Option<String>,
+
+    /// Who asks; with a development system its own user, if not given.
+    #[arg(long, global = true, env = "NOX_TOKEN", hide_env_values = true)]
+    pub token: Option<Secret>,
+
+    /// The data folder of a development system; `.nox/data` here or in a folder above, if not given.
+    #[arg(long, global = true, env = "NOX_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+impl Target {
+    pub fn folder(&self) -> PathBuf {
+        home::folder(self.data.as_deref())
+    }
+
+    /// A client for requests that need a token.
+    ///
+    /// # Errors
+    /// There is no address, or no token.
+    pub fn client(&self) -> Result<Client> {
+        let url = self.gateway()?;
+        let token = match &self.token {
+            Some(token) => token.reveal().to_owned(),
+            // A token of the development system is for that system, and for no other address.
+            None if self.url.is_some() => return Err(ClientError::NoToken.into()),
+            None => self.own_token()?,
+        };
+        Ok(Client::new(&url, Some(token))?)
+    }
+
+    /// A client for requests that need none.
+    pub fn open_client(&self) -> Result<Client> {
+        let token = self.token.as_ref().map(|token| token.reveal().to_owned());
+        Ok(Client::new(&self.gateway()?, token)?)
+    }
+
+    /// Where the development system was last found.
+    pub fn place(&self) -> Result<Place> {
+        let folder = self.folder();
+        home::place(&folder)?.ok_or_else(|| {
+            ClientError::Address(format!(
+                "no system: set NOX_URL, or start one with `noxctl dev` ({} has none)",
+                folder.display()
+            ))
+            .into()
+        })
+    }
+
+    fn gateway(&self) -> Result<String> {
+        match &self.url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(self.place()?.url),
+        }
+    }
+
+    fn own_token(&self) -> Result<String> {
+        let identity = home::identity(&self.folder())?.ok_or(ClientError::NoToken)?;
+        grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(&identity.jwt_secret, Clock::system().wall())
+    }
+}
+
+/// What a development system's own user, or its administrator, may do.
+pub fn grant(user: &str, admin: bool, lifetime: Duration) -> Result<Grant> {
+    Ok(Grant {
+        user: UserId::new(user)?,
+        tenant: TenantId::new(TenantId::DEFAULT)?,
+        role: if admin { "admin" } else { "user" }.to_owned(),
+        lifetime,
+    })
+}
