@@ -49,9 +49,9 @@ impl Broker {
 
     /// Yields what is published to `stream` from now on, for streams in memory.
     ///
-    /// An empty chunk says that it has just attached: messages published after the first one is
-    /// yielded are not missed; before each later one, some may have been. It never ends: a stream
-    /// that vanished with its memory is declared again.
+    /// An empty chunk says that it has just attached. What is published after the first of these is
+    /// yielded; before each later one, something may have been missed. It never ends: a stream that
+    /// vanished with its memory, as in every restart of a single server, is declared again.
     pub fn consume_new(&self, stream: &str, filter: Option<String>) -> Chunks<ConsumeError> {
         self.chunks(stream, filter, Begin::New, None)
     }
@@ -70,6 +70,7 @@ impl Broker {
             begin,
             expected,
             attachment: None,
+            pause: RETRY_MIN,
         };
         stream::unfold(Some(consumption), |consumption| async move {
             let mut consumption = consumption?;
@@ -90,6 +91,8 @@ struct Consumption {
     begin: Begin,
     expected: Option<Incarnation>,
     attachment: Option<Attachment>,
+    /// Before the next try, where the last one brought nothing.
+    pause: Duration,
 }
 
 /// Why a try to attach failed.
@@ -110,6 +113,7 @@ impl Consumption {
             };
             match attachment.chunk().await {
                 Ok(messages) => {
+                    self.pause = RETRY_MIN;
                     if let (Begin::At(next), Some(last)) = (&mut self.begin, messages.last()) {
                         *next = last.seq + 1;
                     }
@@ -117,14 +121,22 @@ impl Consumption {
                 }
                 Err(Lost(reason)) => {
                     tracing::debug!(stream = self.stream, reason, "Attaching to a stream again");
+                    let brought_nothing = attachment.delivered() == 0;
                     self.attachment = None;
+                    if brought_nothing {
+                        self.rest().await;
+                    }
                 }
             }
         }
     }
 
+    async fn rest(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(RETRY_MAX);
+    }
+
     async fn attach(&mut self) -> Result<Attachment, ConsumeError> {
-        let mut pause = RETRY_MIN;
         let mut link = self.broker.link();
         loop {
             // The sender lives as long as the broker that we hold.
@@ -139,15 +151,14 @@ impl Consumption {
             };
             match failed {
                 Failed::Stop(error) => return Err(error),
-                Failed::Again(reason) if pause >= RETRY_LOUD => {
+                Failed::Again(reason) if self.pause >= RETRY_LOUD => {
                     tracing::warn!(stream = self.stream, reason, "Cannot attach to a stream");
                 }
                 Failed::Again(reason) => {
                     tracing::debug!(stream = self.stream, reason, "Cannot attach to a stream yet");
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
+            self.rest().await;
         }
     }
 

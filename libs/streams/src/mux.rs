@@ -189,7 +189,7 @@ impl Mux {
         if !state.up {
             return Err((nobody("not connected"), reply));
         }
-        if state.acks.len() >= IN_FLIGHT_MAX {
+        if state.acks.count() >= IN_FLIGHT_MAX {
             return Err((nobody("too many writes await their acknowledgement"), reply));
         }
         let Ok(places) = self.queue.try_reserve_many(outbound.len()) else {

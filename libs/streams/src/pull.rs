@@ -152,6 +152,11 @@ impl Attachment {
         }
     }
 
+    /// How many messages this attachment has brought.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     async fn ask(&mut self) -> Result<(), Lost> {
         let request = json!({
             "batch": CHUNK,

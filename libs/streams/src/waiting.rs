@@ -12,6 +12,8 @@ pub(crate) struct Waiting<T> {
     /// The token of the queue's front.
     first: u64,
     queue: VecDeque<Option<Waiter<T>>>,
+    /// How many of them are still waited for.
+    count: usize,
 }
 
 struct Waiter<T> {
@@ -21,16 +23,16 @@ struct Waiter<T> {
 
 impl<T> Waiting<T> {
     pub(crate) fn new() -> Self {
-        Self { first: 0, queue: VecDeque::new() }
+        Self { first: 0, queue: VecDeque::new(), count: 0 }
     }
 
-    /// How many places the queue has; some of them may be answered already.
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Takes the next token for `reply`.
     pub(crate) fn add(&mut self, tick: u64, reply: oneshot::Sender<T>) -> u64 {
+        self.count += 1;
         self.queue.push_back(Some(Waiter { since_tick: tick, reply }));
         self.first + self.queue.len() as u64 - 1
     }
@@ -39,6 +41,7 @@ impl<T> Waiting<T> {
     pub(crate) fn take(&mut self, token: u64) -> Option<oneshot::Sender<T>> {
         let place = usize::try_from(token.checked_sub(self.first)?).ok()?;
         let waiter = self.queue.get_mut(place)?.take()?;
+        self.count -= 1;
         self.drop_answered();
         Some(waiter.reply)
     }
@@ -54,12 +57,14 @@ impl<T> Waiting<T> {
             self.first += 1;
             self.drop_answered();
         }
+        self.count -= expired.len();
         expired
     }
 
     /// Gives all senders.
     pub(crate) fn drain(&mut self) -> Vec<oneshot::Sender<T>> {
         self.first += self.queue.len() as u64;
+        self.count = 0;
         self.queue.drain(..).flatten().map(|waiter| waiter.reply).collect()
     }
 
@@ -91,7 +96,7 @@ mod tests {
         for (token, mut receiver) in (0..).zip(receivers) {
             assert_eq!(receiver.try_recv(), Ok(token));
         }
-        assert_eq!(waiting.len(), 0);
+        assert_eq!((waiting.count(), waiting.queue.len()), (0, 0));
         assert!(waiting.take(99).is_none());
     }
 
@@ -103,6 +108,7 @@ mod tests {
         }
         assert!(waiting.take(1).is_some());
         assert_eq!(waiting.expire(3).len(), 2);
+        assert_eq!(waiting.count(), 1);
         assert!(waiting.take(2).is_none());
         assert!(waiting.take(3).is_some());
         assert_eq!(waiting.add(4, oneshot::channel().0), 4);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -26,7 +26,7 @@ use crate::{
 pub struct Supervised {
     /// Waited for in the background, and never killed: it has to outlive its attempt.
     _child: Child,
-    words: BufReader<OwnedReadHalf>,
+    words: Lines<BufReader<OwnedReadHalf>>,
     orders: Option<OwnedWriteHalf>,
     pub id: ProcessId,
     /// What the attempt prints; taken by whoever reads it.
@@ -51,7 +51,7 @@ impl Supervised {
         let id = id.ok_or_else(|| io::Error::other("the supervisor ended at once"))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (words, orders) = UnixStream::from_std(ours)?.into_split();
-        let words = BufReader::new(words);
+        let words = BufReader::new(words).lines();
         Ok(Self { _child: child, words, orders: Some(orders), id, stdout, stderr })
     }
 
@@ -75,10 +75,7 @@ impl Supervised {
 
     /// The next word; `None` when the supervisor is gone. Nothing is lost if this is dropped.
     pub async fn word(&mut self) -> Option<Word> {
-        let line = self.words.fill_buf().await.ok()?;
-        let _ = line;
-        let mut line = String::new();
-        self.words.read_line(&mut line).await.ok()?;
+        let line = self.words.next_line().await.ok()??;
         serde_json::from_str(&line).ok()
     }
 }

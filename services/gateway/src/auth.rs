@@ -68,9 +68,8 @@ fn authenticate(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let identity = bearer(headers)
-        .and_then(|token| verifier.verify(token, now))
-        .map_err(unauthenticated)?;
+    let identity =
+        bearer(headers).and_then(|token| verifier.verify(token, now)).map_err(unauthenticated)?;
     let Identity { tenant, user, roles, is_admin, scopes } = identity;
     let admin = is_admin || roles.iter().any(|role| role == ADMIN);
     if !admin && !roles.iter().any(|role| role == USER) {

@@ -71,8 +71,7 @@ impl Barrier {
         let (commands, reports) =
             tokio::try_join!(self.last(&self.commands), self.last(&self.reports))?;
         let what = format!("command {commands} and report {reports}");
-        let wanted =
-            |at: &Progress| at.pos.commands >= commands && at.pos.reports >= reports;
+        let wanted = |at: &Progress| at.pos.commands >= commands && at.pos.reports >= reports;
         self.until(BARRIER_WAIT, wanted, what).await
     }
 

@@ -7,9 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use nox_contract::{
-    Answer, AnswerMessage, Command, Outcome, ProblemCode, TenantId, subject,
-};
+use nox_contract::{Answer, AnswerMessage, Command, Outcome, ProblemCode, TenantId, subject};
 use nox_service::crash_point;
 use nox_streams::{AnswerInbox, Broker, PublishError, publish::NOBODY_THERE};
 use serde::Serialize;

@@ -12,7 +12,12 @@ pub struct Config {
     #[arg(long, env = "NOX_HTTP_ADDR", default_value = "127.0.0.1:8081")]
     pub http_addr: SocketAddr,
 
-    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "NOX_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
     pub nats_url: Secret,
 
     /// The broker's monitoring address, from which its durability is read.

@@ -81,9 +81,10 @@ impl JobMetrics {
             }
             // Counters must not jump to nothing while the database is away.
             outcome => {
-                let error = outcome.map_or_else(|e| e.to_string(), |o| {
-                    o.map_or_else(|e| e.to_string(), |_| String::new())
-                });
+                let error = outcome.map_or_else(
+                    |e| e.to_string(),
+                    |o| o.map_or_else(|e| e.to_string(), |_| String::new()),
+                );
                 tracing::warn!(error, "The jobs' metrics cannot be read");
                 known.as_ref().map(|(_, families)| families.clone()).unwrap_or_default()
             }

@@ -36,11 +36,11 @@ use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions};
 use tokio::net::TcpListener;
 
+pub use crate::config::Config;
 use crate::{
     app::App, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
     metrics::Metrics, schemas::Modules,
 };
-pub use crate::config::Config;
 
 /// Connections to Postgres; reads are short, and more would only queue there.
 const DATABASE_CONNECTIONS_MAX: u32 = 16;

@@ -82,9 +82,9 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
         let key = (entry.module.as_str(), entry.user_id.as_str());
         *submitted.entry(key).or_insert(0) += entry.count;
     }
-    let submitted = submitted.into_iter().map(|((module, user), count)| {
-        counter(&[("module", module), ("user_id", user)], count)
-    });
+    let submitted = submitted
+        .into_iter()
+        .map(|((module, user), count)| counter(&[("module", module), ("user_id", user)], count));
     let running = snapshot.running.iter().map(|(module, count)| {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(*count as f64);
@@ -96,10 +96,8 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
         .failures
         .iter()
         .map(|(module, count)| counter(&[("module", module.as_str())], *count));
-    let violations = snapshot
-        .violations
-        .iter()
-        .map(|(code, count)| counter(&[("code", code.as_str())], *count));
+    let violations =
+        snapshot.violations.iter().map(|(code, count)| counter(&[("code", code.as_str())], *count));
     let parked = snapshot
         .parked
         .iter()
@@ -127,12 +125,7 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
             MetricType::COUNTER,
             submitted.collect(),
         ),
-        family(
-            "nox_job_running",
-            "Attempts that run now.",
-            MetricType::GAUGE,
-            running.collect(),
-        ),
+        family("nox_job_running", "Attempts that run now.", MetricType::GAUGE, running.collect()),
         family(
             "nox_job_duration_seconds",
             "From the start of a job's newest attempt to its end.",

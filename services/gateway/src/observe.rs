@@ -32,9 +32,7 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
         headers.insert(request_id::HEADER, name);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert_with(|| HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert_with(|| HeaderValue::from_static("no-store"));
     let took = app.runtime.clock.monotonic().saturating_sub(begun);
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     app.metrics.answered(method, route, response.status().as_u16(), took);
@@ -49,7 +47,9 @@ async fn guarded(answer: impl Future<Output = Response>) -> Response {
         Ok(Err(panic)) => {
             ApiError::internal(anyhow::anyhow!("panic: {}", words(&*panic))).into_response()
         }
-        Err(_) => ApiError::new(ProblemCode::Unavailable, "the request took too long").into_response(),
+        Err(_) => {
+            ApiError::new(ProblemCode::Unavailable, "the request took too long").into_response()
+        }
     }
 }
 

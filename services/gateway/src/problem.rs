@@ -127,9 +127,7 @@ pub fn meaning(code: ProblemCode) -> Meaning {
         ProblemCode::JobNotFound => {
             (404, 0, "No such job", "There is no such job among those that you may see.")
         }
-        ProblemCode::AlreadyEnded => {
-            (409, 0, "Job already ended", "An ended job stays as it is.")
-        }
+        ProblemCode::AlreadyEnded => (409, 0, "Job already ended", "An ended job stays as it is."),
         ProblemCode::IdempotencyConflict => (
             422,
             0,

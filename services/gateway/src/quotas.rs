@@ -28,9 +28,10 @@ const LIMIT_MAX: usize = 200;
 pub async fn quotas(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
     let account = subject::user_account(&caller.user);
     let limits = limits(&app, &caller, &account).await?;
-    let quotas = limits.iter().flat_map(named).map(|(name, limit)| {
-        json!({"quota_type": name, "limit": limit, "period": period(name)})
-    });
+    let quotas = limits
+        .iter()
+        .flat_map(named)
+        .map(|(name, limit)| json!({"quota_type": name, "limit": limit, "period": period(name)}));
     let quotas: Vec<_> = quotas.collect();
     let body = json!({"tenant": caller.tenant, "user_id": caller.user, "quotas": quotas});
     Ok(Json(body).into_response())

@@ -125,11 +125,7 @@ impl Module {
         if let Err(error) = &inputs {
             tracing::error!(module = %manifest.name, error, "A module's input schema is unusable");
         }
-        Self {
-            resources: manifest.resources,
-            source: manifest.input_schema.clone(),
-            inputs,
-        }
+        Self { resources: manifest.resources, source: manifest.input_schema.clone(), inputs }
     }
 
     /// Checks inputs against the module's schema.

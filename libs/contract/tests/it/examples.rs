@@ -388,6 +388,10 @@ fn work() -> Vec<Example> {
         ("start", message(None, vec![Work::Start(Box::new(start.clone()))])),
         ("start_plain", message(None, vec![Work::Start(Box::new(plain))])),
         ("stop", message(None, vec![Work::Stop(stop.clone())])),
+        (
+            "abandon",
+            message(None, vec![Work::Abandon(Held { job_id: job(1), attempt: Attempt(1) })]),
+        ),
         ("superseded", message(None, vec![Work::Superseded])),
         ("redelivered", message(covers, vec![Work::Start(Box::new(start)), Work::Stop(stop)])),
         ("nothing_left", message(covers, Vec::new())),

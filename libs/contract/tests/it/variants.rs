@@ -55,6 +55,7 @@ variants!(end: AttemptEnd {
 variants!(work: Work {
     Start(_) => "start",
     Stop(_) => "stop",
+    Abandon(_) => "abandon",
     Superseded => "superseded",
 });
 

@@ -6,7 +6,7 @@ use nox_contract::{
     Attempt, Fact, JobError, JobId, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkerId,
 };
 
-use super::{Decision, config, end, job_entity};
+use super::{Decision, end, job_entity};
 use crate::{
     queue::{Class, ClassKey, Rank},
     state::State,
@@ -168,5 +168,5 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
 
 /// Whether the configuration in the log is not the one that was given.
 pub(super) fn differs(state: &State, given: &nox_contract::SchedulerConfig) -> bool {
-    state.config.is_none() || config(state) != *given
+    state.config.as_ref() != Some(given)
 }

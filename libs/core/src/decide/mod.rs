@@ -9,6 +9,8 @@ mod quota;
 mod report;
 mod submit;
 
+use std::sync::LazyLock;
+
 use nox_contract::{
     Accepted, Command, Entity, EventNumber, Fact, JobId, JobState, Outcome, Refusal, Report,
     SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
@@ -112,8 +114,10 @@ pub fn internal(
     internal::decide(state, rules, input, part)
 }
 
-fn config(state: &State) -> SchedulerConfig {
-    state.config.clone().unwrap_or_default()
+/// The configuration in force; the defaults before a leader has said anything.
+fn config(state: &State) -> &SchedulerConfig {
+    static DEFAULTS: LazyLock<SchedulerConfig> = LazyLock::new(SchedulerConfig::default);
+    state.config.as_ref().unwrap_or(&DEFAULTS)
 }
 
 fn job_entity(id: JobId, job: &ActiveJob) -> Entity {

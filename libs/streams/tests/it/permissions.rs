@@ -1,1 +1,254 @@
+//! `nats/permissions.conf` on a real server: each service can do its work, and no more.
 
+use std::{process::Stdio, time::Duration};
+
+use futures_util::{StreamExt, future::join_all};
+use nox_contract::{
+    AnswerMessage, Attempt, Epoch, EpochRecord, Incarnation, TenantId, Timestamp, subject,
+};
+use nox_streams::{Broker, ConnectOptions, Durability, Guard, LogMessage, LogStream, PublishError};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::support::{soon, store, text, until};
+
+const SERVICES: [&str; 5] = ["gateway", "scheduler", "executor", "projector", "operator"];
+
+struct Production {
+    _server: Child,
+    _folder: TempDir,
+    host: String,
+}
+
+impl Production {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in [
+            ("server.conf", include_str!("../../../../nats/server.conf")),
+            ("permissions.conf", include_str!("../../../../nats/permissions.conf")),
+            ("production.conf", "include ./server.conf\ninclude ./permissions.conf\n"),
+        ] {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let mut command = Command::new(nox_devkit::tools::nats_server().unwrap().path);
+        for service in SERVICES {
+            let variable = format!("NOX_NATS_{}_PASSWORD", service.to_uppercase());
+            command.env(variable, password(service));
+        }
+        let server = command
+            .arg("-c")
+            .arg(folder.path().join("production.conf"))
+            .arg("--ports_file_dir")
+            .arg(folder.path())
+            .env("NOX_NATS_LISTEN", "127.0.0.1:-1")
+            .env("NOX_NATS_MONITOR", "127.0.0.1:-1")
+            .env("NOX_NATS_STORE", format!("\"{}\"", folder.path().join("store").display()))
+            .env("NOX_NATS_SYNC", "2m")
+            .env("NOX_NATS_FILE_MAX", "1TB")
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = server.id().unwrap();
+        let mut host = None;
+        until(|| {
+            let listing = std::fs::read_dir(folder.path()).unwrap().flatten();
+            let ports = listing
+                .map(|entry| entry.path())
+                .find(|path| path.to_string_lossy().ends_with(&format!("_{pid}.ports")));
+            host = ports.and_then(|path| {
+                let ports: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+                Some(ports["nats"][0].as_str()?.strip_prefix("nats://")?.to_owned())
+            });
+            std::future::ready(host.is_some())
+        })
+        .await;
+        Self { _server: server, _folder: folder, host: host.unwrap() }
+    }
+
+    async fn connect(&self, service: &'static str) -> Broker {
+        let options = ConnectOptions {
+            url: format!("nats://{service}:{}@{}", password(service), self.host),
+            service,
+            monitor_url: None,
+            sync: Durability::Relaxed,
+        };
+        soon(Broker::connect(options)).await.unwrap()
+    }
+
+    async fn raw(&self, service: &str) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::with_user_and_password(
+            service.to_owned(),
+            password(service),
+        );
+        let options = options.custom_inbox_prefix(format!("_INBOX_{service}"));
+        options.connect(&self.host).await.unwrap()
+    }
+}
+
+fn password(service: &str) -> String {
+    format!("of-{service}")
+}
+
+#[tokio::test]
+async fn every_service_can_do_its_work() {
+    let server = Production::start().await;
+    server.connect("operator").await.declare().await.unwrap();
+    let [gateway, scheduler, executor, projector] = [
+        server.connect("gateway").await,
+        server.connect("scheduler").await,
+        server.connect("executor").await,
+        server.connect("projector").await,
+    ];
+    for service in [&gateway, &scheduler, &executor, &projector] {
+        service.declare().await.unwrap();
+    }
+
+    let mut lease = scheduler.lease("s1".into(), Duration::from_secs(10));
+    assert!(lease.acquire().await.unwrap());
+    assert!(lease.renew().await.unwrap());
+    lease.release().await.unwrap();
+    soon(lease.wait_free()).await;
+
+    let record = EpochRecord {
+        epoch: Epoch(1),
+        leader: "s1".into(),
+        at: Timestamp::from_micros(1),
+        commands: Incarnation::default(),
+        reports: Incarnation::default(),
+    };
+    let mut live = gateway.subscribe_live("live.nox.evt.>".into()).await.unwrap();
+    gateway.flush().await;
+    let mut guard = Guard { epoch_seq: 0, last_seq: 0 };
+    guard.epoch_seq = scheduler.append_epoch(&record, 0).await.unwrap();
+    guard.last_seq = guard.epoch_seq;
+    let message = |subject: &str| LogMessage {
+        subject: subject.to_owned(),
+        facts: "submitted".into(),
+        payload: text("{}"),
+    };
+    guard.last_seq = scheduler.append(message("nox.evt.t.job.1"), guard).await.unwrap();
+    let batch = vec![message("nox.evt.t.job.1"), message(subject::MARK)];
+    guard.last_seq = scheduler.append_batch(batch, guard).await.unwrap();
+    assert_eq!(scheduler.read_log(1).await.unwrap().len(), 4);
+    let all: Vec<_> = soon(scheduler.stream_log(1, 4).collect()).await;
+    assert!(all.into_iter().all(|chunk| chunk.is_ok()));
+    assert_eq!(soon(live.next()).await.unwrap().seq, 2);
+    assert_eq!(
+        gateway.read_history(subject::EVENTS, "nox.evt.t.job.1", 0, 9).await.unwrap().len(),
+        2
+    );
+    assert!(gateway.read_one(subject::EVENTS, 2).await.unwrap().is_some());
+    let mut log = projector.consume(subject::EVENTS, None, 1, None);
+    assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 4);
+
+    for (writer, subject, stream) in [
+        (&gateway, "nox.cmd.t", subject::COMMANDS),
+        (&executor, "nox.rep.w1", subject::REPORTS),
+        (&gateway, "nox.rep.w2", subject::REPORTS),
+    ] {
+        let seq = store(writer, subject, "x".into()).await;
+        let mut chunks = scheduler.consume(stream, None, seq, None);
+        assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].subject, subject);
+        assert!(scheduler.read_one(stream, seq).await.unwrap().is_some());
+    }
+    for (writer, reader, stream, subject) in [
+        (&scheduler, &executor, subject::WORK, "nox.work.w1"),
+        (&scheduler, &gateway, subject::WORK, "nox.work.w2"),
+        (&executor, &scheduler, subject::BEATS, "nox.beat.w1"),
+        (&gateway, &scheduler, subject::BEATS, "nox.beat.w2"),
+    ] {
+        let mut chunks = reader.consume_new(stream, Some(subject.to_owned()));
+        assert_eq!(soon(chunks.next()).await.unwrap().unwrap(), []);
+        writer.publish_unacked(subject.to_owned(), text("x"));
+        assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].subject, subject);
+    }
+
+    let (reply_to, answer) = gateway.answer_inbox().next();
+    scheduler.answer(reply_to, &AnswerMessage { answers: Vec::new() });
+    soon(answer).await.unwrap();
+
+    for n in 1..=4 {
+        scheduler.put_snapshot(&format!("s-{n}-ab"), vec![n; 1 << 20]).await.unwrap();
+    }
+    assert_eq!(scheduler.latest_snapshot().await.unwrap().unwrap().1, vec![4; 1 << 20]);
+
+    let (tenant, job) = (TenantId::new("t").unwrap(), "00000000-0000-7000-8000-000000000001");
+    let job = job.parse().unwrap();
+    executor.append_log(&tenant, job, Attempt(1), LogStream::Stdout, text("hi")).await.unwrap();
+    assert_eq!(gateway.read_logs(&tenant, job, 0, 9).await.unwrap()[0].text, "hi");
+}
+
+#[tokio::test]
+async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
+    let server = Production::start().await;
+    server.connect("operator").await.declare().await.unwrap();
+    let mut attempts = Vec::new();
+    for service in ["gateway", "executor", "projector"] {
+        let broker = server.connect(service).await;
+        for subject in ["nox.evt.t.job.1", subject::EPOCH, subject::MARK, "$KV.NOX_LEASE.scheduler"]
+        {
+            attempts.push(broker.publish(subject.to_owned(), None, text("x")));
+        }
+    }
+    let executor = server.connect("executor").await;
+    attempts.push(executor.publish("nox.cmd.t".into(), None, text("x")));
+    let scheduler = server.connect("scheduler").await;
+    attempts.push(scheduler.publish("nox.cmd.t".into(), None, text("x")));
+
+    for attempt in soon(join_all(attempts)).await {
+        assert!(matches!(attempt, Err(PublishError::Unknown(_))), "{attempt:?}");
+    }
+    for stream in [subject::EVENTS, subject::COMMANDS, "KV_NOX_LEASE"] {
+        assert_eq!(scheduler.last_sequence(stream).await.unwrap(), 0, "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn none_but_the_operator_can_change_or_delete_a_stream() {
+    let server = Production::start().await;
+    server.connect("operator").await.declare().await.unwrap();
+    let mut requests = Vec::new();
+    for service in ["gateway", "scheduler", "executor", "projector"] {
+        let client = server.raw(service).await;
+        for request in ["DELETE.NOX_EVENTS", "UPDATE.NOX_EVENTS", "PURGE.NOX_COMMANDS", "CREATE.X"]
+        {
+            let client = client.clone();
+            requests.push(async move {
+                let wait = Some(Some(Duration::from_secs(1)));
+                let body = async_nats::Request { timeout: wait, ..Default::default() };
+                client.send_request(format!("$JS.API.STREAM.{request}"), body).await
+            });
+        }
+    }
+    for answer in soon(join_all(requests)).await {
+        assert!(answer.is_err(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn none_can_hear_anothers_inbox() {
+    let server = Production::start().await;
+    let gateway = server.connect("gateway").await;
+    server.connect("operator").await.declare().await.unwrap();
+    let mut heard = Vec::new();
+    for (service, subject) in
+        [("executor", "_INBOX_gateway.>"), ("projector", ">"), ("gateway", "nox.>")]
+    {
+        heard.push(server.raw(service).await.subscribe(subject).await.unwrap());
+    }
+    let own = server.raw("gateway").await;
+    let mut control = own.subscribe("_INBOX_gateway.>").await.unwrap();
+    own.flush().await.unwrap();
+
+    let (reply_to, answer) = gateway.answer_inbox().next();
+    let scheduler = server.connect("scheduler").await;
+    scheduler.answer(reply_to, &AnswerMessage { answers: Vec::new() });
+    soon(answer).await.unwrap();
+    soon(control.next()).await.unwrap();
+    for mut subscription in heard {
+        let message = tokio::time::timeout(Duration::from_millis(100), subscription.next()).await;
+        assert!(!matches!(message, Ok(Some(_))), "{message:?}");
+    }
+}

@@ -79,9 +79,8 @@ fn bad_tokens_are_refused_and_all_look_the_same() {
     let last = flipped.len() - 5;
     flipped[last] = if flipped[last] == b'A' { b'B' } else { b'A' };
     let header64 = B64.encode(HEADER);
-    let unsigned = |header: &str| {
-        format!("{}.{}.", B64.encode(header), B64.encode(claims().to_string()))
-    };
+    let unsigned =
+        |header: &str| format!("{}.{}.", B64.encode(header), B64.encode(claims().to_string()));
     let hs = |name: &str, algorithm| {
         let header = format!(r#"{{"alg":"{name}","typ":"JWT"}}"#);
         let message = format!("{}.{}", B64.encode(header), B64.encode(claims().to_string()));
@@ -137,12 +136,20 @@ fn bad_tokens_are_refused_and_all_look_the_same() {
         ("claims with a lone surrogate", raw(HEADER, r#"{"sub":"\ud800","exp":1}"#)),
         ("claims nested deep", raw(HEADER, deep)),
         ("too long", with("note", json!("x".repeat(8 * 1024)))),
-        ("doubled claim", raw(HEADER, format!(
-            r#"{{"sub":"ada","sub":"eve","role":"user","exp":{}}}"#, NOW_S + 60,
-        ))),
-        ("doubled role", raw(HEADER, format!(
-            r#"{{"sub":"ada","role":"user","role":"admin","exp":{}}}"#, NOW_S + 60,
-        ))),
+        (
+            "doubled claim",
+            raw(
+                HEADER,
+                format!(r#"{{"sub":"ada","sub":"eve","role":"user","exp":{}}}"#, NOW_S + 60,),
+            ),
+        ),
+        (
+            "doubled role",
+            raw(
+                HEADER,
+                format!(r#"{{"sub":"ada","role":"user","role":"admin","exp":{}}}"#, NOW_S + 60,),
+            ),
+        ),
         ("doubled alg", headed(r#"{"alg":"HS256","alg":"HS256"}"#)),
         // The header.
         ("crit unknown", headed(r#"{"alg":"HS256","crit":["x"],"x":1}"#)),
@@ -224,11 +231,8 @@ fn bad_headers_are_refused_alike() {
 
 #[test]
 fn good_tokens_are_accepted() {
-    let ada = |admin| Caller {
-        tenant: "default".parse().unwrap(),
-        user: "ada".parse().unwrap(),
-        admin,
-    };
+    let ada =
+        |admin| Caller { tenant: "default".parse().unwrap(), user: "ada".parse().unwrap(), admin };
     let acme = Caller { tenant: "acme".parse().unwrap(), ..ada(false) };
     let uuid = "cafebabe-0000-4000-8000-000000000000";
     let good: Vec<(&str, String, Caller)> = vec![
@@ -250,14 +254,16 @@ fn good_tokens_are_accepted() {
         ("longest life", with("exp", json!(NOW_S + 86_400)), ada(false)),
         ("foreign scopes", with("scope", json!("openid profile")), ada(false)),
         ("scope to read", with("scope", json!("compute:read")), ada(false)),
-        ("sub a UUID", with("sub", json!(uuid)), Caller {
-            user: uuid.parse().unwrap(),
-            ..ada(false)
-        }),
-        ("any text as sub", with("sub", json!("Ada Lovelace <ada@example.org>")), Caller {
-            user: "Ada Lovelace <ada@example.org>".parse().unwrap(),
-            ..ada(false)
-        }),
+        (
+            "sub a UUID",
+            with("sub", json!(uuid)),
+            Caller { user: uuid.parse().unwrap(), ..ada(false) },
+        ),
+        (
+            "any text as sub",
+            with("sub", json!("Ada Lovelace <ada@example.org>")),
+            Caller { user: "Ada Lovelace <ada@example.org>".parse().unwrap(), ..ada(false) },
+        ),
     ];
     assert!(good.len() >= 12);
     for (what, token, caller) in good {

@@ -106,7 +106,9 @@ mod tests {
         assert_eq!(split(r#"{"jobs":[{"a":1},7]}"#).unwrap().len(), 2);
         let many = |count: usize| format!(r#"{{"jobs":[{}]}}"#, vec!["{}"; count].join(","));
         assert_eq!(split(&many(JOBS_MAX)).unwrap().len(), JOBS_MAX);
-        for text in [&many(0), &many(JOBS_MAX + 1), "{}", "[]", r#"{"jobs":{}}"#, r#"{"jobs":[],"x":1}"#] {
+        for text in
+            [&many(0), &many(JOBS_MAX + 1), "{}", "[]", r#"{"jobs":{}}"#, r#"{"jobs":[],"x":1}"#]
+        {
             let error = split(text).unwrap_err();
             assert_eq!(error.code(), ProblemCode::InvalidRequest, "{text}");
         }

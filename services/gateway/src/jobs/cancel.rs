@@ -80,9 +80,15 @@ async fn refused(
 }
 
 fn ended(state: JobState) -> ApiError {
-    ApiError::new(ProblemCode::AlreadyEnded, format!("the job has already {}", match state {
-        JobState::Canceled => "been canceled",
-        JobState::Failed => "failed",
-        _ => "succeeded",
-    }))
+    ApiError::new(
+        ProblemCode::AlreadyEnded,
+        format!(
+            "the job has already {}",
+            match state {
+                JobState::Canceled => "been canceled",
+                JobState::Failed => "failed",
+                _ => "succeeded",
+            }
+        ),
+    )
 }

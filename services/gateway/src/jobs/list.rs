@@ -122,10 +122,7 @@ mod tests {
     #[test]
     fn the_next_page_asks_the_same_question() {
         let uri: Uri = "/jobs?status=succeeded&cursor=1&module=a".parse().unwrap();
-        assert_eq!(
-            link(&uri, "7"),
-            "</jobs?status=succeeded&module=a&cursor=7>; rel=\"next\""
-        );
+        assert_eq!(link(&uri, "7"), "</jobs?status=succeeded&module=a&cursor=7>; rel=\"next\"");
         assert_eq!(link(&"/jobs".parse().unwrap(), "7"), "</jobs?cursor=7>; rel=\"next\"");
     }
 

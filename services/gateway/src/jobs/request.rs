@@ -311,8 +311,13 @@ mod tests {
         let body = r#"{"priority":11,"requested_resources":{"cpu":0,"gpu":-1},"who":1}"#;
         let (_, mut pointers) = refused(body);
         pointers.sort();
-        let expected =
-            ["/module", "/priority", "/requested_resources/cpu", "/requested_resources/gpu", "/who"];
+        let expected = [
+            "/module",
+            "/priority",
+            "/requested_resources/cpu",
+            "/requested_resources/gpu",
+            "/who",
+        ];
         assert_eq!(pointers, expected);
     }
 

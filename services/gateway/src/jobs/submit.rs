@@ -9,9 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use nox_contract::{
-    Command, EventNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Submit,
-};
+use nox_contract::{Command, EventNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Submit};
 use nox_service::{crash_point, ids};
 use serde::Serialize;
 
@@ -218,11 +216,7 @@ async fn send(
 
 /// The jobs that still have to succeed. All have to be the asker's to see, else `after` would tell
 /// which ids exist; those that have succeeded are left out, since the scheduler forgets them.
-async fn unmet(
-    app: &App,
-    caller: &Caller,
-    request: &JobRequest,
-) -> Result<Vec<JobId>, ApiError> {
+async fn unmet(app: &App, caller: &Caller, request: &JobRequest) -> Result<Vec<JobId>, ApiError> {
     let mut unmet = Vec::new();
     for (place, id) in request.after.iter().enumerate() {
         match find(app, caller, *id, None).await {

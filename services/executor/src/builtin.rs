@@ -1,0 +1,60 @@
+//! What the executor does by itself: nothing, so that everything around it can be measured.
+
+use std::time::Duration;
+
+use nox_contract::{AttemptEnd, RawJson};
+use serde::Deserialize;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{failure::Failure, outputs};
+
+/// How the nothing is to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Noop {
+    pub sleep_ms: u64,
+    pub fail: Option<Fail>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fail {
+    Error,
+    Crash,
+}
+
+impl Noop {
+    pub fn read(inputs: &RawJson) -> Result<Self, Failure> {
+        // Most inputs in a measurement.
+        if inputs.get() == "{}" {
+            return Ok(Self::default());
+        }
+        serde_json::from_str(inputs.get())
+            .map_err(|error| Failure::input_invalid(error.to_string()))
+    }
+
+    /// Whether it takes no time, and so needs no task.
+    pub fn is_instant(self) -> bool {
+        self.sleep_ms == 0
+    }
+
+    /// How it ends after `ran_for`.
+    pub fn end(self, ran_for: Duration) -> AttemptEnd {
+        match self.fail {
+            None => AttemptEnd::Succeeded { outputs: outputs::empty(ran_for, &[]) },
+            Some(fail) => Failure::on_request(fail == Fail::Crash).into(),
+        }
+    }
+
+    /// Takes its time, up to `wall_time_s` and unless it is stopped.
+    pub async fn run(self, wall_time_s: u32, stop: &CancellationToken) -> Result<(), Failure> {
+        tokio::select! {
+            () = sleep(Duration::from_millis(self.sleep_ms)) => Ok(()),
+            () = sleep(Duration::from_secs(u64::from(wall_time_s))) => {
+                Err(Failure::wall_time(wall_time_s))
+            }
+            () = stop.cancelled() => Err(Failure::killed()),
+        }
+    }
+}

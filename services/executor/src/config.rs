@@ -1,0 +1,75 @@
+//! What an operator can set.
+
+use std::{num::NonZeroU32, path::PathBuf, thread::available_parallelism};
+
+use nox_contract::{Capacity, WorkerId};
+use nox_service::Secret;
+use nox_streams::Durability;
+
+/// The executor's configuration: flags, or the environment.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
+    pub nats_url: Secret,
+
+    /// The broker's monitoring address, from which its durability is read.
+    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    pub nats_monitor_url: Option<String>,
+
+    /// Whether what is acknowledged has to survive a power cut, kept files included: `strict`, or
+    /// `relaxed`.
+    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
+    pub sync: Durability,
+
+    /// This worker's name, stable over restarts, and no other's.
+    #[arg(long, env = "NOX_WORKER_ID", default_value = "executor-1")]
+    pub worker_id: WorkerId,
+
+    /// Attempts at a time.
+    #[arg(long, env = "NOX_SLOTS", default_value_t = cores())]
+    pub slots: NonZeroU32,
+
+    /// Cores that attempts may ask for together.
+    #[arg(long, env = "NOX_CPU", default_value_t = cores())]
+    pub cpu: NonZeroU32,
+
+    /// Memory that attempts may ask for together, in MiB.
+    #[arg(long, env = "NOX_MEM_MB", default_value = "4096")]
+    pub mem_mb: NonZeroU32,
+
+    /// The folder with a folder for each module.
+    #[arg(long, env = "NOX_MODULES", default_value = "modules")]
+    pub modules: PathBuf,
+
+    /// The folder where kept files go.
+    #[arg(long, env = "NOX_ARTIFACTS", default_value = ".nox/artifacts")]
+    pub artifacts: PathBuf,
+
+    /// The folder where attempts run, in a folder of this worker's.
+    #[arg(long, env = "NOX_DATA", default_value = ".nox/data")]
+    pub data: PathBuf,
+
+    /// Between two signs of life, in milliseconds.
+    #[arg(long, env = "NOX_BEAT_MS", default_value = "2000")]
+    pub beat_ms: NonZeroU32,
+
+    /// The program that supervises attempts; this one, unless it is told otherwise.
+    #[arg(long, env = "NOX_SUPERVISOR", default_value = "/proc/self/exe")]
+    pub supervisor: PathBuf,
+}
+
+impl Config {
+    pub(crate) fn capacity(&self) -> Capacity {
+        let Self { slots, cpu, mem_mb, .. } = self;
+        Capacity { slots: slots.get(), cpu: cpu.get(), mem_mb: mem_mb.get(), gpu: 0 }
+    }
+
+    /// This worker's own folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.data.join(format!("executor-{}", self.worker_id))
+    }
+}
+
+fn cores() -> NonZeroU32 {
+    available_parallelism().ok().and_then(|n| n.try_into().ok()).unwrap_or(NonZeroU32::MIN)
+}

@@ -1,0 +1,24 @@
+//! `noxctl job cancel`.
+
+use anyhow::Result;
+use nox_contract::JobId;
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    output::{Format, Output},
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    id: JobId,
+}
+
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let answer = client.post(&format!("/jobs/{}/cancel", args.id), None).await?;
+    match output.format {
+        Format::Table => eprintln!("{} canceled", args.id),
+        Format::Json | Format::Jsonl => output.json(&answer.body)?,
+    }
+    Ok(Exit::Done)
+}

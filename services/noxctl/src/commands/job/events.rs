@@ -1,0 +1,49 @@
+//! `noxctl job events`: the job's own part of the log.
+
+use anyhow::Result;
+use nox_contract::JobId;
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    facts,
+    follow::{self, Follow},
+    output::{Format, Output},
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    id: JobId,
+
+    /// Stay until the job has ended; not with -o json.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let mut after = 0;
+    if args.follow {
+        Follow::new(client, args.id)
+            .to_the_end(None, None, async |_, _| {
+                after = print(client, args.id, after, output).await?;
+                Ok(())
+            })
+            .await?;
+    }
+    print(client, args.id, after, output).await?;
+    Ok(Exit::Done)
+}
+
+/// Prints what came after event `after`; returns the number of the last.
+async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result<u64> {
+    let (events, last) = follow::events(client, id, after).await?;
+    if output.format == Format::Table {
+        let rows: Vec<_> = events.read()?.iter().flat_map(facts::rows).collect();
+        if !rows.is_empty() {
+            output.table(&facts::HEAD, &rows)?;
+        }
+    } else if !events.events.is_empty() {
+        output.documents(&events.events)?;
+    }
+    Ok(last)
+}

@@ -1,0 +1,44 @@
+//! `noxctl job`: one file for each thing that can be asked of jobs.
+
+mod cancel;
+mod events;
+mod get;
+mod list;
+mod logs;
+mod run;
+mod submit;
+
+use anyhow::Result;
+
+use crate::{exit::Exit, output::Output, target::Target};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Submit a job, wait for its end, and print its outputs.
+    Run(run::Args),
+    /// Submit a job and print its id.
+    Submit(submit::Args),
+    /// Show a job.
+    Get(get::Args),
+    /// List jobs, newest first.
+    List(list::Args),
+    /// Print what a job printed.
+    Logs(logs::Args),
+    /// Cancel a job.
+    Cancel(cancel::Args),
+    /// Show all that ever happened to a job.
+    Events(events::Args),
+}
+
+pub async fn run(command: Command, target: &Target, output: Output) -> Result<Exit> {
+    let client = target.client()?;
+    match command {
+        Command::Run(args) => run::run(args, &client, output).await,
+        Command::Submit(args) => submit::run(args, &client, output).await,
+        Command::Get(args) => get::run(args, &client, output).await,
+        Command::List(args) => list::run(args, &client, output).await,
+        Command::Logs(args) => logs::run(args, &client, output).await,
+        Command::Cancel(args) => cancel::run(args, &client, output).await,
+        Command::Events(args) => events::run(args, &client, output).await,
+    }
+}

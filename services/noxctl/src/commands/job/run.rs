@@ -1,0 +1,63 @@
+//! `noxctl job run`: from the submit to the outputs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::submit;
+use crate::{
+    client::Client,
+    exit::Exit,
+    follow::{self, Follow},
+    output::{Format, Output},
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    job: submit::Args,
+
+    /// Show what the job prints, on standard error.
+    #[arg(long)]
+    follow: bool,
+
+    /// Longest wait, in seconds; the job goes on afterwards.
+    #[arg(long)]
+    timeout: Option<u64>,
+}
+
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let (_, admitted) = submit::submit(&args.job, client).await?;
+    let id = admitted.job_id;
+    eprintln!("{id} submitted");
+
+    let mut printed = 0;
+    let timeout = args.timeout.map(Duration::from_secs);
+    let job = Follow::new(client, id)
+        .to_the_end(admitted.n, timeout, async |job, changed| {
+            if args.follow {
+                let (chunks, next) = follow::logs(client, id, printed).await?;
+                printed = next;
+                for chunk in follow::texts(&chunks)? {
+                    eprint!("{}", chunk.text);
+                }
+            }
+            if changed {
+                eprintln!("{id} {}", job.standing());
+            }
+            Ok(())
+        })
+        .await?;
+
+    match (output.format, &job.outputs) {
+        (Format::Table, Some(outputs)) => output.json(outputs.get())?,
+        (Format::Table, None) => {}
+        (Format::Json | Format::Jsonl, _) => {
+            output.json(&client.get(&format!("/jobs/{id}")).await?.body)?;
+        }
+    }
+    if !job.state.is_ended() {
+        eprintln!("{id} goes on; `noxctl job get {id}` shows it");
+    }
+    Ok(Exit::of_job(job.state, job.error.as_ref().map(|error| error.code.as_str())))
+}

@@ -1,0 +1,197 @@
+//! `noxctl job submit`: what a job is to be, and handing it in.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nox_contract::{JobId, ModuleName};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    output::{Format, Output},
+    views::Admitted,
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to run; `noxctl module list` says what there is.
+    module: ModuleName,
+
+    /// A file with the inputs, a JSON object; `-` is standard input.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "param")]
+    input: Option<PathBuf>,
+
+    /// One input, repeatedly. A value that is JSON is taken as such, any other as text; `@FILE`
+    /// stands for the text in a file.
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    param: Vec<Param>,
+
+    /// Cores; what the module says, if not given, as with the other resources.
+    #[arg(long)]
+    cpu: Option<u32>,
+
+    /// Memory, in MiB.
+    #[arg(long)]
+    mem_mb: Option<u32>,
+
+    /// Longest run of an attempt, in seconds.
+    #[arg(long)]
+    wall_time_s: Option<u32>,
+
+    /// Devices.
+    #[arg(long)]
+    gpu: Option<u32>,
+
+    /// From 0 (last) to 9 (first).
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
+
+    /// Not before this instant, such as 2026-12-24T18:00:00Z.
+    #[arg(long, value_name = "INSTANT")]
+    run_at: Option<String>,
+
+    /// A job that has to succeed first, repeatedly.
+    #[arg(long, value_name = "JOB")]
+    after: Vec<JobId>,
+
+    /// The same key twice, with the same job, submits it once.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+/// An input as it was typed.
+#[derive(Debug, Clone, PartialEq)]
+struct Param {
+    key: String,
+    value: String,
+}
+
+impl std::str::FromStr for Param {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                Ok(Self { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("not KEY=VALUE"),
+        }
+    }
+}
+
+impl Param {
+    fn value(&self) -> Result<Value> {
+        if let Some(path) = self.value.strip_prefix('@') {
+            return Ok(Value::String(text_of(Path::new(path))?));
+        }
+        Ok(serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone())))
+    }
+}
+
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let (answer, admitted) = submit(&args, client).await?;
+    match output.format {
+        Format::Table => output.line(&admitted.job_id.to_string())?,
+        Format::Json | Format::Jsonl => output.json(&answer)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Hands the job in; returns the answer as it came, and what it says.
+pub async fn submit(args: &Args, client: &Client) -> Result<(String, Admitted)> {
+    let body = args.body()?;
+    let answer = client.post_as("/jobs", Some(&body), args.idempotency_key.as_deref()).await?;
+    let admitted = answer.read()?;
+    Ok((answer.body, admitted))
+}
+
+impl Args {
+    fn body(&self) -> Result<Value> {
+        let mut body = Map::new();
+        body.insert("module".to_owned(), json!(self.module));
+        body.insert("inputs".to_owned(), self.inputs()?);
+        let resources: Map<String, Value> = [
+            ("cpu", self.cpu),
+            ("mem_mb", self.mem_mb),
+            ("wall_time_s", self.wall_time_s),
+            ("gpu", self.gpu),
+        ]
+        .into_iter()
+        .filter_map(|(name, asked)| Some((name.to_owned(), json!(asked?))))
+        .collect();
+        if !resources.is_empty() {
+            body.insert("requested_resources".to_owned(), resources.into());
+        }
+        if let Some(priority) = self.priority {
+            body.insert("priority".to_owned(), json!(priority));
+        }
+        if let Some(run_at) = &self.run_at {
+            body.insert("run_at".to_owned(), json!(run_at));
+        }
+        if !self.after.is_empty() {
+            body.insert("after".to_owned(), json!(self.after));
+        }
+        Ok(body.into())
+    }
+
+    fn inputs(&self) -> Result<Value> {
+        let Some(path) = &self.input else {
+            let mut inputs = Map::new();
+            for param in &self.param {
+                let before = inputs.insert(param.key.clone(), param.value()?);
+                ensure!(before.is_none(), "the input {} is given twice", param.key);
+            }
+            return Ok(inputs.into());
+        };
+        let inputs: Value = serde_json::from_str(&text_of(path)?)
+            .with_context(|| format!("{} is not JSON", path.display()))?;
+        if !inputs.is_object() {
+            bail!("{} holds no JSON object", path.display());
+        }
+        Ok(inputs)
+    }
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        return Ok(text);
+    }
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        text.parse::<Param>().unwrap().value().unwrap()
+    }
+
+    #[test]
+    fn a_value_that_is_json_is_taken_as_such_and_any_other_as_text() {
+        assert_eq!(value("a=5"), json!(5));
+        assert_eq!(value("a=true"), json!(true));
+        assert_eq!(value("a=[1,2]"), json!([1, 2]));
+        assert_eq!(value("a=hello there"), json!("hello there"));
+        assert_eq!(value("a=\"5\""), json!("5"));
+        assert_eq!(value("a=x=y"), json!("x=y"));
+        assert_eq!(value("a="), json!(""));
+        assert!("=5".parse::<Param>().is_err());
+        assert!("a".parse::<Param>().is_err());
+    }
+
+    #[test]
+    fn a_file_is_taken_as_text() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("water.xyz");
+        fs::write(&path, "3\n\nO 0 0 0\n").unwrap();
+        assert_eq!(value(&format!("xyz=@{}", path.display())), json!("3\n\nO 0 0 0\n"));
+    }
+}

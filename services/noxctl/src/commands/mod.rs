@@ -1,0 +1,9 @@
+//! One file a command.
+
+pub mod bench;
+pub mod demo;
+pub mod dev;
+pub mod job;
+pub mod module;
+pub mod projection;
+pub mod token;

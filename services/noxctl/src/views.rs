@@ -1,0 +1,112 @@
+//! What is read of the gateway's answers. Members that are not named here are left alone.
+
+use nox_contract::{Event, EventNumber, JobError, JobId, JobState, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Whether a job was taken in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Admitted {
+    pub job_id: JobId,
+    /// A reader that names this number sees the job; absent while nobody has decided.
+    pub n: Option<EventNumber>,
+}
+
+/// A job.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub module: String,
+    pub user_id: String,
+    pub state: JobState,
+    pub waiting: Option<Waiting>,
+    pub attempt: u32,
+    pub priority: u8,
+    pub outputs: Option<Box<RawValue>>,
+    pub error: Option<JobError>,
+    pub worker_id: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Why a job does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Waiting {
+    pub code: String,
+    pub message: String,
+}
+
+/// A page of jobs, each as it came.
+#[derive(Debug, Deserialize)]
+pub struct Jobs {
+    pub jobs: Vec<Box<RawValue>>,
+    pub next: Option<String>,
+}
+
+/// A page of a job's events, each as it was written.
+#[derive(Debug, Deserialize)]
+pub struct Events {
+    pub events: Vec<Box<RawValue>>,
+    /// Where to go on; absent on an empty page, which is the end so far.
+    pub next: Option<u64>,
+}
+
+/// A page of what a job printed.
+#[derive(Debug, Deserialize)]
+pub struct Logs {
+    pub chunks: Vec<Box<RawValue>>,
+    /// Where to go on. An empty page is the end so far.
+    pub next: Option<u64>,
+}
+
+/// A piece of what a job printed.
+#[derive(Debug, Deserialize)]
+pub struct LogChunk {
+    pub attempt: u32,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    pub text: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Modules {
+    pub modules: Vec<Box<RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Module {
+    pub name: String,
+    pub version: String,
+    #[serde(default)]
+    pub title: String,
+    pub enabled: bool,
+}
+
+impl Job {
+    /// Where it stands and why, in a few words.
+    pub fn standing(&self) -> String {
+        match (&self.waiting, &self.error, self.state) {
+            (Some(waiting), _, JobState::Queued) => {
+                format!("queued ({}: {})", waiting.code, waiting.message)
+            }
+            (_, Some(error), JobState::Failed) => {
+                format!("failed ({}: {})", error.code, error.message)
+            }
+            (_, _, JobState::Running) => format!("running (attempt {})", self.attempt),
+            (_, _, state) => state.to_string(),
+        }
+    }
+
+    /// Seconds from start to end, once both are known.
+    pub fn took(&self) -> Option<f64> {
+        Some(self.ended_at?.since(self.started_at?).as_secs_f64())
+    }
+}
+
+impl Events {
+    /// The events of this page, understood.
+    pub fn read(&self) -> serde_json::Result<Vec<Event>> {
+        self.events.iter().map(|event| serde_json::from_str(event.get())).collect()
+    }
+}
