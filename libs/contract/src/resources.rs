@@ -20,9 +20,10 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// What a submit of this size reserves from the budget: cores times the longest run.
+    /// What a submit of this size reserves from the budget: cores times the longest run. The
+    /// largest request is worth more than can be counted, and no budget holds that.
     pub fn cpu_seconds(&self) -> i64 {
-        i64::from(self.cpu) * i64::from(self.wall_time_s)
+        i64::from(self.cpu).saturating_mul(i64::from(self.wall_time_s))
     }
 }
 

@@ -5,14 +5,27 @@ use std::{fmt, str::FromStr, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An instant with microsecond resolution; RFC 3339 in UTC on the wire.
+/// An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+/// [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since 1970-01-01T00:00:00Z.
+    /// 0001-01-01T00:00:00Z: RFC 3339 begins with the year 0000, which Postgres does not have.
+    pub const MIN: Self = Self(-62_135_596_800_000_000);
+    /// 9999-12-30T22:00:00Z, the last full second that jiff counts in every time zone.
+    pub const MAX: Self = Self(253_402_207_200_000_000);
+
+    /// From microseconds since 1970-01-01T00:00:00Z; an instant out of range becomes the nearest
+    /// in it.
     pub const fn from_micros(micros: i64) -> Self {
+        if micros < Self::MIN.0 {
+            return Self::MIN;
+        }
+        if micros > Self::MAX.0 {
+            return Self::MAX;
+        }
         Self(micros)
     }
 
@@ -36,7 +49,8 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_add(micros))
     }
 }
 
@@ -44,7 +58,8 @@ impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
     }
 }
 
@@ -61,7 +76,7 @@ impl FromStr for Timestamp {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
-        text.parse::<jiff::Timestamp>().map(|instant| Self(instant.as_microsecond()))
+        text.parse::<jiff::Timestamp>().map(|instant| Self::from_micros(instant.as_microsecond()))
     }
 }
 

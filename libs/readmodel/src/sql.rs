@@ -138,3 +138,8 @@ pub(crate) fn is_about_data(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(refusal) = error else { return false };
     refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
+
+/// Whether the refusal is that the log was already taken in at this place.
+pub(crate) fn is_taken_in(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some("segments_pkey")
+}

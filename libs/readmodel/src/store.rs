@@ -15,7 +15,7 @@ use crate::{
     rows::Rows,
     schema::Database,
     segment::{self, Segment},
-    sql::{Instant, count, is_about_data, is_unavailable, number},
+    sql::{Instant, count, is_about_data, is_taken_in, is_unavailable, number},
     write::{self, Place},
 };
 
@@ -279,7 +279,11 @@ impl Store {
         if let Err(error) = write::changes(&mut transaction, &changes, segments).await {
             // If this fails as well, the connection is what is wrong.
             transaction.rollback().await?;
-            return Err(error.into());
+            return Err(if is_taken_in(&error) {
+                StoreError::Conflict { n: from.n }
+            } else {
+                error.into()
+            });
         }
         transaction.commit().await?;
 

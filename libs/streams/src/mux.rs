@@ -166,10 +166,6 @@ impl Mux {
         (format!("{}.{ANSWERS}.{token}", self.inbox), answer)
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the sender goes back to the one caller that has it"
-    )]
     fn enqueue(
         &self,
         messages: Vec<Outgoing>,

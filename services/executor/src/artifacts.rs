@@ -13,7 +13,7 @@ use std::{
 
 use bytes::BytesMut;
 use nox_contract::{StartWork, artifact};
-use object_store::{ObjectStore, WriteMultipart, local::LocalFileSystem};
+use object_store::{ObjectStoreExt, WriteMultipart, local::LocalFileSystem};
 use rustix::{
     fs::{Dir, OFlags},
     io::Errno,

@@ -33,8 +33,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::processes::kill_descendants;
 
-/// The name under which this program is a supervisor.
+/// The name under which this program is a supervisor…
 pub const SUPERVISOR: &str = "nox-supervisor";
+
+/// …and its only argument, which any program that is none refuses.
+pub const ARGUMENT: &str = "--nox-supervisor";
 
 /// Between two looks for processes that are still alive.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -88,7 +91,7 @@ pub enum Exit {
 /// Is the supervisor, to the end of the process, if this program was started as one. Every program
 /// that runs the executor calls this first.
 pub fn supervise_if_asked() {
-    if std::env::args_os().next().as_deref() == Some(OsStr::new(SUPERVISOR)) {
+    if std::env::args_os().eq([OsStr::new(SUPERVISOR), OsStr::new(ARGUMENT)]) {
         std::process::exit(supervise().map_or(1, |()| 0));
     }
 }

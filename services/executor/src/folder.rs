@@ -110,8 +110,8 @@ impl Folder {
     /// Removes it with all that is in it. Nothing of the attempt may run.
     pub fn remove(&self) {
         if let Err(error) = fs::remove_dir_all(&self.root) {
-            let folder = %self.root.display();
-            tracing::warn!(folder, %error, "Cannot remove an attempt's folder");
+            let folder = self.root.display();
+            tracing::warn!(%folder, %error, "Cannot remove an attempt's folder");
         }
     }
 

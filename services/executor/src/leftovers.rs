@@ -28,8 +28,8 @@ impl Leftovers {
             // Of one that is gone, the number may by now be anybody's.
             let supervisor = folder.supervisor().filter(|supervisor| supervisor.is_alive());
             let killed = end_by_force(supervisor, &folder.mark());
-            let folder = %folder.path().display();
-            tracing::info!(folder, killed, "Ended what an earlier life left behind");
+            let folder = folder.path().display();
+            tracing::info!(%folder, killed, "Ended what an earlier life left behind");
         }
         Ok(Self { folders })
     }

@@ -1,1 +1,179 @@
+//! The executor: runs attempts, and tells what became of them.
+//!
+//! Reads:  NOX_WORK
+//! Writes: NOX_REPORTS, NOX_BEATS, NOX_LOGS, the artifact store
+//! Keeps:  a folder for each attempt that runs; an attempt is remembered until its end is stored
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | what an operator can set |
+//! | [`manifest`], [`modules`] | which engines there are, and which of them this machine has |
+//! | `worker` | carries out what the session decides: the loop |
+//! | [`attempt`] | one attempt from order to outcome, with what it needs in `folder`, `inputs`, |
+//! | | `template`, `logs`, [`results`], [`artifacts`], `outputs` and `failure` |
+//! | [`contain`] | the supervisor, which leaves nothing of an attempt alive; `supervised` is this end |
+//! | [`leftovers`], [`processes`] | ending what an earlier life left running |
+//! | [`builtin`] | what needs no program |
+//! | [`metrics`] | what it counts |
 
+pub mod artifacts;
+pub mod attempt;
+pub mod builtin;
+pub mod config;
+pub mod contain;
+mod evidence;
+pub mod failure;
+pub mod folder;
+pub mod inputs;
+pub mod leftovers;
+pub mod logs;
+pub mod manifest;
+pub mod metrics;
+pub mod modules;
+pub mod outputs;
+pub mod processes;
+pub mod relative;
+pub mod results;
+pub mod supervised;
+pub mod template;
+mod worker;
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use nox_contract::{Hello, MESSAGE_BYTES_MAX};
+use nox_service::Runtime;
+use nox_streams::{Broker, ConnectOptions, Durability};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{sync::mpsc, time::timeout};
+
+pub use config::Config;
+pub use contain::supervise_if_asked;
+
+use crate::{
+    artifacts::Artifacts,
+    contain::{Limits, Order, Word},
+    leftovers::Leftovers,
+    metrics::Metrics,
+    modules::{Engine, Modules},
+    supervised::Supervised,
+    worker::Worker,
+};
+
+/// How long a supervisor may take to answer at all.
+const SUPERVISOR_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the last chunks of logs may take to leave.
+const LOGS_WAIT: Duration = Duration::from_secs(1);
+
+/// The largest `hello`: with its envelope it must fit into a message.
+const HELLO_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
+
+/// Runs attempts until stopped.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    runtime.readiness.set("executor", Err("starts"));
+    let metrics = Metrics::register(&runtime.registry)?;
+    let modules = Modules::read(&config.modules).context("cannot use the modules")?;
+    let hello = Hello {
+        capacity: config.capacity(),
+        modules: modules.declared(),
+        labels: Vec::new(),
+    };
+    if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
+        bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
+    }
+    raise_file_limit();
+    if modules.iter().any(|module| matches!(module.engine, Engine::Program(_))) {
+        check_supervisor(&config.supervisor).await?;
+    }
+    let (data, _lock) = claim(&config.folder())?;
+    let artifacts = Artifacts::in_folder(&config.artifacts, config.sync == Durability::Strict)
+        .with_context(|| format!("cannot keep files in {}", config.artifacts.display()))?;
+    // Before anything else may fail: what an earlier life left must not go on.
+    let folder = data.clone();
+    let leftovers = tokio::task::spawn_blocking(move || Leftovers::kill(&folder)).await?;
+    let leftovers = leftovers.context("cannot look for what an earlier life left")?;
+
+    let broker = Broker::connect(ConnectOptions {
+        url: config.nats_url.reveal().to_owned(),
+        service: "executor",
+        monitor_url: config.nats_monitor_url.clone(),
+        sync: config.sync,
+    });
+    let broker = tokio::select! {
+        broker = broker => broker.context("cannot use the broker")?,
+        () = runtime.stop.cancelled() => return Ok(()),
+    };
+    broker.declare().await.context("cannot declare the streams")?;
+
+    let (logs, chunks) = mpsc::channel(logs::CHUNKS_WAITING_MAX);
+    let log_writer = tokio::spawn(worker::write_logs(broker.clone(), chunks, metrics.clone()));
+    let worker = Worker {
+        worker_id: config.worker_id.clone(),
+        beat: Duration::from_millis(config.beat_ms.get().into()),
+        supervisor: config.supervisor.clone(),
+        data,
+        artifacts: Arc::new(artifacts),
+        modules,
+        hello,
+        broker,
+        logs,
+        runtime,
+        metrics,
+    };
+    let outcome = worker.run(leftovers).await;
+    // The worker held the last sender, so the writer ends when everything was written.
+    let _ = timeout(LOGS_WAIT, log_writer).await;
+    outcome
+}
+
+/// Makes this worker's folder, and makes sure that it is nobody else's.
+fn claim(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
+    let make = || {
+        fs::create_dir_all(folder)?;
+        Ok::<_, std::io::Error>((folder.canonicalize()?, File::create(folder.join("lock"))?))
+    };
+    let (folder, lock) = make().with_context(|| format!("cannot use {}", folder.display()))?;
+    lock.try_lock().with_context(|| {
+        format!("another executor of this name uses {}", folder.display())
+    })?;
+    Ok((folder, lock))
+}
+
+/// Makes sure that attempts can be supervised, before any is promised to be.
+async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
+    let order = Order {
+        program: PathBuf::from("/nonexistent/program"),
+        args: Vec::new(),
+        env: Vec::new(),
+        folder: PathBuf::from("/"),
+        limits: Limits { cpu_seconds: 1, memory_bytes: u64::MAX, file_bytes: 0 },
+    };
+    let word = async {
+        let mut supervised = Supervised::start(program)?;
+        supervised.order(&order).await?;
+        Ok::<_, std::io::Error>(supervised.word().await)
+    };
+    match timeout(SUPERVISOR_WAIT, word).await {
+        Ok(Ok(Some(Word::NotSpawned { .. }))) => Ok(()),
+        Ok(Err(error)) => Err(error).context(format!("cannot run {}", program.display())),
+        _ => bail!(
+            "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
+            program.display()
+        ),
+    }
+}
+
+/// Each attempt needs a few open files; the customary limit of 1024 is too low for many slots.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "Cannot raise the limit of open files");
+    }
+}

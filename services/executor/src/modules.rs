@@ -93,6 +93,10 @@ impl Modules {
         self.by_name.get(name)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Module>> {
+        self.by_name.values()
+    }
+
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }

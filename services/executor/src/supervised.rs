@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    contain::{Order, SUPERVISOR, Word},
+    contain::{ARGUMENT, Order, SUPERVISOR, Word},
     processes::ProcessId,
 };
 
@@ -41,6 +41,7 @@ impl Supervised {
         ours.set_nonblocking(true)?;
         let mut child = Command::new(program)
             .arg0(SUPERVISOR)
+            .arg(ARGUMENT)
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))

@@ -1,1 +1,154 @@
+//! The projector: facts in, rows out.
+//!
+//! Reads:  NOX_EVENTS
+//! Writes: Postgres
+//! Keeps:  nothing; its checkpoint commits with the rows
+//!
+//! One at a time: a second one finds the checkpoint moved, and exits. It stops loudly where the log is
+//! not the one it has read, or says what cannot be; it waits for ever where a server is away.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | what an operator can set |
+//! | `read` | verifies the log, and makes batches of it |
+//! | `commit` | gives batches to Postgres, in order, until they are in |
+//! | `lag` | how far behind the log the rows are |
+//! | `metrics` | what it counts |
 
+mod commit;
+pub mod config;
+mod lag;
+mod metrics;
+mod read;
+
+use anyhow::Context;
+use nox_contract::{Incarnation, subject};
+use nox_protocol::Reader;
+use nox_readmodel::{Store, StoreError};
+use nox_service::Runtime;
+use nox_streams::{Broker, ConnectOptions};
+
+use commit::{End, Pause};
+pub use config::Config;
+use metrics::Metrics;
+
+/// The part of readiness that says how Postgres is.
+const POSTGRES: &str = "projector.postgres";
+/// The part of readiness that says how the log is.
+const LOG: &str = "projector.log";
+
+/// Runs until stopped, or until the log is not what it was, or another projector runs.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    let metrics = Metrics::register(&runtime.registry)?;
+    let broker = tokio::select! {
+        broker = connect(&config) => broker?,
+        () = runtime.stop.cancelled() => return Ok(()),
+    };
+    let outcome = project(&config, &runtime, &broker, &metrics).await;
+    if let Err(error) = &outcome {
+        runtime.readiness.set(LOG, Err(format!("{error:#}")));
+    }
+    outcome
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Broker> {
+    Broker::connect(ConnectOptions {
+        url: config.nats_url.reveal().to_owned(),
+        service: "projector",
+        monitor_url: config.nats_monitor_url.clone(),
+        sync: config.sync,
+    })
+    .await
+    .context("cannot use the broker")
+}
+
+/// Follows the log, into one generation of rows after the other.
+async fn project(
+    config: &Config,
+    runtime: &Runtime,
+    broker: &Broker,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    loop {
+        let Some(mut store) = prepare(config, runtime).await? else { return Ok(()) };
+        let Some(incarnation) = incarnation(broker, runtime).await else { return Ok(()) };
+        let Some(place) = follow(&mut store, &incarnation, runtime).await? else { return Ok(()) };
+        runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
+        tracing::info!(
+            event.n = place.n().0,
+            log.incarnation = incarnation.0,
+            "Follows the log"
+        );
+        metrics.place(place.n());
+
+        let batches = read::start(broker, incarnation, place);
+        match commit::all(config, runtime, metrics, &mut store, batches).await? {
+            End::Stopped => return Ok(()),
+            End::Switched { to } => tracing::info!(generation = to, "Changes over to other rows"),
+        }
+    }
+}
+
+/// The store, once Postgres is there; `None` if asked to stop before.
+async fn prepare(config: &Config, runtime: &Runtime) -> anyhow::Result<Option<Store>> {
+    let mut pause = Pause::new(runtime);
+    loop {
+        let url = config.database_url.reveal();
+        let attempt = async {
+            let mut store = Store::connect(url).await?;
+            store.prepare().await?;
+            Ok(store)
+        };
+        match attempt.await {
+            Ok(store) => return Ok(Some(store)),
+            Err(StoreError::Unavailable(error)) => {
+                if !pause.after(&error).await {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error).context("cannot prepare the rows"),
+        }
+    }
+}
+
+/// Which log there is, once there is one; `None` if asked to stop before.
+async fn incarnation(broker: &Broker, runtime: &Runtime) -> Option<Incarnation> {
+    let mut pause = Pause::new(runtime);
+    loop {
+        match broker.incarnation(subject::EVENTS).await {
+            Ok(incarnation) => return Some(incarnation),
+            // The scheduler declares it.
+            Err(error) => {
+                runtime.readiness.set(LOG, Err(error.to_string()));
+                if !pause.wait().await {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Where the rows are in this log; `None` if asked to stop before Postgres said so.
+async fn follow(
+    store: &mut Store,
+    incarnation: &Incarnation,
+    runtime: &Runtime,
+) -> anyhow::Result<Option<Reader>> {
+    let mut pause = Pause::new(runtime);
+    loop {
+        let attempt = async {
+            store.follow(incarnation).await?;
+            store.checkpoint().await
+        };
+        match attempt.await {
+            Ok(checkpoint) => return Ok(Some(Reader::new(checkpoint.n, checkpoint.chain))),
+            Err(StoreError::Unavailable(error)) => {
+                if !pause.after(&error).await {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error).context("cannot attach to the rows"),
+        }
+    }
+}

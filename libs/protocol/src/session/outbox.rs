@@ -10,10 +10,10 @@ use nox_contract::{AttemptEnd, MESSAGE_BYTES_MAX, Report, ReportMessage, Session
 use super::ReportId;
 
 /// First wait before a report is sent again; doubled each time.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Longest wait before a report is sent again: a broker that comes back is noticed this soon.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes of a message's envelope, generously.
 const ENVELOPE_BYTES: usize = 256;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use nox_devkit::Sync;
 use nox_streams::{Broker, ConnectError, ConnectOptions, Durability};
 
-use crate::support::{options, server, soon};
+use crate::support::{client_address, options, server, soon, until};
 
 #[tokio::test]
 async fn a_server_that_does_not_sync_is_refused_where_strict_is_wanted() {
@@ -79,14 +79,13 @@ async fn an_old_server_is_refused() {
         .spawn()
         .unwrap();
     let ports = folder.path().join(format!("nats-server_{}.ports", server.id().unwrap()));
-    let mut url = String::new();
-    crate::support::until(|| {
-        let ports: Option<serde_json::Value> =
-            std::fs::read(&ports).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        url = ports.and_then(|p| Some(p["nats"][0].as_str()?.to_owned())).unwrap_or_default();
-        std::future::ready(!url.is_empty())
+    let mut host = None;
+    until(|| {
+        host = client_address(&ports);
+        std::future::ready(host.is_some())
     })
     .await;
+    let url = host.unwrap();
     let options =
         ConnectOptions { url, service: "test", monitor_url: None, sync: Durability::Relaxed };
 

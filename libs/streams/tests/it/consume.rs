@@ -5,7 +5,7 @@ use nox_contract::subject;
 use nox_protocol::reader::ReadError;
 use nox_streams::{Chunks, ConsumeError, Message};
 
-use crate::support::{connect, copy_folder, raw, setup, soon, store, text, until};
+use crate::support::{connect, copy_folder, raw, setup, soon, stopwatch, store, text, until};
 
 /// Reads on until the message at `last` has come; each must follow the one before.
 async fn read_to(chunks: &mut Chunks<ConsumeError>, next: &mut u64, last: u64) -> Vec<Message> {
@@ -64,7 +64,7 @@ async fn a_message_comes_within_milliseconds() {
     let mut next = 1;
     let mut spans = Vec::new();
     for seq in 1..=200 {
-        let begun = std::time::Instant::now();
+        let begun = stopwatch();
         store(&setup.broker, "nox.cmd.t", "x".into()).await;
         read_to(&mut chunks, &mut next, seq).await;
         spans.push(begun.elapsed());
@@ -234,4 +234,30 @@ async fn only_a_workers_newest_beat_is_kept() {
     }
     until(|| async { setup.broker.last_sequence(subject::BEATS).await.unwrap() == 20 }).await;
     assert_eq!(setup.broker.usage(subject::BEATS).await.unwrap().messages, 2);
+}
+
+#[tokio::test]
+async fn consumed_inputs_are_removed_from_a_stream_that_is_half_full_and_reading_goes_on() {
+    let (server, _folder) = crate::support::server(nox_devkit::Sync::Relaxed).await;
+    let broker = connect(&server, "test").await;
+    let small = include_str!("../../../../nats/streams.toml")
+        .replace("max_bytes = \"4GiB\"", "max_bytes = \"64KiB\"");
+    broker.declare_layout(nox_streams::Layout::parse(&small).unwrap()).await.unwrap();
+    let mut chunks = broker.consume(subject::COMMANDS, None, 1, None);
+    let mut next = 1;
+    let mut removed = 0;
+    for seq in 1..=50 {
+        assert_eq!(store(&broker, "nox.cmd.t", "x".repeat(4096)).await, seq);
+        read_to(&mut chunks, &mut next, seq).await;
+        // The last one is not consumed yet, as far as the log knows.
+        removed += broker.trim(subject::COMMANDS, seq - 1).await.unwrap();
+    }
+    let usage = broker.usage(subject::COMMANDS).await.unwrap();
+    assert_eq!((usage.last_seq, usage.messages), (50, 50 - removed));
+    assert!(usage.bytes < 48 << 10 && removed > 30, "{usage:?}");
+    assert!(broker.read_one(subject::COMMANDS, 50).await.unwrap().is_some());
+
+    // A position that was trimmed away is still one that the stream has reached.
+    let mut later = broker.consume(subject::COMMANDS, None, 2, None);
+    assert_eq!(soon(later.next()).await.unwrap().unwrap()[0].seq, usage.first_seq);
 }

@@ -1,8 +1,8 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nox_contract::subject;
 
-use crate::support::{code, connect, headers, setup, soon};
+use crate::support::{code, connect, headers, setup, soon, stopwatch};
 
 const TTL: Duration = Duration::from_secs(2);
 
@@ -24,7 +24,7 @@ async fn one_holds_the_lease_until_it_gives_it_up() {
         b
     });
     a.release().await.unwrap();
-    let released = Instant::now();
+    let released = stopwatch();
     let mut b = soon(waiting).await.unwrap();
     assert!(b.acquire().await.unwrap());
     println!("taken over {:?} after the release", released.elapsed());
@@ -40,7 +40,7 @@ async fn a_lease_that_is_not_renewed_runs_out_and_its_holder_cannot_renew_it_any
     let mut b = connect(&setup.server, "other").await.lease("b".into(), TTL);
     assert!(a.acquire().await.unwrap());
     tokio::time::sleep(TTL / 2).await;
-    let renewed = Instant::now();
+    let renewed = stopwatch();
     assert!(a.renew().await.unwrap());
 
     soon(b.wait_free()).await;

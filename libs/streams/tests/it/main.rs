@@ -1,6 +1,7 @@
 //! Against a real nats-server, one for each test.
 
 mod answers;
+mod cluster;
 mod connect;
 mod consume;
 mod declare;

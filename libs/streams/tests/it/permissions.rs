@@ -1,75 +1,36 @@
 //! `nats/permissions.conf` on a real server: each service can do its work, and no more.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all};
 use nox_contract::{
     AnswerMessage, Attempt, Epoch, EpochRecord, Incarnation, TenantId, Timestamp, subject,
 };
 use nox_streams::{Broker, ConnectOptions, Durability, Guard, LogMessage, LogStream, PublishError};
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
-use crate::support::{soon, store, text, until};
+use crate::support::{Custom, soon, store, text};
 
 const SERVICES: [&str; 5] = ["gateway", "scheduler", "executor", "projector", "operator"];
 
 struct Production {
-    _server: Child,
-    _folder: TempDir,
-    host: String,
+    server: Custom,
 }
 
 impl Production {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, content) in [
-            ("server.conf", include_str!("../../../../nats/server.conf")),
-            ("permissions.conf", include_str!("../../../../nats/permissions.conf")),
-            ("production.conf", "include ./server.conf\ninclude ./permissions.conf\n"),
-        ] {
-            std::fs::write(folder.path().join(name), content).unwrap();
+        let config = "include ./server.conf\ninclude ./permissions.conf\n";
+        let permissions = include_str!("../../../../nats/permissions.conf");
+        let passwords = SERVICES.map(|service| {
+            (format!("NOX_NATS_{}_PASSWORD", service.to_uppercase()), password(service))
+        });
+        Self {
+            server: Custom::start(config, &[("permissions.conf", permissions)], &passwords).await,
         }
-        let mut command = Command::new(nox_devkit::tools::nats_server().unwrap().path);
-        for service in SERVICES {
-            let variable = format!("NOX_NATS_{}_PASSWORD", service.to_uppercase());
-            command.env(variable, password(service));
-        }
-        let server = command
-            .arg("-c")
-            .arg(folder.path().join("production.conf"))
-            .arg("--ports_file_dir")
-            .arg(folder.path())
-            .env("NOX_NATS_LISTEN", "127.0.0.1:-1")
-            .env("NOX_NATS_MONITOR", "127.0.0.1:-1")
-            .env("NOX_NATS_STORE", format!("\"{}\"", folder.path().join("store").display()))
-            .env("NOX_NATS_SYNC", "2m")
-            .env("NOX_NATS_FILE_MAX", "1TB")
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let pid = server.id().unwrap();
-        let mut host = None;
-        until(|| {
-            let listing = std::fs::read_dir(folder.path()).unwrap().flatten();
-            let ports = listing
-                .map(|entry| entry.path())
-                .find(|path| path.to_string_lossy().ends_with(&format!("_{pid}.ports")));
-            host = ports.and_then(|path| {
-                let ports: serde_json::Value =
-                    serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-                Some(ports["nats"][0].as_str()?.strip_prefix("nats://")?.to_owned())
-            });
-            std::future::ready(host.is_some())
-        })
-        .await;
-        Self { _server: server, _folder: folder, host: host.unwrap() }
     }
 
     async fn connect(&self, service: &'static str) -> Broker {
         let options = ConnectOptions {
-            url: format!("nats://{service}:{}@{}", password(service), self.host),
+            url: format!("nats://{service}:{}@{}", password(service), self.server.host),
             service,
             monitor_url: None,
             sync: Durability::Relaxed,
@@ -83,7 +44,7 @@ impl Production {
             password(service),
         );
         let options = options.custom_inbox_prefix(format!("_INBOX_{service}"));
-        options.connect(&self.host).await.unwrap()
+        options.connect(&self.server.host).await.unwrap()
     }
 }
 
@@ -130,7 +91,7 @@ async fn every_service_can_do_its_work() {
     };
     guard.last_seq = scheduler.append(message("nox.evt.t.job.1"), guard).await.unwrap();
     let batch = vec![message("nox.evt.t.job.1"), message(subject::MARK)];
-    guard.last_seq = scheduler.append_batch(batch, guard).await.unwrap();
+    scheduler.append_batch(batch, guard).await.unwrap();
     assert_eq!(scheduler.read_log(1).await.unwrap().len(), 4);
     let all: Vec<_> = soon(scheduler.stream_log(1, 4).collect()).await;
     assert!(all.into_iter().all(|chunk| chunk.is_ok()));
@@ -152,6 +113,7 @@ async fn every_service_can_do_its_work() {
         let mut chunks = scheduler.consume(stream, None, seq, None);
         assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].subject, subject);
         assert!(scheduler.read_one(stream, seq).await.unwrap().is_some());
+        assert_eq!(scheduler.trim(stream, seq).await.unwrap(), 0);
     }
     for (writer, reader, stream, subject) in [
         (&scheduler, &executor, subject::WORK, "nox.work.w1"),
@@ -212,8 +174,7 @@ async fn none_but_the_operator_can_change_or_delete_a_stream() {
     let mut requests = Vec::new();
     for service in ["gateway", "scheduler", "executor", "projector"] {
         let client = server.raw(service).await;
-        for request in ["DELETE.NOX_EVENTS", "UPDATE.NOX_EVENTS", "PURGE.NOX_COMMANDS", "CREATE.X"]
-        {
+        for request in ["DELETE.NOX_EVENTS", "UPDATE.NOX_EVENTS", "PURGE.NOX_EVENTS", "CREATE.X"] {
             let client = client.clone();
             requests.push(async move {
                 let wait = Some(Some(Duration::from_secs(1)));

@@ -1,14 +1,12 @@
 //! Figures, not checks: `cargo nextest run -p nox-streams --run-ignored only --no-capture throughput`.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
 use nox_devkit::Sync;
 use nox_streams::{Broker, Guard, LogMessage};
 
-use crate::support::{connect, server};
+use crate::support::{connect, server, stopwatch};
 
 const COUNT: u64 = 200_000;
 const WINDOW: usize = 4000;
@@ -23,7 +21,7 @@ async fn append(broker: &Broker, count: u64) -> f64 {
     };
     let epoch_seq = broker.append_epoch(&record, 0).await.unwrap();
     let payload = Bytes::from(vec![b'x'; 256]);
-    let begun = Instant::now();
+    let begun = stopwatch();
     let mut acks = FuturesOrdered::new();
     for i in 0..count {
         let message = LogMessage {
@@ -51,7 +49,7 @@ async fn throughput_of_guarded_appends_and_of_reading_them() {
         broker.declare().await.unwrap();
         println!("{sync:?}: {:.0} guarded appends a second", append(&broker, count).await);
 
-        let begun = Instant::now();
+        let begun = stopwatch();
         let mut chunks = broker.consume(subject::EVENTS, None, 1, None);
         let mut read = 0;
         while read <= count {

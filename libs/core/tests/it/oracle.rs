@@ -1,0 +1,137 @@
+//! The same questions as the decider's, answered the slow way: from all jobs, by counting.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{Capacity, JobId, TenantId, UserId, WaitingCode, WorkerId};
+use nox_core::{
+    State,
+    job::Phase,
+    state::ActiveJob,
+    worker::Worker,
+};
+
+/// Jobs that wait for nothing but their turn, the next one first.
+fn in_order(state: &State) -> Vec<(JobId, &ActiveJob)> {
+    let ageing_ms = state.config.as_ref().map_or(0, |config| config.ageing_ms);
+    let mut waiting: Vec<_> = state
+        .jobs()
+        .filter(|(_, job)| match job.job.phase {
+            Phase::Queued { waiting } => !matches!(
+                waiting,
+                WaitingCode::Dependency | WaitingCode::Scheduled | WaitingCode::Backoff
+            ),
+            _ => false,
+        })
+        .collect();
+    waiting.sort_by_key(|(_, job)| {
+        let created = i128::from(job.job.created_at.as_micros());
+        let worth = i128::from(job.job.priority) * i128::from(ageing_ms) * 1_000;
+        (created - worth, job.job.submitted_n)
+    });
+    waiting
+}
+
+fn held(state: &State, of: impl Fn(&ActiveJob) -> bool) -> u32 {
+    let held = state.jobs().filter(|(_, job)| job.job.worker_id().is_some() && of(job));
+    u32::try_from(held.count()).expect("few jobs")
+}
+
+/// What a worker holds.
+pub fn used(state: &State, worker: &WorkerId) -> Capacity {
+    let mut used = Capacity::default();
+    for (_, job) in state.jobs().filter(|(_, job)| job.job.worker_id() == Some(worker)) {
+        used.take(&job.job.requested_resources);
+    }
+    used
+}
+
+pub fn running_of_module(state: &State, module: &nox_contract::ModuleName) -> u32 {
+    held(state, |job| job.module == *module)
+}
+
+pub fn running_of_user(state: &State, tenant: &TenantId, user: &UserId) -> u32 {
+    held(state, |job| job.tenant == *tenant && job.user_id == *user)
+}
+
+pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
+    held(state, |job| job.tenant == *tenant)
+}
+
+/// Whether `worker` could run one more job like this.
+fn has_room(state: &State, id: &WorkerId, worker: &Worker, job: &ActiveJob) -> bool {
+    let (has, used, asked) =
+        (worker.capacity, used(state, id), job.job.requested_resources);
+    let fits = |used: u32, asked: u32, has: u32| u64::from(used) + u64::from(asked) <= has.into();
+    fits(used.slots, 1, has.slots)
+        && fits(used.cpu, asked.cpu, has.cpu)
+        && fits(used.mem_mb, asked.mem_mb, has.mem_mb)
+        && fits(used.gpu, asked.gpu, has.gpu)
+}
+
+/// Workers that could run the job now, or why there is none.
+pub fn hosts<'s>(
+    state: &'s State,
+    job: &ActiveJob,
+) -> Result<Vec<(&'s WorkerId, &'s Worker)>, WaitingCode> {
+    let Some(module) = state.modules.get(&job.module) else {
+        return Err(WaitingCode::NoWorker);
+    };
+    if !module.enabled {
+        return Err(WaitingCode::Paused);
+    }
+    let mut serving: Vec<_> = state
+        .workers
+        .iter()
+        .filter(|(_, worker)| worker.modules.contains(&job.module) && !worker.draining)
+        .collect();
+    if serving.is_empty() {
+        return Err(WaitingCode::NoWorker);
+    }
+    let running = running_of_module(state, &job.module);
+    if module.manifest.running_max.is_some_and(|max| running >= max) {
+        return Err(WaitingCode::Concurrency);
+    }
+    let user = state.ledger.user(&job.tenant, &job.user_id).map(|a| a.limits.running_jobs);
+    let tenant = state.ledger.tenant(&job.tenant).map(|a| a.limits.running_jobs);
+    if user.is_some_and(|max| running_of_user(state, &job.tenant, &job.user_id) >= max)
+        || tenant.is_some_and(|max| running_of_tenant(state, &job.tenant) >= max)
+    {
+        return Err(WaitingCode::Quota);
+    }
+    serving.retain(|(id, worker)| has_room(state, id, worker, job));
+    if serving.is_empty() { Err(WaitingCode::Resources) } else { Ok(serving) }
+}
+
+/// The job that a match has to place next.
+pub fn next(state: &State) -> Option<JobId> {
+    in_order(state).into_iter().find(|(_, job)| hosts(state, job).is_ok()).map(|(id, _)| id)
+}
+
+/// Somebody, other than `job`, who waits and whom `worker` could run.
+pub fn passed_over(state: &State, worker: &WorkerId, job: JobId) -> Option<JobId> {
+    let could = |job: &ActiveJob| {
+        hosts(state, job).is_ok_and(|hosts| hosts.iter().any(|(id, _)| *id == worker))
+    };
+    in_order(state).into_iter().find(|(id, other)| *id != job && could(other)).map(|(id, _)| id)
+}
+
+/// The reason of every job that waits for its turn, after a match that left nobody who could run:
+/// the first of its kind has the obstacle, those behind it wait for their turn unless the obstacle
+/// is everybody's.
+pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
+    let mut seen = Vec::new();
+    in_order(state)
+        .into_iter()
+        .map(|(id, job)| {
+            let kind = (&job.module, &job.tenant, &job.user_id, job.job.requested_resources);
+            let first = !seen.contains(&kind);
+            seen.push(kind);
+            let code = match hosts(state, job) {
+                Err(code @ (WaitingCode::Paused | WaitingCode::NoWorker)) => code,
+                Err(code) if first => code,
+                _ => WaitingCode::Priority,
+            };
+            (id, code)
+        })
+        .collect()
+}

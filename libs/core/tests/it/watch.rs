@@ -1,0 +1,435 @@
+//! Watches a log: keeps books of its own from the facts alone, and says what is not as it must be.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    Event, Fact, JobId, JobState, ModuleName, ProblemCode, Resources, Source, TenantId, Timestamp,
+    UserId, WaitingCode, WorkerId, subject,
+};
+use nox_core::State;
+
+use crate::{
+    log::{Violation, hold},
+    oracle,
+};
+
+/// The property that a loss counts by what the log says of the attempt.
+pub const LOSSES: &str = "a loss is a crash if, and only if, the attempt had started";
+/// The property that the ledger moves as the facts say.
+pub const NOTHING_LEFT: &str = "nothing stays reserved for a job that is over";
+
+/// What the facts say of one job.
+#[derive(Debug, Clone)]
+pub struct Story {
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+    pub asked: Resources,
+    pub after: Vec<JobId>,
+    /// It waits for an instant.
+    pub timer: Option<WaitingCode>,
+    pub attempts: u32,
+    pub started: bool,
+    pub held_by: Option<WorkerId>,
+    pub crashes: u32,
+    pub ended: Option<JobState>,
+    pub waiting: WaitingCode,
+    reserved: i64,
+    core_ms: u128,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    granted: i64,
+    free: i64,
+    reserved: i64,
+    used: i64,
+    overrun: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    pub stories: BTreeMap<JobId, Story>,
+    accounts: BTreeMap<(TenantId, String), BTreeMap<Timestamp, Sums>>,
+    violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
+    next_work: BTreeMap<WorkerId, u64>,
+    at: Timestamp,
+}
+
+impl Watch {
+    /// The instant has come that a job waits for.
+    pub fn fire(&mut self, id: JobId) {
+        let ready = self.dependencies(id) == Some(true);
+        if let Some(story) = self.stories.get_mut(&id)
+            && ready
+        {
+            story.timer = None;
+        }
+    }
+
+    /// Whether all jobs succeeded that have to come first; `None` if one never will.
+    pub fn dependencies(&self, id: JobId) -> Option<bool> {
+        let mut ready = true;
+        for dependency in &self.stories.get(&id)?.after {
+            match self.stories.get(dependency).and_then(|story| story.ended) {
+                Some(JobState::Succeeded) => {}
+                Some(_) => return None,
+                None => ready = false,
+            }
+        }
+        Some(ready)
+    }
+
+    pub fn observe(
+        &mut self,
+        before: &State,
+        event: &Event,
+        after: &State,
+    ) -> Result<(), Violation> {
+        hold(event.at >= self.at, "time never runs backwards", || format!("{event:?}"))?;
+        self.at = event.at;
+        for fact in event.known_facts() {
+            match (event.job_id, &event.account, &event.worker_id) {
+                (Some(id), ..) => self.of_job(before, event, id, fact)?,
+                (_, Some(account), _) => self.of_account(event, account, fact)?,
+                (.., Some(worker)) => self.of_worker(worker, fact)?,
+                _ => {}
+            }
+        }
+        if let Some(story) = event.job_id.and_then(|id| self.stories.get(&id)) {
+            let over = story.ended.is_some() && story.held_by.is_none();
+            hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{event:?}"))?;
+            let crashes_max = before.config.as_ref().map_or(3, |config| config.crashes_max);
+            let crashed = event.known_facts().any(|fact| {
+                matches!(
+                    fact,
+                    Fact::AttemptFailed { crashed: true, .. } | Fact::AttemptLost { started: true, .. }
+                )
+            });
+            hold(
+                !crashed || story.ended.is_some() || story.crashes < crashes_max,
+                "a job that crashed too often is ended",
+                || format!("{event:?}"),
+            )?;
+        }
+        self.compare(after, event)
+    }
+
+    fn of_job(
+        &mut self,
+        before: &State,
+        event: &Event,
+        id: JobId,
+        fact: &Fact,
+    ) -> Result<(), Violation> {
+        if matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
+            hold(!self.stories.contains_key(&id), "a job is made once", || format!("{event:?}"))?;
+            self.stories.insert(id, begin(event, fact));
+            return Ok(());
+        }
+        let ready = self.dependencies(id);
+        let told = || format!("{fact:?} of {event:?}");
+        let Some(story) = self.stories.get_mut(&id) else {
+            return hold(false, "a job begins with its submission", told);
+        };
+        let named = event.user_id.as_ref() == Some(&story.user_id)
+            && event.module.as_ref() == Some(&story.module)
+            && event.tenant == story.tenant;
+        hold(named, "a job keeps its tenant, user and module", told)?;
+        let open = story.ended.is_none();
+        let free = story.held_by.is_none();
+        match fact {
+            Fact::Waiting { code } => {
+                hold(open && free, "only a queued job waits", told)?;
+                hold(*code != story.waiting, "a reason is written only when it changes", told)?;
+                story.waiting = *code;
+            }
+            Fact::Assigned { worker_id, session, attempt, work } => {
+                hold(open && free, "only a queued job is assigned", told)?;
+                hold(attempt.0 == story.attempts + 1, "attempts are counted gaplessly", told)?;
+                let early = story.timer.is_some() || ready != Some(true);
+                hold(!early, "no job runs before its time", told)?;
+                let next = self.next_work.entry(worker_id.clone()).or_insert(1);
+                hold(work.0 == *next, "work is numbered gaplessly within a session", told)?;
+                *next += 1;
+                let worker = before.workers.get(worker_id);
+                let same = worker.is_some_and(|worker| worker.session == *session);
+                hold(same, "work goes to a live session", told)?;
+                place_is_good(before, event, id, worker_id)?;
+                story.held_by = Some(worker_id.clone());
+                story.attempts = attempt.0;
+                story.started = false;
+                story.waiting = WaitingCode::Dispatching;
+            }
+            Fact::Started { worker_id, attempt, .. } => {
+                let legal = open
+                    && !story.started
+                    && story.held_by.as_ref() == Some(worker_id)
+                    && attempt.0 == story.attempts;
+                hold(legal, "an attempt starts once, where it was assigned", told)?;
+                story.started = true;
+            }
+            Fact::AttemptFailed { attempt, crashed, wall_ms, .. } => {
+                let legal = open && !free && attempt.0 == story.attempts;
+                hold(legal, "an attempt ends once", told)?;
+                story.held_by = None;
+                story.crashes += u32::from(*crashed);
+                hold(!*crashed || story.started, "what never started does not crash", told)?;
+                story.core_ms += u128::from(*wall_ms) * u128::from(story.asked.cpu);
+            }
+            Fact::AttemptLost { worker_id, attempt, started, .. } => {
+                let legal =
+                    story.held_by.as_ref() == Some(worker_id) && attempt.0 == story.attempts;
+                hold(legal, "an attempt ends once", told)?;
+                hold(*started == story.started, LOSSES, told)?;
+                story.held_by = None;
+                if open {
+                    story.crashes += u32::from(*started);
+                    story.waiting = WaitingCode::Priority;
+                }
+            }
+            Fact::RetryScheduled { attempt, due_at } => {
+                hold(open && free, "only a queued job is tried again", told)?;
+                hold(attempt.0 == story.attempts + 1, "attempts are counted gaplessly", told)?;
+                hold(*due_at >= event.at, "a retry is in the future", told)?;
+                story.timer = Some(WaitingCode::Backoff);
+                story.waiting = WaitingCode::Backoff;
+            }
+            Fact::Succeeded { attempt, wall_ms, .. } => {
+                let legal = open && story.started && !free && attempt.0 == story.attempts;
+                hold(legal, "a job succeeds at most once, in an attempt that runs", told)?;
+                story.held_by = None;
+                story.ended = Some(JobState::Succeeded);
+                story.core_ms += u128::from(*wall_ms) * u128::from(story.asked.cpu);
+            }
+            Fact::Failed { .. } => {
+                hold(open && free, "a job fails once, when nothing of it runs", told)?;
+                story.ended = Some(JobState::Failed);
+            }
+            Fact::Canceled { .. } => {
+                hold(open, "a job is canceled once", told)?;
+                story.ended = Some(JobState::Canceled);
+            }
+            Fact::StopRequested { worker_id, work, .. } => {
+                let legal = story.ended == Some(JobState::Canceled)
+                    && story.held_by.as_ref() == Some(worker_id);
+                hold(legal, "only a canceled job is stopped", told)?;
+                let next = self.next_work.entry(worker_id.clone()).or_insert(1);
+                hold(work.0 == *next, "work is numbered gaplessly within a session", told)?;
+                *next += 1;
+            }
+            Fact::Stopped { worker_id, attempt } => {
+                let legal = story.ended == Some(JobState::Canceled)
+                    && story.held_by.as_ref() == Some(worker_id)
+                    && attempt.0 == story.attempts;
+                hold(legal, "only a canceled job is stopped", told)?;
+                story.held_by = None;
+            }
+            Fact::Reserved { period, cpu_seconds } => {
+                hold(*period == event.at.start_of_day(), "a day is a period", told)?;
+                hold(*cpu_seconds == story.asked.cpu_seconds(), "what is asked is reserved", told)?;
+                story.reserved += cpu_seconds;
+                self.shift(event, *period, |sums| {
+                    sums.free -= cpu_seconds;
+                    sums.reserved += cpu_seconds;
+                });
+                for sums in self.both(event, *period) {
+                    hold(sums.free >= 0, "nobody is admitted beyond the budget", told)?;
+                }
+            }
+            Fact::Settled { period, cpu_seconds, overrun } => {
+                let used = i128::from(*cpu_seconds) + i128::from(*overrun);
+                let whole = *overrun == 0 || *cpu_seconds == story.reserved;
+                hold(whole && *overrun >= 0, "an overrun is what the reservation lacks", told)?;
+                let measured = story.core_ms.div_ceil(1_000) as i128;
+                let known = story.ended != Some(JobState::Canceled);
+                hold(!known || used == measured, "what was used is settled", told)?;
+                story.reserved -= cpu_seconds;
+                self.shift(event, *period, |sums| {
+                    sums.reserved -= cpu_seconds;
+                    sums.used += cpu_seconds;
+                    sums.overrun += overrun;
+                });
+            }
+            Fact::Released { period, cpu_seconds } => {
+                hold(*cpu_seconds > 0, "a release frees something", told)?;
+                story.reserved -= cpu_seconds;
+                self.shift(event, *period, |sums| {
+                    sums.reserved -= cpu_seconds;
+                    sums.free += cpu_seconds;
+                });
+            }
+            _ => hold(false, "a fact stands with what it is about", told)?,
+        }
+        Ok(())
+    }
+
+    fn of_account(&mut self, event: &Event, name: &str, fact: &Fact) -> Result<(), Violation> {
+        let account = self.accounts.entry((event.tenant.clone(), name.to_owned())).or_default();
+        match fact {
+            Fact::LimitsSet { .. } => {}
+            Fact::Granted { period, cpu_seconds } => {
+                let sums = account.entry(*period).or_default();
+                sums.free += cpu_seconds - sums.granted;
+                sums.granted = *cpu_seconds;
+            }
+            Fact::QuotaViolated { refusal, .. } => {
+                let key = (event.tenant.clone(), name.to_owned(), refusal.code);
+                let last = self.violations.insert(key, event.at);
+                let rare = last.is_none_or(|last| event.at.since(last).as_secs() >= 1);
+                hold(rare, "a violation is recorded at most once a second", || {
+                    format!("{event:?}")
+                })?;
+            }
+            _ => hold(false, "a fact stands with what it is about", || format!("{event:?}"))?,
+        }
+        Ok(())
+    }
+
+    fn of_worker(&mut self, worker: &WorkerId, fact: &Fact) -> Result<(), Violation> {
+        if matches!(fact, Fact::WorkerJoined { .. } | Fact::WorkerLeft { .. }) {
+            let holds = self.stories.values().any(|story| story.held_by.as_ref() == Some(worker));
+            hold(!holds, "a session leaves nothing behind", || format!("{worker}: {fact:?}"))?;
+            self.next_work.remove(worker);
+        }
+        Ok(())
+    }
+
+    fn shift(&mut self, event: &Event, period: Timestamp, change: impl Fn(&mut Sums)) {
+        for account in account_names(event) {
+            let account = self.accounts.entry((event.tenant.clone(), account)).or_default();
+            change(account.entry(period).or_default());
+        }
+    }
+
+    fn both(&self, event: &Event, period: Timestamp) -> Vec<Sums> {
+        account_names(event)
+            .into_iter()
+            .filter_map(|name| self.accounts.get(&(event.tenant.clone(), name))?.get(&period))
+            .copied()
+            .collect()
+    }
+
+    /// Whether the state's books are these books.
+    fn compare(&self, state: &State, event: &Event) -> Result<(), Violation> {
+        for ((tenant, name), periods) in &self.accounts {
+            let account = match name.strip_prefix("user/") {
+                Some(user) => state.ledger.user(tenant, &user.parse().expect("a user")),
+                None => state.ledger.tenant(tenant),
+            };
+            let told = || format!("{tenant}/{name}: {periods:?}, {account:?} after {event:?}");
+            let Some(account) = account else {
+                return hold(false, "the ledger is what the facts say", told);
+            };
+            for (period, sums) in periods {
+                let sound = sums.free + sums.reserved + sums.used == sums.granted;
+                hold(sound, "free + reserved + used = granted", told)?;
+                let kept = account.periods.get(period).map(|balance| Sums {
+                    granted: balance.granted,
+                    free: balance.free,
+                    reserved: balance.reserved,
+                    used: balance.used,
+                    overrun: balance.overrun,
+                });
+                let same = kept.map_or(sums.reserved == 0, |kept| kept == *sums);
+                hold(same, "the ledger is what the facts say", told)?;
+            }
+            let running = match name.strip_prefix("user/") {
+                Some(user) => {
+                    oracle::running_of_user(state, tenant, &user.parse().expect("a user"))
+                }
+                None => oracle::running_of_tenant(state, tenant),
+            };
+            hold(account.running_jobs == running, "running jobs are counted", told)?;
+        }
+        for (name, module) in &state.modules {
+            let running = oracle::running_of_module(state, name);
+            hold(module.running == running, "running jobs are counted", || {
+                format!("{name}: {}, not {running} after {event:?}", module.running)
+            })?;
+        }
+        for (id, job) in state.jobs() {
+            let story = self.stories.get(&id);
+            let same = story.is_some_and(|story| {
+                story.held_by.as_ref() == job.job.worker_id()
+                    && story.ended == Some(job.job.state()).filter(|state| state.is_ended())
+                    && story.attempts == job.job.attempt.0
+                    && story.crashes == job.job.crashes
+                    && job.job.waiting().is_none_or(|code| code == story.waiting)
+            });
+            hold(same, "the state says of a job what its facts do", || {
+                format!("{story:?}, {job:?} after {event:?}")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn begin(event: &Event, fact: &Fact) -> Story {
+    let (asked, after, run_at, ended) = match fact {
+        Fact::Submitted(submitted) => {
+            let s = &**submitted;
+            (s.requested_resources, s.after.clone(), s.run_at, None)
+        }
+        Fact::Rejected(rejected) => {
+            (rejected.requested_resources, Vec::new(), None, Some(JobState::Failed))
+        }
+        other => unreachable!("{other:?} begins no job"),
+    };
+    Story {
+        tenant: event.tenant.clone(),
+        user_id: event.user_id.clone().expect("a job's event names its user"),
+        module: event.module.clone().expect("a job's event names its module"),
+        asked,
+        after,
+        timer: run_at.map(|_| WaitingCode::Scheduled),
+        attempts: 0,
+        started: false,
+        held_by: None,
+        crashes: 0,
+        ended,
+        waiting: WaitingCode::Priority,
+        reserved: 0,
+        core_ms: 0,
+    }
+}
+
+fn account_names(event: &Event) -> [String; 2] {
+    let user = event.user_id.as_ref().expect("a job's event names its user");
+    [subject::TENANT_ACCOUNT.to_owned(), subject::user_account(user)]
+}
+
+/// Whether a job goes where it may, and nobody was passed over.
+fn place_is_good(
+    before: &State,
+    event: &Event,
+    id: JobId,
+    worker: &WorkerId,
+) -> Result<(), Violation> {
+    let told = || format!("{event:?}");
+    if let Some(job) = before.job(id) {
+        let hosts = oracle::hosts(before, job).unwrap_or_default();
+        let free = |worker: &nox_core::worker::Worker| worker.capacity.slots - worker.used.slots;
+        let chosen = hosts.iter().find(|(host, _)| *host == worker);
+        let Some((_, chosen)) = chosen else {
+            return hold(false, "a job goes where there is room for it", told);
+        };
+        let emptiest = hosts.iter().all(|(_, host)| free(host) <= free(chosen));
+        hold(emptiest, "a job goes to the emptiest worker", told)?;
+    } else {
+        let room = before.workers.get(worker).is_some_and(|w| w.used.slots < w.capacity.slots);
+        hold(room, "a job goes where there is room for it", told)?;
+    }
+    match event.input.src {
+        Source::Match => {
+            let next = oracle::next(before);
+            hold(next == Some(id), "a match places who is next", || format!("{next:?}: {event:?}"))
+        }
+        _ => {
+            let other = oracle::passed_over(before, worker, id);
+            hold(other.is_none(), "who comes later passes nobody over", || {
+                format!("{other:?}: {event:?}")
+            })
+        }
+    }
+}

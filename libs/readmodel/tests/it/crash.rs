@@ -1,0 +1,135 @@
+//! Postgres dies, is away, comes back: a batch is in as a whole or not at all.
+
+use std::time::Duration;
+
+use nox_contract::EventNumber;
+use nox_readmodel::{Batch, Store, StoreError, audit::content_hash};
+
+use crate::{
+    log::{Log, eventful},
+    support::Database,
+};
+
+async fn hash_alone(log: &Log) -> String {
+    let alone = Database::start().await;
+    alone.filled(log, 1_000).await;
+    content_hash(&alone.url, None).await.unwrap().hash
+}
+
+/// Tries like a projector: the same batch until Postgres is back.
+async fn until_committed(store: &mut Store, batch: &Batch) {
+    let tries = async {
+        loop {
+            match store.commit(batch).await {
+                Ok(_) => return,
+                Err(StoreError::Unavailable(_)) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), tries).await.unwrap();
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_transaction_postgres_keeps_all_of_it_or_nothing() {
+    let mut database = Database::start().await;
+    let log = eventful(1_500);
+    let mut store = database.store().await;
+    let batches = log.batches(400);
+    for (number, batch) in batches.iter().enumerate() {
+        // Each time a bit later, from before the first statement to after the commit.
+        let kill_after = Duration::from_micros(900 * number as u64);
+        let outcome = tokio::select! {
+            biased;
+            outcome = store.commit(batch) => Some(outcome),
+            () = tokio::time::sleep(kill_after) => None,
+        };
+        if let Some(Err(error)) = outcome {
+            panic!("{error:?}");
+        }
+        // Whether the call is in the middle or through, what is left of it must be whole.
+        database.postgres.kill9();
+        database.postgres.restart().await.unwrap();
+        let stored = database.ask("select n from projection").await;
+        let ends = [batch.start().0.to_string(), batch.end().0.to_string()];
+        assert!(ends.contains(&stored), "{stored} is in the middle of {ends:?}");
+        assert_eq!(
+            database.ask("select coalesce(max(n_last), 0) from segments").await,
+            stored
+        );
+        if outcome.is_none() || stored == ends[0] {
+            until_committed(&mut store, batch).await;
+        }
+    }
+    let hash = content_hash(&database.url, None).await.unwrap().hash;
+    assert_eq!(hash, hash_alone(&log).await);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_heard_of_too_late_is_not_repeated() {
+    let database = Database::start().await;
+    let log = eventful(64);
+    let batch = log.batch_after(EventNumber(0));
+    let mut store = database.store().await;
+    // The call is given up at every moment of its life.
+    for micros in (0..40).map(|step| step * 200) {
+        let given_up =
+            tokio::time::timeout(Duration::from_micros(micros), store.commit(&batch)).await;
+        match given_up {
+            Err(_) => {}
+            Ok(outcome) => {
+                outcome.unwrap();
+                break;
+            }
+        }
+    }
+    if store.checkpoint().await.unwrap().n < log.n() {
+        store.commit(&batch).await.unwrap();
+    }
+    let hash = content_hash(&database.url, None).await.unwrap().hash;
+    assert_eq!(hash, hash_alone(&log).await);
+}
+
+#[tokio::test]
+async fn while_postgres_is_away_a_batch_waits_and_then_goes_in_once() {
+    let mut database = Database::start().await;
+    let log = eventful(32);
+    let batches = log.batches(20);
+    let mut store = database.store().await;
+    store.commit(&batches[0]).await.unwrap();
+
+    database.postgres.stop().await;
+    let away = store.commit(&batches[1]).await;
+    assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
+    let away = store.commit(&batches[1]).await;
+    assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
+    let reading = database.reader().progress().await;
+    assert!(matches!(reading, Err(nox_readmodel::QueryError::Unavailable(_))), "{reading:?}");
+
+    database.postgres.restart().await.unwrap();
+    for batch in &batches[1..] {
+        until_committed(&mut store, batch).await;
+    }
+    let hash = content_hash(&database.url, None).await.unwrap().hash;
+    assert_eq!(hash, hash_alone(&log).await);
+}
+
+#[tokio::test]
+async fn another_projector_that_moved_on_meanwhile_is_noticed_after_an_outage() {
+    let mut database = Database::start().await;
+    let log = eventful(32);
+    let batches = log.batches(20);
+    let mut store = database.store().await;
+    store.commit(&batches[0]).await.unwrap();
+    database.postgres.restart().await.unwrap();
+    // Its batches end elsewhere.
+    let mut other = database.store().await;
+    other.commit(&log.batch_after(EventNumber(20))).await.unwrap();
+
+    let first = store.commit(&batches[1]).await;
+    assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
+    let second = store.commit(&batches[1]).await;
+    assert!(matches!(second, Err(StoreError::Conflict { .. })), "{second:?}");
+}

@@ -1,0 +1,262 @@
+//! Facts become rows, and rows become answers.
+
+use nox_contract::{EventNumber, Incarnation, JobId, JobState, Positions, WaitingCode};
+use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
+
+use crate::{
+    log::{JobOf, Log, eventful, module, tenant, user},
+    support::Database,
+};
+
+fn job(number: u64) -> JobOf {
+    let (tenant, user) =
+        [("acme", "ada"), ("acme", "bob"), ("zeta", "ada")][number as usize % 3];
+    JobOf::new(tenant, user, ["command", "xtb"][number as usize % 2], number)
+}
+
+async fn state(database: &Database, number: u64) -> nox_readmodel::JobRow {
+    let job = job(number);
+    database.reader().job(&job.tenant, job.id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn every_fate_of_a_job_has_its_row() {
+    let database = Database::start().await;
+    let log = eventful(24);
+    let mut store = database.filled(&log, 5).await;
+
+    let done = state(&database, 0).await;
+    assert_eq!(done.status, JobState::Succeeded);
+    assert_eq!((done.attempt.0, done.priority, done.parked), (1, 5, None));
+    assert_eq!(done.inputs.unwrap().get(), r#"{"text": "hello from M9"}"#);
+    assert!(done.outputs.unwrap().get().contains("sandbox://ada/1/result.txt"));
+    assert_eq!(done.requested_resources, crate::log::resources());
+    assert_eq!(done.reserved_resources.unwrap().cpu_seconds, 60);
+    assert_eq!(done.worker_id.unwrap().as_str(), "exec-1");
+    assert_eq!(done.fingerprint.as_deref(), Some("fp"));
+    assert!(done.created_at < done.ended_at.unwrap());
+    assert_eq!(done.ended_at.unwrap().since(done.started_at.unwrap()).as_millis(), 3);
+    assert!(done.n > done.submitted_n);
+
+    let retried = state(&database, 2).await;
+    assert_eq!((retried.status, retried.attempt.0), (JobState::Succeeded, 2));
+    assert_eq!(retried.error, None);
+    let failed = state(&database, 3).await;
+    assert_eq!(failed.status, JobState::Failed);
+    assert_eq!(failed.error.unwrap().code, "exit_status");
+    let canceled = state(&database, 4).await;
+    assert_eq!((canceled.status, canceled.worker_id), (JobState::Canceled, None));
+    assert_eq!(state(&database, 5).await.status, JobState::Canceled);
+    let running = state(&database, 6).await;
+    assert_eq!((running.status, running.attempt.0), (JobState::Running, 2));
+    assert_eq!(running.worker_id.unwrap().as_str(), "exec-2");
+    let rejected = state(&database, 7).await;
+    assert_eq!(rejected.status, JobState::Failed);
+    assert_eq!(rejected.error.unwrap().code, "rejected:budget_exhausted");
+    assert_eq!(rejected.reserved_resources, None);
+
+    let stranger = job(0);
+    let elsewhere = database.reader().job(&tenant("zeta"), stranger.id).await.unwrap();
+    assert_eq!(elsewhere, None);
+    let nobody = database.reader().job(&stranger.tenant, JobId(uuid::Uuid::nil())).await.unwrap();
+    assert_eq!(nobody, None);
+
+    let checkpoint = store.checkpoint().await.unwrap();
+    assert_eq!((checkpoint.n, checkpoint.chain), (log.n(), log.chain));
+    assert_eq!((checkpoint.pos, checkpoint.at), (log.pos, Some(log.at)));
+}
+
+#[tokio::test]
+async fn a_waiting_job_says_why_and_one_that_is_handed_out_says_so() {
+    let database = Database::start().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada"]);
+    let (first, second) = (job(0), JobOf::new("acme", "ada", "xtb", 1));
+    log.submit(&first);
+    log.submit_and_assign(&second, "exec-1");
+    database.filled(&log, 100).await;
+    let reader = database.reader();
+
+    let first = reader.job(&first.tenant, first.id).await.unwrap().unwrap();
+    assert_eq!((first.status, first.waiting_code), (JobState::Queued, Some(WaitingCode::NoWorker)));
+    let second = reader.job(&second.tenant, second.id).await.unwrap().unwrap();
+    assert_eq!(second.waiting_code, Some(WaitingCode::Dispatching));
+}
+
+#[tokio::test]
+async fn every_other_table_is_filled_and_answers() {
+    let database = Database::start().await;
+    let log = eventful(24);
+    database.filled(&log, 7).await;
+    let reader = database.reader();
+
+    assert_eq!(reader.progress().await.unwrap(), Progress { n: log.n(), pos: log.pos });
+
+    let modules = reader.modules().await.unwrap();
+    assert_eq!(modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["command", "xtb"]);
+    let xtb = reader.module(&module("xtb")).await.unwrap().unwrap();
+    assert_eq!(xtb, modules[1]);
+    assert!(!xtb.enabled && modules[0].enabled);
+    assert_eq!((xtb.version.as_str(), xtb.manifest.running_max), ("1.0.0", Some(100)));
+    let schema: serde_json::Value = serde_json::from_str(xtb.schema.get()).unwrap();
+    assert_eq!(schema, serde_json::json!({"inputs": {"type": "object"}, "outputs": true}));
+    assert!(xtb.caps.get().contains("wall_time_s"));
+    assert_eq!(reader.module(&module("none")).await.unwrap(), None);
+
+    let workers = reader.workers().await.unwrap();
+    assert_eq!((workers[0].state, workers[1].state), (WorkerState::Lost, WorkerState::Draining));
+    assert!(workers[0].left_at.is_some() && workers[1].left_at.is_none());
+    assert_eq!(workers[0].modules.len(), 2);
+    assert_eq!(workers[0].labels, ["zone=a"]);
+    assert_eq!(workers[1].capacity.slots, 8);
+
+    let violations = reader.violations(&tenant("acme"), None, 10).await.unwrap();
+    assert_eq!(violations.len(), 2);
+    assert!(violations[0].n > violations[1].n);
+    let of_ada = reader.violations(&tenant("acme"), Some(&user("ada")), 10).await.unwrap();
+    assert_eq!(of_ada.len(), 1);
+    assert_eq!((of_ada[0].code.as_str(), of_ada[0].limit), ("budget_exhausted", Some(1_000)));
+    assert_eq!((of_ada[0].retry_after_s, of_ada[0].requested), (Some(3_600), Some(60)));
+
+    let limits = reader.limits(&tenant("acme"), "user/ada").await.unwrap().unwrap();
+    assert_eq!((limits.role.as_str(), limits.limits.running_jobs), ("user", 256));
+    assert_eq!(reader.limits(&tenant("acme"), "user/nobody").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_ledger_balances_to_the_second() {
+    let database = Database::start().await;
+    let log = eventful(48);
+    database.filled(&log, 11).await;
+    let reader = database.reader();
+
+    assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    let mut of_users = (0, 0);
+    for account in ["user/ada", "user/bob", "tenant"] {
+        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap();
+        assert_eq!(balances.len(), 1);
+        let balance = balances[0].balance;
+        assert_eq!(balances[0].period, crate::log::period());
+        assert_eq!(balance.free + balance.reserved + balance.used, balance.granted);
+        assert!(balance.reserved > 0 && balance.used > 0, "{account}: {balance:?}");
+        if account == "tenant" {
+            assert_eq!((balance.reserved, balance.used), of_users);
+        } else {
+            of_users = (of_users.0 + balance.reserved, of_users.1 + balance.used);
+        }
+    }
+    let bob = reader.balances(&tenant("acme"), "user/bob", 1).await.unwrap()[0].balance;
+    assert_eq!(bob.granted, 900_000_000);
+
+    let lines = database
+        .ask("select sum(reserved), sum(used), sum(released), sum(reservation) from quota_ledger")
+        .await;
+    let lines: Vec<i64> = lines.split('|').map(|sum| sum.parse().unwrap()).collect();
+    assert_eq!(lines[0] + lines[1] + lines[2], lines[3]);
+
+    // The negative control: a balance that nobody's jobs explain is found.
+    database.ask("update quota_balances set free = free - 1, used = used + 1").await;
+    assert_eq!(audit::ledger_differences(&database.url).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let database = Database::start().await;
+    database.filled(&eventful(24), 4).await;
+    let metrics = database.reader().metrics().await.unwrap();
+
+    let submitted: u64 = metrics.submitted.iter().map(|s| s.count).sum();
+    // Every eighth was rejected.
+    assert_eq!(submitted, 21);
+    let ada = metrics.submitted.iter().filter(|s| s.user_id == user("ada")).count();
+    assert_eq!(ada, 4); // in two tenants, of two modules
+    // Jobs 6, 14 and 22 run, and are of `command`; the others that ran have ended.
+    assert_eq!(
+        metrics.running.iter().map(|(m, count)| (m.as_str(), *count)).collect::<Vec<_>>(),
+        [("command", 3), ("xtb", 0)]
+    );
+    // Jobs 3, 11, 19 failed, 7, 15, 23 were rejected; all are of `xtb`.
+    assert_eq!(
+        metrics.failures.iter().map(|(m, count)| (m.as_str(), *count)).collect::<Vec<_>>(),
+        [("xtb", 6)]
+    );
+    assert_eq!(metrics.violations, [("budget_exhausted".to_owned(), 3)]);
+    assert_eq!(metrics.parked, []);
+
+    // Three each of the fates 0 and 2 (command), 1 and 3 (xtb) ran to an end.
+    for durations in &metrics.durations {
+        assert_eq!(durations.count, 6, "{durations:?}");
+        assert_eq!(durations.buckets[0], 6, "they took three milliseconds and a bit");
+        assert!(durations.buckets.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert!(durations.sum_seconds > 0.018 && durations.sum_seconds < 0.1);
+    }
+    assert_eq!(metrics.durations.len(), 2);
+}
+
+#[tokio::test]
+async fn the_history_of_a_job_and_the_whole_log_are_kept_byte_for_byte() {
+    let database = Database::start().await;
+    let log = eventful(200);
+    database.filled(&log, 64).await;
+    let reader = database.reader();
+
+    for number in [0u64, 2, 6, 7, 199] {
+        let job = job(number);
+        let subject = nox_contract::subject::event(&job.entity());
+        let written: Vec<_> = log
+            .messages
+            .iter()
+            .enumerate()
+            .filter(|(_, message)| message.subject == subject)
+            .map(|(index, message)| (EventNumber(index as u64 + 1), message.payload.clone()))
+            .collect();
+        let kept = reader.job_events(&job.tenant, job.id, EventNumber(0)).await.unwrap().unwrap();
+        let kept: Vec<_> = kept.into_iter().map(|event| (event.n, event.payload)).collect();
+        assert_eq!(kept, written);
+        let later = reader.job_events(&job.tenant, job.id, written[0].0).await.unwrap().unwrap();
+        assert_eq!(later.len(), written.len() - 1);
+    }
+    let nobody = JobId(uuid::Uuid::nil());
+    assert_eq!(reader.job_events(&tenant("acme"), nobody, EventNumber(0)).await.unwrap(), None);
+
+    let mut copy = Vec::new();
+    loop {
+        let after = EventNumber(copy.len() as u64);
+        let messages = reader.log(after).await.unwrap();
+        if messages.is_empty() {
+            break;
+        }
+        copy.extend(messages.into_iter().map(|(_, message)| message));
+    }
+    assert_eq!(copy, log.messages);
+    assert_eq!(reader.log(EventNumber(100)).await.unwrap()[0].0, EventNumber(101));
+}
+
+#[tokio::test]
+async fn the_log_s_life_is_recorded_once_and_another_is_refused() {
+    let database = Database::start().await;
+    let mut store = database.store().await;
+    let life = Incarnation("2026-11-21T22:00:00Z/1".to_owned());
+    store.follow(&life).await.unwrap();
+    store.follow(&life).await.unwrap();
+    assert_eq!(store.checkpoint().await.unwrap().incarnation, Some(life.clone()));
+
+    let mut other = database.store().await;
+    assert_eq!(other.checkpoint().await.unwrap().incarnation, Some(life));
+    let refused = other.follow(&Incarnation("2026-11-21T23:00:00Z/2".to_owned())).await;
+    assert!(matches!(refused, Err(StoreError::OtherIncarnation { .. })));
+}
+
+#[tokio::test]
+async fn an_empty_read_model_answers_and_one_that_was_never_prepared_is_not_available() {
+    let database = Database::start().await;
+    let reader = database.reader();
+    let not_yet = reader.progress().await;
+    assert!(matches!(not_yet, Err(nox_readmodel::QueryError::Unavailable(_))), "{not_yet:?}");
+
+    database.store().await;
+    let progress = reader.progress().await.unwrap();
+    assert_eq!(progress, Progress { n: EventNumber(0), pos: Positions::default() });
+    assert_eq!(reader.modules().await.unwrap(), []);
+    assert_eq!(reader.log(EventNumber(0)).await.unwrap(), []);
+}

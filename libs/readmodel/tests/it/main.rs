@@ -1,0 +1,11 @@
+//! The read model on a real Postgres.
+
+mod cost;
+mod crash;
+mod fill;
+mod log;
+mod pages;
+mod parked;
+mod races;
+mod rebuild;
+mod support;

@@ -1,0 +1,131 @@
+//! Lists: complete, without doubles, whatever comes in meanwhile.
+
+use std::collections::BTreeSet;
+
+use nox_contract::{EventNumber, JobState};
+use nox_readmodel::{Filter, JobRow, Page};
+
+use crate::{
+    log::{JobOf, Log, eventful, module, tenant, user},
+    support::Database,
+};
+
+#[tokio::test]
+async fn every_combination_of_filters_finds_what_it_names() {
+    let database = Database::start().await;
+    database.filled(&eventful(96), 50).await;
+    let reader = database.reader();
+    let all = reader.jobs(&Filter::of(tenant("acme"), 1_000)).await.unwrap();
+    assert_eq!((all.rows.len(), all.next), (64, None));
+    assert!(all.rows.windows(2).all(|pair| pair[0].submitted_n > pair[1].submitted_n));
+    assert!(all.rows.windows(2).all(|pair| pair[0].created_at >= pair[1].created_at));
+
+    use JobState::{Canceled, Draft, Failed, Queued, Running, Succeeded};
+    let states = [Draft, Queued, Running, Succeeded, Failed, Canceled].map(Some);
+    for status in states.into_iter().chain([None]) {
+        for user in [None, Some(user("ada")), Some(user("nobody"))] {
+            for module in [None, Some(module("xtb"))] {
+                let expected: Vec<&JobRow> = all
+                    .rows
+                    .iter()
+                    .filter(|row| status.is_none_or(|status| row.status == status))
+                    .filter(|row| user.as_ref().is_none_or(|user| row.user_id == *user))
+                    .filter(|row| module.as_ref().is_none_or(|module| row.module == *module))
+                    .collect();
+                let filter = Filter {
+                    user: user.clone(),
+                    status,
+                    module: module.clone(),
+                    ..Filter::of(tenant("acme"), 3)
+                };
+                let found = pages(&reader, filter).await;
+                assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
+async fn pages(reader: &nox_readmodel::Reader, mut filter: Filter) -> Vec<JobRow> {
+    let mut found = Vec::new();
+    loop {
+        let Page { rows, next } = reader.jobs(&filter).await.unwrap();
+        assert!(rows.len() <= filter.limit);
+        found.extend(rows);
+        // A cursor travels as text.
+        let Some(next) = next else { return found };
+        filter.before = Some(next.to_string().parse().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
+    let database = Database::start().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada"]);
+    let job = |number| JobOf::new("acme", "ada", "xtb", number);
+    for number in 0..100 {
+        log.submit(&job(number));
+    }
+    let mut store = database.filled(&log, 1_000).await;
+    let before: BTreeSet<_> = (0..100).map(|number| job(number).id).collect();
+
+    let reader = database.reader();
+    let mut filter = Filter::of(tenant("acme"), 7);
+    let mut seen = Vec::new();
+    let mut arriving = 100;
+    loop {
+        let page = reader.jobs(&filter).await.unwrap();
+        seen.extend(page.rows.iter().map(|row| row.id));
+        let Some(next) = page.next else { break };
+        filter.before = Some(next);
+        // Between any two pages some come in, and some change.
+        let after = log.n();
+        for _ in 0..3 {
+            log.submit_and_assign(&job(arriving), "exec-1");
+            arriving += 1;
+        }
+        log.assign(&job(arriving - 103), "exec-1", 1);
+        store.commit(&log.batch_after(after)).await.unwrap();
+    }
+    let distinct: BTreeSet<_> = seen.iter().copied().collect();
+    assert_eq!(distinct.len(), seen.len(), "a job was listed twice");
+    assert!(before.is_subset(&distinct), "a job was missed");
+}
+
+/// Each statement of a list goes through an index that has its order, so that no page sorts or scans.
+#[tokio::test]
+async fn no_page_sorts_or_scans_the_table() {
+    let database = Database::start().await;
+    database.filled(&eventful(4_000), 5_000).await;
+    database.ask("analyze jobs").await;
+    for (filter, index) in [
+        ("", "jobs_by_tenant"),
+        ("and user_id = 'ada'", "jobs_by_user"),
+        ("and status = 'running'", "jobs_by_status"),
+        ("and status = 'queued' and user_id = 'nobody'", ""),
+        ("and module = 'none'", "jobs_by_module"),
+        ("and status = 'succeeded'", ""),
+    ] {
+        let plan = database
+            .ask(&format!(
+                "explain (costs off) select * from jobs where tenant = 'acme' {filter}
+                 and submitted_n < 9000000 order by submitted_n desc limit 51"
+            ))
+            .await;
+        assert!(plan.contains("Index Scan Backward"), "{filter}: {plan}");
+        assert!(plan.contains(index), "{filter}: {plan}");
+        assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{filter}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_within_its_bounds() {
+    let database = Database::start().await;
+    database.filled(&eventful(16), 1_000).await;
+    let reader = database.reader();
+    let one = reader.jobs(&Filter::of(tenant("acme"), 0)).await.unwrap();
+    assert_eq!(one.rows.len(), 1);
+    assert_eq!(one.next.unwrap().to_string(), one.rows[0].submitted_n.to_string());
+    assert!(reader.jobs(&Filter::of(tenant("acme"), usize::MAX)).await.unwrap().rows.len() > 1);
+    assert_eq!(EventNumber(0), EventNumber::default());
+}

@@ -1,0 +1,105 @@
+//! Three servers, each message on all of them.
+
+use std::net::TcpListener;
+
+use futures_util::{StreamExt, future::join_all};
+use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
+use nox_streams::{Broker, ConnectOptions, Durability, Guard, Layout, LogMessage};
+
+use crate::support::{Custom, soon, store, text, until};
+
+struct Cluster {
+    servers: Vec<Custom>,
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let ports: Vec<u16> = {
+            let listeners: Vec<_> =
+                (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+            listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+        };
+        let routes = ports.iter().map(|port| format!("nats://127.0.0.1:{port}"));
+        let routes = routes.collect::<Vec<_>>().join(", ");
+        let configs: Vec<_> = ports
+            .iter()
+            .map(|port| {
+                format!(
+                    "include ./server.conf\nserver_name: n{port}\n\
+                     cluster {{ name: nox, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+                )
+            })
+            .collect();
+        let servers = configs.iter().map(|config| Custom::start(config, &[], &[]));
+        Self { servers: join_all(servers).await }
+    }
+
+    async fn connect(&self) -> Broker {
+        let hosts: Vec<_> = self.servers.iter().map(|server| server.host.clone()).collect();
+        let options = ConnectOptions {
+            url: hosts.join(","),
+            service: "test",
+            monitor_url: None,
+            sync: Durability::Relaxed,
+        };
+        soon(Broker::connect(options)).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_three_replicas_batches_are_guarded_and_reading_survives_a_servers_death() {
+    let mut cluster = Cluster::start().await;
+    let broker = cluster.connect().await;
+    let layout = Layout::embedded().on_replicas(3);
+    until(|| async { broker.declare_layout(layout.clone()).await.is_ok() }).await;
+
+    let record = EpochRecord {
+        epoch: Epoch(1),
+        leader: "test".into(),
+        at: Timestamp::from_micros(1),
+        commands: Incarnation::default(),
+        reports: Incarnation::default(),
+    };
+    let epoch_seq = broker.append_epoch(&record, 0).await.unwrap();
+    let mut guard = Guard { epoch_seq, last_seq: epoch_seq };
+    let batch = |count: u64| -> Vec<_> {
+        let message = |i| LogMessage {
+            subject: format!("nox.evt.t.job.{i}"),
+            facts: "submitted".into(),
+            payload: text("{}"),
+        };
+        (0..count).map(message).collect()
+    };
+    for count in [1, 2, 100, 1000] {
+        let last = soon(broker.append_batch(batch(count), guard)).await.unwrap();
+        assert_eq!(last, guard.last_seq + count);
+        guard.last_seq = last;
+    }
+    let stale = Guard { last_seq: guard.last_seq - 1, ..guard };
+    assert!(broker.append_batch(batch(2), stale).await.unwrap_err().is_guard());
+    let second = broker.append_epoch(&record, epoch_seq).await.unwrap();
+    let deposed = Guard { last_seq: second, ..guard };
+    assert!(broker.append_batch(batch(2), deposed).await.unwrap_err().is_guard());
+    assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), second);
+    assert_eq!(soon(broker.read_log(1)).await.unwrap().len() as u64, second);
+
+    let incarnation = broker.incarnation(subject::COMMANDS).await.unwrap();
+    let mut chunks = broker.consume(subject::COMMANDS, None, 1, Some(incarnation));
+    let mut next = 1;
+    for round in 0..2 {
+        let mut last = 0;
+        for i in 0..200 {
+            last = store(&broker, "nox.cmd.t", i.to_string()).await;
+        }
+        while next <= last {
+            for message in soon(chunks.next()).await.unwrap().unwrap() {
+                assert_eq!(message.seq, next);
+                next += 1;
+            }
+        }
+        if round == 0 {
+            // Whichever it leads: the streams are spread over the three.
+            cluster.servers[0].process.kill().await.unwrap();
+        }
+    }
+}

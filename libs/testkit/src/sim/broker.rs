@@ -1,0 +1,212 @@
+//! The broker: streams, guards and what a crash leaves of them. It knows nothing of time; how
+//! messages reach it, or fail to, is for `wire`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use nox_contract::{
+    EpochRecord, Event, Incarnation, Source, WorkerId, event::Chain, subject,
+};
+use nox_protocol::{appender::Guard, takeover::Attachment};
+
+/// A message of a stream.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub subject: String,
+    pub payload: Bytes,
+    /// Sent by somebody who does not hold what it speaks of.
+    pub forged: bool,
+}
+
+/// NOX_COMMANDS or NOX_REPORTS.
+#[derive(Debug)]
+pub struct InputStream {
+    name: &'static str,
+    /// Which of its lives this is.
+    life: usize,
+    /// The messages of every life; the last is the present one.
+    lives: Vec<Vec<Stored>>,
+}
+
+impl InputStream {
+    fn new(name: &'static str) -> Self {
+        Self { name, life: 0, lives: vec![Vec::new()] }
+    }
+
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation(format!("{}/{}", self.name, self.life))
+    }
+
+    pub fn last(&self) -> u64 {
+        self.lives[self.life].len() as u64
+    }
+
+    pub fn get(&self, seq: u64) -> Option<&Stored> {
+        self.lives[self.life].get(index(seq)?)
+    }
+
+    /// A message of any life, for whoever checks what became of it.
+    pub fn get_of(&self, incarnation: &Incarnation, seq: u64) -> Option<&Stored> {
+        let life: usize = incarnation.0.rsplit('/').next()?.parse().ok()?;
+        self.lives.get(life)?.get(index(seq)?)
+    }
+
+    fn push(&mut self, message: Stored) -> u64 {
+        self.lives[self.life].push(message);
+        self.last()
+    }
+
+    pub fn recreate(&mut self) {
+        self.lives.push(Vec::new());
+        self.life += 1;
+    }
+
+    pub fn roll_back(&mut self, last: u64) {
+        self.lives[self.life].truncate(last as usize);
+    }
+}
+
+fn index(seq: u64) -> Option<usize> {
+    usize::try_from(seq).ok()?.checked_sub(1)
+}
+
+/// Who is told of what arrives.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscription {
+    pub life: u64,
+    pub term: u64,
+    /// Whether it was told already and has not come yet; of each input stream.
+    pub told: [bool; 2],
+    /// Beats reach one reader in order.
+    pub beat_at: u64,
+}
+
+/// A fold of the log that somebody kept.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub n: u64,
+    pub chain: Chain,
+    pub state: String,
+}
+
+#[derive(Debug)]
+pub struct Broker {
+    pub up: bool,
+    /// Whoever was connected before the last restart has to look whether all is as it was.
+    pub restarts: u64,
+    pub commands: InputStream,
+    pub reports: InputStream,
+    log: Vec<Stored>,
+    epochs: Vec<(u64, EpochRecord)>,
+    pub snapshots: Vec<Snapshot>,
+    /// Who may try to lead, and until when.
+    pub lease: Option<(usize, u64)>,
+    /// Terms that read inputs and beats, by scheduler.
+    pub terms: BTreeMap<usize, Subscription>,
+    /// Executors that receive work, by worker.
+    pub workers: BTreeMap<WorkerId, (usize, u64)>,
+    /// Projectors that read the log.
+    pub readers: BTreeMap<usize, Subscription>,
+}
+
+impl Broker {
+    pub fn new() -> Self {
+        Self {
+            up: true,
+            restarts: 0,
+            commands: InputStream::new("commands"),
+            reports: InputStream::new("reports"),
+            log: Vec::new(),
+            epochs: Vec::new(),
+            snapshots: Vec::new(),
+            lease: None,
+            terms: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+        }
+    }
+
+    pub fn input(&self, src: Source) -> &InputStream {
+        match src {
+            Source::Commands => &self.commands,
+            _ => &self.reports,
+        }
+    }
+
+    pub fn input_mut(&mut self, src: Source) -> &mut InputStream {
+        match src {
+            Source::Commands => &mut self.commands,
+            _ => &mut self.reports,
+        }
+    }
+
+    pub fn store_input(&mut self, src: Source, message: Stored) -> u64 {
+        self.input_mut(src).push(message)
+    }
+
+    pub fn attachment(&self) -> Attachment {
+        Attachment {
+            commands: self.commands.incarnation(),
+            commands_last: self.commands.last(),
+            reports: self.reports.incarnation(),
+            reports_last: self.reports.last(),
+        }
+    }
+
+    // --- the log of facts ---
+
+    pub fn log_last(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    /// The log from `from` on, at most `max` messages.
+    pub fn read_log(&self, from: u64, max: usize) -> Vec<(u64, String, Bytes)> {
+        (from.max(1)..)
+            .zip(self.log.iter().skip(from.saturating_sub(1) as usize).take(max))
+            .map(|(seq, stored)| (seq, stored.subject.clone(), stored.payload.clone()))
+            .collect()
+    }
+
+    pub fn newest_epoch(&self) -> Option<(u64, EpochRecord)> {
+        self.epochs.last().cloned()
+    }
+
+    /// Stores all of `messages` or, where a guard fails, none.
+    pub fn append(&mut self, guard: Guard, messages: Vec<(String, Bytes)>) -> Option<u64> {
+        let epoch_seq = self.epochs.last().map_or(0, |(seq, _)| *seq);
+        if guard.epoch_seq.is_some_and(|expected| expected != epoch_seq)
+            || guard.last_seq.is_some_and(|expected| expected != self.log_last())
+        {
+            return None;
+        }
+        let stored = messages
+            .into_iter()
+            .map(|(subject, payload)| Stored { subject, payload, forged: false });
+        self.log.extend(stored);
+        Some(self.log_last())
+    }
+
+    /// Stores an epoch record if the newest one still has the sequence `expected`.
+    pub fn append_epoch(&mut self, record: EpochRecord, expected: u64) -> Option<u64> {
+        if self.epochs.last().map_or(0, |(seq, _)| *seq) != expected {
+            return None;
+        }
+        let payload = serde_json::to_vec(&record).expect("an epoch record can be serialised");
+        let subject = subject::EPOCH.to_owned();
+        self.log.push(Stored { subject, payload: payload.into(), forged: false });
+        self.epochs.push((self.log_last(), record));
+        Some(self.log_last())
+    }
+
+    pub fn roll_back_log(&mut self, last: u64) {
+        self.log.truncate(last as usize);
+        self.epochs.retain(|(seq, _)| *seq <= last);
+    }
+
+    /// The chain after message `n`, as the log itself has it: an event names the chain before it.
+    pub fn chain_at(&self, n: u64) -> Option<Chain> {
+        let stored = self.log.get(index(n)?)?;
+        let event: Event = serde_json::from_slice(&stored.payload).ok()?;
+        Some(Chain::parse(&event.prev)?.extend(&stored.payload))
+    }
+}

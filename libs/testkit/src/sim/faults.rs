@@ -1,0 +1,317 @@
+//! What goes wrong in a run, and which of our own switches is set to break it.
+//!
+//! Swarm testing: each seed enables a random part of the faults at random rates, because a world in
+//! which everything fails at once never gets far enough to fail in an interesting way.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{Limits, SchedulerConfig};
+use nox_protocol::{appender::Pace, session::SessionFaults};
+use rand::{RngExt, rngs::ChaCha8Rng};
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == name)
+            }
+        }
+    };
+}
+
+named!(
+    /// A bug of our own, planted by a switch of the product: the negative controls.
+    Bug {
+        EpochGuardOff = "epoch_guard_off",
+        PredictedSequenceOff = "predicted_sequence_off",
+        BlindResend = "blind_resend",
+        HalfInputDropped = "half_input_dropped",
+        CompleteInputReapplied = "complete_input_reapplied",
+        AnswerBeforeAck = "answer_before_ack",
+        IncarnationIgnored = "incarnation_ignored",
+        BeatJudgedEarly = "beat_judged_early",
+        ForgetBeforeAck = "forget_before_ack",
+        WorkNotDeduped = "work_not_deduped",
+        EarlyStopForgotten = "early_stop_forgotten",
+        OtherSessionsHeeded = "other_sessions_heeded",
+        TokenUnchecked = "token_unchecked",
+        UnstartedCountsAsCrash = "unstarted_counts_as_crash",
+        ReservationKeptOnLoss = "reservation_kept_on_loss",
+    }
+);
+
+impl Bug {
+    pub(crate) fn of_protocol(bug: Option<Self>) -> nox_protocol::Faults {
+        nox_protocol::Faults {
+            epoch_guard_off: bug == Some(Self::EpochGuardOff),
+            predicted_sequence_off: bug == Some(Self::PredictedSequenceOff),
+            blind_resend: bug == Some(Self::BlindResend),
+            half_input_dropped: bug == Some(Self::HalfInputDropped),
+            complete_input_reapplied: bug == Some(Self::CompleteInputReapplied),
+            answer_before_ack: bug == Some(Self::AnswerBeforeAck),
+            incarnation_ignored: bug == Some(Self::IncarnationIgnored),
+            beat_judged_early: bug == Some(Self::BeatJudgedEarly),
+        }
+    }
+
+    pub(crate) fn of_core(bug: Option<Self>) -> nox_core::Faults {
+        nox_core::Faults {
+            token_unchecked: bug == Some(Self::TokenUnchecked),
+            unstarted_counts_as_crash: bug == Some(Self::UnstartedCountsAsCrash),
+            reservation_kept_on_loss: bug == Some(Self::ReservationKeptOnLoss),
+        }
+    }
+
+    pub(crate) fn of_session(bug: Option<Self>) -> SessionFaults {
+        SessionFaults {
+            forget_before_ack: bug == Some(Self::ForgetBeforeAck),
+            work_not_deduped: bug == Some(Self::WorkNotDeduped),
+            early_stop_forgotten: bug == Some(Self::EarlyStopForgotten),
+            other_sessions_heeded: bug == Some(Self::OtherSessionsHeeded),
+            ..SessionFaults::default()
+        }
+    }
+}
+
+named!(
+    /// Something that the world does to Nox, and that Nox has to survive.
+    Fault {
+        /// Stored, but the acknowledgement gets lost.
+        AckLost = "ack_lost",
+        /// Not stored, and nobody says so.
+        PublishLost = "publish_lost",
+        /// Arrives after its sender has given it up.
+        PublishDelayed = "publish_delayed",
+        /// Refused although nothing speaks against it (a replicated stream's `in flight`).
+        PublishRefused = "publish_refused",
+        /// Some messages take a hundred times as long.
+        SlowNetwork = "slow_network",
+        ReadFails = "read_fails",
+        WorkLost = "work_lost",
+        WorkTwice = "work_twice",
+        WorkOutOfOrder = "work_out_of_order",
+        BeatLost = "beat_lost",
+        BeatSlow = "beat_slow",
+        /// Inputs are delivered again.
+        Redelivery = "redelivery",
+        /// A scheduler dies between two effects.
+        SchedulerCrash = "scheduler_crash",
+        /// A snapshot is kept, and later takeovers begin from it.
+        Snapshot = "snapshot",
+        /// The lease is given to whoever asks.
+        SplitLease = "split_lease",
+        /// An executor dies between two effects.
+        ExecutorCrash = "executor_crash",
+        /// A projector dies around its commit.
+        ProjectorCrash = "projector_crash",
+        /// Somebody sends reports with a wrong token.
+        Forgery = "forgery",
+        /// A message that nobody can read stands in the commands.
+        Garbage = "garbage",
+        /// Commands are published again by an impatient gateway.
+        Impatience = "impatience",
+        /// Jobs are cancelled more often than not.
+        Regret = "regret",
+    }
+);
+
+impl Fault {
+    /// How often it happens, each time that it could, where it is enabled at all.
+    fn rate(self) -> f64 {
+        match self {
+            Self::AckLost | Self::PublishLost | Self::PublishDelayed => 0.02,
+            Self::PublishRefused => 0.01,
+            Self::SlowNetwork => 0.02,
+            Self::ReadFails => 0.1,
+            Self::WorkLost | Self::WorkTwice | Self::WorkOutOfOrder => 0.1,
+            Self::BeatLost => 0.2,
+            Self::BeatSlow => 0.2,
+            Self::Redelivery => 0.1,
+            Self::SchedulerCrash => 0.004,
+            Self::Snapshot => 0.02,
+            Self::SplitLease => 0.05,
+            Self::ExecutorCrash => 0.003,
+            Self::ProjectorCrash => 0.02,
+            Self::Forgery => 0.1,
+            Self::Garbage => 0.01,
+            Self::Impatience => 0.1,
+            Self::Regret => 0.3,
+        }
+    }
+}
+
+named!(
+    /// Something that befalls a whole process or the broker, now and then.
+    Blow {
+        SchedulerDies = "scheduler_dies",
+        /// Stopped for longer than its lease, then woken where it was.
+        SchedulerFreezes = "scheduler_freezes",
+        SchedulerCutOff = "scheduler_cut_off",
+        ExecutorDies = "executor_dies",
+        ExecutorFreezes = "executor_freezes",
+        ExecutorCutOff = "executor_cut_off",
+        ExecutorDrains = "executor_drains",
+        ClientCutOff = "client_cut_off",
+        ProjectorDies = "projector_dies",
+        ProjectorFreezes = "projector_freezes",
+        /// The broker's process dies: what it had in memory alone is gone.
+        BrokerDies = "broker_dies",
+    }
+);
+
+named!(
+    /// What no promise covers: whoever remembers more than is left has to stop loudly.
+    Disaster {
+        /// An input stream is deleted and made anew; an operator says to go on.
+        CommandsRecreated = "commands_recreated",
+        ReportsRecreated = "reports_recreated",
+        /// Power is lost and the last of what was acknowledged with it, or an old copy is restored.
+        LogRolledBack = "log_rolled_back",
+        CommandsRolledBack = "commands_rolled_back",
+        ReportsRolledBack = "reports_rolled_back",
+    }
+);
+
+impl Disaster {
+    /// Whether an operator can say to go on, and everything settles again.
+    pub(crate) fn is_recoverable(self) -> bool {
+        matches!(self, Self::CommandsRecreated | Self::ReportsRecreated)
+    }
+}
+
+/// One in this many runs meets a disaster, unless it is asked for.
+const DISASTER_ONE_IN: u32 = 6;
+
+/// What happens to one run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub bug: Option<Bug>,
+    pub disaster: Option<Disaster>,
+    pub pace: Pace,
+    /// By how much people, jobs and leases are slower than the network; makes long histories.
+    pub scale: u64,
+    pub rates: BTreeMap<Fault, f64>,
+    pub blows: Vec<Blow>,
+    /// Steps between two blows, on average.
+    pub blow_every: u32,
+    pub executors: usize,
+    pub clients: usize,
+    /// Microseconds of wall time at the beginning.
+    pub begins_at: i64,
+    /// By how much each scheduler's clock is ahead, in microseconds.
+    pub skews: [i64; 2],
+    pub config: SchedulerConfig,
+}
+
+/// 2026-11-21T12:00:00Z, in microseconds.
+const NOON: i64 = 1_795_262_400_000_000;
+const HOUR: i64 = 3_600_000_000;
+
+impl Plan {
+    pub fn new(rng: &mut ChaCha8Rng, bug: Option<Bug>, disaster: Option<Disaster>) -> Self {
+        let mut rates = BTreeMap::new();
+        for fault in Fault::ALL {
+            let (enabled, strength) = (rng.random_bool(0.5), rng.random_range(-0.7..0.5));
+            if enabled {
+                rates.insert(*fault, fault.rate() * f64::powf(10.0, strength));
+            }
+        }
+        let blows = Blow::ALL.iter().copied().filter(|_| rng.random_bool(0.4)).collect();
+        let chance = rng.random_ratio(1, DISASTER_ONE_IN);
+        let drawn = Disaster::ALL[rng.random_range(0..Disaster::ALL.len())];
+        let disaster = disaster.or_else(|| {
+            // This one shows nowhere else.
+            let wanted = chance || bug == Some(Bug::IncarnationIgnored);
+            wanted.then_some(drawn)
+        });
+        let pace = match rng.random_range(0..5) {
+            0 | 1 => Pace::Relaxed,
+            2 | 3 => Pace::Strict,
+            _ => Pace::Replicated,
+        };
+        // Half of the runs begin shortly before a day of budgets ends.
+        let begins_at = if rng.random_bool(0.5) { NOON } else { NOON + 12 * HOUR - 5_000_000 };
+        let skew = |rng: &mut ChaCha8Rng| match rng.random_range(0..3) {
+            0 => rng.random_range(-5_000_000..5_000_000),
+            _ => 0,
+        };
+        Self {
+            bug,
+            disaster,
+            pace,
+            scale: if rng.random_bool(0.2) { 200 } else { 1 },
+            rates,
+            blows,
+            blow_every: rng.random_range(60..600),
+            executors: rng.random_range(2..=3),
+            clients: rng.random_range(1..=3),
+            begins_at,
+            skews: [skew(rng), skew(rng)],
+            config: config(rng),
+        }
+    }
+
+    /// The faults by name, for people.
+    pub fn describe(&self) -> String {
+        let rates: Vec<_> =
+            self.rates.iter().map(|(fault, rate)| format!("{}={rate:.3}", fault.name())).collect();
+        let blows: Vec<_> = self.blows.iter().map(|blow| blow.name()).collect();
+        format!(
+            "bug {:?}, disaster {:?}, pace {:?}, scale {}, faults [{}], a blow each {} steps of [{}], \
+             {} executors, {} clients",
+            self.bug.map(Bug::name),
+            self.disaster.map(Disaster::name),
+            self.pace,
+            self.scale,
+            rates.join(" "),
+            self.blow_every,
+            blows.join(" "),
+            self.executors,
+            self.clients,
+        )
+    }
+}
+
+/// Limits so tight that every kind of refusal and of waiting occurs.
+fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
+    let user = Limits {
+        cpu_seconds: rng.random_range(100..800),
+        queued_jobs: rng.random_range(3..12),
+        running_jobs: rng.random_range(1..5),
+        cpu: 2,
+        mem_mb: 512,
+    };
+    let admin = Limits {
+        cpu_seconds: 100_000,
+        queued_jobs: 100,
+        running_jobs: 50,
+        cpu: 64,
+        mem_mb: 65_536,
+    };
+    let tenant = Limits {
+        cpu_seconds: rng.random_range(500..100_000),
+        queued_jobs: rng.random_range(10..60),
+        running_jobs: rng.random_range(3..20),
+        ..admin
+    };
+    SchedulerConfig {
+        roles: [("user".to_owned(), user), ("admin".to_owned(), admin)].into(),
+        tenant,
+        crashes_max: 3,
+        ageing_ms: 1_000,
+    }
+}

@@ -1,0 +1,569 @@
+//! Time, chance and the network: everything that a part of the world shares with the others.
+//!
+//! One heap holds all that is still to happen. A message travels to the broker and its answer back,
+//! each way in order, unless this run's faults have it otherwise.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    fmt,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use nox_contract::{
+    Beat, EpochRecord, Source, TenantId, Timestamp, WorkMessage, WorkerId, beat::Held, subject,
+};
+use nox_protocol::{
+    appender::Guard, session::ReportId, takeover::Attachment,
+};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+use super::{
+    broker::{Broker, Stored},
+    faults::{Fault, Plan},
+    invariants::Oracle,
+    projector::Store,
+};
+
+/// Microseconds since the run began.
+pub type Micros = u64;
+
+pub const MS: Micros = 1_000;
+
+/// How long a sender waits for an acknowledgement.
+const ACK_TIMEOUT: Micros = 200 * MS;
+/// By how much a delayed message outlasts its sender's patience, at most.
+const DELAYED_MAX: Micros = 3_000 * MS;
+
+/// Whoever something can happen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    Scheduler(usize),
+    Executor(usize),
+    Client(usize),
+    Projector(usize),
+    Forger,
+}
+
+/// What happens to a party.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// It begins to live.
+    Start,
+    Reply(Call, Reply),
+    // A scheduler:
+    LeaseTick,
+    Feed { term: u64, src: Source },
+    Wake { term: u64 },
+    Beat { term: u64, worker: WorkerId, beat: Beat },
+    // An executor:
+    Work(Arc<WorkMessage>),
+    SessionWake,
+    BeatDue,
+    Spawned { held: Held, serial: u64 },
+    Ended { held: Held, serial: u64 },
+    Leave,
+    // A client, or the forger:
+    Act,
+    // A projector:
+    Loaded,
+    Fetch,
+    Commit,
+}
+
+/// What a reply is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Attach { term: u64 },
+    Epoch { term: u64 },
+    AppendEpoch { term: u64 },
+    ReadLog { term: u64 },
+    ReadInput { term: u64 },
+    Append { term: u64, tag: u64 },
+    Tail { term: u64 },
+    Inputs { term: u64, work: u64 },
+    Report { id: ReportId, session: u64 },
+    Command { index: usize },
+    Nobody,
+}
+
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Stored(u64),
+    Refused,
+    /// Nobody knows.
+    Unknown,
+    Attachment(Attachment),
+    Epoch(Option<(u64, EpochRecord)>),
+    Log { last: u64, records: Vec<(u64, String, Bytes)> },
+    Input(Option<(String, Bytes)>),
+}
+
+/// What is published.
+#[derive(Debug, Clone)]
+pub enum Publish {
+    Log { guard: Guard, messages: Vec<(String, Bytes)> },
+    Epoch { record: EpochRecord, expected: u64 },
+    Commands { tenant: TenantId, payload: Bytes },
+    Reports { worker: WorkerId, payload: Bytes, forged: bool },
+    Work { worker: WorkerId, message: Arc<WorkMessage> },
+    Beat { worker: WorkerId, beat: Beat },
+}
+
+/// What is asked of the stream's leader.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    Attachment,
+    Epoch,
+    Log { from: u64, max: usize },
+    Input { src: Source, seq: u64 },
+    Events(Vec<u64>),
+}
+
+#[derive(Debug)]
+enum Step {
+    Arrival { from: Party, life: u64, call: Call, publish: Publish, acked: bool },
+    Asked { from: Party, life: u64, call: Call, ask: Ask },
+    To { party: Party, life: u64, happening: Happening },
+    BrokerIsBack,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Micros,
+    order: u64,
+    step: Step,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A connection to the broker.
+#[derive(Debug, Default, Clone, Copy)]
+struct Link {
+    /// When the last message arrives, each way.
+    up: Micros,
+    down: Micros,
+    cut_until: Micros,
+    /// Whether the client keeps what is published meanwhile and sends it afterwards.
+    keeps: bool,
+    /// How often it was cut.
+    cuts: u64,
+}
+
+/// Every step of a run, hashed, and printed where somebody wants to read it.
+#[derive(Debug)]
+pub struct Trace {
+    hasher: blake3::Hasher,
+    line: String,
+    print: bool,
+}
+
+impl Trace {
+    pub fn hash(&self) -> String {
+        self.hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+/// See the head of this file.
+pub struct Wire {
+    pub now: Micros,
+    heap: BinaryHeap<Reverse<Entry>>,
+    order: u64,
+    pub rng: ChaCha8Rng,
+    pub plan: Plan,
+    /// From now on nothing goes wrong any more.
+    pub quiet: bool,
+    /// Whether what happened is beyond what Nox promises to survive.
+    pub disaster_struck: bool,
+    pub broker: Broker,
+    pub store: Store,
+    pub oracle: Oracle,
+    pub trace: Trace,
+    links: BTreeMap<Party, Link>,
+}
+
+/// What the world has to deliver.
+pub struct Delivery {
+    pub party: Party,
+    pub life: u64,
+    pub happening: Happening,
+}
+
+impl Wire {
+    pub fn new(plan: Plan, seed: u64, print: bool) -> Self {
+        Self {
+            now: 0,
+            heap: BinaryHeap::new(),
+            order: 0,
+            rng: ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6f78),
+            oracle: Oracle::new(&plan),
+            plan,
+            quiet: false,
+            disaster_struck: false,
+            broker: Broker::new(),
+            store: Store::default(),
+            trace: Trace { hasher: blake3::Hasher::new(), line: String::new(), print },
+            links: BTreeMap::new(),
+        }
+    }
+
+    /// The true time.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.plan.begins_at + self.now as i64)
+    }
+
+    /// Notes what happens, for the trace.
+    pub fn note(&mut self, what: fmt::Arguments<'_>) {
+        let trace = &mut self.trace;
+        trace.line.clear();
+        let _ = fmt::write(&mut trace.line, format_args!("{:>10.3} {what}", self.now as f64 / 1e3));
+        trace.hasher.update(trace.line.as_bytes());
+        if trace.print {
+            println!("{}", trace.line);
+        }
+    }
+
+    // --- chance ---
+
+    /// Whether a fault of this run strikes now.
+    pub fn strikes(&mut self, fault: Fault) -> bool {
+        if self.quiet {
+            return false;
+        }
+        let rate = self.plan.rates.get(&fault).copied().unwrap_or(0.0);
+        rate > 0.0 && self.rng.random_bool(rate.min(1.0))
+    }
+
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random_bool(probability)
+    }
+
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        self.rng.random_range(low..=high)
+    }
+
+    /// A span of people, jobs and leases.
+    pub fn slowly(&mut self, low_ms: u64, high_ms: u64) -> Micros {
+        self.between(low_ms * MS, high_ms * MS) * self.plan.scale
+    }
+
+    // --- what is still to happen ---
+
+    fn push(&mut self, at: Micros, step: Step) {
+        self.order += 1;
+        self.heap.push(Reverse(Entry { at, order: self.order, step }));
+    }
+
+    pub fn schedule(&mut self, at: Micros, party: Party, life: u64, happening: Happening) {
+        self.push(at.max(self.now), Step::To { party, life, happening });
+    }
+
+    /// Goes on to what happens next, up to `until`; `None` when that is not before. What happens at
+    /// the broker happens here, and the inner value says what happens to a party.
+    pub fn next(&mut self, until: Micros) -> Option<Option<Delivery>> {
+        if self.heap.peek().is_none_or(|Reverse(entry)| entry.at > until) {
+            return None;
+        }
+        let Reverse(entry) = self.heap.pop()?;
+        self.now = entry.at;
+        match entry.step {
+            Step::To { party, life, happening } => {
+                if let Some(happening) = self.cross_back(party, happening) {
+                    return Some(Some(Delivery { party, life, happening }));
+                }
+            }
+            Step::Arrival { from, life, call, publish, acked } => {
+                self.arrive(from, life, call, publish, acked);
+            }
+            Step::Asked { from, life, call, ask } => self.answer(from, life, call, ask),
+            Step::BrokerIsBack => {
+                self.broker.up = true;
+                self.note(format_args!("broker is back"));
+            }
+        }
+        Some(None)
+    }
+
+    // --- the network ---
+
+    fn delay(&mut self) -> Micros {
+        let delay = self.between(50, 2_000);
+        if self.strikes(Fault::SlowNetwork) { delay * 100 } else { delay }
+    }
+
+    fn link(&mut self, party: Party) -> &mut Link {
+        self.links.entry(party).or_default()
+    }
+
+    /// When what is sent now arrives, behind everything that was sent before.
+    fn up(&mut self, party: Party) -> Micros {
+        let at = self.now + self.delay();
+        let link = self.link(party);
+        link.up = link.up.max(at);
+        link.up
+    }
+
+    fn down(&mut self, party: Party) -> Micros {
+        let at = self.now + self.delay();
+        let link = self.link(party);
+        link.down = link.down.max(at);
+        link.down
+    }
+
+    fn is_cut(&mut self, party: Party) -> bool {
+        let now = self.now;
+        !self.broker.up || self.link(party).cut_until > now
+    }
+
+    /// Whether a party can reach the broker now.
+    pub fn is_connected(&mut self, party: Party) -> bool {
+        !self.is_cut(party)
+    }
+
+    /// Changes whenever the connection was lost in between.
+    pub fn connection(&mut self, party: Party) -> u64 {
+        self.broker.restarts + self.link(party).cuts
+    }
+
+    pub fn cut(&mut self, party: Party, span: Micros) {
+        let until = self.now + span;
+        let keeps = self.chance(0.5);
+        let link = self.link(party);
+        *link = Link { cut_until: until, keeps, cuts: link.cuts + 1, ..*link };
+    }
+
+    /// The broker's process ends, and is back after `span`.
+    pub fn crash_broker(&mut self, span: Micros) {
+        self.broker.up = false;
+        self.broker.restarts += 1;
+        let at = self.now + span;
+        self.push(at, Step::BrokerIsBack);
+    }
+
+    /// Publishes. A `Reply` to `call` follows, except to [`Call::Nobody`].
+    pub fn publish(&mut self, from: Party, life: u64, call: Call, publish: Publish) {
+        let awaited = call != Call::Nobody;
+        if awaited && self.strikes(Fault::PublishLost) {
+            return self.give_up(from, life, call, self.now);
+        }
+        if awaited && self.strikes(Fault::PublishDelayed) {
+            self.give_up(from, life, call, self.now);
+            let at = self.now + ACK_TIMEOUT + self.between(0, DELAYED_MAX);
+            return self.push(at, Step::Arrival { from, life, call, publish, acked: false });
+        }
+        let acked = awaited && !self.strikes(Fault::AckLost);
+        if awaited && !acked {
+            self.give_up(from, life, call, self.now);
+        }
+        let at = self.up(from);
+        self.push(at, Step::Arrival { from, life, call, publish, acked });
+    }
+
+    /// The sender hears nothing until it waits no longer.
+    fn give_up(&mut self, party: Party, life: u64, call: Call, sent: Micros) {
+        let happening = Happening::Reply(call, Reply::Unknown);
+        self.schedule(sent + ACK_TIMEOUT, party, life, happening);
+    }
+
+    pub fn ask(&mut self, from: Party, life: u64, call: Call, ask: Ask) {
+        let at = self.up(from);
+        self.push(at, Step::Asked { from, life, call, ask });
+    }
+
+    fn reply(&mut self, party: Party, life: u64, call: Call, reply: Reply) {
+        let at = self.down(party);
+        self.schedule(at, party, life, Happening::Reply(call, reply));
+    }
+
+    /// Whether what comes from the broker gets through; a lost acknowledgement is an unknown one.
+    fn cross_back(&mut self, party: Party, happening: Happening) -> Option<Happening> {
+        match happening {
+            Happening::Reply(_, Reply::Unknown) => Some(happening),
+            Happening::Reply(call, _) if self.is_cut(party) => {
+                Some(Happening::Reply(call, Reply::Unknown))
+            }
+            Happening::Beat { .. } | Happening::Work(_) if self.is_cut(party) => None,
+            other => Some(other),
+        }
+    }
+
+    fn answer(&mut self, from: Party, life: u64, call: Call, ask: Ask) {
+        if self.is_cut(from) || self.strikes(Fault::ReadFails) {
+            return self.give_up(from, life, call, self.now);
+        }
+        let reply = match ask {
+            Ask::Attachment => Reply::Attachment(self.broker.attachment()),
+            Ask::Epoch => Reply::Epoch(self.broker.newest_epoch()),
+            Ask::Log { from, max } => Reply::Log {
+                last: self.broker.log_last(),
+                records: self.broker.read_log(from, max),
+            },
+            Ask::Input { src, seq } => Reply::Input(
+                self.broker.input(src).get(seq).map(|m| (m.subject.clone(), m.payload.clone())),
+            ),
+            Ask::Events(numbers) => Reply::Log {
+                last: self.broker.log_last(),
+                records: numbers.iter().flat_map(|n| self.broker.read_log(*n, 1)).collect(),
+            },
+        };
+        self.reply(from, life, call, reply);
+    }
+
+    fn arrive(&mut self, from: Party, life: u64, call: Call, publish: Publish, acked: bool) {
+        if self.is_cut(from) {
+            let keeps = self.link(from).keeps;
+            if acked {
+                self.give_up(from, life, call, self.now);
+            }
+            if keeps && self.broker.up {
+                let at = self.link(from).cut_until.max(self.link(from).up);
+                self.link(from).up = at;
+                self.push(at, Step::Arrival { from, life, call, publish, acked: false });
+            }
+            return;
+        }
+        let reply = self.store(from, publish);
+        if acked {
+            self.reply(from, life, call, reply);
+        }
+    }
+
+    fn store(&mut self, from: Party, publish: Publish) -> Reply {
+        match publish {
+            Publish::Log { guard, messages } => {
+                let first = self.broker.log_last() + 1;
+                let count = messages.len();
+                let stored = if self.strikes(Fault::PublishRefused) {
+                    None
+                } else {
+                    self.broker.append(guard, messages)
+                };
+                self.note(format_args!(
+                    "log: {from:?} appends {count} after {:?}: {stored:?}",
+                    guard.last_seq
+                ));
+                stored.map_or(Reply::Refused, |last| self.logged(from, first, last))
+            }
+            Publish::Epoch { record, expected } => {
+                let epoch = record.epoch;
+                let stored = self.broker.append_epoch(record, expected);
+                self.note(format_args!("log: {from:?} begins epoch {epoch}: {stored:?}"));
+                stored.map_or(Reply::Refused, |last| self.logged(from, last, last))
+            }
+            Publish::Commands { tenant, payload } => {
+                let subject = subject::commands(&tenant);
+                let stored = Stored { subject, payload, forged: false };
+                let seq = self.broker.store_input(Source::Commands, stored);
+                self.note(format_args!("commands: {seq} from {from:?}"));
+                self.tell_terms(Source::Commands);
+                Reply::Stored(seq)
+            }
+            Publish::Reports { worker, payload, forged } => {
+                let stored = Stored { subject: subject::reports(&worker), payload, forged };
+                let seq = self.broker.store_input(Source::Reports, stored);
+                self.note(format_args!("reports: {seq} from {from:?}"));
+                self.tell_terms(Source::Reports);
+                Reply::Stored(seq)
+            }
+            Publish::Work { worker, message } => {
+                self.hand_out(&worker, message);
+                Reply::Stored(0)
+            }
+            Publish::Beat { worker, beat } => {
+                self.pass_beat_on(&worker, &beat);
+                Reply::Stored(0)
+            }
+        }
+    }
+
+    fn logged(&mut self, from: Party, first: u64, last: u64) -> Reply {
+        for (seq, subject, payload) in self.broker.read_log(first, (last + 1 - first) as usize) {
+            self.oracle.on_log(&self.broker, from, seq, &subject, &payload);
+        }
+        let (now, readers): (_, Vec<_>) =
+            (self.now, self.broker.readers.iter().map(|(id, s)| (*id, *s)).collect());
+        for (id, reader) in readers {
+            if !reader.told[0] {
+                self.broker.readers.entry(id).and_modify(|s| s.told[0] = true);
+                let at = now + self.delay() + self.between(0, 20 * MS);
+                self.schedule(at, Party::Projector(id), reader.life, Happening::Fetch);
+            }
+        }
+        Reply::Stored(last)
+    }
+
+    /// Lets the terms that read an input stream know that there is more.
+    pub fn tell_terms(&mut self, src: Source) {
+        let terms: Vec<_> = self.broker.terms.iter().map(|(id, s)| (*id, *s)).collect();
+        for (id, term) in terms {
+            self.tell_term(id, term.term, src);
+        }
+    }
+
+    pub fn tell_term(&mut self, id: usize, term: u64, src: Source) {
+        let which = usize::from(src == Source::Reports);
+        let Some(reader) = self.broker.terms.get_mut(&id).filter(|s| s.term == term) else { return };
+        if std::mem::replace(&mut reader.told[which], true) {
+            return;
+        }
+        let life = reader.life;
+        let at = self.now + self.delay() + self.between(0, 5 * MS);
+        self.schedule(at, Party::Scheduler(id), life, Happening::Feed { term, src });
+    }
+
+    /// NOX_WORK is in memory, and a message of it may get lost, come twice, or late.
+    fn hand_out(&mut self, worker: &WorkerId, message: Arc<WorkMessage>) {
+        let Some((id, life)) = self.broker.workers.get(worker).copied() else { return };
+        let party = Party::Executor(id);
+        if self.strikes(Fault::WorkLost) {
+            return;
+        }
+        let mut at = self.down(party);
+        if self.strikes(Fault::WorkOutOfOrder) {
+            at = self.now + self.between(1, 500 * MS);
+        }
+        if self.strikes(Fault::WorkTwice) {
+            let again = at + self.between(0, 2_000 * MS);
+            self.schedule(again, party, life, Happening::Work(message.clone()));
+        }
+        self.schedule(at, party, life, Happening::Work(message));
+    }
+
+    /// NOX_BEATS: to whoever leads; in order, but not in step with the reports.
+    fn pass_beat_on(&mut self, worker: &WorkerId, beat: &Beat) {
+        let terms: Vec<_> = self.broker.terms.iter().map(|(id, s)| (*id, *s)).collect();
+        for (id, reader) in terms {
+            if self.strikes(Fault::BeatLost) {
+                continue;
+            }
+            let mut at = self.now + self.delay();
+            if self.strikes(Fault::BeatSlow) {
+                at += self.slowly(0, 1_500);
+            }
+            at = at.max(reader.beat_at);
+            self.broker.terms.entry(id).and_modify(|s| s.beat_at = at);
+            let (term, worker, beat) = (reader.term, worker.clone(), beat.clone());
+            let happening = Happening::Beat { term, worker, beat };
+            self.schedule(at, Party::Scheduler(id), reader.life, happening);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Judges a run: what clients heard, what the log tells, what really ran and what the rows show must
+//! be one and the same story.
+//!
+//! It knows the promises and nothing of how they are kept. Every rule has a doctored history in the
+//! tests that breaks it, so that a green verdict means something.
+
+mod calls;
+mod log;
+mod runs;
+mod view;
+
+use std::{collections::BTreeSet, fmt};
+
+use nox_contract::{Attempt, EventNumber, JobId, ModuleName, Timestamp};
+use nox_readmodel::JobRow;
+
+pub use view::rows;
+
+use super::recorder::Call;
+
+/// All that is known of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    pub calls: Vec<Call>,
+    /// NOX_EVENTS from its first message to its end.
+    pub log: Vec<LogEntry>,
+    /// What was run, as the jobs themselves told a file outside of the system.
+    pub runs: Vec<Run>,
+    /// The modules whose jobs tell that file.
+    pub telling: BTreeSet<ModuleName>,
+    /// The rows after everything had settled; without them, nothing is said about rows.
+    pub view: Option<View>,
+}
+
+/// A message of the log as the broker has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    pub seq: u64,
+    pub subject: String,
+    pub payload: bytes::Bytes,
+}
+
+/// An attempt's own word that it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    pub job: JobId,
+    pub attempt: Attempt,
+    /// By the machine's wall clock.
+    pub at: Timestamp,
+}
+
+/// The rows, and what a rebuild from the log makes of them.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub n: EventNumber,
+    pub jobs: Vec<JobRow>,
+    /// Balances that are not the sum of their jobs.
+    pub ledger_differences: Vec<String>,
+    /// Content hashes of the live rows and of rows folded anew.
+    pub live: String,
+    pub rebuilt: String,
+}
+
+/// What was promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Numbers are gapless and are the stream's sequences.
+    NoGap,
+    /// Each message names the chain of all before it.
+    ChainHolds,
+    /// Events are written by the newest leader, and terms are counted one by one.
+    NewestLeaderAlone,
+    /// An input is taken once, and inputs of a stream in their order.
+    InputOnce,
+    /// Facts follow each other as the life cycle allows.
+    LegalFacts,
+    /// free + reserved + used = granted in every account, after every event.
+    LedgerBalances,
+    /// What the leader counts is what the jobs say, after every event.
+    CountsAgree,
+    /// A job succeeds at most once.
+    OneSuccess,
+    /// What a worker tells counts for the newest attempt alone.
+    NewestAttemptAlone,
+    /// A job begins once.
+    OneBeginning,
+    /// What was admitted is in the log.
+    AdmittedIsThere,
+    /// What was refused is not.
+    RefusedIsNotThere,
+    /// One submit makes one job, whoever hears of it.
+    SubmitOnce,
+    /// The same key gives the same job.
+    SameKeySameJob,
+    /// The job under the answered id is the one that was asked for.
+    AnswerNamesTheJob,
+    /// The answered number is one at which the effect is in the log.
+    AnswerNamesTheEvent,
+    /// Nothing is in the log that nobody asked for.
+    NothingInvented,
+    /// Every job ends.
+    EveryJobEnds,
+    /// An acknowledged cancel is in the log.
+    CanceledIsThere,
+    /// No job is canceled that nobody canceled.
+    CancelWasAsked,
+    /// A read that names an event is not older than it.
+    ReadNotOlder,
+    /// What was acknowledged is never said not to be there.
+    ReadFindsAcknowledged,
+    /// A read shows the job as it was at the event that it names.
+    ReadShowsTheLog,
+    /// An attempt runs only if a worker was told to run it.
+    RunWasAssigned,
+    /// No earlier than that.
+    RunAfterAssigned,
+    /// An attempt runs once.
+    RunOnce,
+    /// What succeeded did run.
+    SuccessDidRun,
+    /// The rows are a fold of the whole log.
+    RowsAreComplete,
+    /// Each job's row is what the log tells of it.
+    RowIsTheFold,
+    /// A job has a row.
+    JobHasRow,
+    /// A row has a job.
+    RowHasJob,
+    /// Balances in rows are the sums of their jobs.
+    RowsBalance,
+    /// Rows folded anew are the same rows.
+    RebuildIsEqual,
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub rule: Rule,
+    pub detail: String,
+}
+
+/// What the checker found.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    pub violations: Vec<Violation>,
+    pub counts: Counts,
+}
+
+/// How much there was to judge: a verdict on nothing is worth nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub calls: usize,
+    pub admitted: usize,
+    /// Submits of which nobody heard what became, and how many of those are in the log.
+    pub unknown: usize,
+    pub unknown_landed: usize,
+    pub refused: usize,
+    pub reads: usize,
+    pub events: usize,
+    pub terms: usize,
+    pub jobs: usize,
+    pub succeeded: usize,
+    pub failed: usize,
+    pub canceled: usize,
+    /// Attempts that were given up on.
+    pub lost: usize,
+    pub retried: usize,
+    pub runs: usize,
+    pub rows: usize,
+}
+
+impl Verdict {
+    fn violated(&mut self, rule: Rule, detail: impl Into<String>) {
+        self.violations.push(Violation { rule, detail: detail.into() });
+    }
+
+    /// Whether `rule` was broken.
+    pub fn breaks(&self, rule: Rule) -> bool {
+        self.violations.iter().any(|violation| violation.rule == rule)
+    }
+
+    /// # Panics
+    /// Any rule was broken; the message names the first of them.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        assert!(self.violations.is_empty(), "{self}");
+    }
+}
+
+/// Violations shown; a broken run has thousands that say the same.
+const SHOWN_MAX: usize = 20;
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} violations in {:?}", self.violations.len(), self.counts)?;
+        for Violation { rule, detail } in self.violations.iter().take(SHOWN_MAX) {
+            writeln!(f, "  {rule:?}: {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges a run that has settled.
+pub fn check(evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    let told = log::read(&evidence.log, &mut verdict);
+    calls::check(&evidence.calls, &told, &mut verdict);
+    runs::check(&evidence.runs, &evidence.telling, &told, &mut verdict);
+    if let Some(rows) = &evidence.view {
+        view::check(rows, &told, &mut verdict);
+    }
+    verdict
+}

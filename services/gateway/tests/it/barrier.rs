@@ -1,0 +1,107 @@
+//! A reader never misses an acknowledged write.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    clerk::Mood,
+    system::{System, send, token},
+};
+
+#[tokio::test]
+async fn a_projection_that_lags_is_waited_for_and_never_taken_for_the_truth() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    system.clerk.hold_projection().await;
+    let (id, n) = system.submit(&ada, "noop").await;
+    let path = format!("/jobs/{id}");
+
+    // It does not come in time: no answer rather than a wrong one.
+    let reply = system.get(&path, &ada).await;
+    reply.expect_problem(503, "lagging");
+    assert!(reply.headers.contains_key("retry-after"));
+    let nothing = "/jobs/01930000-0000-7000-8000-000000000000";
+    system.get(nothing, &ada).await.expect_problem(503, "lagging");
+    system.get(&format!("/jobs?n={n}"), &ada).await.expect_problem(503, "lagging");
+    let by_header = system.request(Method::GET, "/jobs", &ada).header("nox-min-n", n);
+    send(by_header).await.expect_problem(503, "lagging");
+    // A list that asks for nothing new is what it is.
+    let list = system.get("/jobs", &ada).await.expect(200);
+    assert_eq!(list["jobs"], json!([]));
+
+    // It comes while they wait.
+    let waiting = [path.clone(), format!("/jobs?n={n}"), format!("{path}?n={n}")];
+    let waiting = waiting.each_ref().map(|path| system.get(path, &ada));
+    let project = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        system.clerk.project().await;
+    };
+    let (replies, ()) = tokio::join!(futures_util::future::join_all(waiting), project);
+    for reply in &replies {
+        reply.expect(200);
+    }
+    assert_eq!(replies[1].json()["jobs"][0]["id"], id);
+    system.get(nothing, &ada).await.expect_problem(404, "job_not_found");
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_has_decided_keeps_the_word_missing_back() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    // Somebody else's submit, acknowledged and undecided: it might be the very job.
+    system.clerk.set_mood(Mood::Sleep);
+    let id = nox_service::ids::job_id();
+    let command = json!({"commands": [{"submit": {
+        "job_id": id, "user_id": "ada", "role": "user", "module": "noop", "inputs": {},
+        "requested_resources": {"cpu": 1, "mem_mb": 1, "wall_time_s": 1}, "seen": 0,
+    }}]});
+    let subject = "nox.cmd.default".to_owned();
+    system.broker.publish(subject, None, command.to_string().into()).await.unwrap();
+
+    system.get(&format!("/jobs/{id}"), &ada).await.expect_problem(503, "lagging");
+    system.clerk.set_mood(Mood::Decide);
+    system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_found_is_shown_at_once_unless_something_newer_is_asked_for() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    system.clerk.hold_projection().await;
+    let canceled = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await.expect(200);
+    let n = canceled["n"].as_u64().unwrap();
+
+    let job = system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+    assert_eq!(job["status"], "queued");
+    let reply = system.get(&format!("/jobs/{id}?n={n}"), &ada).await;
+    reply.expect_problem(503, "lagging");
+    system.clerk.project().await;
+    let job = system.get(&format!("/jobs/{id}?n={n}"), &ada).await.expect(200);
+    assert_eq!(job["status"], "canceled");
+    // A number that no event has yet.
+    let reply = system.get(&format!("/jobs?n={}", u64::MAX), &ada).await;
+    reply.expect_problem(503, "lagging");
+    let reply = system.get("/jobs?n=x", &ada).await;
+    reply.expect_problem(422, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_module_that_was_just_declared_is_not_called_unknown() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let body = json!({"module": "brand_new"});
+    system.post("/jobs", &ada, &body).await.expect_problem(422, "unknown_module");
+
+    system.clerk.hold_projection().await;
+    system.clerk.declare_module("brand_new", json!(true)).await;
+    system.post("/jobs", &ada, &body).await.expect_problem(503, "lagging");
+    let project = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        system.clerk.project().await;
+    };
+    let (reply, ()) = tokio::join!(system.post("/jobs", &ada, &body), project);
+    reply.expect(202);
+}

@@ -1,0 +1,381 @@
+//! Stands in for scheduler and projector: decides commands as it is told, writes the log, and folds
+//! it into Postgres when it is told.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use nox_contract::{
+    Accepted, Answer, AnswerMessage, Attempt, Command, CommandMessage, Entity, Epoch, Event,
+    EventNumber, Fact, InputRef, JobId, JobState, Limits, Manifest, Outcome, Positions,
+    ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId, WorkNumber,
+    event::Chain, fact::Submitted, subject,
+};
+use nox_protocol::Reader as LogReader;
+use nox_readmodel::{Batch, LogMessage, Store};
+use nox_service::{Clock, ids};
+use nox_streams::Broker;
+use serde_json::{Value, json};
+
+/// How the clerk treats commands.
+#[derive(Debug, Clone, Default)]
+pub enum Mood {
+    #[default]
+    Decide,
+    /// Refuses submits so.
+    Refuse(Refusal),
+    /// Refuses one submit so, then decides again.
+    RefuseOnce(Refusal),
+    /// Decides, and answers nobody.
+    Mute,
+    /// Leaves commands where they are.
+    Sleep,
+}
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Clerk {
+    broker: Broker,
+    desk: Arc<tokio::sync::Mutex<Desk>>,
+    mood: Arc<Mutex<Mood>>,
+}
+
+struct Desk {
+    store: Store,
+    projected: LogReader,
+    n: EventNumber,
+    chain: Chain,
+    pos: Positions,
+    clock: Clock,
+    /// Written and not yet folded.
+    unprojected: Vec<LogMessage>,
+    /// Whether writing is followed by folding.
+    projecting: bool,
+    jobs: HashMap<JobId, Known>,
+    /// What was consumed, in order.
+    messages: Vec<CommandMessage>,
+}
+
+struct Known {
+    tenant: TenantId,
+    entity: Entity,
+    n: EventNumber,
+    fingerprint: Option<String>,
+    ended: bool,
+}
+
+impl Clerk {
+    /// Begins to consume commands.
+    pub async fn start(broker: Broker, database_url: &str) -> Self {
+        let mut store = Store::connect(database_url).await.unwrap();
+        store.prepare().await.unwrap();
+        let desk = Desk {
+            store,
+            projected: LogReader::default(),
+            n: EventNumber(0),
+            chain: Chain::START,
+            pos: Positions::default(),
+            clock: Clock::system(),
+            unprojected: Vec::new(),
+            projecting: true,
+            jobs: HashMap::new(),
+            messages: Vec::new(),
+        };
+        let clerk =
+            Self { broker, desk: Arc::new(tokio::sync::Mutex::new(desk)), mood: Arc::default() };
+        tokio::spawn(clerk.clone().work());
+        clerk
+    }
+
+    pub fn set_mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Every message of commands that was consumed so far.
+    pub async fn messages(&self) -> Vec<CommandMessage> {
+        self.desk.lock().await.messages.clone()
+    }
+
+    /// Every command that was consumed so far.
+    pub async fn commands(&self) -> Vec<Command> {
+        self.messages().await.into_iter().flat_map(|message| message.commands).collect()
+    }
+
+    /// From now on, what is written is not folded until [`project`](Self::project).
+    pub async fn hold_projection(&self) {
+        self.desk.lock().await.projecting = false;
+    }
+
+    /// Folds all that was written, and goes on doing so.
+    pub async fn project(&self) {
+        let mut desk = self.desk.lock().await;
+        desk.projecting = true;
+        desk.project().await;
+    }
+
+    /// Declares a module as a worker's report does, the first of which is `report`.
+    pub async fn declare_module(&self, name: &str, input_schema: Value) {
+        let report = self
+            .broker
+            .publish("nox.rep.worker-1".to_owned(), None, Bytes::from_static(b"{}"))
+            .await
+            .unwrap();
+        let manifest = Manifest {
+            name: name.parse().unwrap(),
+            version: "1.0.0".to_owned(),
+            title: "A test".to_owned(),
+            input_schema: RawJson::of(&input_schema).unwrap(),
+            output_schema: RawJson::of(&true).unwrap(),
+            resources: Resources { cpu: 1, mem_mb: 128, wall_time_s: 60, gpu: 0 },
+            retry: nox_contract::RetryPolicy::default(),
+            running_max: None,
+        };
+        let mut desk = self.desk.lock().await;
+        desk.pos.reports = report.seq;
+        let input =
+            InputRef { src: Source::Reports, seq: report.seq, part: 0, last: true, body: None };
+        let entity = Entity::Module(manifest.name.clone());
+        let declared = Fact::ModuleDeclared { manifest: Box::new(manifest), enabled: true };
+        desk.write(&self.broker, entity, input, vec![declared]).await;
+    }
+
+    /// Writes limits and a grant for a user's account.
+    pub async fn grant(&self, tenant: &str, user: &str, limits: Limits) {
+        let mut desk = self.desk.lock().await;
+        let period = desk.clock.wall().start_of_day();
+        let account = subject::user_account(&user.parse().unwrap());
+        let entity = Entity::Account { tenant: tenant.parse().unwrap(), account };
+        let facts = vec![
+            Fact::LimitsSet { role: "user".to_owned(), limits },
+            Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
+        ];
+        let input = desk.timer();
+        desk.write(&self.broker, entity, input, facts).await;
+    }
+
+    /// Records that a submit of `user` was refused.
+    pub async fn violate(&self, tenant: &str, user: &str, refusal: Refusal) {
+        let mut desk = self.desk.lock().await;
+        let account = subject::user_account(&user.parse().unwrap());
+        let entity = Entity::Account { tenant: tenant.parse().unwrap(), account };
+        let violated = Fact::QuotaViolated {
+            job_id: ids::job_id(),
+            user_id: user.parse().unwrap(),
+            module: "xtb_hello".parse().unwrap(),
+            refusal: Box::new(refusal),
+        };
+        let input = desk.timer();
+        desk.write(&self.broker, entity, input, vec![violated]).await;
+    }
+
+    /// Runs a queued job to its end.
+    pub async fn succeed(&self, id: JobId) {
+        let mut desk = self.desk.lock().await;
+        let worker_id: nox_contract::WorkerId = "worker-1".parse().unwrap();
+        let attempt = Attempt(1);
+        let outputs = RawJson::of(&json!({
+            "files": ["sandbox://ada/1/result.txt"],
+            "metrics": {"duration_s": 0.53},
+        }));
+        let facts = vec![
+            Fact::Assigned {
+                worker_id: worker_id.clone(),
+                session: SessionId(ids::unique()),
+                attempt,
+                work: WorkNumber(1),
+            },
+            Fact::Started { worker_id, attempt, elapsed_ms: 0 },
+            Fact::Succeeded { attempt, outputs: outputs.unwrap(), wall_ms: 530 },
+        ];
+        let job = desk.jobs.get_mut(&id).expect("a job that was submitted");
+        job.ended = true;
+        let entity = job.entity.clone();
+        let input = desk.timer();
+        desk.write(&self.broker, entity, input, facts).await;
+    }
+
+    async fn work(self) {
+        let mut chunks = self.broker.consume(subject::COMMANDS, None, 1, None);
+        while let Some(chunk) = chunks.next().await {
+            for message in chunk.expect("the stream of commands goes on") {
+                while matches!(*self.mood.lock().unwrap(), Mood::Sleep) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                let tenant = subject::last_token(&message.subject).parse().unwrap();
+                let commands: CommandMessage = serde_json::from_slice(&message.payload).unwrap();
+                self.decide(tenant, message.seq, commands).await;
+            }
+        }
+    }
+
+    async fn decide(&self, tenant: TenantId, seq: u64, message: CommandMessage) {
+        let mut desk = self.desk.lock().await;
+        let count = message.commands.len() as u32;
+        let mut answers = Vec::new();
+        for (part, command) in (0..).zip(&message.commands) {
+            let last = part + 1 == count;
+            if last {
+                desk.pos.commands = seq;
+            }
+            let mood = self.mood.lock().unwrap().clone();
+            let input = InputRef { src: Source::Commands, seq, part, last, body: None };
+            let outcome = match (command, mood) {
+                (Command::Submit(_), Mood::Refuse(refusal)) => Outcome::Refused(refusal),
+                (Command::Submit(_), Mood::RefuseOnce(refusal)) => {
+                    self.set_mood(Mood::Decide);
+                    Outcome::Refused(refusal)
+                }
+                _ => desk.decide(&self.broker, &tenant, command, input).await,
+            };
+            answers.push(Answer { part, outcome });
+        }
+        // The refused have left no fact: a mark says how far it went.
+        let input = InputRef { src: Source::Mark, ..desk.timer() };
+        desk.write(&self.broker, Entity::Control, input, vec![Fact::Mark]).await;
+        desk.messages.push(message.clone());
+        drop(desk);
+        let mute = matches!(*self.mood.lock().unwrap(), Mood::Mute);
+        if let Some(reply_to) = message.reply_to.filter(|_| !mute) {
+            self.broker.answer(reply_to, &AnswerMessage { answers });
+        }
+    }
+}
+
+impl Desk {
+    async fn decide(
+        &mut self,
+        broker: &Broker,
+        tenant: &TenantId,
+        command: &Command,
+        input: InputRef,
+    ) -> Outcome {
+        let accepted = |n, job_id, state, repeated| {
+            Outcome::Accepted(Accepted { n, job_id, state: Some(state), repeated })
+        };
+        match command {
+            Command::Submit(submit) => {
+                if let Some(known) = self.jobs.get(&submit.job_id) {
+                    if known.fingerprint != submit.fingerprint {
+                        let code = ProblemCode::IdempotencyConflict;
+                        return Outcome::Refused(Refusal::new(code, "used otherwise"));
+                    }
+                    return accepted(known.n, Some(submit.job_id), JobState::Queued, true);
+                }
+                let entity = Entity::Job {
+                    tenant: tenant.clone(),
+                    job_id: submit.job_id,
+                    user_id: submit.user_id.clone(),
+                    module: submit.module.clone(),
+                };
+                let fact = Fact::Submitted(Box::new(Submitted {
+                    inputs: submit.inputs.clone(),
+                    requested_resources: submit.requested_resources,
+                    priority: submit.priority,
+                    run_at: submit.run_at,
+                    after: submit.after.clone(),
+                    fingerprint: submit.fingerprint.clone(),
+                    traceparent: submit.traceparent.clone(),
+                }));
+                let n = self.write(broker, entity.clone(), input, vec![fact]).await;
+                let known = Known {
+                    tenant: tenant.clone(),
+                    entity,
+                    n,
+                    fingerprint: submit.fingerprint.clone(),
+                    ended: false,
+                };
+                self.jobs.insert(submit.job_id, known);
+                accepted(n, Some(submit.job_id), JobState::Queued, false)
+            }
+            Command::Cancel(cancel) => {
+                let job = self.jobs.get_mut(&cancel.job_id).filter(|job| job.tenant == *tenant);
+                let Some(job) = job else {
+                    let code = ProblemCode::JobNotFound;
+                    return Outcome::Refused(Refusal::new(code, "no such job"));
+                };
+                if job.ended {
+                    let code = ProblemCode::AlreadyEnded;
+                    return Outcome::Refused(Refusal::new(code, "already ended"));
+                }
+                job.ended = true;
+                let entity = job.entity.clone();
+                let fact = Fact::Canceled { by: cancel.by.clone() };
+                let n = self.write(broker, entity, input, vec![fact]).await;
+                accepted(n, Some(cancel.job_id), JobState::Canceled, false)
+            }
+            Command::SetModule(set) => {
+                let entity = Entity::Module(set.module.clone());
+                let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
+                let n = self.write(broker, entity, input, vec![fact]).await;
+                Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false })
+            }
+        }
+    }
+
+    fn timer(&self) -> InputRef {
+        InputRef { src: Source::Timer, seq: self.n.0 + 1, part: 0, last: true, body: None }
+    }
+
+    async fn write(
+        &mut self,
+        broker: &Broker,
+        entity: Entity,
+        input: InputRef,
+        facts: Vec<Fact>,
+    ) -> EventNumber {
+        let subject = subject::event(&entity);
+        let mut event = Event {
+            n: self.n.next(),
+            epoch: Epoch(1),
+            at: self.clock.now(),
+            rules: 1,
+            prev: self.chain.to_string(),
+            input,
+            pos: self.pos,
+            tenant: TenantId::system(),
+            job_id: None,
+            user_id: None,
+            module: None,
+            worker_id: None,
+            account: None,
+            facts: facts.into_iter().map(Into::into).collect(),
+        };
+        match entity {
+            Entity::Job { tenant, job_id, user_id, module } => {
+                event.tenant = tenant;
+                event.job_id = Some(job_id);
+                event.user_id = Some(user_id);
+                event.module = Some(module);
+            }
+            Entity::Account { tenant, account } => {
+                event.tenant = tenant;
+                event.account = Some(account);
+            }
+            Entity::Module(module) => event.module = Some(module),
+            Entity::Worker(worker) => event.worker_id = Some(worker),
+            Entity::Control => {}
+        }
+        let payload = Bytes::from(serde_json::to_vec(&event).unwrap());
+        let ack = broker.publish(subject.clone(), None, payload.clone()).await.unwrap();
+        assert_eq!(ack.seq, event.n.0, "the clerk alone writes the log");
+        self.n = event.n;
+        self.chain = self.chain.extend(&payload);
+        self.unprojected.push(LogMessage { subject, payload });
+        if self.projecting {
+            self.project().await;
+        }
+        self.n
+    }
+
+    async fn project(&mut self) {
+        let messages = std::mem::take(&mut self.unprojected);
+        let batch = Batch::read(&mut self.projected, messages).unwrap();
+        if !batch.is_empty() {
+            self.store.commit(&batch).await.unwrap();
+        }
+    }
+}

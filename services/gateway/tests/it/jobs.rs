@@ -1,0 +1,229 @@
+//! What the first users do, as they wrote it down.
+
+use std::process::Command;
+
+use bytes::Bytes;
+use nox_contract::Attempt;
+use nox_streams::LogStream;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::system::{System, send, token};
+
+/// Runs curl as it stands in the first users' acceptance tests and reads what it prints.
+async fn curl(arguments: &[&str]) -> Value {
+    let arguments: Vec<_> = arguments.iter().map(|a| (*a).to_owned()).collect();
+    let run = move || Command::new("curl").arg("-fsS").args(&arguments).output().unwrap();
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_first_users_acceptance_steps_work_as_written() {
+    let system = System::start().await;
+    let url = |path: &str| format!("http://{}{path}", system.addr);
+    let authorization = format!("Authorization: Bearer {}", token("cafe-babe", "user"));
+
+    // 1 to 3: health, registry, submission.
+    let health = curl(&[&url("/health")]).await;
+    assert_eq!(health["status"], "ok");
+    assert!(health["jobs"].is_object());
+    let modules = curl(&[&url("/modules")]).await;
+    let modules = modules["modules"].as_array().unwrap();
+    assert!(modules.iter().any(|m| m["name"] == "xtb_hello" && m["enabled"] == true));
+    let body = r#"{
+        "module":"xtb_hello",
+        "inputs":{"text":"hello from M9"},
+        "requested_resources":{"cpu":1,"mem_mb":256,"wall_time_s":60}
+      }"#;
+    let json_body = "Content-Type: application/json";
+    let submitted = curl(&["-H", &authorization, "-H", json_body, "-d", body, &url("/jobs")]).await;
+    let id = submitted["job_id"].as_str().unwrap();
+
+    // 4: the job, queued and then succeeded.
+    let job = curl(&["-H", &authorization, &url(&format!("/jobs/{id}"))]).await;
+    assert_eq!(job["status"], "queued");
+    system.clerk.succeed(id.parse().unwrap()).await;
+    let job = curl(&["-H", &authorization, &url(&format!("/jobs/{id}"))]).await;
+    assert_eq!(job["id"], id);
+    assert_eq!(job["module"], "xtb_hello");
+    assert_eq!(job["user_id"], "cafe-babe");
+    assert_eq!(job["status"], "succeeded");
+    assert_eq!(job["inputs"], json!({"text": "hello from M9"}));
+    assert_eq!(job["outputs"]["files"].as_array().unwrap().len(), 1);
+    assert_eq!(job["outputs"]["metrics"]["duration_s"], 0.53);
+    let resources = json!({"cpu": 1, "mem_mb": 256, "wall_time_s": 60});
+    assert_eq!(job["requested_resources"], resources);
+    for instant in ["created_at", "started_at", "ended_at"] {
+        assert!(job[instant].is_string(), "{job}");
+    }
+
+    // 5: the list.
+    let path = url("/jobs?status=succeeded&module=xtb_hello");
+    let list = curl(&["-H", &authorization, &path]).await;
+    assert_eq!(list["jobs"][0]["id"], id);
+
+    // 6: cancel.
+    let (id, _) = system.submit(&token("cafe-babe", "user"), "xtb_hello").await;
+    let path = url(&format!("/jobs/{id}/cancel"));
+    let canceled = curl(&["-X", "POST", "-H", &authorization, &path]).await;
+    assert_eq!(canceled["status"], "canceled");
+
+    // The metrics.
+    let metrics = system.get("/metrics", "").await.text;
+    for line in [
+        r#"nox_job_submitted_total{module="xtb_hello",user_id="cafe-babe"} 2"#,
+        r#"nox_job_duration_seconds_count{module="xtb_hello"} 1"#,
+        r#"nox_http_requests_total{method="POST",route="/jobs",status="202"} 2"#,
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is not in\n{metrics}");
+    }
+    assert!(metrics.contains("nox_http_request_duration_seconds_bucket{"));
+}
+
+#[tokio::test]
+async fn an_answer_names_where_to_look_and_an_ended_job_stays_as_it_is() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let body = json!({"module": "noop", "priority": 9});
+    let reply = system.post("/jobs", &ada, &body).await;
+    let body = reply.expect(202);
+    let id = body["id"].as_str().unwrap();
+    assert_eq!(reply.headers["location"], format!("/jobs/{id}"));
+    assert_eq!(body["status"], "queued");
+    assert_eq!(body["state"], "queued");
+
+    let n = body["n"].as_u64().unwrap();
+    let job = system.get(&format!("/jobs/{id}?n={n}"), &ada).await.expect(200);
+    assert_eq!(job["priority"], 9);
+    assert_eq!(job["waiting"]["code"], "priority");
+    assert!(job["waiting"]["message"].is_string());
+    // What the job did not ask for, its module gives.
+    let resources = json!({"cpu": 1, "mem_mb": 128, "wall_time_s": 60});
+    assert_eq!(job["requested_resources"], resources);
+
+    system.clerk.succeed(id.parse().unwrap()).await;
+    let cancel = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await;
+    cancel.expect_problem(409, "already_ended");
+    let job = system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+    assert_eq!(job["status"], "succeeded");
+
+    let (id, _) = system.submit(&ada, "noop").await;
+    let canceled = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await.expect(200);
+    let job = system.get(&format!("/jobs/{id}?n={}", canceled["n"]), &ada).await.expect(200);
+    assert_eq!(job["status"], "canceled");
+    let again = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await;
+    again.expect_problem(409, "already_ended");
+}
+
+#[tokio::test]
+async fn lists_are_paged_without_gaps_or_repetitions() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let mut submitted = Vec::new();
+    let mut n = 0;
+    for _ in 0..25 {
+        let (id, at) = system.submit(&ada, "noop").await;
+        submitted.push(id);
+        n = at;
+    }
+    system.submit(&token("eve", "user"), "noop").await;
+    submitted.reverse();
+
+    let mut listed = Vec::new();
+    let mut path = format!("/jobs?limit=10&status=pending&n={n}");
+    loop {
+        let reply = system.get(&path, &ada).await;
+        let page = reply.expect(200);
+        let jobs = page["jobs"].as_array().unwrap().clone();
+        listed.extend(jobs.into_iter().map(|job| job["id"].as_str().unwrap().to_owned()));
+        let Some(link) = reply.headers.get("link") else {
+            assert!(page["next"].is_null());
+            break;
+        };
+        let link = link.to_str().unwrap();
+        assert!(link.contains(page["next"].as_str().unwrap()));
+        path = link.strip_prefix('<').unwrap().split_once('>').unwrap().0.to_owned();
+    }
+    assert_eq!(listed, submitted);
+
+    let reply = system.get("/jobs?status=sleeping", &ada).await;
+    reply.expect_problem(422, "invalid_request");
+    let none = system.get("/jobs?user_id=eve", &ada).await.expect(200);
+    assert_eq!(none["jobs"], json!([]));
+    let admin = token("root", "admin");
+    let all = system.get("/jobs?module=noop&status=queued", &admin).await.expect(200);
+    assert_eq!(all["jobs"].as_array().unwrap().len(), 26);
+}
+
+#[tokio::test]
+async fn what_a_job_printed_and_went_through_can_be_read() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    let (tenant, job) = ("default".parse().unwrap(), id.parse().unwrap());
+    for (stream, text) in [
+        (LogStream::Stdout, "one\n"),
+        (LogStream::Stderr, "two\n"),
+        (LogStream::Stdout, "three <é>\n"),
+    ] {
+        let chunk = Bytes::from_static(text.as_bytes());
+        system.broker.append_log(&tenant, job, Attempt(1), stream, chunk).await.unwrap();
+    }
+
+    let logs = system.get(&format!("/jobs/{id}/logs"), &ada).await.expect(200);
+    assert_eq!(logs["job_id"], id);
+    let chunks = logs["chunks"].as_array().unwrap();
+    let texts: Vec<_> = chunks.iter().map(|c| (&c["stream"], &c["text"], &c["attempt"])).collect();
+    let expected = [("stdout", "one\n"), ("stderr", "two\n"), ("stdout", "three <é>\n")];
+    for (found, (stream, text)) in texts.into_iter().zip(expected) {
+        assert_eq!(found, (&json!(stream), &json!(text), &json!(1)));
+    }
+    let after = chunks[1]["seq"].as_u64().unwrap();
+    let rest = system.get(&format!("/jobs/{id}/logs?after={after}"), &ada).await.expect(200);
+    assert_eq!(rest["chunks"].as_array().unwrap().len(), 1);
+    let end = rest["next"].as_u64().unwrap();
+    let none = system.get(&format!("/jobs/{id}/logs?after={end}"), &ada).await.expect(200);
+    assert_eq!((&none["chunks"], &none["next"]), (&json!([]), &json!(end)));
+
+    let path = format!("/jobs/{id}/logs");
+    let plain = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
+    let plain = send(plain).await;
+    assert_eq!(plain.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(plain.text, "one\ntwo\nthree <é>\n");
+
+    system.clerk.succeed(job).await;
+    let events = system.get(&format!("/jobs/{id}/events"), &ada).await.expect(200);
+    let events = events["events"].as_array().unwrap();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["job_id"], id);
+    assert!(events[0]["facts"][0]["submitted"].is_object());
+    assert!(events[1]["facts"][2]["succeeded"].is_object());
+    let n = &events[0]["n"];
+    let later = system.get(&format!("/jobs/{id}/events?after={n}"), &ada).await.expect(200);
+    assert_eq!(later["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn modules_are_shown_and_switched() {
+    let system = System::start().await;
+    let module = system.get("/modules/xtb_hello", "").await.expect(200);
+    assert_eq!(module["version"], "1.0.0");
+    assert_eq!(module["caps"]["resources"]["mem_mb"], 128);
+    assert_eq!(module["schema"]["inputs"]["required"], json!(["text"]));
+    system.get("/modules/nothing", "").await.expect_problem(404, "unknown_module");
+    system.get("/modules/No%20Name", "").await.expect_problem(404, "unknown_module");
+
+    let admin = token("root", "admin");
+    let off = system.post("/modules/xtb_hello/disable", &admin, &json!({})).await.expect(200);
+    assert_eq!(off["enabled"], false);
+    let path = format!("/modules/xtb_hello?n={}", off["n"]);
+    assert_eq!(system.get(&path, "").await.expect(200)["enabled"], false);
+    let on = system.post("/modules/xtb_hello/enable", &admin, &json!({})).await.expect(200);
+    let path = format!("/modules?n={}", on["n"]);
+    let modules = system.get(&path, "").await.expect(200);
+    assert!(modules["modules"].as_array().unwrap().iter().all(|m| m["enabled"] == true));
+    let nothing = system.post("/modules/nothing/enable", &admin, &json!({})).await;
+    nothing.expect_problem(404, "unknown_module");
+}

@@ -1,0 +1,12 @@
+//! The gateway over HTTP, on a real broker and a real database. In the scheduler's and projector's
+//! stead stands a clerk that does what the test tells it to.
+
+mod barrier;
+mod clerk;
+mod hostile;
+mod jobs;
+mod outages;
+mod quotas;
+mod rights;
+mod submits;
+mod system;

@@ -1,0 +1,64 @@
+//! Servers that go away and come back.
+
+use serde_json::json;
+
+use crate::system::{System, token, until};
+
+#[tokio::test]
+async fn without_a_database_known_modules_are_still_submitted_to() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    system.clerk.hold_projection().await;
+    system.postgres.kill9();
+
+    system.submit(&ada, "noop").await;
+    until(async || system.get("/readyz", "").await.status == 503).await;
+    let reply = system.get(&format!("/jobs/{id}"), &ada).await;
+    reply.expect_problem(503, "unavailable");
+    assert!(reply.headers.contains_key("retry-after"));
+    system.submit(&ada, "noop").await;
+    // Liveness is not readiness: a restart would help nobody.
+    assert_eq!(system.get("/livez", "").await.status, 200);
+
+    system.postgres.restart().await.unwrap();
+    system.until_ready().await;
+    system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+}
+
+#[tokio::test]
+async fn without_a_broker_nothing_is_promised_and_with_it_all_goes_on() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    system.nats.kill9();
+
+    let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
+    reply.expect_problem(503, "unavailable");
+    assert!(reply.headers.contains_key("retry-after"));
+    // What is found is still shown; what is not found can't be called missing.
+    system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+    let missing = system.get("/jobs/01930000-0000-7000-8000-000000000000", &ada).await;
+    missing.expect_problem(503, "unavailable");
+
+    system.nats.restart().await.unwrap();
+    system.until_ready().await;
+    until(async || {
+        let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
+        reply.status == 202
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_short_outage_of_the_broker_is_waited_out() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    system.submit(&ada, "noop").await;
+    system.nats.kill9();
+    let request =
+        system.request(reqwest::Method::POST, "/jobs", &ada).json(&json!({"module": "noop"}));
+    let submit = tokio::spawn(crate::system::send(request));
+    system.nats.restart().await.unwrap();
+    submit.await.unwrap().expect(202);
+}

@@ -1,0 +1,199 @@
+//! Servers, a gateway, a clerk, and a client to ask with.
+
+use std::{net::SocketAddr, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
+use nox_gateway::{Config, Gateway};
+use nox_service::{Clock, Runtime, Secret};
+use nox_streams::{Broker, ConnectOptions, Durability};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::clerk::Clerk;
+
+const SECRET: &str = "a secret of at least 32 bytes for tests";
+
+/// Longer than anything takes that does not hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct System {
+    pub addr: SocketAddr,
+    pub clerk: Clerk,
+    pub broker: Broker,
+    pub nats: NatsServer,
+    pub postgres: Postgres,
+    pub runtime: Runtime,
+    pub gateway: JoinHandle<()>,
+    client: Client,
+    /// Removed at the end, after the servers that write to it.
+    _folder: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {}", self.text))
+    }
+
+    /// The body, after a check of the status.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// Checks that this is a whole problem document of `code`.
+    pub fn expect_problem(&self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], format!("/v1/problems/{}", code.replace('_', "-")));
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        for member in ["title", "detail", "error", "message", "request_id"] {
+            assert!(body[member].is_string(), "{member} is missing in {body}");
+        }
+        assert_eq!(body["request_id"], self.headers["x-request-id"].to_str().unwrap());
+        body
+    }
+}
+
+impl System {
+    /// All of it, with the module `xtb_hello`.
+    pub async fn start() -> Self {
+        let system = Self::start_bare().await;
+        let schema = json!({
+            "type": "object",
+            "properties": {"text": {"type": "string"}},
+            "required": ["text"],
+        });
+        system.clerk.declare_module("xtb_hello", schema).await;
+        system.clerk.declare_module("noop", json!(true)).await;
+        system
+    }
+
+    /// All of it, without a module.
+    pub async fn start_bare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nats =
+            NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
+        let postgres =
+            PostgresOptions { fast: true, ..PostgresOptions::new(folder.path().join("postgres")) };
+        let (nats, postgres) = tokio::join!(NatsServer::start(nats), Postgres::start(postgres));
+        let (nats, postgres) = (nats.unwrap(), postgres.unwrap());
+        let broker = Broker::connect(ConnectOptions {
+            url: nats.url(),
+            service: "test",
+            monitor_url: Some(nats.monitor_url()),
+            sync: Durability::Relaxed,
+        });
+        let broker = broker.await.unwrap();
+        broker.declare().await.unwrap();
+        let clerk = Clerk::start(broker.clone(), &postgres.url()).await;
+
+        let runtime = Runtime::new();
+        let (addr, gateway) = start_gateway(&nats, &postgres, &runtime).await;
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let system =
+            Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, _folder: folder };
+        system.until_ready().await;
+        system
+    }
+
+    /// A second gateway on the same servers, reached by the same methods.
+    pub async fn another_gateway(&self) -> (SocketAddr, Runtime) {
+        let runtime = Runtime::new();
+        let (addr, _) = start_gateway(&self.nats, &self.postgres, &runtime).await;
+        (addr, runtime)
+    }
+
+    pub async fn until_ready(&self) {
+        until(async || self.get("/readyz", "").await.status == StatusCode::OK).await;
+    }
+
+    pub fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("http://{}{path}", self.addr));
+        if token.is_empty() { request } else { request.bearer_auth(token) }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Reply {
+        send(self.request(Method::GET, path, token)).await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: &Value) -> Reply {
+        send(self.request(Method::POST, path, token).json(body)).await
+    }
+
+    /// Submits a job and returns its id and the number to read it by.
+    pub async fn submit(&self, token: &str, module: &str) -> (String, u64) {
+        let body = json!({"module": module, "inputs": {"text": "hello"}});
+        let body = self.post("/jobs", token, &body).await.expect(202);
+        (body["job_id"].as_str().unwrap().to_owned(), body["n"].as_u64().unwrap())
+    }
+}
+
+async fn start_gateway(
+    nats: &NatsServer,
+    postgres: &Postgres,
+    runtime: &Runtime,
+) -> (SocketAddr, JoinHandle<()>) {
+    let config = Config {
+        http_addr: "127.0.0.1:0".parse().unwrap(),
+        nats_url: Secret::new(nats.url()),
+        nats_monitor_url: Some(nats.monitor_url()),
+        database_url: Secret::new(postgres.url()),
+        jwt_secret: Secret::new(SECRET),
+        jwt_lifetime_max_s: 86_400,
+        jwt_issuer: None,
+        jwt_audience: None,
+        sync: Durability::Relaxed,
+    };
+    let gateway = Gateway::bind(config, runtime.clone()).await.unwrap();
+    (gateway.addr(), tokio::spawn(gateway.serve()))
+}
+
+pub async fn send(request: RequestBuilder) -> Reply {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Reply { status, headers, text: response.text().await.unwrap() }
+}
+
+/// A token of the default tenant.
+pub fn token(user: &str, role: &str) -> String {
+    sign(&json!({"sub": user, "role": role, "exp": in_an_hour()}))
+}
+
+pub fn tenant_token(tenant: &str, user: &str, role: &str) -> String {
+    sign(&json!({"sub": user, "role": role, "tenant": tenant, "exp": in_an_hour()}))
+}
+
+pub fn sign(claims: &Value) -> String {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let signature = crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+pub fn in_an_hour() -> i64 {
+    Clock::system().wall().as_micros() / 1_000_000 + 3_600
+}
+
+/// Waits until `condition` holds.
+pub async fn until(condition: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, holds).await.expect("in time");
+}

@@ -1,0 +1,117 @@
+//! `noxctl dev`: all of Nox on this machine.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Result;
+use nox_service::{Clock, Runtime, telemetry};
+use serde_json::json;
+
+use crate::{
+    exit::Exit,
+    home::Home,
+    system::{Given, Options, Sync, System},
+    target::{DEV_ADMIN, DEV_USER, Target, grant},
+};
+
+/// What people see at a terminal unless NOX_LOG says otherwise: the servers' and services' own
+/// words, without those of libraries.
+const LOG_DEFAULT: &str = "warn,nox=info";
+
+/// Services and servers have limits of their own; this one is longer than all of them together.
+const STOP_WITHIN: Duration = Duration::from_secs(45);
+
+/// As long as the gateway takes tokens to be good.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where to serve the API; port 0 takes a free one, and keeps it for the next time.
+    #[arg(long, env = "NOX_HTTP_ADDR", default_value = "127.0.0.1:8081")]
+    http_addr: SocketAddr,
+
+    /// Whether what is acknowledged survives a power cut.
+    #[arg(long, env = "NOX_SYNC", value_enum, default_value_t = Sync::Strict)]
+    sync: Sync,
+
+    /// When ready, print one line of JSON for programs instead of what is for people.
+    #[arg(long)]
+    headless: bool,
+
+    #[command(flatten)]
+    given: Given,
+}
+
+pub async fn run(args: Args, target: &Target) -> Result<Exit> {
+    telemetry::init_with(LOG_DEFAULT);
+    let home = Home::open(&target.folder())?;
+    let runtime = Runtime::new();
+    nox_service::supervise(&runtime, STOP_WITHIN, serve(&args, &home, &runtime)).await?;
+    Ok(Exit::Done)
+}
+
+async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
+    let options = Options {
+        http_addr: args.http_addr,
+        sync: args.sync,
+        given: args.given.clone(),
+        throwaway: false,
+    };
+    // Whoever has enough before all runs does not wait for it: dropped servers are killed.
+    let mut system = tokio::select! {
+        system = System::start(home, &options, runtime) => system?,
+        () = runtime.stop.cancelled() => return Ok(()),
+    };
+    let served = async {
+        tokio::select! {
+            ready = system.ready() => ready?,
+            () = runtime.stop.cancelled() => return Ok(()),
+        }
+        announce(args, home, &system)?;
+        system.run().await
+    };
+    let served = served.await;
+    let stopped = system.stop().await;
+    served.and(stopped)
+}
+
+fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
+    let now = Clock::system().wall();
+    let secret = &home.identity.jwt_secret;
+    let token = grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(secret, now)?;
+    let admin = grant(DEV_ADMIN, true, TOKEN_LIFETIME)?.sign(secret, now)?;
+    let (url, folder) = (&system.place.url, home.folder().display());
+    if args.headless {
+        let line = json!({
+            "url": url,
+            "data": folder.to_string(),
+            "durability": args.sync.as_str(),
+            "token": token,
+            "admin_token": admin,
+        });
+        println!("{line}");
+        return Ok(());
+    }
+    let sync = args.sync.as_str();
+    println!(
+        "\
+Nox is ready.
+
+  API          {url}
+  data         {folder} ({sync})
+  user token   NOX_TOKEN={token}
+  admin token  {admin}
+
+Try, in another shell:
+
+  export NOX_TOKEN={token}
+  curl -fsS {url}/health
+  curl -fsS {url}/modules
+  curl -fsS {url}/jobs -H \"Authorization: Bearer $NOX_TOKEN\" -H 'Content-Type: application/json' \\
+    -d '{{\"module\":\"xtb_hello\",\"inputs\":{{\"text\":\"hello\"}}}}'
+  noxctl job list
+  noxctl job run xtb_hello -p text=hello
+
+Tokens are good for a day; `noxctl token` makes others. Ctrl-C stops everything; the data stays."
+    );
+    Ok(())
+}

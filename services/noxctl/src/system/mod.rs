@@ -1,0 +1,191 @@
+//! All of Nox in this process: the services as tasks, the servers as children.
+
+mod address;
+mod configuration;
+mod modules;
+mod servers;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nox_service::{GRACE, Runtime};
+use tokio::task::JoinSet;
+
+pub use servers::{Given, Servers, Sync, Urls};
+
+use crate::{
+    client::Client,
+    home::{Home, Place},
+    system::configuration::Configuration,
+    views::{Module, Modules},
+};
+
+/// How long the services may take to be ready. The servers are by then; what is left is to fold a
+/// log, and a long one takes its time.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The module that a system without any has not got: as long as it is not there, no worker has said
+/// what it can do.
+const SAMPLE_MODULE: &str = "xtb_hello";
+
+/// What the services serve; each has the name that a failure is reported under.
+type Services = JoinSet<(&'static str, Result<()>)>;
+
+/// How to start a [`System`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub http_addr: SocketAddr,
+    pub sync: Sync,
+    pub given: Given,
+    /// Whether the folder goes when the system does, so that nothing in it has to last.
+    pub throwaway: bool,
+}
+
+/// A development system that runs.
+pub struct System {
+    runtime: Runtime,
+    services: Services,
+    servers: Servers,
+    pub place: Place,
+}
+
+impl System {
+    /// Starts servers and services in the folder `home`, and does not wait for the services.
+    ///
+    /// # Errors
+    /// An address is taken, or a server does not start.
+    pub async fn start(home: &Home, options: &Options, runtime: &Runtime) -> Result<Self> {
+        let http_addr = address::pick(options.http_addr, home.before.as_ref())?;
+        let servers = Servers::start(home, options).await?;
+        let place = Place {
+            url: address::url(http_addr),
+            nats_url: servers.urls.nats.clone(),
+            nats_monitor_url: servers.urls.nats_monitor.clone(),
+            database_url: servers.urls.database.clone(),
+        };
+        home.announce(&place)?;
+        let configuration = Configuration {
+            http_addr,
+            urls: &servers.urls,
+            sync: options.sync,
+            identity: &home.identity,
+            folder: home.folder(),
+        };
+        let services = start_services(&configuration, runtime)?;
+        Ok(Self { runtime: runtime.clone(), services, servers, place })
+    }
+
+    /// Waits until requests are served and modules can be run.
+    ///
+    /// # Errors
+    /// A service ended, or it takes too long.
+    pub async fn ready(&mut self) -> Result<()> {
+        let client = Client::new(&self.place.url, None)?;
+        let wait = async {
+            while !is_ready(&client).await {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            ended = ended(&mut self.services) => Err(ended),
+            waited = tokio::time::timeout(READY_WITHIN, wait) => match waited {
+                Ok(()) => Ok(()),
+                Err(_) => bail!("not ready after {READY_WITHIN:?}: {}", state(&client).await),
+            },
+        }
+    }
+
+    /// Serves until the runtime is to stop.
+    ///
+    /// # Errors
+    /// A service ended by itself.
+    pub async fn run(&mut self) -> Result<()> {
+        tokio::select! {
+            () = self.runtime.stop.cancelled() => Ok(()),
+            ended = ended(&mut self.services) => Err(ended),
+        }
+    }
+
+    /// Stops the services, then the servers; nothing is left when this returns.
+    ///
+    /// # Errors
+    /// A service could not end well; everything is stopped all the same.
+    pub async fn stop(mut self) -> Result<()> {
+        self.runtime.stop.cancel();
+        let mut outcome = Ok(());
+        let all = async {
+            while let Some(joined) = self.services.join_next().await {
+                if let Err(error) = named(joined) {
+                    tracing::error!(error = format!("{error:#}"), "A service did not end well");
+                    outcome = Err(error);
+                }
+            }
+        };
+        let late = tokio::time::timeout(GRACE, all).await.is_err();
+        self.services.shutdown().await;
+        self.servers.stop().await;
+        if late {
+            bail!("services had not stopped after {GRACE:?}");
+        }
+        outcome
+    }
+}
+
+fn start_services(configuration: &Configuration<'_>, runtime: &Runtime) -> Result<Services> {
+    let mut services = Services::new();
+    let (gateway, scheduler) = (configuration.gateway()?, configuration.scheduler()?);
+    let (executor, projector) = (configuration.executor()?, configuration.projector()?);
+    let own = || runtime.clone();
+    services.spawn(named_as("gateway", nox_gateway::run(gateway, own())));
+    services.spawn(named_as("scheduler", nox_scheduler::run(scheduler, own())));
+    services.spawn(named_as("executor", nox_executor::run(executor, own())));
+    services.spawn(named_as("projector", nox_projector::run(projector, own())));
+    Ok(services)
+}
+
+async fn named_as(
+    name: &'static str,
+    service: impl Future<Output = Result<()>>,
+) -> (&'static str, Result<()>) {
+    (name, service.await)
+}
+
+/// Waits for the first service to end, which none should.
+async fn ended(services: &mut Services) -> anyhow::Error {
+    match services.join_next().await.map(named) {
+        Some(Err(error)) => error,
+        Some(Ok(name)) => anyhow!("the {name} ended without having been asked to"),
+        None => anyhow!("all services have ended"),
+    }
+}
+
+fn named(
+    joined: Result<(&'static str, Result<()>), tokio::task::JoinError>,
+) -> Result<&'static str> {
+    let (name, outcome) = joined.context("a service panicked")?;
+    outcome.with_context(|| format!("the {name} failed"))?;
+    Ok(name)
+}
+
+/// Whether the gateway says so, and a worker has declared the sample module.
+async fn is_ready(client: &Client) -> bool {
+    if client.get("/readyz").await.is_err() {
+        return false;
+    }
+    let Ok(Modules { modules }) = client.read("/modules").await else { return false };
+    modules.iter().any(|module| {
+        serde_json::from_str::<Module>(module.get())
+            .is_ok_and(|module| module.name == SAMPLE_MODULE)
+    })
+}
+
+/// What the system says of itself, for whoever has waited in vain.
+async fn state(client: &Client) -> String {
+    match client.get("/readyz").await {
+        Ok(_) => format!("no worker has declared the module {SAMPLE_MODULE}"),
+        Err(crate::client::ClientError::Refused(problem)) => problem.document,
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,117 @@
+//! Gives batches to Postgres, in order, each until it is in.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use nox_readmodel::{Batch, Committed, Store, StoreError};
+use nox_service::{Runtime, crash_point};
+
+use crate::{Config, POSTGRES, metrics::Metrics, read::Batches};
+
+/// Between two tries to reach Postgres; doubled each time.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Why no more batches are committed.
+pub(crate) enum End {
+    Stopped,
+    /// Other rows are the current ones.
+    Switched {
+        to: u64,
+    },
+}
+
+/// Commits what comes, until something else is to be done.
+pub(crate) async fn all(
+    config: &Config,
+    runtime: &Runtime,
+    metrics: &Metrics,
+    store: &mut Store,
+    mut batches: Batches,
+) -> anyhow::Result<End> {
+    loop {
+        let batch = tokio::select! {
+            batch = batches.next() => batch?,
+            () = runtime.stop.cancelled() => return Ok(End::Stopped),
+        };
+        if config.delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(config.delay_ms)).await;
+        }
+        let began = runtime.clock.monotonic();
+        crash_point("projector.before_commit");
+        let committed = match until_in(runtime, metrics, store, &batch).await {
+            Ok(Some(committed)) => committed,
+            Ok(None) => return Ok(End::Stopped),
+            Err(StoreError::Switched { to, .. }) => return Ok(End::Switched { to }),
+            Err(error) => {
+                runtime.readiness.set(POSTGRES, Err(error.to_string()));
+                return Err(error).context("cannot go on");
+            }
+        };
+        crash_point("projector.after_commit");
+        let took = runtime.clock.monotonic().saturating_sub(began);
+        metrics.commit_seconds.observe(took.as_secs_f64());
+        metrics.batch_events.observe(committed.events as f64);
+        metrics.place(batch.end().0);
+        tracing::debug!(
+            event.n = batch.end().0.0,
+            events = committed.events,
+            parked = committed.parked,
+            took_us = took.as_micros() as u64,
+            "Committed"
+        );
+    }
+}
+
+/// Tries until the batch is in; `None` if asked to stop while Postgres is away.
+async fn until_in(
+    runtime: &Runtime,
+    metrics: &Metrics,
+    store: &mut Store,
+    batch: &Batch,
+) -> Result<Option<Committed>, StoreError> {
+    let mut pause = Pause::new(runtime);
+    loop {
+        match store.commit(batch).await {
+            Ok(committed) => {
+                runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
+                return Ok(Some(committed));
+            }
+            Err(StoreError::Unavailable(error)) => {
+                metrics.retries.inc();
+                if !pause.after(&error).await {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Longer and longer pauses, up to a bound.
+pub(crate) struct Pause<'a> {
+    runtime: &'a Runtime,
+    next: Duration,
+}
+
+impl<'a> Pause<'a> {
+    pub(crate) fn new(runtime: &'a Runtime) -> Self {
+        Self { runtime, next: RETRY_MIN }
+    }
+
+    /// Says that Postgres is away, and waits; false if asked to stop meanwhile.
+    pub(crate) async fn after(&mut self, error: &impl std::fmt::Display) -> bool {
+        self.runtime.readiness.set(POSTGRES, Err(error.to_string()));
+        self.wait().await
+    }
+
+    /// Waits; false if asked to stop meanwhile.
+    pub(crate) async fn wait(&mut self) -> bool {
+        let span = self.next;
+        self.next = (span * 2).min(RETRY_MAX);
+        tokio::select! {
+            () = tokio::time::sleep(span) => true,
+            () = self.runtime.stop.cancelled() => false,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What an operator can set.
+
+use nox_service::Secret;
+use nox_streams::Durability;
+
+/// The projector's configuration: flags, or the environment.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Where the broker is.
+    #[arg(
+        long,
+        env = "NOX_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
+    pub nats_url: Secret,
+    /// Where the broker tells of itself; needed for `strict`.
+    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    pub nats_monitor_url: Option<String>,
+    /// Whether what is acknowledged has to be on disk: `strict`, or `relaxed`.
+    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
+    pub sync: Durability,
+    /// Where Postgres is.
+    #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Secret,
+    /// For tests alone: wait so many milliseconds before each commit, so that rows are behind.
+    #[arg(long, env = "NOX_PROJECTOR_DELAY_MS", default_value_t = 0, hide = true)]
+    pub delay_ms: u64,
+}

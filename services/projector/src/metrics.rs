@@ -1,0 +1,64 @@
+//! What the projector counts. The metrics of jobs are folded with the rows, and exported by the gateway.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use nox_contract::EventNumber;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+
+/// The projector's metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    pub lag_events: IntGauge,
+    pub batch_events: Histogram,
+    pub commit_seconds: Histogram,
+    pub retries: IntCounter,
+    /// The last event that is in the rows.
+    place: Arc<AtomicU64>,
+}
+
+impl Metrics {
+    /// Registers everything once; fails if the names are taken.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            lag_events: IntGauge::new(
+                "nox_projection_lag_events",
+                "Events in the log that are not in the rows yet",
+            )?,
+            batch_events: Histogram::with_opts(
+                HistogramOpts::new("nox_projection_batch_events", "Events in one transaction")
+                    .buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?),
+            )?,
+            commit_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "nox_projection_commit_seconds",
+                    "From the first statement of a transaction to its commit, retries included",
+                )
+                .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 16)?),
+            )?,
+            retries: IntCounter::new(
+                "nox_projection_retries_total",
+                "Tries to reach Postgres that failed",
+            )?,
+            place: Arc::default(),
+        };
+        registry.register(Box::new(metrics.lag_events.clone()))?;
+        registry.register(Box::new(metrics.batch_events.clone()))?;
+        registry.register(Box::new(metrics.commit_seconds.clone()))?;
+        registry.register(Box::new(metrics.retries.clone()))?;
+        Ok(metrics)
+    }
+
+    /// The rows are a fold of the log up to `n`.
+    pub fn place(&self, n: EventNumber) {
+        self.place.store(n.0, Ordering::Relaxed);
+    }
+
+    /// The log ends at `n`.
+    pub fn log_ends_at(&self, n: u64) {
+        let lag = n.saturating_sub(self.place.load(Ordering::Relaxed));
+        self.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
+    }
+}
