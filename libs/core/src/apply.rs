@@ -190,7 +190,8 @@ impl State {
                     .shift(tenant, user, *period, |b| {
                         b.reserved -= cpu_seconds;
                         b.used += cpu_seconds;
-                        b.overrun += overrun;
+                        // The one figure that workers can make as large as they like.
+                        b.overrun = b.overrun.saturating_add(*overrun);
                     })
                     .map_err(ledger)?;
             }
@@ -246,7 +247,8 @@ impl State {
                 }
             }
             Fact::AttemptFailed { wall_ms, .. } | Fact::Succeeded { wall_ms, .. } => {
-                active.used_core_ms += wall_ms * u64::from(active.job.requested_resources.cpu);
+                active.used_core_ms =
+                    active.used_core_ms.saturating_add(active.core_ms(*wall_ms));
             }
             Fact::Submitted(_)
             | Fact::Rejected(_)
@@ -349,11 +351,14 @@ impl State {
         self.ended_order.push_back((at, id));
     }
 
-    /// Forgets ended jobs that are old, counted from the beginning of the term at the earliest, so
+    /// Forgets ended jobs and sessions that are old, counted from the beginning of the term at the earliest, so
     /// that what was submitted while nobody led still finds them.
     fn forget(&mut self) {
+        let (at, epoch_at) = (self.at, self.epoch_at);
+        let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= ENDED_REMEMBERED;
+        self.workers.forget_past(is_old);
         while let Some((ended_at, id)) = self.ended_order.front().copied() {
-            if self.at.since(ended_at.max(self.epoch_at)) < ENDED_REMEMBERED {
+            if !is_old(ended_at) {
                 return;
             }
             self.ended_order.pop_front();
@@ -403,13 +408,14 @@ impl State {
                         next_work: WorkNumber(1),
                         assignments: Default::default(),
                     },
+                    event.at,
                 ),
                 Fact::WorkerDraining { .. } => {
                     if let Some(worker) = self.workers.get_mut(&id) {
                         worker.draining = true;
                     }
                 }
-                Fact::WorkerLeft { .. } => self.workers.leave(&id),
+                Fact::WorkerLeft { .. } => self.workers.leave(&id, event.at),
                 other => return Err(misplaced(n, other, "a worker")),
             }
         }

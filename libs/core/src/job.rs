@@ -101,7 +101,8 @@ impl Job {
 
         let current = |attempt: &Attempt| *attempt == self.attempt;
         self.phase = match (&self.phase, fact) {
-            (Queued { .. }, Fact::Waiting { code }) => {
+            // `assigned` alone says `dispatching`.
+            (Queued { .. }, Fact::Waiting { code }) if *code != WaitingCode::Dispatching => {
                 if !matches!(
                     code,
                     WaitingCode::Scheduled | WaitingCode::Backoff | WaitingCode::Dependency
@@ -120,7 +121,9 @@ impl Job {
             (Assigned { worker_id, .. }, Fact::Started { attempt, elapsed_ms, worker_id: by })
                 if current(attempt) && by == worker_id =>
             {
-                self.started_at = Some(at - std::time::Duration::from_millis(*elapsed_ms));
+                // By the worker's word, but not before there was anything to start.
+                let started_at = at - std::time::Duration::from_millis(*elapsed_ms);
+                self.started_at = Some(started_at.max(self.created_at));
                 Running { worker_id: worker_id.clone() }
             }
             (Running { .. }, Fact::Succeeded { attempt, .. }) if current(attempt) => {

@@ -6,6 +6,10 @@ use nox_contract::{
     EventNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
 };
 
+/// The most that one step of priority is worth, in microseconds: more than any log lasts, and no
+/// priority runs over with it.
+const STEP_MAX: i64 = i64::MAX / 512;
+
 /// A job's place: by priority with ageing, then first come, first served.
 ///
 /// One step of priority is worth a fixed span of waiting, so the order between two jobs never
@@ -24,7 +28,8 @@ impl Rank {
         ageing_ms: u64,
         submitted: EventNumber,
     ) -> Self {
-        let worth = i64::from(priority).saturating_mul((ageing_ms as i64).saturating_mul(1_000));
+        let step = i64::try_from(ageing_ms).unwrap_or(STEP_MAX).saturating_mul(1_000);
+        let worth = i64::from(priority) * step.min(STEP_MAX);
         Self { order: created_at.as_micros().saturating_sub(worth), submitted }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     worker::Workers,
 };
 
-/// How long the id of an ended job is remembered, so that a repeated submit finds it. Much longer
+/// How long an ended job or session is remembered, so that a repeated submit or `hello` finds it. Much longer
 /// than any gateway retries a publish.
 pub const ENDED_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
@@ -95,6 +95,14 @@ pub struct EndedJob {
     pub n: EventNumber,
     pub submitted_n: EventNumber,
     pub fingerprint: Option<String>,
+}
+
+impl ActiveJob {
+    /// Core milliseconds of an attempt that ran for `wall_ms`. A worker may claim any span, so this
+    /// stops at what can be counted.
+    pub(crate) fn core_ms(&self, wall_ms: u64) -> u64 {
+        wall_ms.saturating_mul(u64::from(self.job.requested_resources.cpu))
+    }
 }
 
 impl State {

@@ -1,9 +1,10 @@
 //! Workers: what they offer and which attempts they were given.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
-    Attempt, Capacity, EventNumber, JobId, ModuleName, Resources, SessionId, WorkNumber, WorkerId,
+    Attempt, Capacity, EventNumber, JobId, ModuleName, Resources, SessionId, Timestamp, WorkNumber,
+    WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,10 @@ pub struct Assignment {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workers {
     by_id: BTreeMap<WorkerId, Worker>,
+    /// Sessions that ended lately, and the order in which they did: a `hello` of theirs that was
+    /// long on its way must neither begin them again nor end their successor.
+    past: BTreeSet<SessionId>,
+    past_order: VecDeque<(Timestamp, SessionId)>,
     #[serde(skip)]
     serving: BTreeMap<ModuleName, BTreeSet<WorkerId>>,
 }
@@ -56,16 +61,31 @@ impl Workers {
         self.by_id.get_mut(worker)
     }
 
-    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
-        self.leave(&id);
+    /// Whether the session is known to have ended.
+    pub fn is_past(&self, session: SessionId) -> bool {
+        self.past.contains(&session)
+    }
+
+    /// Forgets past sessions, from the oldest on, as long as `is_old` says so of their end.
+    pub(crate) fn forget_past(&mut self, is_old: impl Fn(Timestamp) -> bool) {
+        while let Some((_, session)) = self.past_order.pop_front_if(|(ended_at, _)| is_old(*ended_at))
+        {
+            self.past.remove(&session);
+        }
+    }
+
+    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker, at: Timestamp) {
+        self.leave(&id, at);
         for module in &worker.modules {
             self.serving.entry(module.clone()).or_default().insert(id.clone());
         }
         self.by_id.insert(id, worker);
     }
 
-    pub(crate) fn leave(&mut self, id: &WorkerId) {
+    pub(crate) fn leave(&mut self, id: &WorkerId, at: Timestamp) {
         let Some(worker) = self.by_id.remove(id) else { return };
+        self.past.insert(worker.session);
+        self.past_order.push_back((at, worker.session));
         for module in &worker.modules {
             if let Some(ids) = self.serving.get_mut(module) {
                 ids.remove(id);

@@ -7,7 +7,9 @@
 mod nats;
 mod postgres;
 mod process;
+mod program;
 pub mod tools;
 
 pub use nats::{NatsOptions, NatsServer, Sync};
 pub use postgres::{Postgres, PostgresOptions};
+pub use program::Program;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use nox_contract::{
-    Answer, CommandMessage, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, FactOrUnknown,
+    Answer, CommandMessage, Entity, EpochRecord, Event, EventNumber, Fact, FactOrUnknown,
     InputRef, Outcome, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
     event::Chain, subject,
 };
@@ -74,7 +74,6 @@ pub struct Sequencer {
     state: State,
     rules: Rules,
     chain: Chain,
-    epoch: Epoch,
     /// How far the inputs are consumed, those without a fact included.
     pos: Positions,
 }
@@ -82,7 +81,7 @@ pub struct Sequencer {
 impl Sequencer {
     /// Goes on from a folded state, where the chain was `chain`.
     pub fn new(state: State, chain: Chain, rules: Rules) -> Self {
-        Self { epoch: state.epoch, pos: state.pos, state, rules, chain }
+        Self { pos: state.pos, state, rules, chain }
     }
 
     pub fn state(&self) -> &State {
@@ -230,7 +229,8 @@ impl Sequencer {
     fn stamp(&self, run: &mut Run, part: u32, draft: Draft) -> Event {
         let mut event = Event {
             n: self.state.n.next(),
-            epoch: self.epoch,
+            // Of the state, not of the beginning: the own record may stand within an unfinished input.
+            epoch: self.state.epoch,
             at: run.at.max(self.state.at),
             rules: RULES_VERSION,
             prev: String::new(),

@@ -35,6 +35,9 @@ pub enum TakeoverEffect {
     AppendEpoch { record: EpochRecord, expected: u64 },
     /// Read the log from this sequence up to and including the own epoch record at `to`.
     ReadLog { from: u64, to: u64 },
+    /// Look at the input streams again: the leader before may have read on until the epoch record
+    /// fenced it out.
+    Attach,
     /// Read one message of an input stream.
     ReadInput { src: Source, seq: u64 },
     /// The fold is complete.
@@ -86,6 +89,7 @@ enum Step {
     ReadingEpoch,
     AppendingEpoch,
     Folding { epoch_seq: u64 },
+    Attaching { epoch_seq: u64 },
     ReadingInput { epoch_seq: u64, src: Source, seq: u64 },
     Done,
 }
@@ -109,6 +113,7 @@ pub struct Takeover {
 
 impl Takeover {
     /// `leader` names the process, for people and to recognise the own record; `at` is now.
+    /// `attachment` goes into the epoch record; positions are checked against a later one.
     /// `snapshot` is a fold of the log up to where the chain is known to agree.
     pub fn new(
         leader: String,
@@ -198,6 +203,17 @@ impl Takeover {
                 to: epoch_seq,
             }));
         }
+        self.step = Step::Attaching { epoch_seq };
+        Ok(Some(TakeoverEffect::Attach))
+    }
+
+    /// The input streams as they are, now that no older leader can read on.
+    pub fn on_attachment(
+        &mut self,
+        attachment: Attachment,
+    ) -> Result<Option<TakeoverEffect>, TakeoverError> {
+        let Step::Attaching { epoch_seq } = self.step else { return Ok(None) };
+        self.attachment = attachment;
         self.folded(epoch_seq).map(Some)
     }
 

@@ -4,7 +4,9 @@
 use std::str::FromStr;
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Row, migrate::Migrator, postgres::PgConnectOptions,
+    AssertSqlSafe, Connection, PgConnection, Row,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::sql::{big, count};
@@ -105,9 +107,12 @@ impl Database {
     }
 
     async fn migrate(&self, generation: u64) -> sqlx::Result<()> {
-        let mut connection = self.connect(generation).await?;
-        MIGRATIONS.run(&mut connection).await?;
-        connection.close().await
+        // A pool, because the future of a run on a bare connection cannot be sent between threads.
+        let pool = PgPoolOptions::new().max_connections(1).connect_with(self.options(generation));
+        let pool = pool.await?;
+        MIGRATIONS.run(&pool).await?;
+        pool.close().await;
+        Ok(())
     }
 }
 

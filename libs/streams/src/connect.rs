@@ -2,14 +2,18 @@
 
 use std::{fmt, sync::OnceLock, time::Duration};
 
-use async_nats::{Client, ConnectErrorKind, ServerAddr, jetstream};
+use async_nats::{ConnectErrorKind, jetstream};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::{Broker, Error, Inner},
+    api::API_WAIT,
+    broker::{Broker, Inner},
+    durability::{Durability, check_durability},
+    error::Error,
     mux::Mux,
+    url::{read_urls, with_credentials, without_password},
     version::Version,
 };
 
@@ -25,38 +29,12 @@ const CONNECT_WAIT: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(100);
 /// One try, from the connection to the handshake.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(3);
-/// One question to the monitoring port.
-const MONITOR_WAIT: Duration = Duration::from_secs(3);
 /// Two unanswered pings and the connection is given up: a frozen server is noticed after 15 s.
 const PING: Duration = Duration::from_secs(5);
+/// Messages that the client library holds itself: the most that it can send late, after a reconnect.
+const LIBRARY_QUEUE: usize = 256;
 /// The longest pause between two reconnects: a restarted server should not wait for its clients.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
-
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut.
-    Strict,
-    /// The end of the server process; a power cut takes minutes of writes.
-    Relaxed,
-}
-
-impl std::str::FromStr for Durability {
-    type Err = UnknownDurability;
-
-    fn from_str(text: &str) -> Result<Self, UnknownDurability> {
-        match text {
-            "strict" => Ok(Self::Strict),
-            "relaxed" => Ok(Self::Relaxed),
-            _ => Err(UnknownDurability),
-        }
-    }
-}
-
-/// A word that names no durability.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("neither strict nor relaxed")]
-pub struct UnknownDurability;
 
 /// Where and as whom to connect.
 #[derive(Clone)]
@@ -82,15 +60,6 @@ impl fmt::Debug for ConnectOptions {
             .field("sync", &self.sync)
             .finish()
     }
-}
-
-fn without_password(url: &str) -> String {
-    let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        (_, None) => url.to_owned(),
-    };
-    url.split(',').map(one).collect::<Vec<_>>().join(",")
 }
 
 /// Why there is no connection.
@@ -153,6 +122,8 @@ impl Broker {
             .custom_inbox_prefix(format!("_INBOX_{}", options.service))
             .connection_timeout(HANDSHAKE_WAIT)
             .ping_interval(PING)
+            .request_timeout(Some(API_WAIT))
+            .client_capacity(LIBRARY_QUEUE)
             .reconnect_delay_callback(reconnect_pause)
             .event_callback(move |event| {
                 // The other end goes with the connection.
@@ -208,62 +179,6 @@ impl Broker {
     }
 }
 
-/// What a URL says about who connects: `user:password@`, or `token@`.
-#[derive(Debug, Default, PartialEq)]
-struct Credentials {
-    user: Option<String>,
-    password: Option<String>,
-}
-
-/// The client library ignores credentials in URLs, and logs the URLs; so they are taken out.
-fn read_urls(urls: &str) -> Result<(Vec<ServerAddr>, Credentials), ConnectError> {
-    let unreadable = |e: std::io::Error| ConnectError::Denied(format!("cannot read the URL: {e}"));
-    let mut servers = Vec::new();
-    let mut credentials = Credentials::default();
-    for url in urls.split(',') {
-        let full: ServerAddr = url.trim().parse().map_err(unreadable)?;
-        if credentials.user.is_none() {
-            credentials.user = full.username().map(percent_decoded);
-            credentials.password = full.password().map(percent_decoded);
-        }
-        let host = full.host();
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let bare = format!("{}://{host}:{}", full.scheme(), full.port());
-        servers.push(bare.parse().map_err(unreadable)?);
-    }
-    Ok((servers, credentials))
-}
-
-fn with_credentials(credentials: Credentials) -> async_nats::ConnectOptions {
-    let options = async_nats::ConnectOptions::new();
-    match (credentials.user, credentials.password) {
-        (Some(user), Some(password)) => options.user_and_password(user, password),
-        (Some(token), None) => options.token(token),
-        (None, _) => options,
-    }
-}
-
-/// `p%40ss` is how `p@ss` stands in a URL.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits =
-            after.get(..2).filter(|_| first == b'%').and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn reconnect_pause(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
     match doublings {
@@ -291,77 +206,6 @@ fn check_version(found: &str) -> Result<(), ConnectError> {
     Err(ConnectError::TooOld { found: found.to_owned(), needed: SERVER_MIN.to_string() })
 }
 
-/// The parts of `/varz` that matter.
-#[derive(Deserialize)]
-struct Varz {
-    server_id: String,
-    #[serde(default)]
-    jetstream: VarzJetStream,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzJetStream {
-    #[serde(default)]
-    config: VarzConfig,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzConfig {
-    #[serde(default)]
-    sync_always: bool,
-}
-
-/// What the servers say of themselves, of which one must be the one we are connected to.
-async fn check_durability(
-    options: &ConnectOptions,
-    client: &Client,
-) -> Result<Option<Durability>, ConnectError> {
-    let strict = options.sync == Durability::Strict;
-    let Some(urls) = &options.monitor_url else {
-        return match strict {
-            true => Err(ConnectError::NotDurable("no monitoring URL to ask the server at".into())),
-            false => Ok(None),
-        };
-    };
-    let connected_to = client.server_info().server_id;
-    let (mut all_strict, mut ours) = (true, false);
-    for url in urls.split(',') {
-        let varz = match ask_monitor(url.trim()).await {
-            Ok(varz) => varz,
-            Err(reason) if strict => return Err(ConnectError::Unreachable(reason)),
-            Err(reason) => {
-                tracing::warn!(reason, "Durability unknown");
-                return Ok(None);
-            }
-        };
-        all_strict &= varz.jetstream.config.sync_always;
-        ours |= varz.server_id == connected_to;
-    }
-    if !strict {
-        return Ok(Some(if all_strict && ours { Durability::Strict } else { Durability::Relaxed }));
-    }
-    if !ours {
-        return Err(ConnectError::NotDurable(format!("{urls} is another server's monitoring URL")));
-    }
-    if !all_strict {
-        return Err(ConnectError::NotDurable(format!(
-            "{urls} says that sync_interval is not `always`"
-        )));
-    }
-    Ok(Some(Durability::Strict))
-}
-
-async fn ask_monitor(url: &str) -> Result<Varz, String> {
-    let ask = async {
-        let answer = reqwest::get(format!("{}/varz", url.trim_end_matches('/'))).await?;
-        answer.error_for_status()?.json::<Varz>().await
-    };
-    match tokio::time::timeout(MONITOR_WAIT, ask).await {
-        Ok(answer) => answer.map_err(|e| format!("cannot ask {url}: {e}")),
-        Err(_) => Err(format!("no answer from {url} within {MONITOR_WAIT:?}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,24 +220,6 @@ mod tests {
         for new in ["2.15.1", "2.16.0-dev"] {
             assert!(check_version(new).is_ok(), "{new}");
         }
-    }
-
-    #[test]
-    fn no_password_is_printed() {
-        let shown = |url| without_password(url);
-        assert_eq!(shown("nats://u:p@h:1,tls://u:p@@h:2"), "nats://…@h:1,tls://…@h:2");
-        assert_eq!(shown("u:p@h:1"), "…@h:1");
-        assert_eq!(shown("nats://h:1"), "nats://h:1");
-    }
-
-    #[test]
-    fn credentials_are_taken_out_of_the_urls() {
-        let (servers, credentials) = read_urls("nats://ada:p%40ss%@h:1, tls://[::1]:2,h3").unwrap();
-        let servers: Vec<_> = servers.iter().map(ServerAddr::as_url_str).collect();
-        assert_eq!(servers, ["nats://h:1", "tls://[::1]:2", "nats://h3:4222"]);
-        let expected = Credentials { user: Some("ada".into()), password: Some("p@ss%".into()) };
-        assert_eq!(credentials, expected);
-        assert!(matches!(read_urls("http://h"), Err(ConnectError::Denied(_))));
     }
 
     #[test]

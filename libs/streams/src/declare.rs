@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Broker, Error, Layout,
-    broker::{ID_KEY, StreamInfo, missing},
+    api::{ID_KEY, StreamInfo},
     layout::{self, Difference, Remedy},
 };
 
@@ -119,7 +119,7 @@ impl Broker {
             return Ok(());
         }
         let updated = self.api::<StreamInfo>(&format!("STREAM.UPDATE.{stream}"), &config).await;
-        let updated = updated.map_err(|error| failed(stream, missing(stream, error)))?;
+        let updated = updated.map_err(|error| failed(stream, error.about(stream)))?;
         let left = layout::differences(wanted, &updated.config);
         match left.into_iter().find(|difference| difference.remedy != Remedy::Leave) {
             None => Ok(()),

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`connect`] | connects, and refuses brokers that would ignore guards or lose writes |
+//! | `api` | asks the broker, while the connection lasts |
 //! | [`declare`] | makes the broker have the streams of `nats/streams.toml` |
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
 //! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
@@ -16,10 +17,13 @@
 //! | [`live`] | facts as they happen, at most once |
 
 pub mod answers;
+mod api;
 mod broker;
 pub mod connect;
 pub mod consume;
 pub mod declare;
+mod durability;
+mod error;
 pub mod facts;
 mod layout;
 pub mod lease;
@@ -30,14 +34,17 @@ pub mod publish;
 mod pull;
 pub mod snapshots;
 mod trim;
+mod url;
 mod version;
 mod waiting;
 
 pub use answers::AnswerInbox;
-pub use broker::{Broker, Error, Link, Message, Usage};
-pub use connect::{ConnectError, ConnectOptions, Durability};
+pub use broker::{Broker, Link, Message, Usage};
+pub use connect::{ConnectError, ConnectOptions};
 pub use consume::{Chunks, ConsumeError};
 pub use declare::DeclareError;
+pub use durability::Durability;
+pub use error::Error;
 pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
 pub use layout::{Layout, LayoutError};
 pub use lease::Lease;

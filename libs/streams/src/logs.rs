@@ -137,6 +137,16 @@ impl Broker {
         seq: u64,
         batch: usize,
     ) -> Result<(Vec<Reply>, bool), Error> {
+        self.while_up(self.direct_get_once(stream, subject, seq, batch)).await?
+    }
+
+    async fn direct_get_once(
+        &self,
+        stream: &str,
+        subject: &str,
+        seq: u64,
+        batch: usize,
+    ) -> Result<(Vec<Reply>, bool), Error> {
         let client = &self.inner.client;
         let unavailable = |e: String| Error::Unavailable(format!("reading {subject}: {e}"));
         let inbox = client.new_inbox();

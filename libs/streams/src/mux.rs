@@ -9,7 +9,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,8 @@ use crate::{
 const IN_FLIGHT_MAX: usize = 32 * 1024;
 /// Writes that the connection has not taken yet.
 const QUEUE_MAX: usize = 8 * 1024;
+/// Bytes that the connection has not taken yet: 80 messages of the largest kind.
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many the writer takes from the queue at a time.
 const WRITE_CHUNK: usize = 64;
 /// How many replies are matched under one lock.
@@ -58,6 +60,7 @@ pub(crate) struct Mux {
     /// `_INBOX_<service>.<unique>`; all replies come in below it.
     inbox: String,
     queue: mpsc::Sender<Order>,
+    queued_bytes: AtomicUsize,
     state: Mutex<State>,
     /// As in `link`, for the writer to read without a lock.
     generation: AtomicU64,
@@ -96,6 +99,7 @@ impl Mux {
         let mux = Arc::new(Self {
             inbox,
             queue,
+            queued_bytes: AtomicUsize::new(0),
             state: Mutex::new(State {
                 up: true,
                 tick: 0,
@@ -188,9 +192,14 @@ impl Mux {
         if state.acks.count() >= IN_FLIGHT_MAX {
             return Err((nobody("too many writes await their acknowledgement"), reply));
         }
-        let Ok(places) = self.queue.try_reserve_many(outbound.len()) else {
+        let bytes: usize = outbound.iter().map(|message| message.payload.len()).sum();
+        let queued = self.queued_bytes.load(Ordering::Relaxed);
+        // One batch alone may be larger.
+        let fits = queued == 0 || queued + bytes <= QUEUE_BYTES_MAX;
+        let (Ok(places), true) = (self.queue.try_reserve_many(outbound.len()), fits) else {
             return Err((nobody("too many writes await the connection"), reply));
         };
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let tick = state.tick;
         let token = reply.map(|reply| state.acks.add(tick, reply));
         let generation = self.generation.load(Ordering::Relaxed);
@@ -292,6 +301,7 @@ async fn write(mux: Arc<Mux>, client: Client, mut orders: mpsc::Receiver<Order>)
         for order in chunk.drain(..) {
             match order {
                 Order::Send { message, generation, token } => {
+                    mux.queued_bytes.fetch_sub(message.payload.len(), Ordering::Relaxed);
                     // Declared lost with its connection: not sent after all.
                     if generation != mux.generation.load(Ordering::Relaxed) {
                         continue;

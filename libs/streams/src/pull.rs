@@ -10,10 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{
-    Broker, Error, Message,
-    broker::{Link, missing},
-};
+use crate::{Broker, Error, Message, broker::Link};
 
 /// Messages yielded at a time, and asked for at a time.
 const CHUNK: usize = 1000;
@@ -97,7 +94,7 @@ impl Attachment {
         }
         let body = json!({ "stream_name": stream, "config": config, "action": "create" });
         let created = broker.api::<serde_json::Value>(&subject, &body).await;
-        created.map_err(|error| missing(stream, error))?;
+        created.map_err(|error| error.about(stream))?;
 
         let mut attachment = Self {
             client,

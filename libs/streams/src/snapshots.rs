@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use nox_contract::subject;
 use tokio::io::AsyncReadExt;
 
-use crate::{Broker, Error, broker::StreamInfo};
+use crate::{Broker, Error, api::StreamInfo};
 
 /// Snapshots that are kept: the newest may have been cut short by a crash.
 const KEPT: usize = 2;

@@ -84,7 +84,11 @@ impl Artifacts {
         Ok(Artifact { name, bytes, sha256 })
     }
 
-    async fn copy(&self, file: File, path: &object_store::path::Path) -> anyhow::Result<(u64, String)> {
+    async fn copy(
+        &self,
+        file: File,
+        path: &object_store::path::Path,
+    ) -> anyhow::Result<(u64, String)> {
         let mut file = tokio::fs::File::from_std(file);
         let mut writer = WriteMultipart::new(self.store.put_multipart(path).await?);
         let mut hash = Sha256::new();
@@ -181,9 +185,13 @@ fn expand(rule: &Keep, work: &OwnedFd) -> Result<Vec<String>, Failure> {
         let is_pattern = name.contains(['*', '?']);
         let mut next = Vec::new();
         for path in paths {
-            let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+            let join = |name: &str| {
+                if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+            };
             if is_pattern {
-                next.extend(list(work, &path)?.iter().filter(|n| matches(name, n)).map(|n| join(n)));
+                next.extend(
+                    list(work, &path)?.iter().filter(|n| matches(name, n)).map(|n| join(n)),
+                );
             } else {
                 next.push(join(name));
             }
@@ -211,7 +219,9 @@ fn list(work: &OwnedFd, path: &str) -> Result<Vec<String>, Failure> {
         let name = name.and_then(|name| RelativePath::try_from(name).ok());
         names.extend(name.map(|name| name.as_str().to_owned()));
         if names.len() > ENTRIES_MAX {
-            return Err(Failure::output_invalid(format!("{path} has too many files to choose from")));
+            return Err(Failure::output_invalid(format!(
+                "{path} has too many files to choose from"
+            )));
         }
     }
     Ok(names)

@@ -44,8 +44,9 @@ const OUTPUT_WAIT: Duration = Duration::from_secs(1);
 /// Seconds on a processor beyond what was asked for, so that the wall time is what ends an attempt.
 const CPU_SECONDS_SPARE: u64 = 10;
 
-/// The least memory limit: a program's start needs this much, and so does its supervisor.
-const MEMORY_BYTES_MIN: u64 = 64 << 20;
+/// Private memory beyond what was asked for: the limit counts what libraries map and never touch,
+/// 130 MiB in the case of xtb. Below that, some do not fail but hang.
+const MEMORY_BYTES_SPARE: u64 = 256 << 20;
 
 /// Largest file that a program may write: 4 GiB.
 const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -119,7 +120,8 @@ impl Runner {
             .map_err(|error| Failure::input_invalid(error.to_string()))?;
         let folder = Folder::create(&self.data, start)
             .map_err(|error| Failure::spawn(format!("cannot make a work directory: {error}")))?;
-        let outputs = self.in_folder(start, manifest, program, &inputs, &folder, stop, spawned, ran_for);
+        let outputs =
+            self.in_folder(start, manifest, program, &inputs, &folder, stop, spawned, ran_for);
         let outputs = outputs.await;
         let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
         outputs
@@ -184,7 +186,7 @@ impl Runner {
         let before = self.clock.monotonic();
         let mut supervised = Supervised::start(&self.supervisor).map_err(machine)?;
         folder.supervised_by(supervised.id).map_err(machine)?;
-        let output = self.capture(start, manifest, &mut supervised);
+        let mut output = self.capture(start, manifest, &mut supervised);
         supervised.order(order).await.map_err(machine)?;
         match supervised.word().await {
             Some(Word::Spawned) => {}
@@ -204,7 +206,10 @@ impl Runner {
         *ran_for = self.clock.monotonic() - began;
         let Ended { exit, survivors, too_long } = ended;
         self.metrics.survivors(survivors);
-        let (stdout, stderr) = output.await.unwrap_or_default();
+        let printed = timeout(OUTPUT_WAIT, &mut output).await;
+        output.abort();
+        let (stdout, stderr) =
+            printed.unwrap_or_else(|_| Ok(Default::default())).unwrap_or_default();
         if too_long {
             return Err(Failure::wall_time(wall_time));
         }
@@ -239,9 +244,8 @@ impl Runner {
         manifest: &Manifest,
         supervised: &mut Supervised,
     ) -> JoinHandle<(Vec<u8>, Vec<u8>)> {
-        let wanted = |stream| {
-            manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream))
-        };
+        let wanted =
+            |stream| manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream));
         let (stdout_wanted, stderr_wanted) = (wanted(Stream::Stdout), wanted(Stream::Stderr));
         let (stdout, stderr) = (supervised.stdout.take(), supervised.stderr.take());
         let (start, chunks) = (start.clone(), self.logs.clone());
@@ -374,7 +378,7 @@ fn prepare(
     let limits = Limits {
         cpu_seconds: u64::from(resources.cpu) * u64::from(resources.wall_time_s)
             + CPU_SECONDS_SPARE,
-        memory_bytes: (u64::from(resources.mem_mb) << 20).max(MEMORY_BYTES_MIN),
+        memory_bytes: (u64::from(resources.mem_mb) << 20) + MEMORY_BYTES_SPARE,
         file_bytes: FILE_BYTES_MAX,
     };
     Ok(Order { program: program.to_owned(), args, env, folder: work, limits })

@@ -9,7 +9,12 @@ use nox_streams::Durability;
 /// The executor's configuration: flags, or the environment.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
-    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "NOX_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
     pub nats_url: Secret,
 
     /// The broker's monitoring address, from which its durability is read.

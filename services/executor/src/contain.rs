@@ -103,7 +103,8 @@ fn supervise() -> io::Result<()> {
     let mut line = String::new();
     orders.read_line(&mut line)?;
 
-    let child = serde_json::from_str(&line).map_err(io::Error::from).and_then(|order| begin(&order));
+    let child =
+        serde_json::from_str(&line).map_err(io::Error::from).and_then(|order| begin(&order));
     let program = match child {
         Ok(program) => program,
         Err(error) => return say(&mut words, &Word::NotSpawned { reason: error.to_string() }),

@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nox_contract::{
-    Report, ReportMessage, SessionId, WorkerId, report::Started, subject,
-};
+use nox_contract::{Report, ReportMessage, SessionId, WorkerId, report::Started, subject};
 use nox_service::Clock;
 use nox_streams::{Broker, PublishError};
 use tokio::time::sleep;

@@ -41,7 +41,8 @@ mod tests {
             "params": {"default": {}, "properties": {"gfn": {"default": 2}}},
             "label": {},
         }});
-        let read = |inputs: &str| read(&RawJson::parse(inputs.to_owned()).unwrap(), &schema).unwrap();
+        let read =
+            |inputs: &str| read(&RawJson::parse(inputs.to_owned()).unwrap(), &schema).unwrap();
         assert_eq!(read("{}"), json!({"charge": 0, "params": {"gfn": 2}}));
         assert_eq!(
             read(r#"{"charge": -1, "params": {"gfn": 1, "x": null}}"#),

@@ -79,11 +79,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     runtime.readiness.set("executor", Err("starts"));
     let metrics = Metrics::register(&runtime.registry)?;
     let modules = Modules::read(&config.modules).context("cannot use the modules")?;
-    let hello = Hello {
-        capacity: config.capacity(),
-        modules: modules.declared(),
-        labels: Vec::new(),
-    };
+    let hello =
+        Hello { capacity: config.capacity(), modules: modules.declared(), labels: Vec::new() };
     if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
         bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
     }
@@ -139,9 +136,8 @@ fn claim(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
         Ok::<_, std::io::Error>((folder.canonicalize()?, File::create(folder.join("lock"))?))
     };
     let (folder, lock) = make().with_context(|| format!("cannot use {}", folder.display()))?;
-    lock.try_lock().with_context(|| {
-        format!("another executor of this name uses {}", folder.display())
-    })?;
+    lock.try_lock()
+        .with_context(|| format!("another executor of this name uses {}", folder.display()))?;
     Ok((folder, lock))
 }
 

@@ -55,7 +55,8 @@ pub async fn capture(
 ) -> Vec<u8> {
     let mut source = pin!(source);
     let mut writer = Writer { start, stream, chunks, buffer: Vec::new(), kept: 0, lost: 0 };
-    let mut tail = Tail { bytes: Vec::new(), max: if whole { TAIL_FOR_RULES } else { TAIL_FOR_ERRORS } };
+    let mut tail =
+        Tail { bytes: Vec::new(), max: if whole { TAIL_FOR_RULES } else { TAIL_FOR_ERRORS } };
     let mut flush = pin!(sleep(FLUSH_AFTER));
     let mut read = Vec::with_capacity(CHUNK_BYTES);
     loop {
@@ -206,9 +207,10 @@ mod tests {
     async fn a_line_is_handed_on_soon_though_the_attempt_goes_on() {
         let (sender, mut receiver) = mpsc::channel(9);
         let (mut program, stream) = tokio::io::duplex(64);
-        let task = tokio::spawn(async move {
-            capture(&start(), Stream::Stdout, stream, false, &sender).await
-        });
+        let task =
+            tokio::spawn(
+                async move { capture(&start(), Stream::Stdout, stream, false, &sender).await },
+            );
         program.write_all(b"hello\n").await.unwrap();
         let chunk = tokio::time::timeout(10 * FLUSH_AFTER, receiver.recv()).await.unwrap().unwrap();
         assert_eq!((&chunk.bytes[..], chunk.stream), (&b"hello\n"[..], Stream::Stdout));
@@ -233,9 +235,10 @@ mod tests {
     async fn what_nobody_takes_is_dropped_and_said_to_be() {
         let (sender, mut receiver) = mpsc::channel(1);
         let (mut program, stream) = tokio::io::duplex(64);
-        let task = tokio::spawn(async move {
-            capture(&start(), Stream::Stdout, stream, false, &sender).await
-        });
+        let task =
+            tokio::spawn(
+                async move { capture(&start(), Stream::Stdout, stream, false, &sender).await },
+            );
         for line in [&b"first\n"[..], b"second\n"] {
             program.write_all(line).await.unwrap();
             sleep(2 * FLUSH_AFTER).await;

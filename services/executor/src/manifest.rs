@@ -161,7 +161,9 @@ impl TryFrom<RunTable> for Run {
     fn try_from(table: RunTable) -> Result<Self, String> {
         let RunTable { builtin, program, program_env, args, env, success_exit_codes } = table;
         match (builtin, program) {
-            (Some(builtin), None) if args.is_empty() && env.is_empty() => Ok(Self::Builtin(builtin)),
+            (Some(builtin), None) if args.is_empty() && env.is_empty() => {
+                Ok(Self::Builtin(builtin))
+            }
             (Some(_), None) => Err("a builtin has neither `args` nor `env`".to_owned()),
             (None, Some(program)) if !program.is_empty() => {
                 if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
@@ -336,7 +338,9 @@ impl TryFrom<ResultTable> for ResultRule {
         let ResultTable { name, kind, file, stream, pointer, pattern, .. } = table;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            return Err(format!("a result's name is 1 to 64 letters, digits and '_', not `{name}`"));
+            return Err(format!(
+                "a result's name is 1 to 64 letters, digits and '_', not `{name}`"
+            ));
         }
         let source = match (file, stream) {
             (Some(file), None) => Source::File(file),

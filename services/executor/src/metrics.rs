@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use nox_contract::{AttemptEnd, ModuleName};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::Collector,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
 
 /// The executor's metrics; all copies count together.

@@ -38,7 +38,9 @@ impl TryFrom<String> for RelativePath {
 
     fn try_from(text: String) -> Result<Self, String> {
         let name = |name: &str| {
-            !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(char::is_control)
+            !matches!(name, "" | "." | "..")
+                && name.len() <= 255
+                && !name.contains(char::is_control)
         };
         if text.len() <= PATH_BYTES_MAX && text.split('/').all(name) {
             Ok(Self(text))
@@ -77,7 +79,8 @@ impl TryFrom<String> for Glob {
 
 /// Whether `name` is what `pattern` stands for.
 pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // Where to go on when what follows the last `*` did not match.
     let mut retry: Option<(usize, usize)> = None;

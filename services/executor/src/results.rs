@@ -54,7 +54,11 @@ enum Nothing {
 }
 
 /// Applies the rules. Blocks.
-pub fn read(rules: &[ResultRule], inputs: &Value, written: &Written<'_>) -> Result<Scalars, Failure> {
+pub fn read(
+    rules: &[ResultRule],
+    inputs: &Value,
+    written: &Written<'_>,
+) -> Result<Scalars, Failure> {
     let mut texts = Texts { written, files: BTreeMap::new() };
     let mut scalars = Scalars::default();
     for rule in rules {

@@ -188,9 +188,9 @@ impl Part {
         let (path, plus) = match input.split_once(" + ").or_else(|| input.split_once(" - ")) {
             None => (input, 0),
             Some((path, number)) => {
-                let number: u32 = number.parse().map_err(|_| {
-                    format!("`{number}` in `{{{placeholder}}}` is no whole number")
-                })?;
+                let number: u32 = number
+                    .parse()
+                    .map_err(|_| format!("`{number}` in `{{{placeholder}}}` is no whole number"))?;
                 let sign = if input.contains(" + ") { 1 } else { -1 };
                 (path, sign * i64::from(number))
             }

@@ -7,8 +7,8 @@ use nox_service::Runtime;
 use nox_streams::Broker;
 
 use crate::{
-    barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier, metrics::Metrics,
-    schemas::Modules,
+    admission::Admission, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
+    metrics::Metrics, schemas::Modules,
 };
 
 pub struct App {
@@ -18,6 +18,7 @@ pub struct App {
     pub barrier: Arc<Barrier>,
     pub commands: Commands,
     pub modules: Modules,
+    pub admission: Admission,
     pub verifier: Verifier,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,

@@ -11,12 +11,12 @@ use axum::{
 use nox_contract::subject;
 use nox_readmodel::Reader;
 use nox_service::{Clock, admin};
-use nox_streams::Durability;
+use nox_streams::{Durability, Usage};
 use prometheus::proto::MetricFamily;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{app::App, metrics::job_families};
+use crate::{admission::STREAMS, app::App, metrics::job_families};
 
 /// Pause between two checks of what the gateway needs: while all is well, and while it isn't.
 const CHECK_PAUSE: Duration = Duration::from_secs(2);
@@ -102,18 +102,22 @@ pub async fn watch(app: Arc<App>) {
     };
     readiness.note("durability", durability);
     loop {
-        let log = tokio::time::timeout(CHECK_WAIT, app.broker.last_sequence(subject::EVENTS));
+        let streams = tokio::time::timeout(CHECK_WAIT, usages(&app));
         let view = tokio::time::timeout(CHECK_WAIT, app.reader.progress());
-        let (log, view) = tokio::join!(log, view);
-        let log = log.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
+        let (streams, view) = tokio::join!(streams, view);
+        let streams = streams.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
         let view = view.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
 
-        readiness.set(NATS, log.as_ref().map(|_| ()));
+        readiness.set(NATS, streams.as_ref().map(|_| ()));
         readiness.set(POSTGRES, view.as_ref().map(|_| ()));
-        let well = log.is_ok() && view.is_ok();
-        if let (Ok(last), Ok(progress)) = (log, view) {
+        let well = streams.is_ok() && view.is_ok();
+        if let Ok(streams) = &streams {
+            readiness.note("admission", app.admission.judge(streams));
+        }
+        if let (Ok(streams), Ok(progress)) = (streams, view) {
             app.barrier.saw(progress.n);
-            let lag = last.saturating_sub(progress.n.0);
+            let log = streams.iter().find(|(stream, _)| *stream == subject::EVENTS);
+            let lag = log.map_or(0, |(_, log)| log.last_seq.saturating_sub(progress.n.0));
             app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
             readiness.note("view_n", progress.n.to_string());
             readiness.note("view_lag_events", lag.to_string());
@@ -124,4 +128,10 @@ pub async fn watch(app: Arc<App>) {
             () = app.runtime.stop.cancelled() => return,
         }
     }
+}
+
+/// How full the streams are that admitted jobs write to.
+async fn usages(app: &App) -> Result<Vec<(&'static str, Usage)>, nox_streams::Error> {
+    let usages = STREAMS.map(|stream| async move { Ok((stream, app.broker.usage(stream).await?)) });
+    futures_util::future::try_join_all(usages).await
 }

@@ -4,15 +4,18 @@
 //! Writes: NOX_COMMANDS
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
+mod admission;
 mod app;
 mod auth;
 mod barrier;
 mod body;
 mod commands;
 mod config;
+mod courier;
 mod health;
 mod jobs;
 mod jwt;
+mod meaning;
 mod metrics;
 mod modules;
 mod object;
@@ -38,8 +41,8 @@ use tokio::net::TcpListener;
 
 pub use crate::config::Config;
 use crate::{
-    app::App, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
-    metrics::Metrics, schemas::Modules,
+    admission::Admission, app::App, barrier::Barrier, commands::Commands, health::JobMetrics,
+    jwt::Verifier, metrics::Metrics, schemas::Modules,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -85,7 +88,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&runtime.registry)?);
         let barrier = Barrier::start(reader.clone(), &broker);
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
-        let commands = Commands::start(broker.clone(), metrics.clone(), runtime.stop.clone());
+        let commands = Commands::start(broker.clone(), metrics.clone());
         let job_metrics = JobMetrics::default();
         let app = Arc::new(App {
             runtime,
@@ -94,6 +97,7 @@ impl Gateway {
             barrier,
             commands,
             modules,
+            admission: Admission::default(),
             verifier,
             metrics,
             job_metrics,

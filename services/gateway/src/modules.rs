@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
@@ -18,6 +18,7 @@ use crate::{
     commands::{Delivery, Until},
     jobs::min_n,
     problem::ApiError,
+    routes::Segment,
 };
 
 /// `GET /modules`, for everybody: what there is to run is no secret.
@@ -38,7 +39,7 @@ pub async fn list(
 /// `GET /modules/{name}`, for everybody.
 pub async fn get(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -53,7 +54,7 @@ pub async fn get(
 pub async fn enable(
     state: State<Arc<App>>,
     caller: Caller,
-    name: Path<String>,
+    name: Segment,
 ) -> Result<Response, ApiError> {
     switch(state, caller, name, true).await
 }
@@ -62,7 +63,7 @@ pub async fn enable(
 pub async fn disable(
     state: State<Arc<App>>,
     caller: Caller,
-    name: Path<String>,
+    name: Segment,
 ) -> Result<Response, ApiError> {
     switch(state, caller, name, false).await
 }
@@ -70,7 +71,7 @@ pub async fn disable(
 async fn switch(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     enabled: bool,
 ) -> Result<Response, ApiError> {
     caller.require_operator()?;
@@ -78,12 +79,12 @@ async fn switch(
     let command =
         Command::SetModule(SetModule { module: module.clone(), enabled, by: caller.user.clone() });
     match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
-        Delivery::Answered { outcome: Outcome::Accepted(accepted), .. } => {
+        Delivery::Answered(Outcome::Accepted(accepted)) => {
             app.barrier.saw(accepted.n);
             let body = json!({"name": module, "enabled": enabled, "n": accepted.n});
             Ok(Json(body).into_response())
         }
-        Delivery::Answered { outcome: Outcome::Refused(refusal), .. } => Err(refusal.into()),
+        Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),
         Delivery::Published => {
             let body = json!({"name": module, "pending": true});
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())

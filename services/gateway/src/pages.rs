@@ -1,16 +1,19 @@
 //! A page for each problem, where its `type` points to.
 
 use axum::{
-    extract::Path,
     http::header,
     response::{Html, IntoResponse, Response},
 };
 use nox_contract::ProblemCode;
 use serde::{Deserialize, de::IntoDeserializer};
 
-use crate::problem::{ApiError, Meaning, meaning, type_of};
+use crate::{
+    meaning::{Meaning, meaning, type_of},
+    problem::ApiError,
+    routes::Segment,
+};
 
-pub async fn problem(Path(name): Path<String>) -> Response {
+pub async fn problem(Segment(name): Segment) -> Response {
     let Some(code) = code_of(&name) else {
         return ApiError::new(ProblemCode::RouteNotFound, "there is no problem of this name")
             .into_response();
@@ -50,11 +53,11 @@ mod tests {
         for code in [ProblemCode::JobNotFound, ProblemCode::Lagging, ProblemCode::InvalidRequest] {
             let name = type_of(code).rsplit('/').next().unwrap().to_owned();
             assert_eq!(code_of(&name), Some(code));
-            let response = problem(Path(name)).await;
+            let response = problem(Segment(name)).await;
             assert_eq!(response.status(), StatusCode::OK);
         }
         for name in ["", "nothing", "job_not_found", "<script>"] {
-            let response = problem(Path(name.to_owned())).await;
+            let response = problem(Segment(name.to_owned())).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Query, rejection::QueryRejection},
-    http::Uri,
+    extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
+    http::{Uri, request::Parts},
     middleware,
     routing::{get, post},
 };
@@ -61,6 +61,20 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
         ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
     })
+}
+
+/// The one variable part of a path.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_) => Err(ApiError::new(ProblemCode::InvalidId, "the path is not UTF-8")),
+        }
+    }
 }
 
 /// Reads a job's id from a path.

@@ -56,6 +56,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether the executor is to run in this process.
+    pub fn has_executor(&self) -> bool {
+        matches!(self.command, Command::Dev(_) | Command::Demo(_))
+    }
+
     pub async fn run(self) -> anyhow::Result<Exit> {
         let (target, output) = (self.target, Output::new(self.output));
         match self.command {

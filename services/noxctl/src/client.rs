@@ -121,15 +121,6 @@ impl Client {
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The same gateway, asked by somebody else.
-    pub fn with_token(&self, token: Option<String>) -> Self {
-        Self { token, ..self.clone() }
-    }
-
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
         self.send(self.request(Method::GET, path)?).await
     }
@@ -152,7 +143,8 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let mut request = self.request(Method::POST, path)?;
         if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+            request =
+                request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
@@ -183,16 +175,16 @@ impl Client {
         while let Some(source) = innermost.source() {
             innermost = source;
         }
-        let reason = if error.is_timeout() { "no answer in time".into() } else { innermost.to_string() };
+        let reason =
+            if error.is_timeout() { "no answer in time".into() } else { innermost.to_string() };
         ClientError::Unreachable { url: self.url.clone(), reason }
     }
 }
 
 impl Answer {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_str(&self.body).map_err(|error| {
-            ClientError::Unreadable(format!("{error}: {}", quoted(&self.body)))
-        })
+        serde_json::from_str(&self.body)
+            .map_err(|error| ClientError::Unreadable(format!("{error}: {}", quoted(&self.body))))
     }
 }
 

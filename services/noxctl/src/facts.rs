@@ -38,7 +38,9 @@ fn details(fact: &Fact) -> String {
             submitted.priority,
             cut(submitted.inputs.get())
         ),
-        Fact::Rejected(rejected) => format!("{}: {}", rejected.refusal.code, rejected.refusal.detail),
+        Fact::Rejected(rejected) => {
+            format!("{}: {}", rejected.refusal.code, rejected.refusal.detail)
+        }
         Fact::Canceled { by } => format!("by {by}"),
         Fact::Waiting { code } => format!("for {}", code.as_str()),
         Fact::Assigned { worker_id, attempt, work, .. } => {
@@ -93,7 +95,8 @@ fn details(fact: &Fact) -> String {
 fn resources(asked: &Resources) -> String {
     let Resources { cpu, mem_mb, wall_time_s, gpu } = asked;
     let gpu = if *gpu > 0 { format!(", {gpu} GPU") } else { String::new() };
-    format!("{cpu} cores, {mem_mb} MiB, {wall_time_s} s{gpu}")
+    let cores = if *cpu == 1 { "core" } else { "cores" };
+    format!("{cpu} {cores}, {mem_mb} MiB, {wall_time_s} s{gpu}")
 }
 
 /// JSON as far as it fits into a table.

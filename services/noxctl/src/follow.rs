@@ -121,7 +121,11 @@ pub fn texts(chunks: &[Box<RawValue>]) -> Result<Vec<LogChunk>, ClientError> {
 }
 
 /// All events of a job after event `after`, and the number of the last.
-pub async fn events(client: &Client, id: JobId, mut after: u64) -> Result<(Events, u64), ClientError> {
+pub async fn events(
+    client: &Client,
+    id: JobId,
+    mut after: u64,
+) -> Result<(Events, u64), ClientError> {
     let mut all = Events { events: Vec::new(), next: None };
     loop {
         let page: Events = client.read(&format!("/jobs/{id}/events?after={after}")).await?;

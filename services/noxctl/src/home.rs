@@ -60,7 +60,10 @@ impl Home {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("another `noxctl dev` runs in {}; give this one its own --data", folder.display())
+                bail!(
+                    "another `noxctl dev` runs in {}; give this one its own --data",
+                    folder.display()
+                )
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }

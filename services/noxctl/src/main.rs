@@ -6,7 +6,8 @@
 //! | [`commands`] | one file a command |
 //! | [`target`] | which system a command is for |
 //! | [`client`] | asks a gateway |
-//! | [`views`] | what is read of its answers |
+//! | [`views`] | what is read of its answers; [`facts`] puts them in words |
+//! | [`follow`] | stays with a job until it has ended |
 //! | [`output`], [`exit`] | what is printed, and with which status it ends |
 //! | [`home`] | the folder of a development system |
 //! | [`system`] | servers and services of a development system |
@@ -16,6 +17,8 @@ mod cli;
 mod client;
 mod commands;
 mod exit;
+mod facts;
+mod follow;
 mod home;
 mod output;
 mod system;
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
     // The executor starts this program again as the supervisor of an attempt.
     nox_executor::supervise_if_asked();
     let cli = Cli::parse();
+    if cli.has_executor() {
+        system::engines::find();
+    }
     let threads = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(threads) => threads,
         Err(error) => {

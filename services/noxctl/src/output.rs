@@ -35,12 +35,17 @@ impl Output {
         Self { format, terminal, colour }
     }
 
+    /// The same for data that comes bit by bit, of which no one document can be made.
+    pub fn streaming(self) -> Self {
+        let format = if self.format == Format::Json { Format::Jsonl } else { self.format };
+        Self { format, ..self }
+    }
+
     /// Prints rows that all have a cell for each of `head`.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         if !self.terminal {
-            let lines: Vec<String> =
-                rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>().join("\t"))
-                    .collect();
+            let fields = |row: &Vec<String>| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>();
+            let lines: Vec<String> = rows.iter().map(|row| fields(row).join("\t")).collect();
             return self.lines(&lines);
         }
         let mut lines = aligned(head, rows);
@@ -196,7 +201,8 @@ mod tests {
 
     #[test]
     fn json_is_indented_without_touching_numbers_or_strings() {
-        let document = r#"{"a":[1.50,12345678901234567890123,{"b":"x, \"{y}\" ü"}],"e":{},"l":[],"t":true}"#;
+        let document =
+            r#"{"a":[1.50,12345678901234567890123,{"b":"x, \"{y}\" ü"}],"e":{},"l":[],"t":true}"#;
         let expected = "{\n  \"a\": [\n    1.50,\n    12345678901234567890123,\n    {\n      \
                         \"b\": \"x, \\\"{y}\\\" ü\"\n    }\n  ],\n  \"e\": {},\n  \"l\": [],\n  \
                         \"t\": true\n}";

@@ -63,9 +63,6 @@ pub struct Logs {
 /// A piece of what a job printed.
 #[derive(Debug, Deserialize)]
 pub struct LogChunk {
-    pub attempt: u32,
-    /// `stdout` or `stderr`.
-    pub stream: String,
     pub text: String,
 }
 

@@ -46,12 +46,7 @@ pub async fn run(
     runtime: &Runtime,
     accept_reset: Option<String>,
 ) -> Result<Ready, Failure> {
-    let attachment = Attachment {
-        commands: broker.incarnation(subject::COMMANDS).await?,
-        commands_last: broker.last_sequence(subject::COMMANDS).await?,
-        reports: broker.incarnation(subject::REPORTS).await?,
-        reports_last: broker.last_sequence(subject::REPORTS).await?,
-    };
+    let attachment = attach(broker).await?;
     let snapshot = snapshot::find(broker).await;
     let at = runtime.clock.now();
     let faults = Faults::default();
@@ -96,6 +91,10 @@ pub async fn run(
                     None => takeover.start(),
                 }
             }
+            TakeoverEffect::Attach => match takeover.on_attachment(attach(broker).await?)? {
+                Some(next) => next,
+                None => takeover.start(),
+            },
             TakeoverEffect::ReadInput { src, seq } => {
                 let stream = match src {
                     Source::Commands => subject::COMMANDS,
@@ -110,4 +109,14 @@ pub async fn run(
             TakeoverEffect::Lead(ready) => return Ok(*ready),
         };
     }
+}
+
+/// The input streams as they are now.
+async fn attach(broker: &Broker) -> Result<Attachment, Error> {
+    Ok(Attachment {
+        commands: broker.incarnation(subject::COMMANDS).await?,
+        commands_last: broker.last_sequence(subject::COMMANDS).await?,
+        reports: broker.incarnation(subject::REPORTS).await?,
+        reports_last: broker.last_sequence(subject::REPORTS).await?,
+    })
 }

@@ -11,9 +11,13 @@ use crate::{
 };
 
 /// Moves what a job has reserved to used and free again, now that nothing of it runs.
-/// `core_ms` is what its last attempt used, beside what earlier ones did.
-pub(super) fn settle(job: &ActiveJob, core_ms: u64) -> Vec<Fact> {
-    let used_ms = job.used_core_ms + core_ms;
+/// `wall_ms` is how long its last attempt ran, beside what earlier ones used.
+pub(super) fn settle(job: &ActiveJob, wall_ms: u64) -> Vec<Fact> {
+    if job.reserved == 0 {
+        // What reserved nothing does not keep its period either, once another one began.
+        return Vec::new();
+    }
+    let used_ms = job.used_core_ms.saturating_add(job.core_ms(wall_ms));
     let used = i64::try_from(used_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
     let settled = used.min(job.reserved);
     let (period, overrun) = (job.period, used - settled);
@@ -25,11 +29,6 @@ pub(super) fn settle(job: &ActiveJob, core_ms: u64) -> Vec<Fact> {
         facts.push(Fact::Released { period, cpu_seconds: job.reserved - settled });
     }
     facts
-}
-
-/// What an attempt of `job` that ran for `wall_ms` used, in core milliseconds.
-pub(super) fn core_ms(job: &ActiveJob, wall_ms: u64) -> u64 {
-    wall_ms * u64::from(job.job.requested_resources.cpu)
 }
 
 /// How an attempt ended by itself, and badly.
@@ -66,7 +65,7 @@ pub(super) fn failed(
     }
     let error = if crashed { crashed_too_often(job.job.crashes + 1, error) } else { error.clone() };
     facts.push(Fact::Failed { error });
-    facts.extend(settle(job, core_ms(job, wall_ms)));
+    facts.extend(settle(job, wall_ms));
     facts
 }
 
@@ -106,7 +105,7 @@ pub(super) fn lost(
     }];
     let canceled = matches!(job.job.phase, Phase::Canceled { .. });
     let crashes = job.job.crashes + u32::from(started);
-    if !canceled && crashes >= config(state).crashes_max {
+    if started && !canceled && crashes >= config(state).crashes_max {
         let error = JobError {
             code: "lost".to_owned(),
             message: format!("the worker was lost ({reason:?})"),

@@ -1,7 +1,5 @@
 //! The match: which queued job runs where, and why the others do not.
 
-use std::collections::BTreeMap;
-
 use nox_contract::{
     Attempt, Fact, JobError, JobId, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkerId,
 };
@@ -57,31 +55,38 @@ pub(super) fn assign((worker_id, worker): (&WorkerId, &Worker), attempt: Attempt
     }
 }
 
+/// Whether nobody waits for anything that `worker` does, so that giving it work now passes nobody
+/// over.
+pub(super) fn is_unasked_for(state: &State, worker: &Worker) -> bool {
+    !worker.modules.iter().any(|module| state.queue.is_waited_for(module))
+}
+
 /// The next thing that a match does: free a job from its dependencies, else place the first job
-/// that can be placed.
+/// that can be placed. Modules share workers, so the first is the first of all of them.
 pub(super) fn next_placement(state: &State) -> Option<Decision> {
     if let Some(id) = state.unblocked.first() {
         return Some(unblock(state, *id));
     }
+    let mut first: Option<(Rank, JobId, (&WorkerId, &Worker))> = None;
     for (module, classes) in &state.queue.modules {
         if !has_room(state, module) {
             continue;
         }
-        let heads: BTreeMap<Rank, (&ClassKey, JobId)> = classes
-            .iter()
-            .filter_map(|(key, class)| class.head().map(|(rank, job)| (rank, (key, job))))
-            .collect();
-        for (key, job) in heads.into_values() {
-            let Ok(worker) = place(state, &key.tenant, &key.user_id, module, &key.resources)
-            else {
+        for (key, class) in classes {
+            let Some((rank, job)) = class.head() else { continue };
+            if first.is_some_and(|(ahead, ..)| ahead < rank) {
                 continue;
-            };
-            let active = state.job(job)?;
-            let fact = assign(worker, active.job.attempt.next());
-            return Some(Decision::of(job_entity(job, active), vec![fact]));
+            }
+            let placed = place(state, &key.tenant, &key.user_id, module, &key.resources);
+            if let Ok(worker) = placed {
+                first = Some((rank, job, worker));
+            }
         }
     }
-    None
+    let (_, job, worker) = first?;
+    let active = state.job(job)?;
+    let fact = assign(worker, active.job.attempt.next());
+    Some(Decision::of(job_entity(job, active), vec![fact]))
 }
 
 /// Whether a worker of `module` has a free slot; spares a look at every class when all are busy.
@@ -157,7 +162,7 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
         &active.job.requested_resources,
     );
     let fact = match placed {
-        Ok(worker) if !state.queue.is_waited_for(&active.module) => {
+        Ok(worker) if is_unasked_for(state, worker.1) => {
             assign(worker, active.job.attempt.next())
         }
         Ok(_) => Fact::Waiting { code: WaitingCode::Priority },

@@ -125,7 +125,8 @@ fn check(
         .and_then(|account| account.periods.get(&period))
         .copied()
         .unwrap_or(Balance { granted: 0, ..Balance::default() });
-    let free = balance.free + limits.cpu_seconds - balance.granted;
+    // Grouped so that a budget without bounds does not run over.
+    let free = balance.free + (limits.cpu_seconds - balance.granted);
     if cost > free {
         let next_period = (period + DAY).since(now).as_secs() + 1;
         return Err(Refusal {

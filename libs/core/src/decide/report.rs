@@ -34,6 +34,9 @@ pub(super) fn decide(
         Report::Started(report) => started(state, rules, worker_id, report),
         Report::Ended(report) => ended(state, rules, worker_id, report, now),
         Report::Stopped(report) => stopped(state, rules, worker_id, report),
+        Report::Draining if state.workers.get(worker_id).is_some_and(|w| w.draining) => {
+            Decision::nothing()
+        }
         Report::Draining => {
             Decision::of(Entity::Worker(worker_id.clone()), vec![Fact::WorkerDraining { session }])
         }
@@ -53,7 +56,8 @@ fn joined(
     session: SessionId,
     hello: &Hello,
 ) -> Decision {
-    if state.workers.get(worker_id).is_some_and(|worker| worker.session == session) {
+    let here = state.workers.get(worker_id).is_some_and(|worker| worker.session == session);
+    if here || state.workers.is_past(session) {
         return Decision::nothing();
     }
     let mut drafts = end::lost_all(state, rules, worker_id, LostReason::NewSession);
@@ -135,7 +139,7 @@ fn ended(
     match &report.end {
         AttemptEnd::Succeeded { outputs } => {
             facts.push(Fact::Succeeded { attempt, outputs: outputs.clone(), wall_ms });
-            facts.extend(end::settle(job, end::core_ms(job, wall_ms)));
+            facts.extend(end::settle(job, wall_ms));
         }
         AttemptEnd::Failed { error, retryable, crashed } => {
             let crashed = *crashed && report.started;
@@ -167,6 +171,6 @@ fn after_cancel(
     wall_ms: u64,
 ) -> Vec<Fact> {
     let mut facts = vec![Fact::Stopped { worker_id: worker_id.clone(), attempt }];
-    facts.extend(end::settle(job, end::core_ms(job, wall_ms)));
+    facts.extend(end::settle(job, wall_ms));
     facts
 }

@@ -8,7 +8,7 @@ use nox_contract::{
 };
 
 use super::{Decision, Draft, matching, quota};
-use crate::state::State;
+use crate::state::{ActiveJob, State};
 
 pub(super) fn decide(
     state: &State,
@@ -99,7 +99,9 @@ fn check_dependencies(state: &State, tenant: &TenantId, submit: &Submit) -> Resu
     let mut open = false;
     for dependency in &submit.after {
         let visible = |owner: &TenantId| owner == tenant && *dependency != submit.job_id;
-        if state.job(*dependency).is_some_and(|job| visible(&job.tenant)) {
+        // A canceled job that still holds a slot is among the active ones, and has ended.
+        let is_open = |job: &ActiveJob| visible(&job.tenant) && !job.job.state().is_ended();
+        if state.job(*dependency).is_some_and(is_open) {
             open = true;
         } else if !state
             .ended(*dependency)
@@ -140,8 +142,10 @@ fn first_step(
         return None;
     }
     match matching::place(state, tenant, &submit.user_id, &submit.module, resources) {
-        Ok(_) if state.queue.is_waited_for(&submit.module) => None,
-        Ok(worker) => Some(matching::assign(worker, Attempt(1))),
+        Ok(worker) if matching::is_unasked_for(state, worker.1) => {
+            Some(matching::assign(worker, Attempt(1)))
+        }
+        Ok(_) => None,
         Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused)) => Some(Fact::Waiting { code }),
         Err(_) if state.queue.is_waited_for(&submit.module) => None,
         Err(code) => Some(Fact::Waiting { code }),

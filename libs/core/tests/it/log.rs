@@ -11,6 +11,9 @@ use crate::{oracle, watch::Watch};
 /// The key that the tests' tokens are made with.
 pub const TOKEN_KEY: [u8; 32] = [42; 32];
 
+/// The property that [`State::check`] looks after.
+pub const SOUND: &str = "the state is sound after every event";
+
 /// Most parts of one input; an input that goes on for longer never ends.
 const PARTS_MAX: u32 = 10_000;
 
@@ -88,9 +91,8 @@ impl Log {
         report: &Report,
     ) -> Result<Said, Violation> {
         let at = self.at();
-        let decision = self.decide(|state, rules| {
-            decide::report(state, rules, worker, session, report, at)
-        })?;
+        let decision =
+            self.decide(|state, rules| decide::report(state, rules, worker, session, report, at))?;
         self.pos.reports += 1;
         self.take(Source::Reports, 0, decision)
     }
@@ -227,7 +229,7 @@ impl Log {
             apply(twin).map_err(illegal)?;
         }
         let checked = self.state.check();
-        hold(checked.is_ok(), "the state is sound after every event", || format!("{checked:?}"))
+        hold(checked.is_ok(), SOUND, || format!("{checked:?}"))
     }
 
     fn stamp(&self, src: Source, part: u32, last: bool, draft: Draft) -> Event {

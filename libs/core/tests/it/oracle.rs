@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{Capacity, JobId, TenantId, UserId, WaitingCode, WorkerId};
-use nox_core::{
-    State,
-    job::Phase,
-    state::ActiveJob,
-    worker::Worker,
-};
+use nox_core::{State, job::Phase, state::ActiveJob, worker::Worker};
 
 /// Jobs that wait for nothing but their turn, the next one first.
 fn in_order(state: &State) -> Vec<(JobId, &ActiveJob)> {
@@ -59,8 +54,7 @@ pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
 
 /// Whether `worker` could run one more job like this.
 fn has_room(state: &State, id: &WorkerId, worker: &Worker, job: &ActiveJob) -> bool {
-    let (has, used, asked) =
-        (worker.capacity, used(state, id), job.job.requested_resources);
+    let (has, used, asked) = (worker.capacity, used(state, id), job.job.requested_resources);
     let fits = |used: u32, asked: u32, has: u32| u64::from(used) + u64::from(asked) <= has.into();
     fits(used.slots, 1, has.slots)
         && fits(used.cpu, asked.cpu, has.cpu)

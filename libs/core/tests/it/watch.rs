@@ -35,7 +35,16 @@ pub struct Story {
     pub ended: Option<JobState>,
     pub waiting: WaitingCode,
     reserved: i64,
-    core_ms: u128,
+    /// Counted as far as can be counted.
+    core_ms: u64,
+    settled: i128,
+}
+
+impl Story {
+    fn ran(&mut self, wall_ms: u64) {
+        let core_ms = u128::from(wall_ms) * u128::from(self.asked.cpu) + u128::from(self.core_ms);
+        self.core_ms = u64::try_from(core_ms).unwrap_or(u64::MAX);
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,7 +99,7 @@ impl Watch {
         self.at = event.at;
         for fact in event.known_facts() {
             match (event.job_id, &event.account, &event.worker_id) {
-                (Some(id), ..) => self.of_job(before, event, id, fact)?,
+                (Some(id), ..) => self.of_job(before, after, event, id, fact)?,
                 (_, Some(account), _) => self.of_account(event, account, fact)?,
                 (.., Some(worker)) => self.of_worker(worker, fact)?,
                 _ => {}
@@ -99,11 +108,19 @@ impl Watch {
         if let Some(story) = event.job_id.and_then(|id| self.stories.get(&id)) {
             let over = story.ended.is_some() && story.held_by.is_none();
             hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{event:?}"))?;
+            // How long an attempt of a canceled job ran is in no fact. And who reserved nothing has
+            // nothing to settle from.
+            let measured = story.ended != Some(JobState::Canceled) && story.asked.cpu_seconds() > 0;
+            let used = i128::from(story.core_ms.div_ceil(1_000));
+            hold(!over || !measured || story.settled == used, "what was used is settled", || {
+                format!("{story:?}: {event:?}")
+            })?;
             let crashes_max = before.config.as_ref().map_or(3, |config| config.crashes_max);
             let crashed = event.known_facts().any(|fact| {
                 matches!(
                     fact,
-                    Fact::AttemptFailed { crashed: true, .. } | Fact::AttemptLost { started: true, .. }
+                    Fact::AttemptFailed { crashed: true, .. }
+                        | Fact::AttemptLost { started: true, .. }
                 )
             });
             hold(
@@ -118,6 +135,7 @@ impl Watch {
     fn of_job(
         &mut self,
         before: &State,
+        after: &State,
         event: &Event,
         id: JobId,
         fact: &Fact,
@@ -155,7 +173,7 @@ impl Watch {
                 let worker = before.workers.get(worker_id);
                 let same = worker.is_some_and(|worker| worker.session == *session);
                 hold(same, "work goes to a live session", told)?;
-                place_is_good(before, event, id, worker_id)?;
+                place_is_good(before, after, event, id, worker_id)?;
                 story.held_by = Some(worker_id.clone());
                 story.attempts = attempt.0;
                 story.started = false;
@@ -175,7 +193,7 @@ impl Watch {
                 story.held_by = None;
                 story.crashes += u32::from(*crashed);
                 hold(!*crashed || story.started, "what never started does not crash", told)?;
-                story.core_ms += u128::from(*wall_ms) * u128::from(story.asked.cpu);
+                story.ran(*wall_ms);
             }
             Fact::AttemptLost { worker_id, attempt, started, .. } => {
                 let legal =
@@ -200,7 +218,7 @@ impl Watch {
                 hold(legal, "a job succeeds at most once, in an attempt that runs", told)?;
                 story.held_by = None;
                 story.ended = Some(JobState::Succeeded);
-                story.core_ms += u128::from(*wall_ms) * u128::from(story.asked.cpu);
+                story.ran(*wall_ms);
             }
             Fact::Failed { .. } => {
                 hold(open && free, "a job fails once, when nothing of it runs", told)?;
@@ -238,17 +256,14 @@ impl Watch {
                 }
             }
             Fact::Settled { period, cpu_seconds, overrun } => {
-                let used = i128::from(*cpu_seconds) + i128::from(*overrun);
                 let whole = *overrun == 0 || *cpu_seconds == story.reserved;
                 hold(whole && *overrun >= 0, "an overrun is what the reservation lacks", told)?;
-                let measured = story.core_ms.div_ceil(1_000) as i128;
-                let known = story.ended != Some(JobState::Canceled);
-                hold(!known || used == measured, "what was used is settled", told)?;
+                story.settled += i128::from(*cpu_seconds) + i128::from(*overrun);
                 story.reserved -= cpu_seconds;
                 self.shift(event, *period, |sums| {
                     sums.reserved -= cpu_seconds;
                     sums.used += cpu_seconds;
-                    sums.overrun += overrun;
+                    sums.overrun = sums.overrun.saturating_add(*overrun);
                 });
             }
             Fact::Released { period, cpu_seconds } => {
@@ -348,6 +363,16 @@ impl Watch {
                 format!("{name}: {}, not {running} after {event:?}", module.running)
             })?;
         }
+        for (id, worker) in state.workers.iter() {
+            let (used, has) = (oracle::used(state, id), worker.capacity);
+            let fits = used.slots <= has.slots
+                && used.cpu <= has.cpu
+                && used.mem_mb <= has.mem_mb
+                && used.gpu <= has.gpu;
+            hold(fits && used == worker.used, "no worker holds more than it has", || {
+                format!("{id}: {worker:?} after {event:?}")
+            })?;
+        }
         for (id, job) in state.jobs() {
             let story = self.stories.get(&id);
             let same = story.is_some_and(|story| {
@@ -391,6 +416,7 @@ fn begin(event: &Event, fact: &Fact) -> Story {
         waiting: WaitingCode::Priority,
         reserved: 0,
         core_ms: 0,
+        settled: 0,
     }
 }
 
@@ -402,12 +428,14 @@ fn account_names(event: &Event) -> [String; 2] {
 /// Whether a job goes where it may, and nobody was passed over.
 fn place_is_good(
     before: &State,
+    after: &State,
     event: &Event,
     id: JobId,
     worker: &WorkerId,
 ) -> Result<(), Violation> {
     let told = || format!("{event:?}");
-    if let Some(job) = before.job(id) {
+    // A new job may go where an equal one that was there before could have gone.
+    if let Some(job) = before.job(id).or_else(|| after.job(id)) {
         let hosts = oracle::hosts(before, job).unwrap_or_default();
         let free = |worker: &nox_core::worker::Worker| worker.capacity.slots - worker.used.slots;
         let chosen = hosts.iter().find(|(host, _)| *host == worker);
@@ -416,9 +444,6 @@ fn place_is_good(
         };
         let emptiest = hosts.iter().all(|(_, host)| free(host) <= free(chosen));
         hold(emptiest, "a job goes to the emptiest worker", told)?;
-    } else {
-        let room = before.workers.get(worker).is_some_and(|w| w.used.slots < w.capacity.slots);
-        hold(room, "a job goes where there is room for it", told)?;
     }
     match event.input.src {
         Source::Match => {

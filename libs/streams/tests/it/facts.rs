@@ -184,3 +184,21 @@ async fn facts_are_republished_for_watchers_with_their_place() {
     assert_eq!((first.seq, first.previous, first.subject.as_str()), (2, 0, "nox.evt.t.job.1"));
     assert_eq!((second.seq, second.previous, &second.payload[..]), (3, 2, &b"1"[..]));
 }
+
+#[tokio::test]
+async fn a_write_of_unknown_outcome_arrives_late_and_the_same_guards_let_in_one_of_two() {
+    let mut setup = setup().await;
+    let broker = setup.broker.clone();
+    let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
+    let guard = Guard { epoch_seq, last_seq: epoch_seq };
+    setup.server.freeze();
+    let first = soon(broker.append(message(1), guard)).await;
+    assert!(matches!(first, Err(PublishError::Unknown(_))), "{first:?}");
+    setup.server.thaw();
+
+    soon(broker.link().wait_for(|link| link.up)).await.unwrap();
+    let again = soon(broker.append(message(1), guard)).await;
+    assert!(again.is_err_and(|error| error.is_guard()));
+    let records = broker.read_log(1).await.unwrap();
+    assert_eq!(records.iter().map(|r| r.seq).collect::<Vec<_>>(), [epoch_seq, epoch_seq + 1]);
+}

@@ -117,6 +117,10 @@ async fn while_the_connection_is_down_writes_are_refused_and_afterwards_they_pas
 
     let refused = broker.publish("nox.cmd.t".into(), None, text("x")).await.unwrap_err();
     assert_eq!(code(&refused), Some(503));
+    let asked = stopwatch();
+    broker.last_sequence(subject::COMMANDS).await.unwrap_err();
+    broker.read_one(subject::COMMANDS, 1).await.unwrap_err();
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     broker.publish_unacked("nox.beat.w".into(), text("dropped"));
 
     setup.server.restart().await.unwrap();
@@ -146,4 +150,26 @@ async fn everything_published_has_left_after_a_flush() {
     }
     soon(setup.broker.flush()).await;
     until(|| async { setup.broker.last_sequence(subject::COMMANDS).await.unwrap() == 1000 }).await;
+}
+
+#[tokio::test]
+async fn what_a_stuck_broker_does_not_take_is_bounded_and_the_rest_is_refused() {
+    let mut setup = setup().await;
+    setup.server.freeze();
+    let mut writes = Vec::new();
+    for _ in 0..100 {
+        for _ in 0..500 {
+            writes.push(setup.broker.publish("nox.cmd.t".into(), None, vec![b'x'; 256].into()));
+        }
+        // The writer and the connection get their turn.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let outcomes = soon(join_all(writes)).await;
+    setup.server.thaw();
+
+    let refused = outcomes.iter().filter(|o| o.as_ref().is_err_and(|e| code(e) == Some(503)));
+    let refused = refused.count();
+    let unknown = outcomes.iter().filter(|o| matches!(o, Err(PublishError::Unknown(_)))).count();
+    assert_eq!(refused + unknown, 50_000);
+    assert!(refused >= 50_000 - 32 * 1024, "{refused} refused, {unknown} unknown");
 }

@@ -87,6 +87,16 @@ impl Scheduler {
         Now { at, wall: at, monotonic: Duration::from_micros(wire.now - self.born) }
     }
 
+    /// What it remembers of the log, and as what: its life and term.
+    pub fn memory(&self) -> Option<(u64, (Party, u64, u64))> {
+        let n = match &self.status {
+            Status::TakingOver(takeover) => takeover.folded_up_to().0,
+            Status::Leading(term) => term.leader.state().n.0 - term.leader.backlog() as u64,
+            _ => return None,
+        };
+        Some((n, (self.party(), self.life, self.term)))
+    }
+
     fn name(&self) -> String {
         format!("scheduler-{}/{}/{}", self.id, self.life, self.term)
     }
@@ -199,11 +209,16 @@ impl Scheduler {
 
     fn on_reply(&mut self, call: Call, reply: Reply, wire: &mut Wire) {
         match call {
-            Call::Attach { term } if term == self.term => match reply {
-                Reply::Attachment(attachment) => self.begin_takeover(attachment, wire),
-                _ => self.end_term(wire),
-            },
-            Call::Epoch { term }
+            Call::Attach { term }
+                if term == self.term && matches!(self.status, Status::Attaching) =>
+            {
+                match reply {
+                    Reply::Attachment(attachment) => self.begin_takeover(attachment, wire),
+                    _ => self.end_term(wire),
+                }
+            }
+            Call::Attach { term }
+            | Call::Epoch { term }
             | Call::AppendEpoch { term }
             | Call::ReadLog { term }
             | Call::ReadInput { term }
@@ -223,9 +238,6 @@ impl Scheduler {
     // --- taking over ---
 
     fn begin_takeover(&mut self, attachment: Attachment, wire: &mut Wire) {
-        if !matches!(self.status, Status::Attaching) {
-            return;
-        }
         let snapshot = wire.broker.snapshots.last().cloned().and_then(|snapshot| {
             // Believed only where the log's own chain agrees.
             if wire.broker.chain_at(snapshot.n) != Some(snapshot.chain) {
@@ -260,6 +272,9 @@ impl Scheduler {
             (Call::ReadLog { .. }, Reply::Log { records, .. }) if !records.is_empty() => {
                 takeover.on_log(&records)
             }
+            (Call::Attach { .. }, Reply::Attachment(attachment)) => {
+                takeover.on_attachment(attachment)
+            }
             (Call::ReadInput { .. }, Reply::Input(message)) => takeover.on_input(message),
             // The broker cannot be asked: try again later.
             _ => return self.end_term(wire),
@@ -285,6 +300,9 @@ impl Scheduler {
             TakeoverEffect::ReadLog { from, .. } => {
                 let max = wire.between(1, 500) as usize;
                 wire.ask(party, life, Call::ReadLog { term }, Ask::Log { from, max });
+            }
+            TakeoverEffect::Attach => {
+                wire.ask(party, life, Call::Attach { term }, Ask::Attachment);
             }
             TakeoverEffect::ReadInput { src, seq } => {
                 wire.ask(party, life, Call::ReadInput { term }, Ask::Input { src, seq });

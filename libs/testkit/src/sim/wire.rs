@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     fmt,
     sync::Arc,
 };
@@ -194,6 +194,11 @@ pub struct Wire {
     pub quiet: bool,
     /// Whether what happened is beyond what Nox promises to survive.
     pub disaster_struck: bool,
+    /// A stream that lost inputs which were consumed, and how far that was. Once it has grown as long
+    /// again with others, nothing tells it from what it was: the known limit of `relaxed`.
+    regrown: Option<(Source, u64)>,
+    /// Terms that remember more than the log has: party, life, term.
+    pub doomed: BTreeSet<(Party, u64, u64)>,
     pub broker: Broker,
     pub store: Store,
     pub oracle: Oracle,
@@ -219,6 +224,8 @@ impl Wire {
             plan,
             quiet: false,
             disaster_struck: false,
+            regrown: None,
+            doomed: BTreeSet::new(),
             broker: Broker::new(),
             store: Store::default(),
             trace: Trace { hasher: blake3::Hasher::new(), line: String::new(), print },
@@ -298,6 +305,10 @@ impl Wire {
             Step::BrokerIsBack => {
                 self.broker.up = true;
                 self.note(format_args!("broker is back"));
+                // Whoever was connected connects again, and looks.
+                self.tell_terms(Source::Commands);
+                self.tell_terms(Source::Reports);
+                self.tell_readers();
             }
         }
         Some(None)
@@ -357,6 +368,42 @@ impl Wire {
         self.broker.restarts += 1;
         let at = self.now + span;
         self.push(at, Step::BrokerIsBack);
+    }
+
+    /// An input stream is deleted and made anew.
+    pub fn recreate(&mut self, src: Source) {
+        self.broker.input_mut(src).recreate();
+        self.broker.restarts += 1;
+        self.tell_terms(src);
+    }
+
+    /// Power is lost, and with it inputs that were consumed already.
+    pub fn roll_back_input(&mut self, src: Source) {
+        let consumed = match src {
+            Source::Commands => self.oracle.state.pos.commands,
+            _ => self.oracle.state.pos.reports,
+        };
+        let last = self.between(consumed / 2, consumed.saturating_sub(1));
+        self.broker.input_mut(src).roll_back(last);
+        self.regrown = Some((src, consumed));
+        let span = self.between(100, 1_000) * MS;
+        self.crash_broker(span);
+    }
+
+    /// Whether a stream that was rolled back looks as if it never had been.
+    pub fn is_regrown(&self) -> bool {
+        self.regrown.is_some_and(|(src, consumed)| self.broker.input(src).last() >= consumed)
+    }
+
+    /// Power is lost, and with it the end of the log; returns what is the last message now.
+    pub fn roll_back_log(&mut self) -> u64 {
+        let last = self.broker.log_last();
+        let last = last - self.between(1, 60).min(last);
+        self.broker.roll_back_log(last);
+        self.oracle.fold_again(&self.broker);
+        let span = self.between(100, 1_000) * MS;
+        self.crash_broker(span);
+        last
     }
 
     /// Publishes. A `Reply` to `call` follows, except to [`Call::Nobody`].
@@ -442,6 +489,16 @@ impl Wire {
             return;
         }
         let reply = self.store(from, publish);
+        if let (Call::Command { index }, Party::Client(id), Reply::Stored(seq)) = (call, from, &reply)
+        {
+            let incarnation = self.broker.commands.incarnation();
+            self.oracle.on_command_stored(&format!("client-{id}.{index}"), incarnation, *seq);
+        }
+        if let (Call::Append { term, .. }, Reply::Stored(_)) = (call, &reply)
+            && self.doomed.contains(&(from, life, term))
+        {
+            self.oracle.fail(format!("{from:?} goes on in a log that lost what it had written"));
+        }
         if acked {
             self.reply(from, life, call, reply);
         }
@@ -461,13 +518,13 @@ impl Wire {
                     "log: {from:?} appends {count} after {:?}: {stored:?}",
                     guard.last_seq
                 ));
-                stored.map_or(Reply::Refused, |last| self.logged(from, first, last))
+                stored.map_or(Reply::Refused, |last| self.logged(first, last))
             }
             Publish::Epoch { record, expected } => {
                 let epoch = record.epoch;
                 let stored = self.broker.append_epoch(record, expected);
                 self.note(format_args!("log: {from:?} begins epoch {epoch}: {stored:?}"));
-                stored.map_or(Reply::Refused, |last| self.logged(from, last, last))
+                stored.map_or(Reply::Refused, |last| self.logged(last, last))
             }
             Publish::Commands { tenant, payload } => {
                 let subject = subject::commands(&tenant);
@@ -495,10 +552,15 @@ impl Wire {
         }
     }
 
-    fn logged(&mut self, from: Party, first: u64, last: u64) -> Reply {
+    fn logged(&mut self, first: u64, last: u64) -> Reply {
         for (seq, subject, payload) in self.broker.read_log(first, (last + 1 - first) as usize) {
-            self.oracle.on_log(&self.broker, from, seq, &subject, &payload);
+            self.oracle.on_log(&self.broker, seq, &subject, &payload);
         }
+        self.tell_readers();
+        Reply::Stored(last)
+    }
+
+    fn tell_readers(&mut self) {
         let (now, readers): (_, Vec<_>) =
             (self.now, self.broker.readers.iter().map(|(id, s)| (*id, *s)).collect());
         for (id, reader) in readers {
@@ -508,7 +570,6 @@ impl Wire {
                 self.schedule(at, Party::Projector(id), reader.life, Happening::Fetch);
             }
         }
-        Reply::Stored(last)
     }
 
     /// Lets the terms that read an input stream know that there is more.

@@ -7,8 +7,9 @@
 //! | [`client`] | tokens and HTTP |
 //! | [`modules`] | the modules that test jobs run, and the ground truth of what ran |
 //! | [`recorder`] | what clients asked for and heard |
-//! | [`checker`] | judges all of that together with the log and the rows |
-//! | [`gather`] | collects what the checker judges |
+//! | [`gather`] | waits for the end, and collects what is to be judged |
+//! | [`checker`] | judges it, together with the log and the rows |
+//! | [`wiretap`] | what services tell each other in passing |
 
 pub mod checker;
 pub mod client;
@@ -17,3 +18,4 @@ pub mod gather;
 pub mod modules;
 pub mod recorder;
 pub mod service;
+pub mod wiretap;

@@ -16,8 +16,9 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{
+    admit::{decide, prepare},
     request::{JobRequest, idempotency_key},
-    submit::{Admitted, admit, traceparent},
+    submit::{Admitted, traceparent},
 };
 use crate::{
     app::App,
@@ -49,15 +50,18 @@ pub async fn submit(
     let jobs = split(&text)?;
 
     let traceparent = traceparent(&headers);
-    let admissions = jobs.iter().enumerate().map(|(place, job)| {
+    let preparations = jobs.iter().enumerate().map(|(place, job)| {
         let (app, caller) = (&app, &caller);
         async move {
             // The jobs share the request's key, each with its own place.
             let key = key.map(|key| format!("{key}#{place}"));
             let request = JobRequest::parse(job.get())?;
-            admit(app, caller, &request, key.as_deref(), traceparent).await
+            prepare(app, caller, &request, key.as_deref(), traceparent).await
         }
     });
+    // All are looked over before the first is sent, so that they travel together.
+    let prepared = join_all(preparations).await.into_iter();
+    let admissions = prepared.map(|prepared| async { decide(&app, &caller, prepared?).await });
     let answers = join_all(admissions).await.into_iter().map(|admission| match admission {
         Ok(admitted) => Answer::Accepted(admitted),
         Err(error) => Answer::Problem(error.document()),

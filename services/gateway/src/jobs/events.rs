@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::find::{find, min_n};
-use crate::{app::App, auth::Caller, problem::ApiError, routes};
+use crate::{
+    app::App,
+    auth::Caller,
+    problem::ApiError,
+    routes::{self, Segment},
+};
 
 /// Events in an answer. A job that ends at its first attempt has two or three.
 const PAGE_EVENTS: usize = 500;
@@ -27,7 +32,7 @@ struct Asked {
 pub async fn events(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

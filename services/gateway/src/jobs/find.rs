@@ -42,7 +42,7 @@ pub async fn find(
 }
 
 /// The job's row as it is now, if there is one and `caller` may see it.
-pub async fn visible(app: &App, caller: &Caller, id: JobId) -> Result<Option<JobRow>, ApiError> {
+async fn visible(app: &App, caller: &Caller, id: JobId) -> Result<Option<JobRow>, ApiError> {
     Ok(row(app, &caller.tenant, id).await?.filter(|row| caller.sees(row)))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
@@ -13,12 +13,17 @@ use super::{
     find::{find, min_n},
     view::JobView,
 };
-use crate::{app::App, auth::Caller, problem::ApiError, routes};
+use crate::{
+    app::App,
+    auth::Caller,
+    problem::ApiError,
+    routes::{self, Segment},
+};
 
 pub async fn get(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::find::{find, min_n};
-use crate::{app::App, auth::Caller, problem::ApiError, routes};
+use crate::{
+    app::App,
+    auth::Caller,
+    problem::ApiError,
+    routes::{self, Segment},
+};
 
 /// Chunks in an answer; each has at most 128 KiB.
 const PAGE_CHUNKS: usize = 64;
@@ -30,7 +35,7 @@ struct Asked {
 pub async fn logs(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

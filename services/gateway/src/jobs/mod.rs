@@ -1,5 +1,6 @@
 //! Jobs: one file for each thing that can be asked of them.
 
+mod admit;
 pub mod bulk;
 pub mod cancel;
 pub mod events;

@@ -66,6 +66,7 @@ struct Known {
     n: EventNumber,
     fingerprint: Option<String>,
     ended: bool,
+    canceled: Option<EventNumber>,
 }
 
 impl Clerk {
@@ -141,6 +142,7 @@ impl Clerk {
         let entity = Entity::Module(manifest.name.clone());
         let declared = Fact::ModuleDeclared { manifest: Box::new(manifest), enabled: true };
         desk.write(&self.broker, entity, input, vec![declared]).await;
+        desk.settle().await;
     }
 
     /// Writes limits and a grant for a user's account.
@@ -155,6 +157,7 @@ impl Clerk {
         ];
         let input = desk.timer();
         desk.write(&self.broker, entity, input, facts).await;
+        desk.settle().await;
     }
 
     /// Records that a submit of `user` was refused.
@@ -170,6 +173,7 @@ impl Clerk {
         };
         let input = desk.timer();
         desk.write(&self.broker, entity, input, vec![violated]).await;
+        desk.settle().await;
     }
 
     /// Runs a queued job to its end.
@@ -196,6 +200,7 @@ impl Clerk {
         let entity = job.entity.clone();
         let input = desk.timer();
         desk.write(&self.broker, entity, input, facts).await;
+        desk.settle().await;
     }
 
     async fn work(self) {
@@ -236,6 +241,7 @@ impl Clerk {
         // The refused have left no fact: a mark says how far it went.
         let input = InputRef { src: Source::Mark, ..desk.timer() };
         desk.write(&self.broker, Entity::Control, input, vec![Fact::Mark]).await;
+        desk.settle().await;
         desk.messages.push(message.clone());
         drop(desk);
         let mute = matches!(*self.mood.lock().unwrap(), Mood::Mute);
@@ -287,6 +293,7 @@ impl Desk {
                     n,
                     fingerprint: submit.fingerprint.clone(),
                     ended: false,
+                    canceled: None,
                 };
                 self.jobs.insert(submit.job_id, known);
                 accepted(n, Some(submit.job_id), JobState::Queued, false)
@@ -297,6 +304,9 @@ impl Desk {
                     let code = ProblemCode::JobNotFound;
                     return Outcome::Refused(Refusal::new(code, "no such job"));
                 };
+                if let Some(n) = job.canceled {
+                    return accepted(n, Some(cancel.job_id), JobState::Canceled, true);
+                }
                 if job.ended {
                     let code = ProblemCode::AlreadyEnded;
                     return Outcome::Refused(Refusal::new(code, "already ended"));
@@ -305,6 +315,9 @@ impl Desk {
                 let entity = job.entity.clone();
                 let fact = Fact::Canceled { by: cancel.by.clone() };
                 let n = self.write(broker, entity, input, vec![fact]).await;
+                if let Some(job) = self.jobs.get_mut(&cancel.job_id) {
+                    job.canceled = Some(n);
+                }
                 accepted(n, Some(cancel.job_id), JobState::Canceled, false)
             }
             Command::SetModule(set) => {
@@ -365,10 +378,14 @@ impl Desk {
         self.n = event.n;
         self.chain = self.chain.extend(&payload);
         self.unprojected.push(LogMessage { subject, payload });
+        self.n
+    }
+
+    /// Folds what was written, unless that is held back.
+    async fn settle(&mut self) {
         if self.projecting {
             self.project().await;
         }
-        self.n
     }
 
     async fn project(&mut self) {

@@ -111,6 +111,7 @@ async fn bad_requests_are_the_client_s_fault_and_never_ours() {
         let id: String = id.chars().map(|c| if c == ' ' { '+' } else { c }).collect();
         system.get(&format!("/jobs/{id}"), &ada).await.expect_problem(400, "invalid_id");
     }
+    system.get("/jobs/%ff", &ada).await.expect_problem(400, "invalid_id");
     let reply = send(system.request(Method::DELETE, "/jobs", &ada)).await;
     reply.expect_problem(405, "method_not_allowed");
     let allow = reply.headers["allow"].to_str().unwrap();

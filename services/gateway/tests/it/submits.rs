@@ -237,7 +237,8 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
         assert_eq!(submit.inputs.get(), format!("{{\"i\":{place}}}"));
     }
     // Packed: a write to stable storage for hundreds of them.
-    assert!(system.clerk.messages().await.len() <= 10);
+    let messages = system.clerk.messages().await;
+    assert!(messages.len() <= 6, "{} messages", messages.len());
 
     // Repeated, they are the same jobs.
     let request = system.request(Method::POST, "/jobs/bulk", &ada).json(&json!({"jobs": jobs}));
@@ -275,7 +276,8 @@ async fn a_stopping_gateway_finishes_what_is_in_hand() {
     let system = System::start().await;
     let ada = token("ada", "user");
     system.clerk.set_mood(Mood::Sleep);
-    let in_hand = system.post("/jobs", &ada, &json!({"module": "noop"}));
+    let body = json!({"module": "noop"});
+    let in_hand = system.post("/jobs", &ada, &body);
     let stop = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         system.runtime.stop.cancel();

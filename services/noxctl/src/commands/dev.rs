@@ -1,6 +1,10 @@
 //! `noxctl dev`: all of Nox on this machine.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::Result;
 use nox_service::{Clock, Runtime, telemetry};
@@ -88,11 +92,12 @@ fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
             "token": token,
             "admin_token": admin,
         });
-        println!("{line}");
+        writeln!(io::stdout(), "{line}")?;
         return Ok(());
     }
     let sync = args.sync.as_str();
-    println!(
+    writeln!(
+        io::stdout(),
         "\
 Nox is ready.
 
@@ -112,6 +117,6 @@ Try, in another shell:
   noxctl job run xtb_hello -p text=hello
 
 Tokens are good for a day; `noxctl token` makes others. Ctrl-C stops everything; the data stays."
-    );
+    )?;
     Ok(())
 }

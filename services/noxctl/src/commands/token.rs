@@ -63,7 +63,8 @@ pub fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         Format::Table => output.line(&token)?,
         Format::Json | Format::Jsonl => {
             let expires_at = now + grant.lifetime;
-            output.json(&serde_json::json!({"token": token, "expires_at": expires_at}).to_string())?;
+            output
+                .json(&serde_json::json!({"token": token, "expires_at": expires_at}).to_string())?;
         }
     }
     Ok(Exit::Done)

@@ -2,35 +2,32 @@
 
 mod address;
 mod configuration;
+pub mod engines;
 mod modules;
+mod ready;
 mod servers;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nox_service::{GRACE, Runtime};
 use tokio::task::JoinSet;
 
+pub use address::{pick, url};
+pub use modules::folder as modules_folder;
+pub use ready::ready;
 pub use servers::{Given, Servers, Sync, Urls};
 
 use crate::{
     client::Client,
     home::{Home, Place},
     system::configuration::Configuration,
-    views::{Module, Modules},
 };
 
-/// How long the services may take to be ready. The servers are by then; what is left is to fold a
-/// log, and a long one takes its time.
-const READY_WITHIN: Duration = Duration::from_secs(120);
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// The module that a system without any has not got: as long as it is not there, no worker has said
-/// what it can do.
+/// The module that every checkout has and that needs nothing to be installed.
 const SAMPLE_MODULE: &str = "xtb_hello";
 
-/// What the services serve; each has the name that a failure is reported under.
+/// The services, each with the name that a failure is reported under.
 type Services = JoinSet<(&'static str, Result<()>)>;
 
 /// How to start a [`System`].
@@ -57,10 +54,10 @@ impl System {
     /// # Errors
     /// An address is taken, or a server does not start.
     pub async fn start(home: &Home, options: &Options, runtime: &Runtime) -> Result<Self> {
-        let http_addr = address::pick(options.http_addr, home.before.as_ref())?;
+        let http_addr = pick(options.http_addr, home.before.as_ref())?;
         let servers = Servers::start(home, options).await?;
         let place = Place {
-            url: address::url(http_addr),
+            url: url(http_addr),
             nats_url: servers.urls.nats.clone(),
             nats_monitor_url: servers.urls.nats_monitor.clone(),
             database_url: servers.urls.database.clone(),
@@ -83,17 +80,9 @@ impl System {
     /// A service ended, or it takes too long.
     pub async fn ready(&mut self) -> Result<()> {
         let client = Client::new(&self.place.url, None)?;
-        let wait = async {
-            while !is_ready(&client).await {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
         tokio::select! {
             ended = ended(&mut self.services) => Err(ended),
-            waited = tokio::time::timeout(READY_WITHIN, wait) => match waited {
-                Ok(()) => Ok(()),
-                Err(_) => bail!("not ready after {READY_WITHIN:?}: {}", state(&client).await),
-            },
+            ready = ready(&client, SAMPLE_MODULE) => ready,
         }
     }
 
@@ -167,25 +156,4 @@ fn named(
     let (name, outcome) = joined.context("a service panicked")?;
     outcome.with_context(|| format!("the {name} failed"))?;
     Ok(name)
-}
-
-/// Whether the gateway says so, and a worker has declared the sample module.
-async fn is_ready(client: &Client) -> bool {
-    if client.get("/readyz").await.is_err() {
-        return false;
-    }
-    let Ok(Modules { modules }) = client.read("/modules").await else { return false };
-    modules.iter().any(|module| {
-        serde_json::from_str::<Module>(module.get())
-            .is_ok_and(|module| module.name == SAMPLE_MODULE)
-    })
-}
-
-/// What the system says of itself, for whoever has waited in vain.
-async fn state(client: &Client) -> String {
-    match client.get("/readyz").await {
-        Ok(_) => format!("no worker has declared the module {SAMPLE_MODULE}"),
-        Err(crate::client::ClientError::Refused(problem)) => problem.document,
-        Err(error) => error.to_string(),
-    }
 }

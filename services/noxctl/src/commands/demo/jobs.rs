@@ -9,6 +9,7 @@ use crate::{
     client::ClientError,
     facts,
     follow::{self, Follow},
+    output,
     views::{Admitted, Job, Module, Modules},
 };
 
@@ -75,11 +76,11 @@ impl Demo {
     /// A request that is wrong, and the document that says why.
     pub async fn refused(&self) -> Result<()> {
         println!("\n== A request that is refused ==");
-        let body = json!({"module": "xtb_hello", "inputs": {"text": 5}, "priority": 11});
+        let body = json!({"module": "xtb_hello", "inputs": {"text": 5}});
         println!("POST /jobs {body}");
         match self.client.post("/jobs", Some(&body)).await {
             Err(ClientError::Refused(problem)) => {
-                println!("{} {}", problem.status, problem.document);
+                println!("{} {}", problem.status, output::indented(&problem.document));
                 ensure!(problem.status == 422, "it was to be 422");
                 Ok(())
             }
@@ -149,8 +150,7 @@ impl Demo {
         self.row(&events[0].tenant, id, last).await?;
 
         let (chunks, _) = follow::logs(&self.client, id, 0).await?;
-        let text: String =
-            follow::texts(&chunks)?.into_iter().map(|chunk| chunk.text).collect();
+        let text: String = follow::texts(&chunks)?.into_iter().map(|chunk| chunk.text).collect();
         if text.is_empty() {
             println!("\nIt printed nothing.");
         } else {

@@ -12,7 +12,7 @@ use crate::output;
 const LINES_MAX: usize = 12;
 
 /// Longest value of a column that is shown, in characters.
-const VALUE_CHARS_MAX: usize = 160;
+const VALUE_CHARS_MAX: usize = 400;
 
 /// How long the row may be behind the log.
 const ROW_WITHIN: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use nox_contract::JobId;
+use reqwest::StatusCode;
 
 use crate::{
     client::Client,
@@ -17,6 +18,10 @@ pub struct Args {
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let answer = client.post(&format!("/jobs/{}/cancel", args.id), None).await?;
     match output.format {
+        // Accepted for later: the command is kept, and nobody has decided yet.
+        Format::Table if answer.status == StatusCode::ACCEPTED => {
+            eprintln!("{} will be canceled", args.id);
+        }
         Format::Table => eprintln!("{} canceled", args.id),
         Format::Json | Format::Jsonl => output.json(&answer.body)?,
     }

@@ -15,13 +15,14 @@ use crate::{
 pub struct Args {
     id: JobId,
 
-    /// Stay until the job has ended; not with -o json.
+    /// Stay until the job has ended.
     #[arg(short, long)]
     follow: bool,
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let mut after = 0;
+    let output = if args.follow { output.streaming() } else { output };
     if args.follow {
         Follow::new(client, args.id)
             .to_the_end(None, None, async |_, _| {
@@ -42,7 +43,7 @@ async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result
         if !rows.is_empty() {
             output.table(&facts::HEAD, &rows)?;
         }
-    } else if !events.events.is_empty() {
+    } else {
         output.documents(&events.events)?;
     }
     Ok(last)

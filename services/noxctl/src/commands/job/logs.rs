@@ -21,6 +21,7 @@ pub struct Args {
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let mut after = 0;
+    let output = if args.follow { output.streaming() } else { output };
     if args.follow {
         Follow::new(client, args.id)
             .to_the_end(None, None, async |_, _| {
@@ -41,10 +42,7 @@ async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result
             output.text(&chunk.text)?;
         }
     } else {
-        // As they come, so an array would never be closed.
-        for chunk in &chunks {
-            output.line(chunk.get())?;
-        }
+        output.documents(&chunks)?;
     }
     Ok(next)
 }

@@ -48,12 +48,8 @@ impl Servers {
             Some(url) => url,
             None => target.place()?.nats_url,
         };
-        let options = ConnectOptions {
-            url,
-            service: "noxctl",
-            monitor_url: None,
-            sync: Durability::Relaxed,
-        };
+        let options =
+            ConnectOptions { url, service: "noxctl", monitor_url: None, sync: Durability::Relaxed };
         Ok(Broker::connect(options).await?)
     }
 }

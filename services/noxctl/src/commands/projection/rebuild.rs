@@ -37,7 +37,9 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         let messages: Vec<Result<LogMessage, ConsumeError>> = match chunk {
             Ok(chunk) => chunk
                 .into_iter()
-                .map(|message| Ok(LogMessage { subject: message.subject, payload: message.payload }))
+                .map(|message| {
+                    Ok(LogMessage { subject: message.subject, payload: message.payload })
+                })
                 .collect(),
             Err(error) => vec![Err(error)],
         };
@@ -64,9 +66,7 @@ fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Resu
     let events = rebuilt.rebuilt.n.0;
     let rate = events as f64 / seconds.max(0.001);
     if output.format != Format::Table {
-        let side = |side: &nox_readmodel::ContentHash| {
-            json!({"generation": side.generation, "n": side.n, "hash": side.hash})
-        };
+        let side = |side: &nox_readmodel::ContentHash| json!({"generation": side.generation, "n": side.n, "hash": side.hash});
         let document = json!({
             "live": side(&rebuilt.live),
             "rebuilt": side(&rebuilt.rebuilt),
@@ -85,8 +85,7 @@ fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Resu
     let rows = [row("live", &rebuilt.live), row("rebuilt", &rebuilt.rebuilt)];
     output.table(&["rows", "generation", "n", "content hash"], &rows)?;
     let equal = if rebuilt.is_equal() { "equal" } else { "different" };
-    let generation =
-        if switched { rebuilt.rebuilt.generation } else { rebuilt.live.generation };
+    let generation = if switched { rebuilt.rebuilt.generation } else { rebuilt.live.generation };
     eprintln!(
         "{equal}; {events} events in {seconds:.1} s, {rate:.0} a second; generation {generation} \
          is in use"

@@ -1,0 +1,488 @@
+//! Does the steps: a few tenants, users, modules and workers, and a leader that comes and goes.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    Attempt, Cancel, Capacity, Command, EventNumber, Hello, JobId, JobState, Limits, Manifest,
+    RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit,
+    TenantId, Token, WaitingCode, WorkerId, beat::Held,
+};
+use nox_core::{Internal, Rules, State};
+
+use super::steps::{Lie, Step, Submission, What};
+use crate::{
+    log::{Log, TOKEN_KEY, Violation, hold},
+    oracle,
+    world::{Holding, NOON, crashed, failed, id, job_id, manifest, session_id, succeeded},
+};
+
+/// The property that a token is what a report is believed for.
+pub const FORGERY: &str = "a report without the attempt's token changes nothing";
+
+const TENANTS: [&str; 2] = ["acme", "other"];
+const USERS: [&str; 3] = ["ada", "grace", "käthe / *"];
+const MODULES: [&str; 3] = ["alpha", "beta", "gamma"];
+const WORKERS: [&str; 3] = ["w-1", "w-2", "w-3"];
+
+const SIZES: [Resources; 6] = [
+    Resources { cpu: 1, mem_mb: 100, wall_time_s: 60, gpu: 0 },
+    Resources { cpu: 2, mem_mb: 300, wall_time_s: 30, gpu: 0 },
+    Resources { cpu: 1, mem_mb: 900, wall_time_s: 10, gpu: 1 },
+    Resources { cpu: 1, mem_mb: 100, wall_time_s: 0, gpu: 0 },
+    Resources { cpu: 0, mem_mb: 0, wall_time_s: 3_600, gpu: 0 },
+    Resources { cpu: 40, mem_mb: 100, wall_time_s: 3_600, gpu: 0 },
+];
+
+const CAPACITIES: [Capacity; 4] = [
+    Capacity { slots: 1, cpu: 4, mem_mb: 1_000, gpu: 0 },
+    Capacity { slots: 3, cpu: 4, mem_mb: 1_000, gpu: 1 },
+    Capacity { slots: 8, cpu: 2, mem_mb: 400, gpu: 2 },
+    Capacity { slots: 0, cpu: 9, mem_mb: 9_000, gpu: 9 },
+];
+
+pub struct Actor {
+    pub log: Log,
+    jobs: u32,
+    sessions: u32,
+    /// Every submit that was sent, with its tenant.
+    submits: Vec<(TenantId, Submit)>,
+    reports: Vec<(WorkerId, SessionId, Report)>,
+    old_sessions: BTreeMap<WorkerId, SessionId>,
+    /// How often each fact and code came.
+    pub shown: BTreeMap<String, u32>,
+}
+
+impl Actor {
+    pub fn new(rules: Rules) -> Result<Self, Violation> {
+        let mut log = Log::new(id(NOON));
+        log.rules = Rules { token_key: TOKEN_KEY, ..rules };
+        log.epoch()?;
+        log.internal(&Internal::Configure { config: configuration(0) })?;
+        let mut actor = Self {
+            log,
+            jobs: 0,
+            sessions: 0,
+            submits: Vec::new(),
+            reports: Vec::new(),
+            old_sessions: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        };
+        // All modules are known from the beginning; who serves them comes and goes.
+        actor.hello("w-1", CAPACITIES[1], &MODULES.map(manifest))?;
+        Ok(actor)
+    }
+
+    pub fn step(&mut self, step: &Step) -> Result<(), Violation> {
+        match step {
+            Step::Pass { ms } => {
+                self.log.now = self.log.now + std::time::Duration::from_millis(*ms);
+            }
+            Step::Submit(submission) => self.submit(submission)?,
+            Step::SubmitAgain { pick, other } => self.submit_again(*pick, *other)?,
+            Step::Cancel { pick, by, admin } => self.cancel(*pick, *by, *admin)?,
+            Step::Switch { module, enabled } => self.switch(name(&MODULES, *module), *enabled)?,
+            Step::Hello { worker, again, capacity, modules, manifest } => {
+                let worker = name(&WORKERS, *worker);
+                let capacity = *pick(&CAPACITIES, *capacity);
+                let served: Vec<_> = (0..)
+                    .zip(MODULES)
+                    .filter(|(bit, _)| modules & (1 << bit) != 0)
+                    .map(|(_, name)| variant(name, *manifest))
+                    .collect();
+                if *again {
+                    self.hello_again(worker, capacity, &served)?;
+                } else {
+                    self.hello(worker, capacity, &served)?;
+                }
+            }
+            Step::Report { pick, what } => self.tell(*pick, *what)?,
+            Step::Forgery { pick, what, lie } => self.lie(*pick, *what, *lie)?,
+            Step::ReportAgain { pick } => self.tell_again(*pick)?,
+            Step::Draining { worker } => self.of_session(*worker, Report::Draining)?,
+            Step::Bye { worker } => self.of_session(*worker, Report::Bye)?,
+            Step::Silent { worker, old_session } => self.silent(*worker, *old_session)?,
+            Step::Missing { worker, which } => self.missing(*worker, *which)?,
+            Step::Timer => self.timer()?,
+            Step::WrongTimer => self.wrong_timer()?,
+            Step::Match { placements_max } => {
+                let placements_max = u32::from(*placements_max);
+                self.log.internal(&Internal::Match { placements_max })?;
+            }
+            Step::Reasons { reasons_max } => {
+                let reasons_max = u32::from(*reasons_max);
+                self.log.internal(&Internal::Reasons { reasons_max })?;
+            }
+            Step::Settle => self.settle()?,
+            Step::Configure { which } => {
+                let config = configuration(*which);
+                self.log.internal(&Internal::Configure { config })?;
+            }
+            Step::Takeover => self.log.epoch()?,
+            Step::Mark => drop(self.log.internal(&Internal::Mark)?),
+            Step::Snapshot => self.log.snapshot()?,
+        }
+        Ok(())
+    }
+
+    // --- users ---
+
+    fn submit(&mut self, submission: &Submission) -> Result<(), Violation> {
+        self.jobs += 1;
+        let after = submission.after.iter().filter_map(|pick| {
+            let known = u32::from(*pick) % (self.jobs + 1);
+            (known > 0).then(|| job_id(known))
+        });
+        let submit = Submit {
+            job_id: job_id(self.jobs),
+            user_id: id(name(&USERS, submission.user)),
+            role: if submission.admin { "admin" } else { "user" }.to_owned(),
+            module: id(name(&MODULES, submission.module)),
+            inputs: RawJson::default(),
+            requested_resources: *pick(&SIZES, submission.size),
+            priority: submission.priority,
+            run_at: submission.run_in_s.map(|s| self.log.now + secs(s)),
+            after: after.collect(),
+            fingerprint: submission.keyed.then(|| format!("of {}", self.jobs)),
+            seen: self.log.state.n,
+            pending: submission.pending,
+            traceparent: None,
+        };
+        let tenant: TenantId = id(name(&TENANTS, submission.tenant));
+        let said = self.log.command(&tenant, &Command::Submit(Box::new(submit.clone())))?;
+        hold(said.answer.is_some(), "every submit is answered", || format!("{submit:?}"))?;
+        self.submits.push((tenant, submit));
+        Ok(())
+    }
+
+    /// An honest gateway stamps a submit with a place at which the id was still unused.
+    fn submit_again(&mut self, pick: u8, other: bool) -> Result<(), Violation> {
+        let Some((tenant, submit)) = choose(&self.submits, pick).cloned() else { return Ok(()) };
+        let fingerprint = if other { Some("another".to_owned()) } else { submit.fingerprint };
+        let again = Submit { fingerprint, ..submit };
+        let known = self.log.state.job(again.job_id).is_some()
+            || self.log.state.ended(again.job_id).is_some();
+        let said = self.log.command(&tenant, &Command::Submit(Box::new(again.clone())))?;
+        hold(!known || said.events.is_empty(), "a repeated submit changes nothing", || {
+            format!("{again:?}: {said:?}")
+        })
+    }
+
+    fn cancel(&mut self, pick: u8, by: u8, admin: bool) -> Result<(), Violation> {
+        let Some((tenant, submit)) = choose(&self.submits, pick).cloned() else { return Ok(()) };
+        let by = USERS.get(usize::from(by)).map_or(submit.user_id.clone(), |user| id(user));
+        let may = admin || by == submit.user_id;
+        let story = self.log.watch.stories.get(&submit.job_id);
+        let open = story.is_some_and(|story| story.ended.is_none());
+        let cancel = Cancel { job_id: submit.job_id, by, admin };
+        let said = self.log.command(&tenant, &Command::Cancel(cancel.clone()))?;
+        let canceled = said.names().contains(&"canceled");
+        hold(canceled == (may && open), "who may cancel an open job does, nobody else", || {
+            format!("{cancel:?}: {said:?}")
+        })
+    }
+
+    fn switch(&mut self, module: &str, enabled: bool) -> Result<(), Violation> {
+        let set = SetModule { module: id(module), enabled, by: id("root") };
+        self.log.command(&id(TENANTS[0]), &Command::SetModule(set))?;
+        Ok(())
+    }
+
+    // --- workers ---
+
+    fn hello(
+        &mut self,
+        worker: &str,
+        capacity: Capacity,
+        modules: &[Manifest],
+    ) -> Result<(), Violation> {
+        self.sessions += 1;
+        let (worker, session): (WorkerId, _) = (id(worker), session_id(self.sessions));
+        if let Some(old) = self.log.state.workers.get(&worker) {
+            self.old_sessions.insert(worker.clone(), old.session);
+        }
+        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
+        Ok(())
+    }
+
+    fn hello_again(
+        &mut self,
+        worker: &str,
+        capacity: Capacity,
+        modules: &[Manifest],
+    ) -> Result<(), Violation> {
+        let worker: WorkerId = id(worker);
+        let Some(session) = session_of(&self.log.state, &worker) else { return Ok(()) };
+        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        let said = self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
+        hold(said.events.is_empty(), "a repeated hello changes nothing", || format!("{said:?}"))
+    }
+
+    /// What is held, as its holders were told.
+    fn holdings(&self) -> Vec<(JobId, Holding)> {
+        let state = &self.log.state;
+        let of_worker = |(worker, at): (&WorkerId, &nox_core::worker::Worker)| {
+            let (worker, session) = (worker.clone(), at.session);
+            let told = at.assignments.clone().into_iter().map(move |(job, slot)| {
+                let token = Token::compute(&TOKEN_KEY, job, slot.attempt, slot.assigned_n);
+                let (worker, attempt) = (worker.clone(), slot.attempt);
+                (job, Holding { worker, session, attempt, token })
+            });
+            told.collect::<Vec<_>>()
+        };
+        state.workers.iter().flat_map(of_worker).collect()
+    }
+
+    fn tell(&mut self, pick: u8, what: What) -> Result<(), Violation> {
+        let holdings = self.holdings();
+        let Some((job, holding)) = choose(&holdings, pick) else { return Ok(()) };
+        let report = report_of(*job, holding, what);
+        let canceled = self.log.watch.stories[job].ended == Some(JobState::Canceled);
+        let said = self.log.report(&holding.worker, holding.session, &report)?;
+        self.reports.push((holding.worker.clone(), holding.session, report));
+        let names = said.names();
+        let freed = names.iter().any(|n| ["succeeded", "attempt_failed", "stopped"].contains(n));
+        let ends = match what {
+            What::Started => false,
+            What::Stopped { .. } => canceled,
+            _ => true,
+        };
+        hold(freed == ends, "an attempt that ended is over", || format!("{what:?}: {said:?}"))
+    }
+
+    fn lie(&mut self, pick: u8, what: What, lie: Lie) -> Result<(), Violation> {
+        let holdings = self.holdings();
+        let Some((job, holding)) = choose(&holdings, pick) else { return Ok(()) };
+        let (mut job, mut false_) = (*job, holding.clone());
+        match lie {
+            Lie::Token => {
+                false_.token = Token::compute(&[0; 32], job, false_.attempt, EventNumber(1));
+            }
+            Lie::Attempt => false_.attempt = Attempt(false_.attempt.0 + 1),
+            Lie::Session => {
+                let old = self.old_sessions.get(&false_.worker);
+                false_.session = old.copied().unwrap_or(session_id(900_000));
+            }
+            Lie::Worker => {
+                let other = self.log.state.workers.iter().find(|(id, _)| **id != false_.worker);
+                let Some((other, at)) = other else { return Ok(()) };
+                (false_.worker, false_.session) = (other.clone(), at.session);
+            }
+            Lie::Job => {
+                let Some((other, _)) = holdings.iter().find(|(other, _)| *other != job) else {
+                    return Ok(());
+                };
+                job = *other;
+            }
+        }
+        let report = report_of(job, &false_, what);
+        let said = self.log.report(&false_.worker, false_.session, &report)?;
+        hold(said.events.is_empty(), FORGERY, || format!("{lie:?} {report:?}: {said:?}"))
+    }
+
+    fn tell_again(&mut self, pick: u8) -> Result<(), Violation> {
+        let Some((worker, session, report)) = choose(&self.reports, pick).cloned() else {
+            return Ok(());
+        };
+        // What an attempt's start and end may cause a second time, the watch knows: nothing.
+        self.log.report(&worker, session, &report)?;
+        Ok(())
+    }
+
+    fn of_session(&mut self, worker: u8, report: Report) -> Result<(), Violation> {
+        let worker: WorkerId = id(name(&WORKERS, worker));
+        if let Some(session) = session_of(&self.log.state, &worker) {
+            self.log.report(&worker, session, &report)?;
+        }
+        Ok(())
+    }
+
+    fn silent(&mut self, worker: u8, old_session: bool) -> Result<(), Violation> {
+        let worker_id: WorkerId = id(name(&WORKERS, worker));
+        let session = if old_session {
+            self.old_sessions.get(&worker_id).copied()
+        } else {
+            session_of(&self.log.state, &worker_id)
+        };
+        let Some(session) = session else { return Ok(()) };
+        let live = session_of(&self.log.state, &worker_id) == Some(session);
+        let said = self.log.internal(&Internal::WorkerSilent { worker_id, session })?;
+        hold(said.events.is_empty() != live, "only a live session can be given up", || {
+            format!("{said:?}")
+        })
+    }
+
+    fn missing(&mut self, worker: u8, which: u8) -> Result<(), Violation> {
+        let worker_id: WorkerId = id(name(&WORKERS, worker));
+        let Some(at) = self.log.state.workers.get(&worker_id) else { return Ok(()) };
+        let session = at.session;
+        let missing: Vec<_> = (0..8)
+            .zip(&at.assignments)
+            .filter(|(bit, _)| which & (1 << bit) != 0)
+            .map(|(_, (job, slot))| Held { job_id: *job, attempt: slot.attempt })
+            .collect();
+        let (jobs, lost) =
+            (missing.len(), Internal::AttemptsMissing { worker_id, session, missing });
+        let said = self.log.internal(&lost)?;
+        let facts = said.names().into_iter().filter(|name| *name == "attempt_lost").count();
+        hold(facts == jobs, "what is missing is lost", || format!("{lost:?}: {said:?}"))
+    }
+
+    // --- the leader ---
+
+    fn timer(&mut self) -> Result<(), Violation> {
+        let now = self.log.now;
+        let timers = self.log.state.timers().take_while(|(at, _)| *at <= now);
+        let due: Vec<_> = timers.map(|(_, id)| id).collect();
+        let jobs = due.len();
+        let said = self.log.internal(&Internal::Timer { due })?;
+        hold(said.events.len() == jobs, "whose instant has come moves on", || format!("{said:?}"))
+    }
+
+    fn wrong_timer(&mut self) -> Result<(), Violation> {
+        let timed: Vec<_> = self.log.state.timers().map(|(_, id)| id).collect();
+        let due: Vec<_> =
+            (0..=self.jobs + 1).map(job_id).filter(|job| !timed.contains(job)).collect();
+        let said = self.log.internal(&Internal::Timer { due })?;
+        hold(said.events.is_empty(), "a timer moves only who waits for it", || format!("{said:?}"))
+    }
+
+    /// Matches and explains until nothing follows, and compares the reasons with the oracle's.
+    pub fn settle(&mut self) -> Result<(), Violation> {
+        self.log.internal(&Internal::Match { placements_max: 9_000 })?;
+        let queued = self.log.state.jobs().count();
+        let said = self.log.internal(&Internal::Reasons { reasons_max: 9_000 })?;
+        let once = said.events.len() <= queued;
+        hold(once, "a reason is brought up to date once", || format!("{said:?}"))?;
+        let reasons = oracle::reasons(&self.log.state);
+        for (id, job) in self.log.state.jobs() {
+            let story = &self.log.watch.stories[&id];
+            let expected = match (&story.held_by, story.ended, self.log.watch.dependencies(id)) {
+                (Some(_), None, _) if !story.started => Some(WaitingCode::Dispatching),
+                (Some(_), ..) | (_, Some(_), _) => None,
+                // Who waits for what never comes was failed by the match.
+                (.., None) => None,
+                (.., Some(false)) => Some(WaitingCode::Dependency),
+                (.., Some(true)) => story.timer.or_else(|| reasons.get(&id).copied()),
+            };
+            hold(job.job.waiting() == expected, "a reason is the right one", || {
+                format!("{id}: {:?}, not {expected:?}: {story:?}", job.job.waiting())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// With enough capacity and time everything ends.
+    pub fn drain(&mut self) -> Result<(), Violation> {
+        self.log.internal(&Internal::Configure { config: configuration(1) })?;
+        for module in MODULES {
+            self.switch(module, true)?;
+        }
+        let boundless = Capacity { slots: 1_000, cpu: 100_000, mem_mb: 1_000_000, gpu: 1_000 };
+        self.hello("w-9", boundless, &MODULES.map(manifest))?;
+        let open = self.log.state.jobs().count();
+        // A job that waits for the one before it takes a round; so may a retry.
+        for _ in 0..2 * open + 2 {
+            self.settle()?;
+            for (job, holding) in self.holdings() {
+                let canceled = self.log.watch.stories[&job].ended == Some(JobState::Canceled);
+                let what = if canceled {
+                    What::Stopped { wall_ms: 0 }
+                } else {
+                    What::Succeeded { wall_ms: 1 }
+                };
+                let report = report_of(job, &holding, what);
+                self.log.report(&holding.worker, holding.session, &report)?;
+            }
+            let next = self.log.state.timers().next().map(|(at, _)| at);
+            if let Some(at) = next {
+                self.log.now = self.log.now.max(at);
+                self.timer()?;
+            }
+        }
+        let left: Vec<_> = self.log.state.jobs().collect();
+        hold(left.is_empty(), "with enough capacity and time everything ends", || {
+            format!("{left:?}")
+        })?;
+        let open: Vec<_> =
+            self.log.watch.stories.iter().filter(|(_, story)| story.ended.is_none()).collect();
+        hold(open.is_empty(), "what is no longer there has ended", || format!("{open:?}"))?;
+        let reserved = self.log.state.ledger.accounts().any(|account| {
+            account.queued_jobs > 0
+                || account.running_jobs > 0
+                || account.periods.values().any(|balance| balance.reserved != 0)
+        });
+        hold(!reserved, "in the end nothing is reserved", || format!("{:?}", self.log.state.ledger))
+    }
+}
+
+fn report_of(job: JobId, holding: &Holding, what: What) -> Report {
+    let wall = u64::from;
+    match what {
+        What::Started => holding.started(job),
+        What::Succeeded { wall_ms } => holding.ended(job, true, wall(wall_ms), succeeded()),
+        What::Failed { wall_ms, retryable } => {
+            let mut end = failed();
+            if let nox_contract::AttemptEnd::Failed { retryable: may, .. } = &mut end {
+                *may = retryable;
+            }
+            holding.ended(job, true, wall(wall_ms), end)
+        }
+        What::Crashed { wall_ms } => holding.ended(job, true, wall(wall_ms), crashed()),
+        What::Unstarted => holding.ended(job, false, 0, crashed()),
+        What::Stopped { wall_ms } => holding.stopped(job, wall(wall_ms)),
+    }
+}
+
+fn session_of(state: &State, worker: &WorkerId) -> Option<SessionId> {
+    state.workers.get(worker).map(|at| at.session)
+}
+
+fn secs(seconds: u16) -> std::time::Duration {
+    std::time::Duration::from_secs(seconds.into())
+}
+
+fn pick<T>(all: &[T], which: u8) -> &T {
+    &all[usize::from(which) % all.len()]
+}
+
+fn name(all: &[&'static str], which: u8) -> &'static str {
+    all[usize::from(which) % all.len()]
+}
+
+fn choose<T>(all: &[T], which: u8) -> Option<&T> {
+    (!all.is_empty()).then(|| pick(all, which))
+}
+
+/// A module's manifest in one of several forms.
+fn variant(name: &str, which: u8) -> Manifest {
+    let running_max = [None, Some(1), Some(2)][usize::from(which) % 3];
+    let attempts_max = [1, 3][usize::from(which / 3) % 2];
+    let retry = RetryPolicy { attempts_max, backoff_ms: 1_000, backoff_ms_max: 4_000 };
+    Manifest { running_max, retry, ..manifest(name) }
+}
+
+/// Tight, roomy, and odd.
+fn configuration(which: u8) -> SchedulerConfig {
+    let roomy = Limits {
+        cpu_seconds: 1_000_000,
+        queued_jobs: 1_000,
+        running_jobs: 1_000,
+        cpu: 100,
+        mem_mb: 100_000,
+    };
+    let tight = Limits { cpu_seconds: 600, queued_jobs: 8, running_jobs: 2, cpu: 8, mem_mb: 1_000 };
+    let of = |user, admin, tenant, crashes_max, ageing_ms| SchedulerConfig {
+        roles: BTreeMap::from([("user".to_owned(), user), ("admin".to_owned(), admin)]),
+        tenant,
+        crashes_max,
+        ageing_ms,
+    };
+    let all = [
+        of(tight, roomy, Limits { running_jobs: 4, queued_jobs: 14, ..roomy }, 3, 10_000),
+        of(roomy, roomy, roomy, 3, 60_000),
+        of(Limits { cpu_seconds: 200, ..tight }, tight, tight, 1, 0),
+        of(tight, roomy, Limits { cpu_seconds: 900, ..roomy }, 2, u64::MAX),
+    ];
+    pick(&all, which).clone()
+}

@@ -1,0 +1,163 @@
+//! The properties, and that each notices the fault it is there for.
+
+use std::collections::BTreeMap;
+
+use nox_core::{Faults, Rules};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+
+use super::{
+    actor::{Actor, FORGERY},
+    steps::{Step, history},
+};
+use crate::{
+    log::{SOUND, Violation},
+    watch::{LOSSES, NOTHING_LEFT},
+};
+
+/// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 400;
+/// Longest history.
+const STEPS_MAX: usize = 150;
+
+/// What all histories together must have shown: facts, and codes of refusals and of waiting.
+const EVERYTHING: [&str; 46] = [
+    "submitted",
+    "rejected",
+    "canceled",
+    "waiting",
+    "assigned",
+    "retry_scheduled",
+    "stop_requested",
+    "attempt_lost",
+    "started",
+    "attempt_failed",
+    "stopped",
+    "succeeded",
+    "failed",
+    "reserved",
+    "settled",
+    "released",
+    "limits_set",
+    "granted",
+    "quota_violated",
+    "worker_joined",
+    "worker_draining",
+    "worker_left",
+    "module_declared",
+    "module_switched",
+    "configured",
+    "mark",
+    "waits: priority",
+    "waits: concurrency",
+    "waits: quota",
+    "waits: no_worker",
+    "waits: resources",
+    "waits: dependency",
+    "waits: scheduled",
+    "waits: paused",
+    "refused: invalid_request",
+    "refused: disabled_module",
+    "refused: job_not_found",
+    "refused: already_ended",
+    "refused: idempotency_conflict",
+    "refused: stale_stamp",
+    "refused: budget_exhausted",
+    "refused: queue_full",
+    "refused: request_too_large",
+    "failed: crashed",
+    "failed: dependency",
+    "repeated",
+];
+
+/// The same histories every time, unless `PROPTEST_RNG_SEED` names others.
+fn runner(cases: u32) -> TestRunner {
+    let by_environment = Config::default();
+    let rng_seed = match by_environment.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(2_026),
+        fixed => fixed,
+    };
+    let untouched = by_environment.cases == 256;
+    let cases = if untouched { cases } else { by_environment.cases };
+    // A failure that was found becomes a scenario with a name, not a line in a file of seeds.
+    TestRunner::new(Config { cases, rng_seed, failure_persistence: None, ..by_environment })
+}
+
+/// Lives through a history, and then lets everything end.
+fn live(steps: &[Step], faults: Faults) -> Result<Actor, Violation> {
+    let mut actor = Actor::new(Rules { faults, ..Rules::default() })?;
+    for step in steps {
+        actor.step(step)?;
+    }
+    actor.settle()?;
+    actor.log.verify()?;
+    actor.drain()?;
+    actor.log.snapshot()?;
+    actor.log.verify()?;
+    Ok(actor)
+}
+
+/// See `log.rs`, `watch.rs` and `actor.rs` for the sentences that must hold.
+#[test]
+fn whatever_happens_every_sentence_holds() {
+    let outcome = runner(CASES).run(&history(STEPS_MAX), |steps| {
+        live(&steps, Faults::default())
+            .map(drop)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))
+    });
+    if let Err(TestError::Fail(reason, steps)) = outcome {
+        panic!("{reason}\n{steps:#?}");
+    }
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+/// The sentence that is not true any more when the decider is broken so.
+fn broken_by(faults: Faults) -> String {
+    let mut runner = runner(CASES);
+    let outcome = runner.run(&history(STEPS_MAX), |steps| {
+        live(&steps, faults)
+            .map(drop)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))
+    });
+    match outcome {
+        Err(TestError::Fail(reason, _)) => reason.message().to_owned(),
+        other => panic!("nobody noticed {faults:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn believing_every_report_is_noticed() {
+    let noticed = broken_by(Faults { token_unchecked: true, ..Faults::default() });
+    assert!(noticed.contains(FORGERY), "{noticed}");
+}
+
+#[test]
+fn counting_attempts_that_never_started_is_noticed() {
+    let noticed = broken_by(Faults { unstarted_counts_as_crash: true, ..Faults::default() });
+    assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn keeping_the_reservation_of_a_lost_job_is_noticed() {
+    let noticed = broken_by(Faults { reservation_kept_on_loss: true, ..Faults::default() });
+    assert!(noticed.contains(NOTHING_LEFT) || noticed.contains(SOUND), "{noticed}");
+}
+
+/// A property is worth what its histories show.
+#[test]
+fn the_histories_show_everything_that_can_be_decided() {
+    let shown = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
+    let outcome = runner(CASES).run(&history(STEPS_MAX), |steps| {
+        let actor = live(&steps, Faults::default())
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        for (word, times) in actor.shown {
+            *shown.borrow_mut().entry(word).or_default() += times;
+        }
+        Ok(())
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let shown = shown.into_inner();
+    for word in EVERYTHING {
+        let times = shown.get(word).copied().unwrap_or_default();
+        assert!(times >= 20, "{word} came {times} times: {shown:#?}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The rules of the decider, one scenario each.
+
+mod cancel;
+mod dependencies;
+mod endings;
+mod extremes;
+mod ledger;
+mod matching;
+mod modules;
+mod quota;
+mod reasons;
+mod sessions;
+mod submit;
+mod timers;
+mod tokens;

@@ -1,0 +1,131 @@
+//! Modules, the configuration, and the log's own facts.
+
+use nox_contract::{
+    Fact, Incarnation, Manifest, ProblemCode, SchedulerConfig, Source, WaitingCode,
+};
+use nox_core::Internal;
+
+use crate::world::{World, ask, config, id, manifest, session_id, slots};
+
+#[test]
+fn a_new_module_is_enabled() {
+    let mut world = World::new();
+    world.join("w", slots(1), &[manifest("m")]);
+    assert!(world.log.state.modules[&id("m")].enabled);
+}
+
+#[test]
+fn a_changed_manifest_is_declared_again_and_stays_as_it_was_switched() {
+    let mut world = World::working(1);
+    world.switch("m", false);
+    let changed = Manifest { version: "2".to_owned(), ..manifest("m") };
+    let said = world.hello("w", session_id(9), slots(1), std::slice::from_ref(&changed));
+    assert_eq!(said.names(), ["worker_joined", "module_declared"]);
+    let module = &world.log.state.modules[&id("m")];
+    assert_eq!((&module.manifest, module.enabled), (&changed, false));
+}
+
+#[test]
+fn a_changed_manifest_counts_the_attempts_that_run() {
+    let mut world = World::working(2);
+    world.submit(ask());
+    let narrow = Manifest { running_max: Some(1), ..manifest("m") };
+    world.join("v", slots(9), &[narrow]);
+    let job = world.submit(ask());
+    assert_eq!(world.waiting(job), Some(WaitingCode::Concurrency));
+}
+
+#[test]
+fn switching_a_module_to_what_it_is_changes_nothing() {
+    let mut world = World::working(1);
+    let said = world.switch("m", true);
+    assert!(said.events.is_empty() && said.accepted().repeated);
+    assert_eq!(world.switch("m", false).names(), ["module_switched"]);
+    let said = world.switch("m", false);
+    assert!(said.events.is_empty() && said.accepted().repeated);
+}
+
+#[test]
+fn a_module_that_nobody_declared_cannot_be_switched() {
+    let mut world = World::working(1);
+    let said = world.switch("nothing", false);
+    assert_eq!(said.refusal().code, ProblemCode::UnknownModule);
+}
+
+#[test]
+fn a_configuration_is_recorded_when_it_is_another() {
+    let mut world = World::new();
+    assert!(world.configure(config()).events.is_empty());
+    let other = SchedulerConfig { crashes_max: 7, ..config() };
+    assert_eq!(world.configure(other.clone()).names(), ["configured"]);
+    assert_eq!(world.log.state.config, Some(other));
+}
+
+#[test]
+fn the_default_configuration_is_recorded_too() {
+    let mut world = World::with(SchedulerConfig::default());
+    assert_eq!(world.log.state.config, Some(SchedulerConfig::default()));
+    assert!(world.configure(SchedulerConfig::default()).events.is_empty());
+}
+
+#[test]
+fn a_mark_says_nothing_but_how_far_the_inputs_are_consumed() {
+    let mut world = World::new();
+    // The first opens the account, the second leaves no trace.
+    world.ask(&ask());
+    world.ask(&ask());
+    let before = world.log.state.clone();
+    assert_eq!(world.internal(Internal::Mark).names(), ["mark"]);
+    let mut after = world.log.state.clone();
+    assert_eq!(after.pos.commands, before.pos.commands + 1);
+    (after.n, after.pos) = (before.n, before.pos);
+    assert_eq!(after, before);
+}
+
+#[test]
+fn an_operator_may_name_another_life_of_an_input_stream() {
+    let mut world = World::new();
+    for src in [Source::Commands, Source::Reports] {
+        let incarnation = Incarnation(format!("{src:?}"));
+        let reset = Internal::ResetInputs {
+            src,
+            incarnation: incarnation.clone(),
+            position: 0,
+            by: "op".to_owned(),
+        };
+        let said = world.internal(reset);
+        let expected = Fact::InputsReset { src, incarnation, by: "op".to_owned() };
+        assert_eq!(said.events[0].known_facts().collect::<Vec<_>>(), [&expected]);
+    }
+    assert_eq!(world.log.state.commands, Incarnation("Commands".to_owned()));
+    assert_eq!(world.log.state.reports, Incarnation("Reports".to_owned()));
+}
+
+#[test]
+fn everything_that_the_leader_notices_survives_being_written_into_the_log() {
+    for input in [
+        Internal::Timer { due: vec![crate::world::job_id(1)] },
+        Internal::WorkerSilent { worker_id: id("w"), session: session_id(1) },
+        Internal::AttemptsMissing {
+            worker_id: id("w"),
+            session: session_id(1),
+            missing: vec![nox_contract::beat::Held {
+                job_id: crate::world::job_id(1),
+                attempt: nox_contract::Attempt(1),
+            }],
+        },
+        Internal::Match { placements_max: 7 },
+        Internal::Reasons { reasons_max: 7 },
+        Internal::Configure { config: config() },
+        Internal::ResetInputs {
+            src: Source::Commands,
+            incarnation: Incarnation::default(),
+            position: 7,
+            by: "op".to_owned(),
+        },
+        Internal::Mark,
+    ] {
+        let text = serde_json::to_string(&input).unwrap();
+        assert_eq!(serde_json::from_str::<Internal>(&text).unwrap(), input, "{text}");
+    }
+}

@@ -1,0 +1,375 @@
+//! The life of one job, arrow by arrow: what is not listed here is refused.
+
+use std::time::Duration;
+
+use nox_contract::{
+    Attempt, Capacity, EventNumber, Fact, Incarnation, JobState, Limits, LostReason, ProblemCode,
+    RawJson, Refusal, SchedulerConfig, Source, StopReason, Timestamp, WaitingCode, WorkNumber,
+    WorkerId,
+    fact::{Rejected, Submitted},
+};
+use nox_core::job::{Job, Phase};
+
+use crate::world::{NOON, ROOMY, SMALL, error, id, job_id, manifest, session_id};
+
+const PHASES: [&str; 8] = [
+    "queued",
+    "assigned",
+    "running",
+    "attempt_ended",
+    "succeeded",
+    "failed",
+    "canceled_held",
+    "canceled",
+];
+
+/// Phase, fact, phase after.
+const ARROWS: [(&str, &str, &str); 17] = [
+    ("queued", "waiting", "queued"),
+    ("queued", "assigned", "assigned"),
+    ("queued", "failed", "failed"),
+    ("queued", "canceled", "canceled"),
+    ("assigned", "started", "running"),
+    ("assigned", "attempt_failed", "attempt_ended"),
+    ("assigned", "attempt_lost", "queued"),
+    ("assigned", "canceled", "canceled_held"),
+    ("running", "succeeded", "succeeded"),
+    ("running", "attempt_failed", "attempt_ended"),
+    ("running", "attempt_lost", "queued"),
+    ("running", "canceled", "canceled_held"),
+    ("attempt_ended", "retry_scheduled", "queued"),
+    ("attempt_ended", "failed", "failed"),
+    ("canceled_held", "stop_requested", "canceled_held"),
+    ("canceled_held", "stopped", "canceled"),
+    ("canceled_held", "attempt_lost", "canceled"),
+];
+
+/// The ledger moves beside the job, whatever the job does.
+const LEDGER: [&str; 3] = ["reserved", "settled", "released"];
+
+const WORKER: &str = "w";
+
+fn noon() -> Timestamp {
+    id(NOON)
+}
+
+/// A job in each phase, led there by its facts.
+fn job_in(phase: &str) -> Job {
+    let mut job = Job::create(&submitted(), EventNumber(7), noon()).unwrap();
+    let path: &[&str] = match phase {
+        "queued" => &[],
+        "assigned" => &["assigned"],
+        "running" => &["assigned", "started"],
+        "attempt_ended" => &["assigned", "attempt_failed"],
+        "succeeded" => &["assigned", "started", "succeeded"],
+        "failed" => &["assigned", "attempt_failed", "failed"],
+        "canceled_held" => &["assigned", "canceled"],
+        "canceled" => &["canceled"],
+        other => panic!("no phase {other}"),
+    };
+    for name in path {
+        let fact = facts(&job).into_iter().find(|fact| fact.name() == *name).unwrap();
+        job.apply(&fact, noon()).unwrap();
+    }
+    assert_eq!(phase_of(&job), phase);
+    job
+}
+
+fn phase_of(job: &Job) -> &'static str {
+    match &job.phase {
+        Phase::Queued { .. } => "queued",
+        Phase::Assigned { .. } => "assigned",
+        Phase::Running { .. } => "running",
+        Phase::AttemptEnded => "attempt_ended",
+        Phase::Succeeded => "succeeded",
+        Phase::Failed => "failed",
+        Phase::Canceled { held_by: Some(_) } => "canceled_held",
+        Phase::Canceled { held_by: None } => "canceled",
+    }
+}
+
+fn submitted() -> Fact {
+    Fact::Submitted(Box::new(Submitted {
+        inputs: RawJson::default(),
+        requested_resources: SMALL,
+        priority: 5,
+        run_at: None,
+        after: Vec::new(),
+        fingerprint: None,
+        traceparent: None,
+    }))
+}
+
+fn rejected() -> Fact {
+    Fact::Rejected(Box::new(Rejected {
+        inputs: RawJson::default(),
+        requested_resources: SMALL,
+        refusal: Refusal::new(ProblemCode::QueueFull, "too many"),
+        fingerprint: None,
+    }))
+}
+
+/// One fact of each variant, as it would have to be to follow where `job` stands.
+fn facts(job: &Job) -> Vec<Fact> {
+    let (worker_id, session): (WorkerId, _) = (id(WORKER), session_id(1));
+    let (attempt, work, period) = (job.attempt, WorkNumber(1), noon().start_of_day());
+    let limits: Limits = ROOMY;
+    let all = vec![
+        submitted(),
+        rejected(),
+        Fact::Canceled { by: id("ada") },
+        Fact::Waiting { code: WaitingCode::Resources },
+        Fact::Assigned { worker_id: worker_id.clone(), session, attempt: attempt.next(), work },
+        Fact::RetryScheduled { attempt: attempt.next(), due_at: noon() },
+        Fact::StopRequested {
+            worker_id: worker_id.clone(),
+            attempt,
+            work,
+            reason: StopReason::Canceled,
+        },
+        Fact::AttemptLost {
+            worker_id: worker_id.clone(),
+            attempt,
+            reason: LostReason::WorkerSilent,
+            started: false,
+        },
+        Fact::Started { worker_id: worker_id.clone(), attempt, elapsed_ms: 3 },
+        Fact::AttemptFailed { attempt, error: error("exit_status"), crashed: false, wall_ms: 1 },
+        Fact::Stopped { worker_id, attempt },
+        Fact::Succeeded { attempt, outputs: RawJson::default(), wall_ms: 1 },
+        Fact::Failed { error: error("exit_status") },
+        Fact::Reserved { period, cpu_seconds: 60 },
+        Fact::Settled { period, cpu_seconds: 1, overrun: 0 },
+        Fact::Released { period, cpu_seconds: 59 },
+        Fact::LimitsSet { role: "user".to_owned(), limits },
+        Fact::Granted { period, cpu_seconds: 1 },
+        Fact::QuotaViolated {
+            job_id: job_id(1),
+            user_id: id("ada"),
+            module: id("m"),
+            refusal: Box::new(Refusal::new(ProblemCode::QueueFull, "too many")),
+        },
+        Fact::WorkerJoined {
+            session,
+            capacity: Capacity::default(),
+            modules: Vec::new(),
+            labels: Vec::new(),
+        },
+        Fact::WorkerDraining { session },
+        Fact::WorkerLeft { session, lost: false },
+        Fact::ModuleDeclared { manifest: Box::new(manifest("m")), enabled: true },
+        Fact::ModuleSwitched { enabled: false, by: id("root") },
+        Fact::Configured { config: Box::new(SchedulerConfig::default()) },
+        Fact::Mark,
+        Fact::InputsReset {
+            src: Source::Commands,
+            incarnation: Incarnation::default(),
+            by: "op".to_owned(),
+        },
+    ];
+    assert_one_of_each(&all);
+    all
+}
+
+/// A new variant does not compile until it is counted here, and is not counted until it is listed.
+fn assert_one_of_each(facts: &[Fact]) {
+    const VARIANTS: u64 = 27;
+    let seen = facts.iter().fold(0_u64, |seen, fact| {
+        let bit = match fact {
+            Fact::Submitted(_) => 0,
+            Fact::Rejected(_) => 1,
+            Fact::Canceled { .. } => 2,
+            Fact::Waiting { .. } => 3,
+            Fact::Assigned { .. } => 4,
+            Fact::RetryScheduled { .. } => 5,
+            Fact::StopRequested { .. } => 6,
+            Fact::AttemptLost { .. } => 7,
+            Fact::Started { .. } => 8,
+            Fact::AttemptFailed { .. } => 9,
+            Fact::Stopped { .. } => 10,
+            Fact::Succeeded { .. } => 11,
+            Fact::Failed { .. } => 12,
+            Fact::Reserved { .. } => 13,
+            Fact::Settled { .. } => 14,
+            Fact::Released { .. } => 15,
+            Fact::LimitsSet { .. } => 16,
+            Fact::Granted { .. } => 17,
+            Fact::QuotaViolated { .. } => 18,
+            Fact::WorkerJoined { .. } => 19,
+            Fact::WorkerDraining { .. } => 20,
+            Fact::WorkerLeft { .. } => 21,
+            Fact::ModuleDeclared { .. } => 22,
+            Fact::ModuleSwitched { .. } => 23,
+            Fact::Configured { .. } => 24,
+            Fact::Mark => 25,
+            Fact::InputsReset { .. } => 26,
+        };
+        seen | 1 << bit
+    });
+    assert_eq!(seen, (1 << VARIANTS) - 1);
+}
+
+#[test]
+fn every_fact_in_every_phase_is_an_arrow_of_the_table_or_refused() {
+    let mut arrows = 0;
+    for phase in PHASES {
+        let job = job_in(phase);
+        for fact in facts(&job) {
+            let mut moved = job.clone();
+            let outcome = moved.apply(&fact, noon());
+            let name = fact.name();
+            let arrow = ARROWS.iter().find(|(from, by, _)| *from == phase && *by == name);
+            match (arrow, outcome) {
+                (Some((.., to)), Ok(())) => {
+                    assert_eq!(phase_of(&moved), *to, "{name} in {phase}");
+                    arrows += 1;
+                }
+                (None, Ok(())) if LEDGER.contains(&name) => assert_eq!(moved, job),
+                (None, Err(refused)) => {
+                    assert_eq!(moved, job, "{name} was refused, and moved a job in {phase}");
+                    assert_eq!(refused.fact, name);
+                    assert_eq!(refused.phase, format!("{:?}", job.phase));
+                    let text = refused.to_string();
+                    assert!(text.contains(name) && text.contains(&refused.phase), "{text}");
+                }
+                (_, outcome) => panic!("{name} in {phase}: {outcome:?}"),
+            }
+        }
+    }
+    assert_eq!(arrows, ARROWS.len());
+}
+
+#[test]
+fn a_job_begins_with_its_submission_or_its_rejection() {
+    for fact in facts(&job_in("queued")) {
+        match (fact.name(), Job::create(&fact, EventNumber(7), noon())) {
+            ("submitted", Ok(job)) => {
+                assert_eq!((job.state(), job.submitted_n), (JobState::Queued, EventNumber(7)));
+                assert_eq!((job.attempt, job.ended_at), (Attempt(0), None));
+                assert_eq!(job.waiting(), Some(WaitingCode::Priority));
+            }
+            ("rejected", Ok(job)) => {
+                assert_eq!((job.state(), job.ended_at), (JobState::Failed, Some(noon())));
+                assert_eq!(job.error.unwrap().code, "rejected:queue_full");
+            }
+            (name, Err(refused)) => assert_eq!((refused.fact, &*refused.phase), (name, "nothing")),
+            (name, Ok(job)) => panic!("{name} made {job:?}"),
+        }
+    }
+}
+
+/// What is about an attempt and a worker must be about the job's own.
+#[test]
+fn a_fact_about_another_attempt_or_worker_is_refused_in_every_phase() {
+    let mut tried = 0;
+    for phase in PHASES {
+        let job = job_in(phase);
+        for fact in facts(&job) {
+            let json = serde_json::to_value(&fact).unwrap();
+            for (field, other) in [
+                ("attempt", serde_json::json!(job.attempt.0 + 7)),
+                ("attempt", serde_json::json!(0)),
+                ("worker_id", serde_json::json!("another")),
+            ] {
+                let mut doctored = json.clone();
+                let Some(value) = doctored.pointer_mut(&format!("/{}/{field}", fact.name())) else {
+                    continue;
+                };
+                *value = other;
+                // Whom a queued job goes to is free; everything else is fixed by what was before.
+                if (fact.name(), field) == ("assigned", "worker_id") {
+                    continue;
+                }
+                let doctored: Fact = serde_json::from_value(doctored).unwrap();
+                if doctored == fact {
+                    continue;
+                }
+                let mut moved = job.clone();
+                assert!(moved.apply(&doctored, noon()).is_err(), "{doctored:?} in {phase}");
+                assert_eq!(moved, job);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "only {tried} were tried");
+}
+
+#[test]
+fn handing_out_is_no_reason_that_is_ever_written() {
+    let mut job = job_in("queued");
+    let fact = Fact::Waiting { code: WaitingCode::Dispatching };
+    assert!(job.apply(&fact, noon()).is_err());
+    assert_eq!(job_in("assigned").waiting(), Some(WaitingCode::Dispatching));
+}
+
+#[test]
+fn the_public_face_of_a_phase() {
+    for (phase, state, waiting, held) in [
+        ("queued", JobState::Queued, Some(WaitingCode::Priority), false),
+        ("assigned", JobState::Queued, Some(WaitingCode::Dispatching), true),
+        ("running", JobState::Running, None, true),
+        ("attempt_ended", JobState::Queued, None, false),
+        ("succeeded", JobState::Succeeded, None, false),
+        ("failed", JobState::Failed, None, false),
+        ("canceled_held", JobState::Canceled, None, true),
+        ("canceled", JobState::Canceled, None, false),
+    ] {
+        let job = job_in(phase);
+        assert_eq!((job.state(), job.waiting()), (state, waiting), "{phase}");
+        assert_eq!(job.worker_id().is_some(), held, "{phase}");
+        let ended = phase != "attempt_ended" && state.is_ended();
+        assert_eq!(job.ended_at, ended.then(noon), "{phase}");
+    }
+}
+
+#[test]
+fn a_job_started_as_long_ago_as_its_worker_says_but_not_before_it_existed() {
+    let started = |elapsed_ms| {
+        let mut job = job_in("assigned");
+        let fact = Fact::Started { worker_id: id(WORKER), attempt: job.attempt, elapsed_ms };
+        job.apply(&fact, noon() + Duration::from_secs(10)).unwrap();
+        job.started_at.unwrap()
+    };
+    assert_eq!(started(3_000), noon() + Duration::from_secs(7));
+    assert_eq!(started(11_000), noon());
+    assert_eq!(started(u64::MAX), noon());
+}
+
+#[test]
+fn what_a_job_remembers_of_its_attempts() {
+    let mut job = job_in("running");
+    let fail = |job: &mut Job, crashed| {
+        let attempt = job.attempt;
+        let error = error(if crashed { "killed" } else { "exit_status" });
+        job.apply(&Fact::AttemptFailed { attempt, error, crashed, wall_ms: 1 }, noon()).unwrap();
+        let due_at = noon() + Duration::from_secs(1);
+        let retry = Fact::RetryScheduled { attempt: attempt.next(), due_at };
+        job.apply(&retry, noon()).unwrap();
+        assert_eq!((job.due_at, job.waiting()), (Some(due_at), Some(WaitingCode::Backoff)));
+        for name in ["assigned", "started"] {
+            let fact = facts(job).into_iter().find(|fact| fact.name() == name).unwrap();
+            job.apply(&fact, noon()).unwrap();
+        }
+    };
+    fail(&mut job, false);
+    assert_eq!((job.failures, job.crashes, job.attempt), (1, 0, Attempt(2)));
+    fail(&mut job, true);
+    assert_eq!((job.failures, job.crashes, job.attempt), (1, 1, Attempt(3)));
+    assert_eq!((job.due_at, job.error.as_ref().unwrap().code.as_str()), (None, "killed"));
+    let lost = |started, job: &Job| Fact::AttemptLost {
+        worker_id: id(WORKER),
+        attempt: job.attempt,
+        reason: LostReason::NotHeld,
+        started,
+    };
+    let mut unlucky = job.clone();
+    unlucky.apply(&lost(true, &job), noon()).unwrap();
+    assert_eq!((unlucky.failures, unlucky.crashes), (1, 2));
+    job.apply(&lost(false, &job), noon()).unwrap();
+    assert_eq!((job.failures, job.crashes), (1, 1));
+    for name in ["assigned", "started", "succeeded"] {
+        let fact = facts(&job).into_iter().find(|fact| fact.name() == name).unwrap();
+        job.apply(&fact, noon()).unwrap();
+    }
+    assert_eq!((job.attempt, job.error), (Attempt(4), None), "success forgets what went wrong");
+}

@@ -1,0 +1,448 @@
+//! Verbs for scenarios: who asks, who works, what time it is. Whatever the watch minds is a panic.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nox_contract::{
+    Attempt, AttemptEnd, Cancel, Capacity, Command, Event, EventNumber, Fact, Hello, JobError,
+    JobId, JobState, Limits, Manifest, ModuleName, Outcome, RawJson, Refusal, Report, Resources,
+    RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit, TenantId, Timestamp, Token, Usage,
+    UserId, WaitingCode, WorkerId,
+    beat::Held,
+    report::{Ended, Started, Stopped},
+};
+use nox_core::{Internal, ledger::Balance};
+
+use crate::{
+    log::{Log, Said, TOKEN_KEY},
+    oracle,
+};
+
+pub const NOON: &str = "2026-11-21T12:00:00Z";
+
+pub fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a good id")
+}
+
+pub fn job_id(number: u32) -> JobId {
+    id(&format!("0193a000-0000-7000-8000-{number:012}"))
+}
+
+pub fn session_id(number: u32) -> SessionId {
+    id(&format!("5e550000-0000-4000-8000-{number:012}"))
+}
+
+pub fn acme() -> TenantId {
+    id("acme")
+}
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub fn error(code: &str) -> JobError {
+    JobError { code: code.to_owned(), message: format!("it was {code}"), exit_status: Some(1) }
+}
+
+/// One core for a minute.
+pub const SMALL: Resources = Resources { cpu: 1, mem_mb: 100, wall_time_s: 60, gpu: 0 };
+
+/// Limits that no scenario meets unless it is about them.
+pub const ROOMY: Limits = Limits {
+    cpu_seconds: 1_000_000,
+    queued_jobs: 10_000,
+    running_jobs: 10_000,
+    cpu: 64,
+    mem_mb: 100_000,
+};
+
+pub fn config() -> SchedulerConfig {
+    SchedulerConfig {
+        roles: BTreeMap::from([("user".to_owned(), ROOMY)]),
+        tenant: Limits { cpu_seconds: 10_000_000, ..ROOMY },
+        crashes_max: 3,
+        ageing_ms: 60_000,
+    }
+}
+
+/// The same for every user of the one role.
+pub fn config_of(user: Limits) -> SchedulerConfig {
+    SchedulerConfig { roles: BTreeMap::from([("user".to_owned(), user)]), ..config() }
+}
+
+pub fn manifest(name: &str) -> Manifest {
+    Manifest {
+        name: id(name),
+        version: "1".to_owned(),
+        title: String::new(),
+        input_schema: RawJson::default(),
+        output_schema: RawJson::default(),
+        resources: SMALL,
+        retry: RetryPolicy { attempts_max: 3, backoff_ms: 1_000, backoff_ms_max: 60_000 },
+        running_max: None,
+    }
+}
+
+pub fn slots(slots: u32) -> Capacity {
+    Capacity { slots, cpu: 1_000, mem_mb: 1_000_000, gpu: 100 }
+}
+
+/// What a scenario submits; ada's small job of module `m`, unless it says otherwise.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub role: String,
+    pub module: ModuleName,
+    pub resources: Resources,
+    pub priority: u8,
+    pub run_at: Option<Timestamp>,
+    pub after: Vec<JobId>,
+    pub fingerprint: Option<String>,
+    pub seen: Option<EventNumber>,
+    pub pending: bool,
+    pub job: Option<JobId>,
+}
+
+pub fn ask() -> Ask {
+    Ask {
+        tenant: acme(),
+        user: id("ada"),
+        role: "user".to_owned(),
+        module: id("m"),
+        resources: SMALL,
+        priority: 5,
+        run_at: None,
+        after: Vec::new(),
+        fingerprint: None,
+        seen: None,
+        pending: false,
+        job: None,
+    }
+}
+
+pub fn by(user: &str) -> Ask {
+    Ask { user: id(user), ..ask() }
+}
+
+pub fn of_module(module: &str) -> Ask {
+    Ask { module: id(module), ..ask() }
+}
+
+pub fn after(jobs: &[JobId]) -> Ask {
+    Ask { after: jobs.to_vec(), ..ask() }
+}
+
+/// What a worker holds, as the log assigned it.
+#[derive(Debug, Clone)]
+pub struct Holding {
+    pub worker: WorkerId,
+    pub session: SessionId,
+    pub attempt: Attempt,
+    pub token: Token,
+}
+
+impl Holding {
+    pub fn started(&self, job_id: JobId) -> Report {
+        let (attempt, token) = (self.attempt, self.token.clone());
+        Report::Started(Started { job_id, attempt, token, elapsed_ms: 1 })
+    }
+
+    pub fn stopped(&self, job_id: JobId, wall_ms: u64) -> Report {
+        let (attempt, token) = (self.attempt, self.token.clone());
+        Report::Stopped(Stopped { job_id, attempt, token, usage: usage(wall_ms) })
+    }
+
+    pub fn ended(&self, job_id: JobId, started: bool, wall_ms: u64, end: AttemptEnd) -> Report {
+        let (attempt, token) = (self.attempt, self.token.clone());
+        let usage = usage(wall_ms);
+        Report::Ended(Box::new(Ended { job_id, attempt, token, started, usage, end }))
+    }
+}
+
+fn usage(wall_ms: u64) -> Usage {
+    Usage { wall_ms, cpu_seconds: wall_ms.div_ceil(1_000) }
+}
+
+pub fn succeeded() -> AttemptEnd {
+    AttemptEnd::Succeeded { outputs: RawJson::default() }
+}
+
+pub fn failed() -> AttemptEnd {
+    AttemptEnd::Failed { error: error("exit_status"), retryable: true, crashed: false }
+}
+
+pub fn crashed() -> AttemptEnd {
+    AttemptEnd::Failed { error: error("killed"), retryable: true, crashed: true }
+}
+
+impl Said {
+    /// The names of all facts, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.events.iter().flat_map(Event::known_facts).map(Fact::name).collect()
+    }
+
+    /// The facts about one job.
+    pub fn of(&self, job: JobId) -> Vec<&Fact> {
+        let about = self.events.iter().filter(|event| event.job_id == Some(job));
+        about.flat_map(Event::known_facts).collect()
+    }
+
+    pub fn refusal(&self) -> &Refusal {
+        match &self.answer {
+            Some(Outcome::Refused(refusal)) => refusal,
+            other => panic!("expected a refusal, not {other:?} and {:?}", self.names()),
+        }
+    }
+
+    pub fn accepted(&self) -> &nox_contract::Accepted {
+        match &self.answer {
+            Some(Outcome::Accepted(accepted)) => accepted,
+            other => panic!("expected consent, not {other:?}"),
+        }
+    }
+}
+
+pub struct World {
+    pub log: Log,
+    jobs: u32,
+    sessions: u32,
+}
+
+impl World {
+    /// Configured, at noon, and empty.
+    pub fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub fn with(config: SchedulerConfig) -> Self {
+        let mut world = Self { log: Log::new(id(NOON)), jobs: 0, sessions: 0 };
+        world.log.epoch().unwrap();
+        world.configure(config);
+        world
+    }
+
+    /// With a worker `w` of so many slots for module `m`, and an account for ada.
+    pub fn working(slots: u32) -> Self {
+        Self::working_with(slots, config())
+    }
+
+    pub fn working_with(slots: u32, config: SchedulerConfig) -> Self {
+        let mut world = Self::with(config);
+        world.join("w", self::slots(slots), &[manifest("m")]);
+        world.open("ada");
+        world
+    }
+
+    /// Opens a user's account, with a job that comes and goes.
+    pub fn open(&mut self, user: &str) {
+        let job = self.submit(by(user));
+        self.cancel(job);
+        if self.log.state.job(job).is_some() {
+            self.stop(job, 0);
+        }
+    }
+
+    pub fn configure(&mut self, config: SchedulerConfig) -> Said {
+        self.internal(Internal::Configure { config })
+    }
+
+    pub fn pass(&mut self, span: Duration) {
+        self.log.now = self.log.now + span;
+    }
+
+    // --- users ---
+
+    /// Asks, whatever the answer.
+    pub fn ask(&mut self, ask: &Ask) -> (JobId, Said) {
+        self.jobs += 1;
+        let job = ask.job.unwrap_or_else(|| job_id(self.jobs));
+        let submit = Submit {
+            job_id: job,
+            user_id: ask.user.clone(),
+            role: ask.role.clone(),
+            module: ask.module.clone(),
+            inputs: RawJson::default(),
+            requested_resources: ask.resources,
+            priority: ask.priority,
+            run_at: ask.run_at,
+            after: ask.after.clone(),
+            fingerprint: ask.fingerprint.clone(),
+            seen: ask.seen.unwrap_or(self.log.state.n),
+            pending: ask.pending,
+            traceparent: None,
+        };
+        (job, self.command(&ask.tenant, Command::Submit(Box::new(submit))))
+    }
+
+    /// Submits what has to be admitted.
+    pub fn submit(&mut self, ask: Ask) -> JobId {
+        let (job, said) = self.ask(&ask);
+        assert!(!said.accepted().repeated, "{said:?}");
+        job
+    }
+
+    pub fn cancel(&mut self, job: JobId) -> Said {
+        let story = &self.log.watch.stories[&job];
+        let (tenant, by) = (story.tenant.clone(), story.user_id.clone());
+        self.command(&tenant, Command::Cancel(Cancel { job_id: job, by, admin: false }))
+    }
+
+    pub fn switch(&mut self, module: &str, enabled: bool) -> Said {
+        let set = SetModule { module: id(module), enabled, by: id("root") };
+        self.command(&acme(), Command::SetModule(set))
+    }
+
+    pub fn command(&mut self, tenant: &TenantId, command: Command) -> Said {
+        self.log.command(tenant, &command).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    // --- workers ---
+
+    /// A worker begins a session.
+    pub fn join(&mut self, worker: &str, capacity: Capacity, modules: &[Manifest]) -> SessionId {
+        self.sessions += 1;
+        let session = session_id(self.sessions);
+        self.hello(worker, session, capacity, modules);
+        session
+    }
+
+    pub fn hello(
+        &mut self,
+        worker: &str,
+        session: SessionId,
+        capacity: Capacity,
+        modules: &[Manifest],
+    ) -> Said {
+        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        self.report(&id(worker), session, Report::Hello(Box::new(hello)))
+    }
+
+    pub fn report(&mut self, worker: &WorkerId, session: SessionId, report: Report) -> Said {
+        self.log.report(worker, session, &report).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// What the holder of a job was told.
+    pub fn holding(&self, job: JobId) -> Holding {
+        let state = &self.log.state;
+        let active = state.job(job).unwrap_or_else(|| panic!("{job} is over"));
+        let worker = active.job.worker_id().unwrap_or_else(|| panic!("{active:?} is not held"));
+        let at = state.workers.get(worker).expect("a holder is there");
+        let slot = &at.assignments[&job];
+        Holding {
+            worker: worker.clone(),
+            session: at.session,
+            attempt: slot.attempt,
+            token: Token::compute(&TOKEN_KEY, job, slot.attempt, slot.assigned_n),
+        }
+    }
+
+    pub fn start(&mut self, job: JobId) -> Said {
+        let holding = self.holding(job);
+        self.report(&holding.worker, holding.session, holding.started(job))
+    }
+
+    pub fn end(&mut self, job: JobId, wall_ms: u64, end: AttemptEnd) -> Said {
+        let holding = self.holding(job);
+        let report = holding.ended(job, true, wall_ms, end);
+        self.report(&holding.worker, holding.session, report)
+    }
+
+    /// The attempt ended before it started.
+    pub fn end_unstarted(&mut self, job: JobId, end: AttemptEnd) -> Said {
+        let holding = self.holding(job);
+        let report = holding.ended(job, false, 0, end);
+        self.report(&holding.worker, holding.session, report)
+    }
+
+    pub fn succeed(&mut self, job: JobId) -> Said {
+        self.end(job, 1_000, succeeded())
+    }
+
+    pub fn stop(&mut self, job: JobId, wall_ms: u64) -> Said {
+        let holding = self.holding(job);
+        self.report(&holding.worker, holding.session, holding.stopped(job, wall_ms))
+    }
+
+    pub fn silent(&mut self, worker: &str) -> Said {
+        let worker_id: WorkerId = id(worker);
+        let session = self.log.state.workers.get(&worker_id).expect("a live worker").session;
+        self.internal(Internal::WorkerSilent { worker_id, session })
+    }
+
+    pub fn missing(&mut self, worker: &str, session: SessionId, missing: Vec<Held>) -> Said {
+        self.internal(Internal::AttemptsMissing { worker_id: id(worker), session, missing })
+    }
+
+    // --- the leader ---
+
+    pub fn internal(&mut self, input: Internal) -> Said {
+        self.log.internal(&input).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Places whoever can be placed.
+    pub fn place(&mut self) -> Said {
+        self.internal(Internal::Match { placements_max: 1_000 })
+    }
+
+    /// Places whoever can be placed, and explains the others.
+    pub fn settle(&mut self) {
+        self.place();
+        self.internal(Internal::Reasons { reasons_max: 1_000 });
+        for (job, code) in oracle::reasons(&self.log.state) {
+            assert_eq!(self.waiting(job), Some(code), "{job}");
+        }
+    }
+
+    /// Jobs whose instant has come.
+    pub fn due(&self) -> Vec<JobId> {
+        let timers = self.log.state.timers();
+        timers.take_while(|(at, _)| *at <= self.log.now).map(|(_, id)| id).collect()
+    }
+
+    pub fn timer(&mut self) -> Said {
+        let due = self.due();
+        self.internal(Internal::Timer { due })
+    }
+
+    // --- what became of it ---
+
+    pub fn state_of(&self, job: JobId) -> JobState {
+        let state = &self.log.state;
+        let ended = || state.ended(job).map(|ended| ended.state);
+        let active = state.job(job).map(|active| active.job.state());
+        active.or_else(ended).unwrap_or_else(|| panic!("{job} is not known"))
+    }
+
+    pub fn waiting(&self, job: JobId) -> Option<WaitingCode> {
+        self.log.state.job(job)?.job.waiting()
+    }
+
+    pub fn holder(&self, job: JobId) -> Option<&str> {
+        self.log.state.job(job)?.job.worker_id().map(WorkerId::as_str)
+    }
+
+    pub fn attempt(&self, job: JobId) -> u32 {
+        self.log.state.job(job).map_or(0, |active| active.job.attempt.0)
+    }
+
+    /// The number of the next piece of work of worker `w`.
+    pub fn next_work(&self) -> u64 {
+        self.log.state.workers.get(&id("w")).expect("a worker").next_work.0
+    }
+
+    /// A user's balance of the present day.
+    pub fn balance(&self, user: &str) -> Balance {
+        let account = self.log.state.ledger.user(&acme(), &id(user)).expect("an account");
+        account.periods[&self.log.now.start_of_day()]
+    }
+}
+
+impl Drop for World {
+    /// Every scenario also shows that its log folds to the same state, snapshot or not.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.log.snapshot().unwrap_or_else(|e| panic!("{e}"));
+            self.log.verify().unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+}

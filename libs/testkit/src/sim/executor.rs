@@ -1,0 +1,414 @@
+//! An executor process: the real session, attempts that take their time, and a process that dies.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    AttemptEnd, Capacity, Hello, Incarnation, JobError, Manifest, RawJson, Resources, RetryPolicy, SessionId,
+    StartWork, Usage, Work, WorkerId, beat::Held,
+};
+use nox_protocol::{
+    reader::check_position,
+    session::{Effect, Session},
+};
+
+use super::{
+    faults::{Bug, Fault},
+    wire::{Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
+};
+
+/// How often a worker speaks of itself.
+const BEAT_MS: u64 = 500;
+
+/// An attempt while something of it runs.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// Tells what was meant for it from what was meant for an earlier one.
+    serial: u64,
+    wall_ms: u64,
+    spawned: bool,
+    killed: bool,
+}
+
+pub struct Executor {
+    pub id: usize,
+    pub worker: WorkerId,
+    pub life: u64,
+    pub frozen_until: Micros,
+    session: Option<Session>,
+    /// Counts its sessions, so that a reply to an earlier one is not taken for its own.
+    sessions: u64,
+    runs: BTreeMap<Held, Run>,
+    last_serial: u64,
+    wake_at: Option<Micros>,
+    begin_again: bool,
+    draining: bool,
+    left: bool,
+    version: u32,
+    /// The stream that reports are stored in, and the connection on which it was last found there.
+    attached: (Incarnation, u64),
+}
+
+/// What every worker offers.
+pub const CAPACITY: Capacity = Capacity { slots: 3, cpu: 4, mem_mb: 1024, gpu: 0 };
+
+/// The modules that workers serve: name, retries, most at a time, and whether by the first alone.
+pub const MODULES: &[(&str, u32, Option<u32>, bool)] = &[
+    ("noop", 1, None, false),
+    ("flaky", 3, None, false),
+    ("single", 2, Some(1), false),
+    ("rare", 2, None, true),
+];
+
+impl Executor {
+    pub fn new(id: usize) -> Self {
+        Self {
+            id,
+            worker: format!("exec-{id}").parse().expect("a worker's name"),
+            life: 0,
+            frozen_until: 0,
+            session: None,
+            sessions: 0,
+            runs: BTreeMap::new(),
+            last_serial: 0,
+            wake_at: None,
+            begin_again: false,
+            draining: false,
+            left: false,
+            version: 1,
+            attached: (Incarnation::default(), 0),
+        }
+    }
+
+    pub fn party(&self) -> Party {
+        Party::Executor(self.id)
+    }
+
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Whether it has nothing to do and nothing to say.
+    pub fn is_idle(&self) -> bool {
+        self.runs.is_empty() && self.session.as_ref().is_some_and(Session::is_idle)
+    }
+
+    /// Its process ends, and all attempts with it.
+    pub fn die(&mut self, wire: &mut Wire) {
+        wire.note(format_args!("{} dies", self.worker));
+        self.session = None;
+        self.runs.clear();
+        self.life += 1;
+        wire.oracle.session_died(&self.worker);
+        wire.broker.workers.remove(&self.worker);
+        let span = wire.slowly(10, 6_000);
+        wire.schedule(wire.now + span, self.party(), self.life, Happening::Start);
+    }
+
+    pub fn drain(&mut self, wire: &mut Wire) {
+        let Some(session) = &mut self.session else { return };
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
+        wire.note(format_args!("{} drains", self.worker));
+        session.drain();
+        self.turn(wire);
+    }
+
+    pub fn on(&mut self, happening: Happening, wire: &mut Wire) {
+        match happening {
+            Happening::Start => {
+                if wire.chance(0.1) {
+                    self.version += 1;
+                }
+                self.begin(wire);
+                let at = wire.now + wire.slowly(1, BEAT_MS);
+                wire.schedule(at, self.party(), self.life, Happening::BeatDue);
+            }
+            Happening::BeatDue => {
+                self.check_reports(wire);
+                self.beat(wire);
+                let at = wire.now + BEAT_MS * MS * wire.plan.scale;
+                wire.schedule(at, self.party(), self.life, Happening::BeatDue);
+            }
+            Happening::Work(message) => {
+                let Some(session) = &mut self.session else { return };
+                if message.session == session.id() {
+                    for work in &message.work {
+                        match work {
+                            Work::Superseded => wire.oracle.on_superseded(session.id()),
+                            Work::Abandon(held) => wire.oracle.on_abandoned(session.id(), *held),
+                            Work::Start(_) | Work::Stop(_) => {}
+                        }
+                    }
+                }
+                wire.note(format_args!(
+                    "{} receives {:?}",
+                    self.worker,
+                    message.work.iter().map(brief).collect::<Vec<_>>()
+                ));
+                session.on_work((*message).clone());
+                self.turn(wire);
+            }
+            Happening::SessionWake => {
+                if self.wake_at == Some(wire.now) {
+                    self.wake_at = None;
+                }
+                self.turn(wire);
+            }
+            Happening::Reply(Call::Report { id, session }, reply) if session == self.sessions => {
+                let now = wire.wall();
+                let Some(session) = &mut self.session else { return };
+                match reply {
+                    Reply::Stored(seq) => session.on_report_acked(id, seq),
+                    _ => session.on_report_failed(id, now),
+                }
+                self.turn(wire);
+            }
+            Happening::Spawned { held, serial } => self.on_spawned(held, serial, wire),
+            Happening::Ended { held, serial } => self.on_ended(held, serial, wire),
+            Happening::Leave => self.leave(wire),
+            _ => {}
+        }
+    }
+
+    /// Begins a session.
+    fn begin(&mut self, wire: &mut Wire) {
+        self.sessions += 1;
+        self.begin_again = false;
+        self.draining = false;
+        self.left = false;
+        let number = (self.id as u128 + 1) << 64 | u128::from(self.sessions);
+        let id = SessionId(uuid::Uuid::from_u128(number));
+        let modules = MODULES
+            .iter()
+            .filter(|(.., first_alone)| !first_alone || self.id == 0)
+            .map(|(name, attempts_max, running_max, _)| {
+                self.manifest(name, *attempts_max, *running_max, wire.plan.scale)
+            })
+            .collect();
+        let hello = Hello { capacity: CAPACITY, modules, labels: Vec::new() };
+        let faults = Bug::of_session(wire.plan.bug);
+        self.session = Some(Session::new(id, hello).with_faults(faults));
+        self.attached = (wire.broker.reports.incarnation(), wire.connection(self.party()));
+        wire.note(format_args!("{} begins session {}", self.worker, self.sessions));
+        wire.oracle.session_lives(self.worker.clone(), id);
+        wire.broker.workers.insert(self.worker.clone(), (self.id, self.life));
+        self.turn(wire);
+    }
+
+    fn manifest(
+        &self,
+        name: &str,
+        attempts_max: u32,
+        running_max: Option<u32>,
+        scale: u64,
+    ) -> Manifest {
+        Manifest {
+            name: name.parse().expect("a module's name"),
+            version: self.version.to_string(),
+            title: String::new(),
+            input_schema: RawJson::default(),
+            output_schema: RawJson::default(),
+            resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 10, gpu: 0 },
+            retry: RetryPolicy {
+                attempts_max,
+                backoff_ms: 50 * scale,
+                backoff_ms_max: 400 * scale,
+            },
+            running_max,
+        }
+    }
+
+    /// After every reconnect: the reports are still in the stream that they were stored in. What
+    /// was said and is gone can only be made good by a new session.
+    fn check_reports(&mut self, wire: &mut Wire) {
+        let connection = wire.connection(self.party());
+        if self.attached.1 == connection || !wire.is_connected(self.party()) {
+            return;
+        }
+        let Some(session) = &mut self.session else { return };
+        let (expected, position) = (&self.attached.0, session.beat().reports_up_to);
+        let stream = &wire.broker.reports;
+        let found = stream.incarnation();
+        if let Err(why) = check_position(&expected.0, &found.0, position, stream.last()) {
+            wire.note(format_args!("{} begins anew: {why}", self.worker));
+            session.supersede();
+            self.turn(wire);
+        } else {
+            self.attached.1 = connection;
+        }
+    }
+
+    fn beat(&mut self, wire: &mut Wire) {
+        let Some(session) = self.session.as_ref().filter(|s| s.is_joined() && !self.left) else {
+            return;
+        };
+        let beat = session.beat();
+        wire.note(format_args!("{} beats, received {}", self.worker, beat.received_up_to));
+        let publish = Publish::Beat { worker: self.worker.clone(), beat };
+        wire.publish(self.party(), self.life, Call::Nobody, publish);
+    }
+
+    /// Everything that the session wants done now.
+    fn turn(&mut self, wire: &mut Wire) {
+        let Some(session) = &mut self.session else { return };
+        for effect in session.due(wire.wall()) {
+            if wire.strikes(Fault::ExecutorCrash) {
+                return self.die(wire);
+            }
+            self.carry_out(effect, wire);
+        }
+        if self.begin_again && self.runs.is_empty() {
+            self.begin(wire);
+        }
+        if self.draining && !self.left && self.runs.is_empty() {
+            // What ended is said before the goodbye, in any order of events here.
+            let span = wire.slowly(1, 300);
+            wire.schedule(wire.now + span, self.party(), self.life, Happening::Leave);
+        }
+        let Some(session) = &self.session else { return };
+        let Some(at) = session.next_wake() else { return };
+        let at = (at.as_micros() - wire.plan.begins_at).max(0) as Micros;
+        let at = at.max(wire.now + 1);
+        if self.wake_at.is_none_or(|earlier| at < earlier || earlier < wire.now) {
+            self.wake_at = Some(at);
+            wire.schedule(at, self.party(), self.life, Happening::SessionWake);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, wire: &mut Wire) {
+        match effect {
+            Effect::Run(start) => self.run(&start, wire),
+            Effect::Kill(held) => {
+                let Some(run) = self.runs.get_mut(&held) else { return };
+                run.killed = true;
+                run.spawned = true;
+                self.last_serial += 1;
+                run.serial = self.last_serial;
+                let serial = run.serial;
+                let at = wire.now + wire.between(1, 50) * MS;
+                wire.schedule(at, self.party(), self.life, Happening::Ended { held, serial });
+            }
+            Effect::Publish { id, message } => {
+                let payload = serde_json::to_vec(&*message).expect("reports can be serialised");
+                let (worker, forged) = (self.worker.clone(), false);
+                let publish = Publish::Reports { worker, payload: payload.into(), forged };
+                let call = Call::Report { id, session: self.sessions };
+                wire.publish(self.party(), self.life, call, publish);
+            }
+            Effect::NewSession => {
+                wire.oracle.session_died(&self.worker);
+                self.begin_again = true;
+            }
+        }
+    }
+
+    fn run(&mut self, start: &StartWork, wire: &mut Wire) {
+        let Some(session) = &self.session else { return };
+        wire.note(format_args!("{} runs {}/{}", self.worker, start.job_id, start.attempt));
+        wire.oracle.on_run(&self.worker, session.id(), start);
+        self.last_serial += 1;
+        let serial = self.last_serial;
+        let held = Held { job_id: start.job_id, attempt: start.attempt };
+        let wall_ms = wire.slowly(0, 400) / MS;
+        self.runs.insert(held, Run { serial, wall_ms, spawned: false, killed: false });
+        if self.runs.len() > CAPACITY.slots as usize {
+            let worker = &self.worker;
+            wire.oracle.fail(format!("{worker} runs {} attempts at a time", self.runs.len()));
+        }
+        let at = wire.now + wire.between(1, 20) * MS;
+        let happening = if wire.chance(0.05) {
+            // It cannot even be started.
+            Happening::Ended { held, serial }
+        } else {
+            Happening::Spawned { held, serial }
+        };
+        wire.schedule(at, self.party(), self.life, happening);
+    }
+
+    fn on_spawned(&mut self, held: Held, serial: u64, wire: &mut Wire) {
+        let now = wire.wall();
+        let Some(run) = self.runs.get_mut(&held).filter(|run| run.serial == serial) else { return };
+        run.spawned = true;
+        let at = wire.now + run.wall_ms * MS;
+        wire.schedule(at, self.party(), self.life, Happening::Ended { held, serial });
+        if let Some(session) = &mut self.session {
+            session.on_spawned(held, now);
+        }
+        self.turn(wire);
+    }
+
+    fn on_ended(&mut self, held: Held, serial: u64, wire: &mut Wire) {
+        let Some(run) = self.runs.get(&held).copied().filter(|run| run.serial == serial) else {
+            return;
+        };
+        self.runs.remove(&held);
+        let end = end_of(run, wire);
+        wire.note(format_args!(
+            "{} ended {}/{}: {}",
+            self.worker,
+            held.job_id,
+            held.attempt,
+            matches!(end, AttemptEnd::Succeeded { .. })
+        ));
+        let now = wire.wall();
+        if let Some(session) = &mut self.session {
+            let succeeded = matches!(end, AttemptEnd::Succeeded { .. });
+            wire.oracle.on_end(session.id(), held, succeeded);
+            let usage = Usage { wall_ms: run.wall_ms, cpu_seconds: run.wall_ms / 1_000 };
+            session.on_ended(held, usage, end, now);
+        }
+        self.turn(wire);
+    }
+
+    /// Says goodbye, and goes.
+    fn leave(&mut self, wire: &mut Wire) {
+        let Some(session) = &mut self.session else { return };
+        if self.left {
+            if session.is_idle() || wire.chance(0.3) {
+                self.die(wire);
+            } else {
+                let at = wire.now + 500 * MS;
+                wire.schedule(at, self.party(), self.life, Happening::Leave);
+            }
+            return;
+        }
+        if !self.draining || !self.runs.is_empty() {
+            return;
+        }
+        self.left = true;
+        session.leave();
+        let at = wire.now + 500 * MS;
+        wire.schedule(at, self.party(), self.life, Happening::Leave);
+        self.turn(wire);
+    }
+}
+
+fn end_of(run: Run, wire: &mut Wire) -> AttemptEnd {
+    let failed = |code: &str, retryable, crashed| AttemptEnd::Failed {
+        error: JobError { code: code.into(), message: code.into(), exit_status: None },
+        retryable,
+        crashed,
+    };
+    if run.killed {
+        return failed("killed", false, false);
+    }
+    if !run.spawned {
+        return failed("spawn", wire.chance(0.5), wire.chance(0.5));
+    }
+    match wire.between(0, 99) {
+        0..70 => AttemptEnd::Succeeded { outputs: RawJson::of(&run.serial).expect("a number") },
+        70..85 => failed("exit_status", true, false),
+        85..90 => failed("exit_status", false, false),
+        _ => failed("crashed", true, true),
+    }
+}
+
+fn brief(work: &Work) -> String {
+    match work {
+        Work::Start(start) => format!("start {} {}/{}", start.number, start.job_id, start.attempt),
+        Work::Stop(stop) => format!("stop {} {}/{}", stop.number, stop.job_id, stop.attempt),
+        Work::Abandon(held) => format!("abandon {}/{}", held.job_id, held.attempt),
+        Work::Superseded => "superseded".to_owned(),
+    }
+}

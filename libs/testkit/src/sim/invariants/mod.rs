@@ -1,0 +1,375 @@
+//! What must hold, checked against what really happened.
+//!
+//! The oracle sees every message that reaches the log, everything that executors really do and every
+//! answer that leaves. It folds the log itself, decides every complete input again, and compares.
+
+mod end;
+mod log;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use nox_contract::{
+    AnswerMessage, Attempt, Command, CommandMessage, Epoch, EventNumber, Incarnation, JobId,
+    JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, StartWork, TenantId, Timestamp,
+    Token, WorkNumber, WorkerId, beat::Held,
+};
+use nox_core::{Rules, State, job::Job};
+use nox_protocol::{Reader, sequencer::Unfinished};
+
+use super::{
+    broker::Broker,
+    faults::{Bug, Plan},
+};
+
+/// The key of the attempts' tokens.
+pub const TOKEN_KEY: [u8; 32] = [42; 32];
+
+/// Complete inputs between two full checks of the state, which cost as much as the state is large.
+const CHECK_EVERY: u64 = 64;
+/// Events between two comparisons with a leader's state.
+const COMPARE_EVERY: u64 = 40;
+
+/// A job as the log tells it, and at every event since.
+#[derive(Debug)]
+struct Trail {
+    inputs: RawJson,
+    succeeded: u32,
+    versions: Vec<(EventNumber, Job)>,
+}
+
+impl Trail {
+    /// The job as it was after event `n`.
+    fn at(&self, n: EventNumber) -> Option<&Job> {
+        let behind = self.versions.partition_point(|(at, _)| *at <= n);
+        self.versions[..behind].last().map(|(_, job)| job)
+    }
+}
+
+/// An attempt as the log tells it.
+#[derive(Debug, Clone)]
+struct Assigned {
+    n: EventNumber,
+    worker: WorkerId,
+    session: SessionId,
+    started: bool,
+    over: bool,
+}
+
+/// A session as the log tells it.
+#[derive(Debug)]
+struct Joined {
+    next_work: WorkNumber,
+    over: bool,
+}
+
+/// What an executor really did with an attempt.
+#[derive(Debug, Clone, Copy, Default)]
+struct Truth {
+    ended: bool,
+    succeeded: bool,
+}
+
+#[derive(Debug)]
+struct SentCommands {
+    tenant: TenantId,
+    message: CommandMessage,
+    acked: bool,
+    /// Where it is stored; several times if it was published again.
+    stored: Vec<(Incarnation, u64)>,
+}
+
+/// See the head of this file.
+pub struct Oracle {
+    violation: Option<String>,
+    rules: Rules,
+    // The log as it is read.
+    reader: Reader,
+    epoch: Epoch,
+    at: Timestamp,
+    pos: Positions,
+    /// How far the leader of each epoch has proved to have come.
+    pos_of_epoch: BTreeMap<Epoch, Positions>,
+    /// The fold of all complete inputs, and the records since.
+    pub state: State,
+    open: VecDeque<Unfinished>,
+    /// Commands that were refused: incarnation, sequence, part.
+    refused: BTreeSet<(Incarnation, u64, u32)>,
+    trails: BTreeMap<JobId, Trail>,
+    assigned: BTreeMap<Held, Assigned>,
+    sessions: BTreeMap<SessionId, Joined>,
+    // What really happened.
+    living: BTreeMap<WorkerId, SessionId>,
+    truths: BTreeMap<(SessionId, Held), Truth>,
+    sent: BTreeMap<String, SentCommands>,
+    /// The log has lost what it had: what is compared with it proves nothing any more.
+    pub log_lost: bool,
+    /// Reports were lost that workers know to be stored.
+    pub reports_lost: bool,
+    completed: u64,
+    compared_at: u64,
+    pub stats: Stats,
+}
+
+/// What a run has seen, to tell whether it was worth anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub events: u64,
+    pub epochs: u64,
+    /// Inputs that one leader began and another one completed.
+    pub completed_by_another: u64,
+    pub jobs: u64,
+    pub succeeded: u64,
+    pub failed: u64,
+    pub canceled: u64,
+    pub lost: u64,
+    pub refused: u64,
+    pub answers: u64,
+    pub snapshots_compared: u64,
+    /// Runs that ended because a rolled back input stream had grown as long again, unnoticed.
+    pub regrown: u64,
+}
+
+impl Stats {
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.epochs += other.epochs;
+        self.completed_by_another += other.completed_by_another;
+        self.jobs += other.jobs;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.canceled += other.canceled;
+        self.lost += other.lost;
+        self.refused += other.refused;
+        self.answers += other.answers;
+        self.snapshots_compared += other.snapshots_compared;
+        self.regrown += other.regrown;
+    }
+}
+
+impl Oracle {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            violation: None,
+            // A broken decider is to be found by what must hold, not by comparing it with a whole one.
+            rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(plan.bug) },
+            reader: Reader::default(),
+            epoch: Epoch(0),
+            at: Timestamp::default(),
+            pos: Positions::default(),
+            pos_of_epoch: BTreeMap::new(),
+            state: State::default(),
+            open: VecDeque::new(),
+            refused: BTreeSet::new(),
+            trails: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            living: BTreeMap::new(),
+            truths: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            log_lost: false,
+            reports_lost: false,
+            completed: 0,
+            compared_at: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Records that something does not hold. The first one counts.
+    pub fn fail(&mut self, what: String) {
+        if self.violation.is_none() {
+            self.violation = Some(what);
+        }
+    }
+
+    pub fn violation(&self) -> Option<&String> {
+        self.violation.as_ref()
+    }
+
+    // --- executors ---
+
+    pub fn session_lives(&mut self, worker: WorkerId, session: SessionId) {
+        self.living.insert(worker, session);
+    }
+
+    pub fn session_died(&mut self, worker: &WorkerId) {
+        self.living.remove(worker);
+    }
+
+    /// An executor begins to run an attempt.
+    pub fn on_run(&mut self, worker: &WorkerId, session: SessionId, start: &StartWork) {
+        let held = Held { job_id: start.job_id, attempt: start.attempt };
+        let what = format!("{worker} runs {}/{}", start.job_id, start.attempt);
+        let again = self.truths.insert((session, held), Truth::default()).is_some();
+        if self.log_lost {
+            return;
+        }
+        if again {
+            return self.fail(format!("{what} for the second time in one session"));
+        }
+        let Some(assigned) = self.assigned.get(&held) else {
+            return self.fail(format!("{what}, which the log does not assign"));
+        };
+        let token = Token::compute(&TOKEN_KEY, start.job_id, start.attempt, assigned.n);
+        if assigned.worker != *worker || assigned.session != session || token != start.token {
+            return self.fail(format!("{what}, which the log assigns to {assigned:?}"));
+        }
+        if self.trails.get(&start.job_id).is_none_or(|trail| trail.inputs != start.inputs) {
+            self.fail(format!("{what} with inputs that are not the job's"));
+        }
+    }
+
+    /// Nothing of the attempt runs any more.
+    pub fn on_end(&mut self, session: SessionId, held: Held, succeeded: bool) {
+        if let Some(truth) = self.truths.get_mut(&(session, held)) {
+            *truth = Truth { ended: true, succeeded };
+        }
+    }
+
+    /// A session hears that the log has given it up.
+    pub fn on_superseded(&mut self, session: SessionId) {
+        if !self.log_lost && self.sessions.get(&session).is_none_or(|joined| !joined.over) {
+            self.fail(format!("session {session} is superseded, but not in the log"));
+        }
+    }
+
+    /// A session hears that the log does not give it an attempt (any more).
+    pub fn on_abandoned(&mut self, session: SessionId, held: Held) {
+        let given = self.assigned.get(&held).filter(|a| a.session == session && !a.over);
+        if !self.log_lost && given.is_some() {
+            self.fail(format!("{held:?} is to be abandoned, but the log gives it: {given:?}"));
+        }
+    }
+
+    /// An attempt that a living session was given, and the token of an earlier one of its job.
+    pub fn some_assignment(
+        &self,
+        pick: usize,
+    ) -> Option<(WorkerId, SessionId, Held, Option<Token>)> {
+        let open: Vec<_> = self.assigned.iter().filter(|(_, a)| !a.over).collect();
+        let (held, assigned) = open.get(pick % open.len().max(1))?;
+        let earlier = held.attempt.0.checked_sub(1).map(Attempt).and_then(|attempt| {
+            let before = self.assigned.get(&Held { attempt, ..**held })?;
+            Some(Token::compute(&TOKEN_KEY, held.job_id, attempt, before.n))
+        });
+        Some((assigned.worker.clone(), assigned.session, **held, earlier))
+    }
+
+    // --- clients ---
+
+    pub fn on_command_sent(&mut self, tenant: &TenantId, message: &CommandMessage) {
+        let Some(reply_to) = message.reply_to.clone() else { return };
+        let (tenant, message) = (tenant.clone(), message.clone());
+        let sent = SentCommands { tenant, message, acked: false, stored: Vec::new() };
+        self.sent.insert(reply_to, sent);
+    }
+
+    pub fn on_command_stored(&mut self, reply_to: &str, incarnation: Incarnation, seq: u64) {
+        if let Some(sent) = self.sent.get_mut(reply_to) {
+            sent.stored.push((incarnation, seq));
+        }
+    }
+
+    pub fn on_command_acked(&mut self, message: &CommandMessage) {
+        let reply_to = message.reply_to.as_deref().unwrap_or_default();
+        if let Some(sent) = self.sent.get_mut(reply_to) {
+            sent.acked = true;
+        }
+    }
+
+    /// A leader answers.
+    pub fn on_answer(
+        &mut self,
+        broker: &Broker,
+        epoch: Epoch,
+        reply_to: &str,
+        message: &AnswerMessage,
+    ) {
+        self.stats.answers += 1;
+        if self.log_lost {
+            return;
+        }
+        let Some(sent) = self.sent.get(reply_to) else {
+            return self.fail(format!("an answer to {reply_to}, whom nobody knows"));
+        };
+        // The leader's own word is in the log, at or behind what it answers.
+        let proved = self.pos_of_epoch.get(&epoch).map_or(0, |pos| pos.commands);
+        if !sent.stored.iter().any(|(_, seq)| *seq <= proved) {
+            return self.fail(format!("epoch {epoch} answers {reply_to} before it is in the log"));
+        }
+        for answer in &message.answers {
+            let Some(command) = sent.message.commands.get(answer.part as usize) else {
+                return self.fail(format!("an answer to part {} of {reply_to}", answer.part));
+            };
+            if let Err(why) = self.check_answer(broker, command, &answer.outcome) {
+                return self.fail(format!("answer to {reply_to}/{}: {why}", answer.part));
+            }
+        }
+    }
+
+    fn check_answer(
+        &self,
+        broker: &Broker,
+        command: &Command,
+        outcome: &Outcome,
+    ) -> Result<(), String> {
+        match outcome {
+            Outcome::Accepted(accepted) => {
+                if accepted.n.0 > broker.log_last() || accepted.n.0 == 0 {
+                    return Err(format!("accepted with {}, which is not in the log", accepted.n));
+                }
+                let job = accepted.job_id.map(|id| self.trails.get(&id)?.at(accepted.n));
+                match (command, job) {
+                    (_, Some(None)) => Err(format!("accepted, but no job at {}", accepted.n)),
+                    (Command::Cancel(_), Some(Some(job))) if job.state() != JobState::Canceled => {
+                        Err(format!("canceled, but {:?} at {}", job.phase, accepted.n))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Outcome::Refused(refusal) => {
+                let unsaid =
+                    matches!(refusal.code, ProblemCode::IdempotencyConflict | ProblemCode::StaleStamp);
+                match command {
+                    Command::Submit(submit)
+                        if submit.pending
+                            && !unsaid
+                            && !self.trails.contains_key(&submit.job_id) =>
+                    {
+                        Err("a promised job was refused and is none".to_owned())
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    // --- readers ---
+
+    /// Rows were committed as of `n`.
+    pub fn on_projected(&mut self, n: EventNumber, rows: &BTreeMap<JobId, Job>) {
+        if self.log_lost {
+            return;
+        }
+        for (id, row) in rows {
+            if self.trails.get(id).and_then(|trail| trail.at(n)) != Some(row) {
+                return self.fail(format!("the row of {id} is not the job at {n}"));
+            }
+        }
+    }
+
+    pub fn is_due_for_comparison(&self) -> bool {
+        !self.log_lost && self.reader.n().0 >= self.compared_at + COMPARE_EVERY
+    }
+
+    /// A leader's state, as of a message that is in the log.
+    pub fn compare(&mut self, state: &State) {
+        if state.n != self.state.n || !self.open.is_empty() {
+            return;
+        }
+        self.compared_at = state.n.0;
+        self.stats.snapshots_compared += 1;
+        if *state != self.state {
+            self.fail(format!("a leader's state at {} is not the fold of the log", state.n));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Waits until a run has settled, and collects everything that the checker judges.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use nox_contract::{Event, EventNumber, TenantId, subject};
+use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::PAGE_MAX};
+use nox_streams::Broker;
+
+use super::{
+    checker::{Evidence, LogEntry, View},
+    cluster::{Cluster, until},
+    modules,
+};
+
+/// How long log and rows have to stand still to count as settled: longer than any look by time.
+const STILL_FOR: Duration = Duration::from_millis(1_200);
+/// A look at the rows by hand costs a process.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Cluster {
+    /// Waits until nothing moves any more, every job has ended and the rows have all of it.
+    ///
+    /// # Errors
+    /// That is not so after `within`; the checker then says which job hangs.
+    pub async fn settle(&self, within: Duration) -> Result<()> {
+        let broker = self.broker().await?;
+        let reader = Reader::new(&self.database_url, 2)?;
+        let mut still: Option<(u64, std::time::Instant)> = None;
+        until(within, "everything to settle", async || {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Ok(last) = broker.last_sequence(subject::EVENTS).await else { return Ok(None) };
+            let Ok(progress) = reader.progress().await else { return Ok(None) };
+            let unfinished = match self.unfinished().await {
+                Ok(unfinished) => unfinished,
+                Err(_) => return Ok(None),
+            };
+            if progress.n.0 != last || unfinished > 0 {
+                still = None;
+                return Ok(None);
+            }
+            match still {
+                Some((n, since)) if n == last => Ok((since.elapsed() > STILL_FOR).then_some(())),
+                _ => {
+                    still = Some((last, std::time::Instant::now()));
+                    Ok(None)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Jobs that have not ended, or of which something still runs, as the rows say.
+    pub async fn unfinished(&self) -> Result<u64> {
+        let count = format!(
+            "select count(*) from {}.jobs where ended_at is null or held",
+            self.schema().await?
+        );
+        Ok(self.sql(&count).await?.parse()?)
+    }
+
+    /// The schema of the current rows.
+    pub async fn schema(&self) -> Result<String> {
+        Ok(format!("nox_{}", self.sql("select generation from nox.generation").await?))
+    }
+
+    /// Asks the database by hand.
+    pub async fn sql(&self, sql: &str) -> Result<String> {
+        self.postgres.psql(sql).await
+    }
+
+    /// Reads the whole log.
+    pub async fn read_log(&self) -> Result<Vec<LogEntry>> {
+        let broker = self.broker().await?;
+        let last = broker.last_sequence(subject::EVENTS).await?;
+        log(&broker, last).try_collect::<Vec<_>>().await.context("cannot read the log")
+    }
+
+    /// Folds the log into rows of a new generation and compares them with the live ones.
+    pub async fn rebuild(&self) -> Result<Rebuilt> {
+        let broker = self.broker().await?;
+        let last = broker.last_sequence(subject::EVENTS).await?;
+        let log = log(&broker, last)
+            .map_ok(|entry| LogMessage { subject: entry.subject, payload: entry.payload });
+        Ok(nox_readmodel::rebuild(&self.database_url, Box::pin(log)).await?)
+    }
+
+    /// Everything that is known of the run so far. It must have settled, or the rows are behind.
+    pub async fn evidence(&self) -> Result<Evidence> {
+        let log = self.read_log().await?;
+        let reader = Reader::new(&self.database_url, 2)?;
+        let n = reader.progress().await?.n;
+        let mut jobs = Vec::new();
+        for tenant in tenants(&log) {
+            jobs.extend(rows(&reader, tenant).await?);
+        }
+        let differences = audit::ledger_differences(&self.database_url).await?;
+        let Rebuilt { live, rebuilt } = self.rebuild().await?;
+        let after = reader.progress().await?.n;
+        ensure!(n == after, "the rows moved from {n} to {after} while they were read");
+        Ok(Evidence {
+            calls: self.recorder.calls(),
+            log,
+            runs: modules::runs(&self.truth())?,
+            telling: BTreeSet::from(["mark".parse().context("a module's name")?]),
+            view: Some(View {
+                n,
+                jobs,
+                ledger_differences: differences.iter().map(|d| format!("{d:?}")).collect(),
+                live: format!("{} at {}", live.hash, live.n),
+                rebuilt: format!("{} at {}", rebuilt.hash, rebuilt.n),
+            }),
+        })
+    }
+}
+
+fn log(
+    broker: &Broker,
+    last: u64,
+) -> impl futures_util::Stream<Item = Result<LogEntry, nox_streams::Error>> + use<> {
+    broker
+        .stream_log(1, last)
+        .map_ok(|chunk| stream::iter(chunk).map(Ok))
+        .try_flatten()
+        .map_ok(|m| LogEntry { seq: m.seq, subject: m.subject, payload: m.payload })
+}
+
+fn tenants(log: &[LogEntry]) -> BTreeSet<TenantId> {
+    log.iter()
+        .filter_map(|entry| serde_json::from_slice::<Event>(&entry.payload).ok())
+        .filter(|event| event.job_id.is_some())
+        .map(|event| event.tenant)
+        .collect()
+}
+
+async fn rows(reader: &Reader, tenant: TenantId) -> Result<Vec<JobRow>> {
+    let mut filter = Filter::of(tenant, PAGE_MAX);
+    let mut rows = Vec::new();
+    loop {
+        let page = reader.jobs(&filter).await?;
+        rows.extend(page.rows);
+        filter.before = page.next;
+        if filter.before.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+/// The number of the last event of `log`.
+pub fn end(log: &[LogEntry]) -> EventNumber {
+    EventNumber(log.last().map_or(0, |entry| entry.seq))
+}

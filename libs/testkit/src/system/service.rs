@@ -1,0 +1,230 @@
+//! One service as a process of its own.
+
+use std::{
+    collections::{BTreeMap, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nox_devkit::Program;
+
+use super::cluster::until;
+
+/// What the end of a service's log is quoted by, in lines.
+const QUOTED_LINES: usize = 12;
+/// A service reads its configuration and connects in this time, even on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Which service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Gateway,
+    Scheduler,
+    Executor,
+    Projector,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Scheduler => "scheduler",
+            Self::Executor => "executor",
+            Self::Projector => "projector",
+        }
+    }
+}
+
+/// A service, whether it runs at the moment or not.
+pub struct Service {
+    pub kind: Kind,
+    pub name: String,
+    program: PathBuf,
+    env: BTreeMap<String, String>,
+    log: PathBuf,
+    /// Where it tells of itself.
+    admin: SocketAddr,
+    http: reqwest::Client,
+    process: Option<Program>,
+}
+
+impl Service {
+    /// Describes a service that does not run yet.
+    ///
+    /// # Errors
+    /// Its program was not built.
+    pub fn new(
+        kind: Kind,
+        name: &str,
+        env: BTreeMap<String, String>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let mut env = env;
+        env.insert("NOX_ADMIN_ADDR".to_owned(), admin.to_string());
+        Ok(Self {
+            kind,
+            name: name.to_owned(),
+            program: program(kind)?,
+            env,
+            log: folder.join(format!("{name}.log")),
+            admin,
+            http: reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?,
+            process: None,
+        })
+    }
+
+    /// Changes its environment from the next start on.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.env.insert(name.to_owned(), value.into());
+    }
+
+    /// Starts it, with `extra` in its environment this time alone.
+    pub fn start_with(&mut self, extra: &[(&str, &str)]) -> Result<()> {
+        ensure!(!self.is_running(), "{} runs already", self.name);
+        let mut command = Command::new(&self.program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("NOX_LOG_FORMAT", "json")
+            .envs(&self.env)
+            .envs(extra.iter().copied());
+        self.process = Some(Program::start(command, &self.log)?);
+        Ok(())
+    }
+
+    pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// How it ended, or `None` while it runs; also when it was never started.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(|process| process.ended().ok().flatten())
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_some() && self.ended().is_none()
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Program::pid)
+    }
+
+    pub fn kill9(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill9();
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop().await;
+        }
+    }
+
+    pub fn freeze(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.freeze();
+        }
+    }
+
+    pub fn thaw(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.thaw();
+        }
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// It still runs after `within`.
+    pub async fn wait_ended(&mut self, within: Duration) -> Result<ExitStatus> {
+        let what = format!("the end of {}", self.name);
+        until(within, &what, async || Ok(self.ended())).await
+    }
+
+    /// Whether it has stopped in its tracks.
+    pub fn is_frozen(&self) -> bool {
+        let Some(pid) = self.pid() else { return false };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // A program's name may hold anything, so the state is what follows its last bracket.
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// It has ended, or is not ready after a minute.
+    pub async fn wait_ready(&mut self) -> Result<()> {
+        let what = format!("{} to be ready", self.name);
+        let url = format!("http://{}/readyz", self.admin);
+        let http = self.http.clone();
+        let waited = until(READY_WITHIN, &what, async || {
+            if let Some(status) = self.ended() {
+                bail!("{} ended with {status}", self.name);
+            }
+            let answer = http.get(&url).send().await;
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        });
+        waited.await.with_context(|| self.quote())
+    }
+
+    /// Its own metrics: the value of the series that begins with `series`; `None` if it does not
+    /// answer or has no such series.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let answer = self.http.get(format!("http://{}/metrics", self.admin)).send().await.ok()?;
+        let text = answer.text().await.ok()?;
+        let line = text.lines().find(|line| {
+            line.strip_prefix(series).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                || line.starts_with(series) && series.ends_with('}')
+        })?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Everything it ever logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The end of its log, for people.
+    pub fn quote(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let from = lines.len().saturating_sub(QUOTED_LINES);
+        format!("--- {} ({})\n{}", self.name, self.log.display(), lines[from..].join("\n"))
+    }
+}
+
+/// The service's program: beside this test's own.
+fn program(kind: Kind) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.ancestors().nth(2).context("this program is nowhere")?;
+    let program = folder.join(format!("nox-{}", kind.name()));
+    ensure!(
+        program.is_file(),
+        "{} is missing: `make test` builds it first, or `cargo build --workspace --bins`",
+        program.display()
+    );
+    Ok(program)
+}
+
+/// A port that nobody has now, below those that the system gives to outgoing connections: a service
+/// that is down for a while finds it free again.
+pub fn free_port() -> Result<u16> {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 10_000;
+    for _ in 0..100 {
+        // Seeded by the system, so that tests beside each other do not try the same ones.
+        let random = RandomState::new().build_hasher().finish();
+        let port = FIRST + u16::try_from(random % u64::from(COUNT))?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {FIRST} and {}", FIRST + COUNT)
+}

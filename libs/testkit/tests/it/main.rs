@@ -1,0 +1,3 @@
+//! The whole: simulated by seed, and as processes against real servers.
+
+mod system;

@@ -1,0 +1,8 @@
+//! The executor against real programs, and against a real broker.
+
+mod engines;
+mod life;
+mod manifests;
+mod outputs;
+mod programs;
+mod support;

@@ -1,0 +1,183 @@
+//! What the tests of single attempts share: a place to run them in, and a look at what they leave.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nox_contract::{
+    Attempt, AttemptEnd, EventNumber, JobError, JobId, RawJson, Resources, StartWork, Token,
+    UserId, WorkNumber,
+};
+use nox_executor::{
+    artifacts::Artifacts,
+    attempt::{Finished, Runner},
+    logs::Chunk,
+    manifest::Manifest,
+    metrics::Metrics,
+};
+use nox_service::{Clock, ids};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The supervisor: this crate's own program.
+pub const EXECUTOR: &str = env!("CARGO_BIN_EXE_nox-executor");
+
+/// Longest wait for anything that is to happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The folder of the modules that Nox comes with.
+pub fn shipped_modules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules")
+}
+
+/// Where attempts are run, one after the other.
+pub struct Place {
+    pub folder: TempDir,
+    pub runner: Runner,
+    pub chunks: mpsc::Receiver<Chunk>,
+    /// What is run next.
+    pub start: StartWork,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::in_folder(&folder.path().join("artifacts"), false).unwrap();
+        let (logs, chunks) = mpsc::channel(1_000);
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let runner = Runner {
+            session: ids::session_id(),
+            supervisor: EXECUTOR.into(),
+            data: data.canonicalize().unwrap(),
+            artifacts: Arc::new(artifacts),
+            logs,
+            clock: Clock::system(),
+            metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+        };
+        Self { folder, runner, chunks, start: start(ids::job_id(), "{}") }
+    }
+
+    /// A module whose program is `sh`, with `script` as its only argument, and `more` of a manifest.
+    pub fn script(&self, script: &str, more: &str) -> Manifest {
+        let toml = format!(
+            "name = 'script'\nversion = '1'\nsandbox = 'process'\ninput_schema = {{}}\n\
+             resources = {{ cpu = 1, mem_mb = 64, wall_time_s = 60 }}\n\
+             run = {{ program = 'sh', args = ['-c', {}] }}\n{more}",
+            toml::Value::from(script.replace('{', "{{").replace('}', "}}"))
+        );
+        manifest(&self.folder, &toml)
+    }
+
+    pub async fn run(&mut self, manifest: &Manifest) -> Finished {
+        self.run_until(manifest, CancellationToken::new(), || ()).await
+    }
+
+    pub async fn run_until(
+        &mut self,
+        manifest: &Manifest,
+        stop: CancellationToken,
+        spawned: impl FnOnce(),
+    ) -> Finished {
+        let sh = Path::new("/bin/sh");
+        let run = self.runner.run(&self.start, manifest, sh, stop, spawned);
+        let finished = tokio::time::timeout(PATIENCE, run).await.expect("the attempt ends");
+        assert_eq!(fs::read_dir(self.runner.data.join("attempts")).unwrap().count(), 0);
+        finished
+    }
+
+    /// Runs another program than `sh`.
+    pub async fn run_program(&mut self, manifest: &Manifest, program: &Path) -> Finished {
+        let stop = CancellationToken::new();
+        self.runner.run(&self.start, manifest, program, stop, || ()).await
+    }
+
+    /// All that was printed so far.
+    pub fn printed(&mut self) -> String {
+        let mut text = String::new();
+        while let Ok(chunk) = self.chunks.try_recv() {
+            assert_eq!((chunk.job_id, chunk.attempt), (self.start.job_id, self.start.attempt));
+            text.push_str(&String::from_utf8_lossy(&chunk.bytes));
+        }
+        text
+    }
+
+    /// A kept file.
+    pub fn kept(&self, name: &str) -> Option<String> {
+        let StartWork { tenant, user_id, job_id, attempt, .. } = &self.start;
+        let prefix = nox_contract::artifact::prefix(tenant, user_id, *job_id, *attempt);
+        fs::read_to_string(self.folder.path().join("artifacts").join(prefix).join(name)).ok()
+    }
+}
+
+pub fn start(job_id: JobId, inputs: &str) -> StartWork {
+    StartWork {
+        number: WorkNumber(1),
+        job_id,
+        attempt: Attempt(1),
+        token: Token::compute(&[0; 32], job_id, Attempt(1), EventNumber(1)),
+        tenant: "acme".parse().unwrap(),
+        user_id: UserId::new("ada").unwrap(),
+        module: "script".parse().unwrap(),
+        inputs: RawJson::parse(inputs.to_owned()).unwrap(),
+        resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 20, gpu: 0 },
+        traceparent: None,
+    }
+}
+
+/// Reads a manifest from its text.
+pub fn manifest(folder: &TempDir, toml: &str) -> Manifest {
+    let module = folder.path().join("module");
+    fs::create_dir_all(&module).unwrap();
+    fs::write(module.join("module.toml"), toml).unwrap();
+    Manifest::read(&module).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The outputs of an attempt that went well.
+pub fn outputs(finished: &Finished) -> Value {
+    match &finished.end {
+        AttemptEnd::Succeeded { outputs } => serde_json::from_str(outputs.get()).unwrap(),
+        AttemptEnd::Failed { error, .. } => panic!("{error:?}"),
+    }
+}
+
+/// The error of one that did not, and whether it crashed.
+pub fn error(finished: &Finished) -> (&JobError, bool) {
+    match &finished.end {
+        AttemptEnd::Succeeded { outputs } => panic!("succeeded with {outputs:?}"),
+        AttemptEnd::Failed { error, crashed, .. } => (error, *crashed),
+    }
+}
+
+/// Living processes that have `argument` among their arguments.
+pub fn alive(argument: &str) -> Vec<i32> {
+    let has = |pid: i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).any(|other| other == argument.as_bytes())
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| has(*pid))
+        .collect()
+}
+
+/// A duration for `sleep` that no other test has.
+pub fn unique_sleep() -> String {
+    format!("6{}.5", ids::unique().as_u128() % 1_000_000_000)
+}
+
+/// Waits until `holds`; panics with `what` if it never does.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never {what}"));
+}

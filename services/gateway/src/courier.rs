@@ -1,0 +1,166 @@
+//! One message of commands: to the broker, and its answers back.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use nox_contract::{Answer, AnswerMessage, TenantId, subject};
+use nox_service::crash_point;
+use nox_streams::{AnswerInbox, Broker, PublishError, publish::NOBODY_THERE};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use crate::commands::{Delivery, Queued, Undelivered, Until};
+
+/// How long an answer is waited for after the command was acknowledged.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a message without an acknowledgement is published again and again.
+const PUBLISH_WAIT: Duration = Duration::from_secs(6);
+
+/// Pause before publishing again.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(50);
+
+/// A message in flight; tells the packer when it is no longer.
+pub struct Flight {
+    tenant: TenantId,
+    landed: mpsc::UnboundedSender<TenantId>,
+}
+
+impl Flight {
+    pub fn new(tenant: TenantId, landed: mpsc::UnboundedSender<TenantId>) -> Self {
+        Self { tenant, landed }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        // An error says that the packer has ended.
+        let _ = self.landed.send(self.tenant.clone());
+    }
+}
+
+/// Carries one message to the broker and its answers back.
+#[derive(Clone)]
+pub struct Courier {
+    broker: Broker,
+    inbox: Arc<AnswerInbox>,
+}
+
+/// [`nox_contract::CommandMessage`] over commands that are JSON already.
+#[derive(Serialize)]
+struct PackedMessage<'a> {
+    reply_to: &'a str,
+    commands: Vec<&'a RawValue>,
+}
+
+impl Courier {
+    pub fn new(broker: Broker) -> Self {
+        Self { inbox: Arc::new(broker.answer_inbox()), broker }
+    }
+
+    /// Publishes one message and sees each of its commands to its end.
+    pub async fn deliver(self, commands: Vec<Queued>, flight: Flight) {
+        let (reply_to, answer) = self.inbox.next();
+        let packed = PackedMessage {
+            reply_to: &reply_to,
+            commands: commands.iter().map(|queued| &*queued.command).collect(),
+        };
+        let payload = serde_json::to_vec(&packed).map(Bytes::from);
+        let mut waiting = Waiting(commands.into_iter().map(Some).collect());
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(error) => return waiting.fail(&Undelivered::Refused(error.to_string())),
+        };
+
+        crash_point("gateway.before_publish");
+        let mut answer = std::pin::pin!(answer);
+        let published = tokio::select! {
+            // An answer proves that the message is stored, whatever became of its acknowledgement.
+            biased;
+            Ok(answer) = &mut answer => {
+                drop(flight);
+                return waiting.answered(answer);
+            }
+            published = self.publish(&flight.tenant, payload) => published,
+        };
+        crash_point("gateway.after_publish");
+        drop(flight);
+        if let Err(error) = published {
+            return waiting.fail(&error);
+        }
+
+        waiting.published(|queued| queued.until == Until::Published);
+        match tokio::time::timeout(ANSWER_WAIT, answer).await {
+            Ok(Ok(answer)) => waiting.answered(answer),
+            Ok(Err(_)) | Err(_) => waiting.published(|_| true),
+        }
+    }
+
+    /// Publishes until the broker has acknowledged or refused for good. The message may then be
+    /// stored more than once, which every command bears.
+    async fn publish(&self, tenant: &TenantId, payload: Bytes) -> Result<(), Undelivered> {
+        let subject = subject::commands(tenant);
+        let mut in_doubt = false;
+        let mut why = String::new();
+        let tries = async {
+            loop {
+                let doubted_before = in_doubt;
+                in_doubt = true;
+                match self.broker.publish(subject.clone(), None, payload.clone()).await {
+                    Ok(_) => return Ok(()),
+                    // The link is down or the stream is between two leaders: nothing was sent.
+                    Err(PublishError::Refused { code: NOBODY_THERE, description }) => {
+                        in_doubt = doubted_before;
+                        why = description;
+                    }
+                    // This copy is not stored, but an earlier one may be.
+                    Err(error @ PublishError::Refused { .. }) if doubted_before => {
+                        return Err(Undelivered::Unknown(error.to_string()));
+                    }
+                    Err(error) if error.is_full() => return Err(Undelivered::StreamFull),
+                    Err(error @ PublishError::Refused { .. }) => {
+                        return Err(Undelivered::Refused(error.to_string()));
+                    }
+                    Err(PublishError::Unknown(reason)) => why = reason,
+                }
+                tokio::time::sleep(PUBLISH_PAUSE).await;
+            }
+        };
+        match tokio::time::timeout(PUBLISH_WAIT, tries).await {
+            Ok(outcome) => outcome,
+            Err(_) if in_doubt => Err(Undelivered::Unknown(why)),
+            Err(_) => Err(Undelivered::Refused(why)),
+        }
+    }
+}
+
+/// The commands of one message, each until it is done with. Whoever sent one may have gone.
+struct Waiting(Vec<Option<Queued>>);
+
+impl Waiting {
+    /// Hands each answer out. A part that is not in there was left to another leader, whose answer
+    /// nobody listens for: it will be decided, but is not known to be.
+    fn answered(&mut self, message: AnswerMessage) {
+        for Answer { part, outcome } in message.answers {
+            if let Some(queued) = self.0.get_mut(part as usize).and_then(Option::take) {
+                let _ = queued.reply.send(Ok(Delivery::Answered(outcome)));
+            }
+        }
+        self.published(|_| true);
+    }
+
+    fn published(&mut self, which: impl Fn(&Queued) -> bool) {
+        for place in &mut self.0 {
+            if let Some(queued) = place.take_if(|queued| which(queued)) {
+                let _ = queued.reply.send(Ok(Delivery::Published));
+            }
+        }
+    }
+
+    fn fail(&mut self, why: &Undelivered) {
+        for queued in self.0.iter_mut().filter_map(Option::take) {
+            let _ = queued.reply.send(Err(why.clone()));
+        }
+    }
+}
