@@ -207,8 +207,7 @@ impl State {
             Fact::Assigned { worker_id, attempt, work, .. } => {
                 let resources = active.job.requested_resources;
                 let module = active.module.clone();
-                let worker =
-                    self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
+                let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.used.take(&resources);
                 worker.next_work = work.next();
                 worker.assignments.insert(
@@ -239,16 +238,14 @@ impl State {
                 }
             }
             Fact::StopRequested { worker_id, work, .. } => {
-                let worker =
-                    self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
+                let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.next_work = work.next();
                 if let Some(slot) = worker.assignments.get_mut(&id) {
                     slot.stop = Some(*work);
                 }
             }
             Fact::AttemptFailed { wall_ms, .. } | Fact::Succeeded { wall_ms, .. } => {
-                active.used_core_ms =
-                    active.used_core_ms.saturating_add(active.core_ms(*wall_ms));
+                active.used_core_ms = active.used_core_ms.saturating_add(active.core_ms(*wall_ms));
             }
             Fact::Submitted(_)
             | Fact::Rejected(_)
@@ -433,8 +430,7 @@ impl State {
                     self.modules.insert(name.clone(), module);
                 }
                 Fact::ModuleSwitched { enabled, .. } => {
-                    let missing =
-                        ApplyError::Missing { n, fact: fact.name(), what: "module" };
+                    let missing = ApplyError::Missing { n, fact: fact.name(), what: "module" };
                     self.modules.get_mut(&name).ok_or(missing)?.enabled = *enabled;
                 }
                 other => return Err(misplaced(n, other, "a module")),

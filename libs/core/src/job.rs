@@ -14,17 +14,26 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Waits for a reason. The match, a timer or another job moves it on.
-    Queued { waiting: WaitingCode },
+    Queued {
+        waiting: WaitingCode,
+    },
     /// A worker was told. Its report or its loss moves the job on.
-    Assigned { worker_id: WorkerId, work: WorkNumber },
+    Assigned {
+        worker_id: WorkerId,
+        work: WorkNumber,
+    },
     /// A worker runs it. Its report or its loss moves the job on.
-    Running { worker_id: WorkerId },
+    Running {
+        worker_id: WorkerId,
+    },
     /// An attempt just ended badly; what becomes of the job stands in the same event.
     AttemptEnded,
     Succeeded,
     Failed,
     /// Not to run any more. `held_by` is the worker that still has to say `stopped`.
-    Canceled { held_by: Option<WorkerId> },
+    Canceled {
+        held_by: Option<WorkerId>,
+    },
 }
 
 /// One job, as far as transitions and rows need it. Inputs and outputs stay in the log.
@@ -170,9 +179,10 @@ impl Job {
                 self.ended_at = Some(at);
                 Canceled { held_by: Some(worker_id.clone()) }
             }
-            (Canceled { held_by: Some(worker) }, Fact::StopRequested { attempt, worker_id, .. })
-                if current(attempt) && worker_id == worker =>
-            {
+            (
+                Canceled { held_by: Some(worker) },
+                Fact::StopRequested { attempt, worker_id, .. },
+            ) if current(attempt) && worker_id == worker => {
                 Canceled { held_by: Some(worker.clone()) }
             }
             (

@@ -130,8 +130,7 @@ impl Ledger {
         user: &UserId,
         mut change: impl FnMut(&mut Account),
     ) -> Result<(), LedgerError> {
-        let missing =
-            |what| LedgerError { what, tenant: tenant.clone(), user: user.clone() };
+        let missing = |what| LedgerError { what, tenant: tenant.clone(), user: user.clone() };
         let accounts = self.tenants.get_mut(tenant).ok_or_else(|| missing("tenant"))?;
         let of_tenant = accounts.account.as_mut().ok_or_else(|| missing("tenant account"))?;
         let of_user = accounts.users.get_mut(user).ok_or_else(|| missing("user account"))?;

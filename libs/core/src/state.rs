@@ -197,12 +197,8 @@ impl State {
             user_id: job.user_id.clone(),
             resources: job.job.requested_resources,
         };
-        let rank = Rank::new(
-            job.job.created_at,
-            job.job.priority,
-            self.ageing_ms(),
-            job.job.submitted_n,
-        );
+        let rank =
+            Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), job.job.submitted_n);
         (key, rank)
     }
 

@@ -68,7 +68,8 @@ impl Workers {
 
     /// Forgets past sessions, from the oldest on, as long as `is_old` says so of their end.
     pub(crate) fn forget_past(&mut self, is_old: impl Fn(Timestamp) -> bool) {
-        while let Some((_, session)) = self.past_order.pop_front_if(|(ended_at, _)| is_old(*ended_at))
+        while let Some((_, session)) =
+            self.past_order.pop_front_if(|(ended_at, _)| is_old(*ended_at))
         {
             self.past.remove(&session);
         }

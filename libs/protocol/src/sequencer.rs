@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use nox_contract::{
-    Answer, CommandMessage, Entity, EpochRecord, Event, EventNumber, Fact, FactOrUnknown,
-    InputRef, Outcome, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
+    Answer, CommandMessage, Entity, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, InputRef,
+    Outcome, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
     event::Chain, subject,
 };
 use nox_core::{ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide};

@@ -259,6 +259,13 @@ impl Takeover {
             return Ok(self.lead(epoch_seq, None));
         };
         let (src, seq) = (first.input.src, first.input.seq);
+        let given_up =
+            |reset: &Internal| matches!(reset, Internal::ResetInputs { src: of, .. } if *of == src);
+        if self.resets.iter().any(given_up) {
+            // It went with the stream that the operator gave up; what the log has of it stands.
+            self.fold_unfinished()?;
+            return Ok(self.lead(epoch_seq, None));
+        }
         if matches!(src, Source::Commands | Source::Reports) {
             self.step = Step::ReadingInput { epoch_seq, src, seq };
             return Ok(TakeoverEffect::ReadInput { src, seq });
@@ -280,14 +287,7 @@ impl Takeover {
         let Step::ReadingInput { epoch_seq, src, seq } = self.step else { return Ok(None) };
         let unreadable =
             |reason: &str| TakeoverError::Input { src, seq, reason: reason.to_owned() };
-        let Some((subject, payload)) = message else {
-            if self.resets.is_empty() {
-                return Err(unreadable("it is gone"));
-            }
-            // It went with the stream that the operator gave up; what the log has of it stands.
-            self.fold_unfinished()?;
-            return Ok(Some(self.lead(epoch_seq, None)));
-        };
+        let (subject, payload) = message.ok_or_else(|| unreadable("it is gone"))?;
         let input = decode_input(src, seq, &subject, &payload)
             .ok_or_else(|| unreadable("it cannot be decoded"))?;
         Ok(Some(self.lead(epoch_seq, Some(input))))

@@ -21,6 +21,17 @@ const PREPARE_LOCK: i64 = 0x6e6f_785f_7072_6570;
 /// longer, in milliseconds. No transaction of ours ever waits for anything but Postgres.
 const IDLE_IN_TRANSACTION_MS: &str = "30000";
 
+/// How the writer's statements are to be planned. Each looks up or adds rows by key, so there is one
+/// right plan, whatever the tables hold; it is made once, and not for every batch anew. Left alone,
+/// Postgres plans by the size of the arrays, and reads whole tables while they are small.
+const WRITER: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
 /// Where the read model is.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -44,6 +55,10 @@ impl Database {
 
     pub(crate) async fn connect(&self, generation: u64) -> sqlx::Result<PgConnection> {
         PgConnection::connect_with(&self.options(generation)).await
+    }
+
+    pub(crate) async fn connect_writer(&self, generation: u64) -> sqlx::Result<PgConnection> {
+        PgConnection::connect_with(&self.options(generation).options(WRITER)).await
     }
 
     /// Makes what is missing and brings the current generation's tables up to date; returns its

@@ -344,7 +344,7 @@ impl Store {
                 to
             }
         };
-        let mut connection = self.database.connect(generation).await?;
+        let mut connection = self.database.connect_writer(generation).await?;
         let checkpoint = checkpoint(&mut connection, generation).await?;
         let rows = Rows {
             modules: load::modules(&mut connection).await?,

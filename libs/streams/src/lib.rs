@@ -43,7 +43,7 @@ pub use broker::{Broker, Link, Message, Usage};
 pub use connect::{ConnectError, ConnectOptions};
 pub use consume::{Chunks, ConsumeError};
 pub use declare::DeclareError;
-pub use durability::Durability;
+pub use durability::{Durability, UnknownDurability};
 pub use error::Error;
 pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
 pub use layout::{Layout, LayoutError};

@@ -35,6 +35,9 @@ use crate::{
     template::Values,
 };
 
+/// How long a supervisor may take to say that the program runs, on a machine that is very busy.
+const SPAWN_WAIT: Duration = Duration::from_secs(10);
+
 /// How long a supervisor may take to kill its attempt before the executor does it.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
@@ -188,7 +191,7 @@ impl Runner {
         folder.supervised_by(supervised.id).map_err(machine)?;
         let mut output = self.capture(start, manifest, &mut supervised);
         supervised.order(order).await.map_err(machine)?;
-        match supervised.word().await {
+        match timeout(SPAWN_WAIT, supervised.word()).await.unwrap_or_default() {
             Some(Word::Spawned) => {}
             Some(Word::NotSpawned { reason }) => return Err(Failure::spawn(reason)),
             Some(Word::Ended { .. }) | None => {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Covers, Event, Fact, MESSAGE_BYTES_MAX, SessionId, StartWork, Work, WorkMessage, WorkerId, subject,
+    Covers, Event, Fact, MESSAGE_BYTES_MAX, SessionId, StartWork, Work, WorkMessage, WorkerId,
+    subject,
 };
 use nox_protocol::leader::Dispatch;
 use nox_streams::Broker;

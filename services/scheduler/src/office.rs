@@ -20,11 +20,7 @@ pub struct Office {
 impl Office {
     /// Waits until the lease, which lasts for `ttl`, is free and takes it; `None` when stopped
     /// before.
-    pub async fn enter(
-        mut lease: Lease,
-        ttl: Duration,
-        stop: &CancellationToken,
-    ) -> Option<Self> {
+    pub async fn enter(mut lease: Lease, ttl: Duration, stop: &CancellationToken) -> Option<Self> {
         loop {
             let acquired = tokio::select! {
                 acquired = lease.acquire() => acquired,

@@ -6,7 +6,8 @@ use super::{Decision, end, job_entity};
 use crate::state::State;
 
 pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decision {
-    let may = |owner: &TenantId, user: &UserId| owner == tenant && (cancel.admin || *user == cancel.by);
+    let may =
+        |owner: &TenantId, user: &UserId| owner == tenant && (cancel.admin || *user == cancel.by);
     // "Not yours" and "not there" are one answer.
     let not_found = || {
         Decision::refused(Refusal::new(

@@ -49,8 +49,7 @@ pub(super) fn failed(
 ) -> Vec<Fact> {
     let Failure { error, retryable, crashed, wall_ms } = *failure;
     let attempt = job.job.attempt;
-    let mut facts =
-        vec![Fact::AttemptFailed { attempt, error: error.clone(), crashed, wall_ms }];
+    let mut facts = vec![Fact::AttemptFailed { attempt, error: error.clone(), crashed, wall_ms }];
     let policy =
         state.modules.get(&job.module).map(|module| module.manifest.retry).unwrap_or_default();
     let again = if crashed {

@@ -1,7 +1,8 @@
 //! Inputs that are in no stream. The log embeds them whole, so that a replay decides alike.
 
 use nox_contract::{
-    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, WorkerId, beat::Held,
+    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, WorkerId,
+    beat::Held,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,11 +92,8 @@ pub(super) fn decide(
             Some(Decision::of(Entity::Control, vec![fact]))
         }
         Internal::ResetInputs { src, incarnation, by, .. } => {
-            let fact = Fact::InputsReset {
-                src: *src,
-                incarnation: incarnation.clone(),
-                by: by.clone(),
-            };
+            let fact =
+                Fact::InputsReset { src: *src, incarnation: incarnation.clone(), by: by.clone() };
             (part == 0).then(|| Decision::of(Entity::Control, vec![fact]))
         }
         Internal::Mark => (part == 0).then(|| Decision::of(Entity::Control, vec![Fact::Mark])),

@@ -162,9 +162,7 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
         &active.job.requested_resources,
     );
     let fact = match placed {
-        Ok(worker) if is_unasked_for(state, worker.1) => {
-            assign(worker, active.job.attempt.next())
-        }
+        Ok(worker) if is_unasked_for(state, worker.1) => assign(worker, active.job.attempt.next()),
         Ok(_) => Fact::Waiting { code: WaitingCode::Priority },
         Err(code) => Fact::Waiting { code },
     };

@@ -105,12 +105,7 @@ pub fn report(
 
 /// Decides the next part of an input that is in no stream; `None` when nothing (more) follows from
 /// it. Ask again after applying what followed.
-pub fn internal(
-    state: &State,
-    rules: &Rules,
-    input: &Internal,
-    part: u32,
-) -> Option<Decision> {
+pub fn internal(state: &State, rules: &Rules, input: &Internal, part: u32) -> Option<Decision> {
     internal::decide(state, rules, input, part)
 }
 

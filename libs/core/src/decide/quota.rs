@@ -92,9 +92,7 @@ fn check(
     let cost = asked.cpu_seconds();
     let period = now.start_of_day();
     let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
-        let detail = format!(
-            "{quota} of {name}: {requested} asked, {usage} of {limit} in use"
-        );
+        let detail = format!("{quota} of {name}: {requested} asked, {usage} of {limit} in use");
         Refusal {
             quota: Some(quota.to_owned()),
             account: Some(name.to_owned()),

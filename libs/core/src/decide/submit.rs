@@ -179,8 +179,7 @@ fn refuse(
                 module: submit.module.clone(),
                 refusal: Box::new(refusal.clone()),
             };
-            let account =
-                Entity::Account { tenant: tenant.clone(), account: account.clone() };
+            let account = Entity::Account { tenant: tenant.clone(), account: account.clone() };
             match drafts.iter_mut().find(|draft| draft.entity == account) {
                 Some(draft) => draft.facts.push(fact),
                 None => drafts.push(Draft { entity: account, facts: vec![fact] }),

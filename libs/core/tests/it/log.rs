@@ -1,8 +1,10 @@
 //! A log in memory: decides an input, stamps what follows, folds it in, and has it watched.
 
+use std::collections::BTreeMap;
+
 use nox_contract::{
-    Command, EpochRecord, Event, EventNumber, InputRef, Outcome, Positions, Report, SessionId,
-    Source, TenantId, Timestamp, WorkerId,
+    Command, EpochRecord, Event, EventNumber, Fact, InputRef, Outcome, Positions, Report,
+    SessionId, Source, TenantId, Timestamp, WorkerId,
 };
 use nox_core::{Decision, Draft, Internal, Rules, State, decide};
 
@@ -57,6 +59,8 @@ pub struct Log {
     pub rules: Rules,
     pub now: Timestamp,
     pub watch: Watch,
+    /// How often each fact, reason, refusal and failure came.
+    pub shown: BTreeMap<(&'static str, String), u32>,
     records: Vec<Record>,
     pos: Positions,
     /// A state that came out of a snapshot, and goes the same way from there on.
@@ -71,6 +75,7 @@ impl Log {
             rules: Rules { token_key: TOKEN_KEY, ..Rules::default() },
             now,
             watch: Watch::default(),
+            shown: BTreeMap::new(),
             records: Vec::new(),
             pos: Positions::default(),
             twin: None,
@@ -210,14 +215,30 @@ impl Log {
             self.fold(|state| state.apply(&event))?;
             self.records.push(Record::Event(text));
             self.watch.observe(&before, &event, &self.state)?;
+            event.known_facts().for_each(|fact| self.show(fact));
             said.events.push(event);
         }
-        if let Some(Outcome::Accepted(accepted)) = &mut said.answer
-            && drafts > 0
-        {
-            accepted.n = self.state.n;
+        match &mut said.answer {
+            Some(Outcome::Accepted(accepted)) if drafts > 0 => accepted.n = self.state.n,
+            Some(Outcome::Refused(refusal)) => {
+                let word = ("refused", refusal.code.to_string());
+                *self.shown.entry(word).or_default() += 1;
+            }
+            _ => {}
         }
         Ok(said)
+    }
+
+    fn show(&mut self, fact: &Fact) {
+        let detail = match fact {
+            Fact::Waiting { code } => Some(("waits", code.as_str().to_owned())),
+            Fact::Failed { error } => Some(("failed", error.code.clone())),
+            Fact::AttemptLost { reason, .. } => Some(("lost", format!("{reason:?}"))),
+            _ => None,
+        };
+        for word in [Some(("fact", fact.name().to_owned())), detail].into_iter().flatten() {
+            *self.shown.entry(word).or_default() += 1;
+        }
     }
 
     fn fold(

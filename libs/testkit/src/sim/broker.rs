@@ -26,11 +26,13 @@ pub struct InputStream {
     life: usize,
     /// The messages of every life; the last is the present one.
     lives: Vec<Vec<Stored>>,
+    /// What was rolled back, for whoever checks what became of it before.
+    lost: BTreeMap<u64, Stored>,
 }
 
 impl InputStream {
     fn new(name: &'static str) -> Self {
-        Self { name, life: 0, lives: vec![Vec::new()] }
+        Self { name, life: 0, lives: vec![Vec::new()], lost: BTreeMap::new() }
     }
 
     pub fn incarnation(&self) -> Incarnation {
@@ -48,7 +50,8 @@ impl InputStream {
     /// A message of any life, for whoever checks what became of it.
     pub fn get_of(&self, incarnation: &Incarnation, seq: u64) -> Option<&Stored> {
         let life: usize = incarnation.0.rsplit('/').next()?.parse().ok()?;
-        self.lives.get(life)?.get(index(seq)?)
+        let lost = self.lost.get(&seq).filter(|_| life == self.life);
+        lost.or_else(|| self.lives.get(life)?.get(index(seq)?))
     }
 
     fn push(&mut self, message: Stored) -> u64 {
@@ -62,7 +65,8 @@ impl InputStream {
     }
 
     pub fn roll_back(&mut self, last: u64) {
-        self.lives[self.life].truncate(last as usize);
+        let lost = self.lives[self.life].split_off(last as usize);
+        self.lost.extend((last + 1..).zip(lost));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Gateways and their users: submits, repetitions, cancels, switches; and somebody who forges reports.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Command, CommandMessage, JobError, JobId, RawJson, Report,
+    Attempt, AttemptEnd, Cancel, Command, CommandMessage, EventNumber, JobError, JobId, RawJson, Report,
     ReportMessage, Resources, SetModule, Submit, TenantId, Token, Usage, UserId,
     report::{Ended, Started, Stopped},
 };
@@ -33,8 +33,8 @@ struct Sent {
 pub struct Client {
     pub id: usize,
     sent: Vec<Sent>,
-    /// What it submitted: job, asker, fingerprint.
-    jobs: Vec<(JobId, usize)>,
+    /// What it submitted: job, asker, and how far the log was seen then.
+    jobs: Vec<(JobId, usize, EventNumber)>,
     last_job: u64,
 }
 
@@ -150,7 +150,7 @@ impl Client {
         self.last_job += 1;
         let number = (self.id as u128 + 1) << 64 | u128::from(self.last_job);
         let job_id = JobId(uuid::Uuid::from_u128(number));
-        self.jobs.push((job_id, asker));
+        self.jobs.push((job_id, asker, wire.store.n()));
         Command::Submit(Box::new(self.submission(job_id, asker, wire)))
     }
 
@@ -192,16 +192,20 @@ impl Client {
 
     /// The same id again: mostly with the same body, as `Idempotency-Key` has it.
     fn repeat(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
-        let (job_id, of) = self.some_job(wire)?;
+        let (job_id, of, seen) = self.some_job(wire)?;
         let mut again = self.submission(job_id, if wire.chance(0.8) { of } else { asker }, wire);
         if wire.chance(0.2) {
             again.fingerprint = Some("another".to_owned());
+        }
+        if wire.store.jobs.contains_key(&job_id) {
+            // A gateway that finds the row answers by itself; what comes all the same is old.
+            again.seen = seen;
         }
         Some(Command::Submit(Box::new(again)))
     }
 
     fn cancel(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
-        let (job_id, of) = self.some_job(wire)?;
+        let (job_id, of, _) = self.some_job(wire)?;
         let by = if wire.chance(0.8) { of } else { asker };
         Some(Command::Cancel(Cancel {
             job_id,
@@ -210,7 +214,7 @@ impl Client {
         }))
     }
 
-    fn some_job(&self, wire: &mut Wire) -> Option<(JobId, usize)> {
+    fn some_job(&self, wire: &mut Wire) -> Option<(JobId, usize, EventNumber)> {
         if self.jobs.is_empty() {
             return None;
         }
@@ -243,7 +247,7 @@ impl Forger {
         // Out of thin air, or of an earlier attempt of the same job.
         let token = match earlier {
             Some(token) if wire.chance(0.5) => token,
-            _ => Token::compute(&[7; 32], job_id, Attempt(1), nox_contract::EventNumber(1)),
+            _ => Token::compute(&[7; 32], job_id, Attempt(1), EventNumber(1)),
         };
         let report = match wire.between(0, 3) {
             0 => Report::Started(Started { job_id, attempt, token, elapsed_ms: 1 }),

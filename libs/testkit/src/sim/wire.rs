@@ -554,6 +554,9 @@ impl Wire {
 
     fn logged(&mut self, first: u64, last: u64) -> Reply {
         for (seq, subject, payload) in self.broker.read_log(first, (last + 1 - first) as usize) {
+            if self.trace.print {
+                println!("{:>10} {seq}: {}", "", String::from_utf8_lossy(&payload));
+            }
             self.oracle.on_log(&self.broker, seq, &subject, &payload);
         }
         self.tell_readers();

@@ -100,7 +100,7 @@ async fn a_gap_of_nothing_is_a_value() {
     };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
     let mut place = Place::new();
-    place.start.inputs = inputs(&json!({"xyz": "1\nhydrogen\nH 0 0 0\n", "multiplicity": 2}));
+    place.start.inputs = inputs(&json!({"xyz": "1\nsinglet oxygen\nO 0 0 0\n"}));
     let finished = place.run_program(&module, &xtb.path).await;
     assert_eq!(outputs(&finished)["scalars"]["gap_eV"], 0.0);
 }

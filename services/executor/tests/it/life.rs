@@ -1,1 +1,481 @@
+//! A whole executor with a real broker; the scheduler is played by the test.
 
+use std::{collections::BTreeMap, fs, process::Command, time::Duration};
+
+use futures_util::StreamExt;
+use nox_contract::{
+    Beat, JobId, Report, ReportMessage, SessionId, StartWork, StopWork, Work, WorkMessage,
+    WorkNumber, WorkerId, subject,
+};
+use nox_devkit::{NatsOptions, NatsServer, Program, Sync};
+use nox_service::ids;
+use nox_streams::{Broker, Chunks, ConnectOptions, ConsumeError, Durability};
+use tempfile::TempDir;
+
+use crate::support::{EXECUTOR, PATIENCE, alive, shipped_modules, start, unique_sleep, until};
+
+/// A broker, and the test in the place of the scheduler.
+struct Stage {
+    folder: TempDir,
+    nats: NatsServer,
+    broker: Broker,
+    worker: WorkerId,
+    reports: Chunks<ConsumeError>,
+    /// Reports that were read and not yet asked for, with their session.
+    heard: std::collections::VecDeque<(SessionId, Report)>,
+    session: Option<SessionId>,
+    last_work: u64,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
+        let nats = NatsServer::start(options).await.unwrap();
+        let broker = Broker::connect(ConnectOptions {
+            url: nats.url(),
+            service: "scheduler",
+            monitor_url: None,
+            sync: Durability::Relaxed,
+        });
+        let broker = broker.await.unwrap();
+        broker.declare().await.unwrap();
+        let reports = broker.consume(subject::REPORTS, None, 1, None);
+        Self {
+            folder,
+            nats,
+            broker,
+            worker: "exec-1".parse().unwrap(),
+            reports,
+            heard: Default::default(),
+            session: None,
+            last_work: 0,
+        }
+    }
+
+    fn executor(&self, more: &[(&str, &str)]) -> Program {
+        let mut command = Command::new(EXECUTOR);
+        command
+            .env("NOX_NATS_URL", self.nats.url())
+            .env("NOX_SYNC", "relaxed")
+            .env("NOX_WORKER_ID", self.worker.as_str())
+            .env("NOX_SLOTS", "64")
+            .env("NOX_CPU", "64")
+            .env("NOX_MODULES", self.modules())
+            .env("NOX_ARTIFACTS", self.folder.path().join("artifacts"))
+            .env("NOX_DATA", self.folder.path().join("data"))
+            .env("NOX_BEAT_MS", "50")
+            .env("NOX_LOG", "info,nox=debug")
+            .envs(more.iter().copied());
+        Program::start(command, &self.folder.path().join("executor.log")).unwrap()
+    }
+
+    /// The shipped modules, and one that runs what the test asks for.
+    fn modules(&self) -> std::path::PathBuf {
+        let modules = self.folder.path().join("modules");
+        if !modules.exists() {
+            fs::create_dir(&modules).unwrap();
+            for name in ["noop", "xtb_hello"] {
+                std::os::unix::fs::symlink(shipped_modules().join(name), modules.join(name))
+                    .unwrap();
+            }
+            fs::create_dir(modules.join("sh")).unwrap();
+            let toml = "name = 'sh'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
+                        resources = { cpu = 1, mem_mb = 1, wall_time_s = 60 }\n\
+                        run = { program = 'sh', args = ['-c', '{inputs.script}'] }";
+            fs::write(modules.join("sh/module.toml"), toml).unwrap();
+        }
+        modules
+    }
+
+    /// The next report of whatever session.
+    async fn report(&mut self) -> (SessionId, Report) {
+        while self.heard.is_empty() {
+            let chunk = tokio::time::timeout(PATIENCE, self.reports.next()).await;
+            let chunk = chunk.unwrap_or_else(|_| panic!("no report; {}", self.log()));
+            for message in chunk.unwrap().unwrap() {
+                let message: ReportMessage = serde_json::from_slice(&message.payload).unwrap();
+                let session = message.session;
+                self.heard.extend(message.reports.into_iter().map(|report| (session, report)));
+            }
+        }
+        self.heard.pop_front().unwrap()
+    }
+
+    /// Waits for a session to begin.
+    async fn hello(&mut self) -> nox_contract::Hello {
+        match self.report().await {
+            (session, Report::Hello(hello)) => {
+                assert_ne!(self.session, Some(session));
+                self.session = Some(session);
+                self.last_work = 0;
+                *hello
+            }
+            (_, other) => panic!("no hello but {other:?}"),
+        }
+    }
+
+    /// The next report, which must be of the present session.
+    async fn said(&mut self) -> Report {
+        let (session, report) = self.report().await;
+        assert_eq!(Some(session), self.session);
+        report
+    }
+
+    /// The next end; on a busy machine a short attempt is reported as started first.
+    async fn ended(&mut self) -> nox_contract::report::Ended {
+        loop {
+            match self.said().await {
+                Report::Ended(ended) => return *ended,
+                Report::Started(_) => {}
+                other => panic!("not an end but {other:?}"),
+            }
+        }
+    }
+
+    fn send(&self, work: Vec<Work>) {
+        let message = WorkMessage { session: self.session.unwrap(), covers: None, work };
+        let payload = serde_json::to_vec(&message).unwrap();
+        self.broker.publish_unacked(subject::work(&self.worker), payload.into());
+    }
+
+    fn start_work(&mut self, module: &str, inputs: &str) -> StartWork {
+        self.last_work += 1;
+        let mut start = start(ids::job_id(), inputs);
+        start.number = WorkNumber(self.last_work);
+        start.module = module.parse().unwrap();
+        start
+    }
+
+    fn start(&mut self, module: &str, inputs: &str) -> StartWork {
+        let start = self.start_work(module, inputs);
+        self.send(vec![Work::Start(Box::new(start.clone()))]);
+        start
+    }
+
+    fn script(&mut self, script: &str) -> StartWork {
+        let inputs = serde_json::json!({"script": script}).to_string();
+        self.start("sh", &inputs)
+    }
+
+    fn stop(&mut self, start: &StartWork) {
+        self.last_work += 1;
+        self.send(vec![Work::Stop(StopWork {
+            number: WorkNumber(self.last_work),
+            job_id: start.job_id,
+            attempt: start.attempt,
+            token: start.token.clone(),
+        })]);
+    }
+
+    /// Reads signs of life until one `holds`.
+    async fn beat(&self, holds: impl Fn(&Beat) -> bool) -> Beat {
+        let mut beats = self.broker.consume_new(subject::BEATS, None);
+        let found = async {
+            loop {
+                for message in beats.next().await.unwrap().unwrap() {
+                    assert_eq!(message.subject, subject::beat(&self.worker));
+                    let beat: Beat = serde_json::from_slice(&message.payload).unwrap();
+                    if holds(&beat) {
+                        return beat;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{}", self.log()))
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("executor.log")).unwrap_or_default()
+    }
+
+    fn attempts(&self) -> usize {
+        let folder = self.folder.path().join("data/executor-exec-1/attempts");
+        fs::read_dir(folder).map_or(0, Iterator::count)
+    }
+}
+
+fn names(reports: &[Report]) -> Vec<&'static str> {
+    let name = |report: &Report| match report {
+        Report::Hello(_) => "hello",
+        Report::Started(_) => "started",
+        Report::Ended(_) => "ended",
+        Report::Stopped(_) => "stopped",
+        Report::Draining => "draining",
+        Report::Bye => "bye",
+    };
+    reports.iter().map(name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_declares_itself_runs_attempts_and_says_how_they_went() {
+    let mut stage = Stage::new().await;
+    let executor = stage.executor(&[]);
+    let hello = stage.hello().await;
+    assert_eq!((hello.capacity.slots, hello.capacity.cpu), (64, 64));
+    let modules: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(modules, ["noop", "sh", "xtb_hello"]);
+
+    let start = stage.start("xtb_hello", r#"{"text": "hello from M9"}"#);
+    let ended = stage.ended().await;
+    assert_eq!((ended.job_id, &ended.token, ended.started), (start.job_id, &start.token, true));
+    let outputs = format!("{:?}", ended.end);
+    assert!(outputs.contains(&format!("sandbox://ada/{}/result.txt", start.job_id)), "{outputs}");
+    let beat = stage.beat(|beat| beat.held.is_empty() && beat.received_up_to.0 == 1).await;
+    assert_eq!(Some(beat.session), stage.session);
+    assert!(beat.reports_up_to >= 2);
+
+    let mut logs = Vec::new();
+    for _ in 0..1_000 {
+        logs = stage.broker.read_logs(&start.tenant, start.job_id, 0, 10).await.unwrap();
+        if !logs.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!((logs[0].text.as_str(), logs[0].attempt), ("hello from M9", start.attempt));
+
+    let unknown = stage.start("orca", "{}");
+    let ended = stage.ended().await;
+    assert_eq!((ended.job_id, ended.started), (unknown.job_id, false));
+    executor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_attempt_is_reported_as_started_and_stopped_when_it_is_to_be() {
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[]);
+    stage.hello().await;
+    let seconds = unique_sleep();
+    let start = stage.script(&format!("setsid sleep {seconds} & sleep {seconds}"));
+    match stage.said().await {
+        Report::Started(started) => {
+            assert_eq!((started.job_id, started.token), (start.job_id, start.token.clone()));
+            assert!((5..5_000).contains(&started.elapsed_ms));
+        }
+        other => panic!("{other:?}"),
+    }
+    until("both run", || alive(&seconds).len() == 2).await;
+    stage.beat(|beat| beat.held.len() == 1).await;
+    stage.stop(&start);
+    match stage.said().await {
+        Report::Stopped(stopped) => {
+            assert_eq!((stopped.job_id, stopped.token), (start.job_id, start.token));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(alive(&seconds), [0i32; 0]);
+    stage.beat(|beat| beat.held.is_empty() && beat.received_up_to.0 == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_is_killed_leaves_nothing_and_its_next_life_tells_what_had_begun() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[]);
+    stage.hello().await;
+    let old = stage.session;
+    let seconds = unique_sleep();
+    let script =
+        format!("setsid sleep {seconds} & env -i setsid sleep {seconds} & sleep {seconds}");
+    let job = stage.script(&script).job_id;
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+    until("all of them run", || alive(&seconds).len() == 3).await;
+
+    executor.kill9();
+    // The supervisor notices by itself, before there is a next life.
+    until("nothing runs", || alive(&seconds).is_empty()).await;
+    assert_eq!(stage.attempts(), 1);
+
+    let _executor = stage.executor(&[]);
+    // In the old session's name, before the new one makes its attempts lost.
+    match stage.report().await {
+        (session, Report::Started(started)) => {
+            assert_eq!((Some(session), started.job_id), (old, job));
+        }
+        other => panic!("{other:?}"),
+    }
+    stage.hello().await;
+    assert_eq!(stage.attempts(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[]);
+    stage.hello().await;
+    let seconds = unique_sleep();
+    stage.script(&format!("setsid sleep {seconds} & sleep {seconds}"));
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+    until("both run", || alive(&seconds).len() == 2).await;
+    // Frozen first, so that it cannot do its work when the executor is gone.
+    let supervisors = alive("--nox-supervisor");
+    let folder = format!("{}/", stage.folder.path().display());
+    let ours = |pid: &i32| {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        children.unwrap_or_default().split_whitespace().any(|child| {
+            let environment = fs::read(format!("/proc/{child}/environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).contains(&folder)
+        })
+    };
+    let supervisor = *supervisors.iter().find(|pid| ours(pid)).unwrap();
+    let signal = |signal| {
+        let pid = rustix::process::Pid::from_raw(supervisor).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    };
+    signal(rustix::process::Signal::STOP);
+    executor.kill9();
+    signal(rustix::process::Signal::KILL);
+    assert_eq!(alive(&seconds).len(), 2, "the control: nobody has ended them yet");
+
+    let _executor = stage.executor(&[]);
+    stage.report().await;
+    assert_eq!(alive(&seconds), [0i32; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_between_its_journal_and_the_spawn_says_that_it_began() {
+    for point in ["executor.before_spawn", "executor.after_spawn"] {
+        let mut stage = Stage::new().await;
+        let mut executor = stage.executor(&[("NOX_CRASH_POINT", point)]);
+        stage.hello().await;
+        let job = stage.script("sleep 60").job_id;
+        until("it dies", || executor.ended().unwrap().is_some()).await;
+        let _executor = stage.executor(&[]);
+        match stage.report().await {
+            (_, Report::Started(started)) => assert_eq!(started.job_id, job, "{point}"),
+            other => panic!("{point}: {other:?}"),
+        }
+        stage.hello().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_not_acknowledged_before_a_crash_is_told_or_lost_but_never_made_up() {
+    for (point, told) in [("executor.before_report:2", false), ("executor.after_report:2", true)] {
+        let mut stage = Stage::new().await;
+        let mut executor = stage.executor(&[("NOX_CRASH_POINT", point)]);
+        stage.hello().await;
+        let job = stage.start("noop", "{}").job_id;
+        until("it dies", || executor.ended().unwrap().is_some()).await;
+        let old = stage.session;
+        let _executor = stage.executor(&[]);
+        if told {
+            match stage.report().await {
+                (session, Report::Ended(ended)) => {
+                    assert_eq!((Some(session), ended.job_id), (old, job));
+                }
+                other => panic!("{point}: {other:?}"),
+            }
+        }
+        stage.hello().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_given_up_is_followed_by_another_when_nothing_of_it_runs() {
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[]);
+    stage.hello().await;
+    let seconds = unique_sleep();
+    stage.script(&format!("setsid sleep {seconds} & sleep {seconds}"));
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+    until("both run", || alive(&seconds).len() == 2).await;
+    stage.send(vec![Work::Superseded]);
+    stage.hello().await;
+    assert_eq!(alive(&seconds), [0i32; 0]);
+    let job = stage.start("noop", "{}").job_id;
+    assert_eq!(stage.ended().await.job_id, job);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_are_told_after_the_broker_was_away() {
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[]);
+    stage.hello().await;
+    let job = stage.script("sleep 0.5").job_id;
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+    stage.nats.kill9();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage.nats.restart().await.unwrap();
+    assert_eq!(stage.ended().await.job_id, job);
+    // The stream of work lost its memory; what is sent from now on arrives all the same.
+    stage.beat(|beat| beat.held.is_empty()).await;
+    let job = stage.start("noop", "{}").job_id;
+    assert_eq!(stage.ended().await.job_id, job);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_is_asked_to_stop_finishes_what_it_can_and_says_goodbye() {
+    let mut stage = Stage::new().await;
+    let executor = stage.executor(&[]);
+    stage.hello().await;
+    let short = stage.script("sleep 1").job_id;
+    let seconds = unique_sleep();
+    stage.script(&format!("sleep {seconds}"));
+    for _ in 0..2 {
+        assert_eq!(names(&[stage.said().await]), ["started"]);
+    }
+    executor.stop().await;
+    let mut reports = Vec::new();
+    while !matches!(reports.last(), Some(Report::Bye)) {
+        reports.push(stage.said().await);
+    }
+    assert_eq!(names(&reports), ["draining", "ended", "bye"]);
+    assert!(matches!(&reports[1], Report::Ended(ended) if ended.job_id == short));
+    assert_eq!(alive(&seconds), [0i32; 0]);
+    assert_eq!(stage.attempts(), 0);
+    assert!(stage.log().contains("Stopped"), "{}", stage.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_executors_of_one_name_do_not_share_a_folder() {
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[]);
+    stage.hello().await;
+    let mut second = stage.executor(&[]);
+    until("it gives up", || second.ended().unwrap().is_some()).await;
+    assert!(stage.log().contains("another executor of this name"), "{}", stage.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_no_supervisor_is_refused_before_anything_is_promised() {
+    let stage = Stage::new().await;
+    for program in ["/bin/cat", "/bin/true", "/nonexistent", EXECUTOR.trim_end_matches('r')] {
+        let mut executor = stage.executor(&[("NOX_SUPERVISOR", program)]);
+        until("it gives up", || executor.ended().unwrap().is_some()).await;
+    }
+    assert!(stage.log().contains("/bin/true cannot supervise attempts"), "{}", stage.log());
+    assert_eq!(stage.broker.last_sequence(subject::REPORTS).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_short_attempts_share_few_messages() {
+    const JOBS: u64 = 20_000;
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[("NOX_SLOTS", "1000")]);
+    stage.hello().await;
+    let clock = nox_service::Clock::system();
+    let mut expected: BTreeMap<JobId, ()> = BTreeMap::new();
+    let work: Vec<Work> = (0..JOBS)
+        .map(|_| {
+            let start = stage.start_work("noop", "{}");
+            expected.insert(start.job_id, ());
+            Work::Start(Box::new(start))
+        })
+        .collect();
+    let began = clock.monotonic();
+    for work in work.chunks(500) {
+        stage.send(work.to_vec());
+    }
+    for _ in 0..JOBS {
+        let ended = stage.ended().await;
+        assert!(ended.started && expected.remove(&ended.job_id).is_some());
+    }
+    let took = clock.monotonic() - began;
+    let messages = stage.broker.last_sequence(subject::REPORTS).await.unwrap() - 1;
+    println!("{JOBS} attempts in {took:?}, {messages} messages");
+    assert!(expected.is_empty());
+    assert!(messages * 20 < JOBS, "{messages} messages");
+    stage.beat(|beat| beat.held.is_empty() && beat.received_up_to.0 == JOBS).await;
+}

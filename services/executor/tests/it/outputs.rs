@@ -39,7 +39,7 @@ async fn no_file_from_outside_is_kept() {
         ("ln -s /etc/passwd out", "out", "output_invalid"),
         ("ln -s sub/.. dir; mkdir sub; ln -s /etc sub/etc", "sub/etc/passwd", "output_invalid"),
         ("ln -s /proc/self/root out", "out/etc/passwd", "output_invalid"),
-        ("ln /etc/passwd out || cp /etc/passwd a && ln a out", "out", "output_invalid"),
+        ("cp /etc/passwd a; ln a out", "out", "output_invalid"),
         ("mkfifo out", "out", "output_invalid"),
         ("mkdir out", "out", "output_invalid"),
         ("ln -s /dev/zero out", "out", "output_invalid"),

@@ -31,6 +31,11 @@ use crate::{
 /// Most jobs in a request: two full messages to the scheduler.
 const JOBS_MAX: usize = 1_000;
 
+#[derive(Serialize)]
+struct Answers {
+    jobs: Vec<Answer>,
+}
+
 /// What became of one job, in the order in which they were sent.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,9 +71,9 @@ pub async fn submit(
         Ok(admitted) => Answer::Accepted(admitted),
         Err(error) => Answer::Problem(error.document()),
     });
-    let answers: Vec<_> = answers.collect();
+    let answers = answers.collect();
     crash_point("gateway.before_answer");
-    Ok(Json(serde_json::json!({"jobs": answers})).into_response())
+    Ok(Json(Answers { jobs: answers }).into_response())
 }
 
 fn split(text: &str) -> Result<Vec<&RawValue>, ApiError> {

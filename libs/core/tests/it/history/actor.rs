@@ -48,8 +48,6 @@ pub struct Actor {
     submits: Vec<(TenantId, Submit)>,
     reports: Vec<(WorkerId, SessionId, Report)>,
     old_sessions: BTreeMap<WorkerId, SessionId>,
-    /// How often each fact and code came.
-    pub shown: BTreeMap<String, u32>,
 }
 
 impl Actor {
@@ -65,7 +63,6 @@ impl Actor {
             submits: Vec::new(),
             reports: Vec::new(),
             old_sessions: BTreeMap::new(),
-            shown: BTreeMap::new(),
         };
         // All modules are known from the beginning; who serves them comes and goes.
         actor.hello("w-1", CAPACITIES[1], &MODULES.map(manifest))?;
@@ -128,9 +125,12 @@ impl Actor {
 
     fn submit(&mut self, submission: &Submission) -> Result<(), Violation> {
         self.jobs += 1;
-        let after = submission.after.iter().filter_map(|pick| {
-            let known = u32::from(*pick) % (self.jobs + 1);
-            (known > 0).then(|| job_id(known))
+        let tenant: TenantId = id(name(&TENANTS, submission.tenant));
+        let open: Vec<_> = self.log.state.jobs().filter(|(_, job)| job.tenant == tenant).collect();
+        let after = submission.after.iter().filter_map(|which| match which % 8 {
+            // Whatever there was, and sometimes the job itself.
+            0 => self.jobs.checked_sub(u32::from(*which) / 8).map(job_id),
+            _ => choose(&open, *which).map(|(job, _)| *job),
         });
         let submit = Submit {
             job_id: job_id(self.jobs),
@@ -147,7 +147,6 @@ impl Actor {
             pending: submission.pending,
             traceparent: None,
         };
-        let tenant: TenantId = id(name(&TENANTS, submission.tenant));
         let said = self.log.command(&tenant, &Command::Submit(Box::new(submit.clone())))?;
         hold(said.answer.is_some(), "every submit is answered", || format!("{submit:?}"))?;
         self.submits.push((tenant, submit));
@@ -481,7 +480,7 @@ fn configuration(which: u8) -> SchedulerConfig {
     let all = [
         of(tight, roomy, Limits { running_jobs: 4, queued_jobs: 14, ..roomy }, 3, 10_000),
         of(roomy, roomy, roomy, 3, 60_000),
-        of(Limits { cpu_seconds: 200, ..tight }, tight, tight, 1, 0),
+        of(Limits { cpu_seconds: 200, queued_jobs: 3, ..tight }, tight, tight, 1, 0),
         of(tight, roomy, Limits { cpu_seconds: 900, ..roomy }, 2, u64::MAX),
     ];
     pick(&all, which).clone()

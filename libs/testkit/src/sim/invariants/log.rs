@@ -163,7 +163,7 @@ impl Oracle {
                 self.check_worker_fact(worker, fact)?;
             }
             if let Some(job) = event.job_id {
-                self.check_job_fact(job, event, fact)?;
+                self.check_job_fact(job, event, fact).map_err(|why| format!("{job}: {why}"))?;
             }
         }
         Ok(())

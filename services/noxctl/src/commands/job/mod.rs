@@ -17,7 +17,7 @@ pub enum Command {
     /// Submit a job, wait for its end, and print its outputs.
     Run(run::Args),
     /// Submit a job and print its id.
-    Submit(submit::Args),
+    Submit(submit::Order),
     /// Show a job.
     Get(get::Args),
     /// List jobs, newest first.

@@ -15,7 +15,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    job: submit::Args,
+    job: submit::Order,
 
     /// Show what the job prints, on standard error.
     #[arg(long)]

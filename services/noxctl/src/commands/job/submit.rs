@@ -17,8 +17,9 @@ use crate::{
     views::Admitted,
 };
 
+/// What a job is to be.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Order {
     /// What to run; `noxctl module list` says what there is.
     module: ModuleName,
 
@@ -93,8 +94,8 @@ impl Param {
     }
 }
 
-pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let (answer, admitted) = submit(&args, client).await?;
+pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> {
+    let (answer, admitted) = submit(&order, client).await?;
     match output.format {
         Format::Table => output.line(&admitted.job_id.to_string())?,
         Format::Json | Format::Jsonl => output.json(&answer)?,
@@ -103,14 +104,14 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
 }
 
 /// Hands the job in; returns the answer as it came, and what it says.
-pub async fn submit(args: &Args, client: &Client) -> Result<(String, Admitted)> {
-    let body = args.body()?;
-    let answer = client.post_as("/jobs", Some(&body), args.idempotency_key.as_deref()).await?;
+pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)> {
+    let body = order.body()?;
+    let answer = client.post_as("/jobs", Some(&body), order.idempotency_key.as_deref()).await?;
     let admitted = answer.read()?;
     Ok((answer.body, admitted))
 }
 
-impl Args {
+impl Order {
     fn body(&self) -> Result<Value> {
         let mut body = Map::new();
         body.insert("module".to_owned(), json!(self.module));

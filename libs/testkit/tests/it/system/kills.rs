@@ -1,0 +1,328 @@
+//! Every process is killed again and again while jobs are submitted, run, retried and canceled; in
+//! the end nothing is lost, nothing happened twice, and the rows are what the log tells.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use nox_contract::{EventNumber, JobId};
+use nox_testkit::system::{
+    checker::check,
+    client::Client,
+    cluster::{Cluster, Options, until},
+    recorder::Heard,
+    service::{Kind, Service},
+};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::sleep};
+
+use super::mark;
+
+/// Every place in the code that has a name to die at.
+const POINTS: [(Kind, &str); 16] = [
+    (Kind::Gateway, "gateway.before_publish"),
+    (Kind::Gateway, "gateway.after_publish"),
+    (Kind::Gateway, "gateway.before_answer"),
+    (Kind::Scheduler, "scheduler.before_epoch"),
+    (Kind::Scheduler, "scheduler.after_epoch"),
+    (Kind::Scheduler, "scheduler.after_decide"),
+    (Kind::Scheduler, "scheduler.before_append"),
+    (Kind::Scheduler, "scheduler.after_append"),
+    (Kind::Scheduler, "scheduler.after_ack"),
+    (Kind::Scheduler, "scheduler.before_dispatch"),
+    (Kind::Executor, "executor.before_spawn"),
+    (Kind::Executor, "executor.after_spawn"),
+    (Kind::Executor, "executor.before_report"),
+    (Kind::Executor, "executor.after_report"),
+    (Kind::Projector, "projector.before_commit"),
+    (Kind::Projector, "projector.after_commit"),
+];
+
+/// From the start of a process to the point that it was told to die at; a scheduler has to wait for
+/// a dead one's lease first.
+const POINT_WITHIN: Duration = Duration::from_secs(30);
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+const KILLS_MIN: u64 = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
+    let seed = std::env::var("NOX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    println!("NOX_TEST_SEED={seed}");
+    let options =
+        Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() };
+    let mut cluster = Cluster::start(options).await.unwrap();
+    let load = Load::start(&cluster, seed);
+
+    let mut reaper = Reaper { rng: ChaCha8Rng::seed_from_u64(seed), kills: BTreeMap::new() };
+    let began = Instant::now();
+    reaper.kill_everything(&mut cluster, &load).await.unwrap();
+    let killed_for = began.elapsed();
+
+    let submitted = load.stop().await;
+    cluster.settle(SETTLE_WITHIN).await.unwrap();
+    let settled_for = began.elapsed() - killed_for;
+    let verdict = check(&cluster.evidence().await.unwrap());
+    let kills: u64 = reaper.kills.values().sum();
+    println!("{kills} kills in {killed_for:?}, settled in {settled_for:?}: {:?}", reaper.kills);
+    println!("{submitted} submits; {:?}", verdict.counts);
+
+    verdict.assert_clean();
+    assert_eq!(cluster.internal_errors(), 0, "a gateway answered 500");
+    assert!(kills >= KILLS_MIN, "only {kills} kills");
+    assert!(verdict.counts.succeeded > 200 && verdict.counts.canceled > 5, "too little went on");
+    assert!(verdict.counts.retried > 20 && verdict.counts.terms > 5, "too little went wrong");
+}
+
+#[test]
+fn every_named_point_in_the_code_is_died_at() {
+    let services = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+    let mut named = BTreeSet::new();
+    let mut folders = vec![services];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let calls = text.split("crash_point(\"").skip(1);
+                named.extend(calls.filter_map(|call| Some(call.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+    let died_at: BTreeSet<_> = POINTS.iter().map(|(_, point)| (*point).to_owned()).collect();
+    assert_eq!(named, died_at);
+}
+
+/// Clients that submit, cancel and read without a pause.
+struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+    submits: Arc<AtomicU64>,
+}
+
+type Known = Arc<Mutex<Vec<(JobId, Option<EventNumber>)>>>;
+
+impl Load {
+    fn start(cluster: &Cluster, seed: u64) -> Self {
+        let (stop, submits) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let mut tasks = JoinSet::new();
+        for number in 0..4 {
+            let client = cluster.client(&format!("user-{number}"));
+            let known = Known::default();
+            let rng = |part: u64| ChaCha8Rng::seed_from_u64(seed ^ (number << 8) ^ part);
+            tasks.spawn(submit(client.clone(), known.clone(), stop.clone(), submits.clone(), rng(1)));
+            tasks.spawn(meddle(client, known, stop.clone(), rng(2)));
+        }
+        Self { stop, tasks, submits }
+    }
+
+    async fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks.join_all().await;
+        self.submits.load(Ordering::Relaxed)
+    }
+}
+
+/// Submits jobs one by one and many at once, and again with the same key when nothing was heard.
+async fn submit(
+    client: Client,
+    known: Known,
+    stop: Arc<AtomicBool>,
+    submits: Arc<AtomicU64>,
+    mut rng: ChaCha8Rng,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let gateway = rng.random_range(0..2);
+        let key = uuid::Uuid::new_v4().to_string();
+        let heard = match rng.random_range(0..3) {
+            0 => vec![client.submit(gateway, &marked(&mut rng), None).await],
+            1 => {
+                let body = marked(&mut rng);
+                let mut heard = client.submit(gateway, &body, Some(&key)).await;
+                for again in 1..4 {
+                    if matches!(heard, Heard::Admitted { .. }) {
+                        break;
+                    }
+                    heard = client.submit(gateway + again, &body, Some(&key)).await;
+                }
+                vec![heard]
+            }
+            _ => {
+                let count = rng.random_range(2..20);
+                let bodies: Vec<_> = (0..count).map(|_| quick(&mut rng)).collect();
+                client.submit_bulk(gateway, &bodies, Some(&key)).await
+            }
+        };
+        submits.fetch_add(heard.len() as u64, Ordering::Relaxed);
+        let jobs = heard.into_iter().filter_map(|heard| match heard {
+            Heard::Admitted { job, n } => Some((job, n)),
+            _ => None,
+        });
+        known.lock().unwrap().extend(jobs);
+        sleep(Duration::from_millis(rng.random_range(20..150))).await;
+    }
+}
+
+/// A job that tells that it runs: some take a while, some fail once or twice, some always.
+fn marked(rng: &mut ChaCha8Rng) -> Value {
+    let mut body = mark(&uuid::Uuid::new_v4().to_string());
+    body["inputs"]["sleep"] = json!(*pick(rng, &[0.0, 0.0, 0.1, 0.4]));
+    body["inputs"]["fails"] = json!(*pick(rng, &[0, 0, 0, 1, 2, 9]));
+    body
+}
+
+/// A job that is done at once, or fails until it may not be tried again.
+fn quick(rng: &mut ChaCha8Rng) -> Value {
+    let fail = *pick(rng, &[None, None, None, None, Some("error"), Some("crash")]);
+    json!({"module": "noop", "inputs": fail.map_or(json!({}), |fail| json!({"fail": fail}))})
+}
+
+/// Cancels and reads what was admitted.
+async fn meddle(client: Client, known: Known, stop: Arc<AtomicBool>, mut rng: ChaCha8Rng) {
+    while !stop.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(rng.random_range(30..120))).await;
+        let chosen = {
+            let known = known.lock().unwrap();
+            // Most of the newest, which are not over yet.
+            let newest = known.len().saturating_sub(20);
+            let from = if rng.random_bool(0.7) { newest } else { 0 };
+            known.get(from..).filter(|k| !k.is_empty()).map(|k| *pick(&mut rng, k))
+        };
+        let Some((job, n)) = chosen else { continue };
+        let gateway = rng.random_range(0..2);
+        if rng.random_bool(0.3) {
+            client.cancel(gateway, job).await;
+        } else {
+            client.read(gateway, job, n.filter(|_| rng.random_bool(0.5))).await;
+        }
+    }
+}
+
+fn pick<'a, T>(rng: &mut ChaCha8Rng, from: &'a [T]) -> &'a T {
+    &from[rng.random_range(0..from.len())]
+}
+
+/// Kills, and counts what it killed by what it was and how.
+struct Reaper {
+    rng: ChaCha8Rng,
+    kills: BTreeMap<String, u64>,
+}
+
+impl Reaper {
+    /// Each named point once, at random other moments whatever there is, and the servers in between.
+    async fn kill_everything(&mut self, cluster: &mut Cluster, load: &Load) -> Result<()> {
+        let mut points = POINTS;
+        points.shuffle(&mut self.rng);
+        for (place, (kind, point)) in points.into_iter().enumerate() {
+            self.at_point(cluster, kind, point).await?;
+            match place % 4 {
+                0 => self.nats(cluster).await?,
+                2 => self.postgres(cluster).await?,
+                _ => self.at_random(cluster).await?,
+            }
+            // It must have been seen to work in between, else this would test one long outage.
+            self.breathe(cluster, load).await?;
+            self.expect_all_alive(cluster)?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, what: impl Into<String>) {
+        *self.kills.entry(what.into()).or_default() += 1;
+    }
+
+    /// Kills one of a kind, and its successor at a named point.
+    async fn at_point(&mut self, cluster: &mut Cluster, kind: Kind, point: &str) -> Result<()> {
+        // Early ones hit start and hand-over, later ones the middle of work; a takeover has its own
+        // points once.
+        let times = if point.ends_with("epoch") { 1 } else { self.rng.random_range(1..20) };
+        let armed = format!("{point}:{times}");
+        let place = self.rng.random_range(0..2);
+        match kind {
+            Kind::Scheduler => {
+                // So that the armed one leads next: all of them go.
+                for scheduler in &mut cluster.schedulers {
+                    scheduler.kill9();
+                }
+                self.count("scheduler");
+                self.count("scheduler");
+                self.dies_at(&mut cluster.schedulers[place], &armed).await?;
+                cluster.schedulers[1 - place].start()
+            }
+            Kind::Gateway => self.replace(&mut cluster.gateways[place], &armed).await,
+            Kind::Executor => self.replace(&mut cluster.executors[place], &armed).await,
+            Kind::Projector => self.replace(&mut cluster.projector, &armed).await,
+        }
+        .with_context(|| armed)
+    }
+
+    async fn replace(&mut self, service: &mut Service, armed: &str) -> Result<()> {
+        service.kill9();
+        self.count(service.kind.name());
+        self.dies_at(service, armed).await
+    }
+
+    /// Starts the service with the order to die at the point, waits until it has, and starts it anew.
+    async fn dies_at(&mut self, service: &mut Service, armed: &str) -> Result<()> {
+        service.start_with(&[("NOX_CRASH_POINT", armed)])?;
+        let status = service.wait_ended(POINT_WITHIN).await?;
+        ensure!(status.code().is_none(), "{} ended by itself with {status}", service.name);
+        self.count(armed.split(':').next().unwrap_or_default());
+        service.start()
+    }
+
+    async fn at_random(&mut self, cluster: &mut Cluster) -> Result<()> {
+        sleep(Duration::from_millis(self.rng.random_range(0..300))).await;
+        let chosen = self.rng.random_range(0..7);
+        let service = cluster.services().nth(chosen).context("there are seven")?;
+        service.kill9();
+        service.start()?;
+        let name = service.kind.name();
+        self.count(name);
+        Ok(())
+    }
+
+    async fn nats(&mut self, cluster: &mut Cluster) -> Result<()> {
+        sleep(Duration::from_millis(self.rng.random_range(0..300))).await;
+        cluster.nats.kill9();
+        self.count("nats-server");
+        cluster.nats.restart().await
+    }
+
+    async fn postgres(&mut self, cluster: &mut Cluster) -> Result<()> {
+        sleep(Duration::from_millis(self.rng.random_range(0..300))).await;
+        cluster.postgres.kill9();
+        self.count("postgres");
+        cluster.postgres.restart().await
+    }
+
+    /// Waits until a few more submits were answered.
+    async fn breathe(&mut self, cluster: &Cluster, load: &Load) -> Result<()> {
+        let before = load.submits.load(Ordering::Relaxed);
+        let wanted = before + 20;
+        until(POINT_WITHIN, "submits to be answered", async || {
+            Ok((load.submits.load(Ordering::Relaxed) >= wanted).then_some(()))
+        })
+        .await?;
+        cluster.wait_leader(POINT_WITHIN).await?;
+        Ok(())
+    }
+
+    /// Nothing may end that was not killed.
+    fn expect_all_alive(&self, cluster: &mut Cluster) -> Result<()> {
+        for service in cluster.services() {
+            let ended = service.ended();
+            ensure!(ended.is_none(), "{} ended by itself: {ended:?}", service.name);
+        }
+        Ok(())
+    }
+}
