@@ -74,7 +74,8 @@ pub struct Search {
     pub path: Vec<PathBuf>,
     /// Where Debian keeps a folder for each major version, none of them on `PATH`.
     pub debian_postgres: PathBuf,
-    /// `NOX_TOOLS`, else `.nox/tools` in the nearest folder above the current one that has it.
+    /// `NOX_TOOLS`, else `.nox/tools` in the nearest folder above the current one that has it, else
+    /// above this program.
     pub tools: Option<PathBuf>,
 }
 
@@ -205,8 +206,11 @@ impl fmt::Display for Version {
 }
 
 fn tools_of_checkout() -> Option<PathBuf> {
-    let here = env::current_dir().ok()?;
-    here.ancestors().map(|folder| folder.join(".nox/tools")).find(|tools| tools.is_dir())
+    let places = [env::current_dir(), env::current_exe()];
+    let above = |place: PathBuf| {
+        place.ancestors().map(|folder| folder.join(".nox/tools")).find(|tools| tools.is_dir())
+    };
+    places.into_iter().flatten().find_map(above)
 }
 
 fn found(name: &str, path: PathBuf, version: Version) -> Program {

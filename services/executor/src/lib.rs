@@ -8,17 +8,24 @@
 //! |---|---|
 //! | [`config`] | what an operator can set |
 //! | [`manifest`], [`modules`] | which engines there are, and which of them this machine has |
-//! | `worker` | carries out what the session decides: the loop |
-//! | [`attempt`] | one attempt from order to outcome, with what it needs in `folder`, `inputs`, |
-//! | | `template`, `logs`, [`results`], [`artifacts`], `outputs` and `failure` |
-//! | [`contain`] | the supervisor, which leaves nothing of an attempt alive; `supervised` is this end |
-//! | [`leftovers`], [`processes`] | ending what an earlier life left running |
+//! | `worker`, `life` | carries out what the session decides: the loop |
+//! | `evidence` | what is told of an earlier life |
+//! | `task`, [`attempt`] | one attempt, from order to outcome |
+//! | [`folder`] | its private folder, and the journal |
+//! | [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
+//! | [`program`] | runs that until nothing of it is alive |
+//! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
+//! | [`processes`], [`leftovers`] | ending processes without a supervisor's help |
+//! | [`logs`] | what an attempt prints |
+//! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
+//! | [`failure`] | the ways to fail |
 //! | [`builtin`] | what needs no program |
 //! | [`metrics`] | what it counts |
 
 pub mod artifacts;
 pub mod attempt;
 pub mod builtin;
+pub mod command;
 pub mod config;
 pub mod contain;
 mod evidence;
@@ -26,12 +33,14 @@ pub mod failure;
 pub mod folder;
 pub mod inputs;
 pub mod leftovers;
+mod log_writer;
 pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod modules;
 pub mod outputs;
 pub mod processes;
+pub mod program;
 pub mod relative;
 pub mod results;
 pub mod supervised;
@@ -109,7 +118,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     broker.declare().await.context("cannot declare the streams")?;
 
     let (logs, chunks) = mpsc::channel(logs::CHUNKS_WAITING_MAX);
-    let log_writer = tokio::spawn(worker::write_logs(broker.clone(), chunks, metrics.clone()));
+    let log_writer = tokio::spawn(log_writer::run(broker.clone(), chunks, metrics.clone()));
     let worker = Worker {
         worker_id: config.worker_id.clone(),
         beat: Duration::from_millis(config.beat_ms.get().into()),

@@ -2,19 +2,21 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+mod result;
+mod run;
+
+use std::{path::Path, sync::Arc};
 
 use nox_contract::{ModuleName, RawJson, Resources, RetryPolicy};
-use regex::Regex;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub use result::{GROUP, How, Kind, ResultRule, Source, Stream};
+pub use run::{Arg, Builtin, Program, Run};
 
 use crate::{
     relative::{Glob, RelativePath},
-    template::{InputPath, Template},
+    template::Template,
 };
 
 /// The file's name in a module's folder.
@@ -22,9 +24,6 @@ pub const FILE: &str = "module.toml";
 
 /// The largest size of a kept file where the manifest names none: 64 MiB.
 const KEEP_BYTES_MAX: u64 = 64 << 20;
-
-/// The name that a regular expression's group must have.
-pub const GROUP: &str = "value";
 
 /// Why a module's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -109,113 +108,6 @@ impl Default for RetryTable {
     }
 }
 
-/// What is run.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "RunTable")]
-pub enum Run {
-    Builtin(Builtin),
-    Program(Program),
-}
-
-/// What the executor does by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Builtin {
-    /// Nothing; for measurements and tests.
-    Noop,
-}
-
-/// A program and its command line.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// A name that is looked up in `PATH`, or an absolute path.
-    pub program: String,
-    /// The environment variable of the executor that names another program instead.
-    pub program_env: Option<String>,
-    pub args: Vec<Arg>,
-    pub env: BTreeMap<String, String>,
-    pub success_exit_codes: Vec<i32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunTable {
-    builtin: Option<Builtin>,
-    program: Option<String>,
-    program_env: Option<String>,
-    #[serde(default)]
-    args: Vec<Arg>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    #[serde(default = "only_zero")]
-    success_exit_codes: Vec<i32>,
-}
-
-fn only_zero() -> Vec<i32> {
-    vec![0]
-}
-
-impl TryFrom<RunTable> for Run {
-    type Error = String;
-
-    fn try_from(table: RunTable) -> Result<Self, String> {
-        let RunTable { builtin, program, program_env, args, env, success_exit_codes } = table;
-        match (builtin, program) {
-            (Some(builtin), None) if args.is_empty() && env.is_empty() => {
-                Ok(Self::Builtin(builtin))
-            }
-            (Some(_), None) => Err("a builtin has neither `args` nor `env`".to_owned()),
-            (None, Some(program)) if !program.is_empty() => {
-                if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
-                    return Err(format!("`{name}` is no name of an environment variable"));
-                }
-                Ok(Self::Program(Program { program, program_env, args, env, success_exit_codes }))
-            }
-            _ => Err("`run` needs either `program` or `builtin`".to_owned()),
-        }
-    }
-}
-
-/// An argument, or several that are there only if an input is.
-#[derive(Debug, Clone)]
-pub struct Arg {
-    pub when: Option<InputPath>,
-    pub templates: Vec<Template>,
-}
-
-impl<'de> Deserialize<'de> for Arg {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ArgVisitor;
-
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct When {
-            when: InputPath,
-            args: Vec<Template>,
-        }
-
-        impl<'de> Visitor<'de> for ArgVisitor {
-            type Value = Arg;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or a table with `when` and `args`")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Arg, E> {
-                let template = Template::try_from(text.to_owned()).map_err(E::custom)?;
-                Ok(Arg { when: None, templates: vec![template] })
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Arg, M::Error> {
-                let When { when, args } = When::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Arg { when: Some(when), templates: args })
-            }
-        }
-
-        deserializer.deserialize_any(ArgVisitor)
-    }
-}
-
 /// A file to write beneath the work directory.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -245,135 +137,6 @@ fn keep_bytes_max() -> u64 {
     KEEP_BYTES_MAX
 }
 
-/// How one scalar is found. Where several rules have a name, the first whose `when` holds counts.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "ResultTable")]
-pub struct ResultRule {
-    pub name: String,
-    pub kind: Kind,
-    pub source: Source,
-    pub how: How,
-    /// Without it the attempt has failed.
-    pub required: bool,
-    pub when: Option<InputPath>,
-    /// Multiplies a number.
-    pub scale: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Number,
-    Integer,
-    String,
-    Boolean,
-    /// Any JSON value.
-    Json,
-}
-
-/// Where a scalar is looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    File(RelativePath),
-    Stream(Stream),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
-/// How a scalar is told from what stands around it.
-#[derive(Debug, Clone)]
-pub enum How {
-    /// RFC 6901; of a vector of numbers its length, if so asked.
-    Pointer { pointer: String, norm: bool },
-    /// The group `value` of the first match, or of the last.
-    Pattern { pattern: Regex, last: bool },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResultTable {
-    name: String,
-    #[serde(rename = "type")]
-    kind: Kind,
-    file: Option<RelativePath>,
-    stream: Option<Stream>,
-    pointer: Option<String>,
-    pattern: Option<String>,
-    #[serde(default)]
-    take: Take,
-    #[serde(default)]
-    norm: bool,
-    scale: Option<f64>,
-    #[serde(default = "yes")]
-    required: bool,
-    when: Option<InputPath>,
-}
-
-#[derive(Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Take {
-    First,
-    #[default]
-    Last,
-}
-
-impl TryFrom<ResultTable> for ResultRule {
-    type Error = String;
-
-    fn try_from(table: ResultTable) -> Result<Self, String> {
-        let ResultTable { name, kind, file, stream, pointer, pattern, .. } = table;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            return Err(format!(
-                "a result's name is 1 to 64 letters, digits and '_', not `{name}`"
-            ));
-        }
-        let source = match (file, stream) {
-            (Some(file), None) => Source::File(file),
-            (None, Some(stream)) => Source::Stream(stream),
-            _ => return Err(format!("result `{name}` needs either `file` or `stream`")),
-        };
-        let how = match (pointer, pattern) {
-            (Some(pointer), None) if pointer.is_empty() || pointer.starts_with('/') => {
-                How::Pointer { pointer, norm: table.norm }
-            }
-            (Some(pointer), None) => {
-                return Err(format!("`{pointer}` is no JSON pointer: it must begin with '/'"));
-            }
-            (None, Some(pattern)) => {
-                let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
-                if !pattern.capture_names().flatten().any(|group| group == GROUP) {
-                    return Err(format!("the pattern of `{name}` has no group `(?<{GROUP}>…)`"));
-                }
-                if table.norm || kind == Kind::Json {
-                    return Err(format!("the pattern of `{name}` finds neither vectors nor JSON"));
-                }
-                How::Pattern { pattern, last: table.take == Take::Last }
-            }
-            _ => return Err(format!("result `{name}` needs either `pointer` or `pattern`")),
-        };
-        if (table.scale.is_some() || table.norm) && kind != Kind::Number {
-            return Err(format!("only a number has `scale` or `norm`, and `{name}` is none"));
-        }
-        let (required, when, scale) = (table.required, table.when, table.scale);
-        Ok(Self { name, kind, source, how, required, when, scale })
-    }
-}
-
 /// A manifest with everything that it refers to.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -382,7 +145,7 @@ pub struct Manifest {
     /// What everybody else needs to know of it.
     pub declared: nox_contract::Manifest,
     /// Checks the scalars.
-    pub outputs: std::sync::Arc<jsonschema::Validator>,
+    pub outputs: Arc<jsonschema::Validator>,
 }
 
 impl Manifest {

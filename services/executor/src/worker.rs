@@ -1,50 +1,19 @@
-//! The loop: carries out what the session decides, and tells it what happened.
+//! What a worker is, and what it does before its first session.
 
-use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use nox_contract::{
-    AttemptEnd, Hello, ReportMessage, SessionId, StartWork, Usage, WorkMessage, WorkerId,
-    beat::Held, subject,
-};
-use nox_protocol::session::{Effect, ReportId, Session};
-use nox_service::{Runtime, crash_point, ids};
-use nox_streams::{Broker, Chunks, ConsumeError, LogStream, Message, PublishError};
-use tokio::{
-    sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep},
-};
-use tokio_util::sync::CancellationToken;
+use anyhow::Context;
+use futures_util::StreamExt;
+use nox_contract::{Hello, WorkerId, subject};
+use nox_protocol::session::Session;
+use nox_service::{Runtime, ids};
+use nox_streams::{Broker, Chunks, ConsumeError};
+use tokio::sync::mpsc;
 
 use crate::{
-    artifacts::Artifacts,
-    attempt::{Finished, Runner, usage},
-    builtin::Noop,
-    evidence,
-    failure::Failure,
-    leftovers::Leftovers,
-    logs::Chunk,
-    manifest::Stream,
-    metrics::Metrics,
-    modules::{Engine, Module, Modules},
+    artifacts::Artifacts, attempt::Runner, evidence, leftovers::Leftovers, life::Life, logs::Chunk,
+    metrics::Metrics, modules::Modules,
 };
-
-/// How long running attempts may go on after the order to stop. With the two below it stays within
-/// what a service is given to end.
-const DRAIN_WAIT: Duration = Duration::from_secs(6);
-
-/// How long killing what still runs then may take.
-const KILL_WAIT: Duration = Duration::from_secs(2);
-
-/// How long the last reports may take to be stored.
-const LEAVE_WAIT: Duration = Duration::from_secs(1);
-
-/// Events of attempts taken at a time.
-const EVENTS_MAX: usize = 1_000;
-
-/// Chunks of logs on their way to the broker.
-const LOG_CHUNKS_IN_FLIGHT: usize = 64;
 
 /// Everything that a worker's life needs.
 pub struct Worker {
@@ -60,26 +29,6 @@ pub struct Worker {
     pub runtime: Runtime,
     pub metrics: Metrics,
 }
-
-/// What an attempt's task tells.
-enum Event {
-    Spawned(Held),
-    Ended(Held, Finished),
-}
-
-/// How far the worker's end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    /// What runs may end.
-    Draining,
-    /// What still runs is being killed, and will be lost: it is not reported.
-    Killing,
-    /// The last reports are on their way.
-    Leaving,
-}
-
-type Publishing = Pin<Box<dyn Future<Output = (ReportId, Result<u64, PublishError>)> + Send>>;
 
 impl Worker {
     /// Works until stopped, beginning with what is to be said of an earlier life.
@@ -107,274 +56,11 @@ impl Worker {
         leftovers.remove();
         Ok(())
     }
-}
 
-/// A worker at work.
-struct Life {
-    worker: Worker,
-    session: Session,
-    runner: Arc<Runner>,
-    /// How to stop what runs.
-    running: BTreeMap<Held, CancellationToken>,
-    events: mpsc::UnboundedSender<Event>,
-    heard: mpsc::UnboundedReceiver<Event>,
-    publishing: Option<Publishing>,
-    /// The session is over; the next begins when nothing of this one runs.
-    begin_again: bool,
-    phase: Phase,
-    /// What readiness was last told: whether reports are stored.
-    ready: bool,
-}
-
-impl Life {
-    fn new(worker: Worker) -> Self {
-        let (session, runner) = worker.new_session();
-        let (events, heard) = mpsc::unbounded_channel();
-        Self {
-            worker,
-            session,
-            runner,
-            running: BTreeMap::new(),
-            events,
-            heard,
-            publishing: None,
-            begin_again: false,
-            phase: Phase::Serving,
-            ready: false,
-        }
-    }
-
-    async fn run(mut self, mut work: Chunks<ConsumeError>) -> anyhow::Result<()> {
-        let stop = self.worker.runtime.stop.clone();
-        let mut beat = interval(self.worker.beat);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut deadline = Box::pin(sleep(Duration::MAX));
-        let mut events = Vec::new();
-        loop {
-            self.act();
-            if let Some(wait) = self.next_phase() {
-                deadline.set(sleep(wait));
-                continue;
-            }
-            if self.phase == Phase::Leaving && self.session.is_idle() {
-                return Ok(());
-            }
-            let wake = self.until_wake();
-            tokio::select! {
-                chunk = work.next() => {
-                    let chunk = chunk.context("the work ended")?.context("cannot receive work")?;
-                    self.on_work(&chunk);
-                }
-                (id, outcome) = outcome(&mut self.publishing) => self.on_published(id, outcome),
-                _ = self.heard.recv_many(&mut events, EVENTS_MAX) => {
-                    events.drain(..).for_each(|event| self.on_event(event));
-                }
-                () = sleep(wake) => {}
-                _ = beat.tick() => self.show(),
-                () = stop.cancelled(), if self.phase == Phase::Serving => {
-                    self.phase = Phase::Draining;
-                    self.session.drain();
-                    deadline.set(sleep(DRAIN_WAIT));
-                    self.worker.runtime.readiness.set("executor", Err("stops"));
-                }
-                () = &mut deadline, if self.phase != Phase::Serving => match self.phase {
-                    Phase::Serving | Phase::Draining => {
-                        self.phase = Phase::Killing;
-                        self.running.values().for_each(CancellationToken::cancel);
-                        deadline.set(sleep(KILL_WAIT));
-                    }
-                    Phase::Killing => bail!("{} attempts could not be killed", self.running.len()),
-                    Phase::Leaving => bail!("the last reports could not be stored"),
-                },
-            }
-        }
-    }
-
-    /// Goes on with the end, if it is time; returns how long the new phase may take.
-    fn next_phase(&mut self) -> Option<Duration> {
-        let ending = matches!(self.phase, Phase::Draining | Phase::Killing);
-        if !ending || !self.running.is_empty() {
-            return None;
-        }
-        self.phase = Phase::Leaving;
-        self.session.leave();
-        Some(LEAVE_WAIT)
-    }
-
-    /// Carries out everything that is due; some of it is over at once, and makes more due.
-    fn act(&mut self) {
-        loop {
-            let now = self.worker.runtime.clock.now();
-            let effects = self.session.due(now);
-            if effects.is_empty() {
-                break;
-            }
-            for effect in effects {
-                match effect {
-                    Effect::Run(start) => self.start(start),
-                    Effect::Kill(held) => {
-                        if let Some(stop) = self.running.get(&held) {
-                            stop.cancel();
-                        }
-                    }
-                    Effect::Publish { id, message } => self.publish(id, &message),
-                    Effect::NewSession => {
-                        tracing::warn!(session = %self.session.id(), "Session was given up");
-                        self.set_ready(Err("has no session"));
-                        self.publishing = None;
-                        self.begin_again = true;
-                    }
-                }
-            }
-        }
-        if self.begin_again && self.running.is_empty() && self.phase == Phase::Serving {
-            self.begin_again = false;
-            (self.session, self.runner) = self.worker.new_session();
-            self.act();
-        }
-    }
-
-    fn start(&mut self, start: Box<StartWork>) {
-        let held = Held { job_id: start.job_id, attempt: start.attempt };
-        let Some(module) = self.worker.modules.get(&start.module).cloned() else {
-            let failure = Failure::spawn(format!("this worker has no module {}", start.module));
-            self.ended_at_once(&start, failure.into());
-            return;
-        };
-        if let Engine::Builtin(_) = module.engine {
-            match Noop::read(&start.inputs) {
-                Err(failure) => return self.ended_at_once(&start, failure.into()),
-                Ok(noop) if noop.is_instant() => {
-                    self.session.on_spawned(held, self.worker.runtime.clock.now());
-                    return self.ended_at_once(&start, noop.end(Duration::ZERO));
-                }
-                Ok(_) => {}
-            }
-        }
-        let stop = CancellationToken::new();
-        self.running.insert(held, stop.clone());
-        let (runner, events) = (self.runner.clone(), self.events.clone());
-        let task = {
-            let (start, events) = (start.clone(), events.clone());
-            tokio::spawn(async move {
-                // If nobody listens any more, nobody needs to know.
-                let spawned = || drop(events.send(Event::Spawned(held)));
-                run(&runner, &start, &module, stop, spawned).await
-            })
-        };
-        tokio::spawn(async move {
-            let finished = task.await.unwrap_or_else(|error| {
-                tracing::error!(job.id = %start.job_id, %error, "An attempt's task failed");
-                let failure = Failure::spawn("the executor failed");
-                Finished { usage: Usage::default(), end: failure.into() }
-            });
-            let _ = events.send(Event::Ended(held, finished));
-        });
-    }
-
-    fn ended_at_once(&mut self, start: &StartWork, end: AttemptEnd) {
-        let held = Held { job_id: start.job_id, attempt: start.attempt };
-        self.worker.metrics.attempt(&start.module, &end, Duration::ZERO);
-        self.session.on_ended(held, Usage::default(), end, self.worker.runtime.clock.now());
-    }
-
-    fn on_work(&mut self, chunk: &[Message]) {
-        // It was attached anew, and what was sent meanwhile is lost: the sooner that is noticed, the
-        // sooner it is sent again.
-        if chunk.is_empty() {
-            self.show();
-        }
-        for message in chunk {
-            match serde_json::from_slice::<WorkMessage>(&message.payload) {
-                Ok(message) => self.session.on_work(message),
-                // A gap in the numbers, which the scheduler is asked to fill.
-                Err(error) => tracing::error!(%error, seq = message.seq, "Work cannot be read"),
-            }
-        }
-    }
-
-    fn on_event(&mut self, event: Event) {
-        let now = self.worker.runtime.clock.now();
-        match event {
-            Event::Spawned(held) => self.session.on_spawned(held, now),
-            Event::Ended(held, Finished { usage, end }) => {
-                self.running.remove(&held);
-                if self.phase != Phase::Killing {
-                    self.session.on_ended(held, usage, end, now);
-                }
-            }
-        }
-    }
-
-    fn publish(&mut self, id: ReportId, message: &Arc<ReportMessage>) {
-        crash_point("executor.before_report");
-        let (broker, worker_id) = (self.worker.broker.clone(), self.worker.worker_id.clone());
-        let message = message.clone();
-        self.publishing = Some(Box::pin(async move {
-            let outcome = evidence::publish(&broker, &worker_id, &message).await;
-            if outcome.is_ok() {
-                crash_point("executor.after_report");
-            }
-            (id, outcome)
-        }));
-    }
-
-    fn on_published(&mut self, id: ReportId, outcome: Result<u64, PublishError>) {
-        self.publishing = None;
-        match outcome {
-            Ok(stream_seq) => {
-                self.worker.metrics.reports.inc();
-                self.session.on_report_acked(id, stream_seq);
-                if !self.ready {
-                    tracing::info!(session = %self.session.id(), "Reports are stored");
-                    self.show();
-                    self.set_ready(Ok(()));
-                }
-            }
-            Err(error) => {
-                self.worker.metrics.report_retries.inc();
-                tracing::warn!(%error, "Reports are not stored yet");
-                self.session.on_report_failed(id, self.worker.runtime.clock.now());
-                self.set_ready(Err("reports are not stored"));
-            }
-        }
-    }
-
-    fn set_ready(&mut self, state: Result<(), &str>) {
-        self.ready = state.is_ok();
-        // A worker that ends has said so already.
-        if self.phase == Phase::Serving {
-            self.worker.runtime.readiness.set("executor", state);
-        }
-    }
-
-    /// Gives a sign of life.
-    fn show(&mut self) {
-        if !self.session.is_joined() || self.begin_again {
-            return;
-        }
-        let beat = self.session.beat();
-        self.worker.metrics.held.set(i64::try_from(beat.held.len()).unwrap_or(i64::MAX));
-        self.worker.metrics.running.set(i64::try_from(self.running.len()).unwrap_or(i64::MAX));
-        match serde_json::to_vec(&beat) {
-            Ok(beat) => {
-                let subject = subject::beat(&self.worker.worker_id);
-                self.worker.broker.publish_unacked(subject, beat.into());
-            }
-            Err(error) => tracing::error!(%error, "A sign of life cannot be written"),
-        }
-    }
-
-    fn until_wake(&self) -> Duration {
-        let now = self.worker.runtime.clock.now();
-        self.session.next_wake().map_or(Duration::MAX, |wake| wake.since(now))
-    }
-}
-
-impl Worker {
-    fn new_session(&self) -> (Session, Arc<Runner>) {
+    /// A session that has yet to say `hello`, and what its attempts are run with.
+    pub fn new_session(&self) -> (Session, Arc<Runner>) {
         self.metrics.sessions.inc();
-        let id: SessionId = ids::session_id();
+        let id = ids::session_id();
         let runner = Runner {
             session: id,
             supervisor: self.supervisor.clone(),
@@ -385,79 +71,5 @@ impl Worker {
             metrics: self.metrics.clone(),
         };
         (Session::new(id, self.hello.clone()), Arc::new(runner))
-    }
-}
-
-/// The outcome of what is being published; never, if nothing is.
-async fn outcome(publishing: &mut Option<Publishing>) -> (ReportId, Result<u64, PublishError>) {
-    match publishing {
-        Some(publishing) => publishing.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn run(
-    runner: &Runner,
-    start: &StartWork,
-    module: &Module,
-    stop: CancellationToken,
-    spawned: impl FnOnce(),
-) -> Finished {
-    let program = match &module.engine {
-        Engine::Program(program) => program,
-        Engine::Builtin(_) => return sleep_builtin(runner, start, &stop, spawned).await,
-    };
-    runner.run(start, &module.manifest, program, stop, spawned).await
-}
-
-async fn sleep_builtin(
-    runner: &Runner,
-    start: &StartWork,
-    stop: &CancellationToken,
-    spawned: impl FnOnce(),
-) -> Finished {
-    let began = runner.clock.monotonic();
-    spawned();
-    let ended = match Noop::read(&start.inputs) {
-        Ok(noop) => noop.run(start.resources.wall_time_s, stop).await.map(|()| noop),
-        Err(failure) => Err(failure),
-    };
-    let ran_for = runner.clock.monotonic() - began;
-    let end = ended.map_or_else(AttemptEnd::from, |noop| noop.end(ran_for));
-    runner.metrics.attempt(&start.module, &end, ran_for);
-    Finished { usage: usage(start, ran_for), end }
-}
-
-/// Writes chunks in order until there are no more senders.
-pub async fn write_logs(broker: Broker, mut chunks: mpsc::Receiver<Chunk>, metrics: Metrics) {
-    let mut in_flight = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            chunk = chunks.recv(), if in_flight.len() < LOG_CHUNKS_IN_FLIGHT => {
-                let Some(Chunk { tenant, job_id, attempt, stream, bytes }) = chunk else { break };
-                let length = bytes.len() as u64;
-                let stream = match stream {
-                    Stream::Stdout => LogStream::Stdout,
-                    Stream::Stderr => LogStream::Stderr,
-                };
-                // The order of calls is the order in the stream.
-                let written = broker.append_log(&tenant, job_id, attempt, stream, bytes);
-                in_flight.push(async move { (length, written.await) });
-            }
-            Some((length, written)) = in_flight.next() => count(&metrics, length, written),
-        }
-    }
-    while let Some((length, written)) = in_flight.next().await {
-        count(&metrics, length, written);
-    }
-}
-
-fn count(metrics: &Metrics, length: u64, written: Result<u64, PublishError>) {
-    match written {
-        Ok(_) => metrics.log_bytes.inc_by(length),
-        Err(error) => {
-            metrics.log_bytes_lost.inc_by(length);
-            tracing::debug!(%error, "A chunk of a log was not kept");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use nox_contract::{Source, subject};
 use nox_protocol::{
     Faults, Takeover,
@@ -79,18 +80,7 @@ pub async fn run(
                     }
                 }
             }
-            TakeoverEffect::ReadLog { from, .. } => {
-                let records = broker.read_log(from).await?;
-                let records: Vec<_> =
-                    records.into_iter().map(|r| (r.seq, r.subject, r.payload)).collect();
-                if records.is_empty() {
-                    return Err(Failure::Unavailable("the log's end is not readable".into()));
-                }
-                match takeover.on_log(&records)? {
-                    Some(next) => next,
-                    None => takeover.start(),
-                }
-            }
+            TakeoverEffect::ReadLog { from, to } => fold(broker, &mut takeover, from, to).await?,
             TakeoverEffect::Attach => match takeover.on_attachment(attach(broker).await?)? {
                 Some(next) => next,
                 None => takeover.start(),
@@ -119,4 +109,22 @@ async fn attach(broker: &Broker) -> Result<Attachment, Error> {
         reports: broker.incarnation(subject::REPORTS).await?,
         reports_last: broker.last_sequence(subject::REPORTS).await?,
     })
+}
+
+/// Folds the log in chunks, so that a long one need not fit into memory.
+async fn fold(
+    broker: &Broker,
+    takeover: &mut Takeover,
+    from: u64,
+    to: u64,
+) -> Result<TakeoverEffect, Failure> {
+    let mut chunks = broker.stream_log(from, to);
+    while let Some(chunk) = chunks.next().await {
+        let records: Vec<_> = chunk?.into_iter().map(|r| (r.seq, r.subject, r.payload)).collect();
+        match takeover.on_log(&records)? {
+            Some(TakeoverEffect::ReadLog { .. }) | None => {}
+            Some(next) => return Ok(next),
+        }
+    }
+    Err(Failure::Unavailable("the log's end is not readable".into()))
 }

@@ -17,9 +17,9 @@ use crate::{
     target::{DEV_ADMIN, DEV_USER, Target, grant},
 };
 
-/// What people see at a terminal unless NOX_LOG says otherwise: the servers' and services' own
-/// words, without those of libraries.
-const LOG_DEFAULT: &str = "warn,nox=info";
+/// What people see unless NOX_LOG says otherwise. That parts are not ready while they start is no
+/// news.
+const LOG_DEFAULT: &str = "warn,nox_service::readiness=error";
 
 /// Services and servers have limits of their own; this one is longer than all of them together.
 const STOP_WITHIN: Duration = Duration::from_secs(45);
@@ -96,27 +96,28 @@ fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
         return Ok(());
     }
     let sync = args.sync.as_str();
+    let noxctl = std::env::args().next().unwrap_or_else(|| "noxctl".to_owned());
     writeln!(
         io::stdout(),
         "\
-Nox is ready.
+Nox is ready at {url}; its data is in {folder} ({sync}).
+Ctrl-C stops everything; the data stays.
 
-  API          {url}
-  data         {folder} ({sync})
-  user token   NOX_TOKEN={token}
-  admin token  {admin}
-
-Try, in another shell:
+A user's token, good for a day, and commands to try in another shell:
 
   export NOX_TOKEN={token}
+
   curl -fsS {url}/health
   curl -fsS {url}/modules
   curl -fsS {url}/jobs -H \"Authorization: Bearer $NOX_TOKEN\" -H 'Content-Type: application/json' \\
     -d '{{\"module\":\"xtb_hello\",\"inputs\":{{\"text\":\"hello\"}}}}'
-  noxctl job list
-  noxctl job run xtb_hello -p text=hello
+  {noxctl} job run xtb_hello -p text=hello
+  {noxctl} job list
 
-Tokens are good for a day; `noxctl token` makes others. Ctrl-C stops everything; the data stays."
+An administrator's token; `{noxctl} token` makes others:
+
+  {admin}
+"
     )?;
     Ok(())
 }

@@ -94,7 +94,7 @@ fn a_job_that_succeeds(dev: &Dev) -> String {
 
     let events = dev.run(&["job", "events", &id]).with(0);
     let facts: Vec<&str> = events.lines().map(|line| line.split('\t').nth(2).unwrap()).collect();
-    for fact in ["submitted", "reserved", "assigned", "succeeded", "settled"] {
+    for fact in ["submitted", "reserved", "assigned", "started", "succeeded", "released"] {
         assert!(facts.contains(&fact), "{events}");
     }
     let raw = dev.run(&["job", "events", &id, "-o", "json"]).json();

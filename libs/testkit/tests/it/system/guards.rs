@@ -118,8 +118,15 @@ impl Rig {
             reports: incarnation,
             reports_last: 0,
         };
-        let mut takeover =
-            Takeover::new(name.to_owned(), now().at, attachment, None, None, Faults::default());
+        let at = now().at;
+        let mut takeover = Takeover::new(
+            name.to_owned(),
+            at,
+            attachment.clone(),
+            None,
+            None,
+            Faults::default(),
+        );
         let mut effect = takeover.start();
         let ready = loop {
             effect = match effect {
@@ -135,6 +142,9 @@ impl Rig {
                     let log = self.broker.read_log(from).await.unwrap();
                     let log: Vec<_> = log.into_iter().map(|m| (m.seq, m.subject, m.payload)).collect();
                     takeover.on_log(&log).unwrap().unwrap()
+                }
+                TakeoverEffect::Attach => {
+                    takeover.on_attachment(attachment.clone()).unwrap().unwrap()
                 }
                 TakeoverEffect::ReadInput { .. } => panic!("the log has no input yet"),
                 TakeoverEffect::Lead(ready) => break *ready,

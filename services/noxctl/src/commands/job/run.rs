@@ -32,6 +32,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     eprintln!("{id} submitted");
 
     let mut printed = 0;
+    let mut mid_line = false;
     let timeout = args.timeout.map(Duration::from_secs);
     let job = Follow::new(client, id)
         .to_the_end(admitted.n, timeout, async |job, changed| {
@@ -40,9 +41,13 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
                 printed = next;
                 for chunk in follow::texts(&chunks)? {
                     eprint!("{}", chunk.text);
+                    mid_line = !chunk.text.ends_with('\n');
                 }
             }
             if changed {
+                if std::mem::take(&mut mid_line) {
+                    eprintln!();
+                }
                 eprintln!("{id} {}", job.standing());
             }
             Ok(())

@@ -1,0 +1,142 @@
+//! How a module's scalars are found in what its program wrote.
+
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::{relative::RelativePath, template::InputPath};
+
+/// The name that a regular expression's group must have.
+pub const GROUP: &str = "value";
+
+/// How one scalar is found. Where several rules have a name, the first whose `when` holds counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "ResultTable")]
+pub struct ResultRule {
+    pub name: String,
+    pub kind: Kind,
+    pub source: Source,
+    pub how: How,
+    /// Without it the attempt has failed.
+    pub required: bool,
+    pub when: Option<InputPath>,
+    /// Multiplies a number.
+    pub scale: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Number,
+    Integer,
+    String,
+    Boolean,
+    /// Any JSON value.
+    Json,
+}
+
+/// Where a scalar is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    File(RelativePath),
+    Stream(Stream),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// How a scalar is told from what stands around it.
+#[derive(Debug, Clone)]
+pub enum How {
+    /// RFC 6901; of a vector of numbers its length, if so asked.
+    Pointer { pointer: String, norm: bool },
+    /// The group `value` of the first match, or of the last.
+    Pattern { pattern: Regex, last: bool },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResultTable {
+    name: String,
+    #[serde(rename = "type")]
+    kind: Kind,
+    file: Option<RelativePath>,
+    stream: Option<Stream>,
+    pointer: Option<String>,
+    pattern: Option<String>,
+    #[serde(default)]
+    take: Take,
+    #[serde(default)]
+    norm: bool,
+    scale: Option<f64>,
+    #[serde(default = "yes")]
+    required: bool,
+    when: Option<InputPath>,
+}
+
+#[derive(Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Take {
+    First,
+    #[default]
+    Last,
+}
+
+impl TryFrom<ResultTable> for ResultRule {
+    type Error = String;
+
+    fn try_from(table: ResultTable) -> Result<Self, String> {
+        let ResultTable { name, kind, file, stream, pointer, pattern, .. } = table;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            return Err(format!(
+                "a result's name is 1 to 64 letters, digits and '_', not `{name}`"
+            ));
+        }
+        let source = match (file, stream) {
+            (Some(file), None) => Source::File(file),
+            (None, Some(stream)) => Source::Stream(stream),
+            _ => return Err(format!("result `{name}` needs either `file` or `stream`")),
+        };
+        let how = match (pointer, pattern) {
+            (Some(pointer), None) if pointer.is_empty() || pointer.starts_with('/') => {
+                How::Pointer { pointer, norm: table.norm }
+            }
+            (Some(pointer), None) => {
+                return Err(format!("`{pointer}` is no JSON pointer: it must begin with '/'"));
+            }
+            (None, Some(pattern)) => {
+                let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
+                if !pattern.capture_names().flatten().any(|group| group == GROUP) {
+                    return Err(format!("the pattern of `{name}` has no group `(?<{GROUP}>…)`"));
+                }
+                if table.norm || kind == Kind::Json {
+                    return Err(format!("the pattern of `{name}` finds neither vectors nor JSON"));
+                }
+                How::Pattern { pattern, last: table.take == Take::Last }
+            }
+            _ => return Err(format!("result `{name}` needs either `pointer` or `pattern`")),
+        };
+        if (table.scale.is_some() || table.norm) && kind != Kind::Number {
+            return Err(format!("only a number has `scale` or `norm`, and `{name}` is none"));
+        }
+        let (required, when, scale) = (table.required, table.when, table.scale);
+        Ok(Self { name, kind, source, how, required, when, scale })
+    }
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,117 @@
+//! What a module runs: a program and its command line, or something built in.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::template::{InputPath, Template};
+
+/// What is run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RunTable")]
+pub enum Run {
+    Builtin(Builtin),
+    Program(Program),
+}
+
+/// What the executor does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builtin {
+    /// Nothing; for measurements and tests.
+    Noop,
+}
+
+/// A program and its command line.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// A name that is looked up in `PATH`, or an absolute path.
+    pub program: String,
+    /// The environment variable of the executor that names another program instead.
+    pub program_env: Option<String>,
+    pub args: Vec<Arg>,
+    pub env: BTreeMap<String, String>,
+    pub success_exit_codes: Vec<i32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunTable {
+    builtin: Option<Builtin>,
+    program: Option<String>,
+    program_env: Option<String>,
+    #[serde(default)]
+    args: Vec<Arg>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default = "only_zero")]
+    success_exit_codes: Vec<i32>,
+}
+
+fn only_zero() -> Vec<i32> {
+    vec![0]
+}
+
+impl TryFrom<RunTable> for Run {
+    type Error = String;
+
+    fn try_from(table: RunTable) -> Result<Self, String> {
+        let RunTable { builtin, program, program_env, args, env, success_exit_codes } = table;
+        match (builtin, program) {
+            (Some(builtin), None) if args.is_empty() && env.is_empty() => {
+                Ok(Self::Builtin(builtin))
+            }
+            (Some(_), None) => Err("a builtin has neither `args` nor `env`".to_owned()),
+            (None, Some(program)) if !program.is_empty() => {
+                if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
+                    return Err(format!("`{name}` is no name of an environment variable"));
+                }
+                Ok(Self::Program(Program { program, program_env, args, env, success_exit_codes }))
+            }
+            _ => Err("`run` needs either `program` or `builtin`".to_owned()),
+        }
+    }
+}
+
+/// An argument, or several that are there only if an input is.
+#[derive(Debug, Clone)]
+pub struct Arg {
+    pub when: Option<InputPath>,
+    pub templates: Vec<Template>,
+}
+
+impl<'de> Deserialize<'de> for Arg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ArgVisitor;
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct When {
+            when: InputPath,
+            args: Vec<Template>,
+        }
+
+        impl<'de> Visitor<'de> for ArgVisitor {
+            type Value = Arg;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a table with `when` and `args`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Arg, E> {
+                let template = Template::try_from(text.to_owned()).map_err(E::custom)?;
+                Ok(Arg { when: None, templates: vec![template] })
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Arg, M::Error> {
+                let When { when, args } = When::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Arg { when: Some(when), templates: args })
+            }
+        }
+
+        deserializer.deserialize_any(ArgVisitor)
+    }
+}
