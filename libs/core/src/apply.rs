@@ -348,8 +348,8 @@ impl State {
         self.ended_order.push_back((at, id));
     }
 
-    /// Forgets ended jobs and sessions that are old, counted from the beginning of the term at the earliest, so
-    /// that what was submitted while nobody led still finds them.
+    /// Forgets ended jobs and sessions that are old, counted from the beginning of the term at the
+    /// earliest, so that what was submitted while nobody led still finds them.
     fn forget(&mut self) {
         let (at, epoch_at) = (self.at, self.epoch_at);
         let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= ENDED_REMEMBERED;

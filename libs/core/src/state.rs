@@ -18,8 +18,8 @@ use crate::{
     worker::Workers,
 };
 
-/// How long an ended job or session is remembered, so that a repeated submit or `hello` finds it. Much longer
-/// than any gateway retries a publish.
+/// How long an ended job or session is remembered, so that a repeated submit or `hello` finds it.
+/// Much longer than any gateway retries a publish.
 pub const ENDED_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// The fold of the log.

@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use nox_contract::{Beat, SessionId, WorkNumber, WorkerId, beat::Held};
 use nox_core::{Internal, State};
 
+/// A leader that did not look for this part of a lease, and this long, was away itself.
+const AWAY_PART: u32 = 4;
+const AWAY_MIN: Duration = Duration::from_secs(1);
+
 /// What follows from beats, or from their absence.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -35,6 +39,8 @@ struct Watch {
 pub struct Liveness {
     lease: Duration,
     judge_early: bool,
+    /// When it looked last; a leader looks all the time, unless its process was stopped.
+    looked: Duration,
     watches: BTreeMap<WorkerId, Watch>,
     /// Beats that wait until the reports they refer to are consumed; the newest of each worker.
     unjudged: BTreeMap<WorkerId, Beat>,
@@ -43,8 +49,13 @@ pub struct Liveness {
 impl Liveness {
     /// Begins a term: every worker that the log knows gets one fresh lease, whatever it did before.
     pub fn new(state: &State, lease: Duration, judge_early: bool, now: Duration) -> Self {
-        let mut liveness =
-            Self { lease, judge_early, watches: BTreeMap::new(), unjudged: BTreeMap::new() };
+        let mut liveness = Self {
+            lease,
+            judge_early,
+            looked: now,
+            watches: BTreeMap::new(),
+            unjudged: BTreeMap::new(),
+        };
         liveness.follow(state, now);
         liveness
     }
@@ -76,6 +87,17 @@ impl Liveness {
         self.unjudged.insert(worker_id, beat);
     }
 
+    /// Silence that nobody listened to proves nothing: time in which this leader was away itself
+    /// does not count.
+    fn forgive(&mut self, now: Duration) {
+        let away = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if away > AWAY_MIN.max(self.lease / AWAY_PART) {
+            for watch in self.watches.values_mut() {
+                watch.heard = (watch.heard + away).min(now);
+            }
+        }
+    }
+
     /// When the next worker runs out of its lease.
     pub fn next_wake(&self) -> Option<Duration> {
         self.watches.values().map(|watch| watch.heard + self.lease).min()
@@ -83,6 +105,7 @@ impl Liveness {
 
     /// Judges the beats whose reports are consumed up to `reports`, and the silent workers.
     pub fn judge(&mut self, state: &State, reports: u64, now: Duration) -> Vec<Verdict> {
+        self.forgive(now);
         self.follow(state, now);
         let mut verdicts = Vec::new();
         let ready: Vec<WorkerId> = self

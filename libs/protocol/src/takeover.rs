@@ -240,15 +240,15 @@ impl Takeover {
     /// The log is read. What remains is the input that was cut off.
     fn folded(&mut self, epoch_seq: u64) -> Result<TakeoverEffect, TakeoverError> {
         self.check_inputs()?;
-        if self.faults.half_input_dropped {
-            if let Some(Unfinished::Event(event)) = self.unfinished.front() {
-                let (src, seq) = (event.input.src, event.input.seq);
-                self.fold_unfinished()?;
-                match src {
-                    Source::Commands => self.state.pos.commands = seq,
-                    Source::Reports => self.state.pos.reports = seq,
-                    _ => {}
-                }
+        if self.faults.half_input_dropped
+            && let Some(Unfinished::Event(event)) = self.unfinished.front()
+        {
+            let (src, seq) = (event.input.src, event.input.seq);
+            self.fold_unfinished()?;
+            match src {
+                Source::Commands => self.state.pos.commands = seq,
+                Source::Reports => self.state.pos.reports = seq,
+                _ => {}
             }
         }
         if self.faults.complete_input_reapplied && self.unfinished.is_empty() {

@@ -105,3 +105,23 @@ pub struct Durations {
     pub count: u64,
     pub sum_seconds: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_falls_into_the_first_bucket_that_is_not_too_small() {
+        let of = |millis| {
+            let start = Timestamp::from_micros(1_000_000);
+            duration(start, start + Duration::from_millis(millis))
+        };
+        assert_eq!(of(0), (0, 0));
+        assert_eq!(of(10), (0, 10_000), "a bound belongs to its bucket");
+        assert_eq!(of(11), (1, 11_000));
+        assert_eq!(of(86_400_000).0, DURATION_BOUNDS_S.len() - 1);
+        assert_eq!(of(86_400_001).0, DURATION_BOUNDS_S.len(), "the last has no bound");
+    }
+}

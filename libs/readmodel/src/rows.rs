@@ -324,3 +324,85 @@ pub(crate) fn shell(
         parked: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn where_a_job_stands_is_read_back_as_it_was_stored() {
+        let worker_id = || WorkerId::new("exec-1").unwrap();
+        for phase in [
+            Phase::Queued { waiting: WaitingCode::Backoff },
+            Phase::Assigned { worker_id: worker_id(), work: WorkNumber(7) },
+            Phase::Running { worker_id: worker_id() },
+            Phase::AttemptEnded,
+            Phase::Succeeded,
+            Phase::Failed,
+            Phase::Canceled { held_by: None },
+            Phase::Canceled { held_by: Some(worker_id()) },
+        ] {
+            let mut row = shell(
+                JobId(uuid::Uuid::nil()),
+                TenantId::new("acme").unwrap(),
+                UserId::new("ada").unwrap(),
+                ModuleName::new("xtb").unwrap(),
+                EventNumber(1),
+                Timestamp::default(),
+            );
+            row.job.phase = phase.clone();
+            let columns = PhaseColumns {
+                status: row.job.state().as_str(),
+                waiting_code: row.job.waiting().map(WaitingCode::as_str),
+                // Kept after the attempt's end.
+                worker_id: Some("exec-1"),
+                work: row.work().map(|work| work.0 as i64),
+                held: row.held(),
+            };
+            assert_eq!(super::phase(&columns), Ok(phase));
+        }
+    }
+
+    #[test]
+    fn every_waiting_code_is_read_back_and_another_word_is_refused() {
+        use WaitingCode::*;
+        for code in [
+            Priority,
+            Concurrency,
+            Quota,
+            Rate,
+            NoWorker,
+            Resources,
+            Dependency,
+            Scheduled,
+            Backoff,
+            Paused,
+            Dispatching,
+        ] {
+            assert_eq!(waiting_code(code.as_str()), Ok(code));
+        }
+        assert!(waiting_code("bored").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn event_numbers_are_read_back(distances in prop::collection::vec(1u64..1 << 40, 0..20)) {
+            let mut numbers = vec![EventNumber(42)];
+            let mut events = Vec::new();
+            for distance in distances {
+                let last = numbers[numbers.len() - 1];
+                let n = EventNumber(last.0 + distance);
+                push_event(&mut events, last, n);
+                numbers.push(n);
+            }
+            prop_assert_eq!(event_numbers(EventNumber(42), &events), numbers);
+        }
+
+        #[test]
+        fn damaged_event_numbers_are_no_panic(events in prop::collection::vec(any::<u8>(), 0..64)) {
+            event_numbers(EventNumber(u64::MAX), &events);
+        }
+    }
+}

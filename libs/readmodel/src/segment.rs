@@ -93,3 +93,48 @@ pub(crate) fn decode(
     }
     Ok(messages)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(messages: &[LogMessage]) -> Vec<u8> {
+        let mut raw = Vec::new();
+        messages.iter().for_each(|message| frame(&mut raw, message));
+        raw
+    }
+
+    fn compressed(raw: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(raw, ZSTD_LEVEL).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_read_back(
+            parts in prop::collection::vec(("[a-z.]{0,20}", prop::collection::vec(any::<u8>(), 0..99)), 0..9)
+        ) {
+            let messages: Vec<_> = parts
+                .into_iter()
+                .map(|(subject, payload)| LogMessage { subject, payload: Bytes::from(payload) })
+                .collect();
+            let raw = raw(&messages);
+            let read = decode(EventNumber(1), raw.len(), &compressed(&raw)).unwrap();
+            prop_assert_eq!(read, messages);
+        }
+
+        #[test]
+        fn damage_is_an_error_and_no_panic(cut in 1usize..60, bytes in 0usize..99) {
+            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"facts\": []}");
+            let raw = raw(&[LogMessage { subject: "nox.evt.acme.job.1".to_owned(), payload }]);
+            let cut = &raw[..raw.len() - cut.min(raw.len() - 1)];
+            prop_assert!(decode(EventNumber(1), cut.len(), &compressed(cut)).is_err());
+            if bytes != raw.len() {
+                prop_assert!(decode(EventNumber(1), bytes, &compressed(&raw)).is_err());
+            }
+            prop_assert!(decode(EventNumber(1), raw.len(), cut).is_err());
+        }
+    }
+}

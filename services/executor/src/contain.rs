@@ -180,14 +180,15 @@ fn exit(status: WaitStatus) -> Exit {
 fn kill_the_rest() -> usize {
     let mut survivors = BTreeSet::new();
     loop {
-        survivors.append(&mut kill_descendants(own_pid()));
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => break,
+                // No child is left, and so nobody.
                 Err(_) => return survivors.len(),
             }
         }
+        survivors.append(&mut kill_descendants(own_pid()));
         thread::sleep(LOOK_AGAIN);
     }
 }

@@ -33,6 +33,7 @@ pub mod failure;
 pub mod folder;
 pub mod inputs;
 pub mod leftovers;
+mod life;
 mod log_writer;
 pub mod logs;
 pub mod manifest;
@@ -44,6 +45,7 @@ pub mod program;
 pub mod relative;
 pub mod results;
 pub mod supervised;
+mod task;
 pub mod template;
 mod worker;
 

@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
-use nox_contract::{
-    AttemptEnd, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject,
-};
+use nox_contract::{AttemptEnd, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject};
 use nox_protocol::session::{Effect, ReportId, Session};
 use nox_service::crash_point;
 use nox_streams::{Chunks, ConsumeError, Message, PublishError};
@@ -278,7 +276,7 @@ impl Life {
         self.publishing = None;
         match outcome {
             Ok(stream_seq) => {
-                self.worker.metrics.reports.inc();
+                self.worker.metrics.report_messages.inc();
                 self.session.on_report_acked(id, stream_seq);
                 if !self.ready {
                     tracing::info!(session = %self.session.id(), "Reports are stored");

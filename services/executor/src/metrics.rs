@@ -16,7 +16,7 @@ pub struct Metrics {
     pub held: IntGauge,
     pub running: IntGauge,
     survivors: IntCounter,
-    pub reports: IntCounter,
+    pub report_messages: IntCounter,
     pub report_retries: IntCounter,
     pub log_bytes: IntCounter,
     pub log_bytes_lost: IntCounter,
@@ -54,7 +54,10 @@ impl Metrics {
                 "nox_executor_survivors_killed_total",
                 "Processes that outlived their attempt's program and were killed",
             )?,
-            reports: counter("nox_executor_reports_total", "Reports that the broker has stored")?,
+            report_messages: counter(
+                "nox_executor_report_messages_total",
+                "Messages of reports that the broker has stored",
+            )?,
             report_retries: counter(
                 "nox_executor_report_retries_total",
                 "Messages of reports that had to be sent again",

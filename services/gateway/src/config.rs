@@ -44,14 +44,6 @@ pub struct Config {
     pub jwt_audience: Option<String>,
 
     /// Whether the broker has to write to stable storage before it acknowledges.
-    #[arg(long, env = "NOX_SYNC", default_value = "strict", value_parser = durability)]
+    #[arg(long, env = "NOX_SYNC", default_value = "strict")]
     pub sync: Durability,
-}
-
-fn durability(text: &str) -> Result<Durability, &'static str> {
-    match text {
-        "strict" => Ok(Durability::Strict),
-        "relaxed" => Ok(Durability::Relaxed),
-        _ => Err("must be strict or relaxed"),
-    }
 }

@@ -6,7 +6,7 @@ use crate::{
     commands::{bench, demo, dev, job, module, projection, token},
     exit::Exit,
     output::{Format, Output},
-    target::Target,
+    target::{GLOBAL, Target},
 };
 
 /// Nox on the command line.
@@ -20,7 +20,7 @@ pub struct Cli {
     target: Target,
 
     /// The form of what is printed.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t)]
     output: Format,
 
     #[command(subcommand)]

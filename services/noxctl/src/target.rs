@@ -21,19 +21,22 @@ pub const DEV_ADMIN: &str = "admin";
 /// For the one command that it is made for.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 
+/// Where help lists what every command understands.
+pub const GLOBAL: &str = "Global options";
+
 /// What every command can be told about where to go.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
     /// The gateway; that of the development system in the data folder, if not given.
-    #[arg(long, global = true, env = "NOX_URL")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_URL")]
     pub url: Option<String>,
 
     /// Who asks; with a development system its own user, if not given.
-    #[arg(long, global = true, env = "NOX_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
 
     /// The data folder of a development system; `.nox/data` here or in a folder above, if not given.
-    #[arg(long, global = true, env = "NOX_DATA")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_DATA")]
     pub data: Option<PathBuf>,
 }
 

@@ -68,7 +68,7 @@ pub(super) fn admit(
     tenant: &TenantId,
     submit: &Submit,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), Box<Refusal>> {
     let user = &submit.user_id;
     let user_account = subject::user_account(user);
     let config = config(state);
@@ -87,7 +87,7 @@ fn check(
     limits: &Limits,
     submit: &Submit,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), Box<Refusal>> {
     let asked = &submit.requested_resources;
     let cost = asked.cpu_seconds();
     let period = now.start_of_day();
@@ -108,16 +108,16 @@ fn check(
         ("cpu_seconds", cost, limits.cpu_seconds),
     ] {
         if asked > limit {
-            return Err(refusal(ProblemCode::RequestTooLarge, quota, 0, limit, asked));
+            return Err(refusal(ProblemCode::RequestTooLarge, quota, 0, limit, asked).into());
         }
     }
     let queued = account.map_or(0, |account| account.queued_jobs);
     if queued >= limits.queued_jobs {
         let (usage, limit) = (i64::from(queued), i64::from(limits.queued_jobs));
-        return Err(Refusal {
+        return Err(Box::new(Refusal {
             retry_after_s: Some(QUEUE_RETRY_AFTER_S),
             ..refusal(ProblemCode::QueueFull, "queued_jobs", usage, limit, 1)
-        });
+        }));
     }
     let balance = account
         .and_then(|account| account.periods.get(&period))
@@ -127,7 +127,7 @@ fn check(
     let free = balance.free + (limits.cpu_seconds - balance.granted);
     if cost > free {
         let next_period = (period + DAY).since(now).as_secs() + 1;
-        return Err(Refusal {
+        return Err(Box::new(Refusal {
             retry_after_s: u32::try_from(next_period).ok(),
             ..refusal(
                 ProblemCode::BudgetExhausted,
@@ -136,7 +136,7 @@ fn check(
                 limits.cpu_seconds,
                 cost,
             )
-        });
+        }));
     }
     Ok(())
 }

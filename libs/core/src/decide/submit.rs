@@ -37,7 +37,7 @@ pub(super) fn decide(
         .and_then(|open| quota::admit(state, tenant, submit, now).map(|()| open));
     let open = match admitted {
         Ok(open) => open,
-        Err(refusal) => return refuse(state, tenant, submit, entity, drafts, refusal, now),
+        Err(refusal) => return refuse(state, tenant, submit, entity, drafts, *refusal, now),
     };
 
     let submitted = Submitted {
@@ -79,23 +79,27 @@ fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decisio
     Some(Decision::repeated(n, submit.job_id, job_state))
 }
 
-fn check_module(state: &State, submit: &Submit) -> Result<(), Refusal> {
+fn check_module(state: &State, submit: &Submit) -> Result<(), Box<Refusal>> {
     match state.modules.get(&submit.module) {
-        None => Err(Refusal::new(
+        None => Err(Box::new(Refusal::new(
             ProblemCode::UnknownModule,
             format!("there is no module {}", submit.module),
-        )),
-        Some(module) if !module.enabled => Err(Refusal::new(
+        ))),
+        Some(module) if !module.enabled => Err(Box::new(Refusal::new(
             ProblemCode::DisabledModule,
             format!("module {} is disabled", submit.module),
-        )),
+        ))),
         Some(_) => Ok(()),
     }
 }
 
 /// Whether jobs that must come first are still open. One that cannot succeed any more, or that is
 /// not known here, is refused; the gateway has already left out those that succeeded long ago.
-fn check_dependencies(state: &State, tenant: &TenantId, submit: &Submit) -> Result<bool, Refusal> {
+fn check_dependencies(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+) -> Result<bool, Box<Refusal>> {
     let mut open = false;
     for dependency in &submit.after {
         let visible = |owner: &TenantId| owner == tenant && *dependency != submit.job_id;
@@ -107,7 +111,7 @@ fn check_dependencies(state: &State, tenant: &TenantId, submit: &Submit) -> Resu
             .ended(*dependency)
             .is_some_and(|job| visible(&job.tenant) && job.state == JobState::Succeeded)
         {
-            return Err(dependency_refused(*dependency));
+            return Err(Box::new(dependency_refused(*dependency)));
         }
     }
     Ok(open)

@@ -66,11 +66,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The instant has come that a job waits for.
+    /// The instant has come that a job waits for, if it waits for one: its dependencies come first.
     pub fn fire(&mut self, id: JobId) {
-        let ready = self.dependencies(id) == Some(true);
         if let Some(story) = self.stories.get_mut(&id)
-            && ready
+            && story.timer == Some(story.waiting)
         {
             story.timer = None;
         }

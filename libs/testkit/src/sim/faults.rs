@@ -265,6 +265,15 @@ impl Plan {
         }
     }
 
+    /// Whether every beat of a living worker reaches whoever leads, before long.
+    pub fn beats_get_through(&self) -> bool {
+        let lost = [Fault::BeatLost, Fault::BeatSlow, Fault::SlowNetwork];
+        let cut = [Blow::SchedulerCutOff, Blow::ExecutorCutOff, Blow::BrokerDies];
+        !lost.iter().any(|fault| self.rates.contains_key(fault))
+            && !cut.iter().any(|blow| self.blows.contains(blow))
+            && self.disaster.is_none()
+    }
+
     /// The faults by name, for people.
     pub fn describe(&self) -> String {
         let rates: Vec<_> =

@@ -292,6 +292,7 @@ impl Wire {
         }
         let Reverse(entry) = self.heap.pop()?;
         self.now = entry.at;
+        self.oracle.now = entry.at;
         match entry.step {
             Step::To { party, life, happening } => {
                 if let Some(happening) = self.cross_back(party, happening) {
@@ -546,6 +547,7 @@ impl Wire {
                 Reply::Stored(0)
             }
             Publish::Beat { worker, beat } => {
+                self.oracle.on_beat(&worker, self.now);
                 self.pass_beat_on(&worker, &beat);
                 Reply::Stored(0)
             }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nox_executor::modules::Modules;
+use nox_executor::{manifest::Manifest, modules::Modules};
 use serde_json::Value;
 
 use crate::support::shipped_modules;
@@ -130,4 +130,17 @@ fn empty_molecules_are_refused_by_the_schema() {
     {
         assert!(!accepts(xyz), "{xyz:?}");
     }
+}
+
+#[test]
+fn the_manifest_in_the_readme_is_right() {
+    let readme = fs::read_to_string(shipped_modules().join("README.md")).unwrap();
+    let toml = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("module.toml"), toml).unwrap();
+    for schema in ["inputs.json", "outputs.json"] {
+        fs::write(folder.path().join(schema), "{}").unwrap();
+    }
+    let manifest = Manifest::read(folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(manifest.file.result.len(), 1);
 }

@@ -200,7 +200,9 @@ impl Actor {
             self.old_sessions.insert(worker.clone(), old.session);
         }
         let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
-        self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
+        let hello = Report::Hello(Box::new(hello));
+        self.log.report(&worker, session, &hello)?;
+        self.reports.push((worker, session, hello));
         Ok(())
     }
 
@@ -259,8 +261,9 @@ impl Actor {
             }
             Lie::Attempt => false_.attempt = Attempt(false_.attempt.0 + 1),
             Lie::Session => {
-                let old = self.old_sessions.get(&false_.worker);
-                false_.session = old.copied().unwrap_or(session_id(900_000));
+                let old = self.old_sessions.get(&false_.worker).copied();
+                let other = old.filter(|old| *old != false_.session);
+                false_.session = other.unwrap_or(session_id(900_000));
             }
             Lie::Worker => {
                 let other = self.log.state.workers.iter().find(|(id, _)| **id != false_.worker);
@@ -283,9 +286,12 @@ impl Actor {
         let Some((worker, session, report)) = choose(&self.reports, pick).cloned() else {
             return Ok(());
         };
+        let here = session_of(&self.log.state, &worker) == Some(session);
+        let known = here || self.log.state.workers.is_past(session);
         // What an attempt's start and end may cause a second time, the watch knows: nothing.
-        self.log.report(&worker, session, &report)?;
-        Ok(())
+        let said = self.log.report(&worker, session, &report)?;
+        let quiet = !matches!(report, Report::Hello(_)) || !known || said.events.is_empty();
+        hold(quiet, "a session begins once", || format!("{said:?}"))
     }
 
     fn of_session(&mut self, worker: u8, report: Report) -> Result<(), Violation> {

@@ -201,6 +201,15 @@ fn limits_follow_the_role_and_the_configuration() {
 }
 
 #[test]
+fn a_change_of_role_is_recorded_although_it_changes_no_limit() {
+    let mut world = World::working(9);
+    let said = world.ask(&Ask { role: "auditor".to_owned(), ..ask() }).1;
+    assert_eq!(said.names(), ["limits_set", "submitted", "reserved"]);
+    let account = world.log.state.ledger.user(&acme(), &id("ada")).unwrap();
+    assert_eq!((account.role.as_str(), account.limits), ("auditor", ROOMY));
+}
+
+#[test]
 fn a_budget_that_is_raised_or_cut_within_its_day_counts_from_the_next_request() {
     let budget = |cpu_seconds| config_of(Limits { cpu_seconds, ..ROOMY });
     let mut world = World::working_with(9, budget(120));

@@ -45,6 +45,25 @@ fn a_hello_that_is_heard_twice_changes_nothing() {
 }
 
 #[test]
+fn a_hello_that_was_long_on_its_way_does_not_begin_an_old_session_again() {
+    let mut world = World::working(1);
+    let old = session_of(&world, "w");
+    let new = world.join("w", slots(1), &[manifest("m")]);
+    let job = world.submit(ask());
+    assert!(world.hello("w", old, slots(1), &[manifest("m")]).events.is_empty());
+    assert_eq!((session_of(&world, "w"), world.holder(job)), (new, Some("w")));
+
+    world.silent("w");
+    for gone in [old, new] {
+        assert!(world.hello("w", gone, slots(1), &[manifest("m")]).events.is_empty());
+    }
+    // Nothing of theirs is on its way any more when they are forgotten.
+    world.pass(crate::world::seconds(15 * 60));
+    world.submit(ask());
+    assert!(!world.log.state.workers.is_past(old) && !world.log.state.workers.is_past(new));
+}
+
+#[test]
 fn a_new_session_loses_what_the_old_one_held() {
     let mut world = World::working(3);
     let (started, assigned, canceled) =

@@ -63,7 +63,8 @@ fn a_report_with_another_token_changes_nothing() {
         ] {
             assert_not_believed(&mut world, &holding, job, 1, &forged);
         }
-        // The right token of another attempt, or for another job.
+        // A token of an attempt that will be, of another that is, or for another job.
+        assert_not_believed(&mut world, &holding, job, 2, &token(&TOKEN_KEY, 2, assigned));
         assert_not_believed(&mut world, &holding, job, 2, &holding.token);
         assert_not_believed(&mut world, &holding, other, 1, &holding.token);
     }

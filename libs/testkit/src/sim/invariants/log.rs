@@ -190,10 +190,19 @@ impl Oracle {
                     return Err(format!("session {session} joins again"));
                 }
             }
-            Fact::WorkerLeft { session, .. } => match self.sessions.get_mut(session) {
-                Some(joined) if !joined.over => joined.over = true,
-                _ => return Err(format!("session {session} leaves, and was not there")),
-            },
+            Fact::WorkerLeft { session, lost } => {
+                match self.sessions.get_mut(session) {
+                    Some(joined) if !joined.over => joined.over = true,
+                    _ => return Err(format!("session {session} leaves, and was not there")),
+                }
+                let heard = self.beats.as_ref().and_then(|beats| beats.get(worker));
+                if *lost
+                    && self.living.get(worker) == Some(session)
+                    && heard.is_some_and(|at| self.now < at + self.silence_min)
+                {
+                    return Err(format!("{worker} is given up as silent, and was not"));
+                }
+            }
             _ => {}
         }
         Ok(())

@@ -19,6 +19,8 @@ use nox_protocol::{Reader, sequencer::Unfinished};
 use super::{
     broker::Broker,
     faults::{Bug, Plan},
+    scheduler::WORKER_LEASE_MS,
+    wire::{MS, Micros},
 };
 
 /// The key of the attempts' tokens.
@@ -99,10 +101,15 @@ pub struct Oracle {
     sessions: BTreeMap<SessionId, Joined>,
     // What really happened.
     living: BTreeMap<WorkerId, SessionId>,
+    /// When a beat of each worker last reached the broker; kept where no beat gets lost on its way.
+    beats: Option<BTreeMap<WorkerId, Micros>>,
     truths: BTreeMap<(SessionId, Held), Truth>,
     sent: BTreeMap<String, SentCommands>,
     /// The log has lost what it had: what is compared with it proves nothing any more.
     pub log_lost: bool,
+    pub now: Micros,
+    /// How long a worker has to be silent to be given up, at least.
+    silence_min: Micros,
     /// Reports were lost that workers know to be stored.
     pub reports_lost: bool,
     completed: u64,
@@ -164,9 +171,12 @@ impl Oracle {
             assigned: BTreeMap::new(),
             sessions: BTreeMap::new(),
             living: BTreeMap::new(),
+            beats: plan.beats_get_through().then(BTreeMap::new),
             truths: BTreeMap::new(),
             sent: BTreeMap::new(),
             log_lost: false,
+            now: 0,
+            silence_min: WORKER_LEASE_MS * MS * plan.scale / 2,
             reports_lost: false,
             completed: 0,
             compared_at: 0,
@@ -193,6 +203,12 @@ impl Oracle {
 
     pub fn session_died(&mut self, worker: &WorkerId) {
         self.living.remove(worker);
+    }
+
+    pub fn on_beat(&mut self, worker: &WorkerId, now: Micros) {
+        if let Some(beats) = &mut self.beats {
+            beats.insert(worker.clone(), now);
+        }
     }
 
     /// An executor begins to run an attempt.

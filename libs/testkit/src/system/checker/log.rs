@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, ModuleName, Positions,
+    Attempt, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, LostReason, ModuleName,
+    Positions,
     RawJson, Source, TenantId, Timestamp, UserId, WorkerId, event::Chain,
 };
 use nox_core::{State, job::Job};
@@ -83,11 +84,11 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
     let mut told = Told::default();
     let mut pass = Pass::default();
     for entry in log {
-        let n = EventNumber(pass.n.0 + 1);
+        let record = pass.decode(entry, verdict);
+        let n = pass.n;
         if entry.seq != n.0 {
             verdict.violated(Rule::NoGap, format!("message {n} has the sequence {}", entry.seq));
         }
-        let record = pass.decode(entry, verdict);
         verdict.counts.events += 1;
         match record {
             Some(Record::Epoch(record)) => {
@@ -145,22 +146,26 @@ impl Default for Pass {
 
 impl Pass {
     fn decode(&mut self, entry: &LogEntry, verdict: &mut Verdict) -> Option<Record> {
-        let mut reader = Reader::new(self.n, self.chain);
-        let record = match reader.read(&entry.subject, &entry.payload) {
+        let read = |n| Reader::new(n, self.chain).read(&entry.subject, &entry.payload);
+        let mut record = read(self.n);
+        if let Err(ReadError::Gap { found, .. }) = &record {
+            let (from, found) = (self.n, *found);
+            verdict.violated(Rule::NoGap, format!("message {found} follows {from}"));
+            // Whether it follows by its chain is another question.
+            self.n = EventNumber(found.0.saturating_sub(1));
+            record = read(self.n);
+        }
+        self.n = self.n.next();
+        self.chain = self.chain.extend(&entry.payload);
+        match record {
             Ok(record) => Some(record),
             Err(error) => {
-                let rule = match error {
-                    ReadError::Gap { .. } => Rule::NoGap,
-                    ReadError::ChainBroken { .. } => Rule::ChainHolds,
-                    _ => Rule::LegalFacts,
-                };
+                let broken = matches!(error, ReadError::ChainBroken { .. });
+                let rule = if broken { Rule::ChainHolds } else { Rule::LegalFacts };
                 verdict.violated(rule, error.to_string());
                 serde_json::from_slice(&entry.payload).ok().map(|e| Record::Event(Box::new(e)))
             }
-        };
-        self.n = self.n.next();
-        self.chain = self.chain.extend(&entry.payload);
-        record
+        }
     }
 
     fn event(&mut self, event: &Event, verdict: &mut Verdict) {
@@ -298,9 +303,13 @@ impl Story {
             }
             Fact::Started { attempt, .. } => of_newest(*attempt),
             Fact::AttemptFailed { attempt, .. } => of_newest(*attempt),
-            Fact::AttemptLost { attempt, .. } => {
+            Fact::AttemptLost { attempt, reason, .. } => {
                 of_newest(*attempt);
-                verdict.counts.lost += 1;
+                *match reason {
+                    LostReason::WorkerSilent => &mut verdict.counts.lost_silent,
+                    LostReason::NewSession => &mut verdict.counts.lost_restarted,
+                    LostReason::NotHeld => &mut verdict.counts.lost_not_held,
+                } += 1;
             }
             Fact::RetryScheduled { .. } => verdict.counts.retried += 1,
             Fact::Succeeded { attempt, outputs, .. } => {

@@ -162,8 +162,10 @@ pub struct Counts {
     pub succeeded: usize,
     pub failed: usize,
     pub canceled: usize,
-    /// Attempts that were given up on.
-    pub lost: usize,
+    /// Attempts that were given up on: their worker was silent, or began anew, or did not have them.
+    pub lost_silent: usize,
+    pub lost_restarted: usize,
+    pub lost_not_held: usize,
     pub retried: usize,
     pub runs: usize,
     pub rows: usize,

@@ -146,11 +146,15 @@ async fn resources(ada: &Client) {
         "requested_resources": {"cpu": 65, "mem_mb": 1, "wall_time_s": 1}});
     let heard = ada.submit(0, &body, None).await;
     assert_eq!(heard, Heard::Refused { status: 403, code: "request_too_large".to_owned() });
-    // More core seconds than the day has.
-    let body = json!({"module": "mark", "inputs": {"mark": "too long"},
-        "requested_resources": {"cpu": 64, "mem_mb": 1, "wall_time_s": 1_000_000}});
-    let answer = post(ada, body).await;
+    // More core seconds than the day has left: one job has nearly all of them, and is not due yet.
+    let long = |mark: &str, seconds: u32| {
+        json!({"module": "mark", "inputs": {"mark": mark}, "run_at": "2099-01-01T00:00:00Z",
+            "requested_resources": {"cpu": 1, "mem_mb": 1, "wall_time_s": seconds}})
+    };
+    let (first, _) = admitted(ada.submit(0, &long("long", 190_000), None).await);
+    let answer = post(ada, long("too long", 20_000)).await;
     is(&answer, 429, "budget_exhausted");
+    assert!(matches!(ada.cancel(0, first).await, Heard::Canceled { n: Some(_) }));
     assert!(answer.headers.contains_key("retry-after"));
     assert_eq!(answer.body["quota_type"], "cpu_seconds");
     let violations = async || {

@@ -21,7 +21,7 @@ use super::{admitted, noop};
 /// Jobs that are submitted to one gateway and read from the other.
 const READS: u64 = 2_000;
 /// At a time, so that a slow projector does not make this slow.
-const CLIENTS: u64 = 50;
+const CLIENTS: u64 = 200;
 /// How long the projector waits before each commit.
 const DELAY_MS: u64 = 500;
 /// How long the scheduler stands still now and then: shorter than its lease, longer than a gateway

@@ -121,7 +121,7 @@ fn check_answers(heard: &[Heard], log: &[LogEntry]) {
             assert!(n.is_some_and(|n| *n <= accepted.n), "{job} was answered, {n:?} in the log");
         }
     }
-    assert!(count > 50, "only {count} answers were heard");
+    assert!(count >= 20, "only {count} answers were heard");
     let twice: Vec<_> = answered.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "answered twice: {twice:?}");
 }

@@ -5,6 +5,7 @@ mod barrier;
 mod doctored;
 mod durability;
 mod frozen_leader;
+mod frozen_worker;
 mod guards;
 mod kills;
 mod rebuild;

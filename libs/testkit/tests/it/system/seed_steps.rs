@@ -122,21 +122,26 @@ async fn the_first_users_steps_work_as_they_are_written() {
     .await
     .unwrap();
 
+    // One that fails for good, and one that can never fit.
+    let fails = json!({"module": "noop", "inputs": {"fail": "error"}});
+    assert_eq!(client.post(0, "/jobs", &fails).await.unwrap().status, 202);
+    let large = json!({"module": "noop", "requested_resources": {"cpu": 65}});
+    assert_eq!(client.post(0, "/jobs", &large).await.unwrap().status, 403);
     metrics(&url, client.token()).await;
 }
 
 /// The metrics that the users' panels are made of.
 async fn metrics(url: &str, token: &str) {
     let submitted =
-        format!("nox_job_submitted_total{{module=\"xtb_hello\",tenant=\"default\",user_id=\"{USER}\"}} 1");
+        format!("nox_job_submitted_total{{module=\"xtb_hello\",user_id=\"{USER}\"}} 1\n");
     let series = [
         submitted.as_str(),
         "nox_job_running{module=\"xtb_hello\"} 0",
         "nox_job_duration_seconds_bucket{module=\"xtb_hello\",le=\"+Inf\"} 1",
         "nox_job_duration_seconds_count{module=\"xtb_hello\"} 1",
         "nox_job_duration_seconds_sum{module=\"xtb_hello\"}",
-        "# TYPE nox_job_failures_total counter",
-        "# TYPE nox_quota_violations_total counter",
+        "nox_job_failures_total{module=\"noop\"} 1",
+        "nox_quota_violations_total{code=\"request_too_large\"} 1",
     ];
     let mut missing = Vec::new();
     let shown = until(WITHIN, "the metrics", async || {
