@@ -106,8 +106,8 @@ async fn hash_segments(
     snapshot: &mut PgConnection,
     hasher: &mut blake3::Hasher,
 ) -> sqlx::Result<()> {
-    let mut rows =
-        sqlx::query("select n_first, bytes, content from segments order by n_first").fetch(snapshot);
+    let mut rows = sqlx::query("select n_first, bytes, content from segments order by n_first")
+        .fetch(snapshot);
     let mut raw = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let bytes = count(row.try_get("bytes")?) as usize;

@@ -135,9 +135,8 @@ pub(crate) fn balance(row: &PgRow) -> sqlx::Result<Balance> {
 pub(crate) async fn modules(
     connection: &mut PgConnection,
 ) -> sqlx::Result<BTreeMap<ModuleName, StoredModule>> {
-    let rows = sqlx::query("select name, manifest, enabled, n from modules")
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("select name, manifest, enabled, n from modules").fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let name = ModuleName::new(row.try_get::<&str, _>("name")?).map_err(decode)?;

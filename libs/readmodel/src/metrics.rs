@@ -22,16 +22,33 @@ pub(crate) const PARKED: &str = "nox_projection_parked_total";
 /// One stored number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricKey {
-    Submitted { tenant: TenantId, user_id: UserId, module: ModuleName },
-    Running { module: ModuleName },
+    Submitted {
+        tenant: TenantId,
+        user_id: UserId,
+        module: ModuleName,
+    },
+    Running {
+        module: ModuleName,
+    },
     /// Jobs whose duration falls into this bucket and into none before it.
-    DurationBucket { module: ModuleName, bucket: usize },
+    DurationBucket {
+        module: ModuleName,
+        bucket: usize,
+    },
     /// Sum of all durations in microseconds: an integer, so that no order of adding changes it.
-    DurationMicros { module: ModuleName },
-    Failures { module: ModuleName },
-    Violations { code: ProblemCode },
+    DurationMicros {
+        module: ModuleName,
+    },
+    Failures {
+        module: ModuleName,
+    },
+    Violations {
+        code: ProblemCode,
+    },
     /// Events that rows could not take in.
-    Parked { reason: Parked },
+    Parked {
+        reason: Parked,
+    },
 }
 
 impl MetricKey {

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nox_contract::{
-    Entity, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, ModuleName,
-    RawJson, Refusal, Resources, TenantId, Timestamp, UserId, WorkerId, subject,
+    Entity, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, ModuleName, RawJson, Refusal,
+    Resources, TenantId, Timestamp, UserId, WorkerId, subject,
 };
 use nox_core::{
     job::{IllegalFact, Job},
@@ -328,7 +328,8 @@ impl Projection<'_> {
             }
             // These say what later decisions rest on, and where reading the inputs goes on; the
             // positions stand in every event, and nobody reads the rest from rows.
-            Fact::Configured { .. } | Fact::Mark | Fact::InputsReset { .. } => match context.entity {
+            Fact::Configured { .. } | Fact::Mark | Fact::InputsReset { .. } => match context.entity
+            {
                 Entity::Control => Ok(()),
                 _ => Err(context.misplaced(fact)),
             },
@@ -385,11 +386,7 @@ impl Projection<'_> {
     }
 
     /// Moves core seconds in the job's entry, its user's account and its tenant's alike.
-    fn move_budget(
-        &mut self,
-        context: &mut Context<'_>,
-        fact: &Fact,
-    ) -> Result<(), IllegalEvent> {
+    fn move_budget(&mut self, context: &mut Context<'_>, fact: &Fact) -> Result<(), IllegalEvent> {
         let (Entity::Job { .. }, Some(period), Some(change)) =
             (context.entity, period(fact), context.job.as_mut())
         else {
@@ -501,7 +498,8 @@ impl Projection<'_> {
             return Err(context.misplaced(fact));
         };
         let n = context.entry.n;
-        if let (Fact::WorkerJoined { session, capacity, modules, labels }, true) = (fact, storable) {
+        if let (Fact::WorkerJoined { session, capacity, modules, labels }, true) = (fact, storable)
+        {
             let worker = StoredWorker {
                 session: *session,
                 state: WorkerState::Joined,
@@ -540,15 +538,16 @@ impl Projection<'_> {
         };
         let n = context.entry.n;
         if let (Fact::ModuleDeclared { manifest, enabled }, true) = (fact, storable) {
-            let module =
-                StoredModule { manifest: (**manifest).clone(), enabled: *enabled, n };
+            let module = StoredModule { manifest: (**manifest).clone(), enabled: *enabled, n };
             self.changes.modules.insert(name.clone(), module);
         }
         if let Fact::ModuleSwitched { enabled, .. } = fact {
             // There is no row if its manifest could not be stored.
             let known = self.changes.modules.get(name).or_else(|| self.rows.modules.get(name));
             let Some(module) = known.cloned() else { return Ok(()) };
-            self.changes.modules.insert(name.clone(), StoredModule { enabled: *enabled, n, ..module });
+            self.changes
+                .modules
+                .insert(name.clone(), StoredModule { enabled: *enabled, n, ..module });
         }
         Ok(())
     }
@@ -564,12 +563,7 @@ impl Projection<'_> {
             return Some(self.changes.jobs[*place].clone());
         }
         let row = self.rows.jobs.get(&id)?;
-        Some(JobChange {
-            row: row.clone(),
-            created: None,
-            reserved_resources: None,
-            outputs: None,
-        })
+        Some(JobChange { row: row.clone(), created: None, reserved_resources: None, outputs: None })
     }
 
     /// Files what became of the event's job, and the event itself if it must be kept.
@@ -613,7 +607,8 @@ impl Projection<'_> {
         let metrics = &mut self.changes.metrics;
         let difference = i64::from(after.running) - i64::from(before.running);
         if difference != 0 {
-            *metrics.entry(MetricKey::Running { module: module.clone() }).or_default() += difference;
+            *metrics.entry(MetricKey::Running { module: module.clone() }).or_default() +=
+                difference;
         }
         if after.failed && !before.failed {
             *metrics.entry(MetricKey::Failures { module: module.clone() }).or_default() += 1;
@@ -757,7 +752,8 @@ impl Rows {
             }
         }
         self.rowless.extend(changes.rowless);
-        self.balances.extend(changes.balances.into_iter().map(|(key, (balance, _))| (key, balance)));
+        self.balances
+            .extend(changes.balances.into_iter().map(|(key, (balance, _))| (key, balance)));
         self.modules.extend(changes.modules);
         self.workers.extend(changes.workers);
     }

@@ -33,6 +33,10 @@ use crate::{
 /// How long a read waits for a connection: longer than any burst, shorter than a user's patience.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Longest time of one statement: each reads a page by its key, so one that takes so long takes room
+/// from others and nobody waits for it any more.
+const STATEMENT_WITHIN: (&str, &str) = ("statement_timeout", "10s");
+
 /// Most rows of one page.
 pub const PAGE_MAX: usize = 1_000;
 
@@ -53,17 +57,18 @@ pub enum QueryError {
 
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
-        // No such table or schema: not prepared yet, or an old generation just dropped.
-        let missing = error
-            .as_database_error()
-            .and_then(|refusal| refusal.code())
-            .is_some_and(|code| matches!(&*code, "42P01" | "3F000"));
-        if missing || is_unavailable(&error) {
+        if is_missing(&error) || is_unavailable(&error) {
             Self::Unavailable(error)
         } else {
             Self::Broken(error)
         }
     }
+}
+
+/// No such table or schema: not prepared yet, or an old generation that was just dropped.
+fn is_missing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    code.is_some_and(|code| matches!(&*code, "42P01" | "3F000"))
 }
 
 /// Reads the current generation. Cheap to clone; all clones share their connections.
@@ -257,8 +262,9 @@ impl Reader {
             let row = match row {
                 Ok(row) => row,
                 Err(error) => {
-                    // It may be that this generation was dropped: look anew the next time.
-                    self.forget(generation);
+                    if is_missing(&error) {
+                        self.forget(generation);
+                    }
                     return Err(error.into());
                 }
             };
@@ -344,12 +350,11 @@ impl Reader {
         id: JobId,
     ) -> Result<Option<Vec<EventNumber>>, QueryError> {
         let (_, pool) = self.current().await?;
-        let row =
-            sqlx::query("select submitted_n, events from jobs where tenant = $1 and id = $2")
-                .bind(tenant.as_str())
-                .bind(id.0)
-                .fetch_optional(&pool)
-                .await?;
+        let row = sqlx::query("select submitted_n, events from jobs where tenant = $1 and id = $2")
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .fetch_optional(&pool)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let first = number(row.try_get("submitted_n")?);
         Ok(Some(rows::event_numbers(first, row.try_get("events")?)))
@@ -569,7 +574,7 @@ impl Reader {
         let pool = PgPoolOptions::new()
             .max_connections(self.0.connections_max)
             .acquire_timeout(ACQUIRE_WITHIN)
-            .connect_lazy_with(self.0.database.options(generation));
+            .connect_lazy_with(self.0.database.options(generation).options([STATEMENT_WITHIN]));
         Ok(current.insert((generation, pool)).clone())
     }
 

@@ -153,19 +153,16 @@ pub(crate) fn phase(columns: &PhaseColumns<'_>) -> Result<Phase, UnknownWord> {
     Ok(match state {
         JobState::Draft => return Err(unknown("status", columns.status)),
         JobState::Queued => match (columns.waiting_code, columns.work) {
-            (Some(_), Some(work)) => Phase::Assigned {
-                worker_id: worker()?,
-                work: WorkNumber(crate::sql::count(work)),
-            },
+            (Some(_), Some(work)) => {
+                Phase::Assigned { worker_id: worker()?, work: WorkNumber(crate::sql::count(work)) }
+            }
             (Some(code), None) => Phase::Queued { waiting: waiting_code(code)? },
             (None, _) => Phase::AttemptEnded,
         },
         JobState::Running => Phase::Running { worker_id: worker()? },
         JobState::Succeeded => Phase::Succeeded,
         JobState::Failed => Phase::Failed,
-        JobState::Canceled => {
-            Phase::Canceled { held_by: columns.held.then(worker).transpose()? }
-        }
+        JobState::Canceled => Phase::Canceled { held_by: columns.held.then(worker).transpose()? },
     })
 }
 

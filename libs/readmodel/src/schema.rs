@@ -17,14 +17,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// Serialises those who prepare a database at the same time. Any number that nobody else uses.
 const PREPARE_LOCK: i64 = 0x6e6f_785f_7072_6570;
 
-/// A projector that stands still in the middle of a transaction must not hold up its successor for
-/// longer, in milliseconds. No transaction of ours ever waits for anything but Postgres.
-const IDLE_IN_TRANSACTION_MS: &str = "30000";
-
 /// How the writer's statements are to be planned. Each looks up or adds rows by key, so there is one
 /// right plan, whatever the tables hold; it is made once, and not for every batch anew. Left alone,
 /// Postgres plans by the size of the arrays, and reads whole tables while they are small.
-const WRITER: [(&str, &str); 5] = [
+///
+/// And a projector that stands still in the middle of a transaction must not hold up its successor for
+/// longer than 30 s. No transaction of ours ever waits for anything but Postgres.
+const WRITER: [(&str, &str); 6] = [
+    ("idle_in_transaction_session_timeout", "30s"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -42,10 +42,7 @@ impl Database {
     /// # Errors
     /// `url` is no Postgres URL.
     pub fn new(url: &str) -> sqlx::Result<Self> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("nox")
-            .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS)]);
-        Ok(Self { options })
+        Ok(Self { options: PgConnectOptions::from_str(url)?.application_name("nox") })
     }
 
     /// How to connect to the rows of `generation`.
@@ -74,10 +71,9 @@ impl Database {
     /// The current generation; `None` in a database that was never prepared.
     pub async fn current(&self) -> sqlx::Result<Option<u64>> {
         let mut connection = PgConnection::connect_with(&self.options).await?;
-        let prepared: bool =
-            sqlx::query_scalar("select to_regclass('nox.generation') is not null")
-                .fetch_one(&mut connection)
-                .await?;
+        let prepared: bool = sqlx::query_scalar("select to_regclass('nox.generation') is not null")
+            .fetch_one(&mut connection)
+            .await?;
         if !prepared {
             return Ok(None);
         }
@@ -162,8 +158,9 @@ async fn bootstrap(connection: &mut PgConnection) -> sqlx::Result<u64> {
 
 /// In another encoding Postgres would refuse characters that every part of us takes.
 async fn check_encoding(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let encoding: String =
-        sqlx::query_scalar("select current_setting('server_encoding')").fetch_one(connection).await?;
+    let encoding: String = sqlx::query_scalar("select current_setting('server_encoding')")
+        .fetch_one(connection)
+        .await?;
     if encoding == "UTF8" {
         return Ok(());
     }

@@ -8,7 +8,9 @@ use sqlx::{
     Postgres,
     encode::{Encode, IsNull},
     error::BoxDynError,
-    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
+    postgres::{
+        PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef, types::Oid,
+    },
 };
 
 /// Microseconds from 1970, where our timestamps begin, to 2000, where Postgres' do.
@@ -121,7 +123,9 @@ pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
             // Connection, transaction rollback, insufficient resources (a full disk), object in use,
             // operator intervention (shutdown, crash of another backend, cancel), system error.
-            ["08", "25P03", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+            ["08", "25P03", "40", "53", "55", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class))
         }),
         sqlx::Error::Migrate(error) => match &**error {
             sqlx::migrate::MigrateError::Execute(error)

@@ -2,9 +2,7 @@
 
 use std::{io, time::Duration};
 
-use nox_contract::{
-    EventNumber, Incarnation, JobId, Positions, Timestamp, event::Chain,
-};
+use nox_contract::{EventNumber, Incarnation, JobId, Positions, Timestamp, event::Chain};
 use nox_protocol::Record;
 use sqlx::{Connection, PgConnection, Row};
 
@@ -148,7 +146,8 @@ impl Store {
     pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
         let mut session = self.take_session().await?;
         write::incarnation(&mut session.connection, incarnation).await?;
-        session.checkpoint = checkpoint(&mut session.connection, session.checkpoint.generation).await?;
+        session.checkpoint =
+            checkpoint(&mut session.connection, session.checkpoint.generation).await?;
         let recorded = session.checkpoint.incarnation.clone().unwrap_or_default();
         self.session = Some(session);
         if recorded != *incarnation {

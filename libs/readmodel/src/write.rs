@@ -442,10 +442,7 @@ async fn parked(connection: &mut PgConnection, changes: &Changes) -> sqlx::Resul
     Ok(())
 }
 
-async fn insert_segments(
-    connection: &mut PgConnection,
-    segments: &[Segment],
-) -> sqlx::Result<()> {
+async fn insert_segments(connection: &mut PgConnection, segments: &[Segment]) -> sqlx::Result<()> {
     sqlx::query(
         "insert into segments (n_first, n_last, chain, bytes, content)
          select *

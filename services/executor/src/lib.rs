@@ -161,19 +161,19 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         folder: PathBuf::from("/"),
         limits: Limits { cpu_seconds: 1, memory_bytes: u64::MAX, file_bytes: 0 },
     };
+    let mut supervised =
+        Supervised::start(program).with_context(|| format!("cannot run {}", program.display()))?;
     let word = async {
-        let mut supervised = Supervised::start(program)?;
         supervised.order(&order).await?;
         Ok::<_, std::io::Error>(supervised.word().await)
     };
-    match timeout(SUPERVISOR_WAIT, word).await {
-        Ok(Ok(Some(Word::NotSpawned { .. }))) => Ok(()),
-        Ok(Err(error)) => Err(error).context(format!("cannot run {}", program.display())),
-        _ => bail!(
+    if !matches!(timeout(SUPERVISOR_WAIT, word).await, Ok(Ok(Some(Word::NotSpawned { .. })))) {
+        bail!(
             "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
             program.display()
-        ),
+        );
     }
+    Ok(())
 }
 
 /// Each attempt needs a few open files; the customary limit of 1024 is too low for many slots.

@@ -66,7 +66,7 @@ impl<'a> Follow<'a> {
 
     /// Looks until the job has ended, and tells `see` each time that it stands otherwise. Ends with
     /// the job as it is when `timeout` is over.
-    pub async fn to_the_end(
+    pub async fn until_ended(
         mut self,
         n: Option<EventNumber>,
         timeout: Option<Duration>,
@@ -115,8 +115,8 @@ pub async fn logs(
 
 /// What of the raw `chunks` is text.
 pub fn texts(chunks: &[Box<RawValue>]) -> Result<Vec<LogChunk>, ClientError> {
-    let read = |chunk: &Box<RawValue>| serde_json::from_str(chunk.get());
-    let chunks: serde_json::Result<Vec<_>> = chunks.iter().map(read).collect();
+    let chunks: serde_json::Result<Vec<_>> =
+        chunks.iter().map(|chunk| serde_json::from_str(chunk.get())).collect();
     chunks.map_err(|error| ClientError::Unreadable(error.to_string()))
 }
 

@@ -43,10 +43,7 @@ pub(crate) async fn all(
             Ok(Some(committed)) => committed,
             Ok(None) => return Ok(End::Stopped),
             Err(StoreError::Switched { to, .. }) => return Ok(End::Switched { to }),
-            Err(error) => {
-                runtime.readiness.set(POSTGRES, Err(error.to_string()));
-                return Err(error).context("cannot go on");
-            }
+            Err(error) => return Err(error).context("cannot take the log in"),
         };
         crash_point("projector.after_commit");
         let took = runtime.clock.monotonic().saturating_sub(began);

@@ -15,7 +15,7 @@ pub struct Config {
     )]
     pub nats_url: Secret,
     /// Where the broker tells of itself; needed for `strict`.
-    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    #[arg(long, env = "NOX_NATS_MONITOR_URL", default_value = "http://127.0.0.1:8222")]
     pub nats_monitor_url: Option<String>,
     /// Whether what is acknowledged has to be on disk: `strict`, or `relaxed`.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]

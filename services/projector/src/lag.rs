@@ -13,11 +13,7 @@ use crate::{LOG, metrics::Metrics};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks at the end of the log now and then, until dropped.
-pub(crate) fn watch(
-    broker: Broker,
-    runtime: Runtime,
-    metrics: Metrics,
-) -> AbortOnDropHandle<()> {
+pub(crate) fn watch(broker: Broker, runtime: Runtime, metrics: Metrics) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             match broker.last_sequence(subject::EVENTS).await {

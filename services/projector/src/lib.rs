@@ -32,6 +32,8 @@ use commit::{End, Pause};
 pub use config::Config;
 use metrics::Metrics;
 
+/// The part of readiness that says whether rows follow the log.
+const PROJECTOR: &str = "projector";
 /// The part of readiness that says how Postgres is.
 const POSTGRES: &str = "projector.postgres";
 /// The part of readiness that says how the log is.
@@ -40,13 +42,14 @@ const LOG: &str = "projector.log";
 /// Runs until stopped, or until the log is not what it was, or another projector runs.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
+    runtime.readiness.set(PROJECTOR, Err("not attached yet"));
     let broker = tokio::select! {
         broker = connect(&config) => broker?,
         () = runtime.stop.cancelled() => return Ok(()),
     };
     let outcome = project(&config, &runtime, &broker, &metrics).await;
     if let Err(error) = &outcome {
-        runtime.readiness.set(LOG, Err(format!("{error:#}")));
+        runtime.readiness.set(PROJECTOR, Err(format!("{error:#}")));
     }
     outcome
 }
@@ -75,11 +78,8 @@ async fn project(
         let Some(incarnation) = incarnation(broker, runtime).await else { return Ok(()) };
         let Some(place) = follow(&mut store, &incarnation, runtime).await? else { return Ok(()) };
         runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
-        tracing::info!(
-            event.n = place.n().0,
-            log.incarnation = incarnation.0,
-            "Follows the log"
-        );
+        runtime.readiness.set(PROJECTOR, Ok::<(), String>(()));
+        tracing::info!(event.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
         metrics.place(place.n());
 
         let batches = read::start(broker, incarnation, place);

@@ -9,8 +9,7 @@ use crate::{
 };
 
 fn job(number: u64) -> JobOf {
-    let (tenant, user) =
-        [("acme", "ada"), ("acme", "bob"), ("zeta", "ada")][number as usize % 3];
+    let (tenant, user) = [("acme", "ada"), ("acme", "bob"), ("zeta", "ada")][number as usize % 3];
     JobOf::new(tenant, user, ["command", "xtb"][number as usize % 2], number)
 }
 
@@ -259,4 +258,18 @@ async fn an_empty_read_model_answers_and_one_that_was_never_prepared_is_not_avai
     assert_eq!(progress, Progress { n: EventNumber(0), pos: Positions::default() });
     assert_eq!(reader.modules().await.unwrap(), []);
     assert_eq!(reader.log(EventNumber(0)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn any_number_of_processes_may_prepare_a_database_at_the_same_time() {
+    let database = Database::start().await;
+    let mut preparing = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let rows = nox_readmodel::schema::Database::new(&database.url).unwrap();
+        preparing.spawn(async move { rows.prepare().await });
+    }
+    for prepared in preparing.join_all().await {
+        assert_eq!(prepared.unwrap(), 1);
+    }
+    database.filled(&eventful(8), 100).await;
 }

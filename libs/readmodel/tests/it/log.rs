@@ -130,11 +130,7 @@ impl Log {
     }
 
     /// One event of `facts` for `entity`, 137 µs after the one before.
-    pub fn event(
-        &mut self,
-        entity: &Entity,
-        facts: impl IntoIterator<Item = Fact>,
-    ) -> EventNumber {
+    pub fn event(&mut self, entity: &Entity, facts: impl IntoIterator<Item = Fact>) -> EventNumber {
         self.event_with(entity, facts.into_iter().map(FactOrUnknown::Known).collect())
     }
 
@@ -333,8 +329,7 @@ impl Log {
                 self.event(&entity, [canceled, stop, settled(1), released(CPU_SECONDS - 1)]);
             }
             (5, 4) if number % 16 == 5 => {
-                let stopped =
-                    Fact::Stopped { worker_id: worker("exec-1"), attempt: Attempt(1) };
+                let stopped = Fact::Stopped { worker_id: worker("exec-1"), attempt: Attempt(1) };
                 self.event(&entity, [stopped]);
             }
             (5, 5) if number % 16 == 5 => {}
@@ -383,8 +378,7 @@ pub fn eventful(jobs: usize) -> Log {
     log.join("exec-2", &["xtb"]);
     let jobs: Vec<_> = (0..jobs)
         .map(|number| {
-            let (tenant, user) =
-                [("acme", "ada"), ("acme", "bob"), ("zeta", "ada")][number % 3];
+            let (tenant, user) = [("acme", "ada"), ("acme", "bob"), ("zeta", "ada")][number % 3];
             let module = ["command", "xtb"][number % 2];
             JobOf::new(tenant, user, module, number as u64)
         })

@@ -33,8 +33,7 @@ async fn outputs_that_postgres_cannot_store_are_left_out_and_kept_aside() {
         let (mut log, bad, good) = begin();
         log.submit_and_assign(&bad, "exec-1");
         log.submit_and_assign(&good, "exec-1");
-        let facts =
-            [started("exec-1", 1), succeeded_with(1, outputs), settled(2), released(58)];
+        let facts = [started("exec-1", 1), succeeded_with(1, outputs), settled(2), released(58)];
         let n = log.event(&bad.entity(), facts);
         log.start_and_succeed(&good, "exec-1");
         let mut store = database.store().await;

@@ -14,7 +14,8 @@ use crate::{
 };
 
 fn messages(of: &[LogMessage]) -> impl Stream<Item = Result<LogMessage, Infallible>> + use<> {
-    stream::iter(of.to_vec().into_iter().map(Ok))
+    let owned: Vec<_> = of.iter().cloned().map(Ok).collect();
+    stream::iter(owned)
 }
 
 #[tokio::test]
@@ -40,8 +41,10 @@ async fn the_content_does_not_depend_on_restarts() {
         // Everything that the fold needs comes from rows each time.
         other.store().await.commit(&batch).await.unwrap();
     }
-    let hashes =
-        (content_hash(&one.url, None).await.unwrap(), content_hash(&other.url, None).await.unwrap());
+    let hashes = (
+        content_hash(&one.url, None).await.unwrap(),
+        content_hash(&other.url, None).await.unwrap(),
+    );
     assert_eq!(hashes.0, hashes.1);
 }
 
@@ -153,7 +156,9 @@ async fn rows_that_are_no_fold_of_the_log_are_found_by_a_rebuild() {
     let database = Database::start().await;
     let log = eventful(24);
     database.filled(&log, 50).await;
-    database.ask("update jobs set status = 'failed', outputs = null where status = 'succeeded'").await;
+    database
+        .ask("update jobs set status = 'failed', outputs = null where status = 'succeeded'")
+        .await;
     let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
     assert!(!rebuilt.is_equal());
 

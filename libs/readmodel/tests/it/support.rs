@@ -16,10 +16,8 @@ pub struct Database {
 impl Database {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = PostgresOptions {
-            fast: true,
-            ..PostgresOptions::new(folder.path().join("pg"))
-        };
+        let options =
+            PostgresOptions { fast: true, ..PostgresOptions::new(folder.path().join("pg")) };
         let postgres = Postgres::start(options).await.unwrap();
         let url = postgres.url();
         Self { postgres, url, _folder: folder }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use nox_testkit::sim::{Bug, Disaster, Options, STEPS, run};
 
-const USAGE: &str = "sim --seed N | --from N --runs K  [--fault NAME] [--disaster NAME] [--steps M]";
+const USAGE: &str =
+    "sim --seed N | --from N --runs K  [--fault NAME] [--disaster NAME] [--steps M]";
 
 fn main() -> ExitCode {
     match parse() {

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use nox_contract::{
-    EpochRecord, Event, Incarnation, Source, WorkerId, event::Chain, subject,
-};
+use nox_contract::{EpochRecord, Event, Incarnation, Source, WorkerId, event::Chain, subject};
 use nox_protocol::{appender::Guard, takeover::Attachment};
 
 /// A message of a stream.
@@ -100,6 +98,8 @@ pub struct Broker {
     pub restarts: u64,
     pub commands: InputStream,
     pub reports: InputStream,
+    /// Until when the log takes nothing.
+    pub full_until: u64,
     log: Vec<Stored>,
     epochs: Vec<(u64, EpochRecord)>,
     pub snapshots: Vec<Snapshot>,
@@ -120,6 +120,7 @@ impl Broker {
             restarts: 0,
             commands: InputStream::new("commands"),
             reports: InputStream::new("reports"),
+            full_until: 0,
             log: Vec::new(),
             epochs: Vec::new(),
             snapshots: Vec::new(),
@@ -183,9 +184,11 @@ impl Broker {
         {
             return None;
         }
-        let stored = messages
-            .into_iter()
-            .map(|(subject, payload)| Stored { subject, payload, forged: false });
+        let stored = messages.into_iter().map(|(subject, payload)| Stored {
+            subject,
+            payload,
+            forged: false,
+        });
         self.log.extend(stored);
         Some(self.log_last())
     }

@@ -1,8 +1,8 @@
 //! Gateways and their users: submits, repetitions, cancels, switches; and somebody who forges reports.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Command, CommandMessage, EventNumber, JobError, JobId, RawJson, Report,
-    ReportMessage, Resources, SetModule, Submit, TenantId, Token, Usage, UserId,
+    Attempt, AttemptEnd, Cancel, Command, CommandMessage, EventNumber, JobError, JobId, RawJson,
+    Report, ReportMessage, Resources, SetModule, Submit, TenantId, Token, Usage, UserId,
     report::{Ended, Started, Stopped},
 };
 
@@ -261,8 +261,11 @@ impl Forger {
                 end: if kind == 2 {
                     AttemptEnd::Succeeded { outputs: RawJson::default() }
                 } else {
-                    let error =
-                        JobError { code: "forged".into(), message: String::new(), exit_status: None };
+                    let error = JobError {
+                        code: "forged".into(),
+                        message: String::new(),
+                        exit_status: None,
+                    };
                     AttemptEnd::Failed { error, retryable: false, crashed: false }
                 },
             })),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    AttemptEnd, Capacity, Hello, Incarnation, JobError, Manifest, RawJson, Resources, RetryPolicy, SessionId,
-    StartWork, Usage, Work, WorkerId, beat::Held,
+    AttemptEnd, Capacity, Hello, Incarnation, JobError, Manifest, RawJson, Resources, RetryPolicy,
+    SessionId, StartWork, Usage, Work, WorkerId, beat::Held,
 };
 use nox_protocol::{
     reader::check_position,

@@ -96,7 +96,8 @@ named!(
         PublishLost = "publish_lost",
         /// Arrives after its sender has given it up.
         PublishDelayed = "publish_delayed",
-        /// Refused although nothing speaks against it (a replicated stream's `in flight`).
+        /// Refused although nothing speaks against it (a replicated stream's `in flight`, a full
+        /// stream).
         PublishRefused = "publish_refused",
         /// Some messages take a hundred times as long.
         SlowNetwork = "slow_network",
@@ -170,6 +171,8 @@ named!(
         ProjectorFreezes = "projector_freezes",
         /// The broker's process dies: what it had in memory alone is gone.
         BrokerDies = "broker_dies",
+        /// The log takes nothing more for a while.
+        LogFull = "log_full",
     }
 );
 
@@ -208,13 +211,15 @@ pub struct Plan {
     pub blows: Vec<Blow>,
     /// Steps between two blows, on average.
     pub blow_every: u32,
+    pub schedulers: usize,
     pub executors: usize,
     pub clients: usize,
     /// Microseconds of wall time at the beginning.
     pub begins_at: i64,
     /// By how much each scheduler's clock is ahead, in microseconds.
     pub skews: [i64; 2],
-    pub config: SchedulerConfig,
+    /// What each scheduler was given; mostly the same.
+    pub configs: [SchedulerConfig; 2],
 }
 
 /// 2026-11-21T12:00:00Z, in microseconds.
@@ -257,21 +262,17 @@ impl Plan {
             rates,
             blows,
             blow_every: rng.random_range(60..600),
+            schedulers: if rng.random_bool(0.25) { 1 } else { 2 },
             executors: rng.random_range(2..=3),
             clients: rng.random_range(1..=3),
             begins_at,
             skews: [skew(rng), skew(rng)],
-            config: config(rng),
+            configs: {
+                let first = config(rng);
+                let changed = if rng.random_bool(0.3) { config(rng) } else { first.clone() };
+                [first, changed]
+            },
         }
-    }
-
-    /// Whether every beat of a living worker reaches whoever leads, before long.
-    pub fn beats_get_through(&self) -> bool {
-        let lost = [Fault::BeatLost, Fault::BeatSlow, Fault::SlowNetwork];
-        let cut = [Blow::SchedulerCutOff, Blow::ExecutorCutOff, Blow::BrokerDies];
-        !lost.iter().any(|fault| self.rates.contains_key(fault))
-            && !cut.iter().any(|blow| self.blows.contains(blow))
-            && self.disaster.is_none()
     }
 
     /// The faults by name, for people.
@@ -281,7 +282,7 @@ impl Plan {
         let blows: Vec<_> = self.blows.iter().map(|blow| blow.name()).collect();
         format!(
             "bug {:?}, disaster {:?}, pace {:?}, scale {}, faults [{}], a blow each {} steps of [{}], \
-             {} executors, {} clients",
+             {} schedulers, {} executors, {} clients",
             self.bug.map(Bug::name),
             self.disaster.map(Disaster::name),
             self.pace,
@@ -289,6 +290,7 @@ impl Plan {
             rates.join(" "),
             self.blow_every,
             blows.join(" "),
+            self.schedulers,
             self.executors,
             self.clients,
         )

@@ -37,8 +37,8 @@ pub enum Status {
     /// What it has of the attachment before the takeover can begin.
     Attaching,
     Leading(Box<Term>),
-    /// It stopped loudly, and says why.
-    Stopped(String),
+    /// It stopped loudly; the trace says why.
+    Stopped,
 }
 
 pub struct Scheduler {
@@ -103,7 +103,7 @@ impl Scheduler {
 
     /// Its process ends, with everything that it knew.
     pub fn die(&mut self, wire: &mut Wire) {
-        if matches!(self.status, Status::Stopped(_)) {
+        if matches!(self.status, Status::Stopped) {
             return;
         }
         wire.note(format_args!("{} dies", self.name()));
@@ -147,7 +147,7 @@ impl Scheduler {
     }
 
     fn on_lease_tick(&mut self, wire: &mut Wire) {
-        if matches!(self.status, Status::Down | Status::Stopped(_)) {
+        if matches!(self.status, Status::Down | Status::Stopped) {
             return;
         }
         let lease = LEASE_MS * MS * wire.plan.scale;
@@ -186,7 +186,7 @@ impl Scheduler {
 
     /// Leads no more, or tries no more to.
     fn end_term(&mut self, wire: &mut Wire) {
-        if !matches!(self.status, Status::Stopped(_)) {
+        if !matches!(self.status, Status::Stopped) {
             self.status = Status::Standby;
         }
         if wire.broker.terms.get(&self.id).is_some_and(|s| s.term == self.term) {
@@ -204,7 +204,7 @@ impl Scheduler {
         if !wire.disaster_struck {
             wire.oracle.fail(format!("{} stopped, and nothing was lost: {why}", self.name()));
         }
-        self.status = Status::Stopped(why);
+        self.status = Status::Stopped;
     }
 
     fn on_reply(&mut self, call: Call, reply: Reply, wire: &mut Wire) {
@@ -326,7 +326,7 @@ impl Scheduler {
             rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(wire.plan.bug) },
             pace: wire.plan.pace,
             worker_lease: Duration::from_millis(WORKER_LEASE_MS * wire.plan.scale),
-            scheduler: wire.plan.config.clone(),
+            scheduler: wire.plan.configs[self.id].clone(),
             faults: Bug::of_protocol(wire.plan.bug),
         };
         let leader = match Leader::begin(ready, config, self.now(wire)) {

@@ -109,7 +109,7 @@ impl Term {
         if wire.strikes(Fault::Redelivery) {
             seq = seq.saturating_sub(wire.between(1, 3)).max(1);
         }
-        let group = wire.between(1, 8);
+        let group = if wire.chance(0.1) { 60 } else { wire.between(1, 8) };
         for _ in 0..group {
             let Some(message) = wire.broker.input(src).get(seq).cloned() else { break };
             self.leader.on_input(src, seq, &message.subject, &message.payload, now)?;

@@ -14,9 +14,7 @@ use bytes::Bytes;
 use nox_contract::{
     Beat, EpochRecord, Source, TenantId, Timestamp, WorkMessage, WorkerId, beat::Held, subject,
 };
-use nox_protocol::{
-    appender::Guard, session::ReportId, takeover::Attachment,
-};
+use nox_protocol::{appender::Guard, session::ReportId, takeover::Attachment};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{
@@ -54,15 +52,30 @@ pub enum Happening {
     Reply(Call, Reply),
     // A scheduler:
     LeaseTick,
-    Feed { term: u64, src: Source },
-    Wake { term: u64 },
-    Beat { term: u64, worker: WorkerId, beat: Beat },
+    Feed {
+        term: u64,
+        src: Source,
+    },
+    Wake {
+        term: u64,
+    },
+    Beat {
+        term: u64,
+        worker: WorkerId,
+        beat: Beat,
+    },
     // An executor:
     Work(Arc<WorkMessage>),
     SessionWake,
     BeatDue,
-    Spawned { held: Held, serial: u64 },
-    Ended { held: Held, serial: u64 },
+    Spawned {
+        held: Held,
+        serial: u64,
+    },
+    Ended {
+        held: Held,
+        serial: u64,
+    },
     Leave,
     // A client, or the forger:
     Act,
@@ -96,7 +109,10 @@ pub enum Reply {
     Unknown,
     Attachment(Attachment),
     Epoch(Option<(u64, EpochRecord)>),
-    Log { last: u64, records: Vec<(u64, String, Bytes)> },
+    Log {
+        last: u64,
+        records: Vec<(u64, String, Bytes)>,
+    },
     Input(Option<(String, Bytes)>),
 }
 
@@ -450,6 +466,13 @@ impl Wire {
                 Some(Happening::Reply(call, Reply::Unknown))
             }
             Happening::Beat { .. } | Happening::Work(_) if self.is_cut(party) => None,
+            Happening::Beat { ref worker, .. } => {
+                // With two that lead, nobody here can tell whose word is the one that counts.
+                if self.broker.terms.len() == 1 {
+                    self.oracle.on_beat(worker);
+                }
+                Some(happening)
+            }
             other => Some(other),
         }
     }
@@ -490,7 +513,8 @@ impl Wire {
             return;
         }
         let reply = self.store(from, publish);
-        if let (Call::Command { index }, Party::Client(id), Reply::Stored(seq)) = (call, from, &reply)
+        if let (Call::Command { index }, Party::Client(id), Reply::Stored(seq)) =
+            (call, from, &reply)
         {
             let incarnation = self.broker.commands.incarnation();
             self.oracle.on_command_stored(&format!("client-{id}.{index}"), incarnation, *seq);
@@ -510,7 +534,8 @@ impl Wire {
             Publish::Log { guard, messages } => {
                 let first = self.broker.log_last() + 1;
                 let count = messages.len();
-                let stored = if self.strikes(Fault::PublishRefused) {
+                let full = self.broker.full_until > self.now;
+                let stored = if full || self.strikes(Fault::PublishRefused) {
                     None
                 } else {
                     self.broker.append(guard, messages)
@@ -523,9 +548,15 @@ impl Wire {
             }
             Publish::Epoch { record, expected } => {
                 let epoch = record.epoch;
-                let stored = self.broker.append_epoch(record, expected);
+                let full = self.broker.full_until > self.now;
+                let stored = if full { None } else { self.broker.append_epoch(record, expected) };
                 self.note(format_args!("log: {from:?} begins epoch {epoch}: {stored:?}"));
                 stored.map_or(Reply::Refused, |last| self.logged(last, last))
+            }
+            Publish::Commands { .. } | Publish::Reports { .. }
+                if self.strikes(Fault::PublishRefused) =>
+            {
+                Reply::Refused
             }
             Publish::Commands { tenant, payload } => {
                 let subject = subject::commands(&tenant);
@@ -547,7 +578,6 @@ impl Wire {
                 Reply::Stored(0)
             }
             Publish::Beat { worker, beat } => {
-                self.oracle.on_beat(&worker, self.now);
                 self.pass_beat_on(&worker, &beat);
                 Reply::Stored(0)
             }
@@ -587,7 +617,9 @@ impl Wire {
 
     pub fn tell_term(&mut self, id: usize, term: u64, src: Source) {
         let which = usize::from(src == Source::Reports);
-        let Some(reader) = self.broker.terms.get_mut(&id).filter(|s| s.term == term) else { return };
+        let Some(reader) = self.broker.terms.get_mut(&id).filter(|s| s.term == term) else {
+            return;
+        };
         if std::mem::replace(&mut reader.told[which], true) {
             return;
         }

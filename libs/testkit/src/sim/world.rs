@@ -46,14 +46,13 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let plan = Plan::new(&mut rng, options.bug, options.disaster);
         let steps = options.steps.max(10);
-        let disaster_at =
-            plan.disaster.map(|_| rng.random_range(steps * 3 / 10..=steps * 7 / 10));
+        let disaster_at = plan.disaster.map(|_| rng.random_range(steps * 3 / 10..=steps * 7 / 10));
         let projectors = if rng.random_bool(0.3) { 2 } else { 1 };
         let mut world = Self {
             seed: options.seed,
             steps_wanted: steps,
             steps: 0,
-            schedulers: (0..2).map(Scheduler::new).collect(),
+            schedulers: (0..plan.schedulers).map(Scheduler::new).collect(),
             executors: (0..plan.executors).map(Executor::new).collect(),
             clients: (0..plan.clients).map(Client::new).collect(),
             projectors: (0..projectors).map(Projector::new).collect(),
@@ -92,9 +91,8 @@ impl World {
             steps: self.steps,
             trace: self.wire.trace.hash(),
             plan: self.wire.plan.describe(),
-            violation: violation.map(|what| {
-                format!("step {}: {what}", self.violation_at.unwrap_or(self.steps))
-            }),
+            violation: violation
+                .map(|what| format!("step {}: {what}", self.violation_at.unwrap_or(self.steps))),
             stats: self.wire.oracle.stats,
         }
     }
@@ -142,9 +140,7 @@ impl World {
         let Delivery { party, life, happening } = delivery;
         let wire = &mut self.wire;
         let (lives, frozen_until) = match party {
-            Party::Scheduler(id) => {
-                (self.schedulers[id].life, self.schedulers[id].frozen_until)
-            }
+            Party::Scheduler(id) => (self.schedulers[id].life, self.schedulers[id].frozen_until),
             Party::Executor(id) => (self.executors[id].life, self.executors[id].frozen_until),
             Party::Projector(id) => (self.projectors[id].life, self.projectors[id].frozen_until),
             Party::Client(_) | Party::Forger => (0, 0),
@@ -203,6 +199,7 @@ impl World {
                 self.projectors[projector].frozen_until = wire.now + moment;
             }
             Blow::BrokerDies => wire.crash_broker(moment),
+            Blow::LogFull => wire.broker.full_until = wire.now + moment,
         }
     }
 
@@ -240,7 +237,7 @@ impl World {
         }
         self.operator_at = wire.now + OPERATOR_MS * MS * wire.plan.scale;
         for scheduler in &mut self.schedulers {
-            if matches!(scheduler.status, Status::Stopped(_)) {
+            if matches!(scheduler.status, Status::Stopped) {
                 scheduler.restart(wire);
             }
         }
@@ -251,15 +248,18 @@ impl World {
     /// Nothing goes wrong any more: everything settles.
     fn settle(&mut self) {
         self.wire.quiet = true;
-        let deadline = self.wire.now + SETTLE_MS * MS * self.wire.plan.scale;
+        let quiet_at = self.wire.now;
+        let deadline = quiet_at + SETTLE_MS * MS * self.wire.plan.scale;
         let mut enable_at = self.wire.now;
         loop {
             if self.wire.now >= enable_at {
                 enable_at = self.wire.now + 10_000 * MS * self.wire.plan.scale;
                 self.clients[0].enable_all(&mut self.wire);
             }
-            if self.steps % LOOK_EVERY == 0 && self.unsettled().is_none() {
+            if self.steps.is_multiple_of(LOOK_EVERY) && self.unsettled().is_none() {
+                let settled_in = (self.wire.now - quiet_at) / MS / self.wire.plan.scale;
                 let Wire { oracle, broker, store, .. } = &mut self.wire;
+                oracle.stats.settled_in_ms = settled_in;
                 oracle.check_end(broker, store);
                 self.violation_at = Some(self.steps);
                 return;
@@ -287,9 +287,10 @@ impl World {
             let session = executor.session();
             return Some(format!("{} is not idle: {session:?}", executor.worker));
         }
-        let settled = self.schedulers.iter().filter_map(Scheduler::leader).any(|leader| {
-            leader.snapshot().is_some_and(|(state, _)| *state == wire.oracle.state)
-        });
+        let settled =
+            self.schedulers.iter().filter_map(Scheduler::leader).any(|leader| {
+                leader.snapshot().is_some_and(|(state, _)| *state == wire.oracle.state)
+            });
         (!settled).then(|| "nobody leads with the state that the log has".to_owned())
     }
 

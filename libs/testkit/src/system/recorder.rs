@@ -24,9 +24,16 @@ pub struct Call {
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     Submit(Submit),
-    Cancel { tenant: TenantId, job: JobId },
+    Cancel {
+        tenant: TenantId,
+        job: JobId,
+    },
     /// Read one job, naming the event that the answer must not be older than, if any.
-    Read { tenant: TenantId, job: JobId, min_n: Option<EventNumber> },
+    Read {
+        tenant: TenantId,
+        job: JobId,
+        min_n: Option<EventNumber>,
+    },
 }
 
 /// A submit, as far as it can be recognised in the log.

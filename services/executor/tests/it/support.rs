@@ -19,6 +19,7 @@ use nox_executor::{
     metrics::Metrics,
 };
 use nox_service::{Clock, ids};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -167,9 +168,34 @@ pub fn alive(argument: &str) -> Vec<i32> {
         .collect()
 }
 
-/// A duration for `sleep` that no other test has.
-pub fn unique_sleep() -> String {
-    format!("6{}.5", ids::unique().as_u128() % 1_000_000_000)
+/// A duration for `sleep` that no other test has. Whoever still sleeps it at the end of the test is
+/// killed, whatever became of the test.
+pub struct UniqueSleep(String);
+
+pub fn unique_sleep() -> UniqueSleep {
+    UniqueSleep(format!("6{}.5", ids::unique().as_u128() % 1_000_000_000))
+}
+
+impl std::ops::Deref for UniqueSleep {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for UniqueSleep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Drop for UniqueSleep {
+    fn drop(&mut self) {
+        for pid in alive(&self.0).into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 /// Waits until `holds`; panics with `what` if it never does.

@@ -1,5 +1,7 @@
 //! `noxctl` as its users have it: the program itself, against a system that it has started.
 
+#![expect(clippy::disallowed_methods, reason = "waits for real processes, in real time")]
+
 mod commands;
 mod demo;
 mod dev;

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use nox_contract::{
     Attempt, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, Incarnation,
-    InputRef, JobId, Limits, ModuleName, Positions, RawJson, Resources, SessionId, Source, TenantId,
-    Timestamp, UserId, WorkNumber, WorkerId, event::Chain, fact::Submitted, subject,
+    InputRef, JobId, Limits, ModuleName, Positions, RawJson, Resources, SessionId, Source,
+    TenantId, Timestamp, UserId, WorkNumber, WorkerId, event::Chain, fact::Submitted, subject,
 };
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
 use nox_projector::Config;
@@ -38,10 +38,8 @@ pub struct System {
 impl System {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = NatsOptions {
-            sync: Sync::Relaxed,
-            ..NatsOptions::new(folder.path().join("nats"))
-        };
+        let options =
+            NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
         let nats = NatsServer::start(options).await.unwrap();
         let options =
             PostgresOptions { fast: true, ..PostgresOptions::new(folder.path().join("pg")) };
@@ -144,7 +142,6 @@ pub struct Projector {
     pub runtime: Runtime,
     pub task: JoinHandle<anyhow::Result<()>>,
 }
-
 
 impl Projector {
     /// Asks it to stop, and waits until it has.
@@ -326,7 +323,8 @@ impl Log {
             facts: facts.into_iter().map(FactOrUnknown::Known).collect(),
         };
         if let Entity::Job { job_id, user_id, module, .. } = entity.clone() {
-            (event.job_id, event.user_id, event.module) = (Some(job_id), Some(user_id), Some(module));
+            (event.job_id, event.user_id, event.module) =
+                (Some(job_id), Some(user_id), Some(module));
         }
         if let Entity::Account { account, .. } = entity.clone() {
             event.account = Some(account);

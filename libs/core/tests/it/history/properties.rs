@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 400;
+const CASES: u32 = 500;
 /// Longest history.
 const STEPS_MAX: usize = 150;
 

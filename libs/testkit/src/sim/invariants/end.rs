@@ -58,9 +58,27 @@ impl Oracle {
 
     /// The last check, when everything has settled.
     pub fn check_end(&mut self, broker: &Broker, store: &Store) {
+        self.stats.refused_and_admitted = self.refused_and_admitted();
         if let Err(why) = self.end(broker, store) {
             self.fail(format!("in the end: {why}"));
         }
+    }
+
+    /// A copy of a message may be decided differently: its asker has heard two answers.
+    fn refused_and_admitted(&self) -> u64 {
+        let refused = self.sent.values().filter(|sent| sent.stored.len() > 1).flat_map(|sent| {
+            let commands = sent.message.commands.iter();
+            (0..).zip(commands).filter(|(part, _)| sent.refused.contains(part))
+        });
+        refused
+            .filter(|(_, command)| match command {
+                Command::Submit(submit) if !submit.pending => self
+                    .trails
+                    .get(&submit.job_id)
+                    .is_some_and(|trail| trail.inputs == submit.inputs && trail.admitted),
+                _ => false,
+            })
+            .count() as u64
     }
 
     fn end(&self, broker: &Broker, store: &Store) -> Result<(), String> {

@@ -195,7 +195,7 @@ impl Oracle {
                     Some(joined) if !joined.over => joined.over = true,
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
-                let heard = self.beats.as_ref().and_then(|beats| beats.get(worker));
+                let heard = self.beats.get(worker);
                 if *lost
                     && self.living.get(worker) == Some(session)
                     && heard.is_some_and(|at| self.now < at + self.silence_min)
@@ -219,7 +219,8 @@ impl Oracle {
                 };
                 self.stats.jobs += 1;
                 let versions = vec![(event.n, job)];
-                self.trails.insert(id, Trail { inputs, succeeded: 0, versions });
+                let admitted = matches!(fact, Fact::Submitted(_));
+                self.trails.insert(id, Trail { inputs, admitted, succeeded: 0, versions });
             }
             Some(trail) => {
                 let (n, mut job) = match trail.versions.last() {
@@ -236,7 +237,12 @@ impl Oracle {
         self.check_attempt_fact(id, event, fact)
     }
 
-    fn check_attempt_fact(&mut self, job_id: JobId, event: &Event, fact: &Fact) -> Result<(), String> {
+    fn check_attempt_fact(
+        &mut self,
+        job_id: JobId,
+        event: &Event,
+        fact: &Fact,
+    ) -> Result<(), String> {
         match fact {
             Fact::Assigned { worker_id, session, attempt, work } => {
                 let joined = self.sessions.get_mut(session).filter(|joined| !joined.over);
@@ -291,7 +297,9 @@ impl Oracle {
                     && !gone
                     && !self.log_lost
                 {
-                    return Err(format!("{held:?} is lost, but {worker} lives and ran it: {truth:?}"));
+                    return Err(format!(
+                        "{held:?} is lost, but {worker} lives and ran it: {truth:?}"
+                    ));
                 }
             }
             Fact::AttemptFailed { attempt, crashed, .. } => {
@@ -365,7 +373,7 @@ impl Oracle {
         }
         self.decide_again(broker, &first, records)?;
         self.completed += 1;
-        if self.completed % CHECK_EVERY == 0 {
+        if self.completed.is_multiple_of(CHECK_EVERY) {
             self.state.check()?;
         }
         Ok(())
@@ -399,18 +407,14 @@ impl Oracle {
     }
 
     fn note_refusal(&mut self, input: &Input, part: u32, decision: &Decision) {
-        if let (Input::Commands { seq, .. }, Some(Outcome::Refused(_))) = (input, &decision.answer) {
+        if let (Input::Commands { seq, .. }, Some(Outcome::Refused(_))) = (input, &decision.answer)
+        {
             self.stats.refused += 1;
             self.refused.insert((self.state.commands.clone(), *seq, part));
         }
     }
 
-    fn decide(
-        &self,
-        input: &Input,
-        part: u32,
-        at: nox_contract::Timestamp,
-    ) -> Option<Decision> {
+    fn decide(&self, input: &Input, part: u32, at: nox_contract::Timestamp) -> Option<Decision> {
         match input {
             Input::Commands { tenant, message, .. } => {
                 let command = message.commands.get(part as usize)?;
@@ -421,9 +425,7 @@ impl Oracle {
                 let session = message.session;
                 Some(decide::report(&self.state, &self.rules, worker_id, session, report, at))
             }
-            Input::Internal(internal) => {
-                decide::internal(&self.state, &self.rules, internal, part)
-            }
+            Input::Internal(internal) => decide::internal(&self.state, &self.rules, internal, part),
         }
     }
 

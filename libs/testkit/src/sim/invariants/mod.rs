@@ -35,6 +35,8 @@ const COMPARE_EVERY: u64 = 40;
 #[derive(Debug)]
 struct Trail {
     inputs: RawJson,
+    /// Submitted, not rejected.
+    admitted: bool,
     succeeded: u32,
     versions: Vec<(EventNumber, Job)>,
 }
@@ -76,6 +78,8 @@ struct SentCommands {
     tenant: TenantId,
     message: CommandMessage,
     acked: bool,
+    /// Parts that were answered with a refusal which another time may not bring.
+    refused: BTreeSet<u32>,
     /// Where it is stored; several times if it was published again.
     stored: Vec<(Incarnation, u64)>,
 }
@@ -101,8 +105,8 @@ pub struct Oracle {
     sessions: BTreeMap<SessionId, Joined>,
     // What really happened.
     living: BTreeMap<WorkerId, SessionId>,
-    /// When a beat of each worker last reached the broker; kept where no beat gets lost on its way.
-    beats: Option<BTreeMap<WorkerId, Micros>>,
+    /// When a beat of each worker last reached the only leader's process, frozen or not.
+    beats: BTreeMap<WorkerId, Micros>,
     truths: BTreeMap<(SessionId, Held), Truth>,
     sent: BTreeMap<String, SentCommands>,
     /// The log has lost what it had: what is compared with it proves nothing any more.
@@ -134,6 +138,10 @@ pub struct Stats {
     pub snapshots_compared: u64,
     /// Runs that ended because a rolled back input stream had grown as long again, unnoticed.
     pub regrown: u64,
+    /// Longest that everything took to settle, in milliseconds of people's time.
+    pub settled_in_ms: u64,
+    /// Jobs whose submit was answered with a refusal, and which exist by a copy of the same message.
+    pub refused_and_admitted: u64,
 }
 
 impl Stats {
@@ -150,6 +158,8 @@ impl Stats {
         self.answers += other.answers;
         self.snapshots_compared += other.snapshots_compared;
         self.regrown += other.regrown;
+        self.settled_in_ms = self.settled_in_ms.max(other.settled_in_ms);
+        self.refused_and_admitted += other.refused_and_admitted;
     }
 }
 
@@ -171,7 +181,7 @@ impl Oracle {
             assigned: BTreeMap::new(),
             sessions: BTreeMap::new(),
             living: BTreeMap::new(),
-            beats: plan.beats_get_through().then(BTreeMap::new),
+            beats: BTreeMap::new(),
             truths: BTreeMap::new(),
             sent: BTreeMap::new(),
             log_lost: false,
@@ -205,10 +215,8 @@ impl Oracle {
         self.living.remove(worker);
     }
 
-    pub fn on_beat(&mut self, worker: &WorkerId, now: Micros) {
-        if let Some(beats) = &mut self.beats {
-            beats.insert(worker.clone(), now);
-        }
+    pub fn on_beat(&mut self, worker: &WorkerId) {
+        self.beats.insert(worker.clone(), self.now);
     }
 
     /// An executor begins to run an attempt.
@@ -275,7 +283,13 @@ impl Oracle {
     pub fn on_command_sent(&mut self, tenant: &TenantId, message: &CommandMessage) {
         let Some(reply_to) = message.reply_to.clone() else { return };
         let (tenant, message) = (tenant.clone(), message.clone());
-        let sent = SentCommands { tenant, message, acked: false, stored: Vec::new() };
+        let sent = SentCommands {
+            tenant,
+            message,
+            acked: false,
+            refused: BTreeSet::new(),
+            stored: Vec::new(),
+        };
         self.sent.insert(reply_to, sent);
     }
 
@@ -312,6 +326,15 @@ impl Oracle {
         if !sent.stored.iter().any(|(_, seq)| *seq <= proved) {
             return self.fail(format!("epoch {epoch} answers {reply_to} before it is in the log"));
         }
+        let refused: Vec<u32> = message
+            .answers
+            .iter()
+            .filter(|answer| match &answer.outcome {
+                Outcome::Refused(refusal) => refusal.code != ProblemCode::IdempotencyConflict,
+                Outcome::Accepted(_) => false,
+            })
+            .map(|answer| answer.part)
+            .collect();
         for answer in &message.answers {
             let Some(command) = sent.message.commands.get(answer.part as usize) else {
                 return self.fail(format!("an answer to part {} of {reply_to}", answer.part));
@@ -319,6 +342,9 @@ impl Oracle {
             if let Err(why) = self.check_answer(broker, command, &answer.outcome) {
                 return self.fail(format!("answer to {reply_to}/{}: {why}", answer.part));
             }
+        }
+        if let Some(sent) = self.sent.get_mut(reply_to) {
+            sent.refused.extend(refused);
         }
     }
 
@@ -343,8 +369,10 @@ impl Oracle {
                 }
             }
             Outcome::Refused(refusal) => {
-                let unsaid =
-                    matches!(refusal.code, ProblemCode::IdempotencyConflict | ProblemCode::StaleStamp);
+                let unsaid = matches!(
+                    refusal.code,
+                    ProblemCode::IdempotencyConflict | ProblemCode::StaleStamp
+                );
                 match command {
                     Command::Submit(submit)
                         if submit.pending

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use nox_contract::{
     Attempt, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, LostReason, ModuleName,
-    Positions,
-    RawJson, Source, TenantId, Timestamp, UserId, WorkerId, event::Chain,
+    Positions, RawJson, Source, TenantId, Timestamp, UserId, WorkerId, event::Chain,
 };
 use nox_core::{State, job::Job};
 use nox_protocol::{ReadError, Reader, Record};
@@ -14,7 +13,7 @@ use super::{LogEntry, Rule, Verdict};
 
 /// How many jobs may be looked at in all by checks of the whole state at every single event; beyond,
 /// it is checked at every [`SPARSE`]th.
-const WHOLE_CHECK_JOBS_MAX: usize = 3_000_000;
+const WHOLE_CHECK_JOBS_MAX: usize = 500_000;
 const SPARSE: u64 = 64;
 
 /// All jobs as the log tells of them.
@@ -97,7 +96,9 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
                     let detail = format!("term {} follows {}", record.epoch, pass.state.epoch);
                     verdict.violated(Rule::NewestLeaderAlone, detail);
                 }
-                pass.fold(verdict, |state| state.apply_epoch(n, &record).map_err(|e| e.to_string()));
+                pass.fold(verdict, |state| {
+                    state.apply_epoch(n, &record).map_err(|e| e.to_string())
+                });
             }
             Some(Record::Event(event)) => {
                 pass.event(&event, verdict);
@@ -184,10 +185,8 @@ impl Pass {
             let detail = format!("event {n} takes {:?} {seq} again", event.input.src);
             verdict.violated(Rule::InputOnce, detail);
         }
-        let reset =
-            event.known_facts().any(|fact| matches!(fact, Fact::InputsReset { .. }));
-        let back =
-            event.pos.commands < self.pos.commands || event.pos.reports < self.pos.reports;
+        let reset = event.known_facts().any(|fact| matches!(fact, Fact::InputsReset { .. }));
+        let back = event.pos.commands < self.pos.commands || event.pos.reports < self.pos.reports;
         if back && !reset {
             let detail = format!("event {n} goes back from {:?} to {:?}", self.pos, event.pos);
             verdict.violated(Rule::InputOnce, detail);

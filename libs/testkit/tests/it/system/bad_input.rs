@@ -235,8 +235,8 @@ async fn identities(cluster: &Cluster) {
     for powerless in [json!({"role": "guest"}), json!({"role": ""})] {
         is(&claimed(powerless).await, 403, "forbidden");
     }
-    let reader = cluster
-        .client_with(json!({"sub": "ada", "role": "user", "scope": "compute:read"}));
+    let reader =
+        cluster.client_with(json!({"sub": "ada", "role": "user", "scope": "compute:read"}));
     assert_eq!(reader.get(0, "/jobs").await.unwrap().status, 200);
     is(&post(&reader, mark("read only")).await, 403, "forbidden");
     let switch = ada.request(0, Method::POST, "/modules/mark/disable");
@@ -299,8 +299,7 @@ async fn modules(cluster: &Cluster, ada: &Client) {
     let heard = ada.submit(0, &body, None).await;
     assert_eq!(heard, Heard::Refused { status: 409, code: "disabled_module".to_owned() });
     assert_eq!(admin.send(switch("enable")).await.unwrap().status, 200);
-    let elsewhere =
-        cluster.client_with(json!({"sub": "root", "role": "admin", "tenant": "other"}));
+    let elsewhere = cluster.client_with(json!({"sub": "root", "role": "admin", "tenant": "other"}));
     let request = elsewhere.request(0, Method::POST, "/modules/mark/disable");
     is(&elsewhere.send(request).await.unwrap(), 403, "forbidden");
     let request = admin.request(0, Method::POST, "/modules/nowhere/disable");

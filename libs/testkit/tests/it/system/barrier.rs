@@ -100,11 +100,8 @@ async fn a_job_that_was_acknowledged_is_never_said_not_to_be_there() {
 /// The control: without the barrier, most of the same reads would miss what was acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_alone_miss_what_was_acknowledged() {
-    let options = Options::default().env(
-        Kind::Projector,
-        "NOX_PROJECTOR_DELAY_MS",
-        DELAY_MS.to_string(),
-    );
+    let options =
+        Options::default().env(Kind::Projector, "NOX_PROJECTOR_DELAY_MS", DELAY_MS.to_string());
     let cluster = Cluster::start(options).await.unwrap();
     let client = cluster.client("ada");
     let rows = Reader::new(&cluster.database_url, 2).unwrap();

@@ -289,9 +289,9 @@ fn events(log: &[LogEntry]) -> impl Iterator<Item = Event> {
 fn assigned_at(log: &[LogEntry], job: JobId, wanted: Attempt) -> Timestamp {
     let assigned = |event: &Event| {
         event.job_id == Some(job)
-            && event.known_facts().any(
-                |fact| matches!(fact, Fact::Assigned { attempt, .. } if *attempt == wanted),
-            )
+            && event
+                .known_facts()
+                .any(|fact| matches!(fact, Fact::Assigned { attempt, .. } if *attempt == wanted))
     };
     events(log).find(assigned).expect("it was assigned").at
 }
@@ -510,9 +510,9 @@ fn core_seconds_that_stay_reserved_for_ever() {
     catches(Rule::CountsAgree, |evidence| {
         rewrite(evidence, |lines| {
             let place = place(lines, job(SIMPLE), "released");
-            event(lines, place).facts.retain(|fact| {
-                !matches!(fact, FactOrUnknown::Known(Fact::Released { .. }))
-            });
+            event(lines, place)
+                .facts
+                .retain(|fact| !matches!(fact, FactOrUnknown::Known(Fact::Released { .. })));
         });
     });
 }
@@ -522,11 +522,11 @@ fn a_job_that_succeeds_twice() {
     catches(Rule::OneSuccess, |evidence| {
         rewrite(evidence, |lines| {
             let outputs = RawJson::default();
-            append(lines, job(SIMPLE), vec![Fact::Succeeded {
-                attempt: Attempt(1),
-                outputs,
-                wall_ms: 1,
-            }]);
+            append(
+                lines,
+                job(SIMPLE),
+                vec![Fact::Succeeded { attempt: Attempt(1), outputs, wall_ms: 1 }],
+            );
         });
     });
 }

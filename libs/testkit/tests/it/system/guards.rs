@@ -44,9 +44,8 @@ async fn what_follows_a_refused_message_is_kept_out_by_the_sequence_guard() {
     both.verdict.assert_clean();
 
     let rig = Rig::start().await;
-    let without = rig
-        .refused_in_between(Faults { predicted_sequence_off: true, ..Faults::default() })
-        .await;
+    let without =
+        rig.refused_in_between(Faults { predicted_sequence_off: true, ..Faults::default() }).await;
     assert!(without.let_in > 3, "the control shows nothing: {without:?}");
     assert!(without.verdict.breaks(Rule::NoGap), "{}", without.verdict);
     assert!(without.verdict.breaks(Rule::ChainHolds), "{}", without.verdict);
@@ -119,14 +118,8 @@ impl Rig {
             reports_last: 0,
         };
         let at = now().at;
-        let mut takeover = Takeover::new(
-            name.to_owned(),
-            at,
-            attachment.clone(),
-            None,
-            None,
-            Faults::default(),
-        );
+        let mut takeover =
+            Takeover::new(name.to_owned(), at, attachment.clone(), None, None, Faults::default());
         let mut effect = takeover.start();
         let ready = loop {
             effect = match effect {
@@ -140,7 +133,8 @@ impl Rig {
                 }
                 TakeoverEffect::ReadLog { from, .. } => {
                     let log = self.broker.read_log(from).await.unwrap();
-                    let log: Vec<_> = log.into_iter().map(|m| (m.seq, m.subject, m.payload)).collect();
+                    let log: Vec<_> =
+                        log.into_iter().map(|m| (m.seq, m.subject, m.payload)).collect();
                     takeover.on_log(&log).unwrap().unwrap()
                 }
                 TakeoverEffect::Attach => {
@@ -190,10 +184,7 @@ impl Rig {
     }
 
     /// Publishes at once under the guards that there are.
-    fn append(
-        &self,
-        append: Append,
-    ) -> impl Future<Output = Result<u64, PublishError>> + use<> {
+    fn append(&self, append: Append) -> impl Future<Output = Result<u64, PublishError>> + use<> {
         let Append { guard, message } = append;
         let mut headers = Headers::new();
         if let Some(epoch_seq) = guard.epoch_seq {

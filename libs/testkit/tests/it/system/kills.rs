@@ -56,8 +56,7 @@ async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
     let seed = std::env::var("NOX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     println!("NOX_TEST_SEED={seed}");
-    let options =
-        Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() };
+    let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() };
     let mut cluster = Cluster::start(options).await.unwrap();
     let load = Load::start(&cluster, seed);
 
@@ -119,7 +118,13 @@ impl Load {
             let client = cluster.client(&format!("user-{number}"));
             let known = Known::default();
             let rng = |part: u64| ChaCha8Rng::seed_from_u64(seed ^ (number << 8) ^ part);
-            tasks.spawn(submit(client.clone(), known.clone(), stop.clone(), submits.clone(), rng(1)));
+            tasks.spawn(submit(
+                client.clone(),
+                known.clone(),
+                stop.clone(),
+                submits.clone(),
+                rng(1),
+            ));
             tasks.spawn(meddle(client, known, stop.clone(), rng(2)));
         }
         Self { stop, tasks, submits }

@@ -49,11 +49,8 @@ async fn the_first_users_steps_work_as_they_are_written() {
     assert_eq!(health["status"], "ok");
 
     // 2. The registry has the module.
-    let module = run(
-        "",
-        r#"curl -fsS $URL/modules | jq '.modules[] | select(.name == "xtb_hello")'"#,
-    )
-    .await;
+    let module =
+        run("", r#"curl -fsS $URL/modules | jq '.modules[] | select(.name == "xtb_hello")'"#).await;
     assert_eq!(module["enabled"], true);
 
     // 3. Submit: 202, and the job's id.

@@ -96,12 +96,13 @@ impl Demo {
         let admitted: Admitted = self.client.post("/jobs", Some(&body)).await?.read()?;
         let id = admitted.job_id;
         let mut follow = Follow::new(&self.client, id);
-        while !follow.look(admitted.n).await?.is_some_and(|job| job.state == JobState::Running) {
+        while follow.look(admitted.n).await?.is_none_or(|job| job.state != JobState::Running) {
             follow.pause().await;
         }
         let answer = self.client.post(&format!("/jobs/{id}/cancel"), None).await?;
         println!("POST /jobs/{id}/cancel\n{} {}", answer.status.as_u16(), answer.body);
-        let job = Follow::new(&self.client, id).to_the_end(None, None, async |_, _| Ok(())).await?;
+        let job =
+            Follow::new(&self.client, id).until_ended(None, None, async |_, _| Ok(())).await?;
         ensure!(job.state == JobState::Canceled, "the job is {}", job.state);
         self.until_stopped(id).await?;
         self.life(id).await
@@ -115,7 +116,7 @@ impl Demo {
         println!("{} {}", answer.status.as_u16(), answer.body);
         let admitted: Admitted = answer.read()?;
         let job = Follow::new(&self.client, admitted.job_id)
-            .to_the_end(admitted.n, None, async |_, _| Ok(()))
+            .until_ended(admitted.n, None, async |_, _| Ok(()))
             .await?;
         let took = self.clock.monotonic().saturating_sub(begun);
         println!("{} after {} ms", job.standing(), took.as_millis());

@@ -25,7 +25,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let output = if args.follow { output.streaming() } else { output };
     if args.follow {
         Follow::new(client, args.id)
-            .to_the_end(None, None, async |_, _| {
+            .until_ended(None, None, async |_, _| {
                 after = print(client, args.id, after, output).await?;
                 Ok(())
             })

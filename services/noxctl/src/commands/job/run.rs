@@ -35,7 +35,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let mut mid_line = false;
     let timeout = args.timeout.map(Duration::from_secs);
     let job = Follow::new(client, id)
-        .to_the_end(admitted.n, timeout, async |job, changed| {
+        .until_ended(admitted.n, timeout, async |job, changed| {
             if args.follow {
                 let (chunks, next) = follow::logs(client, id, printed).await?;
                 printed = next;
