@@ -91,7 +91,7 @@ impl Liveness {
     /// does not count.
     fn forgive(&mut self, now: Duration) {
         let away = now.saturating_sub(std::mem::replace(&mut self.looked, now));
-        if false && away > AWAY_MIN.max(self.lease / AWAY_PART) {
+        if away > AWAY_MIN.max(self.lease / AWAY_PART) {
             for watch in self.watches.values_mut() {
                 watch.heard = (watch.heard + away).min(now);
             }
