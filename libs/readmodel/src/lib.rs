@@ -6,6 +6,7 @@
 //! | [`rows`] | what is stored of each thing |
 //! | [`project`] | how an event changes rows; pure |
 //! | `storable` | what of an event Postgres can store; pure |
+//! | `checkpoint` | the place in the log that they are a fold of |
 //! | [`store`] | one transaction a batch, and what becomes of one that fails |
 //! | `load`, `write` | its statements, one a function |
 //! | [`segment`] | raw events, many to a row |
@@ -13,13 +14,14 @@
 //! | [`metrics`] | the metrics of jobs, as numbers |
 //! | [`audit`] | whether the ledger balances; what all rows together hash to |
 //! | [`schema`] | generations, and the migrations of each |
-//! | [`rebuild`] | a new generation from the log |
+//! | [`mod@rebuild`] | a new generation from the log |
 //!
 //! A batch is applied once: the checkpoint moves by compare-and-set in its transaction. Whatever is in
 //! memory is a copy that can be dropped.
 
 pub mod audit;
 pub mod batch;
+mod checkpoint;
 mod load;
 pub mod metrics;
 pub mod project;
@@ -35,9 +37,10 @@ mod write;
 
 pub use audit::ContentHash;
 pub use batch::{Batch, LogMessage};
+pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use project::IllegalEvent;
 pub use query::{Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
 pub use rows::Parked;
-pub use store::{Checkpoint, Committed, Store, StoreError};
+pub use store::{Committed, Store, StoreError};

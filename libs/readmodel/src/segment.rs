@@ -47,12 +47,21 @@ pub(crate) fn encode(entries: &[Entry]) -> Vec<Segment> {
             n_last: entry.n,
             chain: entry.chain,
             bytes: raw.len(),
-            content: zstd::bulk::compress(&raw, ZSTD_LEVEL)
-                .expect("compressing into memory has no way to fail"),
+            content: compress(&raw),
         });
         raw.clear();
     }
     segments
+}
+
+/// With a checksum, so that damage is an error and never another message.
+fn compress(raw: &[u8]) -> Vec<u8> {
+    let compress = || {
+        let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        compressor.include_checksum(true)?;
+        compressor.compress(raw)
+    };
+    compress().expect("compressing in memory has no way to fail")
 }
 
 /// Appends one message in the form that segments hold and content hashes are taken of.
@@ -107,10 +116,6 @@ mod tests {
         raw
     }
 
-    fn compressed(raw: &[u8]) -> Vec<u8> {
-        zstd::bulk::compress(raw, ZSTD_LEVEL).unwrap()
-    }
-
     proptest! {
         #[test]
         fn messages_are_read_back(
@@ -121,7 +126,7 @@ mod tests {
                 .map(|(subject, payload)| LogMessage { subject, payload: Bytes::from(payload) })
                 .collect();
             let raw = raw(&messages);
-            let read = decode(EventNumber(1), raw.len(), &compressed(&raw)).unwrap();
+            let read = decode(EventNumber(1), raw.len(), &compress(&raw)).unwrap();
             prop_assert_eq!(read, messages);
         }
 
@@ -130,11 +135,24 @@ mod tests {
             let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"facts\": []}");
             let raw = raw(&[LogMessage { subject: "nox.evt.acme.job.1".to_owned(), payload }]);
             let cut = &raw[..raw.len() - cut.min(raw.len() - 1)];
-            prop_assert!(decode(EventNumber(1), cut.len(), &compressed(cut)).is_err());
+            prop_assert!(decode(EventNumber(1), cut.len(), &compress(cut)).is_err());
             if bytes != raw.len() {
-                prop_assert!(decode(EventNumber(1), bytes, &compressed(&raw)).is_err());
+                prop_assert!(decode(EventNumber(1), bytes, &compress(&raw)).is_err());
             }
             prop_assert!(decode(EventNumber(1), raw.len(), cut).is_err());
+        }
+
+        #[test]
+        fn a_flipped_bit_is_never_another_message(place in any::<prop::sample::Index>(), bit in 0..8) {
+            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"facts\": []}");
+            let message = LogMessage { subject: "nox.evt.acme.job.1".to_owned(), payload };
+            let raw = raw(std::slice::from_ref(&message));
+            let mut content = compress(&raw);
+            *place.get_mut(&mut content) ^= 1u8 << bit;
+            // A few bits of the frame's header say nothing about the content.
+            if let Ok(read) = decode(EventNumber(1), raw.len(), &content) {
+                prop_assert_eq!(read, vec![message]);
+            }
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::{io, time::Duration};
 
-use nox_contract::{EventNumber, Incarnation, JobId, Positions, Timestamp, event::Chain};
-use nox_protocol::Record;
-use sqlx::{Connection, PgConnection, Row};
+use nox_contract::{EventNumber, Incarnation, JobId};
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     batch::{Batch, Entry},
+    checkpoint::{self, Checkpoint},
     load,
     project::{self, IllegalEvent, Treatment},
     rows::Rows,
     schema::Database,
     segment::{self, Segment},
-    sql::{Instant, count, is_about_data, is_taken_in, is_unavailable, number},
+    sql::{count, is_about_data, is_taken_in, is_unavailable},
     write::{self, Place},
 };
 
@@ -57,19 +57,6 @@ impl From<sqlx::Error> for StoreError {
             Self::Broken(error)
         }
     }
-}
-
-/// How far the log is folded in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
-    pub generation: u64,
-    pub n: EventNumber,
-    pub chain: Chain,
-    /// The life of NOX_EVENTS that `n` counts in; `None` before the first attach.
-    pub incarnation: Option<Incarnation>,
-    pub pos: Positions,
-    /// Of the newest event.
-    pub at: Option<Timestamp>,
 }
 
 /// What a commit did.
@@ -147,7 +134,7 @@ impl Store {
         let mut session = self.take_session().await?;
         write::incarnation(&mut session.connection, incarnation).await?;
         session.checkpoint =
-            checkpoint(&mut session.connection, session.checkpoint.generation).await?;
+            checkpoint::read(&mut session.connection, session.checkpoint.generation).await?;
         let recorded = session.checkpoint.incarnation.clone().unwrap_or_default();
         self.session = Some(session);
         if recorded != *incarnation {
@@ -190,7 +177,7 @@ impl Store {
         batch: &Batch,
         unsure: bool,
     ) -> Result<Committed, StoreError> {
-        let entries = remaining(&session.checkpoint, batch, unsure)?;
+        let entries = session.checkpoint.remaining(batch, unsure)?;
         let mut committed = Committed { events: batch.len(), parked: 0 };
         let mut pending = vec![entries];
         while let Some(entries) = pending.pop() {
@@ -263,7 +250,7 @@ impl Store {
             Place { n: checkpoint.n, chain: checkpoint.chain },
             Place { n: last.n, chain: last.chain },
         );
-        let progress = progress(entries);
+        let progress = checkpoint::progress(entries);
         let current = match self.target {
             Target::Current { attached } => attached,
             Target::Building(_) => None,
@@ -344,7 +331,7 @@ impl Store {
             }
         };
         let mut connection = self.database.connect_writer(generation).await?;
-        let checkpoint = checkpoint(&mut connection, generation).await?;
+        let checkpoint = checkpoint::read(&mut connection, generation).await?;
         let rows = Rows {
             modules: load::modules(&mut connection).await?,
             workers: load::workers(&mut connection).await?,
@@ -352,32 +339,6 @@ impl Store {
         };
         Ok(Session { connection, checkpoint, rows })
     }
-}
-
-/// The entries that are still to be taken in.
-fn remaining<'a>(
-    checkpoint: &Checkpoint,
-    batch: &'a Batch,
-    unsure: bool,
-) -> Result<&'a [Entry], StoreError> {
-    let place = (checkpoint.n, checkpoint.chain);
-    if batch.start() == place {
-        return Ok(batch.entries());
-    }
-    // Our last word may have been heard without our hearing so.
-    let taken_in = batch.entries().iter().position(|entry| (entry.n, entry.chain) == place);
-    match taken_in {
-        Some(last) if unsure => Ok(&batch.entries()[last + 1..]),
-        _ => Err(StoreError::Conflict { n: batch.start().0 }),
-    }
-}
-
-/// The positions and the instant after `entries`, if there is an event among them.
-fn progress(entries: &[Entry]) -> Option<(Positions, Timestamp)> {
-    entries.iter().rev().find_map(|entry| match &entry.record {
-        Record::Event(event) => Some((event.pos, event.at)),
-        Record::Epoch(_) => None,
-    })
 }
 
 async fn load_needed(
@@ -400,29 +361,4 @@ async fn load_needed(
         rows.balances.extend(load::balances(connection, &needed.balances).await?);
     }
     Ok(())
-}
-
-/// Reads the checkpoint, after whatever transaction is about to move it.
-async fn checkpoint(
-    connection: &mut PgConnection,
-    generation: u64,
-) -> Result<Checkpoint, StoreError> {
-    let row = sqlx::query(
-        "select n, chain, incarnation, pos_commands, pos_reports, at from projection for update",
-    )
-    .fetch_one(connection)
-    .await?;
-    let chain: &str = row.try_get("chain")?;
-    let no_chain = || sqlx::Error::Decode(format!("{chain:?} is no chain").into());
-    Ok(Checkpoint {
-        generation,
-        n: number(row.try_get("n")?),
-        chain: Chain::parse(chain).ok_or_else(no_chain)?,
-        incarnation: row.try_get::<Option<String>, _>("incarnation")?.map(Incarnation),
-        pos: Positions {
-            commands: count(row.try_get("pos_commands")?),
-            reports: count(row.try_get("pos_reports")?),
-        },
-        at: row.try_get::<Option<Instant>, _>("at")?.map(|instant| instant.0),
-    })
 }

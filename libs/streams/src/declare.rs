@@ -1,5 +1,7 @@
 //! Makes the broker have the streams of the layout, or says why it cannot.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -13,6 +15,11 @@ const ALREADY_EXISTS: u64 = 10058;
 /// What is created by two processes at the same moment is there at the second look.
 const LOOKS_MAX: u32 = 3;
 
+/// How long to wait for a broker that goes away while it is told of its streams, as long as
+/// connecting waits for one; and how long to pause between two tries.
+const DECLARE_WAIT: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_millis(100);
+
 /// Why the streams are not as they should be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeclareError {
@@ -23,7 +30,7 @@ pub enum DeclareError {
     /// The broker refuses the stream, for example because its limits allow less room.
     #[error("the broker refuses stream {stream} ({code}): {description}")]
     Refused { stream: String, code: u64, description: String },
-    /// Not now: try again.
+    /// Not for a minute: start the broker, or wait longer.
     #[error("cannot declare stream {stream}: {reason}")]
     Unavailable { stream: String, reason: Error },
 }
@@ -31,15 +38,34 @@ pub enum DeclareError {
 impl Broker {
     /// Creates the streams of `nats/streams.toml` that are missing, updates what may change, and
     /// checks the rest. Any number of processes may do so at once, and at every start.
+    ///
+    /// # Errors
+    /// As the variants say; all but `Unavailable` at once.
     pub async fn declare(&self) -> Result<(), DeclareError> {
         self.declare_layout(Layout::embedded()).await
     }
 
     /// As [`declare`](Self::declare), with other streams.
     pub async fn declare_layout(&self, layout: Layout) -> Result<(), DeclareError> {
-        for (stream, wanted) in layout.streams() {
-            self.declare_stream(stream, wanted).await?;
-        }
+        let mut last = DeclareError::Unavailable {
+            stream: "any".to_owned(),
+            reason: Error::Unavailable(format!("nothing heard within {DECLARE_WAIT:?}")),
+        };
+        let declared = async {
+            for (stream, wanted) in layout.streams() {
+                while let Err(error) = self.declare_stream(stream, wanted).await {
+                    if !matches!(error, DeclareError::Unavailable { .. }) {
+                        return Err(error);
+                    }
+                    tracing::warn!(stream, %error, "Cannot declare a stream yet");
+                    last = error;
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+            Ok(())
+        };
+        let declared = tokio::time::timeout(DECLARE_WAIT, declared).await;
+        declared.unwrap_or(Err(last))?;
         // A second layout on one connection changes nothing: the first one's streams are there.
         let _ = self.inner.layout.set(layout);
         Ok(())

@@ -31,7 +31,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::processes::kill_descendants;
+use crate::processes::{ProcessId, kill_descendants};
 
 /// The name under which this program is a supervisor…
 pub const SUPERVISOR: &str = "nox-supervisor";
@@ -39,7 +39,7 @@ pub const SUPERVISOR: &str = "nox-supervisor";
 /// …and its only argument, which any program that is none refuses.
 pub const ARGUMENT: &str = "--nox-supervisor";
 
-/// Between two looks for processes that are still alive.
+/// Between two looks for processes, when the last one found nobody new.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Open files of a process; more than engines need, and far from what would starve the machine.
@@ -103,25 +103,31 @@ fn supervise() -> io::Result<()> {
     let mut line = String::new();
     orders.read_line(&mut line)?;
 
-    let child =
-        serde_json::from_str(&line).map_err(io::Error::from).and_then(|order| begin(&order));
-    let program = match child {
+    let program = serde_json::from_str(&line)
+        .map_err(io::Error::from)
+        // Before there is anything to kill: an attempt must not run unwatched.
+        .and_then(|order| watch(orders).and_then(|()| begin(&order)));
+    let program = match program {
         Ok(program) => program,
         Err(error) => return say(&mut words, &Word::NotSpawned { reason: error.to_string() }),
     };
-    thread::spawn(move || {
-        // A closed socket is the order to end everything; nothing else is ever sent.
-        let _ = orders.read(&mut [0]);
-        loop {
-            kill_descendants(own_pid());
-            thread::sleep(LOOK_AGAIN);
-        }
-    });
     // If the executor is gone, nobody listens, but the attempt must end all the same.
     let _ = say(&mut words, &Word::Spawned);
     let exit = wait_for(program)?;
     let survivors = kill_the_rest();
     say(&mut words, &Word::Ended { exit, survivors })
+}
+
+/// Kills everything from when the socket closes; nothing else is ever sent after the order.
+fn watch(mut orders: BufReader<UnixStream>) -> io::Result<()> {
+    let kill = move || {
+        let _ = orders.read(&mut [0]);
+        let mut killed = BTreeSet::new();
+        loop {
+            kill_more(&mut killed);
+        }
+    };
+    thread::Builder::new().spawn(kill).map(drop)
 }
 
 /// Cuts this process off from whatever started it, and starts the program below it.
@@ -188,9 +194,17 @@ fn kill_the_rest() -> usize {
                 Err(_) => return survivors.len(),
             }
         }
-        survivors.append(&mut kill_descendants(own_pid()));
+        kill_more(&mut survivors);
+    }
+}
+
+/// Kills whoever is left, and waits a moment if all of them were killed before: dying takes time.
+fn kill_more(killed: &mut BTreeSet<ProcessId>) {
+    let mut found = kill_descendants(own_pid());
+    if found.is_subset(killed) {
         thread::sleep(LOOK_AGAIN);
     }
+    killed.append(&mut found);
 }
 
 fn own_pid() -> i32 {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::PathBuf,
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
@@ -53,24 +54,33 @@ impl ProcessId {
 /// Kills all living descendants of the process `root`; returns who they were.
 ///
 /// Nobody can leave a tree whose root is a subreaper, so an empty answer together with no child left
-/// to wait for means that nothing is left.
+/// to wait for means that nothing is left. Each is killed as soon as it is seen: one that starts
+/// another and ends would be gone by the end of a longer look.
 pub fn kill_descendants(root: i32) -> BTreeSet<ProcessId> {
-    let found = descendants(root);
-    // A group dies as a whole, even while its members fork; one by one they could outrun this. The
-    // groups of a tree are its own, but for the root's, which a child may have joined.
     let own_group = stat(root).map(|stat| stat.group);
-    let groups: BTreeSet<i32> =
-        found.iter().map(|stat| stat.group).filter(|group| Some(*group) != own_group).collect();
-    for group in groups.into_iter().filter_map(Pid::from_raw) {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    found
-        .into_iter()
-        .map(|stat| {
+    let tree = Tree::new();
+    let mut killed = BTreeSet::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for child in tree.children(parent) {
+            let Some(stat) = stat(child) else { continue };
+            // Before it is killed, for then its children are no longer to be found below it.
+            parents.push(child);
+            if stat.zombie {
+                continue;
+            }
+            // A group dies as a whole, even while its members fork; one by one they could outrun
+            // this. The groups of a tree are its own, but for the root's, which a child may join.
+            if Some(stat.group) != own_group
+                && let Some(group) = Pid::from_raw(stat.group)
+            {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
             stat.id.kill();
-            stat.id
-        })
-        .collect()
+            killed.insert(stat.id);
+        }
+    }
+    killed
 }
 
 /// Kills all living processes of the session that `leader` began; returns who they were.
@@ -95,22 +105,47 @@ fn kill_where(is_meant: impl Fn(&Stat) -> bool) -> BTreeSet<ProcessId> {
     killed
 }
 
-fn descendants(root: i32) -> Vec<Stat> {
-    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
-    for stat in all() {
-        children.entry(stat.parent).or_default().push(stat);
+/// Who is whose child: asked of the kernel for each process, or, of a kernel that does not say,
+/// found out by looking at all of them.
+enum Tree {
+    Asked,
+    Looked(BTreeMap<i32, Vec<i32>>),
+}
+
+impl Tree {
+    fn new() -> Self {
+        if fs::exists("/proc/thread-self/children").unwrap_or(false) {
+            return Self::Asked;
+        }
+        let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        for stat in all() {
+            children.entry(stat.parent).or_default().push(stat.id.pid);
+        }
+        Self::Looked(children)
     }
-    let mut found = Vec::new();
-    let mut parents = vec![root];
-    while let Some(parent) = parents.pop() {
-        for child in children.remove(&parent).unwrap_or_default() {
-            parents.push(child.id.pid);
-            if !child.zombie {
-                found.push(child);
-            }
+
+    fn children(&self, pid: i32) -> Vec<i32> {
+        match self {
+            Self::Looked(children) => children.get(&pid).cloned().unwrap_or_default(),
+            Self::Asked => threads(pid)
+                .filter_map(|thread| fs::read_to_string(thread.join("children")).ok())
+                .flat_map(|children| {
+                    children
+                        .split_whitespace()
+                        .filter_map(|pid| pid.parse().ok())
+                        .collect::<Vec<_>>()
+                })
+                .collect(),
         }
     }
-    found
+}
+
+/// A child belongs to the thread that started it, or to any that it came to as an orphan.
+fn threads(pid: i32) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 fn all() -> impl Iterator<Item = Stat> {
@@ -167,6 +202,18 @@ mod tests {
         assert!(id.is_alive() && !before.is_alive());
         id.kill();
         assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn both_ways_to_find_children_agree() {
+        let (mut child, id) = sleeper("tree");
+        let own = i32::try_from(std::process::id()).unwrap();
+        let looked = all().filter(|stat| stat.parent == own).map(|stat| stat.id.pid).collect();
+        for tree in [Tree::new(), Tree::Looked(BTreeMap::from([(own, looked)]))] {
+            assert!(tree.children(own).contains(&id.pid));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

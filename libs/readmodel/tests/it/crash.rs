@@ -29,7 +29,7 @@ async fn until_committed(store: &mut Store, batch: &Batch) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), tries).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(120), tries).await.unwrap();
 }
 
 #[tokio::test]

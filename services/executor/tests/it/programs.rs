@@ -162,17 +162,24 @@ async fn processes_that_are_never_the_same_for_long_are_ended() {
     let chain = r#"setsid sh -c "$0" "$0" $1 & "#;
     let script = format!("for i in 1 2 3 4; do sh -c '{chain}' '{chain}' {mark} & done; sleep 60");
     let module = place.script(&script, "");
-    place.start.resources.wall_time_s = 1;
+    let (stop, clock) = (CancellationToken::new(), place.runner.clock.clone());
     let mut seen = std::collections::BTreeSet::new();
-    let watch = until("many have come and gone", || {
-        seen.extend(alive(&mark));
-        seen.len() > 20
-    });
-    let stop = CancellationToken::new();
-    let (finished, ()) = tokio::join!(place.run_until(&module, stop, || ()), watch);
-    assert_eq!(error(&finished).0.code, "wall_time");
+    let stopper = async {
+        let many = until("many have come and gone", || {
+            seen.extend(alive(&mark));
+            seen.len() > 20
+        });
+        many.await;
+        stop.cancel();
+        clock.monotonic()
+    };
+    let (finished, stopped_at) =
+        tokio::join!(place.run_until(&module, stop.clone(), || ()), stopper);
+    assert_eq!(error(&finished).0.code, "killed");
     assert_eq!(alive(&mark), [0i32; 0]);
-    assert!(finished.usage.wall_ms < 4_000, "{finished:?}");
+    // A busy machine gives each of them, and who looks for them, little time.
+    let took = clock.monotonic() - stopped_at;
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

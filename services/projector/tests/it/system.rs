@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// Longer than anything here takes on a busy machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
 /// 2026-11-21T22:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_micros(1_795_298_400_000_000);

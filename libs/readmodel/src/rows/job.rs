@@ -1,78 +1,13 @@
-//! What is stored of each thing, as far as the fold needs it to go on.
-
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    fmt,
-    str::FromStr,
-};
+//! A job as it is stored, and how it is read back.
 
 use nox_contract::{
-    Attempt, Capacity, EventNumber, JobError, JobId, JobState, Limits, Manifest, ModuleName,
-    Resources, SessionId, TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
-    fact::ServedModule,
+    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, Resources, TenantId, Timestamp,
+    UserId, WaitingCode, WorkNumber, WorkerId,
 };
-use nox_core::{
-    job::{Job, Phase},
-    ledger::Balance,
-};
+use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
 
-/// Why a row does not tell all about its job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Parked {
-    /// The fold goes on; what Postgres cannot store is missing.
-    Unstorable,
-    /// A newer version wrote a fact that this one does not know: the row stays as it was before. A
-    /// rebuild by a version that knows it takes the job up again.
-    UnknownFact,
-    /// Postgres refused an event for a reason that nobody foresaw: the row stays as it was before.
-    Refused,
-}
-
-impl Parked {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unstorable => "unstorable",
-            Self::UnknownFact => "unknown_fact",
-            Self::Refused => "refused",
-        }
-    }
-
-    /// Whether the job's row stays as it is, whatever comes.
-    pub fn is_frozen(self) -> bool {
-        match self {
-            Self::Unstorable => false,
-            Self::UnknownFact | Self::Refused => true,
-        }
-    }
-}
-
-impl fmt::Display for Parked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A stored word that this version does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a row says {column} = {found:?}, which this version does not know")]
-pub struct UnknownWord {
-    pub column: &'static str,
-    pub found: String,
-}
-
-impl FromStr for Parked {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        Ok(match text {
-            "unstorable" => Self::Unstorable,
-            "unknown_fact" => Self::UnknownFact,
-            "refused" => Self::Refused,
-            _ => return Err(UnknownWord { column: "parked", found: text.to_owned() }),
-        })
-    }
-}
+use super::{Parked, UnknownWord};
 
 /// A job without its inputs and outputs, which only pass through.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +23,7 @@ pub struct StoredJob {
     /// The worker of the newest attempt; kept after its end.
     pub worker_id: Option<WorkerId>,
     pub ledger: JobLedger,
-    /// The job's events after the first; see [`push_event`].
+    /// The job's events after the first; see `push_event`.
     pub events: Vec<u8>,
     pub parked: Option<Parked>,
 }
@@ -197,92 +132,6 @@ pub(crate) fn event_numbers(first: EventNumber, events: &[u8]) -> Vec<EventNumbe
         }
     }
     numbers
-}
-
-/// An account's budget of one period.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BalanceKey {
-    pub tenant: TenantId,
-    /// `tenant` or `user/<id>`.
-    pub account: String,
-    pub period: Timestamp,
-}
-
-/// The newest limits of an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredLimits {
-    pub role: String,
-    pub limits: Limits,
-    pub n: EventNumber,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredModule {
-    pub manifest: Manifest,
-    pub enabled: bool,
-    pub n: EventNumber,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredWorker {
-    pub session: SessionId,
-    pub state: WorkerState,
-    pub capacity: Capacity,
-    pub modules: Vec<ServedModule>,
-    pub labels: Vec<String>,
-    pub joined_at: Timestamp,
-    pub left_at: Option<Timestamp>,
-    pub n: EventNumber,
-}
-
-/// Where a worker stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerState {
-    Joined,
-    /// Takes no more work.
-    Draining,
-    /// Gave itself back.
-    Left,
-    /// Was silent for too long.
-    Lost,
-}
-
-impl WorkerState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Joined => "joined",
-            Self::Draining => "draining",
-            Self::Left => "left",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-impl FromStr for WorkerState {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        Ok(match text {
-            "joined" => Self::Joined,
-            "draining" => Self::Draining,
-            "left" => Self::Left,
-            "lost" => Self::Lost,
-            _ => return Err(UnknownWord { column: "state", found: text.to_owned() }),
-        })
-    }
-}
-
-/// The rows that the fold looks at. A copy of what is stored: nothing is lost if it is dropped.
-#[derive(Debug, Default)]
-pub struct Rows {
-    pub jobs: HashMap<JobId, StoredJob>,
-    /// Jobs of which there is no row, because Postgres refused their first event.
-    pub rowless: HashSet<JobId>,
-    pub balances: HashMap<BalanceKey, Balance>,
-    /// All of them: they are few.
-    pub modules: BTreeMap<ModuleName, StoredModule>,
-    /// All of them: they are few.
-    pub workers: BTreeMap<WorkerId, StoredWorker>,
 }
 
 /// A job of which only an event's envelope is known.

@@ -1,0 +1,62 @@
+//! What facts make of an account: its limits, its budget, what it was refused.
+
+use nox_contract::{Entity, Fact};
+
+use super::{Context, IllegalEvent, Projection, Violation};
+use crate::{
+    metrics::MetricKey,
+    rows::{BalanceKey, StoredLimits},
+    storable,
+};
+
+impl Projection<'_> {
+    pub(super) fn move_account(
+        &mut self,
+        context: &Context<'_>,
+        fact: &Fact,
+        storable: bool,
+    ) -> Result<(), IllegalEvent> {
+        let Entity::Account { tenant, account } = context.entity else {
+            return Err(context.misplaced(fact));
+        };
+        let n = context.entry.n;
+        if !storable || storable::text(account).is_err() {
+            return Ok(());
+        }
+        if let Fact::LimitsSet { role, limits } = fact {
+            let limits = StoredLimits { role: role.clone(), limits: *limits, n };
+            self.changes.limits.insert((tenant.clone(), account.clone()), limits);
+        }
+        if let Fact::Granted { period, cpu_seconds } = fact {
+            let key =
+                BalanceKey { tenant: tenant.clone(), account: account.clone(), period: *period };
+            let mut balance = self.balance(&key).unwrap_or_default();
+            balance.free = cpu_seconds
+                .checked_sub(balance.granted)
+                .and_then(|more| balance.free.checked_add(more))
+                .ok_or_else(|| IllegalEvent::Unbalanced {
+                    n,
+                    fact: fact.name(),
+                    account: account.clone(),
+                })?;
+            balance.granted = *cpu_seconds;
+            self.changes.balances.insert(key, (balance, n));
+        }
+        if let Fact::QuotaViolated { job_id, user_id, module, refusal } = fact {
+            self.changes.violations.push(Violation {
+                n,
+                part: context.part,
+                tenant: tenant.clone(),
+                account: account.clone(),
+                user_id: user_id.clone(),
+                job_id: *job_id,
+                module: module.clone(),
+                refusal: (**refusal).clone(),
+                at: context.event.at,
+            });
+            let key = MetricKey::Violations { code: refusal.code };
+            *self.changes.metrics.entry(key).or_default() += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! What facts beside a job's move in the ledger: in its own entry, and in two accounts.
+
+use nox_contract::{Entity, Event, EventNumber, Fact, Timestamp};
+use nox_core::ledger::Balance;
+
+use super::{
+    Context, IllegalEvent, Projection, ReservedResources,
+    needed::{accounts, period},
+};
+use crate::rows::{BalanceKey, JobLedger, StoredJob};
+
+impl Projection<'_> {
+    /// Moves core seconds in the job's entry, its user's account and its tenant's alike.
+    pub(super) fn move_budget(
+        &mut self,
+        context: &mut Context<'_>,
+        fact: &Fact,
+    ) -> Result<(), IllegalEvent> {
+        let (Entity::Job { .. }, Some(period), Some(change)) =
+            (context.entity, period(fact), context.job.as_mut())
+        else {
+            return Err(context.misplaced(fact));
+        };
+        let moved = self.moved_budget(context.event, &change.row, fact, period);
+        let (entry, balances) = match moved {
+            Ok(moved) => moved,
+            // What it follows may be the very fact that is not known here.
+            Err(_) if change.row.is_frozen() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        change.row.ledger = entry;
+        if let Fact::Reserved { .. } = fact {
+            let resources = change.row.job.requested_resources;
+            change.reserved_resources = Some(ReservedResources::new(resources, entry.reservation));
+        }
+        self.changes.balances.extend(balances);
+        Ok(())
+    }
+
+    /// The job's entry and the two balances after `fact`.
+    #[expect(clippy::type_complexity, reason = "one caller, and all of it is one movement")]
+    fn moved_budget(
+        &self,
+        event: &Event,
+        row: &StoredJob,
+        fact: &Fact,
+        period: Timestamp,
+    ) -> Result<(JobLedger, Vec<(BalanceKey, (Balance, EventNumber))>), IllegalEvent> {
+        let (n, fact_name) = (event.n, fact.name());
+        let unbalanced = |account| IllegalEvent::Unbalanced { n, fact: fact_name, account };
+        if row.ledger.period.is_some_and(|of_job| of_job != period) {
+            return Err(IllegalEvent::OtherPeriod { n, fact: fact_name });
+        }
+        let entry = move_entry(JobLedger { period: Some(period), ..row.ledger }, fact)
+            .ok_or_else(|| unbalanced(format!("job {}", row.id)))?;
+        let mut balances = Vec::with_capacity(2);
+        for account in accounts(event).into_iter().flatten() {
+            let key = BalanceKey { tenant: event.tenant.clone(), account, period };
+            let Some(balance) = self.balance(&key) else {
+                let account = key.account;
+                return Err(IllegalEvent::NotGranted { n, fact: fact_name, account });
+            };
+            let moved =
+                move_balance(balance, fact).ok_or_else(|| unbalanced(key.account.clone()))?;
+            balances.push((key, (moved, n)));
+        }
+        Ok((entry, balances))
+    }
+
+    pub(super) fn balance(&self, key: &BalanceKey) -> Option<Balance> {
+        let changed = self.changes.balances.get(key).map(|(balance, _)| *balance);
+        changed.or_else(|| self.rows.balances.get(key).copied())
+    }
+}
+
+/// Moves a job's entry; `None` if it does not have what is moved.
+fn move_entry(mut entry: JobLedger, fact: &Fact) -> Option<JobLedger> {
+    if let Fact::Reserved { cpu_seconds, .. } = fact {
+        entry.reservation = entry.reservation.checked_add(*cpu_seconds)?;
+        entry.reserved = entry.reserved.checked_add(*cpu_seconds)?;
+    }
+    if let Fact::Settled { cpu_seconds, overrun, .. } = fact {
+        entry.reserved = entry.reserved.checked_sub(*cpu_seconds)?;
+        entry.used = entry.used.checked_add(*cpu_seconds)?;
+        entry.overrun = entry.overrun.checked_add(*overrun)?;
+    }
+    if let Fact::Released { cpu_seconds, .. } = fact {
+        entry.reserved = entry.reserved.checked_sub(*cpu_seconds)?;
+    }
+    (entry.reserved >= 0 && entry.used >= 0 && entry.overrun >= 0).then_some(entry)
+}
+
+/// Moves an account's balance; `None` if it does not have what is moved.
+fn move_balance(mut balance: Balance, fact: &Fact) -> Option<Balance> {
+    if let Fact::Reserved { cpu_seconds, .. } = fact {
+        balance.free = balance.free.checked_sub(*cpu_seconds)?;
+        balance.reserved = balance.reserved.checked_add(*cpu_seconds)?;
+    }
+    if let Fact::Settled { cpu_seconds, overrun, .. } = fact {
+        balance.reserved = balance.reserved.checked_sub(*cpu_seconds)?;
+        balance.used = balance.used.checked_add(*cpu_seconds)?;
+        balance.overrun = balance.overrun.checked_add(*overrun)?;
+    }
+    if let Fact::Released { cpu_seconds, .. } = fact {
+        balance.reserved = balance.reserved.checked_sub(*cpu_seconds)?;
+        balance.free = balance.free.checked_add(*cpu_seconds)?;
+    }
+    (balance.is_balanced() && balance.used >= 0).then_some(balance)
+}

@@ -1,0 +1,155 @@
+//! What a batch makes of rows, and how the copy in memory takes it over.
+
+use std::collections::{BTreeMap, HashMap};
+
+use nox_contract::{
+    EventNumber, Fact, JobId, ModuleName, RawJson, Refusal, Resources, TenantId, Timestamp, UserId,
+    WorkerId,
+};
+use nox_core::ledger::Balance;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    metrics::MetricKey,
+    rows::{BalanceKey, Parked, Rows, StoredJob, StoredLimits, StoredModule, StoredWorker},
+};
+
+/// Rows to be written, and nothing about how.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// In the order in which the batch first touched them.
+    pub jobs: Vec<JobChange>,
+    pub(super) places: HashMap<JobId, usize>,
+    pub balances: BTreeMap<BalanceKey, (Balance, EventNumber)>,
+    pub limits: BTreeMap<(TenantId, String), StoredLimits>,
+    pub violations: Vec<Violation>,
+    pub modules: BTreeMap<ModuleName, StoredModule>,
+    pub workers: BTreeMap<WorkerId, StoredWorker>,
+    /// Differences.
+    pub metrics: BTreeMap<MetricKey, i64>,
+    pub parked: Vec<ParkedEvent>,
+    pub rowless: Vec<JobId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct JobChange {
+    pub row: StoredJob,
+    /// What only a new row is given; `None` if there is a row already.
+    pub created: Option<Created>,
+    pub reserved_resources: Option<ReservedResources>,
+    pub outputs: Option<RawJson>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Created {
+    pub inputs: Option<RawJson>,
+    pub fingerprint: Option<String>,
+}
+
+/// What was set aside for a job at its submit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedResources {
+    pub cpu: u32,
+    pub mem_mb: u32,
+    pub wall_time_s: u32,
+    #[serde(default)]
+    pub gpu: u32,
+    /// Of the budget.
+    pub cpu_seconds: i64,
+}
+
+/// A refusal that the log recorded.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    pub n: EventNumber,
+    /// Which fact of the event, counted from 0.
+    pub part: usize,
+    pub tenant: TenantId,
+    pub account: String,
+    pub user_id: UserId,
+    pub job_id: JobId,
+    pub module: ModuleName,
+    pub refusal: Refusal,
+    pub at: Timestamp,
+}
+
+/// An event that rows could not take in.
+#[derive(Debug, Clone)]
+pub struct ParkedEvent {
+    pub n: EventNumber,
+    pub subject: String,
+    pub tenant: TenantId,
+    pub job_id: Option<JobId>,
+    pub reason: Parked,
+    pub detail: String,
+    pub payload: bytes::Bytes,
+}
+
+impl JobChange {
+    pub(super) fn new(row: StoredJob) -> Self {
+        let created = Some(Created::default());
+        Self { row, created, reserved_resources: None, outputs: None }
+    }
+
+    /// Leaves the row as it is from now on.
+    pub(super) fn freeze(&mut self, reason: Parked) {
+        if !self.row.is_frozen() {
+            self.row.parked = Some(reason);
+        }
+    }
+
+    /// Takes over what only passes through.
+    pub(super) fn carry(&mut self, fact: &Fact) {
+        if let Fact::Submitted(submitted) = fact {
+            self.created = Some(Created {
+                inputs: Some(submitted.inputs.clone()),
+                fingerprint: submitted.fingerprint.clone(),
+            });
+        }
+        if let Fact::Rejected(rejected) = fact {
+            self.created = Some(Created {
+                inputs: Some(rejected.inputs.clone()),
+                fingerprint: rejected.fingerprint.clone(),
+            });
+        }
+        if let Fact::Succeeded { outputs, .. } = fact {
+            self.outputs = Some(outputs.clone());
+        }
+    }
+}
+
+impl ReservedResources {
+    pub(super) fn new(resources: Resources, cpu_seconds: i64) -> Self {
+        let Resources { cpu, mem_mb, wall_time_s, gpu } = resources;
+        Self { cpu, mem_mb, wall_time_s, gpu, cpu_seconds }
+    }
+}
+
+/// Jobs in memory above which all are dropped: some hundred MB. They are loaded again when needed.
+const JOBS_CACHED_MAX: usize = 400_000;
+/// Balances in memory above which all are dropped.
+const BALANCES_CACHED_MAX: usize = 100_000;
+
+impl Rows {
+    /// Takes over what was committed, and drops what is not expected to be needed again.
+    pub fn absorb(&mut self, changes: Changes) {
+        if self.jobs.len() > JOBS_CACHED_MAX {
+            self.jobs.clear();
+        }
+        if self.balances.len() > BALANCES_CACHED_MAX {
+            self.balances.clear();
+        }
+        for change in changes.jobs {
+            if change.row.is_over() {
+                self.jobs.remove(&change.row.id);
+            } else {
+                self.jobs.insert(change.row.id, change.row);
+            }
+        }
+        self.rowless.extend(changes.rowless);
+        self.balances
+            .extend(changes.balances.into_iter().map(|(key, (balance, _))| (key, balance)));
+        self.modules.extend(changes.modules);
+        self.workers.extend(changes.workers);
+    }
+}

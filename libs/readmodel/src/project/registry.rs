@@ -1,0 +1,72 @@
+//! What facts make of workers and modules.
+
+use nox_contract::{Entity, Fact};
+
+use super::{Context, IllegalEvent, Projection};
+use crate::rows::{StoredModule, StoredWorker, WorkerState};
+
+impl Projection<'_> {
+    pub(super) fn move_worker(
+        &mut self,
+        context: &Context<'_>,
+        fact: &Fact,
+        storable: bool,
+    ) -> Result<(), IllegalEvent> {
+        let Entity::Worker(id) = context.entity else {
+            return Err(context.misplaced(fact));
+        };
+        let n = context.entry.n;
+        if let (Fact::WorkerJoined { session, capacity, modules, labels }, true) = (fact, storable)
+        {
+            let worker = StoredWorker {
+                session: *session,
+                state: WorkerState::Joined,
+                capacity: *capacity,
+                modules: modules.clone(),
+                labels: labels.clone(),
+                joined_at: context.event.at,
+                left_at: None,
+                n,
+            };
+            self.changes.workers.insert(id.clone(), worker);
+        }
+        // There is no row if what the worker said when it joined could not be stored.
+        let known = self.changes.workers.get(id).or_else(|| self.rows.workers.get(id));
+        let Some(mut worker) = known.cloned() else { return Ok(()) };
+        if let Fact::WorkerDraining { .. } = fact {
+            worker.state = WorkerState::Draining;
+        }
+        if let Fact::WorkerLeft { lost, .. } = fact {
+            worker.state = if *lost { WorkerState::Lost } else { WorkerState::Left };
+            worker.left_at = Some(context.event.at);
+        }
+        worker.n = n;
+        self.changes.workers.insert(id.clone(), worker);
+        Ok(())
+    }
+
+    pub(super) fn move_module(
+        &mut self,
+        context: &Context<'_>,
+        fact: &Fact,
+        storable: bool,
+    ) -> Result<(), IllegalEvent> {
+        let Entity::Module(name) = context.entity else {
+            return Err(context.misplaced(fact));
+        };
+        let n = context.entry.n;
+        if let (Fact::ModuleDeclared { manifest, enabled }, true) = (fact, storable) {
+            let module = StoredModule { manifest: (**manifest).clone(), enabled: *enabled, n };
+            self.changes.modules.insert(name.clone(), module);
+        }
+        if let Fact::ModuleSwitched { enabled, .. } = fact {
+            // There is no row if its manifest could not be stored.
+            let known = self.changes.modules.get(name).or_else(|| self.rows.modules.get(name));
+            let Some(module) = known.cloned() else { return Ok(()) };
+            self.changes
+                .modules
+                .insert(name.clone(), StoredModule { enabled: *enabled, n, ..module });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Jobs, one and many.
+
+use std::{fmt, str::FromStr};
+
+use nox_contract::{
+    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
+    Timestamp, UserId, WaitingCode, WorkerId,
+};
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
+
+use super::{PAGE_MAX, QueryError, Reader};
+use crate::{
+    load::decode,
+    project::ReservedResources,
+    rows::{self, Parked},
+    sql::{Instant, big, number},
+};
+
+/// Which jobs to list, newest first.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    pub tenant: TenantId,
+    pub user: Option<UserId>,
+    pub status: Option<JobState>,
+    pub module: Option<ModuleName>,
+    /// At most [`PAGE_MAX`].
+    pub limit: usize,
+    /// Go on where the page before ended.
+    pub before: Option<Cursor>,
+}
+
+impl Filter {
+    /// The newest jobs of a tenant.
+    pub fn of(tenant: TenantId, limit: usize) -> Self {
+        Self { tenant, user: None, status: None, module: None, limit, before: None }
+    }
+}
+
+/// Where a page ended: the number of the event that made its last row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(EventNumber);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(|n| Self(EventNumber(n)))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// A job as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRow {
+    pub id: JobId,
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+    pub status: JobState,
+    /// The newest attempt; 0 before the first.
+    pub attempt: Attempt,
+    /// Why it does not run, while it is queued.
+    pub waiting_code: Option<WaitingCode>,
+    /// `None` where Postgres cannot store them; `parked` says so.
+    pub inputs: Option<RawJson>,
+    pub outputs: Option<RawJson>,
+    pub requested_resources: Resources,
+    pub reserved_resources: Option<ReservedResources>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// Not before then, while that is in the future.
+    pub due_at: Option<Timestamp>,
+    pub error: Option<JobError>,
+    /// The newest event of the job.
+    pub n: EventNumber,
+    /// The worker of the newest attempt; kept after its end.
+    pub worker_id: Option<WorkerId>,
+    pub priority: u8,
+    pub fingerprint: Option<String>,
+    /// Why the row does not tell all.
+    pub parked: Option<Parked>,
+    /// The event that made the job.
+    pub submitted_n: EventNumber,
+}
+
+impl Reader {
+    pub async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Option<JobRow>, QueryError> {
+        let (_, pool) = self.current().await?;
+        let mut query = select_jobs(tenant);
+        query.push(" and id = ").push_bind(id.0);
+        let row = query.build().fetch_optional(&pool).await?;
+        Ok(row.as_ref().map(job).transpose()?)
+    }
+
+    /// A page of jobs, newest first. Jobs that come in meanwhile are before the first page; none is
+    /// listed twice or missed by following `next`.
+    pub async fn jobs(&self, filter: &Filter) -> Result<Page<JobRow>, QueryError> {
+        let (_, pool) = self.current().await?;
+        let limit = filter.limit.clamp(1, PAGE_MAX);
+        let mut query = select_jobs(&filter.tenant);
+        if let Some(user) = &filter.user {
+            query.push(" and user_id = ").push_bind(user.as_str().to_owned());
+        }
+        // As words of the statement, so that the planner sees whether the partial index serves.
+        match filter.status {
+            Some(JobState::Draft) => query.push(" and status = 'draft'"),
+            Some(JobState::Queued) => query.push(" and status = 'queued'"),
+            Some(JobState::Running) => query.push(" and status = 'running'"),
+            Some(JobState::Succeeded) => query.push(" and status = 'succeeded'"),
+            Some(JobState::Failed) => query.push(" and status = 'failed'"),
+            Some(JobState::Canceled) => query.push(" and status = 'canceled'"),
+            None => &mut query,
+        };
+        if let Some(module) = &filter.module {
+            query.push(" and module = ").push_bind(module.as_str().to_owned());
+        }
+        if let Some(Cursor(before)) = filter.before {
+            query.push(" and submitted_n < ").push_bind(big(before.0));
+        }
+        query.push(" order by submitted_n desc limit ").push_bind(limit as i64 + 1);
+
+        let found = query.build().fetch_all(&pool).await?;
+        let rows = found.iter().take(limit).map(job).collect::<sqlx::Result<Vec<_>>>()?;
+        let more = found.len() > limit;
+        let next = rows.last().filter(|_| more).map(|last| Cursor(last.submitted_n));
+        Ok(Page { rows, next })
+    }
+}
+
+fn select_jobs(tenant: &TenantId) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, outputs,
+                requested_resources, reserved_resources, created_at, started_at, ended_at, due_at,
+                error, n, worker_id, priority, fingerprint, parked, submitted_n
+         from jobs
+         where tenant = ",
+    );
+    query.push_bind(tenant.as_str().to_owned());
+    query
+}
+
+fn job(row: &PgRow) -> sqlx::Result<JobRow> {
+    let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
+    let json = |column| row.try_get::<Option<Json<RawJson>>, _>(column).map(|j| j.map(|j| j.0));
+    let waiting: Option<&str> = row.try_get("waiting_code")?;
+    let worker: Option<&str> = row.try_get("worker_id")?;
+    let parked: Option<&str> = row.try_get("parked")?;
+    let Json(requested_resources) = row.try_get("requested_resources")?;
+    let reserved_resources: Option<Json<_>> = row.try_get("reserved_resources")?;
+    let error: Option<Json<_>> = row.try_get("error")?;
+    Ok(JobRow {
+        id: JobId(row.try_get("id")?),
+        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
+        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
+        status: row.try_get::<&str, _>("status")?.parse().map_err(decode)?,
+        attempt: Attempt(row.try_get::<i32, _>("attempt")?.unsigned_abs()),
+        waiting_code: waiting.map(rows::waiting_code).transpose().map_err(decode)?,
+        inputs: json("inputs")?,
+        outputs: json("outputs")?,
+        requested_resources,
+        reserved_resources: reserved_resources.map(|Json(reserved)| reserved),
+        created_at: row.try_get::<Instant, _>("created_at")?.0,
+        started_at: instant("started_at")?,
+        ended_at: instant("ended_at")?,
+        due_at: instant("due_at")?,
+        error: error.map(|Json(error)| error),
+        n: number(row.try_get("n")?),
+        worker_id: worker.map(WorkerId::new).transpose().map_err(decode)?,
+        priority: row.try_get::<i16, _>("priority")? as u8,
+        fingerprint: row.try_get("fingerprint")?,
+        parked: parked.map(str::parse).transpose().map_err(decode)?,
+        submitted_n: number(row.try_get("submitted_n")?),
+    })
+}

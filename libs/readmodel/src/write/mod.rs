@@ -1,0 +1,110 @@
+//! Rows out: one statement a function, each of them takes a whole batch.
+
+mod jobs;
+mod log;
+mod metrics;
+mod quotas;
+mod registry;
+
+use nox_contract::{EventNumber, Incarnation, Positions, Timestamp, event::Chain};
+use sqlx::PgConnection;
+
+use crate::{
+    project::Changes,
+    segment::Segment,
+    sql::{Instant, big},
+};
+
+/// Where the log is folded in, and what is known of the place.
+pub(crate) struct Place {
+    pub n: EventNumber,
+    pub chain: Chain,
+}
+
+/// Moves the checkpoint if it is at `from`, and says whether it was. The first statement of a
+/// transaction: it takes the row's lock, so a second projector waits here and then finds it moved.
+///
+/// `current` is given when the rows are those of the current generation, which they must still be.
+pub(crate) async fn checkpoint(
+    connection: &mut PgConnection,
+    from: &Place,
+    to: &Place,
+    progress: Option<(Positions, Timestamp)>,
+    current: Option<u64>,
+) -> sqlx::Result<bool> {
+    let (pos, at) = progress.unzip();
+    let moved = sqlx::query(
+        "update projection
+         set n = $3,
+             chain = $4,
+             pos_commands = coalesce($5, pos_commands),
+             pos_reports = coalesce($6, pos_reports),
+             at = coalesce($7, at)
+         where n = $1
+           and chain = $2
+           and ($8::bigint is null or $8 = (select generation from nox.generation))",
+    )
+    .bind(big(from.n.0))
+    .bind(from.chain.to_string())
+    .bind(big(to.n.0))
+    .bind(to.chain.to_string())
+    .bind(pos.map(|pos| big(pos.commands)))
+    .bind(pos.map(|pos| big(pos.reports)))
+    .bind(at.map(Instant))
+    .bind(current.map(big))
+    .execute(connection)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Records which life of the log the checkpoint counts in, if that is not recorded yet.
+pub(crate) async fn incarnation(
+    connection: &mut PgConnection,
+    incarnation: &Incarnation,
+) -> sqlx::Result<()> {
+    sqlx::query("update projection set incarnation = $1 where incarnation is null")
+        .bind(&incarnation.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn changes(
+    connection: &mut PgConnection,
+    changes: &Changes,
+    segments: &[Segment],
+) -> sqlx::Result<()> {
+    let (new, known): (Vec<_>, Vec<_>) =
+        changes.jobs.iter().partition(|change| change.created.is_some());
+    if !new.is_empty() {
+        jobs::insert(connection, &new).await?;
+    }
+    if !known.is_empty() {
+        jobs::update(connection, &known).await?;
+    }
+    if !changes.balances.is_empty() {
+        quotas::balances(connection, changes).await?;
+    }
+    if !changes.limits.is_empty() {
+        quotas::limits(connection, changes).await?;
+    }
+    if !changes.violations.is_empty() {
+        quotas::violations(connection, changes).await?;
+    }
+    if !changes.modules.is_empty() {
+        registry::modules(connection, changes).await?;
+    }
+    if !changes.workers.is_empty() {
+        registry::workers(connection, changes).await?;
+    }
+    if !changes.metrics.is_empty() {
+        metrics::add(connection, changes).await?;
+    }
+    if !changes.parked.is_empty() {
+        log::parked(connection, changes).await?;
+    }
+    if !segments.is_empty() {
+        log::segments(connection, segments).await?;
+    }
+    Ok(())
+}

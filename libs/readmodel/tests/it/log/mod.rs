@@ -1,0 +1,274 @@
+//! Logs for tests: chained events as the scheduler's leader writes them.
+
+mod facts;
+mod fates;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nox_contract::{
+    Attempt, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, Incarnation,
+    InputRef, JobError, JobId, ModuleName, Positions, RawJson, Resources, SessionId, Source,
+    TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId, event::Chain, subject,
+};
+use nox_protocol::Reader;
+use nox_readmodel::{Batch, LogMessage};
+use uuid::Uuid;
+
+pub use facts::*;
+pub use fates::eventful;
+
+/// 2026-11-21T22:00:00Z.
+pub const BEGIN: Timestamp = Timestamp::from_micros(1_795_298_400_000_000);
+
+pub const CPU_SECONDS: i64 = 60;
+
+pub fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).unwrap()
+}
+
+pub fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub fn module(name: &str) -> ModuleName {
+    ModuleName::new(name).unwrap()
+}
+
+pub fn worker(name: &str) -> WorkerId {
+    WorkerId::new(name).unwrap()
+}
+
+pub fn json(text: &str) -> RawJson {
+    RawJson::parse(text.to_owned()).unwrap()
+}
+
+pub fn error(code: &str) -> JobError {
+    JobError { code: code.to_owned(), message: format!("{code} happened"), exit_status: Some(1) }
+}
+
+pub fn resources() -> Resources {
+    Resources { cpu: 1, mem_mb: 256, wall_time_s: 60, gpu: 0 }
+}
+
+/// The day that everything is reserved in.
+pub fn period() -> Timestamp {
+    BEGIN.start_of_day()
+}
+
+/// What a job's events say about it.
+#[derive(Debug, Clone)]
+pub struct JobOf {
+    pub tenant: TenantId,
+    pub id: JobId,
+    pub user: UserId,
+    pub module: ModuleName,
+}
+
+impl JobOf {
+    pub fn new(tenant_name: &str, user_name: &str, module_name: &str, number: u64) -> Self {
+        // Ordered by time, as the gateway's are.
+        let millis = 1_795_298_400_000 + number / 4;
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        Self {
+            tenant: tenant(tenant_name),
+            id: JobId(id),
+            user: user(user_name),
+            module: module(module_name),
+        }
+    }
+
+    pub fn entity(&self) -> Entity {
+        Entity::Job {
+            tenant: self.tenant.clone(),
+            job_id: self.id,
+            user_id: self.user.clone(),
+            module: self.module.clone(),
+        }
+    }
+}
+
+/// A log that is being written.
+pub struct Log {
+    pub messages: Vec<LogMessage>,
+    pub chain: Chain,
+    pub at: Timestamp,
+    pub pos: Positions,
+    pub epoch: Epoch,
+    next_work: u64,
+}
+
+impl Log {
+    /// Begins with a term.
+    pub fn new() -> Self {
+        let mut log = Self {
+            messages: Vec::new(),
+            chain: Chain::START,
+            at: BEGIN,
+            pos: Positions::default(),
+            epoch: Epoch(0),
+            next_work: 1,
+        };
+        log.begin_term();
+        log
+    }
+
+    pub fn n(&self) -> EventNumber {
+        EventNumber(self.messages.len() as u64)
+    }
+
+    pub fn begin_term(&mut self) {
+        self.epoch = self.epoch.next();
+        let record = EpochRecord {
+            epoch: self.epoch,
+            leader: "scheduler-1".to_owned(),
+            at: self.at,
+            commands: Incarnation("commands".to_owned()),
+            reports: Incarnation("reports".to_owned()),
+        };
+        self.push(subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap());
+    }
+
+    /// One event of `facts` for `entity`, 137 µs after the one before.
+    pub fn event(&mut self, entity: &Entity, facts: impl IntoIterator<Item = Fact>) -> EventNumber {
+        self.event_with(entity, facts.into_iter().map(FactOrUnknown::Known).collect())
+    }
+
+    pub fn event_with(&mut self, entity: &Entity, facts: Vec<FactOrUnknown>) -> EventNumber {
+        self.at = self.at + Duration::from_micros(137);
+        self.pos.commands += 1;
+        self.pos.reports += 2;
+        let mut event = Event {
+            n: self.n().next(),
+            epoch: self.epoch,
+            at: self.at,
+            rules: 1,
+            prev: self.chain.to_string(),
+            input: InputRef {
+                src: Source::Commands,
+                seq: self.pos.commands,
+                part: 0,
+                last: true,
+                body: None,
+            },
+            pos: self.pos,
+            tenant: TenantId::system(),
+            job_id: None,
+            user_id: None,
+            module: None,
+            worker_id: None,
+            account: None,
+            facts,
+        };
+        match entity.clone() {
+            Entity::Job { tenant, job_id, user_id, module } => {
+                event.tenant = tenant;
+                event.job_id = Some(job_id);
+                event.user_id = Some(user_id);
+                event.module = Some(module);
+            }
+            Entity::Account { tenant, account } => {
+                event.tenant = tenant;
+                event.account = Some(account);
+            }
+            Entity::Worker(worker) => event.worker_id = Some(worker),
+            Entity::Module(module) => event.module = Some(module),
+            Entity::Control => {}
+        }
+        self.push(subject::event(entity), serde_json::to_vec(&event).unwrap())
+    }
+
+    fn push(&mut self, subject: String, payload: Vec<u8>) -> EventNumber {
+        self.chain = self.chain.extend(&payload);
+        self.messages.push(LogMessage { subject, payload: Bytes::from(payload) });
+        self.n()
+    }
+
+    /// The messages after `after` as one batch.
+    pub fn batch_after(&self, after: EventNumber) -> Batch {
+        let mut reader = reader_at(&self.messages, after);
+        Batch::read(&mut reader, self.messages[after.0 as usize..].iter().cloned()).unwrap()
+    }
+
+    /// All messages in batches of `size`.
+    pub fn batches(&self, size: usize) -> Vec<Batch> {
+        let mut reader = Reader::new(EventNumber(0), Chain::START);
+        self.messages
+            .chunks(size)
+            .map(|chunk| Batch::read(&mut reader, chunk.iter().cloned()).unwrap())
+            .collect()
+    }
+
+    // --- what happens ---
+
+    pub fn open_tenant(&mut self, name: &str, users: &[&str]) {
+        let accounts = [("tenant".to_owned(), "")]
+            .into_iter()
+            .chain(users.iter().map(|user| (format!("user/{user}"), "user")));
+        for (account, role) in accounts {
+            let entity = Entity::Account { tenant: tenant(name), account };
+            self.event(&entity, [limits_set(role), granted(1_000_000_000)]);
+        }
+    }
+
+    pub fn declare(&mut self, name: &str) {
+        self.event(
+            &Entity::Module(module(name)),
+            [Fact::ModuleDeclared { manifest: Box::new(manifest(name)), enabled: true }],
+        );
+    }
+
+    pub fn join(&mut self, name: &str, modules: &[&str]) {
+        self.event(&Entity::Worker(worker(name)), [joined(modules)]);
+    }
+
+    pub fn submit(&mut self, job: &JobOf) -> EventNumber {
+        self.event(
+            &job.entity(),
+            [submitted(), reserved(), Fact::Waiting { code: WaitingCode::NoWorker }],
+        )
+    }
+
+    pub fn submit_and_assign(&mut self, job: &JobOf, worker: &str) -> EventNumber {
+        let assigned = self.assigned(worker, 1);
+        self.event(&job.entity(), [submitted(), reserved(), assigned])
+    }
+
+    pub fn assign(&mut self, job: &JobOf, worker: &str, attempt: u32) -> EventNumber {
+        let assigned = self.assigned(worker, attempt);
+        self.event(&job.entity(), [assigned])
+    }
+
+    pub fn start(&mut self, job: &JobOf, worker: &str, attempt: u32) -> EventNumber {
+        self.event(&job.entity(), [started(worker, attempt)])
+    }
+
+    /// What one report of a short job causes.
+    pub fn start_and_succeed(&mut self, job: &JobOf, worker: &str) -> EventNumber {
+        self.event(
+            &job.entity(),
+            [started(worker, 1), succeeded(1), settled(2), released(CPU_SECONDS - 2)],
+        )
+    }
+
+    pub fn succeed(&mut self, job: &JobOf, attempt: u32) -> EventNumber {
+        self.event(&job.entity(), [succeeded(attempt), settled(2), released(CPU_SECONDS - 2)])
+    }
+
+    fn assigned(&mut self, name: &str, attempt: u32) -> Fact {
+        let work = WorkNumber(self.next_work);
+        self.next_work += 1;
+        let session = SessionId(Uuid::from_u128(7));
+        Fact::Assigned { worker_id: worker(name), session, attempt: Attempt(attempt), work }
+    }
+}
+
+/// A reader that has read everything up to `n`.
+pub fn reader_at(messages: &[LogMessage], n: EventNumber) -> Reader {
+    let chain = messages[..n.0 as usize]
+        .iter()
+        .fold(Chain::START, |chain, message| chain.extend(&message.payload));
+    Reader::new(n, chain)
+}
