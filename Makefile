@@ -38,7 +38,8 @@ check: ## formatting, lints, layering, licences, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 bench: setup ## how fast it is here, built for release
-	cargo build -p noxctl --release --locked
+	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector \
+		--release --locked
 	$(TARGET)/release/noxctl bench
 
 clean: ## remove what was built and what `make up` kept in .nox/data; the tools stay

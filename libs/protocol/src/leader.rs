@@ -10,7 +10,7 @@ use bytes::Bytes;
 use nox_contract::{
     AnswerMessage, Attempt, Beat, Covers, EventNumber, Fact, FactOrUnknown, JobId, ModuleName,
     RawJson, Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token,
-    UserId, Work, WorkNumber, WorkerId, work::StopWork,
+    UserId, WaitingCode, Work, WorkNumber, WorkerId, work::StopWork,
 };
 use nox_core::{Internal, Rules, State};
 
@@ -118,8 +118,9 @@ pub struct Leader {
     group_answers: Vec<(String, AnswerMessage)>,
     /// What rests on no fact of its own, so that only a write can prove that this leader may do it.
     unproven: Vec<Effect>,
-    /// Work numbers that were not handed out yet, so that a resend does not overtake the log.
-    undispatched: BTreeMap<WorkerId, WorkNumber>,
+    /// The first work number of each worker that was not handed out yet, so that a resend does not
+    /// overtake the log; and the session in which it counts, for numbers begin anew with each.
+    undispatched: BTreeMap<WorkerId, (SessionId, WorkNumber)>,
     effects: VecDeque<Effect>,
     match_due: bool,
     reasons_at: Option<Duration>,
@@ -278,23 +279,26 @@ impl Leader {
         state
             .timers()
             .take_while(|(due_at, _)| *due_at <= latest)
-            .filter(|(due_at, id)| {
-                let waiting = state.job(*id).and_then(|job| job.job.waiting());
-                let clock = match waiting {
-                    Some(nox_contract::WaitingCode::Scheduled) => now.wall,
-                    _ => now.at,
-                };
-                *due_at <= clock
-            })
+            .filter(|(due_at, id)| *due_at <= self.clock(*id, now))
             .map(|(_, id)| id)
             .take(PLACEMENTS_MAX as usize)
             .collect()
     }
 
-    /// How long nothing is due, if nothing arrives: at most until the next look at reasons.
+    /// The clock that a waiting job goes by.
+    fn clock(&self, id: JobId, now: Now) -> Timestamp {
+        match self.state().job(id).and_then(|job| job.job.waiting()) {
+            Some(WaitingCode::Scheduled) => now.wall,
+            _ => now.at,
+        }
+    }
+
+    /// How long nothing is due, if nothing arrives: at most until the next look at reasons. Where
+    /// the wall clock was set, a job behind the first may be due a little sooner.
     pub fn next_wake(&self, now: Now) -> Option<Duration> {
         let state = self.sequencer.state();
-        let timer = state.timers().next().map(|(due_at, _)| due_at.since(now.at.max(now.wall)));
+        // By its own clock: by the later of the two, a wait for the earlier would be no wait at all.
+        let timer = state.timers().next().map(|(due_at, id)| due_at.since(self.clock(id, now)));
         let lease = self.liveness.next_wake().map(|at| at.saturating_sub(now.monotonic));
         let reasons = state.has_waiting().then_some(if self.match_due {
             Duration::ZERO
@@ -423,7 +427,10 @@ impl Leader {
         work: Option<Dispatch>,
     ) {
         let Some(work) = work else { return };
-        self.undispatched.entry(worker_id.clone()).or_insert(number);
+        let first = self.undispatched.entry(worker_id.clone()).or_insert((session, number));
+        if first.0 != session {
+            *first = (session, number);
+        }
         let effect = Effect::Dispatch { worker_id: worker_id.clone(), session, work };
         self.held_back.push_back((n, effect));
     }
@@ -470,7 +477,8 @@ impl Leader {
     /// numbers are settled by that.
     fn resend(&mut self, worker_id: &WorkerId, session: SessionId, above: WorkNumber) {
         let Some(worker) = self.state().workers.get(worker_id) else { return };
-        let below = self.undispatched.get(worker_id).copied().unwrap_or(worker.next_work);
+        let undispatched = self.undispatched.get(worker_id).filter(|(of, _)| *of == session);
+        let below = undispatched.map_or(worker.next_work, |(_, first)| *first);
         let Some(newest) = below.0.checked_sub(1).map(WorkNumber).filter(|n| *n > above) else {
             return;
         };
@@ -533,8 +541,9 @@ impl Leader {
                 break;
             }
             let Some((_, effect)) = self.held_back.pop_front() else { break };
-            if let Effect::Dispatch { worker_id, work, .. } = &effect
-                && let Some(next) = self.undispatched.get_mut(worker_id)
+            if let Effect::Dispatch { worker_id, session, work } = &effect
+                && let Some((of, next)) = self.undispatched.get_mut(worker_id)
+                && of == session
             {
                 *next = (*next).max(work.number().next());
             }
@@ -625,3 +634,6 @@ impl HotInputs {
         Some(inputs)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,3 +182,6 @@ impl Liveness {
         watch.expected = worker.next_work;
     }
 }
+
+#[cfg(test)]
+mod tests;

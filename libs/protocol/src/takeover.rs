@@ -371,3 +371,6 @@ pub fn decode_input(src: Source, seq: u64, subject: &str, payload: &[u8]) -> Opt
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -312,7 +312,8 @@ impl Executor {
         let held = Held { job_id: start.job_id, attempt: start.attempt };
         let wall_ms = wire.slowly(0, 400) / MS;
         self.runs.insert(held, Run { serial, wall_ms, spawned: false, killed: false });
-        if self.runs.len() > CAPACITY.slots as usize {
+        // What a log has lost may still run when it is handed out anew.
+        if self.runs.len() > CAPACITY.slots as usize && !wire.oracle.log_lost {
             let worker = &self.worker;
             wire.oracle.fail(format!("{worker} runs {} attempts at a time", self.runs.len()));
         }
@@ -378,6 +379,7 @@ impl Executor {
         }
         self.left = true;
         session.leave();
+        wire.oracle.session_died(&self.worker);
         let at = wire.now + 500 * MS;
         wire.schedule(at, self.party(), self.life, Happening::Leave);
         self.turn(wire);

@@ -45,6 +45,7 @@ named!(
         IncarnationIgnored = "incarnation_ignored",
         BeatJudgedEarly = "beat_judged_early",
         ForgetBeforeAck = "forget_before_ack",
+        GapsCounted = "gaps_counted",
         WorkNotDeduped = "work_not_deduped",
         EarlyStopForgotten = "early_stop_forgotten",
         OtherSessionsHeeded = "other_sessions_heeded",
@@ -82,7 +83,7 @@ impl Bug {
             work_not_deduped: bug == Some(Self::WorkNotDeduped),
             early_stop_forgotten: bug == Some(Self::EarlyStopForgotten),
             other_sessions_heeded: bug == Some(Self::OtherSessionsHeeded),
-            ..SessionFaults::default()
+            gaps_counted: bug == Some(Self::GapsCounted),
         }
     }
 }
@@ -218,6 +219,8 @@ pub struct Plan {
     pub begins_at: i64,
     /// By how much each scheduler's clock is ahead, in microseconds.
     pub skews: [i64; 2],
+    /// By how much its wall clock was set ahead since its process began, in microseconds.
+    pub wall_skews: [i64; 2],
     /// What each scheduler was given; mostly the same.
     pub configs: [SchedulerConfig; 2],
 }
@@ -267,6 +270,7 @@ impl Plan {
             clients: rng.random_range(1..=3),
             begins_at,
             skews: [skew(rng), skew(rng)],
+            wall_skews: [skew(rng), skew(rng)],
             configs: {
                 let first = config(rng);
                 let changed = if rng.random_bool(0.3) { config(rng) } else { first.clone() };

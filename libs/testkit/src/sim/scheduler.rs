@@ -83,8 +83,10 @@ impl Scheduler {
 
     fn now(&self, wire: &Wire) -> Now {
         let skew = wire.plan.skews[self.id];
-        let at = Timestamp::from_micros(wire.plan.begins_at + skew + wire.now as i64);
-        Now { at, wall: at, monotonic: Duration::from_micros(wire.now - self.born) }
+        let at = wire.plan.begins_at + skew + wire.now as i64;
+        let wall = Timestamp::from_micros(at + wire.plan.wall_skews[self.id]);
+        let at = Timestamp::from_micros(at);
+        Now { at, wall, monotonic: Duration::from_micros(wire.now - self.born) }
     }
 
     /// What it remembers of the log, and as what: its life and term.

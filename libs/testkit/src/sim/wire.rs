@@ -18,7 +18,7 @@ use nox_protocol::{appender::Guard, session::ReportId, takeover::Attachment};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{
-    broker::{Broker, Stored},
+    broker::{Broker, Stored, Subscription},
     faults::{Fault, Plan},
     invariants::Oracle,
     projector::Store,
@@ -311,7 +311,7 @@ impl Wire {
         self.oracle.now = entry.at;
         match entry.step {
             Step::To { party, life, happening } => {
-                if let Some(happening) = self.cross_back(party, happening) {
+                if let Some(happening) = self.cross_back(party, life, happening) {
                     return Some(Some(Delivery { party, life, happening }));
                 }
             }
@@ -459,16 +459,19 @@ impl Wire {
     }
 
     /// Whether what comes from the broker gets through; a lost acknowledgement is an unknown one.
-    fn cross_back(&mut self, party: Party, happening: Happening) -> Option<Happening> {
+    fn cross_back(&mut self, party: Party, life: u64, happening: Happening) -> Option<Happening> {
         match happening {
             Happening::Reply(_, Reply::Unknown) => Some(happening),
             Happening::Reply(call, _) if self.is_cut(party) => {
                 Some(Happening::Reply(call, Reply::Unknown))
             }
             Happening::Beat { .. } | Happening::Work(_) if self.is_cut(party) => None,
-            Happening::Beat { ref worker, .. } => {
+            Happening::Beat { term, ref worker, .. } => {
                 // With two that lead, nobody here can tell whose word is the one that counts.
-                if self.broker.terms.len() == 1 {
+                let of_term = |(id, s): (&usize, &Subscription)| {
+                    (Party::Scheduler(*id), s.life, s.term) == (party, life, term)
+                };
+                if self.broker.terms.len() == 1 && self.broker.terms.iter().all(of_term) {
                     self.oracle.on_beat(worker);
                 }
                 Some(happening)
@@ -519,7 +522,8 @@ impl Wire {
             let incarnation = self.broker.commands.incarnation();
             self.oracle.on_command_stored(&format!("client-{id}.{index}"), incarnation, *seq);
         }
-        if let (Call::Append { term, .. }, Reply::Stored(_)) = (call, &reply)
+        // What was under way for long and comes too late is what the log had there before.
+        if let (Call::Append { term, .. }, Reply::Stored(_), true) = (call, &reply, acked)
             && self.doomed.contains(&(from, life, term))
         {
             self.oracle.fail(format!("{from:?} goes on in a log that lost what it had written"));

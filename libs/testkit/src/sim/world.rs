@@ -199,7 +199,7 @@ impl World {
                 self.projectors[projector].frozen_until = wire.now + moment;
             }
             Blow::BrokerDies => wire.crash_broker(moment),
-            Blow::LogFull => wire.broker.full_until = wire.now + moment,
+            Blow::LogFull => wire.broker.full_until = wire.now + moment / 10,
         }
     }
 

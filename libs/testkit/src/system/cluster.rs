@@ -29,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// From the start of the processes to the first module in the rows.
 const UP_WITHIN: Duration = Duration::from_secs(90);
 
+/// Keeps the folder of a test that went well, too.
+const KEEP: &str = "NOX_TEST_KEEP";
+
 /// Where the services' tokens come from.
 pub const SECRET: &str = "a secret of thirty-two bytes at least, for tests";
 const CLUSTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
@@ -274,9 +277,9 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// Tells where to look when a test fails, and keeps what is there.
+    /// Tells where to look when a test fails, or when asked to, and keeps what is there.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && std::env::var_os(KEEP).is_none() {
             return;
         }
         if let Some(folder) = self.folder.take() {

@@ -1,10 +1,16 @@
 //! Waits until a run has settled, and collects everything that the checker judges.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use nox_contract::{Event, EventNumber, TenantId, subject};
+use nox_contract::{Event, TenantId, subject};
 use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::PAGE_MAX};
 use nox_streams::Broker;
 
@@ -99,8 +105,13 @@ impl Cluster {
         let Rebuilt { live, rebuilt } = self.rebuild().await?;
         let after = reader.progress().await?.n;
         ensure!(n == after, "the rows moved from {n} to {after} while they were read");
+        let calls = self.recorder.calls();
+        // For people, in case the checker finds something.
+        write_lines(&self.folder().join("calls.jsonl"), calls.iter().map(serde_json::to_vec))?;
+        let payloads = log.iter().map(|entry| Ok(entry.payload.to_vec()));
+        write_lines(&self.folder().join("log.jsonl"), payloads)?;
         Ok(Evidence {
-            calls: self.recorder.calls(),
+            calls,
             log,
             runs: modules::runs(&self.truth())?,
             telling: BTreeSet::from(["mark".parse().context("a module's name")?]),
@@ -147,7 +158,14 @@ async fn rows(reader: &Reader, tenant: TenantId) -> Result<Vec<JobRow>> {
     }
 }
 
-/// The number of the last event of `log`.
-pub fn end(log: &[LogEntry]) -> EventNumber {
-    EventNumber(log.last().map_or(0, |entry| entry.seq))
+fn write_lines(
+    path: &Path,
+    lines: impl Iterator<Item = serde_json::Result<Vec<u8>>>,
+) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for line in lines {
+        file.write_all(&line?)?;
+        file.write_all(b"\n")?;
+    }
+    Ok(file.flush()?)
 }

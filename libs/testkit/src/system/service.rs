@@ -6,6 +6,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,7 +50,7 @@ pub struct Service {
     program: PathBuf,
     env: BTreeMap<String, String>,
     log: PathBuf,
-    /// Where it tells of itself.
+    /// Where it tells of itself, since its last start.
     admin: SocketAddr,
     http: reqwest::Client,
     process: Option<Program>,
@@ -63,34 +67,30 @@ impl Service {
         env: BTreeMap<String, String>,
         folder: &Path,
     ) -> Result<Self> {
-        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let mut env = env;
-        env.insert("NOX_ADMIN_ADDR".to_owned(), admin.to_string());
         Ok(Self {
             kind,
             name: name.to_owned(),
             program: program(kind)?,
             env,
             log: folder.join(format!("{name}.log")),
-            admin,
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
             http: reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?,
             process: None,
         })
     }
 
-    /// Changes its environment from the next start on.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.env.insert(name.to_owned(), value.into());
-    }
-
     /// Starts it, with `extra` in its environment this time alone.
     pub fn start_with(&mut self, extra: &[(&str, &str)]) -> Result<()> {
         ensure!(!self.is_running(), "{} runs already", self.name);
+        // Another one each time: a child that was just forked off a killed executor may still hold
+        // the old one for a moment.
+        self.admin.set_port(free_port()?);
         let mut command = Command::new(&self.program);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("NOX_LOG_FORMAT", "json")
+            .env("NOX_ADMIN_ADDR", self.admin.to_string())
             .envs(&self.env)
             .envs(extra.iter().copied());
         self.process = Some(Program::start(command, &self.log)?);
@@ -213,15 +213,18 @@ fn program(kind: Kind) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// A port that nobody has now, below those that the system gives to outgoing connections: a service
-/// that is down for a while finds it free again.
+/// A port that nobody has now, and that this process is not given twice in a while. It is below those
+/// that the system gives to outgoing connections: a service that is down for a moment finds it free
+/// again.
 pub fn free_port() -> Result<u16> {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    // From a place of this process's own, so that tests beside each other do not try the same ones.
+    let next = NEXT.get_or_init(|| AtomicU64::new(RandomState::new().build_hasher().finish()));
     for _ in 0..100 {
-        // Seeded by the system, so that tests beside each other do not try the same ones.
-        let random = RandomState::new().build_hasher().finish();
-        let port = FIRST + u16::try_from(random % u64::from(COUNT))?;
+        let place = next.fetch_add(1, Ordering::Relaxed) % u64::from(COUNT);
+        let port = FIRST + u16::try_from(place)?;
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }

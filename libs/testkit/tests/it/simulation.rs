@@ -1,0 +1,112 @@
+//! The simulation holds, and notices what it is there to notice.
+
+use nox_testkit::sim::{Bug, Disaster, Options, Outcome, Stats, run};
+
+/// Runs of the first seeds until so many steps are done.
+const STEPS_MIN: u64 = 1_000_000;
+/// Steps within which a planted bug has to be found.
+const NOTICED_WITHIN: u64 = 1_000_000;
+
+fn holds(options: &Options) -> Outcome {
+    let outcome = run(options);
+    assert_eq!(outcome.violation, None, "sim --seed {}\n{}", options.seed, outcome.plan);
+    outcome
+}
+
+#[test]
+fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
+    let (mut steps, mut stats) = (0, Stats::default());
+    let mut runs = 0;
+    while steps < STEPS_MIN {
+        let outcome = holds(&Options::seed(runs));
+        runs += 1;
+        steps += outcome.steps;
+        stats.add(&outcome.stats);
+    }
+    println!("{runs} runs, {steps} steps: {stats:?}");
+    // A world in which nothing happens proves nothing.
+    for (count, what) in [
+        (stats.epochs, "took over"),
+        (stats.completed_by_another, "completed another one's input"),
+        (stats.succeeded, "succeeded"),
+        (stats.failed, "failed"),
+        (stats.canceled, "was canceled"),
+        (stats.lost, "was lost"),
+        (stats.refused, "was refused"),
+        (stats.snapshots_compared, "was compared"),
+    ] {
+        assert!(count > 10, "hardly anything {what}: {count}");
+    }
+}
+
+#[test]
+fn a_run_is_the_same_to_the_last_step_whenever_it_is_done() {
+    for seed in (0..2_000).step_by(97) {
+        let options = Options { steps: 1_000, ..Options::seed(seed) };
+        assert_eq!(run(&options), run(&options));
+    }
+    let trace = |seed| run(&Options { steps: 1_000, ..Options::seed(seed) }).trace;
+    assert_ne!(trace(1), trace(2));
+}
+
+#[test]
+fn whoever_remembers_what_a_disaster_took_stops_and_says_so() {
+    for disaster in Disaster::ALL {
+        for seed in 0..20 {
+            holds(&Options { disaster: Some(*disaster), ..Options::seed(10_000 + seed) });
+        }
+    }
+}
+
+/// Runs seeds until the planted bug shows, and the same run without it to tell it from our own.
+fn notices(bug: Bug) {
+    // This one shows only where an input stream is another one.
+    let disaster = (bug == Bug::IncarnationIgnored).then_some(Disaster::CommandsRecreated);
+    let mut steps = 0;
+    for seed in 0.. {
+        let options = Options { disaster, ..Options::seed(seed) };
+        let outcome = run(&Options { bug: Some(bug), ..options.clone() });
+        steps += outcome.steps;
+        if let Some(violation) = outcome.violation {
+            println!("{} noticed after {steps} steps, in run {seed}: {violation}", bug.name());
+            holds(&options);
+            return;
+        }
+        assert!(steps < NOTICED_WITHIN, "{} shows in none of {steps} steps", bug.name());
+    }
+}
+
+macro_rules! notices {
+    ($($name:ident: $bug:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                notices(Bug::$bug);
+            }
+        )*
+
+        #[test]
+        fn every_switch_that_breaks_something_has_its_negative_control() {
+            assert_eq!(Bug::ALL, &[$(Bug::$bug,)*]);
+        }
+    };
+}
+
+notices! {
+    the_simulation_notices_an_append_that_does_not_name_the_epoch: EpochGuardOff,
+    the_simulation_notices_an_append_that_does_not_name_the_sequence: PredictedSequenceOff,
+    the_simulation_notices_what_is_sent_again_blindly: BlindResend,
+    the_simulation_notices_an_input_that_is_left_half_done: HalfInputDropped,
+    the_simulation_notices_an_input_that_is_done_twice: CompleteInputReapplied,
+    the_simulation_notices_an_answer_before_its_write: AnswerBeforeAck,
+    the_simulation_notices_a_position_that_is_used_in_another_stream: IncarnationIgnored,
+    the_simulation_notices_a_beat_that_is_judged_before_its_reports: BeatJudgedEarly,
+    the_simulation_notices_an_attempt_that_is_forgotten_too_soon: ForgetBeforeAck,
+    the_simulation_notices_work_that_is_received_over_a_gap: GapsCounted,
+    the_simulation_notices_work_that_is_done_twice: WorkNotDeduped,
+    the_simulation_notices_a_stop_that_is_forgotten_before_its_start: EarlyStopForgotten,
+    the_simulation_notices_work_that_was_meant_for_another_session: OtherSessionsHeeded,
+    the_simulation_notices_a_token_that_is_not_checked: TokenUnchecked,
+    the_simulation_notices_a_crash_of_what_never_started: UnstartedCountsAsCrash,
+    the_simulation_notices_a_reservation_that_is_kept: ReservationKeptOnLoss,
+}

@@ -57,7 +57,7 @@ async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
     let options = Options {
         http_addr: args.http_addr,
         sync: args.sync,
-        given: args.given.clone(),
+        given: args.given.clone().or_usual(),
         throwaway: false,
     };
     // Whoever has enough before all runs does not wait for it: dropped servers are killed.

@@ -46,7 +46,7 @@ impl From<Sync> for nox_devkit::Sync {
     }
 }
 
-/// Servers that are there already. The names without `NOX_` count as well: NATS_URL, DATABASE_URL.
+/// Servers that are there already. Without the variables below, NATS_URL and DATABASE_URL count, too.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Given {
     /// Use this nats-server, and start none.
@@ -63,8 +63,18 @@ pub struct Given {
 }
 
 impl Given {
+    /// With what the environment says under the names that other programs use.
+    pub fn or_usual(self) -> Self {
+        let usual = |variable| std::env::var(variable).ok().map(Secret::new);
+        Self {
+            nats_url: self.nats_url.or_else(|| usual("NATS_URL")),
+            database_url: self.database_url.or_else(|| usual("DATABASE_URL")),
+            ..self
+        }
+    }
+
     fn nats(&self) -> Option<Urls> {
-        let nats = named(&self.nats_url, "NATS_URL")?;
+        let nats = named(&self.nats_url)?;
         let monitor = self.nats_monitor_url.clone().filter(|url| !url.is_empty());
         Some(Urls {
             nats,
@@ -74,13 +84,13 @@ impl Given {
     }
 
     fn database(&self) -> Option<String> {
-        named(&self.database_url, "DATABASE_URL")
+        named(&self.database_url)
     }
 }
 
-fn named(url: &Option<Secret>, variable: &str) -> Option<String> {
-    let url = url.as_ref().map(|url| url.reveal().to_owned());
-    url.or_else(|| std::env::var(variable).ok()).filter(|url| !url.is_empty())
+/// A variable that is set to nothing names nothing.
+fn named(url: &Option<Secret>) -> Option<String> {
+    url.as_ref().map(|url| url.reveal().to_owned()).filter(|url| !url.is_empty())
 }
 
 /// Where the servers are found, with their passwords.

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use nox_contract::{
-    EpochRecord, Event, Fact, FactOrUnknown, Incarnation, JobId, LostReason, Outcome, Positions,
-    Source, WorkNumber, beat::Held,
+    EpochRecord, Event, Fact, FactOrUnknown, Incarnation, JobId, JobState, LostReason, Outcome,
+    Positions, Source, Timestamp, WaitingCode, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Decision, Internal, decide, job::Job};
 use nox_protocol::{
@@ -30,7 +30,7 @@ impl Oracle {
         self.log_lost = true;
         self.reader = nox_protocol::Reader::default();
         self.epoch = nox_contract::Epoch(0);
-        self.at = nox_contract::Timestamp::default();
+        self.at = Timestamp::default();
         self.pos = Positions::default();
         self.state = nox_core::State::default();
         self.open.clear();
@@ -160,7 +160,7 @@ impl Oracle {
                 return Err("a fact that nobody knows".to_owned());
             };
             if let Some(worker) = &event.worker_id {
-                self.check_worker_fact(worker, fact)?;
+                self.check_worker_fact(worker, event.at, fact)?;
             }
             if let Some(job) = event.job_id {
                 self.check_job_fact(job, event, fact).map_err(|why| format!("{job}: {why}"))?;
@@ -171,7 +171,8 @@ impl Oracle {
 
     fn check_worker_fact(
         &mut self,
-        worker: &nox_contract::WorkerId,
+        worker: &WorkerId,
+        at: Timestamp,
         fact: &Fact,
     ) -> Result<(), String> {
         match fact {
@@ -195,10 +196,10 @@ impl Oracle {
                     Some(joined) if !joined.over => joined.over = true,
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
-                let heard = self.beats.get(worker);
+                let silence = self.silence(worker, at);
                 if *lost
                     && self.living.get(worker) == Some(session)
-                    && heard.is_some_and(|at| self.now < at + self.silence_min)
+                    && silence.is_some_and(|span| span < self.silence_min)
                 {
                     return Err(format!("{worker} is given up as silent, and was not"));
                 }
@@ -227,6 +228,11 @@ impl Oracle {
                     Some((n, job)) => (*n, job.clone()),
                     None => return Err("a job without a beginning".to_owned()),
                 };
+                let early = job.due_at.filter(|due_at| *due_at > event.at);
+                let moves = matches!(fact, Fact::Assigned { .. } | Fact::Waiting { .. });
+                if moves && job.waiting() == Some(WaitingCode::Backoff) && early.is_some() {
+                    return Err(format!("{} before it is due at {early:?}", fact.name()));
+                }
                 job.apply(fact, event.at).map_err(|e| e.to_string())?;
                 if n == event.n {
                     trail.versions.pop();
@@ -291,15 +297,19 @@ impl Oracle {
                 let truth = self.truths.get(&(session, held));
                 // What a worker said may be gone with the stream that it said it in.
                 let gone = self.reports_lost && truth.is_some_and(|truth| truth.ended);
+                // The start of a job that was canceled meanwhile is let lie.
+                let canceled = self
+                    .trails
+                    .get(&job_id)
+                    .and_then(|trail| trail.versions.last())
+                    .is_some_and(|(_, job)| job.state() == JobState::Canceled);
                 if *reason == LostReason::NotHeld
                     && self.living.get(&worker) == Some(&session)
-                    && truth.is_some()
+                    && (truth.is_some() || !canceled)
                     && !gone
                     && !self.log_lost
                 {
-                    return Err(format!(
-                        "{held:?} is lost, but {worker} lives and ran it: {truth:?}"
-                    ));
+                    return Err(format!("{held:?} is lost, but {worker} lives: {truth:?}"));
                 }
             }
             Fact::AttemptFailed { attempt, crashed, .. } => {
@@ -414,7 +424,7 @@ impl Oracle {
         }
     }
 
-    fn decide(&self, input: &Input, part: u32, at: nox_contract::Timestamp) -> Option<Decision> {
+    fn decide(&self, input: &Input, part: u32, at: Timestamp) -> Option<Decision> {
         match input {
             Input::Commands { tenant, message, .. } => {
                 let command = message.commands.get(part as usize)?;

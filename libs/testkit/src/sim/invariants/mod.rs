@@ -105,8 +105,10 @@ pub struct Oracle {
     sessions: BTreeMap<SessionId, Joined>,
     // What really happened.
     living: BTreeMap<WorkerId, SessionId>,
-    /// When a beat of each worker last reached the only leader's process, frozen or not.
-    beats: BTreeMap<WorkerId, Micros>,
+    /// When beats of each worker reached the only leader's process, frozen or not.
+    beats: BTreeMap<WorkerId, BTreeSet<Micros>>,
+    /// The wall time at the beginning, if all clocks agree on it.
+    begins_at: Option<i64>,
     truths: BTreeMap<(SessionId, Held), Truth>,
     sent: BTreeMap<String, SentCommands>,
     /// The log has lost what it had: what is compared with it proves nothing any more.
@@ -182,6 +184,7 @@ impl Oracle {
             sessions: BTreeMap::new(),
             living: BTreeMap::new(),
             beats: BTreeMap::new(),
+            begins_at: (plan.skews == [0, 0]).then_some(plan.begins_at),
             truths: BTreeMap::new(),
             sent: BTreeMap::new(),
             log_lost: false,
@@ -216,7 +219,13 @@ impl Oracle {
     }
 
     pub fn on_beat(&mut self, worker: &WorkerId) {
-        self.beats.insert(worker.clone(), self.now);
+        self.beats.entry(worker.clone()).or_default().insert(self.now);
+    }
+
+    /// How long before `at` the leader could last hear of a worker.
+    fn silence(&self, worker: &WorkerId, at: Timestamp) -> Option<Micros> {
+        let at = u64::try_from(at.as_micros() - self.begins_at?).ok()?;
+        Some(at - self.beats.get(worker)?.range(..=at).next_back()?)
     }
 
     /// An executor begins to run an attempt.
@@ -251,7 +260,9 @@ impl Oracle {
 
     /// A session hears that the log has given it up.
     pub fn on_superseded(&mut self, session: SessionId) {
-        if !self.log_lost && self.sessions.get(&session).is_none_or(|joined| !joined.over) {
+        // A leader that has yet to notice that the reports are others takes one position for the other.
+        let comparable = !self.log_lost && !self.reports_lost;
+        if comparable && self.sessions.get(&session).is_none_or(|joined| !joined.over) {
             self.fail(format!("session {session} is superseded, but not in the log"));
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nox_contract::{EventNumber, JobId};
 use nox_testkit::system::{
-    checker::check,
+    checker::{Verdict, check},
     client::Client,
     cluster::{Cluster, Options, until},
     recorder::Heard,
@@ -53,16 +53,35 @@ const KILLS_MIN: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
-    let seed = std::env::var("NOX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
-    println!("NOX_TEST_SEED={seed}");
+    let mut reaper = Reaper::new();
+    let verdict = run(&mut reaper, Duration::ZERO).await;
+    assert!(verdict.counts.succeeded > 200 && verdict.counts.canceled > 5, "too little went on");
+    assert!(verdict.counts.retried > 20 && verdict.counts.terms > 5, "too little went wrong");
+    assert!(reaper.kills.values().sum::<u64>() >= KILLS_MIN, "only {:?}", reaper.kills);
+}
+
+/// As above, again and again: `NOX_SOAK_MINUTES=60 cargo nextest run -p nox-testkit --run-ignored
+/// only soak`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes as long as NOX_SOAK_MINUTES says"]
+async fn soak() {
+    let minutes = std::env::var("NOX_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
+    let span = Duration::from_secs(60 * minutes.unwrap_or(5));
+    run(&mut Reaper::new(), span).await;
+}
+
+/// Kills everything, and then again until `span` has passed; judges what came of it.
+async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
     let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() };
     let mut cluster = Cluster::start(options).await.unwrap();
-    let load = Load::start(&cluster, seed);
-
-    let mut reaper = Reaper { rng: ChaCha8Rng::seed_from_u64(seed), kills: BTreeMap::new() };
+    let load = Load::start(&cluster, reaper.seed);
     let began = Instant::now();
-    reaper.kill_everything(&mut cluster, &load).await.unwrap();
+    loop {
+        reaper.kill_everything(&mut cluster, &load).await.unwrap();
+        if began.elapsed() >= span {
+            break;
+        }
+    }
     let killed_for = began.elapsed();
 
     let submitted = load.stop().await;
@@ -71,13 +90,13 @@ async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
     let verdict = check(&cluster.evidence().await.unwrap());
     let kills: u64 = reaper.kills.values().sum();
     println!("{kills} kills in {killed_for:?}, settled in {settled_for:?}: {:?}", reaper.kills);
+    println!("frozen: {:?}", reaper.freezes);
     println!("{submitted} submits; {:?}", verdict.counts);
-
     verdict.assert_clean();
     assert_eq!(cluster.internal_errors(), 0, "a gateway answered 500");
-    assert!(kills >= KILLS_MIN, "only {kills} kills");
-    assert!(verdict.counts.succeeded > 200 && verdict.counts.canceled > 5, "too little went on");
-    assert!(verdict.counts.retried > 20 && verdict.counts.terms > 5, "too little went wrong");
+    // A worker has what it says it has received.
+    assert_eq!(verdict.counts.lost_not_held, 0);
+    verdict
 }
 
 #[test]
@@ -216,14 +235,24 @@ fn pick<'a, T>(rng: &mut ChaCha8Rng, from: &'a [T]) -> &'a T {
     &from[rng.random_range(0..from.len())]
 }
 
-/// Kills, and counts what it killed by what it was and how.
+/// Kills and freezes, and counts what it did by what it was and how.
 struct Reaper {
+    seed: u64,
     rng: ChaCha8Rng,
     kills: BTreeMap<String, u64>,
+    freezes: BTreeMap<String, u64>,
 }
 
 impl Reaper {
-    /// Each named point once, at random other moments whatever there is, and the servers in between.
+    fn new() -> Self {
+        let seed = std::env::var("NOX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+        println!("NOX_TEST_SEED={seed}");
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { seed, rng, kills: BTreeMap::new(), freezes: BTreeMap::new() }
+    }
+
+    /// Each named point once, and in between the servers, and whatever there is at random moments.
     async fn kill_everything(&mut self, cluster: &mut Cluster, load: &Load) -> Result<()> {
         let mut points = POINTS;
         points.shuffle(&mut self.rng);
@@ -231,8 +260,9 @@ impl Reaper {
             self.at_point(cluster, kind, point).await?;
             match place % 4 {
                 0 => self.nats(cluster).await?,
-                2 => self.postgres(cluster).await?,
-                _ => self.at_random(cluster).await?,
+                1 => self.postgres(cluster).await?,
+                2 => self.at_random(cluster).await?,
+                _ => self.freeze(cluster).await?,
             }
             // It must have been seen to work in between, else this would test one long outage.
             self.breathe(cluster, load).await?;
@@ -308,6 +338,35 @@ impl Reaper {
         cluster.postgres.kill9();
         self.count("postgres");
         cluster.postgres.restart().await
+    }
+
+    /// Lets a service or a server stand still, for longer than any lease or not.
+    async fn freeze(&mut self, cluster: &mut Cluster) -> Result<()> {
+        let span = Duration::from_millis(self.rng.random_range(200..4_000));
+        let chosen = self.rng.random_range(0..9);
+        let name = match chosen {
+            7 => {
+                cluster.nats.freeze();
+                sleep(span).await;
+                cluster.nats.thaw();
+                "nats-server"
+            }
+            8 => {
+                cluster.postgres.freeze();
+                sleep(span).await;
+                cluster.postgres.thaw();
+                "postgres"
+            }
+            place => {
+                let service = cluster.services().nth(place).context("there are seven")?;
+                service.freeze();
+                sleep(span).await;
+                service.thaw();
+                service.kind.name()
+            }
+        };
+        *self.freezes.entry(name.to_owned()).or_default() += 1;
+        Ok(())
     }
 
     /// Waits until a few more submits were answered.

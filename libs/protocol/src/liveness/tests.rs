@@ -1,0 +1,66 @@
+use nox_contract::{Capacity, Hello, Report, ReportMessage, Timestamp, event::Chain};
+use nox_core::Rules;
+
+use super::*;
+use crate::sequencer::{Input, Sequencer};
+
+const LEASE: Duration = Duration::from_secs(15);
+
+fn second(second: u64) -> Duration {
+    Duration::from_secs(second)
+}
+
+fn worker() -> WorkerId {
+    "w1".parse().unwrap()
+}
+
+fn beat() -> Beat {
+    Beat {
+        session: format!("{:032x}", 1).parse().unwrap(),
+        received_up_to: WorkNumber(0),
+        held: Vec::new(),
+        reports_up_to: 1,
+    }
+}
+
+/// A log that knows one worker.
+fn state() -> State {
+    let hello = Hello { capacity: Capacity::default(), modules: Vec::new(), labels: Vec::new() };
+    let message =
+        ReportMessage { session: beat().session, reports: vec![Report::Hello(Box::new(hello))] };
+    let input = Input::Reports { seq: 1, worker_id: worker(), message };
+    let mut sequencer = Sequencer::new(State::default(), Chain::START, Rules::default());
+    sequencer.run(&input, Timestamp::default()).unwrap();
+    sequencer.state().clone()
+}
+
+fn silent(verdicts: &[Verdict]) -> bool {
+    let is = |verdict: &Verdict| matches!(verdict, Verdict::Input(Internal::WorkerSilent { .. }));
+    verdicts.iter().any(is)
+}
+
+#[test]
+fn a_worker_that_is_silent_for_longer_than_its_lease_is_given_up() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    liveness.on_beat(worker(), beat(), second(2));
+    for now in 2..=17 {
+        assert_eq!(liveness.judge(&state, 1, second(now)), []);
+    }
+    assert!(silent(&liveness.judge(&state, 1, second(18))));
+}
+
+/// A process that was stopped for long finds the clock ahead and the beats still to be read.
+#[test]
+fn a_leader_that_was_away_itself_does_not_call_its_workers_silent() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    liveness.on_beat(worker(), beat(), second(1));
+    assert_eq!(liveness.judge(&state, 1, second(1)), []);
+    assert_eq!(liveness.judge(&state, 1, second(100)), []);
+    // From now on the worker has to be heard of again.
+    for now in 101..=115 {
+        assert_eq!(liveness.judge(&state, 1, second(now)), []);
+    }
+    assert!(silent(&liveness.judge(&state, 1, second(116))));
+}

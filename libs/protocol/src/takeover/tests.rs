@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use nox_contract::{
+    Command, Epoch, JobId, RawJson, Resources, SchedulerConfig, Submit, event::Chain,
+};
+
+use super::*;
+use crate::{
+    appender::Pace,
+    leader::{Effect, Leader, LeaderConfig, Now},
+};
+
+/// A log as the broker has it.
+type Log = Vec<(u64, String, Bytes)>;
+
+fn at(second: u64) -> Timestamp {
+    "2026-11-21T22:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_secs(second)
+}
+
+fn attachment(life: &str, commands_last: u64) -> Attachment {
+    Attachment {
+        commands: Incarnation(life.to_owned()),
+        commands_last,
+        reports: Incarnation("reports".to_owned()),
+        reports_last: 0,
+    }
+}
+
+/// Two submits that are refused, and promised: several events each.
+fn commands() -> CommandMessage {
+    let submit = |number: u128| {
+        Command::Submit(Box::new(Submit {
+            job_id: format!("{number:032x}").parse::<JobId>().unwrap(),
+            user_id: "ada".parse().unwrap(),
+            role: "user".to_owned(),
+            module: "unknown".parse().unwrap(),
+            inputs: RawJson::default(),
+            requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
+            priority: 5,
+            run_at: None,
+            after: Vec::new(),
+            fingerprint: None,
+            seen: EventNumber(0),
+            pending: true,
+            traceparent: None,
+        }))
+    };
+    CommandMessage { reply_to: None, commands: vec![submit(1), submit(2)] }
+}
+
+fn payload() -> Bytes {
+    serde_json::to_vec(&commands()).unwrap().into()
+}
+
+/// What the first leader had written when it died: its epoch, and so many messages of one input.
+fn first_term(messages: usize) -> Log {
+    let record = EpochRecord {
+        epoch: Epoch(1),
+        leader: "first".to_owned(),
+        at: at(0),
+        commands: Incarnation("commands/0".to_owned()),
+        reports: Incarnation("reports".to_owned()),
+    };
+    let mut state = State::default();
+    state.apply_epoch(EventNumber(1), &record).unwrap();
+    let payload: Bytes = serde_json::to_vec(&record).unwrap().into();
+    let chain = Chain::START.extend(&payload);
+    let mut log = vec![(1, subject::EPOCH.to_owned(), payload)];
+    let mut sequencer = Sequencer::new(state, chain, Rules::default());
+    let tenant = "acme".parse().unwrap();
+    let input = Input::Commands { seq: 1, tenant, message: commands() };
+    let decided = sequencer.run(&input, at(1)).unwrap();
+    assert!(decided.messages.len() > 2);
+    let written = decided.messages.into_iter().take(messages);
+    log.extend((2..).zip(written).map(|(seq, m)| (seq, m.subject, m.payload)));
+    log
+}
+
+/// Takes over up to where the input streams are looked at again.
+fn second_term(log: &mut Log, early: Attachment, accept_reset: Option<&str>) -> Takeover {
+    let accept_reset = accept_reset.map(str::to_owned);
+    let mut takeover =
+        Takeover::new("second".to_owned(), at(9), early, accept_reset, None, Faults::default());
+    assert_eq!(takeover.start(), TakeoverEffect::ReadEpoch);
+    let newest: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
+    let TakeoverEffect::AppendEpoch { record, expected: 1 } = takeover.on_epoch(Some((1, newest)))
+    else {
+        panic!("no epoch is begun")
+    };
+    let seq = log.len() as u64 + 1;
+    log.push((seq, subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap().into()));
+    assert_eq!(takeover.on_epoch_appended(seq), TakeoverEffect::ReadLog { from: 1, to: seq });
+    assert_eq!(takeover.on_log(log).unwrap(), Some(TakeoverEffect::Attach));
+    takeover
+}
+
+fn lead(effect: Option<TakeoverEffect>) -> Ready {
+    match effect {
+        Some(TakeoverEffect::Lead(ready)) => *ready,
+        other => panic!("does not lead: {other:?}"),
+    }
+}
+
+/// The epoch record stands within the unfinished input, and is folded only with it.
+#[test]
+fn what_is_left_of_an_unfinished_input_is_written_in_the_epoch_of_who_completes_it() {
+    let mut log = first_term(2);
+    let mut takeover = second_term(&mut log, attachment("commands/0", 1), None);
+    let read = TakeoverEffect::ReadInput { src: Source::Commands, seq: 1 };
+    assert_eq!(takeover.on_attachment(attachment("commands/0", 1)).unwrap(), Some(read));
+    let message = ("nox.cmd.acme".to_owned(), payload());
+    let ready = lead(takeover.on_input(Some(message)).unwrap());
+
+    let config = LeaderConfig {
+        rules: Rules::default(),
+        pace: Pace::Relaxed,
+        worker_lease: Duration::from_secs(15),
+        scheduler: SchedulerConfig::default(),
+        faults: Faults::default(),
+    };
+    let now = Now { at: at(9), wall: at(9), monotonic: Duration::ZERO };
+    let mut leader = Leader::begin(ready, config, now).unwrap();
+    let mut reader = Reader::default();
+    for (_, subject, payload) in &log {
+        reader.read(subject, payload).unwrap();
+    }
+    let mut written = 0;
+    while let Some(Effect::Append { messages, .. }) = leader.poll() {
+        for message in messages {
+            assert_eq!(message.event.epoch, Epoch(2));
+            reader.read(&message.subject, &message.payload).unwrap();
+            written += 1;
+        }
+    }
+    assert!(written > 0);
+}
+
+/// The streams were looked at before the epoch record fenced the last leader out.
+#[test]
+fn inputs_that_the_last_leader_consumed_meanwhile_are_no_regression() {
+    let mut log = first_term(usize::MAX);
+    let mut takeover = second_term(&mut log, attachment("commands/0", 0), None);
+    let ready = lead(takeover.on_attachment(attachment("commands/0", 1)).unwrap());
+    assert_eq!(ready.state.pos.commands, 1);
+}
+
+#[test]
+fn inputs_that_were_consumed_and_are_gone_stop_everybody() {
+    let mut log = first_term(usize::MAX);
+    let mut takeover = second_term(&mut log, attachment("commands/0", 1), None);
+    let end = takeover.on_attachment(attachment("commands/0", 0));
+    assert!(matches!(end, Err(TakeoverError::Inputs { src: Source::Commands, .. })), "{end:?}");
+
+    let mut log = first_term(usize::MAX);
+    let mut takeover = second_term(&mut log, attachment("commands/0", 1), None);
+    let end = takeover.on_attachment(attachment("commands/1", 7));
+    assert!(matches!(end, Err(TakeoverError::Inputs { src: Source::Commands, .. })), "{end:?}");
+}
+
+/// The new stream may well have a message of the same number, and it is another one.
+#[test]
+fn an_unfinished_input_goes_with_the_stream_that_an_operator_gave_up() {
+    let mut log = first_term(2);
+    let mut takeover = second_term(&mut log, attachment("commands/1", 5), Some("ops"));
+    let ready = lead(takeover.on_attachment(attachment("commands/1", 5)).unwrap());
+    assert_eq!(ready.unfinished, None);
+    assert_eq!(ready.state.n, EventNumber(4));
+    assert!(matches!(&ready.resets[..], [Internal::ResetInputs { position: 0, .. }]));
+}
