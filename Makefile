@@ -28,7 +28,7 @@ test: setup ## every test, against real servers
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; cargo nextest run --workspace --locked; \
 	else \
-		set -x; cargo test --workspace --all-targets --locked; \
+		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
 
 check: ## formatting, lints, layering, licences, documentation

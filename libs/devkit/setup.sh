@@ -45,11 +45,23 @@ main() {
 
     say "nats-server $(version_of "$nats_server")  $nats_server"
     say "postgres $(version_of "$postgres/postgres")  $postgres"
+    provide curl
+    provide jq
     if [ -n "$xtb" ]; then
         say "xtb  $xtb"
     else
         say "xtb skipped: this machine has none, and no Debian package to take it from"
     fi
+}
+
+# What the tests type as users do. The rest of Nox does without.
+provide() {
+    ! has "$1" || return 0
+    if can_install; then
+        refresh_lists_without "$1"
+        apt_install "$1" && return 0
+    fi
+    say "$1 is missing: 'make test' needs it (Debian: apt-get install $1)"
 }
 
 find_nats_server() {

@@ -18,7 +18,7 @@ pub struct Config {
     pub nats_url: Secret,
 
     /// The broker's monitoring address, from which its durability is read.
-    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    #[arg(long, env = "NOX_NATS_MONITOR_URL", default_value = "http://127.0.0.1:8222")]
     pub nats_monitor_url: Option<String>,
 
     /// Whether what is acknowledged has to survive a power cut, kept files included: `strict`, or

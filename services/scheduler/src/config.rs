@@ -1,16 +1,23 @@
 //! What an operator can set.
 
 use nox_contract::SchedulerConfig;
+use nox_service::Secret;
 use nox_streams::Durability;
+use serde_json::Value;
 
 /// The scheduler's configuration: flags, or the environment.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     /// Where the broker is.
-    #[arg(long, env = "NOX_NATS_URL", default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    #[arg(
+        long,
+        env = "NOX_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
+    pub nats_url: Secret,
     /// Where the broker tells of itself; needed for `strict`.
-    #[arg(long, env = "NOX_NATS_MONITOR_URL")]
+    #[arg(long, env = "NOX_NATS_MONITOR_URL", default_value = "http://127.0.0.1:8222")]
     pub nats_monitor_url: Option<String>,
     /// Whether what is acknowledged has to be on disk: `strict`, or `relaxed`.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]
@@ -59,21 +66,35 @@ pub struct Limits(pub SchedulerConfig);
 
 /// Reads the operator's changes over the defaults.
 fn limits(text: &str) -> Result<Limits, String> {
-    let mut config = serde_json::to_value(SchedulerConfig::default()).map_err(|e| e.to_string())?;
-    let changes: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    merge(&mut config, changes);
+    let defaults = SchedulerConfig::default();
+    let mut config = serde_json::to_value(&defaults).map_err(|e| e.to_string())?;
+    let changes: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if let Some(roles) = changes.get("roles").and_then(Value::as_object) {
+        let user = serde_json::to_value(defaults.roles["user"]).map_err(|e| e.to_string())?;
+        for role in roles.keys() {
+            // A role of the operator's own begins as `user` does.
+            if let Some(known) = config["roles"].as_object_mut() {
+                known.entry(role).or_insert_with(|| user.clone());
+            }
+        }
+    }
+    merge("", &mut config, changes)?;
     serde_json::from_value(config).map(Limits).map_err(|e| e.to_string())
 }
 
-fn merge(into: &mut serde_json::Value, changes: serde_json::Value) {
+/// A word that means nothing is refused: an operator who misspells a limit would believe in it.
+fn merge(place: &str, into: &mut Value, changes: Value) -> Result<(), String> {
     match (into, changes) {
-        (serde_json::Value::Object(into), serde_json::Value::Object(changes)) => {
+        (Value::Object(into), Value::Object(changes)) => {
             for (key, change) in changes {
-                merge(into.entry(key).or_insert(serde_json::Value::Null), change);
+                let place = format!("{place}/{key}");
+                let old = into.get_mut(&key).ok_or_else(|| format!("{place} is no limit"))?;
+                merge(&place, old, change)?;
             }
         }
         (into, change) => *into = change,
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -87,6 +108,20 @@ mod tests {
         assert_eq!(changed.roles["user"].queued_jobs, 7);
         assert_eq!(changed.roles["user"].cpu_seconds, defaults.roles["user"].cpu_seconds);
         assert_eq!(changed.tenant, defaults.tenant);
+    }
+
+    #[test]
+    fn a_misspelt_limit_is_refused_by_its_name() {
+        for (text, place) in [
+            (r#"{"role": {}}"#, "/role"),
+            (r#"{"roles": {"user": {"queue": 7}}}"#, "/roles/user/queue"),
+            (r#"{"tenant": {"cpus": 7}}"#, "/tenant/cpus"),
+        ] {
+            assert!(limits(text).unwrap_err().contains(place), "{text}");
+        }
+        let Limits(own) = limits(r#"{"roles": {"guest": {"queued_jobs": 1}}}"#).unwrap();
+        assert_eq!(own.roles["guest"].queued_jobs, 1);
+        assert_eq!(own.roles["guest"].cpu, own.roles["user"].cpu);
     }
 
     #[test]

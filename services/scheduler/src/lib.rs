@@ -42,7 +42,7 @@ const PAUSE_AFTER_TERM: Duration = Duration::from_millis(200);
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     let broker = Broker::connect(ConnectOptions {
-        url: config.nats_url.clone(),
+        url: config.nats_url.reveal().to_owned(),
         service: "scheduler",
         monitor_url: config.nats_monitor_url.clone(),
         sync: config.sync,

@@ -2,9 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "waits for real processes, in real time")]
 
+mod bench;
 mod commands;
 mod demo;
 mod dev;
 mod lifecycle;
+mod operations;
 mod program;
 mod steps;
