@@ -17,7 +17,7 @@ use crate::{
     api::StreamInfo,
     durability::Durability,
     layout::Layout,
-    mux::{Mux, Outgoing},
+    mux::{Link, Mux, Outgoing},
     publish::{Ack, Headers, PublishError},
 };
 
@@ -31,14 +31,6 @@ pub struct Message {
     pub seq: u64,
     pub subject: String,
     pub payload: Bytes,
-}
-
-/// The state of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    pub up: bool,
-    /// How often it was lost.
-    pub generation: u64,
 }
 
 /// How full a stream is.

@@ -1,6 +1,6 @@
 //! Connects, and refuses a broker that would ignore guards or lose acknowledged writes.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{sync::OnceLock, time::Duration};
 
 use async_nats::{ConnectErrorKind, jetstream};
 use serde::Deserialize;
@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::API_WAIT,
     broker::{Broker, Inner},
-    durability::{Durability, check_durability},
+    durability::check_durability,
     error::Error,
     mux::Mux,
-    url::{read_urls, with_credentials, without_password},
+    options::{ConnectError, ConnectOptions},
+    url::{read_urls, with_credentials},
     version::Version,
 };
 
@@ -35,57 +36,6 @@ const PING: Duration = Duration::from_secs(5);
 const LIBRARY_QUEUE: usize = 256;
 /// The longest pause between two reconnects: a restarted server should not wait for its clients.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
-
-/// Where and as whom to connect.
-#[derive(Clone)]
-pub struct ConnectOptions {
-    /// `nats://user:password@host:port`, or several separated by commas; `tls://` for TLS.
-    pub url: String,
-    /// The name on the connection and in inbox subjects, so that permissions can tell services apart.
-    pub service: &'static str,
-    /// Where the server tells about itself, `http://host:8222`; of every server, separated by
-    /// commas. Strict durability cannot be believed without.
-    pub monitor_url: Option<String>,
-    /// What the server must promise. `Relaxed` takes either.
-    pub sync: Durability,
-}
-
-/// The URL may hold a password.
-impl fmt::Debug for ConnectOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectOptions")
-            .field("url", &without_password(&self.url))
-            .field("service", &self.service)
-            .field("monitor_url", &self.monitor_url)
-            .field("sync", &self.sync)
-            .finish()
-    }
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody answered in time: start the broker, or wait longer.
-    #[error("broker not reachable: {0}")]
-    Unreachable(String),
-    /// Wrong user, password or key, or the URL cannot be read.
-    #[error("broker refused the connection: {0}")]
-    Denied(String),
-    /// The server would silently ignore what the log depends on: replace it.
-    #[error("the server is {found}, but Nox needs nats-server {needed} or later")]
-    TooOld { found: String, needed: String },
-    /// Strict durability was wanted and is not there: set `sync_interval: always` on the server, or
-    /// choose `relaxed` explicitly.
-    #[error("acknowledged writes are not safe from a power cut: {0}")]
-    NotDurable(String),
-}
-
-impl ConnectError {
-    /// Whether another try may go better.
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
-    }
-}
 
 impl Broker {
     /// Connects and checks the server; waits up to a minute for one that is starting.

@@ -4,24 +4,15 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nox_contract::Incarnation;
-use nox_protocol::reader::{ReadError, check_position};
+use nox_protocol::reader::check_position;
 
 use crate::{
-    Broker, Error, Message,
+    Broker, ConsumeError, Error, Message,
     pull::{Attachment, Begin, Lost},
 };
 
 /// Chunks of up to 1000 messages, in order. Dropping it ends the consumption.
 pub type Chunks<E> = BoxStream<'static, Result<Vec<Message>, E>>;
-
-/// The stream is not the one that was read before. Reading on would skip or repeat: stop.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{stream}: {reason}")]
-pub struct ConsumeError {
-    pub stream: String,
-    #[source]
-    pub reason: ReadError,
-}
 
 /// Between two tries to attach; doubled each time.
 const RETRY_MIN: Duration = Duration::from_millis(20);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use serde::Deserialize;
 
-use crate::connect::{ConnectError, ConnectOptions};
+use crate::options::{ConnectError, ConnectOptions};
 
 /// One question to the monitoring port.
 const MONITOR_WAIT: Duration = Duration::from_secs(3);

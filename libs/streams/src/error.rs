@@ -1,6 +1,6 @@
 //! Why a question to the broker has no answer.
 
-use crate::consume::ConsumeError;
+use nox_protocol::reader::ReadError;
 
 const STREAM_NOT_FOUND: u64 = 10059;
 const INSUFFICIENT_RESOURCES: u64 = 10023;
@@ -25,6 +25,15 @@ pub enum Error {
     /// The bytes make no sense.
     #[error("unreadable {what}: {reason}")]
     Unreadable { what: &'static str, reason: String },
+}
+
+/// The stream is not the one that was read before. Reading on would skip or repeat: stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{stream}: {reason}")]
+pub struct ConsumeError {
+    pub stream: String,
+    #[source]
+    pub reason: ReadError,
 }
 
 impl Error {

