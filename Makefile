@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench clean
+.PHONY: help setup demo up test check release bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +37,11 @@ check: ## formatting, lints, layering, licences, documentation
 	cargo test -p nox-devkit --test it --locked -- hygiene
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-bench: setup ## how fast it is here, built for release
+release: ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector \
-		--release --locked
+		--release --locked --features nox-service/jemalloc
+
+bench: setup release ## how fast it is here, built for release
 	$(TARGET)/release/noxctl bench
 
 clean: ## remove what was built and what `make up` kept in .nox/data; the tools stay

@@ -14,6 +14,11 @@ pub mod telemetry;
 
 use tokio_util::sync::CancellationToken;
 
+/// Of every program that is built for release: `make release`.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub use clock::Clock;
 pub use crash::crash_point;
 pub use readiness::{Part, Readiness, Snapshot};
