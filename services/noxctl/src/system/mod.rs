@@ -81,7 +81,7 @@ impl System {
     pub async fn ready(&mut self) -> Result<()> {
         let client = Client::new(&self.place.url, None)?;
         tokio::select! {
-            ended = ended(&mut self.services) => Err(ended),
+            ended = ended_unasked(&mut self.services, &self.runtime) => Err(ended),
             ready = ready(&client, SAMPLE_MODULE) => ready,
         }
     }
@@ -91,10 +91,7 @@ impl System {
     /// # Errors
     /// A service ended by itself.
     pub async fn run(&mut self) -> Result<()> {
-        tokio::select! {
-            () = self.runtime.stop.cancelled() => Ok(()),
-            ended = ended(&mut self.services) => Err(ended),
-        }
+        run(&mut self.services, &self.runtime).await
     }
 
     /// Stops the services, then the servers; nothing is left when this returns.
@@ -141,10 +138,23 @@ async fn named_as(
     (name, service.await)
 }
 
-/// Waits for the first service to end, which none should.
-async fn ended(services: &mut Services) -> anyhow::Error {
+/// Waits until the runtime is to stop, or for a service to end before that.
+async fn run(services: &mut Services, runtime: &Runtime) -> Result<()> {
+    tokio::select! {
+        () = runtime.stop.cancelled() => Ok(()),
+        ended = ended_unasked(services, runtime) => Err(ended),
+    }
+}
+
+/// Waits for the first service to end by itself, which none should.
+///
+/// A service sees the runtime's `stop` at the same time as whoever waits here does, and may have ended
+/// before that one is woken. So one that ends well after `stop` is nothing to report, and this waits
+/// on: the caller waits for `stop` beside it.
+async fn ended_unasked(services: &mut Services, runtime: &Runtime) -> anyhow::Error {
     match services.join_next().await.map(named) {
         Some(Err(error)) => error,
+        Some(Ok(_)) | None if runtime.stop.is_cancelled() => std::future::pending().await,
         Some(Ok(name)) => anyhow!("the {name} ended without having been asked to"),
         None => anyhow!("all services have ended"),
     }
@@ -156,4 +166,37 @@ fn named(
     let (name, outcome) = joined.context("a service panicked")?;
     outcome.with_context(|| format!("the {name} failed"))?;
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(outcome: Result<()>) -> Services {
+        let mut services = Services::new();
+        services.spawn(named_as("gateway", async { outcome }));
+        services
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_after_the_stop_was_asked_to() {
+        // Which of two sides that are both ready is taken, is a matter of chance.
+        for _ in 0..64 {
+            let runtime = Runtime::new();
+            let mut services = service(Ok(()));
+            runtime.stop.cancel();
+            // It runs to its end here, so that both sides are ready when they are looked at.
+            tokio::task::yield_now().await;
+            run(&mut services, &runtime).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_by_itself_or_fails_is_named() {
+        let runtime = Runtime::new();
+        let unasked = run(&mut service(Ok(())), &runtime).await.unwrap_err().to_string();
+        assert!(unasked.contains("gateway") && unasked.contains("asked"), "{unasked}");
+        let failed = run(&mut service(Err(anyhow!("broken"))), &runtime).await.unwrap_err();
+        assert_eq!(format!("{failed:#}"), "the gateway failed: broken");
+    }
 }
