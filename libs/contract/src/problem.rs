@@ -17,7 +17,9 @@ pub enum ProblemCode {
     InvalidInputs,
     UnstorableJson,
     InvalidId,
+    HeadTooLarge,
     BodyTooLarge,
+    BodyTimeout,
     UnsupportedMediaType,
     MethodNotAllowed,
     RouteNotFound,
@@ -48,6 +50,40 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// Every code.
+    pub const ALL: [Self; 27] = [
+        Self::MalformedJson,
+        Self::InvalidRequest,
+        Self::InvalidInputs,
+        Self::UnstorableJson,
+        Self::InvalidId,
+        Self::HeadTooLarge,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::UnsupportedMediaType,
+        Self::MethodNotAllowed,
+        Self::RouteNotFound,
+        Self::Unauthenticated,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::UnknownModule,
+        Self::DisabledModule,
+        Self::JobNotFound,
+        Self::AlreadyEnded,
+        Self::IdempotencyConflict,
+        Self::StaleStamp,
+        Self::BudgetExhausted,
+        Self::QueueFull,
+        Self::RequestTooLarge,
+        Self::Overloaded,
+        Self::Lagging,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// Those that name a quota.
+    pub const QUOTAS: [Self; 3] = [Self::BudgetExhausted, Self::QueueFull, Self::RequestTooLarge];
+
     /// The word as it stands in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +92,9 @@ impl ProblemCode {
             Self::InvalidInputs => "invalid_inputs",
             Self::UnstorableJson => "unstorable_json",
             Self::InvalidId => "invalid_id",
+            Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RouteNotFound => "route_not_found",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
 };
 use futures_util::StreamExt;
 use nox_contract::ProblemCode;
@@ -31,8 +31,7 @@ pub async fn read_json(headers: &HeaderMap, body: Body, limit: usize) -> Result<
     }
     let read = read(body, limit, announced.unwrap_or_default() as usize);
     let bytes = tokio::time::timeout(BODY_WAIT, read).await.map_err(|_| {
-        ApiError::new(ProblemCode::InvalidRequest, "the body did not arrive in time")
-            .with_status(StatusCode::REQUEST_TIMEOUT)
+        ApiError::new(ProblemCode::BodyTimeout, format!("the body took longer than {BODY_WAIT:?}"))
     })??;
     String::from_utf8(bytes)
         .map_err(|_| ApiError::new(ProblemCode::MalformedJson, "the body is not UTF-8"))
@@ -62,7 +61,8 @@ fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let encoded = headers.contains_key(header::CONTENT_ENCODING)
-        && text(header::CONTENT_ENCODING).is_none_or(|coding| coding != "identity");
+        && text(header::CONTENT_ENCODING)
+            .is_none_or(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
     if encoded {
         // Sixteen compressed kilobytes can be half a gigabyte.
         let detail = "the body must not be compressed";

@@ -12,6 +12,7 @@ mod body;
 mod commands;
 mod config;
 mod courier;
+mod head;
 mod health;
 mod jobs;
 mod jwt;

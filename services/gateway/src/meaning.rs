@@ -47,11 +47,24 @@ pub fn meaning(code: ProblemCode) -> Meaning {
         ProblemCode::InvalidId => {
             (400, 0, "Malformed id", "The id in the path is not one. Job ids are UUIDs.")
         }
+        ProblemCode::HeadTooLarge => (
+            431,
+            0,
+            "Head too large",
+            "The request's line and headers are longer, or the headers are more, than `detail` says \
+             may be.",
+        ),
         ProblemCode::BodyTooLarge => (
             413,
             0,
             "Too large",
             "The body, or the inputs in it, are larger than the limit that `detail` names.",
+        ),
+        ProblemCode::BodyTimeout => (
+            408,
+            0,
+            "Body too slow",
+            "The body did not arrive in time. Send it without pauses; it was not looked at.",
         ),
         ProblemCode::UnsupportedMediaType => (
             415,
@@ -145,4 +158,20 @@ pub fn meaning(code: ProblemCode) -> Meaning {
 /// The address of the code's page.
 pub fn type_of(code: ProblemCode) -> String {
     format!("/v1/problems/{}", code.as_str().replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const API: &str = include_str!("../../../docs/API.md");
+
+    #[test]
+    fn every_code_stands_in_the_description_of_the_api_beside_its_status() {
+        for code in ProblemCode::ALL {
+            let row = format!("| {} |", meaning(code).status.as_u16());
+            let named = |line: &str| line.starts_with(&row) && line.contains(&format!("`{code}`"));
+            assert!(API.lines().any(named), "{row} … `{code}`");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::FutureExt;
 use nox_contract::ProblemCode;
 
-use crate::{app::App, problem::ApiError, request_id};
+use crate::{app::App, head, problem::ApiError, request_id};
 
 /// Longest time to the head of an answer. Every wait inside has its own, shorter limit; this one
 /// holds for what hangs all the same.
@@ -25,7 +25,13 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let name = request_id::of(request.headers());
     let name_header = HeaderValue::from_str(&name);
 
-    let mut response = request_id::scope(name, guarded(next.run(request))).await;
+    let answer = async {
+        match head::check(&request) {
+            Ok(()) => next.run(request).await,
+            Err(error) => head::refused(error),
+        }
+    };
+    let mut response = request_id::scope(name, guarded(answer)).await;
 
     let headers = response.headers_mut();
     if let Ok(name) = name_header {

@@ -81,3 +81,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 pub fn job_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|_| ApiError::new(ProblemCode::InvalidId, "a job's id is a UUID"))
 }
+
+#[cfg(test)]
+mod tests {
+    const API: &str = include_str!("../../../docs/API.md");
+
+    #[test]
+    fn every_address_stands_in_the_description_of_the_api() {
+        // The router does not tell its routes, so they are read where they are written.
+        let router = include_str!("routes.rs").split("#[cfg(test)]").next().unwrap();
+        let routes: Vec<_> = router.split(".route(\"").skip(1).collect();
+        assert!(routes.len() >= 18);
+        for route in routes {
+            let (address, methods) = route.split_once('"').unwrap();
+            let methods = methods.split(".route(").next().unwrap();
+            for (method, call) in [("GET", "get("), ("POST", "post(")] {
+                if methods.contains(call) {
+                    let named = format!("`{method} {address}");
+                    assert!(API.contains(&named), "{named}");
+                }
+            }
+        }
+    }
+}

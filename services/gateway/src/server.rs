@@ -1,4 +1,4 @@
-//! Connections: how many, how slow, how large their heads may be, and how they end.
+//! Connections: how many, how slow, and how they end.
 //!
 //! `axum::serve` installs no timer, so hyper's limit on slow heads would be silently off; hence a
 //! loop of our own.
@@ -18,6 +18,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::head::{HEAD_BYTES_MAX, HEADERS_MAX};
+
 /// Most connections at a time; further ones wait in the listener's queue. Each costs a descriptor
 /// and some 20 KiB.
 const CONNECTIONS_MAX: usize = 8_192;
@@ -25,11 +27,11 @@ const CONNECTIONS_MAX: usize = 8_192;
 /// Longest time for the head of a request, and longest rest between two requests.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 
-/// Largest head of a request: a token of 8 KiB, and as much again for all else.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
-
-/// Most header lines of a request.
-const HEADERS_MAX: usize = 64;
+/// Room for the head of a request, and most header lines, at which hyper ends a connection with a bare
+/// status. Twice what `head` allows, so that most heads that are too large are still told so in a
+/// problem document.
+const HEAD_ROOM: usize = 2 * HEAD_BYTES_MAX;
+const HEADERS_ROOM: usize = 2 * HEADERS_MAX;
 
 /// How long requests in hand may take once the process is to stop; less than the process's grace.
 const DRAIN_WAIT: Duration = Duration::from_secs(8);
@@ -43,8 +45,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
+        .max_buf_size(HEAD_ROOM)
+        .max_headers(HEADERS_ROOM);
     let connections = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
 

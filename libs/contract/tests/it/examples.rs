@@ -239,34 +239,6 @@ const STATES: [JobState; 6] = [
     JobState::Canceled,
 ];
 
-const CODES: [ProblemCode; 25] = [
-    ProblemCode::MalformedJson,
-    ProblemCode::InvalidRequest,
-    ProblemCode::InvalidInputs,
-    ProblemCode::UnstorableJson,
-    ProblemCode::InvalidId,
-    ProblemCode::BodyTooLarge,
-    ProblemCode::UnsupportedMediaType,
-    ProblemCode::MethodNotAllowed,
-    ProblemCode::RouteNotFound,
-    ProblemCode::Unauthenticated,
-    ProblemCode::TokenExpired,
-    ProblemCode::Forbidden,
-    ProblemCode::UnknownModule,
-    ProblemCode::DisabledModule,
-    ProblemCode::JobNotFound,
-    ProblemCode::AlreadyEnded,
-    ProblemCode::IdempotencyConflict,
-    ProblemCode::StaleStamp,
-    ProblemCode::BudgetExhausted,
-    ProblemCode::QueueFull,
-    ProblemCode::RequestTooLarge,
-    ProblemCode::Overloaded,
-    ProblemCode::Lagging,
-    ProblemCode::Unavailable,
-    ProblemCode::Internal,
-];
-
 fn answers() -> Vec<Example> {
     let answer = |name: String, outcome| {
         let message = AnswerMessage { answers: vec![Answer { part: 0, outcome }] };
@@ -280,7 +252,7 @@ fn answers() -> Vec<Example> {
         let outcome = accepted(Some(job(1)), Some(state), state != JobState::Queued);
         all.push(answer(format!("accepted_{state}"), outcome));
     }
-    for code in CODES {
+    for code in ProblemCode::ALL {
         let refusal = match code {
             ProblemCode::BudgetExhausted => quota_refusal(),
             code => Refusal::new(code, format!("for example {code}")),

@@ -51,14 +51,21 @@ async fn slow_and_oversized_requests_are_cut_off_while_others_are_served() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
     assert!(slow_body.starts_with("HTTP/1.1 408"), "{slow_body}");
+    assert!(slow_body.contains("body_timeout"), "{slow_body}");
 
     let large = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(65_536));
     let answer = raw(&system, large.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     let many = "a: b\r\n".repeat(100);
     let many = format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n");
-    let answer = raw(&system, many.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let long = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(40_000));
+    let address = format!("GET /health?{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(40_000));
+    for refused in [many, long, address] {
+        let answer = raw(&system, refused.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains("head_too_large") && answer.contains("x-request-id"), "{answer}");
+    }
     // Announced, and not announced.
     let answer = raw(&system, head("content-length: 1073741824\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -92,6 +99,8 @@ async fn bad_requests_are_the_client_s_fault_and_never_ours() {
     post(b"{}".to_vec(), &kind).await.expect_problem(415, "unsupported_media_type");
     let coded = [json_kind[0], ("content-encoding", "gzip")];
     post(b"{}".to_vec(), &coded).await.expect_problem(415, "unsupported_media_type");
+    let plain = [json_kind[0], ("content-encoding", "Identity")];
+    post(br#"{"module":"noop"}"#.to_vec(), &plain).await.expect(202);
     post(vec![0xff, 0xfe], &json_kind).await.expect_problem(400, "malformed_json");
     post(Vec::new(), &json_kind).await.expect_problem(400, "malformed_json");
     let deep = format!("{{\"module\":\"noop\",\"inputs\":{}", "[".repeat(100_000));
