@@ -111,9 +111,10 @@ impl Broker {
         after_seq: u64,
         max: usize,
     ) -> Result<Vec<Reply>, Error> {
+        // Readers name any number, and after the last of all nothing can come.
+        let Some(mut seq) = after_seq.checked_add(1) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         let mut bytes = 0;
-        let mut seq = after_seq + 1;
         while found.len() < max && bytes < PAGE_BYTES {
             let batch = BATCH.min(max - found.len());
             let (replies, more) = self.direct_get(stream, subject, seq, batch).await?;
@@ -121,8 +122,8 @@ impl Broker {
                 replies.last().and_then(|reply| number(reply.headers.as_ref()?, "Nats-Sequence"));
             bytes += replies.iter().map(|reply| reply.payload.len()).sum::<usize>();
             found.extend(replies);
-            match last {
-                Some(last) if more => seq = last + 1,
+            match last.and_then(|last| last.checked_add(1)) {
+                Some(next) if more => seq = next,
                 _ => break,
             }
         }

@@ -50,7 +50,9 @@ impl Admission {
 }
 
 fn is_full(usage: &Usage) -> bool {
-    usage.bytes_max.is_some_and(|max| usage.bytes.saturating_mul(100) > max * FULL_PERCENT)
+    // Wide enough for any limit that a stream can have.
+    let percent = |max: u64| u128::from(max) * u128::from(FULL_PERCENT);
+    usage.bytes_max.is_some_and(|max| u128::from(usage.bytes) * 100 > percent(max))
 }
 
 #[cfg(test)]
@@ -71,5 +73,7 @@ mod tests {
         assert_eq!(judge(usage(80, Some(100))), Ok(()));
         assert_eq!(judge(usage(81, Some(100))), Err(507));
         assert_eq!(judge(usage(u64::MAX, None)), Ok(()));
+        assert_eq!(judge(usage(1, Some(u64::MAX))), Ok(()));
+        assert_eq!(judge(usage(u64::MAX, Some(u64::MAX))), Err(507));
     }
 }

@@ -48,7 +48,7 @@ pub struct Jobs {
 #[derive(Debug, Deserialize)]
 pub struct Events {
     pub events: Vec<Box<RawValue>>,
-    /// Where to go on; absent on an empty page, which is the end so far.
+    /// Where to go on. An empty page is the end so far.
     pub next: Option<u64>,
 }
 

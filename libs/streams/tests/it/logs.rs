@@ -44,6 +44,18 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
 }
 
 #[tokio::test]
+async fn after_the_last_number_of_all_there_is_nothing() {
+    let setup = setup().await;
+    let tenant = TenantId::new("acme").unwrap();
+    let line = text("line\n");
+    setup.broker.append_log(&tenant, job(1), Attempt(1), Stdout, line).await.unwrap();
+    for after in [u64::MAX - 1, u64::MAX] {
+        let page = soon(setup.broker.read_logs(&tenant, job(1), after, 300)).await.unwrap();
+        assert!(page.is_empty(), "{page:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_large_chunks_is_bounded() {
     let setup = setup().await;
     let tenant = TenantId::new("acme").unwrap();

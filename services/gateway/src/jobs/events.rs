@@ -47,11 +47,11 @@ pub async fn events(
         module: row.module,
     });
     // The log is never purged, so an event's number is its sequence.
-    let after = after.unwrap_or_default();
-    let messages = app.broker.read_history(subject::EVENTS, &subject, after, PAGE_EVENTS).await;
+    let from = after.unwrap_or_default();
+    let messages = app.broker.read_history(subject::EVENTS, &subject, from, PAGE_EVENTS).await;
     let messages = messages.map_err(|error| ApiError::unavailable("the broker", error))?;
 
-    let next = messages.last().map(|message| message.seq);
+    let next = messages.last().map(|message| message.seq).or(after);
     let events = messages.into_iter().map(|message| {
         let text = String::from_utf8_lossy(&message.payload).into_owned();
         RawJson::parse(text).map_err(|error| {

@@ -187,6 +187,13 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     let none = system.get(&format!("/jobs/{id}/logs?after={end}"), &ada).await.expect(200);
     assert_eq!((&none["chunks"], &none["next"]), (&json!([]), &json!(end)));
 
+    // After the last number of all there is nothing, and a reader that goes on from there stays there.
+    let end = u64::MAX;
+    let none = system.get(&format!("/jobs/{id}/logs?after={end}"), &ada).await.expect(200);
+    assert_eq!((&none["chunks"], &none["next"]), (&json!([]), &json!(end)));
+    let none = system.get(&format!("/jobs/{id}/events?after={end}"), &ada).await.expect(200);
+    assert_eq!((&none["events"], &none["next"]), (&json!([]), &json!(end)));
+
     let path = format!("/jobs/{id}/logs");
     let plain = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
     let plain = send(plain).await;
