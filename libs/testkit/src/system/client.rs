@@ -146,7 +146,8 @@ impl Client {
         bodies: &[Value],
         key: Option<&str>,
     ) -> Vec<Heard> {
-        let keys: Vec<_> = (0..bodies.len()).map(|i| key.map(|key| format!("{key}#{i}"))).collect();
+        let keys: Vec<_> =
+            (0..bodies.len()).map(|i| key.map(|key| format!("{key}\n{i}"))).collect();
         let pending: Vec<_> = bodies
             .iter()
             .zip(&keys)

@@ -1,6 +1,8 @@
 //! How a job is admitted: looked over here, decided by the scheduler.
 
-use nox_contract::{Command, EventNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Submit};
+use nox_contract::{
+    Command, EventNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit,
+};
 use nox_service::ids;
 
 use super::{
@@ -22,36 +24,96 @@ pub enum Prepared {
     New(Box<Submit>),
 }
 
-/// Looks a job over: whether its module takes it, and whether it is here already.
+/// An idempotency key, for this very request.
+pub struct Keyed {
+    job_id: JobId,
+    fingerprint: String,
+}
+
+impl Keyed {
+    /// The jobs of a bulk share its key, each with its own place in it. The line break keeps them
+    /// apart from every key that a client can send.
+    pub fn new(caller: &Caller, key: &str, place: Option<usize>, request: &JobRequest) -> Self {
+        let placed = place.map(|place| format!("{key}\n{place}"));
+        let key = placed.as_deref().unwrap_or(key);
+        Self {
+            job_id: ids::keyed_job_id(&caller.tenant, &caller.user, key),
+            fingerprint: request.fingerprint(),
+        }
+    }
+}
+
+/// Looks a job over: whether it is here already, and if not, whether its module takes it.
+///
+/// The key comes first: a repeated request is answered as it was the first time, whatever has become
+/// of the module, of the jobs it follows and of the room for more.
 pub async fn prepare(
     app: &App,
     caller: &Caller,
     request: &JobRequest,
-    key: Option<&str>,
+    keyed: Option<Keyed>,
     traceparent: Option<&str>,
 ) -> Result<Prepared, ApiError> {
-    app.admission.check()?;
-    let module = app.modules.get(&request.module).await?;
-    module.check(&request.inputs)?;
-    let submit = Submit {
-        job_id: match key {
-            Some(key) => ids::keyed_job_id(&caller.tenant, &caller.user, key),
-            None => ids::job_id(),
+    let seen = match &keyed {
+        Some(keyed) => match stamp(app, caller, keyed, Stamp::First).await? {
+            Stamped::Known(admitted) => return Ok(Prepared::Known(admitted)),
+            Stamped::New(seen) => seen,
         },
+        None => seen(app).await?,
+    };
+    let wanted = match look_over(app, caller, request).await {
+        Ok(wanted) => wanted,
+        Err(error) => return repeated(app, caller, keyed.as_ref(), error).await,
+    };
+    let (job_id, fingerprint) = match keyed {
+        Some(Keyed { job_id, fingerprint }) => (job_id, Some(fingerprint)),
+        None => (ids::job_id(), None),
+    };
+    Ok(Prepared::New(Box::new(Submit {
+        job_id,
         user_id: caller.user.clone(),
         role: caller.role().to_owned(),
         module: request.module.clone(),
         inputs: request.inputs.clone(),
-        requested_resources: request.resources.or(module.resources),
+        requested_resources: wanted.resources,
         priority: request.priority,
         run_at: request.run_at,
-        after: unmet(app, caller, request).await?,
-        fingerprint: key.map(|_| request.fingerprint()),
-        seen: app.barrier.seen(),
+        after: wanted.after,
+        fingerprint,
+        seen,
         pending: false,
         traceparent: traceparent.map(str::to_owned),
-    };
-    stamp(app, caller, submit, Stamp::First).await
+    })))
+}
+
+/// What a job needs beyond what its request says.
+struct Wanted {
+    resources: Resources,
+    after: Vec<JobId>,
+}
+
+async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<Wanted, ApiError> {
+    app.admission.check()?;
+    let module = app.modules.get(&request.module).await?;
+    module.check(&request.inputs)?;
+    let resources = request.resources.or(module.resources);
+    Ok(Wanted { resources, after: unmet(app, caller, request).await? })
+}
+
+/// What to answer to a request that would be refused for `error`: the view may have been behind the
+/// first request with its key, so it is looked at once more when it is not.
+async fn repeated(
+    app: &App,
+    caller: &Caller,
+    keyed: Option<&Keyed>,
+    error: ApiError,
+) -> Result<Prepared, ApiError> {
+    let Some(keyed) = keyed else { return Err(error) };
+    match stamp(app, caller, keyed, Stamp::Again).await {
+        Ok(Stamped::Known(admitted)) => Ok(Prepared::Known(admitted)),
+        Err(conflict) if conflict.code() == ProblemCode::IdempotencyConflict => Err(conflict),
+        Ok(Stamped::New(_)) | Err(_) => Err(error),
+    }
 }
 
 /// Has the scheduler decide a job, once more if the stamp was too old; twice in a row it can't be.
@@ -65,9 +127,15 @@ pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Ad
         Asked::Refused(refusal) if refusal.code == ProblemCode::StaleStamp => {}
         Asked::Refused(refusal) => return Err(refusal.into()),
     }
-    let mut submit = match stamp(app, caller, *submit, Stamp::Again).await? {
-        Prepared::Known(admitted) => return Ok(admitted),
-        Prepared::New(submit) => submit,
+    submit.seen = match &submit.fingerprint {
+        Some(fingerprint) => {
+            let keyed = Keyed { job_id: submit.job_id, fingerprint: fingerprint.clone() };
+            match stamp(app, caller, &keyed, Stamp::Again).await? {
+                Stamped::Known(admitted) => return Ok(admitted),
+                Stamped::New(seen) => seen,
+            }
+        }
+        None => app.barrier.commands().await?.n,
     };
     match ask(app, caller, &mut submit).await? {
         Asked::Admitted(admitted) => Ok(admitted),
@@ -75,44 +143,52 @@ pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Ad
     }
 }
 
-#[derive(PartialEq)]
 enum Stamp {
     First,
     Again,
 }
 
-/// Stamps a submit with a place in the log up to which its id was not used.
+/// What a look at a key's job shows.
+enum Stamped {
+    /// The key has been used for this very request.
+    Known(Admitted),
+    /// The key was not used up to this place in the log.
+    New(EventNumber),
+}
+
+/// A place in the log up to which a new id was not used, for its submit: any will do.
+async fn seen(app: &App) -> Result<EventNumber, ApiError> {
+    match app.barrier.seen() {
+        // This gateway has heard of nothing yet.
+        EventNumber(0) => Ok(app.barrier.now().await?.n),
+        seen => Ok(seen),
+    }
+}
+
+/// Finds a place in the log up to which a key was not used.
 ///
-/// An id that was just made was never used. One that comes from a key is looked up, and the stamp
-/// makes that safe without waiting for the projection: the scheduler itself knows every id of the
-/// last quarter of an hour and refuses stamps from before. Only then the projection is waited for.
+/// The job is looked up, and the stamp makes that safe without waiting for the projection: the
+/// scheduler itself knows every id of the last quarter of an hour and refuses stamps from before. Only
+/// then the projection is waited for.
 async fn stamp(
     app: &App,
     caller: &Caller,
-    mut submit: Submit,
+    keyed: &Keyed,
     stamp: Stamp,
-) -> Result<Prepared, ApiError> {
-    let keyed = submit.fingerprint.is_some();
-    if !keyed && stamp == Stamp::First && submit.seen > EventNumber(0) {
-        return Ok(Prepared::New(Box::new(submit)));
-    }
+) -> Result<Stamped, ApiError> {
     let at = match stamp {
         Stamp::First => app.barrier.now().await?,
         Stamp::Again => app.barrier.commands().await?,
     };
-    submit.seen = at.n;
-    if !keyed {
-        return Ok(Prepared::New(Box::new(submit)));
-    }
-    let Some(row) = row(app, &caller.tenant, submit.job_id).await? else {
-        return Ok(Prepared::New(Box::new(submit)));
+    let Some(row) = row(app, &caller.tenant, keyed.job_id).await? else {
+        return Ok(Stamped::New(at.n));
     };
     // The id comes from tenant, user and key, so the row is the asker's own.
-    if row.fingerprint != submit.fingerprint {
+    if row.fingerprint.as_ref() != Some(&keyed.fingerprint) {
         let detail = "the key was used for another request";
         return Err(ApiError::new(ProblemCode::IdempotencyConflict, detail));
     }
-    Ok(Prepared::Known(Admitted::decided(row.id, row.submitted_n, true)))
+    Ok(Stamped::Known(Admitted::decided(row.id, row.submitted_n, true)))
 }
 
 enum Asked {

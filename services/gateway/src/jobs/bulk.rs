@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    admit::{decide, prepare},
+    admit::{Keyed, decide, prepare},
     request::{JobRequest, idempotency_key},
     submit::{Admitted, traceparent},
 };
@@ -58,10 +58,9 @@ pub async fn submit(
     let preparations = jobs.iter().enumerate().map(|(place, job)| {
         let (app, caller) = (&app, &caller);
         async move {
-            // The jobs share the request's key, each with its own place.
-            let key = key.map(|key| format!("{key}#{place}"));
             let request = JobRequest::parse(job.get())?;
-            prepare(app, caller, &request, key.as_deref(), traceparent).await
+            let keyed = key.map(|key| Keyed::new(caller, key, Some(place), &request));
+            prepare(app, caller, &request, keyed, traceparent).await
         }
     });
     // All are looked over before the first is sent, so that they travel together.

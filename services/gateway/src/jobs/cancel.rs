@@ -46,7 +46,9 @@ pub async fn cancel(
         }
         Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),
         Delivery::Published => {
-            let body = json!({"job_id": id, "id": id, "pending": true});
+            let state = row.status;
+            let body =
+                json!({"job_id": id, "id": id, "status": state, "state": state, "pending": true});
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
     }

@@ -143,9 +143,13 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     if keys.next().is_some() {
         return wrong("stands there twice");
     }
-    match key.to_str() {
-        Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.trim().len()) => Ok(Some(key.trim())),
-        _ => wrong("must be 1 to 255 visible ASCII characters"),
+    // A tab is the one control character that a header may carry.
+    let plain = |key: &&str| {
+        (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains(|c: char| c.is_control())
+    };
+    match key.to_str().ok().map(str::trim).filter(plain) {
+        Some(key) => Ok(Some(key)),
+        None => wrong("must be 1 to 255 printable ASCII characters"),
     }
 }
 
@@ -373,7 +377,7 @@ mod tests {
         assert_eq!(idempotency_key(&headers).unwrap(), Some("order-1"));
         headers.append("idempotency-key", "order-2".parse().unwrap());
         assert!(idempotency_key(&headers).is_err());
-        for wrong in ["", "  ", &"x".repeat(256)] {
+        for wrong in ["", "  ", "a\tb", &"x".repeat(256)] {
             headers.insert("idempotency-key", wrong.parse().unwrap());
             assert!(idempotency_key(&headers).is_err(), "{wrong}");
         }

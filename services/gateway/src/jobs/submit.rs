@@ -14,7 +14,7 @@ use nox_service::crash_point;
 use serde::Serialize;
 
 use super::{
-    admit::{decide, prepare},
+    admit::{Keyed, decide, prepare},
     request::{JobRequest, idempotency_key},
 };
 use crate::{
@@ -32,12 +32,10 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub struct Admitted {
     pub job_id: JobId,
     pub id: JobId,
-    /// What the job begins as; absent while nobody has decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<JobState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<JobState>,
-    /// A reader that names this number sees the job.
+    /// What the job begins as, also while nobody has decided.
+    pub status: JobState,
+    pub state: JobState,
+    /// A reader that names this number sees the job; absent while nobody has decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<EventNumber>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -49,24 +47,16 @@ pub struct Admitted {
 
 impl Admitted {
     pub fn decided(job_id: JobId, n: EventNumber, replayed: bool) -> Self {
-        let queued = Some(JobState::Queued);
+        Self { n: Some(n), pending: false, replayed, ..Self::pending(job_id) }
+    }
+
+    pub fn pending(job_id: JobId) -> Self {
+        let queued = JobState::Queued;
         Self {
             job_id,
             id: job_id,
             status: queued,
             state: queued,
-            n: Some(n),
-            pending: false,
-            replayed,
-        }
-    }
-
-    pub fn pending(job_id: JobId) -> Self {
-        Self {
-            job_id,
-            id: job_id,
-            status: None,
-            state: None,
             n: None,
             pending: true,
             replayed: false,
@@ -97,7 +87,8 @@ pub async fn submit(
     let key = idempotency_key(&headers)?;
     let text = read_json(&headers, body, BODY_BYTES_MAX).await?;
     let request = JobRequest::parse(&text)?;
-    let prepared = prepare(&app, &caller, &request, key, traceparent(&headers)).await?;
+    let keyed = key.map(|key| Keyed::new(&caller, key, None, &request));
+    let prepared = prepare(&app, &caller, &request, keyed, traceparent(&headers)).await?;
     let admitted = decide(&app, &caller, prepared).await?;
     crash_point("gateway.before_answer");
     Ok(admitted)

@@ -72,6 +72,43 @@ async fn a_key_is_one_job_however_often_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_repeated_request_has_the_same_answer_whatever_has_become_of_what_it_needs() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (before, _) = system.submit(&ada, "noop").await;
+    let body = json!({"module": "noop", "after": [before]});
+    let first = keyed(&system, &ada, "k", &body).await.expect(202);
+    assert_eq!(keyed(&system, &ada, "k", &body).await.expect(202), first);
+
+    // Nothing that follows this job can be admitted any more.
+    let path = format!("/jobs/{before}/cancel");
+    let canceled = system.post(&path, &ada, &json!({})).await.expect(200);
+    system.get(&format!("/jobs/{before}?n={}", canceled["n"]), &ada).await.expect(200);
+    system.post("/jobs", &ada, &body).await.expect_problem(422, "invalid_request");
+    let again = keyed(&system, &ada, "k", &body).await;
+    assert_eq!(again.expect(202), first);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let other = json!({"module": "noop", "after": [before], "priority": 1});
+    keyed(&system, &ada, "k", &other).await.expect_problem(422, "idempotency_conflict");
+}
+
+#[tokio::test]
+async fn a_bulk_s_key_is_no_other_request_s() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let job = json!({"module": "noop"});
+    let bulk = json!({"jobs": [job]});
+    let request = || system.request(Method::POST, "/jobs/bulk", &ada).json(&bulk);
+    let first = send(request().header("idempotency-key", "k")).await.expect(200);
+    assert_eq!(send(request().header("idempotency-key", "k")).await.expect(200), first);
+    let first = &first["jobs"][0]["accepted"]["id"];
+    for key in ["k#0", "k0", "k"] {
+        let single = keyed(&system, &ada, key, &job).await.expect(202);
+        assert_ne!(&single["id"], first, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_conflict_is_found_although_the_projection_lags() {
     let system = System::start().await;
     let ada = token("ada", "user");
@@ -115,7 +152,8 @@ async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
     let body = reply.expect(202);
     assert_eq!(body["pending"], true);
-    assert!(body["n"].is_null() && body["status"].is_null());
+    assert_eq!((&body["status"], &body["state"]), (&json!("queued"), &json!("queued")));
+    assert!(body["n"].is_null());
     let id = body["job_id"].as_str().unwrap().to_owned();
     assert_eq!(reply.headers["location"], format!("/jobs/{id}"));
 
@@ -130,6 +168,7 @@ async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     system.clerk.set_mood(Mood::Mute);
     let canceled = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await.expect(202);
     assert_eq!(canceled["pending"], true);
+    assert_eq!(canceled["status"], "queued");
     until(async || {
         let job = system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
         job["status"] == "canceled"
