@@ -123,6 +123,13 @@ pub struct Durations {
     pub sum_seconds: f64,
 }
 
+impl Durations {
+    /// Of a module of which no job has ended yet.
+    pub fn none(module: ModuleName) -> Self {
+        Self { module, buckets: [0; DURATION_BOUNDS_S.len()], count: 0, sum_seconds: 0.0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

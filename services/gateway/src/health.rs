@@ -73,9 +73,14 @@ impl JobMetrics {
         {
             return families.clone();
         }
-        match tokio::time::timeout(CHECK_WAIT, reader.metrics()).await {
-            Ok(Ok(snapshot)) => {
-                let families = job_families(&snapshot);
+        let read = async {
+            let modules = reader.modules().await?;
+            let modules: Vec<_> = modules.into_iter().map(|module| module.name).collect();
+            Ok::<_, nox_readmodel::QueryError>((reader.metrics().await?, modules))
+        };
+        match tokio::time::timeout(CHECK_WAIT, read).await {
+            Ok(Ok((snapshot, modules))) => {
+                let families = job_families(&snapshot, &modules);
                 *known = Some((now, families.clone()));
                 families
             }

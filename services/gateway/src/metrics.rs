@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nox_readmodel::{MetricsSnapshot, metrics::DURATION_BOUNDS_S};
+use nox_contract::{ModuleName, ProblemCode};
+use nox_readmodel::{
+    MetricsSnapshot,
+    metrics::{DURATION_BOUNDS_S, Durations},
+};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
     proto::{self, LabelPair, Metric, MetricFamily, MetricType},
@@ -75,7 +79,10 @@ impl Metrics {
 }
 
 /// The metrics of jobs, by the names that dashboards were promised.
-pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
+///
+/// What has a fixed set of labels is there from the start, with 0: of a series that appears with its
+/// first number, `rate()` never sees that number.
+pub fn job_families(snapshot: &MetricsSnapshot, modules: &[ModuleName]) -> Vec<MetricFamily> {
     // A user id says who it is within a tenant only, but the promised labels name no tenant.
     let mut submitted = BTreeMap::new();
     for entry in &snapshot.submitted {
@@ -85,24 +92,31 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
     let submitted = submitted
         .into_iter()
         .map(|((module, user), count)| counter(&[("module", module), ("user_id", user)], count));
-    let running = snapshot.running.iter().map(|(module, count)| {
+    let mut running: BTreeMap<_, i64> = modules.iter().map(|module| (module, 0)).collect();
+    running.extend(snapshot.running.iter().map(|(module, count)| (module, *count)));
+    let running = running.into_iter().map(|(module, count)| {
         let mut gauge = proto::Gauge::default();
-        gauge.set_value(*count as f64);
+        gauge.set_value(count as f64);
         let mut metric = Metric::from_label(labels(&[("module", module.as_str())]));
         metric.set_gauge(gauge);
         metric
     });
-    let failures = snapshot
-        .failures
-        .iter()
-        .map(|(module, count)| counter(&[("module", module.as_str())], *count));
-    let violations =
-        snapshot.violations.iter().map(|(code, count)| counter(&[("code", code.as_str())], *count));
+    let mut failures: BTreeMap<_, u64> = modules.iter().map(|module| (module, 0)).collect();
+    failures.extend(snapshot.failures.iter().map(|(module, count)| (module, *count)));
+    let failures =
+        failures.into_iter().map(|(module, count)| counter(&[("module", module.as_str())], count));
+    let mut violations: BTreeMap<_, u64> =
+        ProblemCode::QUOTAS.iter().map(|code| (code.as_str(), 0)).collect();
+    violations.extend(snapshot.violations.iter().map(|(code, count)| (code.as_str(), *count)));
+    let violations = violations.into_iter().map(|(code, count)| counter(&[("code", code)], count));
     let parked = snapshot
         .parked
         .iter()
         .map(|(reason, count)| counter(&[("reason", reason.as_str())], *count));
-    let durations = snapshot.durations.iter().map(|durations| {
+    let mut durations: BTreeMap<_, _> =
+        modules.iter().map(|module| (module, Durations::none(module.clone()))).collect();
+    durations.extend(snapshot.durations.iter().map(|known| (&known.module, known.clone())));
+    let durations = durations.into_values().map(|durations| {
         let buckets = DURATION_BOUNDS_S.iter().zip(&durations.buckets).map(|(bound, count)| {
             let mut bucket = proto::Bucket::default();
             bucket.set_upper_bound(*bound);
@@ -140,7 +154,8 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
         ),
         family(
             "nox_quota_violations_total",
-            "Submits refused for a quota.",
+            "Submits refused for a quota, by problem code. Those of one account that are refused \
+             alike within a second count once.",
             MetricType::COUNTER,
             violations.collect(),
         ),
@@ -151,7 +166,7 @@ pub fn job_families(snapshot: &MetricsSnapshot) -> Vec<MetricFamily> {
             parked.collect(),
         ),
     ];
-    // An empty family cannot be written; it appears with its first number.
+    // An empty family cannot be written.
     families.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
 }
 
@@ -184,14 +199,16 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
 
 #[cfg(test)]
 mod tests {
-    use nox_readmodel::metrics::{Durations, Submitted};
+    use nox_readmodel::metrics::Submitted;
     use prometheus::TextEncoder;
 
     use super::*;
 
+    const API: &str = include_str!("../../../docs/API.md");
+
     #[test]
     fn jobs_are_counted_under_the_promised_names() {
-        let module: nox_contract::ModuleName = "xtb_hello".parse().unwrap();
+        let module: ModuleName = "xtb_hello".parse().unwrap();
         let submitted = |tenant: &str, count| Submitted {
             tenant: tenant.parse().unwrap(),
             user_id: "a\"b".parse().unwrap(),
@@ -213,7 +230,7 @@ mod tests {
             violations: vec![("queue_full".to_owned(), 7)],
             parked: Vec::new(),
         };
-        let text = TextEncoder::new().encode_to_string(&job_families(&snapshot)).unwrap();
+        let text = TextEncoder::new().encode_to_string(&job_families(&snapshot, &[])).unwrap();
         for line in [
             "# TYPE nox_job_submitted_total counter",
             r#"nox_job_submitted_total{module="xtb_hello",user_id="a\"b"} 5"#,
@@ -227,6 +244,58 @@ mod tests {
             r#"nox_quota_violations_total{code="queue_full"} 7"#,
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_happened_yet_is_counted_as_nothing() {
+        let text = |snapshot: &MetricsSnapshot, modules: &[ModuleName]| {
+            TextEncoder::new().encode_to_string(&job_families(snapshot, modules)).unwrap()
+        };
+        let (xtb, noop): (ModuleName, ModuleName) =
+            ("xtb".parse().unwrap(), "noop".parse().unwrap());
+        let snapshot = MetricsSnapshot { failures: vec![(noop.clone(), 2)], ..Default::default() };
+        let text = text(&snapshot, &[noop, xtb]);
+        for line in [
+            r#"nox_job_running{module="xtb"} 0"#,
+            r#"nox_job_failures_total{module="noop"} 2"#,
+            r#"nox_job_failures_total{module="xtb"} 0"#,
+            r#"nox_job_duration_seconds_bucket{module="noop",le="+Inf"} 0"#,
+            r#"nox_job_duration_seconds_count{module="xtb"} 0"#,
+            r#"nox_quota_violations_total{code="budget_exhausted"} 0"#,
+            r#"nox_quota_violations_total{code="queue_full"} 0"#,
+            r#"nox_quota_violations_total{code="request_too_large"} 0"#,
+        ] {
+            assert_eq!(text.lines().filter(|l| *l == line).count(), 1, "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_stands_in_the_description_of_the_api() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        metrics.answered("GET", "/jobs", 200, Duration::ZERO);
+        metrics.commands.with_label_values(&["accepted"]).inc();
+        let module: ModuleName = "noop".parse().unwrap();
+        let snapshot = MetricsSnapshot {
+            submitted: vec![Submitted {
+                tenant: "default".parse().unwrap(),
+                user_id: "ada".parse().unwrap(),
+                module: module.clone(),
+                count: 1,
+            }],
+            parked: vec![("refused".to_owned(), 1)],
+            ..Default::default()
+        };
+        let families = [registry.gather(), job_families(&snapshot, &[module])].concat();
+        assert_eq!(families.len(), 11);
+        for family in families {
+            let labels: Vec<_> =
+                family.get_metric()[0].get_label().iter().map(LabelPair::name).collect();
+            let labels: Vec<_> = labels.iter().map(|name| format!("`{name}`")).collect();
+            let row = format!("| `{}` | {} |", family.name(), labels.join(", "));
+            let row = row.replace("|  |", "| |");
+            assert!(API.lines().any(|line| line.starts_with(&row)), "{row}");
         }
     }
 }

@@ -3,12 +3,20 @@
 use nox_contract::{Limits, ProblemCode, Refusal};
 use serde_json::json;
 
-use crate::system::{System, token};
+use crate::system::{System, token, until};
 
 #[tokio::test]
 async fn users_see_their_limits_their_usage_and_what_they_were_refused() {
     let system = System::start().await;
     let ada = token("ada", "user");
+    let metrics = system.get("/metrics", "").await.text;
+    for line in [
+        "nox_quota_violations_total{code=\"budget_exhausted\"} 0",
+        "nox_job_running{module=\"xtb_hello\"} 0",
+        "nox_job_failures_total{module=\"noop\"} 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is not in\n{metrics}");
+    }
     let none = system.get("/quotas/my/quotas", &ada).await.expect(200);
     assert_eq!(none["quotas"], json!([]));
 
@@ -36,8 +44,9 @@ async fn users_see_their_limits_their_usage_and_what_they_were_refused() {
     assert_eq!(violation["code"], "budget_exhausted");
     assert_eq!(violation["quota_type"], "cpu_seconds");
     assert_eq!(violation["percentage"], 90.0);
-    let metrics = system.get("/metrics", "").await.text;
-    assert!(metrics.contains("nox_quota_violations_total{code=\"budget_exhausted\"} 1"));
+    // They are shown for a second as they were read.
+    let counted = "nox_quota_violations_total{code=\"budget_exhausted\"} 1";
+    until(async || system.get("/metrics", "").await.text.contains(counted)).await;
 
     let eve = system.get("/quotas/my/violations", &token("eve", "user")).await.expect(200);
     assert_eq!(eve["violations"], json!([]));
