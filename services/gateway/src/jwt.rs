@@ -5,16 +5,14 @@
 //! argument. A token is refused for the first thing that is wrong with it, and all reasons but the
 //! expiry look the same from outside.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use nox_contract::{TenantId, Timestamp, UserId};
-use serde::{
-    Deserialize,
-    de::{self, Deserializer, MapAccess, Visitor},
-};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+
+use crate::object::Object;
 
 /// Shortest secret: HMAC-SHA-256 with a key shorter than its output can be guessed offline
 /// (RFC 7518, 3.2).
@@ -112,7 +110,7 @@ impl Verifier {
         }
 
         let now = u64::try_from(now.as_micros() / 1_000_000).unwrap_or_default();
-        let not_yet = |at: Option<u64>| at.is_some_and(|at| at > now + LEEWAY_S);
+        let not_yet = |at: Option<u64>| at.is_some_and(|at| at > now.saturating_add(LEEWAY_S));
         if not_yet(seconds(claims, "nbf")?) {
             return Err(Invalid("nbf"));
         }
@@ -120,7 +118,8 @@ impl Verifier {
             return Err(Invalid("iat"));
         }
         let expiry = seconds(claims, "exp")?.ok_or(Invalid("exp"))?;
-        if expiry > now + self.rules.lifetime_s_max + LEEWAY_S {
+        let expiry_max = now.saturating_add(self.rules.lifetime_s_max).saturating_add(LEEWAY_S);
+        if expiry > expiry_max {
             return Err(Invalid("lifetime"));
         }
         if expiry.saturating_add(LEEWAY_S) <= now {
@@ -161,14 +160,10 @@ fn identity(claims: &Members) -> Result<Identity, TokenError> {
     if tenant.is_system() {
         return Err(Invalid("tenant"));
     }
-    let mut roles: Vec<String> = Vec::new();
-    roles.extend(text(claims, "role")?.map(str::to_owned));
-    if let Some(Value::Array(_)) | None = claims.get("roles") {
-        roles.extend(texts(claims, "roles")?.into_iter().map(str::to_owned));
-    } else {
-        return Err(Invalid("roles"));
-    }
-    let is_admin = match claims.get("is_admin") {
+    let mut roles = texts(claims, "role")?;
+    roles.extend(texts(claims, "roles")?);
+    let roles = roles.into_iter().map(str::to_owned).collect();
+    let is_admin = match claim(claims, "is_admin") {
         None => false,
         Some(Value::Bool(is_admin)) => *is_admin,
         Some(_) => return Err(Invalid("is_admin")),
@@ -178,17 +173,22 @@ fn identity(claims: &Members) -> Result<Identity, TokenError> {
     Ok(Identity { tenant, user, roles, is_admin, scopes })
 }
 
+/// A member; `null` is how some issuers write one that is not there.
+fn claim<'a>(members: &'a Members, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
+}
+
 fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, TokenError> {
-    match members.get(name) {
+    match claim(members, name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Invalid("type")),
     }
 }
 
-/// A text, or an array of texts, as RFC 7519 allows for `aud`.
+/// A text, or an array of texts, as RFC 7519 allows for `aud`; issuers write roles in both ways.
 fn texts<'a>(members: &'a Members, name: &str) -> Result<Vec<&'a str>, TokenError> {
-    match members.get(name) {
+    match claim(members, name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
         Some(Value::Array(items)) => {
@@ -198,13 +198,12 @@ fn texts<'a>(members: &'a Members, name: &str) -> Result<Vec<&'a str>, TokenErro
     }
 }
 
-/// A NumericDate. Fractions are allowed by RFC 7519 and made by nobody; we refuse them with all
-/// else that is not a whole number from 0.
+/// A NumericDate: seconds since 1970, of which RFC 7519 allows fractions. They are cut off; what is
+/// beyond all whole numbers is the largest one.
 fn seconds(members: &Members, name: &str) -> Result<Option<u64>, TokenError> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(value) => value.as_u64().map(Some).ok_or(Invalid("type")),
-    }
+    let Some(value) = claim(members, name) else { return Ok(None) };
+    let fraction = || value.as_f64().filter(|at| at.is_finite() && *at >= 0.0).map(|at| at as u64);
+    value.as_u64().or_else(fraction).map(Some).ok_or(Invalid("type"))
 }
 
 /// The members of a JSON object, none of them twice: two readers of one token must not see two
@@ -213,34 +212,9 @@ type Members = BTreeMap<String, Value>;
 
 fn decode(part: &str) -> Result<Members, TokenError> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Invalid("encoding"))?;
-    let unique: Unique = serde_json::from_slice(&bytes).map_err(|_| Invalid("json"))?;
-    Ok(unique.0)
-}
-
-struct Unique(Members);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct UniqueVisitor;
-
-        impl<'de> Visitor<'de> for UniqueVisitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member stands there twice"));
-                    }
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(UniqueVisitor).map(Self)
-    }
+    let Object(members) = serde_json::from_slice(&bytes).map_err(|_| Invalid("json"))?;
+    let parsed = |(name, value): (String, Box<RawValue>)| {
+        Ok((name, serde_json::from_str(value.get()).map_err(|_| Invalid("json"))?))
+    };
+    members.into_iter().map(parsed).collect()
 }

@@ -170,8 +170,8 @@ fn bad_tokens_are_refused_and_all_look_the_same() {
         // Times.
         ("exp missing", with("exp", Value::Null)),
         ("exp a string", with("exp", json!((NOW_S + 60).to_string()))),
-        ("exp a fraction", with("exp", json!(NOW_S as f64 + 60.5))),
         ("exp negative", with("exp", json!(-1))),
+        ("exp a negative fraction", with("exp", json!(-0.5))),
         ("exp huge", with("exp", json!(1e30))),
         ("exp in the year 9999", with("exp", json!(253_402_300_799_u64))),
         ("exp at the end of numbers", with("exp", json!(u64::MAX))),
@@ -180,6 +180,7 @@ fn bad_tokens_are_refused_and_all_look_the_same() {
         ("nbf ahead", with("nbf", json!(NOW_S + 30))),
         ("nbf a string", with("nbf", json!("0"))),
         ("iat ahead", with("iat", json!(NOW_S + 30))),
+        ("iat ahead by a fraction more", with("iat", json!(NOW_S as f64 + 30.5))),
         ("iat a boolean", with("iat", json!(true))),
         // Who.
         ("sub missing", with("sub", Value::Null)),
@@ -193,9 +194,9 @@ fn bad_tokens_are_refused_and_all_look_the_same() {
         ("tenant no slug", with("tenant", json!("A.b"))),
         ("tenant a wildcard", with("tenant", json!(">"))),
         ("tenant an array", with("tenant", json!(["acme"]))),
-        ("role an array", with("role", json!(["user"]))),
+        ("role of numbers", with("role", json!(["user", 1]))),
         ("role an object", with("role", json!({"user": true}))),
-        ("roles a text", with("roles", json!("user"))),
+        ("roles an object", with("roles", json!({"user": true}))),
         ("roles of numbers", with("roles", json!([1]))),
         ("is_admin a text", with("is_admin", json!("true"))),
         ("is_admin a number", with("is_admin", json!(1))),
@@ -252,6 +253,20 @@ fn good_tokens_are_accepted() {
         ("nbf within the leeway", with("nbf", json!(NOW_S + 4)), ada(false)),
         ("iat within the leeway", with("iat", json!(NOW_S + 5)), ada(false)),
         ("longest life", with("exp", json!(NOW_S + 86_400)), ada(false)),
+        ("exp a fraction", with("exp", json!(NOW_S as f64 + 60.5)), ada(false)),
+        ("iat a fraction", with("iat", json!(NOW_S as f64 - 0.25)), ada(false)),
+        ("nbf a fraction", with("nbf", json!(NOW_S as f64 - 0.25)), ada(false)),
+        ("role an array", with("role", json!(["user"])), ada(false)),
+        ("roles a text", with("roles", json!("admin")), ada(true)),
+        (
+            "null for what is not there",
+            {
+                let nulls = r#""tenant":null,"is_admin":null,"role":null,"scope":null,"nbf":null"#;
+                let exp = NOW_S + 60;
+                raw(HEADER, format!(r#"{{"sub":"ada","roles":["user"],"exp":{exp},{nulls}}}"#))
+            },
+            ada(false),
+        ),
         ("foreign scopes", with("scope", json!("openid profile")), ada(false)),
         ("scope to read", with("scope", json!("compute:read")), ada(false)),
         (
