@@ -16,7 +16,7 @@ use nox_readmodel::{Progress, Reader};
 use nox_streams::Broker;
 
 use crate::{
-    problem::ApiError,
+    problem::{ApiError, FieldError},
     progress::{Behind, ProgressWatch},
     shared::Shared,
 };
@@ -29,6 +29,7 @@ pub struct Barrier {
     progress: ProgressWatch,
     commands: Shared<Result<u64, String>>,
     reports: Shared<Result<u64, String>>,
+    events: Shared<Result<u64, String>>,
     /// The newest place in the log that this gateway has heard of.
     seen: AtomicU64,
 }
@@ -50,13 +51,26 @@ impl Barrier {
             progress,
             commands: last(subject::COMMANDS),
             reports: last(subject::REPORTS),
+            events: last(subject::EVENTS),
             seen: AtomicU64::new(0),
         })
     }
 
-    /// Waits until the event `n` is folded.
+    /// Waits until the event `n` is folded, which somebody has heard of.
     pub async fn event(&self, n: EventNumber) -> Result<Progress, ApiError> {
-        self.until(BARRIER_WAIT, |at| at.n >= n, format!("event {n}")).await
+        let waited = self.until(BARRIER_WAIT, |at| at.n >= n, format!("event {n}")).await;
+        let Err(error) = waited else { return waited };
+        // Asked only now, for those that are late: trying again would be no good advice to who names
+        // an event that the log doesn't have. The log is never purged, so its last sequence is its
+        // last event.
+        if error.code() == ProblemCode::Lagging
+            && let Ok(last) = self.last(&self.events).await
+            && n.0 > last
+        {
+            let detail = format!("the log has no event {n} yet");
+            return Err(ApiError::invalid(vec![FieldError::new("?n", detail)]));
+        }
+        Err(error)
     }
 
     /// Waits until every command that was acknowledged before this call is decided and folded.

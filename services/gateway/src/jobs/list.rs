@@ -167,5 +167,9 @@ mod tests {
         {
             assert!(asked(query).is_err(), "{query}");
         }
+        // What is wrong is not sent back, however long it is.
+        let document = asked(&format!("status={}", "x".repeat(9_000))).unwrap_err().document();
+        assert!(document["detail"].as_str().unwrap().contains("queued"), "{document}");
+        assert!(document.to_string().len() < 1_000, "{document}");
     }
 }
