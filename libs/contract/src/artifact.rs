@@ -19,9 +19,15 @@ pub fn prefix(tenant: &TenantId, user: &UserId, job: JobId, attempt: Attempt) ->
 
 /// The name of a job's file in its outputs: `sandbox://<user>/<job>/<file>`, percent-encoded.
 /// Which attempt's folder it is in, the fact that completed the job says.
+///
+/// The users `.` and `..` have their dots encoded, too: whoever maps the rest of the URI to a path as
+/// it stands would leave the folder.
 pub fn uri(user: &UserId, job: JobId, file: &str) -> String {
     let mut uri = "sandbox://".to_owned();
-    percent_encode(&mut uri, user.as_str(), false);
+    match user.as_str() {
+        dots @ ("." | "..") => uri.push_str(&dots.replace('.', "%2E")),
+        user => percent_encode(&mut uri, user, false),
+    }
     let _ = write!(uri, "/{job}/");
     percent_encode(&mut uri, file, true);
     uri
@@ -91,5 +97,8 @@ mod tests {
             uri("a/b?c#d@e:f", "sub/ä %.txt"),
             format!("sandbox://a%2Fb%3Fc%23d%40e%3Af/{JOB}/sub/%C3%A4%20%25.txt")
         );
+        assert_eq!(uri("..", "a.txt"), format!("sandbox://%2E%2E/{JOB}/a.txt"));
+        assert_eq!(uri(".", "a.txt"), format!("sandbox://%2E/{JOB}/a.txt"));
+        assert_eq!(uri("a.b", "a.txt"), format!("sandbox://a.b/{JOB}/a.txt"));
     }
 }
