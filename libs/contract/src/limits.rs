@@ -60,3 +60,18 @@ impl Default for SchedulerConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_begins_with_room_for_an_afternoon_of_trying() {
+        let config = SchedulerConfig::default();
+        let user = config.roles["user"];
+        assert!(user.queued_jobs >= 100 && user.cpu_seconds >= 100_000, "{user:?}");
+        // A user's own room is worth nothing where the tenant has less.
+        let tenant = config.tenant;
+        assert!(tenant.queued_jobs >= user.queued_jobs && tenant.cpu_seconds >= user.cpu_seconds);
+    }
+}
