@@ -45,7 +45,7 @@ enum Command {
     /// Submit jobs and look at them.
     #[command(subcommand)]
     Job(job::Command),
-    /// Look at what can be run.
+    /// Look at what can be run, and switch it.
     #[command(subcommand)]
     Module(module::Command),
     /// Look after the rows that are made from the log.

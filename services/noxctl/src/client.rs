@@ -24,6 +24,9 @@ pub enum ClientError {
     /// Give another address.
     #[error("{0}")]
     Address(String),
+    /// Start a system, or name one.
+    #[error("{0}")]
+    NoSystem(String),
     /// Start the server, or give another address.
     #[error("{url} does not answer: {reason}")]
     Unreachable { url: String, reason: String },
@@ -50,6 +53,9 @@ pub struct Problem {
     /// Seconds after which it may go better.
     pub retry_after: Option<u64>,
     pub errors: Vec<FieldError>,
+    /// What the command that was refused knows about it.
+    #[serde(skip)]
+    pub hint: Option<String>,
     /// The whole document.
     #[serde(skip)]
     pub document: String,
@@ -76,6 +82,9 @@ impl std::fmt::Display for Problem {
         f.write_str(")")?;
         for error in &self.errors {
             write!(f, "\n  {}: {}", error.pointer, error.detail)?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  {hint}")?;
         }
         if let Some(seconds) = self.retry_after {
             write!(f, "\n  try again in {seconds} s")?;

@@ -38,7 +38,7 @@ impl Exit {
     pub fn of(error: &anyhow::Error) -> Self {
         match error.downcast_ref() {
             Some(ClientError::NoToken) => Self::Denied,
-            Some(ClientError::Unreachable { .. }) => Self::Unreachable,
+            Some(ClientError::Unreachable { .. } | ClientError::NoSystem(_)) => Self::Unreachable,
             Some(ClientError::Refused(problem)) => {
                 Self::of_problem(problem.status, problem.code.as_deref().unwrap_or_default())
             }

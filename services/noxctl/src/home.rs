@@ -45,6 +45,9 @@ pub struct Place {
     pub nats_url: String,
     pub nats_monitor_url: String,
     pub database_url: String,
+    /// What tokens are signed with, where that is not the identity's own secret.
+    #[serde(default)]
+    pub jwt_secret: Option<String>,
 }
 
 impl Home {
@@ -99,9 +102,13 @@ pub fn folder(named: Option<&Path>) -> PathBuf {
     known.unwrap_or_else(|| here.join(DEFAULT))
 }
 
-/// The secrets of the system in `folder`; `None` if there never was one.
-pub fn identity(folder: &Path) -> Result<Option<Identity>> {
-    read(&folder.join(IDENTITY))
+/// What the system in `folder` signs tokens with; `None` if there never was one.
+pub fn jwt_secret(folder: &Path) -> Result<Option<String>> {
+    if let Some(secret) = place(folder)?.and_then(|place| place.jwt_secret) {
+        return Ok(Some(secret));
+    }
+    let identity: Option<Identity> = read(&folder.join(IDENTITY))?;
+    Ok(identity.map(|identity| identity.jwt_secret))
 }
 
 /// Where the system in `folder` was last found; `None` if there never was one.

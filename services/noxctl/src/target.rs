@@ -50,12 +50,21 @@ impl Target {
     /// # Errors
     /// There is no address, or no token.
     pub fn client(&self) -> Result<Client> {
+        self.client_of(DEV_USER, false)
+    }
+
+    /// The same for requests that an administrator alone may make.
+    pub fn admin_client(&self) -> Result<Client> {
+        self.client_of(DEV_ADMIN, true)
+    }
+
+    fn client_of(&self, user: &str, admin: bool) -> Result<Client> {
         let url = self.gateway()?;
         let token = match &self.token {
             Some(token) => token.reveal().to_owned(),
             // A token of the development system is for that system, and for no other address.
             None if self.url.is_some() => return Err(ClientError::NoToken.into()),
-            None => self.own_token()?,
+            None => self.own_token(user, admin)?,
         };
         Ok(Client::new(&url, Some(token))?)
     }
@@ -70,7 +79,7 @@ impl Target {
     pub fn place(&self) -> Result<Place> {
         let folder = self.folder();
         home::place(&folder)?.ok_or_else(|| {
-            ClientError::Address(format!(
+            ClientError::NoSystem(format!(
                 "no system: set NOX_URL, or start one with `noxctl dev` ({} has none)",
                 folder.display()
             ))
@@ -85,9 +94,9 @@ impl Target {
         }
     }
 
-    fn own_token(&self) -> Result<String> {
-        let identity = home::identity(&self.folder())?.ok_or(ClientError::NoToken)?;
-        grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(&identity.jwt_secret, Clock::system().wall())
+    fn own_token(&self, user: &str, admin: bool) -> Result<String> {
+        let secret = home::jwt_secret(&self.folder())?.ok_or(ClientError::NoToken)?;
+        grant(user, admin, TOKEN_LIFETIME)?.sign(&secret, Clock::system().wall())
     }
 }
 

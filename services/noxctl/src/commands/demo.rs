@@ -66,6 +66,7 @@ async fn demonstrate(args: &Args, home: &Home, runtime: &Runtime) -> Result<bool
         http_addr: ([127, 0, 0, 1], 0).into(),
         sync: args.sync,
         given: Given::default(),
+        jwt_secret: None,
         throwaway: true,
     };
     let mut system = tokio::select! {
@@ -76,7 +77,7 @@ async fn demonstrate(args: &Args, home: &Home, runtime: &Runtime) -> Result<bool
         system.ready().await?;
         let took = clock.monotonic().saturating_sub(begun).as_secs_f64();
         println!("Nox runs at {} after {took:.1} s ({}).", system.place.url, args.sync.as_str());
-        let secret = &home.identity.jwt_secret;
+        let secret = system.jwt_secret.reveal();
         let token = grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(secret, clock.wall())?;
         let demo = Demo {
             client: Client::new(&system.place.url, Some(token))?,

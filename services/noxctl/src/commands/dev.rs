@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use nox_service::{Clock, Runtime, telemetry};
+use nox_service::{Clock, Runtime, Secret, telemetry};
 use serde_json::json;
 
 use crate::{
@@ -37,6 +37,11 @@ pub struct Args {
     #[arg(long, env = "NOX_SYNC", value_enum, default_value_t = Sync::Strict)]
     sync: Sync,
 
+    /// What tokens of users are signed with, at least 32 bytes; a secret of the data folder's own, if
+    /// not given.
+    #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<Secret>,
+
     /// When ready, print one line of JSON for programs instead of what is for people.
     #[arg(long)]
     headless: bool,
@@ -58,6 +63,7 @@ async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
         http_addr: args.http_addr,
         sync: args.sync,
         given: args.given.clone().or_usual(),
+        jwt_secret: args.jwt_secret.clone().filter(|secret| !secret.reveal().is_empty()),
         throwaway: false,
     };
     // Whoever has enough before all runs does not wait for it: dropped servers are killed.
@@ -80,7 +86,7 @@ async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
 
 fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
     let now = Clock::system().wall();
-    let secret = &home.identity.jwt_secret;
+    let secret = system.jwt_secret.reveal();
     let token = grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(secret, now)?;
     let admin = grant(DEV_ADMIN, true, TOKEN_LIFETIME)?.sign(secret, now)?;
     let (url, folder) = (&system.place.url, home.folder().display());

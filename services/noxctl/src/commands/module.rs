@@ -1,6 +1,7 @@
-//! `noxctl module`: what can be run.
+//! `noxctl module`: what can be run, and whether it may.
 
 use anyhow::Result;
+use reqwest::StatusCode;
 
 use crate::{
     client::encoded,
@@ -16,12 +17,16 @@ pub enum Command {
     List,
     /// Show one, with the schemas of its inputs and outputs.
     Get { name: String },
+    /// Let jobs of a module be admitted and run again; for administrators.
+    Enable { name: String },
+    /// Refuse new jobs of a module, and start none; for administrators.
+    Disable { name: String },
 }
 
 pub async fn run(command: Command, target: &Target, output: Output) -> Result<Exit> {
-    let client = target.open_client()?;
     match command {
         Command::List => {
+            let client = target.open_client()?;
             let Modules { modules } = client.read("/modules").await?;
             if output.format != Format::Table {
                 output.documents(&modules)?;
@@ -36,9 +41,27 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
             output.table(&["name", "version", "enabled", "title"], &rows)?;
         }
         Command::Get { name } => {
+            let client = target.open_client()?;
             let module = client.get(&format!("/modules/{}", encoded(&name))).await?;
             output.json(&module.body)?;
         }
+        Command::Enable { name } => switch(&name, true, target, output).await?,
+        Command::Disable { name } => switch(&name, false, target, output).await?,
     }
     Ok(Exit::Done)
+}
+
+async fn switch(name: &str, enabled: bool, target: &Target, output: Output) -> Result<()> {
+    let verb = if enabled { "enable" } else { "disable" };
+    let client = target.admin_client()?;
+    let answer = client.post(&format!("/modules/{}/{verb}", encoded(name)), None).await?;
+    match output.format {
+        // Accepted for later: the command is kept, and nobody has decided yet.
+        Format::Table if answer.status == StatusCode::ACCEPTED => {
+            eprintln!("{name} will be {verb}d");
+        }
+        Format::Table => eprintln!("{name} {verb}d"),
+        Format::Json | Format::Jsonl => output.json(&answer.body)?,
+    }
+    Ok(())
 }

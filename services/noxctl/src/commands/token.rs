@@ -45,10 +45,9 @@ pub fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         Some(secret) => secret.reveal().to_owned(),
         None => {
             let folder = target.folder();
-            let identity = home::identity(&folder)?.with_context(|| {
+            home::jwt_secret(&folder)?.with_context(|| {
                 format!("no secret: set NOX_JWT_SECRET, or --data ({} has none)", folder.display())
-            })?;
-            identity.jwt_secret
+            })?
         }
     };
     let grant = Grant {

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser};
+use nox_service::Secret;
 
 use super::{Sync, Urls, modules};
 use crate::home::Identity;
@@ -17,6 +18,7 @@ pub struct Configuration<'a> {
     pub urls: &'a Urls,
     pub sync: Sync,
     pub identity: &'a Identity,
+    pub jwt_secret: &'a Secret,
     pub folder: &'a Path,
 }
 
@@ -45,7 +47,7 @@ impl Configuration<'_> {
         let mut flags = vec![
             ("http-addr", http_addr.as_str()),
             ("database-url", &self.urls.database),
-            ("jwt-secret", &self.identity.jwt_secret),
+            ("jwt-secret", self.jwt_secret.reveal()),
         ];
         flags.extend(self.broker());
         read(&flags).context("gateway")

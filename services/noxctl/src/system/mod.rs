@@ -10,7 +10,7 @@ mod servers;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nox_service::{GRACE, Runtime};
+use nox_service::{GRACE, Runtime, Secret};
 use tokio::task::JoinSet;
 
 pub use address::{pick, url};
@@ -36,6 +36,8 @@ pub struct Options {
     pub http_addr: SocketAddr,
     pub sync: Sync,
     pub given: Given,
+    /// What tokens are signed with; the secret of the folder, if not given.
+    pub jwt_secret: Option<Secret>,
     /// Whether the folder goes when the system does, so that nothing in it has to last.
     pub throwaway: bool,
 }
@@ -46,6 +48,8 @@ pub struct System {
     services: Services,
     servers: Servers,
     pub place: Place,
+    /// What tokens are signed with.
+    pub jwt_secret: Secret,
 }
 
 impl System {
@@ -55,12 +59,15 @@ impl System {
     /// An address is taken, or a server does not start.
     pub async fn start(home: &Home, options: &Options, runtime: &Runtime) -> Result<Self> {
         let http_addr = pick(options.http_addr, home.before.as_ref())?;
+        let own_secret = || Secret::new(&home.identity.jwt_secret);
+        let jwt_secret = options.jwt_secret.clone().unwrap_or_else(own_secret);
         let servers = Servers::start(home, options).await?;
         let place = Place {
             url: url(http_addr),
             nats_url: servers.urls.nats.clone(),
             nats_monitor_url: servers.urls.nats_monitor.clone(),
             database_url: servers.urls.database.clone(),
+            jwt_secret: options.jwt_secret.as_ref().map(|secret| secret.reveal().to_owned()),
         };
         home.announce(&place)?;
         let configuration = Configuration {
@@ -68,10 +75,11 @@ impl System {
             urls: &servers.urls,
             sync: options.sync,
             identity: &home.identity,
+            jwt_secret: &jwt_secret,
             folder: home.folder(),
         };
         let services = start_services(&configuration, runtime)?;
-        Ok(Self { runtime: runtime.clone(), services, servers, place })
+        Ok(Self { runtime: runtime.clone(), services, servers, place, jwt_secret })
     }
 
     /// Waits until requests are served and modules can be run.

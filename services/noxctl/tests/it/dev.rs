@@ -30,7 +30,13 @@ pub struct Dev {
 impl Dev {
     /// Starts it in `data`, on free ports, and waits until it says that it is ready.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(data: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = noxctl();
+        command.envs(environment.iter().copied());
         command
             .args(["dev", "--headless", "--http-addr", "127.0.0.1:0", "--data"])
             .arg(data)

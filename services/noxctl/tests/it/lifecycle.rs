@@ -31,6 +31,34 @@ fn a_restart_finds_the_same_system() {
 }
 
 #[test]
+fn tokens_are_signed_with_the_secret_that_the_environment_names() {
+    let data = tempfile::tempdir().unwrap();
+    let secret = [("NOX_JWT_SECRET", "a secret of the operator's own, 32 bytes at least")];
+    let mut dev = Dev::start_with(data.path(), &secret);
+    let list = |dev: &Dev, token: &str| {
+        let mut command = dev.command(&["job", "list"]);
+        if !token.is_empty() {
+            command.env("NOX_TOKEN", token);
+        }
+        run(command).status
+    };
+    let mut named = dev.command(&["token"]);
+    named.envs(secret);
+    let named = run(named).with(0);
+    let found = dev.run(&["token"]).with(0);
+    for token in [dev.token(), named.trim(), found.trim(), ""] {
+        assert_eq!(list(&dev, token), 0);
+    }
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.ended(), Some(0));
+
+    // Without it, the folder's own secret counts again.
+    let dev = Dev::start(data.path());
+    assert_eq!(list(&dev, ""), 0);
+    assert_eq!(list(&dev, named.trim()), 4);
+}
+
+#[test]
 fn killed_outright_it_leaves_nothing_running() {
     let data = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(data.path());

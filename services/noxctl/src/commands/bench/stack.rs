@@ -53,7 +53,13 @@ impl Stack {
         let home = Home::open(folder.path())?;
         let http_addr = system::pick(([127, 0, 0, 1], 0).into(), None)?;
         // Postgres is durable either way; `sync` is about the log.
-        let options = Options { http_addr, sync, given: Given::default(), throwaway: false };
+        let options = Options {
+            http_addr,
+            sync,
+            given: Given::default(),
+            jwt_secret: None,
+            throwaway: false,
+        };
         let servers = Servers::start(&home, &options).await?;
 
         let identity = &home.identity;
