@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     client::{Client, ClientError},
+    exit::Exit,
+    output::Output,
     views::{Events, Job, LogChunk, Logs},
 };
 
@@ -19,12 +21,48 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// How long a gateway that does not answer is asked again: it may be restarting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a command is told that prints what comes of a job bit by bit.
+#[derive(clap::Args)]
+pub struct Args {
+    id: JobId,
+
+    /// Stay until the job has ended.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+impl Args {
+    /// Prints what is there, and all that comes until the job has ended if that is asked for. `print`
+    /// prints what came after a place, 0 for the beginning, and returns where to go on.
+    pub async fn print(
+        self,
+        client: &Client,
+        output: Output,
+        print: impl AsyncFn(&Client, JobId, u64, Output) -> Result<u64>,
+    ) -> Result<Exit> {
+        let mut after = 0;
+        let output = if self.follow { output.streaming() } else { output };
+        if self.follow {
+            Follow::new(client, self.id)
+                .until_ended(None, None, async |_, _| {
+                    after = print(client, self.id, after, output).await?;
+                    Ok(())
+                })
+                .await?;
+        }
+        print(client, self.id, after, output).await?;
+        Ok(Exit::Done)
+    }
+}
+
 /// A job that is looked at again and again.
 pub struct Follow<'a> {
     client: &'a Client,
     id: JobId,
     clock: Clock,
-    /// Since the gateway last answered.
+    /// Whether the gateway has answered before.
+    heard: bool,
+    /// Since it last answered.
     silent_since: Option<Duration>,
     pause: Duration,
 }
@@ -32,17 +70,24 @@ pub struct Follow<'a> {
 impl<'a> Follow<'a> {
     pub fn new(client: &'a Client, id: JobId) -> Self {
         let clock = Clock::system();
-        Self { client, id, clock, silent_since: None, pause: LOOK_AGAIN_MIN }
+        Self { client, id, clock, heard: false, silent_since: None, pause: LOOK_AGAIN_MIN }
+    }
+
+    /// The same for a job that the gateway has just taken in.
+    pub fn admitted(client: &'a Client, id: JobId) -> Self {
+        Self { heard: true, ..Self::new(client, id) }
     }
 
     /// The job as it is now, with the event `n` in it; `None` if that is not known right now.
     ///
     /// # Errors
-    /// There is no such job, or the gateway has been silent for too long.
+    /// There is no such job, or the gateway has been silent for too long. One that never answered is
+    /// not waited for: it is not there, or the address is wrong.
     pub async fn look(&mut self, n: Option<EventNumber>) -> Result<Option<Job>, ClientError> {
         let query = n.map(|n| format!("?n={n}")).unwrap_or_default();
         let error = match self.client.read(&format!("/jobs/{}{query}", self.id)).await {
             Ok(job) => {
+                self.heard = true;
                 self.silent_since = None;
                 return Ok(Some(job));
             }
@@ -50,11 +95,16 @@ impl<'a> Follow<'a> {
         };
         let passes = match &error {
             ClientError::Refused(problem) => matches!(problem.status, 429 | 503),
-            ClientError::Unreachable { .. } => true,
+            ClientError::Unreachable { .. } => self.heard,
             _ => false,
         };
         let now = self.clock.monotonic();
-        let since = *self.silent_since.get_or_insert(now);
+        let since = *self.silent_since.get_or_insert_with(|| {
+            if passes {
+                eprintln!("{error}\n  asked again for {} s", PATIENCE.as_secs());
+            }
+            now
+        });
         if passes && now.saturating_sub(since) < PATIENCE { Ok(None) } else { Err(error) }
     }
 
@@ -64,34 +114,45 @@ impl<'a> Follow<'a> {
         self.pause = (self.pause * 3 / 2).min(LOOK_AGAIN_MAX);
     }
 
-    /// Looks until the job has ended, and tells `see` each time that it stands otherwise. Ends with
-    /// the job as it is when `timeout` is over.
+    /// Looks until the job has ended, and tells `see` each time that it stands otherwise. Ends when
+    /// `timeout` is over, with the job as it was seen last, if it was; also while the gateway is silent.
     pub async fn until_ended(
         mut self,
         n: Option<EventNumber>,
         timeout: Option<Duration>,
         mut see: impl AsyncFnMut(&Job, bool) -> Result<()>,
-    ) -> Result<Job> {
+    ) -> Result<Option<Job>> {
         let begun = self.clock.monotonic();
+        let left = |clock: &Clock| {
+            let gone = clock.monotonic().saturating_sub(begun);
+            timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(gone))
+        };
         let mut n = n;
-        let mut known = None;
+        let mut known: Option<Job> = None;
         loop {
-            if let Some(job) = self.look(n).await? {
+            let within = left(&self.clock);
+            let looked = tokio::time::timeout(within, self.look(n)).await;
+            if let Some(job) = looked.unwrap_or(Ok(None))? {
                 n = None;
-                let standing = job.standing();
-                let changed = known.as_ref() != Some(&standing);
+                let changed = known.as_ref().map(Job::standing) != Some(job.standing());
                 if changed {
                     self.pause = LOOK_AGAIN_MIN;
                 }
-                known = Some(standing);
-                see(&job, changed).await?;
-                let late = timeout
-                    .is_some_and(|timeout| self.clock.monotonic().saturating_sub(begun) >= timeout);
-                if job.state.is_ended() || late {
-                    return Ok(job);
+                // It may ask the gateway, too.
+                let seen = tokio::time::timeout(left(&self.clock), see(&job, changed)).await;
+                seen.unwrap_or(Ok(()))?;
+                let ended = job.state.is_ended();
+                known = Some(job);
+                if ended {
+                    return Ok(known);
                 }
             }
-            self.pause().await;
+            let left = left(&self.clock);
+            if left.is_zero() {
+                return Ok(known);
+            }
+            // An error says that it is late now, which the next turn sees.
+            let _ = tokio::time::timeout(left, self.pause()).await;
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Every command, and what its exit status says.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener},
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -28,7 +33,7 @@ fn without_a_system_there_is_a_word_of_advice() {
     let mut command = noxctl();
     command.args(["job", "list"]).current_dir(empty.path());
     let ended = run(command);
-    assert_eq!(ended.status, 2);
+    assert_eq!(ended.status, 5);
     assert!(ended.stderr.contains("noxctl dev"), "{}", ended.stderr);
 
     let mut command = noxctl();
@@ -39,6 +44,55 @@ fn without_a_system_there_is_a_word_of_advice() {
     let mut command = noxctl();
     command.args(["job", "list", "--url", "http://127.0.0.1:9"]);
     assert_eq!(run(command).status, 4);
+}
+
+#[test]
+fn a_server_that_was_never_there_is_not_waited_for() {
+    let id = "0193a000-0000-7000-8000-000000000001";
+    for words in [&["job", "logs", "--follow", id][..], &["job", "events", "-f", id]] {
+        let begun = Instant::now();
+        let mut command = noxctl();
+        command.args(words).args(["--url", "http://127.0.0.1:9", "--token", "x"]);
+        let ended = run(command);
+        assert_eq!(ended.status, 5, "{ended:?}");
+        assert!(ended.stderr.contains("does not answer"), "{ended:?}");
+        assert!(begun.elapsed() < SEEN_WITHIN, "{words:?} waited");
+    }
+}
+
+/// A gateway that takes one job in and then falls silent, without closing what is open.
+fn a_gateway_that_falls_silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if open.is_empty() {
+                let mut request = [0; 4_096];
+                let _ = stream.read(&mut request).unwrap();
+                let body = r#"{"job_id":"0193a000-0000-7000-8000-000000000001","n":1}"#;
+                let length = body.len();
+                let head = "HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length:";
+                stream.write_all(format!("{head} {length}\r\n\r\n{body}").as_bytes()).unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+            }
+            open.push(stream);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_wait_ends_with_its_timeout_also_while_the_server_is_silent() {
+    let url = a_gateway_that_falls_silent();
+    let begun = Instant::now();
+    let mut command = noxctl();
+    command.args(["job", "run", "noop", "--timeout", "1", "--url", &url, "--token", "x"]);
+    let ended = run(command);
+    assert_eq!(ended.status, 8, "{ended:?}");
+    assert!(ended.stderr.contains("noxctl job get"), "{ended:?}");
+    assert!(begun.elapsed() < SEEN_WITHIN, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -74,6 +128,15 @@ fn modules(dev: &Dev) {
     let hello = dev.run(&["module", "get", "xtb_hello"]).json();
     assert!(hello["schema"]["inputs"].is_object(), "{hello}");
     assert_eq!(dev.run(&["module", "get", "nothing"]).status, 3);
+
+    assert_eq!(dev.run(&["module", "disable", "nothing"]).status, 3);
+    dev.run(&["module", "disable", "noop"]).with(0);
+    assert_eq!(dev.run(&["job", "run", "noop"]).status, 6);
+    let enabled = dev.run(&["module", "enable", "noop", "-o", "json"]).json();
+    assert_eq!(enabled["enabled"], true);
+    let mut command = dev.command(&["module", "disable", "noop"]);
+    command.env("NOX_TOKEN", dev.token());
+    assert_eq!(run(command).status, 4);
 }
 
 fn a_job_that_succeeds(dev: &Dev) -> String {
@@ -132,7 +195,7 @@ fn refusals(dev: &Dev, ended: &str) {
     assert_eq!(dev.run(&["job", "submit", "noop", "--cpu", "4000"]).status, 7);
     let wrong = dev.run(&["job", "submit", "xtb_hello", "-p", "text=5"]);
     assert_eq!(wrong.status, 1);
-    assert!(wrong.stderr.contains("text"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains(r#"-p 'text="5"'"#), "{}", wrong.stderr);
     assert!(wrong.stdout.is_empty(), "{}", wrong.stdout);
 
     let token = |words: &[&str]| {

@@ -95,14 +95,13 @@ impl Demo {
         let body = json!({"module": "noop", "inputs": {"sleep_ms": NAP_MS}});
         let admitted: Admitted = self.client.post("/jobs", Some(&body)).await?.read()?;
         let id = admitted.job_id;
-        let mut follow = Follow::new(&self.client, id);
+        let mut follow = Follow::admitted(&self.client, id);
         while follow.look(admitted.n).await?.is_none_or(|job| job.state != JobState::Running) {
             follow.pause().await;
         }
         let answer = self.client.post(&format!("/jobs/{id}/cancel"), None).await?;
         println!("POST /jobs/{id}/cancel\n{} {}", answer.status.as_u16(), answer.body);
-        let job =
-            Follow::new(&self.client, id).until_ended(None, None, async |_, _| Ok(())).await?;
+        let job = self.until_ended(&admitted).await?;
         ensure!(job.state == JobState::Canceled, "the job is {}", job.state);
         self.until_stopped(id).await?;
         self.life(id).await
@@ -115,13 +114,17 @@ impl Demo {
         let answer = self.client.post("/jobs", Some(body)).await?;
         println!("{} {}", answer.status.as_u16(), answer.body);
         let admitted: Admitted = answer.read()?;
-        let job = Follow::new(&self.client, admitted.job_id)
-            .until_ended(admitted.n, None, async |_, _| Ok(()))
-            .await?;
+        let job = self.until_ended(&admitted).await?;
         let took = self.clock.monotonic().saturating_sub(begun);
         println!("{} after {} ms", job.standing(), took.as_millis());
         ensure!(job.state == JobState::Succeeded, "job {} is {}", job.id, job.standing());
         Ok(job)
+    }
+
+    async fn until_ended(&self, admitted: &Admitted) -> Result<Job> {
+        let follow = Follow::admitted(&self.client, admitted.job_id);
+        let job = follow.until_ended(admitted.n, None, async |_, _| Ok(())).await?;
+        job.context("the job was never seen")
     }
 
     /// Waits until the worker has said that nothing of a canceled job runs any more.

@@ -6,33 +6,12 @@ use nox_contract::JobId;
 use crate::{
     client::Client,
     exit::Exit,
-    facts,
-    follow::{self, Follow},
+    facts, follow,
     output::{Format, Output},
 };
 
-#[derive(clap::Args)]
-pub struct Args {
-    id: JobId,
-
-    /// Stay until the job has ended.
-    #[arg(short, long)]
-    follow: bool,
-}
-
-pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let mut after = 0;
-    let output = if args.follow { output.streaming() } else { output };
-    if args.follow {
-        Follow::new(client, args.id)
-            .until_ended(None, None, async |_, _| {
-                after = print(client, args.id, after, output).await?;
-                Ok(())
-            })
-            .await?;
-    }
-    print(client, args.id, after, output).await?;
-    Ok(Exit::Done)
+pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<Exit> {
+    args.print(client, output, print).await
 }
 
 /// Prints what came after event `after`; returns the number of the last.

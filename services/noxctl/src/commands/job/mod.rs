@@ -10,7 +10,7 @@ mod submit;
 
 use anyhow::Result;
 
-use crate::{exit::Exit, output::Output, target::Target};
+use crate::{exit::Exit, follow, output::Output, target::Target};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -23,11 +23,11 @@ pub enum Command {
     /// List jobs, newest first.
     List(list::Args),
     /// Print what a job printed.
-    Logs(logs::Args),
+    Logs(follow::Args),
     /// Cancel a job.
     Cancel(cancel::Args),
     /// Show all that ever happened to a job.
-    Events(events::Args),
+    Events(follow::Args),
 }
 
 pub async fn run(command: Command, target: &Target, output: Output) -> Result<Exit> {

@@ -34,7 +34,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let mut printed = 0;
     let mut mid_line = false;
     let timeout = args.timeout.map(Duration::from_secs);
-    let job = Follow::new(client, id)
+    let job = Follow::admitted(client, id)
         .until_ended(admitted.n, timeout, async |job, changed| {
             if args.follow {
                 let (chunks, next) = follow::logs(client, id, printed).await?;
@@ -54,6 +54,10 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         })
         .await?;
 
+    let Some(job) = job else {
+        eprintln!("{id} was not heard of in time; `noxctl job get {id}` shows it");
+        return Ok(Exit::Pending);
+    };
     match (output.format, &job.outputs) {
         (Format::Table, Some(outputs)) => output.json(outputs.get())?,
         (Format::Table, None) => {}

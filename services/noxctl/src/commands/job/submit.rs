@@ -11,7 +11,7 @@ use nox_contract::{JobId, ModuleName};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    client::Client,
+    client::{Client, ClientError},
     exit::Exit,
     output::{Format, Output},
     views::Admitted,
@@ -92,6 +92,15 @@ impl Param {
         }
         Ok(serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone())))
     }
+
+    /// How to give it as text, if it was read as something else.
+    fn hint(&self) -> Option<String> {
+        let Self { key, value } = self;
+        let read: Value =
+            serde_json::from_str(value).ok().filter(|read: &Value| !read.is_string())?;
+        let text = Value::String(value.clone()).to_string();
+        Some(format!("{key} was read as the JSON value {read}; as text it is -p '{key}={text}'"))
+    }
 }
 
 pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> {
@@ -106,7 +115,9 @@ pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> 
 /// Hands the job in; returns the answer as it came, and what it says.
 pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)> {
     let body = order.body()?;
-    let answer = client.post_as("/jobs", Some(&body), order.idempotency_key.as_deref()).await?;
+    let key = order.idempotency_key.as_deref();
+    let answer = client.post_as("/jobs", Some(&body), key).await;
+    let answer = answer.map_err(|error| order.with_hint(error))?;
     let admitted = answer.read()?;
     Ok((answer.body, admitted))
 }
@@ -138,6 +149,17 @@ impl Order {
             body.insert("after".to_owned(), json!(self.after));
         }
         Ok(body.into())
+    }
+
+    /// Tells why an input was not taken, where that may be how this program read it.
+    fn with_hint(&self, error: ClientError) -> ClientError {
+        let ClientError::Refused(mut problem) = error else { return error };
+        let blamed = |param: &&Param| {
+            let pointer = format!("/inputs/{}", param.key);
+            problem.errors.iter().any(|error| error.pointer == pointer)
+        };
+        problem.hint = self.param.iter().filter(blamed).find_map(Param::hint);
+        ClientError::Refused(problem)
     }
 
     fn inputs(&self) -> Result<Value> {
@@ -186,6 +208,16 @@ mod tests {
         assert_eq!(value("a="), json!(""));
         assert!("=5".parse::<Param>().is_err());
         assert!("a".parse::<Param>().is_err());
+    }
+
+    #[test]
+    fn a_value_that_was_read_as_json_can_be_given_as_text() {
+        let hint = |text: &str| text.parse::<Param>().unwrap().hint();
+        let told = hint("text=123").unwrap();
+        assert!(told.ends_with(r#"-p 'text="123"'"#), "{told}");
+        assert_eq!(value("text=\"123\""), json!("123"));
+        assert_eq!(hint("text=hello"), None);
+        assert_eq!(hint("text=\"123\""), None);
     }
 
     #[test]
