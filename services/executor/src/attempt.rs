@@ -102,7 +102,10 @@ impl Attempt<'_> {
     async fn run(&self, spawned: impl FnOnce()) -> Result<Outcome, Failure> {
         let inputs = inputs::read(&self.start.inputs, &self.manifest.input_schema)
             .map_err(|error| Failure::input_invalid(error.to_string()))?;
-        let folder = Folder::create(&self.runner.data, self.start)
+        let (data, start) = (self.runner.data.clone(), self.start.clone());
+        let folder = tokio::task::spawn_blocking(move || Folder::create(&data, &start))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| Failure::spawn(format!("cannot make a work directory: {error}")))?;
         let outcome = self.run_in(&folder, &inputs, spawned).await;
         // Of a task that is cut off here, the next life removes the folder.

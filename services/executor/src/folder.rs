@@ -2,8 +2,8 @@
 //! of the attempt may run.
 //!
 //! `<data>/attempts/<job>.<attempt>/` holds `attempt.json`, written before the spawn;
-//! `supervisor.json`, written after it; and `work/`, all that the program sees of it. Nothing is
-//! synced to disk: this must survive the end of the executor, and with the machine's end nothing
+//! `supervisor.json`, written after it; and `work/`, all that the program sees of it. When nothing
+//! runs any more, it goes to `<data>/removed/`, and from there for good. Nothing is synced to disk: this must survive the end of the executor, and with the machine's end nothing
 //! runs anyway.
 
 use std::{
@@ -15,9 +15,11 @@ use std::{
 use nox_contract::{Attempt, JobId, SessionId, StartWork, Timestamp, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::{processes::ProcessId, relative::RelativePath};
+use crate::{processes::ProcessId, relative::RelativePath, removal::Heap};
 
 const ATTEMPTS: &str = "attempts";
+/// Beside the attempts: what is there blocks no attempt and no start.
+const REMOVED: &str = "removed";
 const JOURNAL: &str = "attempt.json";
 const SUPERVISOR: &str = "supervisor.json";
 const WORK: &str = "work";
@@ -41,20 +43,22 @@ pub struct Journal {
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    heap: Heap,
 }
 
 impl Folder {
-    /// Makes a fresh one, which nobody else can look into.
+    /// Makes a fresh one, which nobody else can look into. Blocks.
     pub fn create(data: &Path, start: &StartWork) -> io::Result<Self> {
         let root = data.join(ATTEMPTS).join(format!("{}.{}", start.job_id, start.attempt));
         private().recursive(true).create(data.join(ATTEMPTS))?;
+        let folder = Self { root, heap: heap(data) };
         // A reused folder would show an old run's files; what is there was meant to be removed.
-        if root.exists() {
-            fs::remove_dir_all(&root)?;
+        if folder.root.exists() {
+            folder.remove();
         }
-        private().create(&root)?;
-        private().create(root.join(WORK))?;
-        Ok(Self { root })
+        private().create(&folder.root)?;
+        private().create(folder.work())?;
+        Ok(folder)
     }
 
     /// All folders that an earlier life left behind.
@@ -64,7 +68,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        entries.map(|entry| Ok(Self { root: entry?.path() })).collect()
+        entries.map(|entry| Ok(Self { root: entry?.path(), heap: heap(data) })).collect()
     }
 
     pub fn path(&self) -> &Path {
@@ -107,12 +111,25 @@ impl Folder {
         serde_json::from_slice(&fs::read(self.root.join(SUPERVISOR)).ok()?).ok()
     }
 
-    /// Removes it with all that is in it. Nothing of the attempt may run.
+    /// Removes it with all that is in it. Nothing of the attempt may run. Blocks.
     pub fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.root) {
+        if let Some(name) = self.set_aside()
+            && let Err(error) = self.heap.remove(&name)
+        {
             let folder = self.root.display();
-            tracing::warn!(%folder, %error, "Cannot remove an attempt's folder");
+            tracing::warn!(%folder, %error, "Cannot remove all of an attempt's folder");
         }
+    }
+
+    /// Forgets it at once; [`clear_removed`] removes what is in it. Returns its name in the heap.
+    pub fn set_aside(&self) -> Option<String> {
+        let moved = self.heap.set_aside(&self.root);
+        moved
+            .inspect_err(|error| {
+                let folder = self.root.display();
+                tracing::warn!(%folder, %error, "Cannot set an attempt's folder aside");
+            })
+            .ok()
     }
 
     /// A reader sees the whole note or none of it.
@@ -121,6 +138,15 @@ impl Folder {
         fs::write(&written, serde_json::to_vec(note)?)?;
         fs::rename(written, self.root.join(name))
     }
+}
+
+/// Removes the folders that were set aside, and what could not be removed earlier. Blocks.
+pub fn clear_removed(data: &Path) {
+    heap(data).clear();
+}
+
+fn heap(data: &Path) -> Heap {
+    Heap::new(data.join(REMOVED))
 }
 
 fn private() -> fs::DirBuilder {

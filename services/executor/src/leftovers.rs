@@ -1,10 +1,14 @@
 //! What an earlier life of this executor left running. Its supervisors end their attempts when it
 //! dies; this makes sure, for they may have been killed as well.
 
-use std::{path::Path, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use crate::{
-    folder::{Folder, Journal},
+    folder::{Folder, Journal, clear_removed},
     processes::{ProcessId, kill_descendants, kill_marked, kill_session},
 };
 
@@ -15,8 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOKS_UNTIL_LOUD: u32 = 1_000;
 
 /// Attempts of an earlier life. Nothing of them runs any more; their folders are still there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Leftovers {
+    data: PathBuf,
     folders: Vec<Folder>,
 }
 
@@ -31,7 +36,7 @@ impl Leftovers {
             let folder = folder.path().display();
             tracing::info!(%folder, killed, "Ended what an earlier life left behind");
         }
-        Ok(Self { folders })
+        Ok(Self { data: data.to_owned(), folders })
     }
 
     /// The attempts that were about to be spawned or later: they count as started, else a job that
@@ -40,11 +45,13 @@ impl Leftovers {
         self.folders.iter().filter_map(Folder::journal)
     }
 
-    /// Forgets them.
-    pub fn remove(&self) {
+    /// Forgets them, and removes their folders in the background: whatever a job left there, neither
+    /// the start nor the end of the executor waits for it.
+    pub fn remove(self) {
         for folder in &self.folders {
-            folder.remove();
+            folder.set_aside();
         }
+        thread::spawn(move || clear_removed(&self.data));
     }
 }
 

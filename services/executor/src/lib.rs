@@ -11,7 +11,7 @@
 //! | `worker`, `life` | carries out what the session decides: the loop |
 //! | `evidence` | what is told of an earlier life |
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
-//! | [`folder`] | its private folder, and the journal |
+//! | [`folder`], `removal` | its private folder, the journal, and how it goes |
 //! | [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
 //! | [`program`] | runs that until nothing of it is alive |
 //! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
@@ -43,6 +43,7 @@ pub mod outputs;
 pub mod processes;
 pub mod program;
 pub mod relative;
+mod removal;
 pub mod results;
 pub mod supervised;
 mod task;

@@ -37,10 +37,9 @@ impl Worker {
         let mut work = self.broker.consume_new(subject::WORK, Some(filter));
         let stop = self.runtime.stop.clone();
         tokio::select! {
-            begun = self.begin(&mut work, &leftovers) => begun?,
+            begun = self.begin(&mut work, leftovers) => begun?,
             () = stop.cancelled() => return Ok(()),
         }
-        drop(leftovers);
         Life::new(self).run(work).await
     }
 
@@ -48,11 +47,11 @@ impl Worker {
     async fn begin(
         &self,
         work: &mut Chunks<ConsumeError>,
-        leftovers: &Leftovers,
+        leftovers: Leftovers,
     ) -> anyhow::Result<()> {
         // The first chunk says that nothing which is sent from now on is missed.
         work.next().await.context("cannot receive work")??;
-        evidence::report(&self.broker, &self.worker_id, &self.runtime.clock, leftovers).await;
+        evidence::report(&self.broker, &self.worker_id, &self.runtime.clock, &leftovers).await;
         leftovers.remove();
         Ok(())
     }
