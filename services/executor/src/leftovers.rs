@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     folder::{Folder, Journal, clear_removed},
+    orphans::kill_orphans,
     processes::{ProcessId, kill_descendants, kill_marked, kill_session},
 };
 
@@ -55,15 +56,18 @@ impl Leftovers {
     }
 }
 
-/// Ends an attempt without its supervisor's help: whoever descends from that, is in its session, or
-/// bears the attempt's mark. Returns how many were killed when none is left. Blocks.
+/// Ends an attempt without its supervisor's help: whoever descends from that, was left to this
+/// process by it, is in its session, or bears the attempt's mark. Returns how many were killed when
+/// none is left. Blocks.
 ///
 /// `supervisor` lives, or has died just now.
 pub fn end_by_force(supervisor: Option<ProcessId>, mark: &str) -> usize {
     let mut killed = std::collections::BTreeSet::new();
     let mut looks = 0u32;
+    let mut found_nobody = false;
     loop {
         let mut found = kill_marked(mark);
+        found.append(&mut kill_orphans());
         if let Some(supervisor) = supervisor {
             if supervisor.is_alive() {
                 found.append(&mut kill_descendants(supervisor.pid));
@@ -73,9 +77,11 @@ pub fn end_by_force(supervisor: Option<ProcessId>, mark: &str) -> usize {
                 found = kill_session(supervisor.pid);
             }
         }
-        if found.is_empty() {
+        // Twice, for one that dies may leave its children to this process only now.
+        if found.is_empty() && found_nobody {
             return killed.len();
         }
+        found_nobody = found.is_empty();
         killed.append(&mut found);
         looks += 1;
         if looks.is_multiple_of(LOOKS_UNTIL_LOUD) {

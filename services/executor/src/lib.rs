@@ -15,7 +15,7 @@
 //! | [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
 //! | [`program`] | runs that until nothing of it is alive |
 //! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
-//! | [`processes`], [`leftovers`] | ending processes without a supervisor's help |
+//! | [`processes`], `orphans`, [`leftovers`] | ending processes without a supervisor's help |
 //! | [`logs`] | what an attempt prints |
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
 //! | [`failure`] | the ways to fail |
@@ -39,6 +39,7 @@ pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod modules;
+mod orphans;
 pub mod outputs;
 pub mod processes;
 pub mod program;

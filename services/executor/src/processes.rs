@@ -57,15 +57,32 @@ impl ProcessId {
 /// to wait for means that nothing is left. Each is killed as soon as it is seen: one that starts
 /// another and ends would be gone by the end of a longer look.
 pub fn kill_descendants(root: i32) -> BTreeSet<ProcessId> {
+    let mut killed = kill_tree(root, |_| true);
+    killed.retain(|_, zombie| !*zombie);
+    killed.into_keys().collect()
+}
+
+/// Kills those children of the process `root` that are meant, and all that descends from them;
+/// returns who they were, the dead included that `root` has yet to wait for.
+pub fn kill_children(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeSet<ProcessId> {
+    kill_tree(root, is_meant).into_keys().collect()
+}
+
+/// Returns who was found, and whether they were dead already.
+fn kill_tree(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeMap<ProcessId, bool> {
     let own_group = stat(root).map(|stat| stat.group);
     let tree = Tree::new();
-    let mut killed = BTreeSet::new();
+    let mut found = BTreeMap::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
         for child in tree.children(parent) {
             let Some(stat) = stat(child) else { continue };
+            if parent == root && !is_meant(stat.id) {
+                continue;
+            }
             // Before it is killed, for then its children are no longer to be found below it.
             parents.push(child);
+            found.insert(stat.id, stat.zombie);
             if stat.zombie {
                 continue;
             }
@@ -77,10 +94,9 @@ pub fn kill_descendants(root: i32) -> BTreeSet<ProcessId> {
                 let _ = kill_process_group(group, Signal::KILL);
             }
             stat.id.kill();
-            killed.insert(stat.id);
         }
     }
-    killed
+    found
 }
 
 /// Kills all living processes of the session that `leader` began; returns who they were.

@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{
     contain::{ARGUMENT, Order, SUPERVISOR, Word},
+    orphans::{expect_orphans, note_supervisor},
     processes::ProcessId,
 };
 
@@ -39,6 +40,7 @@ impl Supervised {
     pub fn start(program: &Path) -> io::Result<Self> {
         let (ours, theirs) = net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        expect_orphans()?;
         let mut child = Command::new(program)
             .arg0(SUPERVISOR)
             .arg(ARGUMENT)
@@ -50,6 +52,7 @@ impl Supervised {
             .spawn()?;
         let id = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
         let id = id.ok_or_else(|| io::Error::other("the supervisor ended at once"))?;
+        note_supervisor(id);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (words, orders) = UnixStream::from_std(ours)?.into_split();
         let words = BufReader::new(words).lines();
