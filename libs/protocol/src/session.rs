@@ -14,11 +14,13 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, Hello, Report, ReportMessage, SessionId, StartWork, StopWork, Timestamp,
-    Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, Hello, Incarnation, Report, ReportMessage, SessionId, StartWork, StopWork,
+    Timestamp, Token, Usage, Work, WorkMessage,
     beat::Held,
     report::{Ended, Started, Stopped},
 };
+
+use crate::reader::{ReadError, check_position};
 
 use inbox::Inbox;
 use outbox::Outbox;
@@ -81,6 +83,8 @@ pub struct Session {
     /// When which `started` is to be said, unless the attempt has ended by then.
     starts_due: VecDeque<(Timestamp, Held)>,
     outbox: Outbox,
+    /// The life of the stream that its reports are stored in; `None` before that was looked at.
+    reports: Option<Incarnation>,
     draining: bool,
     over: Over,
 }
@@ -128,6 +132,7 @@ impl Session {
             orders: Vec::new(),
             starts_due: VecDeque::new(),
             outbox,
+            reports: None,
             draining: false,
             over: Over::No,
         }
@@ -145,6 +150,35 @@ impl Session {
     /// Whether the `hello` is stored. A beat before that would speak of an unknown session.
     pub fn is_joined(&self) -> bool {
         self.outbox.was_acked()
+    }
+
+    /// Whether it is known which stream its reports go to. Nothing is to be published before.
+    pub fn is_attached(&self) -> bool {
+        self.reports.is_some()
+    }
+
+    /// The stream of reports was looked at: to be told before anything is published, and after every
+    /// reconnect. `position` is what [`Self::reports_up_to`] was when the broker was asked.
+    ///
+    /// # Errors
+    /// What was said is stored no more, and only another session can make that good: this one is over.
+    pub fn on_reports_seen(
+        &mut self,
+        found: &Incarnation,
+        last: u64,
+        position: u64,
+    ) -> Result<(), ReadError> {
+        let expected = self.reports.get_or_insert_with(|| found.clone());
+        let checked = check_position(&expected.0, &found.0, position, last);
+        if checked.is_err() {
+            self.supersede();
+        }
+        checked
+    }
+
+    /// The highest stream sequence under which something of this session is stored.
+    pub fn reports_up_to(&self) -> u64 {
+        self.outbox.stored_up_to()
     }
 
     /// Attempts that were taken on and whose end is not yet acknowledged.
@@ -396,7 +430,7 @@ impl Session {
             session: self.id,
             received_up_to: self.inbox.up_to(),
             held: self.held().collect(),
-            reports_up_to: self.outbox.stored_up_to(),
+            reports_up_to: self.reports_up_to(),
         }
     }
 

@@ -113,6 +113,12 @@ impl Broker {
         Ok(self.info(stream).await?.state.last_seq)
     }
 
+    /// Both of these, as they were at one time.
+    pub async fn extent(&self, stream: &str) -> Result<(Incarnation, u64), Error> {
+        let info = self.info(stream).await?;
+        Ok((info.incarnation(), info.state.last_seq))
+    }
+
     /// How full the stream is, as its leader says.
     pub async fn usage(&self, stream: &str) -> Result<Usage, Error> {
         let StreamInfo { config, state, .. } = self.info(stream).await?;

@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
-use nox_contract::{AttemptEnd, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject};
+use nox_contract::{
+    AttemptEnd, Incarnation, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject,
+};
 use nox_protocol::session::{Effect, ReportId, Session};
 use nox_service::crash_point;
-use nox_streams::{Chunks, ConsumeError, Message, PublishError};
+use nox_streams::{Chunks, ConsumeError, Error, Link, Message, PublishError};
 use tokio::{
-    sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep},
+    sync::{mpsc, watch},
+    time::{Interval, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +35,13 @@ const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the last reports may take to be stored.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
+
+/// Between two looks at the stream of reports: it may be made anew while the connection lasts, and
+/// until that is noticed, no sign of life counts.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The same, when the last look came to nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Events of attempts taken at a time.
 const EVENTS_MAX: usize = 1_000;
@@ -57,6 +66,9 @@ enum Phase {
 
 type Publishing = Pin<Box<dyn Future<Output = (ReportId, Result<u64, PublishError>)> + Send>>;
 
+/// A look at the stream of reports, with what the session knew to be stored when it began.
+type Looking = Pin<Box<dyn Future<Output = (u64, Result<(Incarnation, u64), Error>)> + Send>>;
+
 /// A worker at work.
 pub struct Life {
     worker: Worker,
@@ -67,6 +79,9 @@ pub struct Life {
     events: mpsc::UnboundedSender<Event>,
     heard: mpsc::UnboundedReceiver<Event>,
     publishing: Option<Publishing>,
+    looking: Option<Looking>,
+    next_look: Interval,
+    link: watch::Receiver<Link>,
     /// The session is over; the next begins when nothing of this one runs.
     begin_again: bool,
     phase: Phase,
@@ -78,6 +93,7 @@ impl Life {
     pub fn new(worker: Worker) -> Self {
         let (session, runner) = worker.new_session();
         let (events, heard) = mpsc::unbounded_channel();
+        let link = worker.broker.link();
         Self {
             worker,
             session,
@@ -86,6 +102,9 @@ impl Life {
             events,
             heard,
             publishing: None,
+            looking: None,
+            next_look: interval(LOOK_EVERY),
+            link,
             begin_again: false,
             phase: Phase::Serving,
             ready: false,
@@ -115,6 +134,10 @@ impl Life {
                     self.on_work(&chunk);
                 }
                 (id, outcome) = outcome(&mut self.publishing) => self.on_published(id, outcome),
+                (position, seen) = outcome(&mut self.looking) => self.on_look(position, seen),
+                _ = self.next_look.tick(), if self.looking.is_none() => self.look(),
+                // After every reconnect.
+                Ok(()) = self.link.changed() => self.next_look.reset_immediately(),
                 _ = self.heard.recv_many(&mut events, EVENTS_MAX) => {
                     events.drain(..).for_each(|event| self.on_event(event));
                 }
@@ -156,7 +179,8 @@ impl Life {
 
     /// Carries out everything that is due; some of it is over at once, and makes more due.
     fn act(&mut self) {
-        loop {
+        // What is published before would be in nobody knows which stream.
+        while self.session.is_attached() {
             let now = self.worker.runtime.clock.now();
             let effects = self.session.due(now);
             if effects.is_empty() {
@@ -174,7 +198,7 @@ impl Life {
                     Effect::NewSession => {
                         tracing::warn!(session = %self.session.id(), "Session was given up");
                         self.set_ready(Err("has no session"));
-                        self.publishing = None;
+                        (self.publishing, self.looking) = (None, None);
                         self.begin_again = true;
                     }
                 }
@@ -183,7 +207,7 @@ impl Life {
         if self.begin_again && self.running.is_empty() && self.phase == Phase::Serving {
             self.begin_again = false;
             (self.session, self.runner) = self.worker.new_session();
-            self.act();
+            self.next_look.reset_immediately();
         }
     }
 
@@ -259,6 +283,27 @@ impl Life {
         }
     }
 
+    fn look(&mut self) {
+        let (broker, position) = (self.worker.broker.clone(), self.session.reports_up_to());
+        self.looking =
+            Some(Box::pin(async move { (position, broker.extent(subject::REPORTS).await) }));
+    }
+
+    fn on_look(&mut self, position: u64, seen: Result<(Incarnation, u64), Error>) {
+        self.looking = None;
+        match seen {
+            Ok((found, last)) => {
+                if let Err(reason) = self.session.on_reports_seen(&found, last, position) {
+                    tracing::error!(%reason, "Reports are lost; beginning a new session");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "Cannot look at the stream of reports yet");
+                self.next_look.reset_after(LOOK_AGAIN);
+            }
+        }
+    }
+
     fn publish(&mut self, id: ReportId, message: &Arc<ReportMessage>) {
         crash_point("executor.before_report");
         let (broker, worker_id) = (self.worker.broker.clone(), self.worker.worker_id.clone());
@@ -324,10 +369,10 @@ impl Life {
     }
 }
 
-/// The outcome of what is being published; never, if nothing is.
-async fn outcome(publishing: &mut Option<Publishing>) -> (ReportId, Result<u64, PublishError>) {
-    match publishing {
-        Some(publishing) => publishing.await,
+/// The outcome of what was begun; never, if nothing was.
+async fn outcome<T>(begun: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match begun {
+        Some(begun) => begun.await,
         None => std::future::pending().await,
     }
 }

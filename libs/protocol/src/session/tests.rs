@@ -464,3 +464,37 @@ fn a_draining_worker_ends_what_runs_and_leaves_new_work_lying() {
     assert!(worker.session.is_idle());
     assert_eq!(worker.said(), ["draining", "ended:10", "bye"]);
 }
+
+#[test]
+fn a_session_whose_reports_are_stored_no_more_is_over() {
+    let (first, other) = (Incarnation("first".into()), Incarnation("other".into()));
+    for (found, last, is_over) in
+        [(&first, 1, false), (&first, 9, false), (&first, 0, true), (&other, 9, true)]
+    {
+        let mut worker = Worker::new();
+        assert!(!worker.session.is_attached());
+        worker.session.on_reports_seen(&first, 0, 0).unwrap();
+        assert!(worker.session.is_attached());
+        worker.work(vec![start(1, 10)]);
+        worker.spawned(10);
+        let position = worker.session.reports_up_to();
+        let seen = worker.session.on_reports_seen(found, last, position);
+        worker.drive();
+        assert_eq!((position, seen.is_err(), worker.begin_again), (1, is_over, is_over));
+        assert_eq!(worker.kills.len(), usize::from(is_over));
+    }
+}
+
+#[test]
+fn what_is_stored_after_the_broker_was_asked_is_not_missed() {
+    let stream = Incarnation("first".into());
+    let mut worker = Worker::new();
+    worker.session.on_reports_seen(&stream, 0, 0).unwrap();
+    worker.work(vec![start(1, 10)]);
+    worker.ended(10);
+    let asked_at = worker.session.reports_up_to();
+    worker.ack(2);
+    worker.session.on_reports_seen(&stream, 1, asked_at).unwrap();
+    assert_eq!((asked_at, worker.session.reports_up_to()), (1, 2));
+    assert!(!worker.begin_again && worker.held().is_empty());
+}

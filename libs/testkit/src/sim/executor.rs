@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    AttemptEnd, Capacity, Hello, Incarnation, JobError, Manifest, RawJson, Resources, RetryPolicy,
-    SessionId, StartWork, Usage, Work, WorkerId, beat::Held,
+    AttemptEnd, Capacity, Hello, JobError, Manifest, RawJson, Resources, RetryPolicy, SessionId,
+    StartWork, Usage, Work, WorkerId, beat::Held,
 };
-use nox_protocol::{
-    reader::check_position,
-    session::{Effect, Session},
-};
+use nox_protocol::session::{Effect, Session};
 
 use super::{
     faults::{Bug, Fault},
@@ -44,8 +41,8 @@ pub struct Executor {
     draining: bool,
     left: bool,
     version: u32,
-    /// The stream that reports are stored in, and the connection on which it was last found there.
-    attached: (Incarnation, u64),
+    /// The connection on which the stream of reports was last found to be the same.
+    attached: u64,
 }
 
 /// What every worker offers.
@@ -75,7 +72,7 @@ impl Executor {
             draining: false,
             left: false,
             version: 1,
-            attached: (Incarnation::default(), 0),
+            attached: 0,
         }
     }
 
@@ -188,8 +185,12 @@ impl Executor {
             .collect();
         let hello = Hello { capacity: CAPACITY, modules, labels: Vec::new() };
         let faults = Bug::of_session(wire.plan.bug);
-        self.session = Some(Session::new(id, hello).with_faults(faults));
-        self.attached = (wire.broker.reports.incarnation(), wire.connection(self.party()));
+        let mut session = Session::new(id, hello).with_faults(faults);
+        let stream = &wire.broker.reports;
+        let attached = session.on_reports_seen(&stream.incarnation(), stream.last(), 0);
+        attached.expect("a new session has lost nothing");
+        self.session = Some(session);
+        self.attached = wire.connection(self.party());
         wire.note(format_args!("{} begins session {}", self.worker, self.sessions));
         wire.oracle.session_lives(self.worker.clone(), id);
         wire.broker.workers.insert(self.worker.clone(), (self.id, self.life));
@@ -223,19 +224,17 @@ impl Executor {
     /// was said and is gone can only be made good by a new session.
     fn check_reports(&mut self, wire: &mut Wire) {
         let connection = wire.connection(self.party());
-        if self.attached.1 == connection || !wire.is_connected(self.party()) {
+        if self.attached == connection || !wire.is_connected(self.party()) {
             return;
         }
         let Some(session) = &mut self.session else { return };
-        let (expected, position) = (&self.attached.0, session.beat().reports_up_to);
-        let stream = &wire.broker.reports;
-        let found = stream.incarnation();
-        if let Err(why) = check_position(&expected.0, &found.0, position, stream.last()) {
-            wire.note(format_args!("{} begins anew: {why}", self.worker));
-            session.supersede();
-            self.turn(wire);
-        } else {
-            self.attached.1 = connection;
+        let (stream, position) = (&wire.broker.reports, session.reports_up_to());
+        match session.on_reports_seen(&stream.incarnation(), stream.last(), position) {
+            Ok(()) => self.attached = connection,
+            Err(why) => {
+                wire.note(format_args!("{} begins anew: {why}", self.worker));
+                self.turn(wire);
+            }
         }
     }
 

@@ -1,6 +1,12 @@
 //! A whole executor with a real broker; the scheduler is played by the test.
 
-use std::{collections::BTreeMap, fs, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::Command,
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use nox_contract::{
@@ -52,6 +58,43 @@ impl Stage {
             session: None,
             last_work: 0,
         }
+    }
+
+    /// Takes the stream of reports away from under the executor, and makes a new one.
+    async fn delete_reports(&mut self) {
+        let url = self.nats.url();
+        let (user, address) = url.strip_prefix("nats://").unwrap().split_once('@').unwrap();
+        let (user, pass) = user.split_once(':').unwrap();
+        let connect = serde_json::json!({"user": user, "pass": pass, "verbose": false});
+        let mut connection = std::net::TcpStream::connect(address).unwrap();
+        let delete = "PUB $JS.API.STREAM.DELETE.NOX_REPORTS 0\r\n\r\n";
+        write!(connection, "CONNECT {connect}\r\n{delete}PING\r\n").unwrap();
+        let mut answer = String::new();
+        let mut lines = BufReader::new(connection);
+        while !answer.ends_with("PONG\r\n") {
+            assert_ne!(lines.read_line(&mut answer).unwrap(), 0, "{answer}");
+        }
+        self.declare_reports().await;
+    }
+
+    /// Makes the stream of reports, once the old one is gone, and reads it from its beginning.
+    async fn declare_reports(&mut self) {
+        let gone = async {
+            while self.broker.incarnation(subject::REPORTS).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            while self.broker.declare().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        self.reports = self.broker.consume(subject::REPORTS, None, 1, None);
+        self.heard.clear();
+    }
+
+    fn reports_on_disk(&self) -> std::path::PathBuf {
+        let streams = self.folder.path().join("nats/jetstream/$G/streams");
+        streams.join(subject::REPORTS)
     }
 
     fn executor(&self, more: &[(&str, &str)]) -> Program {
@@ -403,6 +446,34 @@ async fn ends_are_told_after_the_broker_was_away() {
     stage.beat(|beat| beat.held.is_empty()).await;
     let job = stage.start("noop", "{}").job_id;
     assert_eq!(stage.ended().await.job_id, job);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_reports_are_lost_is_followed_by_another() {
+    let mut stage = Stage::new().await;
+    let _executor = stage.executor(&[]);
+    stage.hello().await;
+    let lost = stage.start("noop", "{}").job_id;
+    assert_eq!(stage.ended().await.job_id, lost);
+    let seconds = unique_sleep();
+    stage.script(&format!("sleep {seconds}"));
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+
+    // While the connection lasts, then with a reconnect.
+    stage.delete_reports().await;
+    stage.hello().await;
+    assert_eq!(alive(&seconds), [0i32; 0]);
+    let job = stage.start("noop", "{}").job_id;
+    assert_eq!(stage.ended().await.job_id, job);
+
+    stage.nats.kill9();
+    fs::remove_dir_all(stage.reports_on_disk()).unwrap();
+    stage.nats.restart().await.unwrap();
+    stage.declare_reports().await;
+    stage.hello().await;
+    let job = stage.start("noop", "{}").job_id;
+    assert_eq!(stage.ended().await.job_id, job);
+    assert!(stage.log().contains("Reports are lost"), "{}", stage.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
