@@ -31,8 +31,8 @@ use crate::{
 /// Most files of one attempt; each is named in the event that completes the job.
 const FILES_MAX: usize = 200;
 
-/// Most entries of a folder that a pattern looks through.
-const ENTRIES_MAX: usize = 10_000;
+/// Most names that a pattern may stand for; of those, the folders are gone through.
+const NAMES_MAX: usize = 10_000;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -189,14 +189,12 @@ fn expand(rule: &Keep, work: &OwnedFd) -> Result<Vec<String>, Failure> {
                 if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
             };
             if is_pattern {
-                next.extend(
-                    list(work, &path)?.iter().filter(|n| matches(name, n)).map(|n| join(n)),
-                );
+                next.extend(list(work, &path, name)?.iter().map(|name| join(name)));
             } else {
                 next.push(join(name));
             }
         }
-        if next.len() > ENTRIES_MAX {
+        if next.len() > NAMES_MAX {
             return Err(Failure::output_invalid(format!("{} matches too many names", rule.path)));
         }
         paths = next;
@@ -205,8 +203,9 @@ fn expand(rule: &Keep, work: &OwnedFd) -> Result<Vec<String>, Failure> {
     Ok(paths)
 }
 
-/// The names in a folder that can be a file's name outside: text without control characters.
-fn list(work: &OwnedFd, path: &str) -> Result<Vec<String>, Failure> {
+/// The names in a folder that `pattern` stands for and that can be a file's name outside: text without
+/// control characters.
+fn list(work: &OwnedFd, path: &str, pattern: &str) -> Result<Vec<String>, Failure> {
     let path = if path.is_empty() { "." } else { path };
     let Ok(folder) = open_beneath(work.as_fd(), path, OFlags::RDONLY | OFlags::DIRECTORY) else {
         return Ok(Vec::new());
@@ -216,11 +215,12 @@ fn list(work: &OwnedFd, path: &str) -> Result<Vec<String>, Failure> {
     for entry in Dir::new(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_str().ok().map(str::to_owned);
+        let name = name.filter(|name| matches(pattern, name));
         let name = name.and_then(|name| RelativePath::try_from(name).ok());
         names.extend(name.map(|name| name.as_str().to_owned()));
-        if names.len() > ENTRIES_MAX {
+        if names.len() > NAMES_MAX {
             return Err(Failure::output_invalid(format!(
-                "{path} has too many files to choose from"
+                "{path} has more than {NAMES_MAX} names like {pattern}"
             )));
         }
     }

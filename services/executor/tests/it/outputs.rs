@@ -60,6 +60,19 @@ async fn no_file_from_outside_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_files_that_a_pattern_means_are_counted() {
+    let mut place = Place::new();
+    let script =
+        "mkdir tmp; i=0; while [ $i -lt 10100 ]; do : > f$i; i=$((i+1)); done; echo > out1";
+    let module = place.script(script, "[[keep]]\npath = 'out*'");
+    let outputs = outputs(&place.run(&module).await);
+    assert_eq!(outputs["artifacts"][0]["name"], "out1");
+    let module = place.script(script, "[[keep]]\npath = 'f*'\nrequired = false");
+    let finished = place.run(&module).await;
+    assert_eq!(error(&finished).0.code, "output_invalid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_file_from_outside_is_not_read() {
     let mut place = Place::new();
     let rule = "[[result]]\nname = 'x'\ntype = 'string'\nfile = 'out'\npattern = '(?<value>root)'";
