@@ -144,7 +144,7 @@ impl Attempt<'_> {
 
     async fn outputs(&self, folder: &Folder, inputs: &Value, ran: Ran) -> Result<RawJson, Failure> {
         // The exit status first: a program may write its results and fail after all.
-        self.check_exit(ran.exit.clone()?, &ran.stderr)?;
+        self.check_exit(ran.exit.clone()?, &ran)?;
         let wall = ran.wall;
         let (scalars, found) = self.find(folder, inputs, ran).await?;
         self.check_scalars(&scalars)?;
@@ -158,7 +158,7 @@ impl Attempt<'_> {
         Ok(Outputs { wall, scalars, kept }.to_json(self.start))
     }
 
-    fn check_exit(&self, exit: Exit, stderr: &[u8]) -> Result<(), Failure> {
+    fn check_exit(&self, exit: Exit, ran: &Ran) -> Result<(), Failure> {
         let is_success = |status| match &self.manifest.file.run {
             Run::Program(manifest::Program { success_exit_codes, .. }) => {
                 success_exit_codes.contains(&status)
@@ -167,10 +167,10 @@ impl Attempt<'_> {
         };
         match exit {
             Exit::Status(status) if is_success(status) => Ok(()),
-            Exit::Status(status) => Err(Failure::exit_status(status, stderr)),
+            Exit::Status(status) => Err(Failure::exit_status(status, &ran.stdout, &ran.stderr)),
             Exit::Signal(SIGXCPU) => Err(Failure::limit("processor time")),
             Exit::Signal(SIGXFSZ) => Err(Failure::limit("file size")),
-            Exit::Signal(signal) => Err(Failure::crashed(signal, stderr)),
+            Exit::Signal(signal) => Err(Failure::crashed(signal, &ran.stdout, &ran.stderr)),
         }
     }
 

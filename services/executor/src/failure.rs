@@ -5,6 +5,11 @@ use nox_contract::{AttemptEnd, JobError};
 /// Longest message of an error, in bytes; it travels with every other report.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
+/// How much of the ends of stdout and stderr a message quotes, in bytes. Engines say what went wrong
+/// on either, and on stderr often more.
+const STDOUT_BYTES: usize = 1024;
+const STDERR_BYTES: usize = 2 * 1024;
+
 /// An attempt that was no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -37,16 +42,16 @@ impl Failure {
     }
 
     /// The program itself says that it failed.
-    pub fn exit_status(status: i32, stderr: &[u8]) -> Self {
-        let mut failure =
-            Self::new("exit_status", with_stderr(format!("exit status {status}"), stderr));
+    pub fn exit_status(status: i32, stdout: &[u8], stderr: &[u8]) -> Self {
+        let message = with_ends(format!("exit status {status}"), stdout, stderr);
+        let mut failure = Self::new("exit_status", message);
         failure.error.exit_status = Some(status);
         failure.retryable()
     }
 
     /// A signal ended the program.
-    pub fn crashed(signal: i32, stderr: &[u8]) -> Self {
-        let message = with_stderr(format!("ended by signal {signal}"), stderr);
+    pub fn crashed(signal: i32, stdout: &[u8], stderr: &[u8]) -> Self {
+        let message = with_ends(format!("ended by signal {signal}"), stdout, stderr);
         Self { crashed: true, ..Self::new("crashed", message).retryable() }
     }
 
@@ -102,12 +107,16 @@ impl From<Failure> for AttemptEnd {
     }
 }
 
-fn with_stderr(message: String, stderr: &[u8]) -> String {
-    let end = String::from_utf8_lossy(stderr);
-    match end.trim() {
-        "" => message,
-        end => format!("{message}; the end of stderr: {end}"),
+/// Adds what a program said last, on stdout first: there are the reasons, on stderr what followed.
+fn with_ends(mut message: String, stdout: &[u8], stderr: &[u8]) -> String {
+    for (name, bytes, most) in [("stdout", stdout, STDOUT_BYTES), ("stderr", stderr, STDERR_BYTES)]
+    {
+        let end = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(most)..]);
+        if !end.trim().is_empty() {
+            message += &format!("; the end of {name}: {}", end.trim());
+        }
     }
+    message
 }
 
 /// What a program printed must not become more than text: no control characters but line breaks, and
@@ -129,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_a_program_printed_is_only_text_in_its_error() {
-        let failure = Failure::exit_status(3, b"\x1b[31mred\0\xff\r\nline\n\n");
+        let failure = Failure::exit_status(3, b" \n", b"\x1b[31mred\0\xff\r\nline\n\n");
         let message = "exit status 3; the end of stderr:  [31mred \u{fffd} \nline";
         assert_eq!(failure.error.message, message);
         assert_eq!(failure.error.exit_status, Some(3));

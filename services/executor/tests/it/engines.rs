@@ -90,6 +90,7 @@ async fn a_molecule_that_xtb_cannot_read_fails_with_its_exit_status() {
         (&*error(&finished).0.code, error(&finished).0.exit_status),
         ("exit_status", Some(1))
     );
+    assert!(error(&finished).0.message.contains("Xx"), "{finished:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
