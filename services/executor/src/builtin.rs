@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure::Failure, outputs};
+use crate::{failure::Failure, inputs, outputs};
 
 /// How the nothing is to be done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -30,7 +30,8 @@ impl Noop {
         if inputs.get() == "{}" {
             return Ok(Self::default());
         }
-        serde_json::from_str(inputs.get())
+        inputs::parse(inputs)
+            .and_then(serde_json::from_value)
             .map_err(|error| Failure::input_invalid(error.to_string()))
     }
 
