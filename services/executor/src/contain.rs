@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use nox_service::Clock;
 use rustix::{
     io::Errno,
     process::{
@@ -76,8 +77,8 @@ pub enum Word {
     Spawned,
     /// It could not be run, and nothing was.
     NotSpawned { reason: String },
-    /// It has ended, and nothing that it began is alive.
-    Ended { exit: Exit, survivors: usize },
+    /// It has ended after so many microseconds, and nothing that it began is alive.
+    Ended { exit: Exit, wall_us: u64, survivors: usize },
 }
 
 /// How a program ended.
@@ -103,6 +104,8 @@ fn supervise() -> io::Result<()> {
     let mut line = String::new();
     orders.read_line(&mut line)?;
 
+    let clock = Clock::system();
+    let began = clock.monotonic();
     let program = serde_json::from_str(&line)
         .map_err(io::Error::from)
         // Before there is anything to kill: an attempt must not run unwatched.
@@ -114,8 +117,9 @@ fn supervise() -> io::Result<()> {
     // If the executor is gone, nobody listens, but the attempt must end all the same.
     let _ = say(&mut words, &Word::Spawned);
     let exit = wait_for(program)?;
+    let wall_us = u64::try_from((clock.monotonic() - began).as_micros()).unwrap_or(u64::MAX);
     let survivors = kill_the_rest();
-    say(&mut words, &Word::Ended { exit, survivors })
+    say(&mut words, &Word::Ended { exit, wall_us, survivors })
 }
 
 /// Kills everything from when the socket closes; nothing else is ever sent after the order.

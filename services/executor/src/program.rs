@@ -56,6 +56,8 @@ pub struct Ran {
 /// How a program came to its end.
 struct Ended {
     exit: Result<Exit, Failure>,
+    /// `None` if only its supervisor knew.
+    wall: Option<Duration>,
     survivors: usize,
 }
 
@@ -82,8 +84,8 @@ impl Program<'_> {
         spawned();
         crash_point("executor.after_spawn");
 
-        let Ended { exit, survivors } = self.until_ended(&mut supervised).await;
-        let wall = self.clock.monotonic() - began;
+        let Ended { exit, wall, survivors } = self.until_ended(&mut supervised).await;
+        let wall = wall.unwrap_or_else(|| self.clock.monotonic() - began);
         self.metrics.survivors(survivors);
         let printed = timeout(OUTPUT_WAIT, &mut output).await;
         output.abort();
@@ -105,11 +107,11 @@ impl Program<'_> {
     }
 
     async fn ended(&self, word: Option<Word>, supervised: &Supervised) -> Ended {
-        if let Some(Word::Ended { exit, survivors }) = word {
-            return Ended { exit: Ok(exit), survivors };
+        if let Some(Word::Ended { exit, wall_us, survivors }) = word {
+            return Ended { exit: Ok(exit), wall: Some(Duration::from_micros(wall_us)), survivors };
         }
         let survivors = self.end_for_certain(supervised).await;
-        Ended { exit: Err(Failure::supervisor_gone()), survivors }
+        Ended { exit: Err(Failure::supervisor_gone()), wall: None, survivors }
     }
 
     /// Ends an attempt whose supervisor does not: it is dead, or stopped.

@@ -68,6 +68,11 @@ async fn how_a_program_ended_is_told_apart() {
     let module = place.script("echo oops >&2; exit 3", "");
     let finished = place.run(&module).await;
     assert!(error(&finished).0.message.ends_with("stderr: oops"));
+    let module = place.script("yes why | head -c 10000; echo reason; echo oops >&2; exit 3", "");
+    let finished = place.run(&module).await;
+    let message = &error(&finished).0.message;
+    assert!(message.starts_with("exit status 3; the end of stdout: "), "{message}");
+    assert!(message.ends_with("why\nreason; the end of stderr: oops"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,6 +239,43 @@ async fn inputs_that_fit_no_argument_fail_before_anything_runs() {
         let (error, _) = error(&finished);
         assert_eq!((&*error.code, &*error.message), ("input_invalid", message));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_numbers_reach_programs_as_such_however_they_were_written() {
+    let mut place = Place::new();
+    let toml = "name = 'm'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
+                resources = { cpu = 1, mem_mb = 1, wall_time_s = 1 }\n\
+                run = { program = 'sh', args = ['-c', 'echo $0 $1; cat in', '{inputs.a}', '{inputs.b - 1}'] }\n\
+                [[write]]\npath = 'in'\ntemplate = '{inputs.c}'";
+    let module = crate::support::manifest(&place.folder, toml);
+    let inputs = r#"{"a": -1.0, "b": 1e2, "c": [2.0, 0.5]}"#;
+    place.start.inputs = nox_contract::RawJson::parse(inputs.to_owned()).unwrap();
+    outputs(&place.run(&module).await);
+    assert_eq!(place.printed(), "-1 99\n[2,0.5]");
+}
+
+#[tokio::test]
+async fn a_program_took_as_long_as_it_ran_however_late_that_is_heard() {
+    let mut place = Place::new();
+    let module = place.script("sleep 0.3", "");
+    let stop = CancellationToken::new();
+    // The executor gets round to nothing else while this takes its only thread.
+    let busy = async {
+        while !stop.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(500));
+            tokio::task::yield_now().await;
+        }
+    };
+    let run = async {
+        let finished = place.run(&module).await;
+        stop.cancel();
+        finished
+    };
+    let (finished, ()) = tokio::join!(run, busy);
+    let duration = outputs(&finished)["metrics"]["duration_s"].as_f64().unwrap();
+    assert!(duration >= 0.3, "{duration}");
+    assert!(finished.usage.wall_ms >= 300, "{finished:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
