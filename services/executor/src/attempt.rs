@@ -182,14 +182,14 @@ impl Attempt<'_> {
         ran: Ran,
     ) -> Result<(Scalars, Vec<Found>), Failure> {
         let (work, inputs) = (folder.work(), inputs.clone());
-        let (rules, keep) = (self.manifest.file.result.clone(), self.manifest.file.keep.clone());
+        let file = self.manifest.file.clone();
         let finding = tokio::task::spawn_blocking(move || {
             let work: OwnedFd = File::open(work)
                 .map_err(|error| Failure::artifacts(format!("the work directory: {error}")))?
                 .into();
             let written = Written { work: &work, stdout: &ran.stdout, stderr: &ran.stderr };
-            let scalars = results::read(&rules, &inputs, &written)?;
-            Ok((scalars, artifacts::find(&keep, &work)?))
+            let scalars = results::read(&file.result, &file.require, &inputs, &written)?;
+            Ok((scalars, artifacts::find(&file.keep, &work)?))
         });
         finding.await.map_err(|error| Failure::artifacts(error.to_string()))?
     }

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
+mod require;
 mod result;
 mod run;
 
@@ -11,7 +12,8 @@ use nox_contract::{ModuleName, RawJson, Resources, RetryPolicy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use result::{GROUP, How, Kind, ResultRule, Source, Stream};
+pub use require::{Relation, Require};
+pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
 
 use crate::{
@@ -62,6 +64,9 @@ pub struct ManifestFile {
     /// Values that are read from what it wrote.
     #[serde(default)]
     pub result: Vec<ResultRule>,
+    /// What must hold between them, else the inputs were wrong.
+    #[serde(default)]
+    pub require: Vec<Require>,
 }
 
 /// How far an attempt is shut in. An executor never runs a lower level than was asked for.
@@ -167,6 +172,9 @@ impl Manifest {
         }
         if file.retry.attempts_max == 0 {
             return Err(wrong("`retry.attempts_max` must be at least 1".to_owned()));
+        }
+        for require in &file.require {
+            require.check(&file.result).map_err(wrong)?;
         }
         let (input_schema, _) = schema(folder, &file.input_schema)
             .map_err(|reason| wrong(format!("`input_schema`: {reason}")))?;

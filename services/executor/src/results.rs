@@ -14,7 +14,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     failure::Failure,
-    manifest::{GROUP, How, Kind, ResultRule, Source, Stream},
+    manifest::{GROUP, How, Kind, Require, ResultRule, Source, Stream, Take},
     relative::open_beneath,
 };
 
@@ -53,9 +53,10 @@ enum Nothing {
     Unstorable,
 }
 
-/// Applies the rules. Blocks.
+/// Applies the rules, and checks what the values are required to be. Blocks.
 pub fn read(
     rules: &[ResultRule],
+    required: &[Require],
     inputs: &Value,
     written: &Written<'_>,
 ) -> Result<Scalars, Failure> {
@@ -82,12 +83,25 @@ pub fn read(
         };
         scalars.values.insert(rule.name.clone(), value);
     }
+    check(required, &scalars)?;
     let bytes: usize = scalars.values.values().map(|value| value.get().len()).sum();
     if bytes > SCALARS_BYTES_MAX {
         scalars.values.clear();
         scalars.flags.insert(TOO_LARGE);
     }
     Ok(scalars)
+}
+
+fn check(required: &[Require], scalars: &Scalars) -> Result<(), Failure> {
+    for Require { relation, of: [a, b], message } in required {
+        let value = |name| scalars.values.get(name)?.get().parse::<i64>().ok();
+        if let (Some(x), Some(y)) = (value(a), value(b))
+            && !relation.holds(x, y)
+        {
+            return Err(Failure::input_invalid(format!("{message} ({a}: {x}, {b}: {y})")));
+        }
+    }
+    Ok(())
 }
 
 /// What rules look into, each read once.
@@ -145,9 +159,13 @@ fn find(rule: &ResultRule, text: &str) -> Result<RawJson, Nothing> {
                 .ok_or_else(|| Nothing::Absent(format!("nothing at {pointer}")))?;
             if *norm { length(rule, value.get()) } else { of_json(rule, value.get()) }
         }
-        How::Pattern { pattern, last } => {
+        How::Pattern { pattern, take } => {
             let mut found = pattern.captures_iter(text).filter_map(|groups| groups.name(GROUP));
-            let found = if *last { found.last() } else { found.next() };
+            let found = match take {
+                Take::First => found.next(),
+                Take::Last => found.last(),
+                Take::Count => return storable(found.count().to_string()),
+            };
             let found = found.ok_or_else(|| Nothing::Absent(format!("no match of {pattern}")))?;
             of_text(rule, found.as_str())
         }
@@ -257,20 +275,23 @@ mod tests {
 
     use super::*;
 
-    fn rules(toml: &str) -> Vec<ResultRule> {
-        #[derive(serde::Deserialize)]
-        struct Rules {
-            result: Vec<ResultRule>,
-        }
-        toml::from_str::<Rules>(toml).unwrap().result
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        result: Vec<ResultRule>,
+        #[serde(default)]
+        require: Vec<Require>,
     }
 
-    fn read_from(rules: &[ResultRule], file: &str, stdout: &str) -> Result<Scalars, Failure> {
+    fn rules(toml: &str) -> Rules {
+        toml::from_str::<Rules>(toml).unwrap()
+    }
+
+    fn read_from(rules: &Rules, file: &str, stdout: &str) -> Result<Scalars, Failure> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("out.json"), file).unwrap();
         let work = File::open(folder.path()).unwrap().into();
         let written = Written { work: &work, stdout: stdout.as_bytes(), stderr: b"" };
-        read(rules, &json!({"opt": true, "hess": false}), &written)
+        read(&rules.result, &rules.require, &json!({"opt": true, "hess": false}), &written)
     }
 
     fn value(toml: &str, file: &str, stdout: &str) -> Result<String, String> {
@@ -316,10 +337,42 @@ mod tests {
             ("pattern = '(?<value>s\\w+)'\ntype = 'string'", Ok("\"steps\"")),
             ("pattern = '(?<value>s\\w+)'\ntype = 'number'", Err("output_invalid")),
             ("pattern = 'none(?<value>)'\ntype = 'number'", Err("output_missing")),
+            ("pattern = '(?<value>energy)'\ntype = 'integer'\ntake = 'count'", Ok("2")),
+            ("pattern = 'none(?<value>)'\ntype = 'integer'\ntake = 'count'", Ok("0")),
         ] {
             let found = value(&format!("stream = 'stdout'\n{rule}"), "", stdout);
             assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{rule}");
         }
+    }
+
+    #[test]
+    fn results_that_contradict_each_other_mean_that_the_inputs_did() {
+        let two = |relation: &str| {
+            let rule = |name| {
+                format!(
+                    "[[result]]\nname = '{name}'\ntype = 'integer'\nstream = 'stdout'\n\
+                     pattern = '{name}=(?<value>\\S+)'\n"
+                )
+            };
+            let require =
+                format!("[[require]]\nrelation = '{relation}'\nof = ['a', 'b']\nmessage = 'no'");
+            rules(&format!("{}{}{require}", rule("a"), rule("b")))
+        };
+        for (relation, stdout, fits) in [
+            ("equal", "a=3 b=3", true),
+            ("equal", "a=3 b=2", false),
+            ("same_parity", "a=8 b=0", true),
+            ("same_parity", "a=-7 b=1", true),
+            ("same_parity", "a=8 b=1", false),
+        ] {
+            let read = read_from(&two(relation), "", stdout);
+            let code =
+                read.map_err(|failure| failure.error.code).map(|scalars| scalars.values.len());
+            let expected = if fits { Ok(2) } else { Err("input_invalid".to_owned()) };
+            assert_eq!(code, expected, "{relation} {stdout}");
+        }
+        let failure = read_from(&two("equal"), "", "a=3 b=2").unwrap_err();
+        assert_eq!(failure.error.message, "no (a: 3, b: 2)");
     }
 
     #[test]

@@ -62,8 +62,19 @@ impl Stream {
 pub enum How {
     /// RFC 6901; of a vector of numbers its length, if so asked.
     Pointer { pointer: String, norm: bool },
-    /// The group `value` of the first match, or of the last.
-    Pattern { pattern: Regex, last: bool },
+    /// The group `value` of one match, or how many there are.
+    Pattern { pattern: Regex, take: Take },
+}
+
+/// What is taken of a pattern's matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Take {
+    First,
+    #[default]
+    Last,
+    /// Their number.
+    Count,
 }
 
 #[derive(Deserialize)]
@@ -84,14 +95,6 @@ struct ResultTable {
     #[serde(default = "yes")]
     required: bool,
     when: Option<InputPath>,
-}
-
-#[derive(Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Take {
-    First,
-    #[default]
-    Last,
 }
 
 impl TryFrom<ResultTable> for ResultRule {
@@ -119,13 +122,16 @@ impl TryFrom<ResultTable> for ResultRule {
             }
             (None, Some(pattern)) => {
                 let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
+                if table.take == Take::Count && kind != Kind::Integer {
+                    return Err(format!("`{name}` is a count, which is an integer"));
+                }
                 if !pattern.capture_names().flatten().any(|group| group == GROUP) {
                     return Err(format!("the pattern of `{name}` has no group `(?<{GROUP}>…)`"));
                 }
                 if table.norm || kind == Kind::Json {
                     return Err(format!("the pattern of `{name}` finds neither vectors nor JSON"));
                 }
-                How::Pattern { pattern, last: table.take == Take::Last }
+                How::Pattern { pattern, take: table.take }
             }
             _ => return Err(format!("result `{name}` needs either `pointer` or `pattern`")),
         };

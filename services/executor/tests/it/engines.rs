@@ -105,3 +105,40 @@ async fn a_gap_of_nothing_is_a_value() {
     let finished = place.run_program(&module, &xtb.path).await;
     assert_eq!(outputs(&finished)["scalars"]["gap_eV"], 0.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn molecules_that_cannot_be_are_refused_and_not_computed_as_others() {
+    let Some(xtb) = nox_devkit::tools::xtb() else {
+        println!("xtb skipped: it is not installed");
+        return;
+    };
+    let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
+    let mut place = Place::new();
+    for (given, reason) in [
+        (json!({"xyz": WATER, "multiplicity": 2}), "(electrons: 8, unpaired_electrons: 1)"),
+        (
+            json!({"xyz": WATER, "charge": 1, "multiplicity": 3}),
+            "(electrons: 7, unpaired_electrons: 2)",
+        ),
+        (json!({"xyz": WATER.replacen('3', "2", 1)}), "(atoms: 2, atom_lines: 3)"),
+    ] {
+        place.start.inputs = inputs(&given);
+        let finished = place.run_program(&module, &xtb.path).await;
+        let error = error(&finished).0;
+        assert_eq!(error.code, "input_invalid", "{given}: {error:?}");
+        assert!(error.message.ends_with(reason), "{error:?}");
+    }
+    // A comment that looks like an atom, and what some programs leave at the end; and a multiplicity of
+    // 1, which xtb takes for the lowest that there is.
+    let odd = WATER.replacen("water", "O 0 0 0", 1).replace('\n', "\r\n") + " \n\n";
+    for (given, electrons, unpaired) in
+        [(json!({"xyz": odd}), 8, 0), (json!({"xyz": WATER, "charge": 1}), 7, 1)]
+    {
+        place.start.inputs = inputs(&given);
+        let finished = place.run_program(&module, &xtb.path).await;
+        let scalars = &outputs(&finished)["scalars"];
+        assert_eq!((&scalars["atoms"], &scalars["atom_lines"]), (&json!(3), &json!(3)));
+        assert_eq!(scalars["electrons"], electrons);
+        assert_eq!(scalars["unpaired_electrons"], unpaired);
+    }
+}

@@ -53,11 +53,28 @@ fn a_wrong_manifest_is_refused_with_its_file_and_line() {
         ("[[result]]\nname = 'a'\ntype = 'string'\nfile = 'f'\npattern = '('", 7, "unclosed group"),
         ("[[result]]\nname = 'a'\ntype = 'string'\nfile = 'f'\npattern = 'x'", 7, "no group"),
         ("[[result]]\nname = 'a'\ntype = 'string'\npointer = ''", 7, "either `file` or `stream`"),
+        (
+            "[[result]]\nname = 'a'\ntype = 'string'\nfile = 'f'\npattern = '(?<value>)'\ntake = 'count'",
+            7,
+            "is a count",
+        ),
+        (
+            "[[require]]\nrelation = 'less'\nof = ['a', 'b']\nmessage = ''",
+            8,
+            "unknown variant `less`",
+        ),
         ("[retry]\nattempts = 3", 8, "unknown field `attempts`"),
     ] {
         let error = read(&format!("{GOOD}{more}")).unwrap_err();
         let place = format!("line {line}");
         assert!(error.contains(&place) && error.contains(reason), "{more}: {error}");
+    }
+    let rule = "[[result]]\nname = 'a'\ntype = 'integer'\nfile = 'f'\npointer = ''\n";
+    let require = "[[require]]\nrelation = 'equal'\nof = ['a', 'a']\nmessage = ''";
+    read(&format!("{GOOD}{rule}{require}")).unwrap();
+    for rule in ["", &rule.replace("integer", "number"), &format!("{rule}required = false\n")] {
+        let error = read(&format!("{GOOD}{rule}{require}")).unwrap_err();
+        assert!(error.contains("two integers that are always there, and `a` is none"), "{error}");
     }
     for (from, to, reason) in [
         ("= {}", "= 'bad.json'", "bad.json: EOF"),
