@@ -16,8 +16,8 @@ use crate::{
 /// Seconds on a processor beyond what was asked for, so that the wall time is what ends an attempt.
 const CPU_SECONDS_SPARE: u64 = 10;
 
-/// Private memory beyond what was asked for: the limit counts what libraries map and never touch,
-/// 130 MiB in the case of xtb. Below that, some do not fail but hang.
+/// Memory beyond what was asked for: the limit of each process counts what libraries map and never
+/// touch, 130 MiB in the case of xtb. Below that, some do not fail but hang.
 const MEMORY_BYTES_SPARE: u64 = 256 << 20;
 
 /// Largest file that a program may write: 4 GiB.

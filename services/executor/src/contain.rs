@@ -17,6 +17,7 @@ use std::{
     },
     path::PathBuf,
     process::{Command, Stdio},
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
@@ -32,7 +33,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::processes::{ProcessId, kill_descendants};
+use crate::processes::{ProcessId, descendants, kill_descendants, memory, memory_bound};
 
 /// The name under which this program is a supervisor…
 pub const SUPERVISOR: &str = "nox-supervisor";
@@ -46,6 +47,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Open files of a process; more than engines need, and far from what would starve the machine.
 const FILES_MAX: u64 = 4096;
 
+/// Between two looks at what an attempt takes: a machine survives what it can take meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Processes of an attempt at a time: far more than engines start, far fewer than a machine has.
+const PROCESSES_MAX: usize = 1024;
+
 /// What the executor asks for, in one line of JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
@@ -58,12 +65,12 @@ pub struct Order {
     pub limits: Limits,
 }
 
-/// Bounds of each single process.
+/// Bounds of each single process, that of memory also of all together.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Limits {
     /// Seconds on a processor.
     pub cpu_seconds: u64,
-    /// Bytes of private memory.
+    /// Bytes of private memory; of all together, bytes of private and shared memory in use.
     pub memory_bytes: u64,
     /// Bytes of a file that it writes.
     pub file_bytes: u64,
@@ -78,7 +85,15 @@ pub enum Word {
     /// It could not be run, and nothing was.
     NotSpawned { reason: String },
     /// It has ended after so many microseconds, and nothing that it began is alive.
-    Ended { exit: Exit, wall_us: u64, survivors: usize },
+    Ended { exit: Exit, wall_us: u64, survivors: usize, exceeded: Option<Exceeded> },
+}
+
+/// What an attempt took too much of, all its processes together. It was ended for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exceeded {
+    Memory,
+    Processes,
 }
 
 /// How a program ended.
@@ -106,10 +121,12 @@ fn supervise() -> io::Result<()> {
 
     let clock = Clock::system();
     let began = clock.monotonic();
-    let program = serde_json::from_str(&line)
-        .map_err(io::Error::from)
+    let exceeded = Arc::new(OnceLock::new());
+    let program = serde_json::from_str::<Order>(&line).map_err(io::Error::from).and_then(|order| {
         // Before there is anything to kill: an attempt must not run unwatched.
-        .and_then(|order| watch(orders).and_then(|()| begin(&order)));
+        watch(orders, order.limits, exceeded.clone())?;
+        begin(&order)
+    });
     let program = match program {
         Ok(program) => program,
         Err(error) => return say(&mut words, &Word::NotSpawned { reason: error.to_string() }),
@@ -119,19 +136,40 @@ fn supervise() -> io::Result<()> {
     let exit = wait_for(program)?;
     let wall_us = u64::try_from((clock.monotonic() - began).as_micros()).unwrap_or(u64::MAX);
     let survivors = kill_the_rest();
-    say(&mut words, &Word::Ended { exit, wall_us, survivors })
+    let exceeded = exceeded.get().copied();
+    say(&mut words, &Word::Ended { exit, wall_us, survivors, exceeded })
 }
 
-/// Kills everything from when the socket closes; nothing else is ever sent after the order.
-fn watch(mut orders: BufReader<UnixStream>) -> io::Result<()> {
-    let kill = move || {
-        let _ = orders.read(&mut [0]);
+/// Kills everything from when the socket closes, for nothing else is ever sent after the order, or
+/// from when too much is taken.
+fn watch(
+    mut orders: BufReader<UnixStream>,
+    limits: Limits,
+    exceeded: Arc<OnceLock<Exceeded>>,
+) -> io::Result<()> {
+    orders.get_ref().set_read_timeout(Some(LOOK_EVERY))?;
+    let watch = move || {
+        while orders.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            if let Some(found) = look(limits) {
+                let _ = exceeded.set(found);
+                break;
+            }
+        }
         let mut killed = BTreeSet::new();
         loop {
             kill_more(&mut killed);
         }
     };
-    thread::Builder::new().spawn(kill).map(drop)
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
+fn look(limits: Limits) -> Option<Exceeded> {
+    let pids = descendants(own_pid());
+    if pids.len() > PROCESSES_MAX {
+        return Some(Exceeded::Processes);
+    }
+    let is_too_much = |bytes| bytes > limits.memory_bytes;
+    (is_too_much(memory_bound(&pids)) && is_too_much(memory(&pids))).then_some(Exceeded::Memory)
 }
 
 /// Cuts this process off from whatever started it, and starts the program below it.

@@ -99,6 +99,42 @@ fn kill_tree(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeMap<Proces
     found
 }
 
+/// All that descends from the process `root`.
+pub fn descendants(root: i32) -> Vec<i32> {
+    let tree = Tree::new();
+    let mut found = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        let children = tree.children(parent);
+        found.extend_from_slice(&children);
+        parents.extend(children);
+    }
+    found
+}
+
+/// At most how many bytes of memory processes use together, disregarding what only mirrors a file on
+/// a disk. A page that several of them have counts once for each, which is quick to find out.
+pub fn memory_bound(pids: &[i32]) -> u64 {
+    pids.iter().filter_map(|pid| memory_in(*pid, "status", ["RssAnon:", "RssShmem:"])).sum()
+}
+
+/// How many it is. The kernel has to look at every page of theirs. One that hides its pages is taken
+/// to share none.
+pub fn memory(pids: &[i32]) -> u64 {
+    let share = |pid| memory_in(pid, "smaps_rollup", ["Pss_Anon:", "Pss_Shmem:"]);
+    pids.iter().map(|pid| share(*pid).unwrap_or_else(|| memory_bound(&[*pid]))).sum()
+}
+
+/// The sum of such lines in a process's file, in bytes.
+fn memory_in(pid: i32, file: &str, names: [&str; 2]) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+    let kilobytes = |line: &str| {
+        let value = names.iter().find_map(|name| line.strip_prefix(name))?;
+        value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    Some(text.lines().filter_map(kilobytes).sum::<u64>() << 10)
+}
+
 /// Kills all living processes of the session that `leader` began; returns who they were.
 pub fn kill_session(leader: i32) -> BTreeSet<ProcessId> {
     kill_where(|stat| stat.session == leader)
@@ -192,7 +228,10 @@ fn parse(pid: i32, line: &str) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::{
+        io::Read,
+        process::{Child, Command, Stdio},
+    };
 
     use super::*;
 
@@ -230,6 +269,23 @@ mod tests {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn shared_memory_is_counted_once() {
+        // A process and its child have the same pages until one of them writes.
+        let script =
+            "x=$(head -c 20000000 /dev/zero | tr '\\0' x); (while :; do :; done) & echo; wait";
+        let mut shell = Command::new("sh");
+        let mut shell = shell.args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let said = shell.stdout.as_mut().unwrap().read(&mut [0]);
+        assert_eq!(said.unwrap(), 1);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let pids = descendants(own);
+        let (bound, exact) = (memory_bound(&pids), memory(&pids));
+        kill_descendants(own);
+        shell.wait().unwrap();
+        assert!(20_000_000 < exact && exact + 15_000_000 < bound, "{exact} of {bound}");
     }
 
     #[test]

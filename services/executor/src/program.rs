@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contain::{Exit, Order, Word},
+    contain::{Exceeded, Exit, Order, Word},
     failure::Failure,
     folder::Folder,
     leftovers::end_by_force,
@@ -107,8 +107,13 @@ impl Program<'_> {
     }
 
     async fn ended(&self, word: Option<Word>, supervised: &Supervised) -> Ended {
-        if let Some(Word::Ended { exit, wall_us, survivors }) = word {
-            return Ended { exit: Ok(exit), wall: Some(Duration::from_micros(wall_us)), survivors };
+        if let Some(Word::Ended { exit, wall_us, survivors, exceeded }) = word {
+            let exit = match exceeded {
+                None => Ok(exit),
+                Some(Exceeded::Memory) => Err(Failure::limit("memory")),
+                Some(Exceeded::Processes) => Err(Failure::limit("processes")),
+            };
+            return Ended { exit, wall: Some(Duration::from_micros(wall_us)), survivors };
         }
         let survivors = self.end_for_certain(supervised).await;
         Ended { exit: Err(Failure::supervisor_gone()), wall: None, survivors }

@@ -1,6 +1,6 @@
 //! Running programs: what they get, how they end, and that nothing of them is left.
 
-use std::{fs, os::unix::process::CommandExt, process::Command, time::Duration};
+use std::{fs, os::unix::process::CommandExt, path::Path, process::Command, time::Duration};
 
 use nox_contract::UserId;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -218,6 +218,48 @@ async fn memory_is_limited() {
     assert_eq!(error(&finished).0.code, "exit_status");
     place.start.resources.mem_mb = 500;
     outputs(&place.run(&module).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_of_all_processes_together_is_limited() {
+    let mut place = Place::new();
+    // None of them exceeds its own limit, and each `tail` must hold all of it to the end.
+    let one = "(head -c 90M /dev/zero; sleep 20) | tail > /dev/null &";
+    let module = place.script(&format!("{one} {one} {one} {one} {one} wait"), "");
+    let finished = place.run(&module).await;
+    assert_eq!(error(&finished).0.code, "limit_exceeded");
+    assert!(error(&finished).0.message.ends_with("of memory"), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_memory_is_limited() {
+    let python = Path::new("/usr/bin/python3");
+    if !python.exists() {
+        println!("skipped: there is no python3");
+        return;
+    }
+    let mut place = Place::new();
+    let toml = "name = 'm'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
+                resources = { cpu = 1, mem_mb = 1, wall_time_s = 1 }\n\
+                run = { program = 'python3', args = ['-c', '{inputs.code}'] }";
+    let module = crate::support::manifest(&place.folder, toml);
+    let code = "import mmap,time\nm = mmap.mmap(-1, 500 << 20)\n\
+                for i in range(0, 500 << 20, 4096): m[i] = 1\ntime.sleep(20)";
+    place.start.inputs = nox_contract::RawJson::of(&json!({"code": code})).unwrap();
+    let finished = place.run_program(&module, python).await;
+    assert_eq!(error(&finished).0.code, "limit_exceeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_processes_is_limited() {
+    let mut place = Place::new();
+    let seconds = unique_sleep();
+    let script = format!("i=0; while [ $i -lt 1100 ]; do sleep {seconds} & i=$((i+1)); done; wait");
+    let module = place.script(&script, "");
+    let finished = place.run(&module).await;
+    assert_eq!(error(&finished).0.code, "limit_exceeded");
+    assert!(error(&finished).0.message.ends_with("of processes"), "{finished:?}");
+    assert_eq!(alive(&seconds), [0i32; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
