@@ -62,7 +62,7 @@ use anyhow::{Context, bail};
 use nox_contract::{Hello, MESSAGE_BYTES_MAX};
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions, Durability};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::{sync::mpsc, time::timeout};
 
 pub use config::Config;
@@ -86,6 +86,15 @@ const LOGS_WAIT: Duration = Duration::from_secs(1);
 
 /// The largest `hello`: with its envelope it must fit into a message.
 const HELLO_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
+
+/// Keeps attempts, which run as the executor's own user, from reading its environment and memory.
+/// Root reads them all the same.
+pub fn hide_secrets() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        // Before there are logs.
+        eprintln!("nox-executor: its environment can be read by what it runs: {error}");
+    }
+}
 
 /// Runs attempts until stopped.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {

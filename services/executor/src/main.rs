@@ -4,5 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     nox_executor::supervise_if_asked();
+    nox_executor::hide_secrets();
     nox_service::main("nox-executor", nox_executor::run)
 }

@@ -99,13 +99,14 @@ fn kill_tree(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeMap<Proces
     found
 }
 
-/// All that descends from the process `root`.
+/// All living descendants of the process `root`.
 pub fn descendants(root: i32) -> Vec<i32> {
     let tree = Tree::new();
     let mut found = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        let children = tree.children(parent);
+        let mut children = tree.children(parent);
+        children.retain(|child| stat(*child).is_some_and(|stat| !stat.zombie));
         found.extend_from_slice(&children);
         parents.extend(children);
     }
@@ -283,7 +284,7 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let pids = descendants(own);
         let (bound, exact) = (memory_bound(&pids), memory(&pids));
-        kill_descendants(own);
+        pids.into_iter().filter_map(ProcessId::of).for_each(ProcessId::kill);
         shell.wait().unwrap();
         assert!(20_000_000 < exact && exact + 15_000_000 < bound, "{exact} of {bound}");
     }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
     process::Command,
     time::Duration,
 };
@@ -98,7 +99,10 @@ impl Stage {
     }
 
     fn executor(&self, more: &[(&str, &str)]) -> Program {
-        let mut command = Command::new(EXECUTOR);
+        self.run(Command::new(EXECUTOR), more)
+    }
+
+    fn run(&self, mut command: Command, more: &[(&str, &str)]) -> Program {
         command
             .env("NOX_NATS_URL", self.nats.url())
             .env("NOX_SYNC", "relaxed")
@@ -474,6 +478,31 @@ async fn a_session_whose_reports_are_lost_is_followed_by_another() {
     let job = stage.start("noop", "{}").job_id;
     assert_eq!(stage.ended().await.job_id, job);
     assert!(stage.log().contains("Reports are lost"), "{}", stage.log());
+}
+
+/// As an ordinary user, whoever runs the test: root reads everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_executor_runs_cannot_read_its_secrets() {
+    const NOBODY: u32 = 65_534;
+    let mut stage = Stage::new().await;
+    let mut command = Command::new(EXECUTOR);
+    if rustix::process::getuid().is_root() {
+        for folder in ["", "data", "artifacts"] {
+            let folder = stage.folder.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let executor = stage.run(command, &[]);
+    stage.hello().await;
+    let pid = executor.pid();
+    let ends = format!("tr '\\0' '\\n' < /proc/{pid}/environ; head -c 1 /proc/{pid}/mem; id -u");
+    let job = stage.script(&format!("{{ {ends}; }} 2>&1; sleep 0.5; exit 1")).job_id;
+    let ended = stage.ended().await;
+    let end = format!("{:?}", ended.end);
+    assert_eq!(ended.job_id, job);
+    assert!(end.matches("Permission denied").count() == 2 && !end.contains("NOX_"), "{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
