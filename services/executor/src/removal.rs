@@ -220,7 +220,7 @@ mod tests {
             fs::set_permissions(folder.join(closed), mode).unwrap();
         }
         let as_ordinary_user = std::thread::spawn({
-            let (folder, heap) = (folder.clone(), heap.clone());
+            let heap = heap.clone();
             move || {
                 let mut sets = capabilities(None).unwrap();
                 sets.effective = CapabilitySet::empty();
