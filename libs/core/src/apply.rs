@@ -177,32 +177,11 @@ impl State {
             Fact::Reserved { period, cpu_seconds } => {
                 active.reserved += cpu_seconds;
                 active.period = *period;
-                self.ledger
-                    .shift(tenant, user, *period, |b| {
-                        b.free -= cpu_seconds;
-                        b.reserved += cpu_seconds;
-                    })
-                    .map_err(ledger)?;
+                self.ledger.shift(tenant, user, *period, fact).map_err(ledger)?;
             }
-            Fact::Settled { period, cpu_seconds, overrun } => {
+            Fact::Settled { period, cpu_seconds, .. } | Fact::Released { period, cpu_seconds } => {
                 active.reserved -= cpu_seconds;
-                self.ledger
-                    .shift(tenant, user, *period, |b| {
-                        b.reserved -= cpu_seconds;
-                        b.used += cpu_seconds;
-                        // The one figure that workers can make as large as they like.
-                        b.overrun = b.overrun.saturating_add(*overrun);
-                    })
-                    .map_err(ledger)?;
-            }
-            Fact::Released { period, cpu_seconds } => {
-                active.reserved -= cpu_seconds;
-                self.ledger
-                    .shift(tenant, user, *period, |b| {
-                        b.reserved -= cpu_seconds;
-                        b.free += cpu_seconds;
-                    })
-                    .map_err(ledger)?;
+                self.ledger.shift(tenant, user, *period, fact).map_err(ledger)?;
             }
             Fact::Assigned { worker_id, attempt, work, .. } => {
                 let resources = active.job.requested_resources;
@@ -380,7 +359,13 @@ impl State {
             }
             let account = self.ledger.account_mut(tenant, name).ok_or_else(missing)?;
             match fact {
-                Fact::Granted { period, cpu_seconds } => account.grant(*period, *cpu_seconds),
+                Fact::Granted { period, .. } => {
+                    account.grant(*period, fact).ok_or_else(|| ApplyError::Missing {
+                        n,
+                        fact: fact.name(),
+                        what: "budget",
+                    })?;
+                }
                 Fact::QuotaViolated { refusal, .. } => {
                     account.violated_at.insert(refusal.code, event.at);
                 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use nox_contract::{Limits, ProblemCode, TenantId, Timestamp, UserId, subject};
+use nox_contract::{Fact, Limits, ProblemCode, TenantId, Timestamp, UserId, subject};
 use serde::{Deserialize, Serialize};
 
 /// Core seconds of one account in one period.
@@ -22,6 +22,35 @@ impl Balance {
     pub fn is_balanced(&self) -> bool {
         self.free + self.reserved + self.used == self.granted && self.reserved >= 0
     }
+
+    /// The balance after `fact`; one that moves no core seconds leaves it as it is. `None` if it
+    /// does not have what is moved.
+    pub fn after(mut self, fact: &Fact) -> Option<Self> {
+        if let Fact::Granted { cpu_seconds, .. } = fact {
+            self.free = self.free.checked_add(cpu_seconds.checked_sub(self.granted)?)?;
+            self.granted = *cpu_seconds;
+        }
+        if let Fact::Reserved { cpu_seconds, .. } = fact {
+            self.free = self.free.checked_sub(*cpu_seconds)?;
+            self.reserved = self.reserved.checked_add(*cpu_seconds)?;
+        }
+        if let Fact::Settled { cpu_seconds, overrun, .. } = fact {
+            self.reserved = self.reserved.checked_sub(*cpu_seconds)?;
+            self.used = self.used.checked_add(*cpu_seconds)?;
+            self.overrun = add_overrun(self.overrun, *overrun);
+        }
+        if let Fact::Released { cpu_seconds, .. } = fact {
+            self.reserved = self.reserved.checked_sub(*cpu_seconds)?;
+            self.free = self.free.checked_add(*cpu_seconds)?;
+        }
+        (self.is_balanced() && self.used >= 0).then_some(self)
+    }
+}
+
+/// Adds up what was used beyond reservations: the one figure that workers can make as large as
+/// they like, so it stops at what can be counted.
+pub fn add_overrun(sum: i64, overrun: i64) -> i64 {
+    sum.saturating_add(overrun)
 }
 
 /// What a tenant or a user has and holds.
@@ -54,12 +83,12 @@ impl Account {
     }
 
     /// Begins a period, or changes the budget of one that runs.
-    pub fn grant(&mut self, period: Timestamp, cpu_seconds: i64) {
+    pub(crate) fn grant(&mut self, period: Timestamp, fact: &Fact) -> Option<()> {
         let balance = self.periods.entry(period).or_default();
-        balance.free += cpu_seconds - balance.granted;
-        balance.granted = cpu_seconds;
+        *balance = balance.after(fact)?;
         let newest = self.periods.keys().next_back().copied().unwrap_or(period);
         self.periods.retain(|start, balance| *start == newest || balance.reserved != 0);
+        Some(())
     }
 }
 
@@ -145,17 +174,19 @@ impl Ledger {
         tenant: &TenantId,
         user: &UserId,
         period: Timestamp,
-        change: impl Fn(&mut Balance),
+        fact: &Fact,
     ) -> Result<(), LedgerError> {
-        let mut complete = true;
+        let mut missing = None;
         self.on_both(tenant, user, |account| match account.periods.get_mut(&period) {
-            Some(balance) => change(balance),
-            None => complete = false,
+            Some(balance) => match balance.after(fact) {
+                Some(moved) => *balance = moved,
+                None => missing = Some("core seconds to move"),
+            },
+            None => missing = Some("period"),
         })?;
-        if complete {
-            Ok(())
-        } else {
-            Err(LedgerError { what: "period", tenant: tenant.clone(), user: user.clone() })
+        match missing {
+            None => Ok(()),
+            Some(what) => Err(LedgerError { what, tenant: tenant.clone(), user: user.clone() }),
         }
     }
 

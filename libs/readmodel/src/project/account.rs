@@ -27,19 +27,15 @@ impl Projection<'_> {
             let limits = StoredLimits { role: role.clone(), limits: *limits, n };
             self.changes.limits.insert((tenant.clone(), account.clone()), limits);
         }
-        if let Fact::Granted { period, cpu_seconds } = fact {
+        if let Fact::Granted { period, .. } = fact {
             let key =
                 BalanceKey { tenant: tenant.clone(), account: account.clone(), period: *period };
-            let mut balance = self.balance(&key).unwrap_or_default();
-            balance.free = cpu_seconds
-                .checked_sub(balance.granted)
-                .and_then(|more| balance.free.checked_add(more))
-                .ok_or_else(|| IllegalEvent::Unbalanced {
-                    n,
-                    fact: fact.name(),
-                    account: account.clone(),
-                })?;
-            balance.granted = *cpu_seconds;
+            let balance = self.balance(&key).unwrap_or_default();
+            let balance = balance.after(fact).ok_or_else(|| IllegalEvent::Unbalanced {
+                n,
+                fact: fact.name(),
+                account: account.clone(),
+            })?;
             self.changes.balances.insert(key, (balance, n));
         }
         if let Fact::QuotaViolated { job_id, user_id, module, refusal } = fact {

@@ -1,7 +1,7 @@
 //! What facts beside a job's move in the ledger: in its own entry, and in two accounts.
 
 use nox_contract::{Entity, Event, EventNumber, Fact, Timestamp};
-use nox_core::ledger::Balance;
+use nox_core::ledger::{Balance, add_overrun};
 
 use super::{
     Context, IllegalEvent, Projection, ReservedResources,
@@ -60,8 +60,7 @@ impl Projection<'_> {
                 let account = key.account;
                 return Err(IllegalEvent::NotGranted { n, fact: fact_name, account });
             };
-            let moved =
-                move_balance(balance, fact).ok_or_else(|| unbalanced(key.account.clone()))?;
+            let moved = balance.after(fact).ok_or_else(|| unbalanced(key.account.clone()))?;
             balances.push((key, (moved, n)));
         }
         Ok((entry, balances))
@@ -82,28 +81,10 @@ fn move_entry(mut entry: JobLedger, fact: &Fact) -> Option<JobLedger> {
     if let Fact::Settled { cpu_seconds, overrun, .. } = fact {
         entry.reserved = entry.reserved.checked_sub(*cpu_seconds)?;
         entry.used = entry.used.checked_add(*cpu_seconds)?;
-        entry.overrun = entry.overrun.checked_add(*overrun)?;
+        entry.overrun = add_overrun(entry.overrun, *overrun);
     }
     if let Fact::Released { cpu_seconds, .. } = fact {
         entry.reserved = entry.reserved.checked_sub(*cpu_seconds)?;
     }
     (entry.reserved >= 0 && entry.used >= 0 && entry.overrun >= 0).then_some(entry)
-}
-
-/// Moves an account's balance; `None` if it does not have what is moved.
-fn move_balance(mut balance: Balance, fact: &Fact) -> Option<Balance> {
-    if let Fact::Reserved { cpu_seconds, .. } = fact {
-        balance.free = balance.free.checked_sub(*cpu_seconds)?;
-        balance.reserved = balance.reserved.checked_add(*cpu_seconds)?;
-    }
-    if let Fact::Settled { cpu_seconds, overrun, .. } = fact {
-        balance.reserved = balance.reserved.checked_sub(*cpu_seconds)?;
-        balance.used = balance.used.checked_add(*cpu_seconds)?;
-        balance.overrun = balance.overrun.checked_add(*overrun)?;
-    }
-    if let Fact::Released { cpu_seconds, .. } = fact {
-        balance.reserved = balance.reserved.checked_sub(*cpu_seconds)?;
-        balance.free = balance.free.checked_add(*cpu_seconds)?;
-    }
-    (balance.is_balanced() && balance.used >= 0).then_some(balance)
 }

@@ -1,10 +1,13 @@
 //! Facts become rows, and rows become answers.
 
-use nox_contract::{EventNumber, Incarnation, JobId, JobState, Positions, WaitingCode};
+use nox_contract::{
+    EventNumber, Fact, Incarnation, JobId, JobState, Positions, WaitingCode, event::Chain,
+};
+use nox_protocol::{Reader, Record};
 use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
 
 use crate::{
-    log::{JobOf, Log, eventful, module, tenant, user},
+    log::{CPU_SECONDS, JobOf, Log, eventful, module, period, started, succeeded, tenant, user},
     support::Database,
 };
 
@@ -135,7 +138,7 @@ async fn the_ledger_balances_to_the_second() {
         let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap();
         assert_eq!(balances.len(), 1);
         let balance = balances[0].balance;
-        assert_eq!(balances[0].period, crate::log::period());
+        assert_eq!(balances[0].period, period());
         assert_eq!(balance.free + balance.reserved + balance.used, balance.granted);
         assert!(balance.reserved > 0 && balance.used > 0, "{account}: {balance:?}");
         if account == "tenant" {
@@ -156,6 +159,46 @@ async fn the_ledger_balances_to_the_second() {
     // The negative control: a balance that nobody's jobs explain is found.
     database.ask("update quota_balances set free = free - 1, used = used + 1").await;
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_the_rows() {
+    // What an attempt of one core leaves that says it ran for the longest span there is. So many
+    // of them are more than an account can count.
+    let used = i64::try_from(u64::MAX.div_ceil(1_000)).unwrap();
+    let overrun = used - CPU_SECONDS;
+    let jobs = i64::MAX / overrun + 2;
+    let mut log = Log::new();
+    log.declare("command");
+    log.open_tenant("acme", &["ada"]);
+    log.join("exec-1", &["command"]);
+    for number in 0..jobs {
+        let job = JobOf::new("acme", "ada", "command", number as u64);
+        log.submit_and_assign(&job, "exec-1");
+        let settled = Fact::Settled { period: period(), cpu_seconds: CPU_SECONDS, overrun };
+        log.event(&job.entity(), [started("exec-1", 1), succeeded(1), settled]);
+    }
+
+    let mut state = nox_core::State::default();
+    let mut in_order = Reader::new(EventNumber(0), Chain::START);
+    for message in &log.messages {
+        match in_order.read(&message.subject, &message.payload).unwrap() {
+            Record::Epoch(record) => state.apply_epoch(in_order.n(), &record).unwrap(),
+            Record::Event(event) => state.apply(&event).unwrap(),
+        }
+    }
+    let database = Database::start().await;
+    database.filled(&log, 64).await;
+    let reader = database.reader();
+    for (account, folded) in [
+        ("tenant", state.ledger.tenant(&tenant("acme"))),
+        ("user/ada", state.ledger.user(&tenant("acme"), &user("ada"))),
+    ] {
+        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap();
+        assert_eq!(balances[0].balance, folded.unwrap().periods[&period()], "{account}");
+        assert_eq!(balances[0].balance.overrun, i64::MAX);
+    }
+    assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
 }
 
 #[tokio::test]
