@@ -45,6 +45,20 @@ pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
 /// envelope need room.
 pub const MESSAGE_BYTES_MAX: usize = 768 * 1024;
 
+/// Largest message of an input stream that is read, in bytes. What is larger is consumed without a
+/// fact: an event repeats what it was caused by, and has to fit into a message beside its envelope.
+pub const INPUT_MESSAGE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128 * 1024;
+
+/// Largest event, in bytes; the rest of the broker's 1 MiB is for headers.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+
+/// Largest `outputs` of one job, in bytes of JSON. Larger ones belong into a file.
+pub const OUTPUTS_BYTES_MAX: usize = 512 * 1024;
+
+/// Longest code and message of a job's error, in bytes.
+pub const ERROR_CODE_BYTES_MAX: usize = 128;
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
 /// Largest inline `inputs` of one job, in bytes of JSON.
 pub const INPUTS_BYTES_MAX: usize = 16 * 1024;
 

@@ -9,6 +9,10 @@ use nox_core::{Internal, State};
 const AWAY_PART: u32 = 4;
 const AWAY_MIN: Duration = Duration::from_secs(1);
 
+/// Most attempts that one beat gives up, so that they fit into one event; the next beat gives up
+/// the others.
+const MISSING_MAX: usize = 1_000;
+
 /// What follows from beats, or from their absence.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -154,6 +158,7 @@ impl Liveness {
             .filter(|(_, slot)| slot.work <= beat.received_up_to)
             .map(|(job_id, slot)| Held { job_id: *job_id, attempt: slot.attempt })
             .filter(|slot| !beat.held.contains(slot))
+            .take(MISSING_MAX)
             .collect();
         if !missing.is_empty() {
             let worker_id = worker_id.clone();

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use nox_contract::{
-    Answer, CommandMessage, Entity, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, InputRef,
-    Outcome, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
-    event::Chain, subject,
+    Answer, CommandMessage, EVENT_BYTES_MAX, Entity, EpochRecord, Event, EventNumber, Fact,
+    FactOrUnknown, InputRef, Outcome, Positions, RawJson, ReportMessage, Source, TenantId,
+    Timestamp, WorkerId, event::Chain, subject,
 };
 use nox_core::{ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide};
 
@@ -66,6 +66,10 @@ pub enum SequenceError {
     Diverged { n: EventNumber },
     #[error("a message cannot be serialised: {0}")]
     Json(String),
+    #[error(
+        "event {n}, caused by {src:?} {seq}, has {bytes} bytes; the log takes {EVENT_BYTES_MAX}"
+    )]
+    TooLarge { n: EventNumber, src: Source, seq: u64, bytes: usize },
 }
 
 /// Decides inputs one after the other and numbers what follows.
@@ -272,6 +276,12 @@ impl Sequencer {
     fn emit(&mut self, run: &mut Run, mut event: Event) -> Result<(), SequenceError> {
         event.prev = self.chain.to_string();
         let payload = serde_json::to_vec(&event).map_err(|e| SequenceError::Json(e.to_string()))?;
+        if payload.len() > EVENT_BYTES_MAX {
+            // The broker would refuse it again and again, and whoever leads next would write it
+            // again: better to say so once.
+            let (n, InputRef { src, seq, .. }) = (event.n, event.input);
+            return Err(SequenceError::TooLarge { n, src, seq, bytes: payload.len() });
+        }
         self.chain = self.chain.extend(&payload);
         let entity = event.entity().unwrap_or(Entity::Control);
         let facts = event.known_facts().map(Fact::name).collect::<Vec<_>>().join(",");

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use nox_contract::{
-    CommandMessage, EpochRecord, Event, EventNumber, Incarnation, ReportMessage, Source, TenantId,
-    Timestamp, WorkerId, event::Chain, subject,
+    CommandMessage, EpochRecord, Event, EventNumber, INPUT_MESSAGE_BYTES_MAX, Incarnation,
+    ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain, subject,
 };
 use nox_core::{ApplyError, Internal, Rules, State};
 
@@ -185,6 +185,12 @@ impl Takeover {
             if *seq > epoch_seq {
                 break;
             }
+            // An epoch record has no number of its own, so a message that is missing right before
+            // one shows only here.
+            let expected = self.reader.n().next();
+            if *seq != expected.0 {
+                return Err(ReadError::Gap { expected, found: EventNumber(*seq) }.into());
+            }
             match self.reader.read(subject, payload)? {
                 Record::Event(event) => self.fold(event)?,
                 Record::Epoch(record) => {
@@ -353,9 +359,12 @@ impl Takeover {
     }
 }
 
-/// Reads a message of an input stream. `None` if it is no such message: the leader consumes it
-/// without a fact, for whoever wrote it cannot be answered.
+/// Reads a message of an input stream. `None` if it is no such message, or larger than any that
+/// ours write: the leader consumes it without a fact, for whoever wrote it cannot be answered.
 pub fn decode_input(src: Source, seq: u64, subject: &str, payload: &[u8]) -> Option<Input> {
+    if payload.len() > INPUT_MESSAGE_BYTES_MAX {
+        return None;
+    }
     let name = subject::last_token(subject);
     match src {
         Source::Commands => Some(Input::Commands {

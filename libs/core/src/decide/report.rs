@@ -1,8 +1,8 @@
 //! Reports: what a worker tells, believed only with the attempt's token.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Entity, Fact, JobId, LostReason, Report, SessionId, Timestamp, Token,
-    WorkerId,
+    Attempt, AttemptEnd, ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Entity, Fact, JobError,
+    JobId, LostReason, OUTPUTS_BYTES_MAX, Report, SessionId, Timestamp, Token, WorkerId,
     fact::ServedModule,
     report::{Ended, Hello, Started, Stopped},
 };
@@ -137,17 +137,42 @@ fn ended(
         facts.push(Fact::Started { worker_id, attempt, elapsed_ms: wall_ms });
     }
     match &report.end {
-        AttemptEnd::Succeeded { outputs } => {
+        AttemptEnd::Succeeded { outputs } if outputs.get().len() <= OUTPUTS_BYTES_MAX => {
             facts.push(Fact::Succeeded { attempt, outputs: outputs.clone(), wall_ms });
             facts.extend(end::settle(job, wall_ms));
         }
+        AttemptEnd::Succeeded { outputs } => {
+            let error = &outputs_too_large(outputs.get().len());
+            let failure = end::Failure { error, retryable: false, crashed: false, wall_ms };
+            facts.extend(end::failed(state, id, job, &failure, now));
+        }
         AttemptEnd::Failed { error, retryable, crashed } => {
             let crashed = *crashed && report.started;
+            let error = &bounded(error);
             let failure = end::Failure { error, retryable: *retryable, crashed, wall_ms };
             facts.extend(end::failed(state, id, job, &failure, now));
         }
     }
     Decision::of(job_entity(id, job), facts)
+}
+
+fn outputs_too_large(bytes: usize) -> JobError {
+    JobError {
+        code: "output_invalid".to_owned(),
+        message: format!("outputs of {bytes} bytes, {OUTPUTS_BYTES_MAX} are allowed"),
+        exit_status: None,
+    }
+}
+
+/// The error as far as the log takes it: an event repeats it, and no worker's words may make one
+/// that the broker refuses.
+fn bounded(error: &JobError) -> JobError {
+    let cut = |text: &str, bytes_max| text[..text.floor_char_boundary(bytes_max)].to_owned();
+    JobError {
+        code: cut(&error.code, ERROR_CODE_BYTES_MAX),
+        message: cut(&error.message, ERROR_MESSAGE_BYTES_MAX),
+        exit_status: error.exit_status,
+    }
 }
 
 fn stopped(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Stopped) -> Decision {

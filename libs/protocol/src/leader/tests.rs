@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use nox_contract::{
-    Capacity, Command, CommandMessage, Hello, Manifest, Report, ReportMessage, RetryPolicy, Submit,
-    subject,
+    AttemptEnd, Capacity, Command, CommandMessage, EVENT_BYTES_MAX, Hello, JobError, JobState,
+    Limits, Manifest, Report, ReportMessage, RetryPolicy, Submit, report::Ended, subject,
 };
 
 use super::*;
@@ -94,6 +94,8 @@ fn submit(leader: &mut Leader, number: u32, now: Now) {
 #[derive(Default)]
 struct Broker {
     sent: VecDeque<(u64, u64)>,
+    /// The largest payload that was sent, in bytes.
+    largest: usize,
 }
 
 impl Broker {
@@ -104,6 +106,8 @@ impl Broker {
             while let Some(effect) = leader.poll() {
                 match effect {
                     Effect::Append { tag, messages, .. } => {
+                        let sizes = messages.iter().map(|message| message.payload.len());
+                        self.largest = sizes.fold(self.largest, usize::max);
                         self.sent.push_back((tag, messages.last().unwrap().event.n.0));
                     }
                     effect => effects.push(effect),
@@ -171,4 +175,84 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
     }
     assert_eq!(dispatched, BTreeSet::from([WorkNumber(1)]));
     assert!(covered <= WorkNumber(1), "numbers up to {covered} are said to be settled");
+}
+
+/// The broker stores messages of up to a mebibyte, whoever wrote them.
+const BROKER_BYTES_MAX: usize = 1 << 20;
+
+/// A report of the attempt's end that the broker just takes.
+fn end_of(start: &StartWork, end: impl Fn(String) -> AttemptEnd) -> Report {
+    let report = |filling: usize| {
+        Report::Ended(Box::new(Ended {
+            job_id: start.job_id,
+            attempt: start.attempt,
+            token: start.token.clone(),
+            started: true,
+            usage: Default::default(),
+            end: end("x".repeat(filling)),
+        }))
+    };
+    let message = ReportMessage { session: session(1), reports: vec![report(0)] };
+    report(BROKER_BYTES_MAX - serde_json::to_vec(&message).unwrap().len())
+}
+
+#[test]
+fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
+    let failed = |message| AttemptEnd::Failed {
+        error: JobError { code: "exit_status".to_owned(), message, exit_status: Some(1) },
+        retryable: false,
+        crashed: false,
+    };
+    let succeeded = |text: String| AttemptEnd::Succeeded { outputs: RawJson::of(&text).unwrap() };
+    let half = |text: String| text[text.len() / 2..].to_owned();
+    let three_quarters = |text: String| text[text.len() / 4..].to_owned();
+
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    for (number, end) in (1..).zip([
+        &failed as &dyn Fn(String) -> AttemptEnd,
+        &succeeded,
+        &|text| failed(half(text)),
+        &|text| succeeded(half(text)),
+        &|text| failed(three_quarters(text)),
+        &|text| succeeded(three_quarters(text)),
+    ]) {
+        submit(&mut leader, number, at(2));
+        leader.end_group(at(2)).unwrap();
+        let handed_out = broker.store(&mut leader, usize::MAX);
+        let start = handed_out.iter().find_map(|effect| match effect {
+            Effect::Dispatch { work: Dispatch::Ready(Work::Start(start)), .. } => Some(start),
+            _ => None,
+        });
+        tell(&mut leader, session(1), end_of(start.expect("it is handed out"), end), at(3));
+        leader.end_group(at(3)).unwrap();
+        broker.store(&mut leader, usize::MAX);
+        assert!(broker.largest <= EVENT_BYTES_MAX, "an event of {} bytes", broker.largest);
+        assert_eq!(leader.backlog(), 0);
+        // One that is larger than any message of ours is not read: its attempt is missed later.
+        if let Some(ended) = leader.state().ended(job(number)) {
+            assert_ne!(ended.state, JobState::Succeeded);
+        }
+    }
+    assert!((3..=6).any(|number| leader.state().ended(job(number)).is_some()));
+}
+
+#[test]
+fn what_no_event_can_carry_ends_the_term_loudly() {
+    let role =
+        |number| (format!("{number:0>1000}"), Limits { ..SchedulerConfig::default().tenant });
+    let config = SchedulerConfig { roles: (0..1_000).map(role).collect(), ..Default::default() };
+    let ready = Ready {
+        state: State::default(),
+        chain: nox_contract::event::Chain::START,
+        epoch_seq: 0,
+        unfinished: None,
+        resets: Vec::new(),
+    };
+    let config = LeaderConfig { scheduler: config, ..leader().config };
+    let end = Leader::begin(ready, config, at(0)).map(|_| ());
+    assert!(
+        matches!(end, Err(TermEnd::Broken(SequenceError::TooLarge { n: EventNumber(1), .. }))),
+        "{end:?}"
+    );
 }

@@ -168,3 +168,23 @@ fn an_unfinished_input_goes_with_the_stream_that_an_operator_gave_up() {
     assert_eq!(ready.state.n, EventNumber(4));
     assert!(matches!(&ready.resets[..], [Internal::ResetInputs { position: 0, .. }]));
 }
+
+/// An epoch record says nothing of its place in the log, so its sequence has to.
+#[test]
+fn a_message_that_is_missing_before_an_epoch_record_stops_the_fold() {
+    let mut log = first_term(usize::MAX);
+    let attached = attachment("commands/0", 1);
+    let (begins, faults) = (at(9), Faults::default());
+    let mut takeover = Takeover::new("second".to_owned(), begins, attached, None, None, faults);
+    takeover.start();
+    let newest: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
+    let TakeoverEffect::AppendEpoch { record, .. } = takeover.on_epoch(Some((1, newest))) else {
+        panic!("no epoch is begun")
+    };
+    let seq = log.len() as u64 + 1;
+    log.push((seq, subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap().into()));
+    takeover.on_epoch_appended(seq);
+    log.remove(log.len() - 2);
+    let end = takeover.on_log(&log);
+    assert!(matches!(end, Err(TakeoverError::Read(ReadError::Gap { .. }))), "{end:?}");
+}

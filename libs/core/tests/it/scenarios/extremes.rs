@@ -2,8 +2,9 @@
 //! would do so again after every takeover.
 
 use nox_contract::{
-    AttemptEnd, Capacity, JobState, Limits, Manifest, ProblemCode, Report, Resources, RetryPolicy,
-    SchedulerConfig, Timestamp,
+    AttemptEnd, Capacity, ERROR_MESSAGE_BYTES_MAX, Fact, JobError, JobState, Limits, Manifest,
+    OUTPUTS_BYTES_MAX, ProblemCode, RawJson, Report, Resources, RetryPolicy, SchedulerConfig,
+    Timestamp,
     report::{Ended, Started},
 };
 
@@ -178,4 +179,41 @@ fn no_crash_at_all_may_be_allowed() {
     world.silent("w");
     world.settle();
     assert_eq!(world.waiting(job), Some(nox_contract::WaitingCode::NoWorker), "it never started");
+}
+
+#[test]
+fn an_error_without_end_is_cut_and_ends_its_job_like_any_other() {
+    let mut world = World::working(1);
+    let retry = RetryPolicy { attempts_max: 1, ..RetryPolicy::default() };
+    world.join("w", slots(1), &[Manifest { retry, ..manifest("m") }]);
+    let job = world.submit(ask());
+    world.place();
+    let error =
+        JobError { code: "€".repeat(100), message: "€".repeat(1 << 20), exit_status: Some(3) };
+    let end = AttemptEnd::Failed { error, retryable: true, crashed: false };
+    let said = world.end(job, 1_000, end);
+    let bytes = serde_json::to_vec(&said.events).unwrap().len();
+    assert!(bytes < 4 * ERROR_MESSAGE_BYTES_MAX, "{bytes} bytes");
+    let failed = said.of(job).into_iter().find_map(|fact| match fact {
+        Fact::Failed { error } => Some(error.clone()),
+        _ => None,
+    });
+    let failed = failed.expect("the job failed");
+    assert_eq!((failed.code.len(), failed.exit_status), (126, Some(3)));
+    assert!(failed.message.len() > ERROR_MESSAGE_BYTES_MAX - 4, "as much as fits is kept");
+}
+
+#[test]
+fn outputs_that_no_event_can_carry_are_a_failure() {
+    let mut world = World::working(1);
+    for (bytes, expected) in
+        [(OUTPUTS_BYTES_MAX, JobState::Succeeded), (OUTPUTS_BYTES_MAX + 1, JobState::Failed)]
+    {
+        let job = world.submit(ask());
+        world.place();
+        // Two of them are the quotes.
+        let outputs = RawJson::of(&"x".repeat(bytes - 2)).unwrap();
+        let said = world.end(job, 1_000, AttemptEnd::Succeeded { outputs });
+        assert_eq!(world.state_of(job), expected, "{:?}", said.names());
+    }
 }
