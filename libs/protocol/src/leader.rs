@@ -47,7 +47,7 @@ pub struct LeaderConfig {
 /// The two clocks of a leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// What the log records. Never decreases.
+    /// What the log records, unless it is ahead. Never decreases.
     pub at: Timestamp,
     /// The wall clock, for `run_at` alone.
     pub wall: Timestamp,
@@ -124,6 +124,8 @@ pub struct Leader {
     effects: VecDeque<Effect>,
     match_due: bool,
     reasons_at: Option<Duration>,
+    /// By how much the log's time is ahead of this process's clock.
+    ahead: Duration,
 }
 
 impl Leader {
@@ -150,7 +152,13 @@ impl Leader {
             effects: VecDeque::new(),
             match_due: true,
             reasons_at: None,
+            ahead: Duration::ZERO,
         };
+        // A leader before may have had a clock that was ahead. Log time never runs backwards; it must
+        // not stand still either until this clock has caught up, for backoffs, budgets and what is
+        // to be forgotten go by it. So it goes on from where it is, at the pace of this clock.
+        leader.ahead = leader.state().at.since(now.at);
+        let now = leader.in_log_time(now);
         if let Some((input, decided)) = finished {
             leader.absorb(&input, decided);
         }
@@ -159,8 +167,12 @@ impl Leader {
         }
         let config = leader.config.scheduler.clone();
         leader.decide(&Input::Internal(Internal::Configure { config }), now)?;
-        leader.end_group(now)?;
+        leader.close_group(now)?;
         Ok(leader)
+    }
+
+    fn in_log_time(&self, now: Now) -> Now {
+        Now { at: now.at + self.ahead, ..now }
     }
 
     pub fn state(&self) -> &State {
@@ -206,13 +218,17 @@ impl Leader {
             return Ok(());
         }
         let input = decode_input(src, seq, subject, payload).unwrap_or_else(|| empty(src, seq));
-        self.decide(&input, now)?;
+        self.decide(&input, self.in_log_time(now))?;
         Ok(())
     }
 
     /// Ends a group of inputs: matches, marks what caused no fact, and lets the answers go once all
     /// of it is in the log.
     pub fn end_group(&mut self, now: Now) -> Result<(), TermEnd> {
+        self.close_group(self.in_log_time(now))
+    }
+
+    fn close_group(&mut self, now: Now) -> Result<(), TermEnd> {
         self.match_queued(now)?;
         if self.sequencer.needs_mark() || !self.unproven.is_empty() {
             // Even an answer that changes nothing has to prove that this leader still leads.
@@ -234,6 +250,7 @@ impl Leader {
 
     /// Does what is due by time. Follow with [`Self::end_group`].
     pub fn tick(&mut self, now: Now) -> Result<(), TermEnd> {
+        let now = self.in_log_time(now);
         let due = self.due(now);
         if !due.is_empty() {
             self.decide(&Input::Internal(Internal::Timer { due }), now)?;
@@ -296,6 +313,7 @@ impl Leader {
     /// How long nothing is due, if nothing arrives: at most until the next look at reasons. Where
     /// the wall clock was set, a job behind the first may be due a little sooner.
     pub fn next_wake(&self, now: Now) -> Option<Duration> {
+        let now = self.in_log_time(now);
         let state = self.sequencer.state();
         // By its own clock: by the later of the two, a wait for the earlier would be no wait at all.
         let timer = state.timers().next().map(|(due_at, id)| due_at.since(self.clock(id, now)));

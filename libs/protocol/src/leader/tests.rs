@@ -12,8 +12,13 @@ fn job(number: u32) -> JobId {
 }
 
 fn leader() -> Leader {
+    leader_after(State::default())
+}
+
+/// Leads on a log that has nothing but this state.
+fn leader_after(state: State) -> Leader {
     let ready = Ready {
-        state: State::default(),
+        state,
         chain: nox_contract::event::Chain::START,
         epoch_seq: 0,
         unfinished: None,
@@ -255,4 +260,38 @@ fn what_no_event_can_carry_ends_the_term_loudly() {
         matches!(end, Err(TermEnd::Broken(SequenceError::TooLarge { n: EventNumber(1), .. }))),
         "{end:?}"
     );
+}
+
+#[test]
+fn log_time_goes_on_under_a_leader_whose_clock_is_behind() {
+    let day = Duration::from_secs(86_400);
+    let mut ahead = State::default();
+    ahead.at = at(0).at + day;
+    let (mut leader, mut broker) = (leader_after(ahead), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    submit(&mut leader, 1, at(2));
+    leader.end_group(at(2)).unwrap();
+    let handed_out = broker.store(&mut leader, usize::MAX);
+    let start = handed_out.iter().find_map(|effect| match effect {
+        Effect::Dispatch { work: Dispatch::Ready(Work::Start(start)), .. } => Some(start),
+        _ => None,
+    });
+    let failed = |message| AttemptEnd::Failed {
+        error: JobError { code: "exit_status".to_owned(), message, exit_status: Some(1) },
+        retryable: true,
+        crashed: false,
+    };
+    tell(&mut leader, session(1), end_of(start.unwrap(), |_| failed(String::new())), at(3));
+    leader.end_group(at(3)).unwrap();
+    let (due_at, id) = leader.state().timers().next().expect("a retry is scheduled");
+    assert_eq!(id, job(1));
+    let waits = due_at.since(at(3).at + day);
+    assert!(!waits.is_zero() && waits <= Duration::from_millis(RetryPolicy::default().backoff_ms));
+
+    let later = 3 + waits.as_secs() + 1;
+    assert!(leader.next_wake(at(3)).unwrap() <= waits);
+    leader.tick(at(later)).unwrap();
+    leader.end_group(at(later)).unwrap();
+    assert_eq!(leader.state().timers().next(), None, "the retry's instant has come");
+    assert_eq!(leader.state().at, at(later).at + day);
 }

@@ -257,6 +257,12 @@ impl Plan {
             0 => rng.random_range(-5_000_000..5_000_000),
             _ => 0,
         };
+        // A clock that was wrong by hours when the process began, and was set right since.
+        let set_right = |rng: &mut ChaCha8Rng| match rng.random_range(0..12) {
+            0 => rng.random_range(-30 * HOUR..30 * HOUR),
+            _ => 0,
+        };
+        let wrong = [set_right(rng), set_right(rng)];
         Self {
             bug,
             disaster,
@@ -269,8 +275,8 @@ impl Plan {
             executors: rng.random_range(2..=3),
             clients: rng.random_range(1..=3),
             begins_at,
-            skews: [skew(rng), skew(rng)],
-            wall_skews: [skew(rng), skew(rng)],
+            skews: [skew(rng) + wrong[0], skew(rng) + wrong[1]],
+            wall_skews: [skew(rng) - wrong[0], skew(rng) - wrong[1]],
             configs: {
                 let first = config(rng);
                 let changed = if rng.random_bool(0.3) { config(rng) } else { first.clone() };
