@@ -115,7 +115,12 @@ impl Liveness {
         let ready: Vec<WorkerId> = self
             .unjudged
             .iter()
-            .filter(|(_, beat)| beat.reports_up_to <= reports || self.judge_early)
+            .filter(|(_, beat)| {
+                // Of a session that is known to be over, no report can change anything.
+                beat.reports_up_to <= reports
+                    || state.workers.is_past(beat.session)
+                    || self.judge_early
+            })
             .map(|(id, _)| id.clone())
             .collect();
         for id in ready {

@@ -92,10 +92,29 @@ pub(super) fn decide(
             Some(Decision::of(Entity::Control, vec![fact]))
         }
         Internal::ResetInputs { src, incarnation, by, .. } => {
-            let fact =
-                Fact::InputsReset { src: *src, incarnation: incarnation.clone(), by: by.clone() };
-            (part == 0).then(|| Decision::of(Entity::Control, vec![fact]))
+            (part == 0).then(|| reset(state, rules, *src, incarnation, by))
         }
         Internal::Mark => (part == 0).then(|| Decision::of(Entity::Control, vec![Fact::Mark])),
     }
+}
+
+/// An input stream is another one. With the reports went ends of attempts, and words that sessions
+/// began with, and nobody tells them twice: every session is over, so that its worker begins anew.
+fn reset(
+    state: &State,
+    rules: &Rules,
+    src: Source,
+    incarnation: &Incarnation,
+    by: &str,
+) -> Decision {
+    let fact = Fact::InputsReset { src, incarnation: incarnation.clone(), by: by.to_owned() };
+    let mut drafts = vec![Draft { entity: Entity::Control, facts: vec![fact] }];
+    if src == Source::Reports {
+        for (worker_id, worker) in state.workers.iter() {
+            drafts.extend(end::lost_all(state, rules, worker_id, LostReason::NewSession));
+            let fact = Fact::WorkerLeft { session: worker.session, lost: true };
+            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
+        }
+    }
+    Decision { drafts, answer: None }
 }

@@ -64,3 +64,21 @@ fn a_leader_that_was_away_itself_does_not_call_its_workers_silent() {
     }
     assert!(silent(&liveness.judge(&state, 1, second(116))));
 }
+
+/// Its reports were in a stream that is no more: the new one may never have as many.
+#[test]
+fn a_session_that_an_operator_ended_hears_so_whatever_it_reported() {
+    let mut sequencer = Sequencer::new(state(), Chain::START, Rules::default());
+    let reset = Internal::ResetInputs {
+        src: nox_contract::Source::Reports,
+        incarnation: nox_contract::Incarnation("another".to_owned()),
+        position: 0,
+        by: "op".to_owned(),
+    };
+    sequencer.run(&Input::Internal(reset), Timestamp::default()).unwrap();
+    let state = sequencer.state();
+    let mut liveness = Liveness::new(state, LEASE, false, second(0));
+    liveness.on_beat(worker(), Beat { reports_up_to: 55_000, ..beat() }, second(1));
+    let superseded = Verdict::Superseded { worker_id: worker(), session: beat().session };
+    assert_eq!(liveness.judge(state, 0, second(1)), [superseded]);
+}

@@ -1,8 +1,8 @@
 //! Workers come, go, come back as others, and take no more.
 
 use nox_contract::{
-    Attempt, Capacity, Fact, JobState, LostReason, Report, SessionId, WaitingCode, WorkNumber,
-    beat::Held,
+    Attempt, Capacity, Fact, Incarnation, JobState, LostReason, Report, SessionId, Source,
+    WaitingCode, WorkNumber, beat::Held,
 };
 use nox_core::Internal;
 
@@ -231,4 +231,38 @@ fn a_worker_that_comes_back_without_a_module_serves_it_no_more() {
     world.join("w", slots(9), &[manifest("other")]);
     let job = world.submit(ask());
     assert_eq!(world.waiting(job), Some(WaitingCode::NoWorker));
+}
+
+#[test]
+fn sessions_end_with_the_stream_that_they_spoke_in() {
+    let mut world = World::working(1);
+    world.join("v", slots(1), &[manifest("m")]);
+    let (running, other) = (world.submit(ask()), world.submit(ask()));
+    world.place();
+    world.start(running);
+    let sessions = [session_of(&world, "w"), session_of(&world, "v")];
+    let reset = |src| Internal::ResetInputs {
+        src,
+        incarnation: Incarnation("another".to_owned()),
+        position: 0,
+        by: "op".to_owned(),
+    };
+    // Workers do not speak in the commands.
+    assert_eq!(world.internal(reset(Source::Commands)).names(), ["inputs_reset"]);
+    assert_eq!(session_of(&world, "w"), sessions[0]);
+
+    let said = world.internal(reset(Source::Reports));
+    let expected = ["inputs_reset", "attempt_lost", "worker_left", "attempt_lost", "worker_left"];
+    assert_eq!(said.names(), expected);
+    assert_eq!(world.log.state.workers.iter().count(), 0);
+    for (worker, session) in [("w", sessions[0]), ("v", sessions[1])] {
+        let again = world.hello(worker, session, slots(1), &[manifest("m")]);
+        assert!(again.events.is_empty(), "its earlier words are gone, so it has to begin anew");
+    }
+    world.join("w", slots(2), &[manifest("m")]);
+    world.place();
+    for job in [running, other] {
+        world.succeed(job);
+        assert_eq!(world.state_of(job), JobState::Succeeded);
+    }
 }

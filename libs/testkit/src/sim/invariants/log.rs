@@ -91,7 +91,7 @@ impl Oracle {
         self.at = event.at;
         let input = &event.input;
         let consumed = position(&event.pos, input.src);
-        let reset = event.known_facts().any(|fact| matches!(fact, Fact::InputsReset { .. }));
+        let reset = input.src == Source::Operator;
         let regressed =
             event.pos.commands < self.pos.commands || event.pos.reports < self.pos.reports;
         if regressed && !reset {
@@ -160,7 +160,7 @@ impl Oracle {
                 return Err("a fact that nobody knows".to_owned());
             };
             if let Some(worker) = &event.worker_id {
-                self.check_worker_fact(worker, event.at, fact)?;
+                self.check_worker_fact(worker, event, fact)?;
             }
             if let Some(job) = event.job_id {
                 self.check_job_fact(job, event, fact).map_err(|why| format!("{job}: {why}"))?;
@@ -172,7 +172,7 @@ impl Oracle {
     fn check_worker_fact(
         &mut self,
         worker: &WorkerId,
-        at: Timestamp,
+        event: &Event,
         fact: &Fact,
     ) -> Result<(), String> {
         match fact {
@@ -196,8 +196,10 @@ impl Oracle {
                     Some(joined) if !joined.over => joined.over = true,
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
-                let silence = self.silence(worker, at);
+                let silence = self.silence(worker, event.at);
+                // An operator who gives up a stream gives up whoever spoke in it.
                 if *lost
+                    && event.input.src != Source::Operator
                     && self.living.get(worker) == Some(session)
                     && silence.is_some_and(|span| span < self.silence_min)
                 {
