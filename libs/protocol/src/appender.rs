@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use nox_contract::Positions;
 
 use crate::{faults::Faults, sequencer::LogMessage};
 
@@ -85,6 +86,8 @@ pub struct Appender {
     mode: Mode,
     /// Everything up to here is in the log.
     acked: u64,
+    /// How far the inputs are consumed, as what is in the log says.
+    acked_pos: Positions,
     /// The last sequence that was sent.
     sent: u64,
     next_tag: u64,
@@ -93,14 +96,16 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// For the term whose record has the sequence `epoch_seq`, which is the end of the log.
-    pub fn new(epoch_seq: u64, pace: Pace, faults: Faults) -> Self {
+    /// For the term whose record has the sequence `epoch_seq`, which is the end of the log. Up to
+    /// there the log says that the inputs are consumed as far as `pos`.
+    pub fn new(epoch_seq: u64, pos: Positions, pace: Pace, faults: Faults) -> Self {
         Self {
             epoch_seq,
             pace,
             faults,
             mode: Mode::Writing,
             acked: epoch_seq,
+            acked_pos: pos,
             sent: epoch_seq,
             next_tag: 0,
             waiting: VecDeque::new(),
@@ -111,6 +116,11 @@ impl Appender {
     /// Everything up to this sequence is in the log.
     pub fn acked(&self) -> u64 {
         self.acked
+    }
+
+    /// How far the log says that the inputs are consumed: what may be removed of them.
+    pub fn acked_pos(&self) -> Positions {
+        self.acked_pos
     }
 
     /// Messages that are not in the log yet.
@@ -196,6 +206,9 @@ impl Appender {
             return;
         }
         self.acked = seq;
+        if let Some(last) = first.messages.last() {
+            self.acked_pos = last.event.pos;
+        }
         self.in_flight.pop_front();
     }
 
@@ -228,12 +241,13 @@ impl Appender {
                 return Err(Deposed::Regressed { last, acked: self.acked });
             }
             for (seq, payload) in tail {
-                let ours = missing.pop_front();
-                if *seq != self.acked + 1 || ours.is_none_or(|ours| ours.payload != *payload) {
+                let ours = missing.pop_front().filter(|ours| ours.payload == *payload);
+                let Some(ours) = ours.filter(|_| *seq == self.acked + 1) else {
                     self.mode = Mode::Deposed;
                     return Err(Deposed::Foreign { seq: *seq });
-                }
+                };
                 self.acked = *seq;
+                self.acked_pos = ours.event.pos;
             }
         }
         missing.append(&mut self.waiting);

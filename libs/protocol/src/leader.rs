@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use nox_contract::{
     AnswerMessage, Attempt, Beat, Covers, EventNumber, Fact, FactOrUnknown, JobId, ModuleName,
-    RawJson, Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId, Timestamp, Token,
-    UserId, WaitingCode, Work, WorkNumber, WorkerId, work::StopWork,
+    Positions, RawJson, Resources, SchedulerConfig, SessionId, Source, StartWork, TenantId,
+    Timestamp, Token, UserId, WaitingCode, Work, WorkNumber, WorkerId, event::Chain,
+    work::StopWork,
 };
 use nox_core::{Internal, Rules, State};
 
@@ -28,10 +29,17 @@ const PLACEMENTS_MAX: u32 = 1_000;
 const REASONS_MAX: u32 = 500;
 /// How often reasons are looked at; they are for people.
 const REASONS_INTERVAL: Duration = Duration::from_millis(200);
+/// Shortest span between two marks of groups without a fact. Each is a message of the log, which
+/// keeps them for ever: a loop of refused requests must not be able to fill it.
+const MARK_INTERVAL: Duration = Duration::from_millis(100);
 /// Most pieces of work that are handed out again in one message; with the largest inputs they fit.
 const REDELIVERED_MAX: usize = 40;
 /// Inputs of jobs that are kept for their dispatch, in bytes. What is not here is read from the log.
 const HOT_INPUTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Gaps in the order of these jobs, beyond as many as there are jobs, that are not yet closed; so
+/// that closing them costs little for each job.
+const HOT_GAPS_MAX: usize = 1_024;
 
 /// What a term is to be led by.
 #[derive(Debug, Clone)]
@@ -114,6 +122,10 @@ pub struct Leader {
     hot_inputs: HotInputs,
     /// What may leave once the log has everything up to the number.
     held_back: VecDeque<(EventNumber, Effect)>,
+    /// The last event when the group of inputs before this one ended.
+    group_end: EventNumber,
+    /// When a mark was written last.
+    marked_at: Option<Duration>,
     /// Of the present group of inputs, until its end is known.
     group_answers: Vec<(String, AnswerMessage)>,
     /// What rests on no fact of its own, so that only a write can prove that this leader may do it.
@@ -131,11 +143,11 @@ pub struct Leader {
 impl Leader {
     /// Begins a term from what the takeover found.
     pub fn begin(ready: Ready, config: LeaderConfig, now: Now) -> Result<Self, TermEnd> {
-        let epoch_seq = ready.epoch_seq;
+        let (epoch_seq, pos) = (ready.epoch_seq, ready.state.pos);
         let resets = ready.resets.clone();
         let (sequencer, finished) = ready.begin(config.rules.clone())?;
         let mut leader = Self {
-            appender: Appender::new(epoch_seq, config.pace, config.faults),
+            appender: Appender::new(epoch_seq, pos, config.pace, config.faults),
             liveness: Liveness::new(
                 sequencer.state(),
                 config.worker_lease,
@@ -146,6 +158,8 @@ impl Leader {
             config,
             hot_inputs: HotInputs::default(),
             held_back: VecDeque::new(),
+            group_end: EventNumber(0),
+            marked_at: None,
             group_answers: Vec::new(),
             unproven: Vec::new(),
             undispatched: BTreeMap::new(),
@@ -193,11 +207,25 @@ impl Leader {
         self.appender.backlog()
     }
 
-    /// A fold of the log up to a message that is in it, with the chain there; `None` while
-    /// something is on its way.
-    pub fn snapshot(&self) -> Option<(&State, nox_contract::event::Chain)> {
-        let settled = self.appender.backlog() == 0 && !self.sequencer.needs_mark();
-        settled.then(|| (self.sequencer.state(), self.sequencer.chain()))
+    /// The state and the chain after its last message, for a snapshot. It is worth something only
+    /// once the log has that message, see [`Self::acked`].
+    pub fn fold(&self) -> (&State, Chain) {
+        (self.sequencer.state(), self.sequencer.chain())
+    }
+
+    /// The last message that is known to be in the log.
+    pub fn acked(&self) -> EventNumber {
+        EventNumber(self.appender.acked())
+    }
+
+    /// How far the log says that the inputs are consumed: what may be removed of them.
+    pub fn acked_pos(&self) -> Positions {
+        self.appender.acked_pos()
+    }
+
+    /// Whether the log has all that was decided and consumed.
+    pub fn is_settled(&self) -> bool {
+        self.appender.backlog() == 0 && !self.sequencer.needs_mark()
     }
 
     /// A message of an input stream. One that cannot be decoded is consumed without a fact.
@@ -223,18 +251,42 @@ impl Leader {
     }
 
     /// Ends a group of inputs: matches, marks what caused no fact, and lets the answers go once all
-    /// of it is in the log.
+    /// of it is in the log. A group without any fact may wait for the next ones, see
+    /// [`MARK_INTERVAL`].
     pub fn end_group(&mut self, now: Now) -> Result<(), TermEnd> {
         self.close_group(self.in_log_time(now))
     }
 
+    /// Ends the last group of a term that is about to stop: nothing waits for others any more.
+    pub fn finish(&mut self, now: Now) -> Result<(), TermEnd> {
+        self.prove_group(self.in_log_time(now))
+    }
+
     fn close_group(&mut self, now: Now) -> Result<(), TermEnd> {
         self.match_queued(now)?;
+        let has_facts = self.sequencer.state().n > self.group_end;
+        if !has_facts && self.unproven.is_empty() && !self.mark_wait(now).is_zero() {
+            // One mark serves all that comes until then.
+            return Ok(());
+        }
+        self.prove_group(now)
+    }
+
+    /// How long answers that rest on no fact still wait for others to share a mark with.
+    fn mark_wait(&self, now: Now) -> Duration {
+        let since = self.marked_at.map(|at| now.monotonic.saturating_sub(at));
+        let wait = since.map_or(Duration::ZERO, |since| MARK_INTERVAL.saturating_sub(since));
+        if self.sequencer.needs_mark() { wait } else { Duration::ZERO }
+    }
+
+    fn prove_group(&mut self, now: Now) -> Result<(), TermEnd> {
         if self.sequencer.needs_mark() || !self.unproven.is_empty() {
             // Even an answer that changes nothing has to prove that this leader still leads.
             self.decide(&Input::Internal(Internal::Mark), now)?;
+            self.marked_at = Some(now.monotonic);
         }
         let end = self.sequencer.state().n;
+        self.group_end = end;
         for (reply_to, message) in std::mem::take(&mut self.group_answers) {
             let answer = Effect::Answer { reply_to, message };
             self.held_back.push_back((end, answer));
@@ -323,7 +375,8 @@ impl Leader {
         } else {
             REASONS_INTERVAL
         });
-        [timer, lease, reasons].into_iter().flatten().min()
+        let mark = self.sequencer.needs_mark().then(|| self.mark_wait(now));
+        [timer, lease, reasons, mark].into_iter().flatten().min()
     }
 
     pub fn on_stored(&mut self, tag: u64, seq: u64) {
@@ -407,6 +460,13 @@ impl Leader {
                         self.hold_back_work(event.n, worker_id, session, *work, stop);
                     }
                 }
+                Fact::Canceled { .. } | Fact::Failed { .. } => {
+                    if let Some(id) = event.job_id {
+                        // It is not handed out any more.
+                        self.hot_inputs.take(id);
+                    }
+                    self.match_due = true;
+                }
                 // Something was freed, joined or queued: the queue may move.
                 Fact::Waiting { .. }
                 | Fact::RetryScheduled { .. }
@@ -414,8 +474,6 @@ impl Leader {
                 | Fact::AttemptFailed { .. }
                 | Fact::Stopped { .. }
                 | Fact::Succeeded { .. }
-                | Fact::Failed { .. }
-                | Fact::Canceled { .. }
                 | Fact::WorkerJoined { .. }
                 | Fact::ModuleDeclared { .. }
                 | Fact::ModuleSwitched { .. }
@@ -637,8 +695,9 @@ impl HotInputs {
         self.bytes += inputs.get().len();
         self.by_job.insert(job, inputs);
         self.order.push_back(job);
-        while self.order.front().is_some_and(|oldest| !self.by_job.contains_key(oldest)) {
-            self.order.pop_front();
+        // Whoever was handed out meanwhile leaves a gap behind whoever waits for long.
+        if self.order.len() > 2 * self.by_job.len() + HOT_GAPS_MAX {
+            self.order.retain(|id| self.by_job.contains_key(id));
         }
         while self.bytes > HOT_INPUTS_BYTES_MAX {
             let Some(oldest) = self.order.pop_front() else { return };

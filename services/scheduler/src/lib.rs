@@ -89,7 +89,7 @@ async fn lead(
     resets: &mut Option<String>,
 ) -> anyhow::Result<End> {
     let began = runtime.clock.monotonic();
-    let takeover = takeover::run(broker, holder, runtime, resets.clone());
+    let takeover = takeover::run(broker, holder, runtime, metrics, resets.clone());
     let ready = tokio::select! {
         ready = takeover => match ready {
             Ok(ready) => ready,

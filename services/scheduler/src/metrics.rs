@@ -9,6 +9,7 @@ use prometheus::{
 pub struct Metrics {
     pub leading: IntGauge,
     pub takeover_seconds: Gauge,
+    pub takeover_snapshot_n: IntGauge,
     pub terms_ended: IntCounterVec,
     pub events: IntCounter,
     pub inputs: IntCounterVec,
@@ -25,6 +26,10 @@ impl Metrics {
             takeover_seconds: Gauge::new(
                 "nox_scheduler_takeover_seconds",
                 "How long the last takeover took",
+            )?,
+            takeover_snapshot_n: IntGauge::new(
+                "nox_scheduler_takeover_snapshot_n",
+                "The event up to which the last takeover had a snapshot; 0 without one",
             )?,
             terms_ended: IntCounterVec::new(
                 Opts::new("nox_scheduler_terms_ended_total", "Terms that ended, by reason"),
@@ -53,6 +58,7 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.leading.clone()))?;
         registry.register(Box::new(metrics.takeover_seconds.clone()))?;
+        registry.register(Box::new(metrics.takeover_snapshot_n.clone()))?;
         registry.register(Box::new(metrics.terms_ended.clone()))?;
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.inputs.clone()))?;

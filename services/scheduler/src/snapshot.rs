@@ -1,19 +1,80 @@
 //! Keeps folds of the log, so that a takeover need not begin at its first message. A snapshot is
 //! believed only where the log's own chain agrees with it.
 
+use std::time::Duration;
+
 use nox_contract::{Event, EventNumber, event::Chain, subject};
 use nox_core::State;
+use nox_protocol::Leader;
 use nox_streams::Broker;
+use tokio::task::JoinHandle;
+
+use crate::Config;
 
 /// Of the state's serialised form; another one is not read.
 const FORMAT: &str = "state1";
 
-/// Keeps a fold. A failure costs the next takeover time and nothing else.
-pub async fn keep(broker: &Broker, n: EventNumber, chain: Chain, state: Vec<u8>) {
-    let name = format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"));
-    if let Err(error) = broker.put_snapshot(&name, state).await {
-        tracing::warn!(%error, "Cannot keep a snapshot");
+/// Keeps folds now and then, one at a time: each is as large as all that is remembered.
+pub struct Snapshots {
+    events_min: u64,
+    interval: Duration,
+    /// What the last one was of, and when it was taken.
+    n: EventNumber,
+    at: Duration,
+    /// Taken, and to be kept once the log has its last message.
+    taken: Option<(State, Chain)>,
+    keeping: Option<JoinHandle<()>>,
+}
+
+impl Snapshots {
+    /// A term begins with a log of `n` events.
+    pub fn new(config: &Config, n: EventNumber, now: Duration) -> Self {
+        Self {
+            events_min: config.snapshot_events,
+            interval: Duration::from_millis(config.snapshot_ms),
+            n,
+            at: now,
+            taken: None,
+            keeping: None,
+        }
     }
+
+    /// Takes a fold if one is due, and keeps the one that was taken as soon as it is worth it.
+    pub fn look(&mut self, leader: &Leader, broker: &Broker, now: Duration) {
+        if self.keeping.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let n = leader.state().n;
+        let is_due = n.0 >= self.n.0 + self.events_min && now >= self.at + self.interval;
+        if is_due && self.taken.is_none() {
+            let (state, chain) = leader.fold();
+            self.taken = Some((state.clone(), chain));
+            (self.n, self.at) = (n, now);
+        }
+        if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
+            self.keeping = Some(tokio::spawn(keep(broker.clone(), state, chain)));
+        }
+    }
+}
+
+/// Keeps a fold. A failure costs the next takeover time and nothing else.
+async fn keep(broker: Broker, state: State, chain: Chain) {
+    let name = name(state.n, chain);
+    // Takes seconds for a large state: not on a thread that others wait for.
+    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
+    let kept = match bytes {
+        Ok(Ok(bytes)) => broker.put_snapshot(&name, bytes).await.map_err(|e| e.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match kept {
+        Ok(()) => tracing::info!(name, "Kept a snapshot"),
+        Err(reason) => tracing::warn!(name, reason, "Cannot keep a snapshot"),
+    }
+}
+
+fn name(n: EventNumber, chain: Chain) -> String {
+    format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"))
 }
 
 /// The newest fold that the log agrees with, if there is one.
@@ -52,4 +113,19 @@ async fn chain_at(broker: &Broker, n: EventNumber) -> Option<Chain> {
     let message = broker.read_one(subject::EVENTS, n.0).await.ok()??;
     let event: Event = serde_json::from_slice(&message.payload).ok()?;
     Some(Chain::parse(&event.prev)?.extend(&message.payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_s_name_says_what_it_is_a_fold_of() {
+        let chain = Chain::START.extend(b"an event");
+        let name = name(EventNumber(50_001), chain);
+        assert_eq!(parse(&name), Some((EventNumber(50_001), chain)));
+        assert_eq!(parse(&name.replace(FORMAT, "state0")), None, "of another version");
+        assert_eq!(parse(&name[..name.len() - 1]), None);
+        assert_eq!(parse("state1-x-00"), None);
+    }
 }

@@ -11,7 +11,7 @@ use nox_protocol::{
 use nox_service::{Runtime, crash_point};
 use nox_streams::{Broker, Error, PublishError};
 
-use crate::snapshot;
+use crate::{metrics::Metrics, snapshot};
 
 /// How often a broker that does not answer is asked again, and how long is waited in between.
 const TRIES: u32 = 20;
@@ -45,10 +45,14 @@ pub async fn run(
     broker: &Broker,
     holder: &str,
     runtime: &Runtime,
+    metrics: &Metrics,
     accept_reset: Option<String>,
 ) -> Result<Ready, Failure> {
     let attachment = attach(broker).await?;
     let snapshot = snapshot::find(broker).await;
+    let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);
+    tracing::info!(from, "Folds the log");
+    metrics.takeover_snapshot_n.set(i64::try_from(from).unwrap_or(i64::MAX));
     let at = runtime.clock.now();
     let faults = Faults::default();
     let mut takeover =

@@ -13,7 +13,7 @@ use nox_protocol::{
 use nox_service::{Runtime, crash_point};
 use nox_streams::{Broker, ConsumeError, Durability, Guard, LogMessage, Message, PublishError};
 
-use crate::{Config, dispatch::Outbox, metrics::Metrics, office::Office, snapshot};
+use crate::{Config, dispatch::Outbox, metrics::Metrics, office::Office, snapshot::Snapshots};
 
 /// Messages decided and not in the log, beyond which no inputs are read: enough to keep the
 /// broker busy, few enough to keep a frozen leader's memory small.
@@ -24,12 +24,12 @@ const GROUP_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(10);
 /// Longest sleep, so that a forgotten wake-up does little harm.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
-/// How long to wait before the tail is asked for again.
+/// How long to wait before the tail is asked for again where nothing got into the log since it was
+/// asked for last; doubled each time.
 const TAIL_PAUSE: Duration = Duration::from_millis(100);
+const TAIL_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often the input streams are looked at for room.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
-/// Events between two snapshots.
-const SNAPSHOT_EVENTS: u64 = 50_000;
 
 /// How a term ended, where somebody else, or this process again, may lead on.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub async fn run(
         Some(state.reports.clone()),
     ));
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
-    let snapshot_n = state.n.0;
+    let snapshots = Snapshots::new(config, state.n, runtime.clock.monotonic());
     let mut term = Term {
         runtime,
         broker,
@@ -117,7 +117,9 @@ pub async fn run(
         replies: FuturesUnordered::new(),
         outbox: Outbox::default(),
         ticked: Duration::ZERO,
-        snapshot_n,
+        patience: Patience::default(),
+        unsure: false,
+        snapshots,
         trimmed: runtime.clock.monotonic(),
         input_error: None,
     };
@@ -127,7 +129,7 @@ pub async fn run(
             return term_end(end);
         }
         let open = term.leader.backlog() < BACKLOG_MAX;
-        let sleep = term.leader.next_wake(now(runtime)).unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
+        let sleep = term.sleep();
         let outcome = tokio::select! {
             () = runtime.stop.cancelled() => return Ok(term.finish().await),
             () = office.lost() => return Ok(End::LeaseLost),
@@ -180,7 +182,10 @@ struct Term<'t> {
     outbox: Outbox,
     /// When time alone was looked at last.
     ticked: Duration,
-    snapshot_n: u64,
+    patience: Patience,
+    /// An append had no clean acknowledgement, and none had one since.
+    unsure: bool,
+    snapshots: Snapshots,
     trimmed: Duration,
     /// Why an input stream cannot be read on, found behind messages that still count.
     input_error: Option<ConsumeError>,
@@ -193,7 +198,7 @@ impl Term<'_> {
         if now.monotonic.saturating_sub(self.ticked) >= TICK {
             self.ticked = now.monotonic;
             self.leader.tick(now)?;
-            self.keep_snapshot();
+            self.snapshots.look(&self.leader, self.broker, now.monotonic);
             self.trim_inputs(now.monotonic);
         }
         self.leader.end_group(now)?;
@@ -203,6 +208,14 @@ impl Term<'_> {
         self.outbox.flush(self.broker);
         self.metrics.backlog.set(self.leader.backlog() as i64);
         Ok(())
+    }
+
+    /// How long nothing is to be done, unless something arrives. What is due by time is looked at
+    /// once a tick; to wake up before it would be to spin.
+    fn sleep(&self) -> Duration {
+        let now = now(self.runtime);
+        let wake = self.leader.next_wake(now).unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
+        wake.max(TICK.saturating_sub(now.monotonic.saturating_sub(self.ticked)))
     }
 
     fn on_inputs(
@@ -260,10 +273,14 @@ impl Term<'_> {
             Reply::Stored { tag, seq, sent } => {
                 let took = self.runtime.clock.monotonic().saturating_sub(sent);
                 self.metrics.append_seconds.observe(took.as_secs_f64());
+                self.unsure = false;
                 self.leader.on_stored(tag, seq);
             }
             Reply::Unknown(error) => {
-                tracing::warn!(%error, "Append without an acknowledgement; looks at the tail");
+                // All that was in flight fails for one reason: the first is enough for people.
+                if !std::mem::replace(&mut self.unsure, true) {
+                    tracing::warn!(%error, "Append without an acknowledgement; looks at the tail");
+                }
                 self.metrics.unknown_outcomes.inc();
                 self.leader.on_unknown();
             }
@@ -306,8 +323,8 @@ impl Term<'_> {
                 crash_point("scheduler.after_append");
             }
             Effect::ReadTail { from } => {
-                let broker = self.broker.clone();
-                self.replies.push(read_tail(broker, from).boxed());
+                let (broker, pause) = (self.broker.clone(), self.patience.before(from));
+                self.replies.push(read_tail(broker, from, pause).boxed());
             }
             Effect::Answer { reply_to, message } => self.broker.answer(reply_to, &message),
             Effect::Dispatch { worker_id, session, work } => {
@@ -320,32 +337,15 @@ impl Term<'_> {
         }
     }
 
-    /// Keeps a fold now and then, while nothing is on its way.
-    fn keep_snapshot(&mut self) {
-        let n = self.leader.state().n;
-        if n.0 < self.snapshot_n + SNAPSHOT_EVENTS {
-            return;
-        }
-        let Some((state, chain)) = self.leader.snapshot() else { return };
-        match serde_json::to_vec(state) {
-            Ok(bytes) => {
-                self.snapshot_n = n.0;
-                let broker = self.broker.clone();
-                tokio::spawn(async move { snapshot::keep(&broker, n, chain, bytes).await });
-            }
-            Err(error) => tracing::error!(%error, "Cannot serialise the state"),
-        }
-    }
-
     /// Makes room for new inputs, as far as the log has what followed from the old ones.
     fn trim_inputs(&mut self, now: Duration) {
         if now.saturating_sub(self.trimmed) < TRIM_INTERVAL {
             return;
         }
-        let Some((state, _)) = self.leader.snapshot() else { return };
+        let pos = self.leader.acked_pos();
         self.trimmed = now;
         for (stream, consumed) in
-            [(subject::COMMANDS, state.pos.commands), (subject::REPORTS, state.pos.reports)]
+            [(subject::COMMANDS, pos.commands), (subject::REPORTS, pos.reports)]
         {
             let broker = self.broker.clone();
             tokio::spawn(async move {
@@ -360,6 +360,10 @@ impl Term<'_> {
 
     /// Gets what was decided into the log, within a bound, and hands it out.
     async fn finish(&mut self) -> End {
+        let last_group = self.leader.finish(now(self.runtime));
+        if last_group.and_then(|()| self.step()).is_err() {
+            return End::Stopped;
+        }
         let drained = async {
             while self.leader.backlog() > 0 {
                 let Some(reply) = self.replies.next().await else { return };
@@ -376,8 +380,30 @@ impl Term<'_> {
     }
 }
 
+/// How long to wait before the tail is read: a broker that refuses everything, because it is full
+/// for example, is not to be asked as fast as it can say no.
+#[derive(Debug, Default)]
+struct Patience {
+    from: u64,
+    pause: Duration,
+}
+
+impl Patience {
+    /// The tail is to be read from `from`, which is behind everything that is known to be stored.
+    fn before(&mut self, from: u64) -> Duration {
+        self.pause = if from == self.from {
+            (self.pause * 2).clamp(TAIL_PAUSE, TAIL_PAUSE_MAX)
+        } else {
+            Duration::ZERO
+        };
+        self.from = from;
+        self.pause
+    }
+}
+
 /// The end of the log, from its leader.
-async fn read_tail(broker: Broker, from: u64) -> Reply {
+async fn read_tail(broker: Broker, from: u64, pause: Duration) -> Reply {
+    tokio::time::sleep(pause).await;
     let tail = async {
         let last = broker.last_sequence(subject::EVENTS).await?;
         let records = if last < from { Vec::new() } else { broker.read_log(from).await? };
@@ -390,9 +416,20 @@ async fn read_tail(broker: Broker, from: u64) -> Reply {
             let records = records.into_iter().map(|r| (r.seq, r.payload)).collect();
             Reply::Tail { last, records }
         }
-        Err(error) => {
-            tokio::time::sleep(TAIL_PAUSE).await;
-            Reply::TailFailed(error.to_string())
-        }
+        Err(error) => Reply::TailFailed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_takes_nothing_is_asked_ever_more_slowly_until_it_does() {
+        let mut patience = Patience::default();
+        let pauses: Vec<_> = (0..6).map(|_| patience.before(7).as_millis()).collect();
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1_000]);
+        assert_eq!(patience.before(8), Duration::ZERO);
+        assert_eq!(patience.before(8), TAIL_PAUSE);
     }
 }

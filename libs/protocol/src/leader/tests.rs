@@ -19,7 +19,7 @@ fn leader() -> Leader {
 fn leader_after(state: State) -> Leader {
     let ready = Ready {
         state,
-        chain: nox_contract::event::Chain::START,
+        chain: Chain::START,
         epoch_seq: 0,
         unfinished: None,
         resets: Vec::new(),
@@ -66,7 +66,7 @@ fn hello() -> Report {
             input_schema: RawJson::of(&true).unwrap(),
             output_schema: RawJson::of(&true).unwrap(),
             resources,
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy { attempts_max: 2, ..RetryPolicy::default() },
             running_max: None,
         }],
         labels: Vec::new(),
@@ -209,7 +209,7 @@ fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
         crashed: false,
     };
     let succeeded = |text: String| AttemptEnd::Succeeded { outputs: RawJson::of(&text).unwrap() };
-    let half = |text: String| text[text.len() / 2..].to_owned();
+    let most = |text: String| text[text.len() / 5 * 2..].to_owned();
     let three_quarters = |text: String| text[text.len() / 4..].to_owned();
 
     let (mut leader, mut broker) = (leader(), Broker::default());
@@ -217,8 +217,8 @@ fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
     for (number, end) in (1..).zip([
         &failed as &dyn Fn(String) -> AttemptEnd,
         &succeeded,
-        &|text| failed(half(text)),
-        &|text| succeeded(half(text)),
+        &|text| failed(most(text)),
+        &|text| succeeded(most(text)),
         &|text| failed(three_quarters(text)),
         &|text| succeeded(three_quarters(text)),
     ]) {
@@ -249,7 +249,7 @@ fn what_no_event_can_carry_ends_the_term_loudly() {
     let config = SchedulerConfig { roles: (0..1_000).map(role).collect(), ..Default::default() };
     let ready = Ready {
         state: State::default(),
-        chain: nox_contract::event::Chain::START,
+        chain: Chain::START,
         epoch_seq: 0,
         unfinished: None,
         resets: Vec::new(),
@@ -294,4 +294,110 @@ fn log_time_goes_on_under_a_leader_whose_clock_is_behind() {
     leader.end_group(at(later)).unwrap();
     assert_eq!(leader.state().timers().next(), None, "the retry's instant has come");
     assert_eq!(leader.state().at, at(later).at + day);
+}
+
+/// A cancel of a job that nobody knows: it causes no fact.
+fn cancel_nothing(leader: &mut Leader, now: Now) {
+    let cancel = nox_contract::Cancel { job_id: job(99), by: "ada".parse().unwrap(), admin: false };
+    let seq = leader.next_command();
+    let reply_to = Some(format!("reply.{seq}"));
+    let message = CommandMessage { reply_to, commands: vec![Command::Cancel(cancel)] };
+    let message = serde_json::to_vec(&message).unwrap();
+    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
+}
+
+fn answers(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Answer { .. })).count()
+}
+
+#[test]
+fn a_loop_of_refused_requests_cannot_fill_the_log() {
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    broker.store(&mut leader, usize::MAX);
+    let before = leader.state().n.0;
+    let (mut answered, mut asked) = (0, 0);
+    for milli in 1_000..3_000 {
+        let now = Now { monotonic: Duration::from_millis(milli), ..at(1) };
+        cancel_nothing(&mut leader, now);
+        asked += 1;
+        leader.end_group(now).unwrap();
+        answered += answers(&broker.store(&mut leader, usize::MAX));
+        assert!(asked - answered <= 100, "nobody waits for longer than that: {answered}");
+        assert!(leader.next_wake(now).is_none_or(|wake| wake <= MARK_INTERVAL));
+    }
+    let written = leader.state().n.0 - before;
+    assert!((10..=22).contains(&written), "{written} messages in two seconds");
+
+    // A leader that stops lets nobody wait.
+    let now = Now { monotonic: Duration::from_millis(3_000), ..at(1) };
+    leader.finish(now).unwrap();
+    answered += answers(&broker.store(&mut leader, usize::MAX));
+    assert_eq!(answered, asked);
+    assert!(leader.is_settled());
+}
+
+#[test]
+fn one_refused_request_is_answered_at_once_and_so_is_what_comes_with_facts() {
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    leader.end_group(at(1)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    cancel_nothing(&mut leader, at(2));
+    leader.end_group(at(2)).unwrap();
+    assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 1);
+
+    cancel_nothing(&mut leader, at(2));
+    leader.end_group(at(2)).unwrap();
+    assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 0);
+    submit(&mut leader, 1, at(2));
+    leader.end_group(at(2)).unwrap();
+    assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 1);
+}
+
+#[test]
+fn inputs_may_be_removed_as_far_as_the_log_knows_of_them_while_more_is_on_its_way() {
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    leader.end_group(at(1)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    assert_eq!(leader.acked_pos(), Positions { commands: 0, reports: 1 });
+    for number in 1..=9 {
+        submit(&mut leader, number, at(2));
+        leader.end_group(at(2)).unwrap();
+        broker.store(&mut leader, 1);
+        assert!(number < 3 || leader.backlog() > 0);
+    }
+    let (acked, consumed) = (leader.acked_pos().commands, leader.next_command() - 1);
+    assert!(acked > 0 && acked < consumed, "{acked} of {consumed}");
+}
+
+#[test]
+fn hot_inputs_are_bounded_whoever_waits_for_long() {
+    let mut hot = HotInputs::default();
+    hot.insert(job(0), RawJson::default());
+    for number in 1..100_000 {
+        hot.insert(job(number), RawJson::default());
+        hot.take(job(number));
+    }
+    assert!(hot.order.len() < 3_000, "{} are remembered", hot.order.len());
+    assert_eq!(hot.take(job(0)), Some(RawJson::default()));
+    assert_eq!((hot.bytes, hot.by_job.len()), (0, 0));
+}
+
+#[test]
+fn the_inputs_of_a_job_that_is_canceled_before_it_was_handed_out_are_let_go() {
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    for number in 1..=5 {
+        submit(&mut leader, number, at(2));
+    }
+    leader.end_group(at(2)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    assert_eq!(leader.hot_inputs.by_job.len(), 1, "the worker has four slots");
+    let cancel = nox_contract::Cancel { job_id: job(5), by: "ada".parse().unwrap(), admin: false };
+    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(cancel)] };
+    let message = serde_json::to_vec(&message).unwrap();
+    let seq = leader.next_command();
+    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, at(3)).unwrap();
+    assert_eq!(leader.hot_inputs.by_job.len(), 0);
 }

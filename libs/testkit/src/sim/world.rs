@@ -287,10 +287,11 @@ impl World {
             let session = executor.session();
             return Some(format!("{} is not idle: {session:?}", executor.worker));
         }
-        let settled =
-            self.schedulers.iter().filter_map(Scheduler::leader).any(|leader| {
-                leader.snapshot().is_some_and(|(state, _)| *state == wire.oracle.state)
-            });
+        let settled = self
+            .schedulers
+            .iter()
+            .filter_map(Scheduler::leader)
+            .any(|leader| leader.is_settled() && *leader.state() == wire.oracle.state);
         (!settled).then(|| "nobody leads with the state that the log has".to_owned())
     }
 

@@ -72,7 +72,10 @@ async fn soak() {
 
 /// Kills everything, and then again until `span` has passed; judges what came of it.
 async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
-    let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() };
+    let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() }
+        // So that most takeovers begin at a snapshot.
+        .env(Kind::Scheduler, "NOX_SNAPSHOT_EVENTS", "100")
+        .env(Kind::Scheduler, "NOX_SNAPSHOT_MS", "100");
     let mut cluster = Cluster::start(options).await.unwrap();
     let load = Load::start(&cluster, reaper.seed);
     let began = Instant::now();

@@ -10,6 +10,7 @@ mod guards;
 mod kills;
 mod rebuild;
 mod seed_steps;
+mod snapshots;
 mod unstorable;
 
 use nox_contract::{EventNumber, JobId};
