@@ -206,12 +206,17 @@ impl State {
     pub fn check(&self) -> Result<(), String> {
         let mut reserved: BTreeMap<(&TenantId, Option<&UserId>, Timestamp), i64> = BTreeMap::new();
         let mut queued: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
+        let mut running: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
+        let mut of_module: BTreeMap<&ModuleName, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
             for user in [None, Some(&job.user_id)] {
                 *reserved.entry((&job.tenant, user, job.period)).or_default() += job.reserved;
                 *queued.entry((&job.tenant, user)).or_default() +=
                     u32::from(!job.job.state().is_ended());
+                *running.entry((&job.tenant, user)).or_default() +=
+                    u32::from(job.job.worker_id().is_some());
             }
+            *of_module.entry(&job.module).or_default() += u32::from(job.job.worker_id().is_some());
             let held = self
                 .workers
                 .iter()
@@ -246,10 +251,26 @@ impl State {
                         account.queued_jobs
                     ));
                 }
+                let expected = running.get(&(tenant, user)).copied().unwrap_or(0);
+                if account.running_jobs != expected {
+                    return Err(format!(
+                        "{tenant}/{user:?} counts {} attempts, has {expected}",
+                        account.running_jobs
+                    ));
+                }
             }
         }
         if let Some((account, amount)) = reserved.iter().find(|(_, amount)| **amount != 0) {
             return Err(format!("{account:?} reserves {amount} in no period"));
+        }
+        for (name, module) in &self.modules {
+            let expected = of_module.get(name).copied().unwrap_or(0);
+            if module.running != expected {
+                return Err(format!(
+                    "module {name} counts {} attempts, has {expected}",
+                    module.running
+                ));
+            }
         }
         for (id, worker) in self.workers.iter() {
             let mut used = nox_contract::Capacity::default();

@@ -17,13 +17,8 @@ fn leader() -> Leader {
 
 /// Leads on a log that has nothing but this state.
 fn leader_after(state: State) -> Leader {
-    let ready = Ready {
-        state,
-        chain: Chain::START,
-        epoch_seq: 0,
-        unfinished: None,
-        resets: Vec::new(),
-    };
+    let ready =
+        Ready { state, chain: Chain::START, epoch_seq: 0, unfinished: None, resets: Vec::new() };
     let config = LeaderConfig {
         rules: Rules::default(),
         pace: Pace::Relaxed,

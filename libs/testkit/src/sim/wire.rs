@@ -400,7 +400,8 @@ impl Wire {
             Source::Commands => self.oracle.state.pos.commands,
             _ => self.oracle.state.pos.reports,
         };
-        let last = self.between(consumed / 2, consumed.saturating_sub(1));
+        // So deep that what is under way does not fill it again before anybody has looked.
+        let last = self.between(consumed / 8, consumed / 2);
         self.broker.input_mut(src).roll_back(last);
         self.regrown = Some((src, consumed));
         let span = self.between(100, 1_000) * MS;

@@ -155,6 +155,10 @@ impl World {
         if !matches!(happening, Happening::Work(_) | Happening::BeatDue) {
             wire.note(format_args!("{party:?}: {}", brief(&happening)));
         }
+        if self.is_at_a_loss(party) && matches!(happening, Happening::Act) {
+            return;
+        }
+        let wire = &mut self.wire;
         match party {
             Party::Scheduler(id) => self.schedulers[id].on(happening, wire),
             Party::Executor(id) => self.executors[id].on(happening, wire),
@@ -162,6 +166,17 @@ impl World {
             Party::Projector(id) => self.projectors[id].on(&happening, wire),
             Party::Forger => Forger::on(&happening, wire),
         }
+    }
+
+    /// Whoever writes a stream that was rolled back does nothing more: the stream would soon be as
+    /// long as before, and then nobody can notice.
+    fn is_at_a_loss(&self, party: Party) -> bool {
+        let stream = match party {
+            Party::Client(_) => Disaster::CommandsRolledBack,
+            Party::Forger => Disaster::ReportsRolledBack,
+            Party::Scheduler(_) | Party::Executor(_) | Party::Projector(_) => return false,
+        };
+        self.wire.disaster_struck && self.wire.plan.disaster == Some(stream)
     }
 
     // --- what goes wrong ---

@@ -7,6 +7,9 @@ const STEPS_MIN: u64 = 1_000_000;
 /// Steps within which a planted bug has to be found.
 const NOTICED_WITHIN: u64 = 1_000_000;
 
+/// Runs for each disaster.
+const RUNS: u64 = 20;
+
 fn holds(options: &Options) -> Outcome {
     let outcome = run(options);
     assert_eq!(outcome.violation, None, "sim --seed {}\n{}", options.seed, outcome.plan);
@@ -52,9 +55,13 @@ fn a_run_is_the_same_to_the_last_step_whenever_it_is_done() {
 #[test]
 fn whoever_remembers_what_a_disaster_took_stops_and_says_so() {
     for disaster in Disaster::ALL {
-        for seed in 0..20 {
-            holds(&Options { disaster: Some(*disaster), ..Options::seed(10_000 + seed) });
+        let mut stats = Stats::default();
+        for seed in 0..RUNS {
+            let options = Options { disaster: Some(*disaster), ..Options::seed(10_000 + seed) };
+            stats.add(&holds(&options).stats);
         }
+        println!("{}: {} of {RUNS} runs cannot be judged", disaster.name(), stats.regrown);
+        assert!(stats.regrown <= RUNS / 4, "{}: {}", disaster.name(), stats.regrown);
     }
 }
 

@@ -18,9 +18,11 @@ const FROM: &str = "nox_scheduler_takeover_snapshot_n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_begins_at_a_snapshot_and_forgets_nothing() {
-    let options = Options::default()
-        .env(Kind::Scheduler, "NOX_SNAPSHOT_EVENTS", "50")
-        .env(Kind::Scheduler, "NOX_SNAPSHOT_MS", "100");
+    let options = Options::default().env(Kind::Scheduler, "NOX_SNAPSHOT_EVENTS", "50").env(
+        Kind::Scheduler,
+        "NOX_SNAPSHOT_MS",
+        "100",
+    );
     let mut cluster = Cluster::start(options).await.unwrap();
     let client = cluster.client("ada");
     assert_eq!(cluster.schedulers[0].metric(FROM).await, Some(0.0), "there was none");
