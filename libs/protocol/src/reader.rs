@@ -20,6 +20,8 @@ pub enum ReadError {
     Undecodable { after: EventNumber, reason: String },
     #[error("the log was rolled back: it ends at {last}, but {position} was read before")]
     LogRegressed { position: u64, last: u64 },
+    #[error("the stream was rolled back and has grown since: message {position} is another one")]
+    Replaced { position: u64 },
     #[error("the stream is another one: expected incarnation {expected:?}, found {found:?}")]
     OtherIncarnation { expected: String, found: String },
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nox_contract::Incarnation;
-use nox_protocol::reader::check_position;
+use nox_protocol::reader::{ReadError, check_position};
 
 use crate::{
     Broker, ConsumeError, Error, Message,
@@ -61,6 +61,7 @@ impl Broker {
             begin,
             expected,
             attachment: None,
+            last: None,
             pause: RETRY_MIN,
         };
         stream::unfold(Some(consumption), |consumption| async move {
@@ -82,6 +83,8 @@ struct Consumption {
     begin: Begin,
     expected: Option<Incarnation>,
     attachment: Option<Attachment>,
+    /// The last message that was yielded, where it counts which one that is.
+    last: Option<Message>,
     /// Before the next try, where the last one brought nothing.
     pause: Duration,
 }
@@ -107,6 +110,7 @@ impl Consumption {
                     self.pause = RETRY_MIN;
                     if let (Begin::At(next), Some(last)) = (&mut self.begin, messages.last()) {
                         *next = last.seq + 1;
+                        self.last = Some(last.clone());
                     }
                     return Ok(messages);
                 }
@@ -163,6 +167,7 @@ impl Consumption {
                 check_position(&expected.0, &found.0, next - 1, info.state.last_seq).map_err(
                     |reason| Failed::Stop(ConsumeError { stream: self.stream.clone(), reason }),
                 )?;
+                self.check_last().await?;
             }
             (Err(Error::Missing(_)), Begin::New) => {
                 let declared = self.broker.declare_again(&self.stream).await;
@@ -173,5 +178,19 @@ impl Consumption {
         let attached =
             Attachment::new(&self.broker, &self.stream, self.filter.as_deref(), self.begin);
         attached.await.map_err(again)
+    }
+
+    /// A stream that lost its end may have grown as long again before anybody looked.
+    async fn check_last(&self) -> Result<(), Failed> {
+        let Some(last) = &self.last else { return Ok(()) };
+        let found = self.broker.read_one(&self.stream, last.seq).await;
+        match found.map_err(|error| Failed::Again(error.to_string()))? {
+            Some(found) if found.payload != last.payload || found.subject != last.subject => {
+                let reason = ReadError::Replaced { position: last.seq };
+                Err(Failed::Stop(ConsumeError { stream: self.stream.clone(), reason }))
+            }
+            // What was consumed may have been removed.
+            Some(_) | None => Ok(()),
+        }
     }
 }

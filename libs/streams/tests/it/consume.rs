@@ -169,6 +169,37 @@ async fn a_stream_that_was_rolled_back_is_not_read_on() {
 }
 
 #[tokio::test]
+async fn a_stream_that_was_rolled_back_and_has_grown_again_is_not_read_on() {
+    let mut setup = setup().await;
+    for _ in 0..10 {
+        store(&setup.broker, "nox.cmd.t", "kept".into()).await;
+    }
+    let store_folder = setup.folder.path().join("nats/jetstream");
+    let backup = setup.folder.path().join("backup");
+    setup.server.stop().await;
+    copy_folder(&store_folder, &backup);
+    setup.server.restart().await.unwrap();
+    for _ in 0..10 {
+        store(&setup.broker, "nox.cmd.t", "lost".into()).await;
+    }
+    let incarnation = setup.broker.incarnation(subject::COMMANDS).await.unwrap();
+    let mut chunks = setup.broker.consume(subject::COMMANDS, None, 1, Some(incarnation));
+    read_to(&mut chunks, &mut 1, 20).await;
+
+    setup.server.kill9();
+    std::fs::remove_dir_all(&store_folder).unwrap();
+    copy_folder(&backup, &store_folder);
+    setup.server.restart().await.unwrap();
+    for _ in 0..15 {
+        store(&setup.broker, "nox.cmd.t", "another".into()).await;
+    }
+
+    let error = soon(chunks.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.reason, ReadError::Replaced { position: 20 });
+    assert!(soon(chunks.next()).await.is_none());
+}
+
+#[tokio::test]
 async fn a_stream_that_is_gone_is_waited_for() {
     let setup = setup().await;
     let jetstream = async_nats::jetstream::new(raw(&setup.server).await);
