@@ -9,6 +9,10 @@ use nox_core::{Internal, State};
 const AWAY_PART: u32 = 4;
 const AWAY_MIN: Duration = Duration::from_secs(1);
 
+/// How long after a worker was first found silent it is looked at again. A leader that stood still for
+/// a moment has beats before it that it did not read yet.
+const SECOND_LOOK: Duration = Duration::from_millis(5);
+
 /// Most attempts that one beat gives up, so that they fit into one event; the next beat gives up
 /// the others.
 const MISSING_MAX: usize = 1_000;
@@ -31,6 +35,8 @@ struct Watch {
     session: SessionId,
     /// When the worker was last heard of, or began its fresh term.
     heard: Duration,
+    /// When it was first found silent since.
+    silent_at: Option<Duration>,
     /// What it had received, and what was to be received, at the last beat.
     received: WorkNumber,
     expected: WorkNumber,
@@ -73,6 +79,7 @@ impl Liveness {
             self.watches.entry(id.clone()).or_insert_with(|| Watch {
                 session: worker.session,
                 heard: now,
+                silent_at: None,
                 received: WorkNumber(0),
                 // As if everything had been handed out long ago: the first beat is answered with
                 // what did not arrive.
@@ -128,8 +135,10 @@ impl Liveness {
                 self.judge_beat(state, id, &beat, now, &mut verdicts);
             }
         }
-        for (worker_id, watch) in &self.watches {
-            if now.saturating_sub(watch.heard) > self.lease {
+        for (worker_id, watch) in &mut self.watches {
+            if now.saturating_sub(watch.heard) <= self.lease {
+                watch.silent_at = None;
+            } else if now.saturating_sub(*watch.silent_at.get_or_insert(now)) >= SECOND_LOOK {
                 verdicts.push(Verdict::Input(Internal::WorkerSilent {
                     worker_id: worker_id.clone(),
                     session: watch.session,

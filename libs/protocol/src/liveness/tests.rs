@@ -47,7 +47,22 @@ fn a_worker_that_is_silent_for_longer_than_its_lease_is_given_up() {
     for now in 2..=17 {
         assert_eq!(liveness.judge(&state, 1, second(now)), []);
     }
-    assert!(silent(&liveness.judge(&state, 1, second(18))));
+    assert_eq!(liveness.judge(&state, 1, second(18)), []);
+    assert!(silent(&liveness.judge(&state, 1, second(18) + SECOND_LOOK)));
+}
+
+/// It stood still for less than what counts as being away, and has beats before it.
+#[test]
+fn a_beat_that_waits_to_be_read_is_no_silence() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    for now in 1..=15 {
+        assert_eq!(liveness.judge(&state, 1, second(now)), []);
+    }
+    assert_eq!(liveness.judge(&state, 1, second(16)), []);
+    liveness.on_beat(worker(), beat(), second(16));
+    assert_eq!(liveness.judge(&state, 1, second(16)), []);
+    assert_eq!(liveness.judge(&state, 1, second(17)), []);
 }
 
 /// A process that was stopped for long finds the clock ahead and the beats still to be read.
@@ -62,7 +77,8 @@ fn a_leader_that_was_away_itself_does_not_call_its_workers_silent() {
     for now in 101..=115 {
         assert_eq!(liveness.judge(&state, 1, second(now)), []);
     }
-    assert!(silent(&liveness.judge(&state, 1, second(116))));
+    assert_eq!(liveness.judge(&state, 1, second(116)), []);
+    assert!(silent(&liveness.judge(&state, 1, second(116) + SECOND_LOOK)));
 }
 
 /// Its reports were in a stream that is no more: the new one may never have as many.
