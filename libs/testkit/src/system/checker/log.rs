@@ -6,7 +6,7 @@ use nox_contract::{
     Attempt, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, LostReason, ModuleName,
     Positions, RawJson, Source, TenantId, Timestamp, UserId, WorkerId, event::Chain,
 };
-use nox_core::{State, job::Job};
+use nox_core::{ApplyError, State, job::Job};
 use nox_protocol::{ReadError, Reader, Record};
 
 use super::{LogEntry, Rule, Verdict};
@@ -96,14 +96,12 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
                     let detail = format!("term {} follows {}", record.epoch, pass.state.epoch);
                     verdict.violated(Rule::NewestLeaderAlone, detail);
                 }
-                pass.fold(verdict, |state| {
-                    state.apply_epoch(n, &record).map_err(|e| e.to_string())
-                });
+                pass.fold(verdict, |state| state.apply_epoch(n, &record));
             }
             Some(Record::Event(event)) => {
                 pass.event(&event, verdict);
                 told.event(&event, verdict);
-                pass.fold(verdict, |state| state.apply(&event).map_err(|e| e.to_string()));
+                pass.fold(verdict, |state| state.apply(&event));
             }
             None => {}
         }
@@ -197,13 +195,15 @@ impl Pass {
     fn fold(
         &mut self,
         verdict: &mut Verdict,
-        apply: impl FnOnce(&mut State) -> Result<(), String>,
+        apply: impl FnOnce(&mut State) -> Result<(), ApplyError>,
     ) {
         if self.broken {
             return;
         }
         if let Err(error) = apply(&mut self.state) {
-            verdict.violated(Rule::LegalFacts, error);
+            let ledger = matches!(error, ApplyError::Ledger { .. });
+            let rule = if ledger { Rule::LedgerBalances } else { Rule::LegalFacts };
+            verdict.violated(rule, error.to_string());
             self.broken = true;
             return;
         }
