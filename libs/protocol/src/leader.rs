@@ -252,7 +252,7 @@ impl Leader {
 
     /// Ends a group of inputs: matches, marks what caused no fact, and lets the answers go once all
     /// of it is in the log. A group without any fact may wait for the next ones, see
-    /// [`MARK_INTERVAL`].
+    /// `MARK_INTERVAL`.
     pub fn end_group(&mut self, now: Now) -> Result<(), TermEnd> {
         self.close_group(self.in_log_time(now))
     }

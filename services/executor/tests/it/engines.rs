@@ -6,7 +6,7 @@ use nox_contract::RawJson;
 use nox_executor::manifest::Manifest;
 use serde_json::{Value, json};
 
-use crate::support::{Place, error, outputs, shipped_modules};
+use crate::support::{Place, error, or_skipped, outputs, shipped_modules};
 
 const WATER: &str = "3\nwater\nO 0.0 0.0 0.117\nH 0.0 0.757 -0.471\nH 0.0 -0.757 -0.471\n";
 
@@ -32,10 +32,7 @@ async fn xtb_hello_writes_its_text_to_a_file_and_to_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn xtb_computes_molecules() {
-    let Some(xtb) = nox_devkit::tools::xtb() else {
-        println!("xtb skipped: it is not installed");
-        return;
-    };
+    let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
     let mut place = Place::new();
     place.start.resources.mem_mb = 512;
@@ -78,10 +75,7 @@ async fn xtb_computes_molecules() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_molecule_that_xtb_cannot_read_fails_with_its_exit_status() {
-    let Some(xtb) = nox_devkit::tools::xtb() else {
-        println!("xtb skipped: it is not installed");
-        return;
-    };
+    let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
     let mut place = Place::new();
     place.start.inputs = inputs(&json!({"xyz": "1\n\nXx 0 0 0\n"}));
@@ -95,10 +89,7 @@ async fn a_molecule_that_xtb_cannot_read_fails_with_its_exit_status() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gap_of_nothing_is_a_value() {
-    let Some(xtb) = nox_devkit::tools::xtb() else {
-        println!("xtb skipped: it is not installed");
-        return;
-    };
+    let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
     let mut place = Place::new();
     place.start.inputs = inputs(&json!({"xyz": "1\nsinglet oxygen\nO 0 0 0\n"}));
@@ -108,10 +99,7 @@ async fn a_gap_of_nothing_is_a_value() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn molecules_that_cannot_be_are_refused_and_not_computed_as_others() {
-    let Some(xtb) = nox_devkit::tools::xtb() else {
-        println!("xtb skipped: it is not installed");
-        return;
-    };
+    let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
     let mut place = Place::new();
     for (given, reason) in [

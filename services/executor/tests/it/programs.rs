@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Place, alive, error, outputs, start, unique_sleep, until};
+use crate::support::{Place, alive, error, or_skipped, outputs, start, unique_sleep, until};
 
 /// Starts processes that leave the program's group, session and environment, each in another way.
 fn runaways(seconds: &str) -> String {
@@ -235,11 +235,8 @@ async fn memory_of_all_processes_together_is_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shared_memory_is_limited() {
-    let python = Path::new("/usr/bin/python3");
-    if !python.exists() {
-        println!("skipped: there is no python3");
-        return;
-    }
+    let python = Some(Path::new("/usr/bin/python3")).filter(|python| python.exists());
+    let Some(python) = or_skipped("python3", python) else { return };
     let mut place = Place::new();
     let toml = "name = 'm'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
                 resources = { cpu = 1, mem_mb = 1, wall_time_s = 1 }\n\

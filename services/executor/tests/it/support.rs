@@ -36,6 +36,16 @@ pub fn shipped_modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules")
 }
 
+/// A program that a test cannot do without; a laptop may lack it and skip the test, CI may not.
+pub fn or_skipped<T>(name: &str, found: Option<T>) -> Option<T> {
+    let in_ci = std::env::var("CI").as_deref() == Ok("true");
+    assert!(found.is_some() || !in_ci, "{name} is missing, and CI=true");
+    if found.is_none() {
+        println!("skipped: {name} is not installed");
+    }
+    found
+}
+
 /// Where attempts are run, one after the other.
 pub struct Place {
     pub folder: TempDir,

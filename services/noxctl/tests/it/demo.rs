@@ -12,6 +12,9 @@ fn the_demonstration_shows_everything_and_ends_well() {
     {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
-    assert!(shown.contains("xtb skipped: ") || shown.contains("energy: -5.07"), "{shown}");
+    // CI must have xtb, or nobody would notice that it is never run.
+    let may_skip = std::env::var("CI").as_deref() != Ok("true");
+    let skipped = may_skip && shown.contains("xtb skipped: ");
+    assert!(skipped || shown.contains("energy: -5.07"), "{shown}");
     assert!(shown.contains("/v1/problems/"), "{shown}");
 }
