@@ -143,7 +143,7 @@ pub struct Leader {
 impl Leader {
     /// Begins a term from what the takeover found.
     pub fn begin(ready: Ready, config: LeaderConfig, now: Now) -> Result<Self, TermEnd> {
-        let (epoch_seq, pos) = (ready.epoch_seq, ready.state.pos);
+        let (epoch_seq, pos) = (ready.epoch_seq, ready.acked_pos());
         let resets = ready.resets.clone();
         let (sequencer, finished) = ready.begin(config.rules.clone())?;
         let mut leader = Self {

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use nox_contract::{
-    CommandMessage, EpochRecord, Event, EventNumber, INPUT_MESSAGE_BYTES_MAX, Incarnation,
-    ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain, subject,
+    CommandMessage, EpochRecord, Event, EventNumber, Fact, INPUT_MESSAGE_BYTES_MAX, Incarnation,
+    Positions, ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain, subject,
 };
 use nox_core::{ApplyError, Internal, Rules, State};
 
@@ -57,6 +57,24 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// How far the log says that the inputs are consumed; 0 where the stream is another one now, of
+    /// which an old position says nothing.
+    pub(crate) fn acked_pos(&self) -> Positions {
+        let unfinished = self.unfinished.as_ref().and_then(|(input, ..)| match input {
+            Input::Internal(internal) => Some(internal),
+            _ => None,
+        });
+        let mut pos = self.state.pos;
+        for reset in self.resets.iter().chain(unfinished) {
+            match reset {
+                Internal::ResetInputs { src: Source::Commands, .. } => pos.commands = 0,
+                Internal::ResetInputs { .. } => pos.reports = 0,
+                _ => {}
+            }
+        }
+        pos
+    }
+
     /// Begins to decide: completes the unfinished input, if there is one.
     pub fn begin(
         self,
@@ -303,30 +321,20 @@ impl Takeover {
         if self.faults.incarnation_ignored {
             return Ok(());
         }
+        let mut resets = Vec::new();
         let found = &self.attachment;
-        for (src, expected, found, position, last) in [
-            (
-                Source::Commands,
-                &self.state.commands,
-                &found.commands,
-                self.state.pos.commands,
-                found.commands_last,
-            ),
-            (
-                Source::Reports,
-                &self.state.reports,
-                &found.reports,
-                self.state.pos.reports,
-                found.reports_last,
-            ),
+        for (src, found, last) in [
+            (Source::Commands, &found.commands, found.commands_last),
+            (Source::Reports, &found.reports, found.reports_last),
         ] {
+            let (expected, position) = self.position(src);
             let Err(source) = check_position(&expected.0, &found.0, position, last) else {
                 continue;
             };
             let Some(by) = &self.accept_reset else {
                 return Err(TakeoverError::Inputs { src, source });
             };
-            self.resets.push(Internal::ResetInputs {
+            resets.push(Internal::ResetInputs {
                 src,
                 incarnation: found.clone(),
                 // Of a new stream nothing was read; of a shortened one, what is left.
@@ -334,7 +342,29 @@ impl Takeover {
                 by: by.clone(),
             });
         }
+        self.resets = resets;
         Ok(())
+    }
+
+    /// Which stream the log's position belongs to. An operator's word that stands in the log counts
+    /// from there on, also while what follows from it is not complete.
+    fn position(&self, src: Source) -> (&Incarnation, u64) {
+        let of = |pos: Positions| match src {
+            Source::Commands => pos.commands,
+            _ => pos.reports,
+        };
+        let accepted = self.unfinished.iter().find_map(|record| {
+            let Unfinished::Event(event) = record else { return None };
+            event.known_facts().find_map(|fact| match fact {
+                Fact::InputsReset { src: reset, incarnation, .. } if *reset == src => {
+                    Some((incarnation, of(event.pos)))
+                }
+                _ => None,
+            })
+        });
+        let state = &self.state;
+        let incarnation = if src == Source::Commands { &state.commands } else { &state.reports };
+        accepted.unwrap_or((incarnation, of(state.pos)))
     }
 
     fn lead(&mut self, epoch_seq: u64, input: Option<Input>) -> TakeoverEffect {

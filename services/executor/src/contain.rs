@@ -149,7 +149,9 @@ fn watch(
 ) -> io::Result<()> {
     orders.get_ref().set_read_timeout(Some(LOOK_EVERY))?;
     let watch = move || {
-        while orders.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        // A wait with an end is interrupted where this process was stopped and goes on.
+        let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+        while orders.read(&mut [0]).is_err_and(|error| waits.contains(&error.kind())) {
             if let Some(found) = look(limits) {
                 let _ = exceeded.set(found);
                 break;

@@ -35,8 +35,11 @@ pub fn note_supervisor(supervisor: ProcessId) {
 /// A process may have other children, servers with workers among them: whoever is not shut in as
 /// attempts are is none of them.
 pub fn kill_orphans() -> BTreeSet<ProcessId> {
-    let supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let is_orphan = |child: ProcessId| !supervisors.contains(&child) && is_shut_in(child.pid);
+    // In this order: a supervisor is noted before it is told to shut itself in.
+    let is_orphan = |child: ProcessId| {
+        is_shut_in(child.pid)
+            && !SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).contains(&child)
+    };
     let own = getpid().as_raw_nonzero().get();
     let killed = kill_children(own, is_orphan);
     for orphan in &killed {

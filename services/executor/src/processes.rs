@@ -116,7 +116,16 @@ pub fn descendants(root: i32) -> Vec<i32> {
 /// At most how many bytes of memory processes use together, disregarding what only mirrors a file on
 /// a disk. A page that several of them have counts once for each, which is quick to find out.
 pub fn memory_bound(pids: &[i32]) -> u64 {
-    pids.iter().filter_map(|pid| memory_in(*pid, "status", ["RssAnon:", "RssShmem:"])).sum()
+    const PARTS: [&str; 2] = ["RssAnon:", "RssShmem:"];
+    let of_threads = |pid: i32| {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+        let mut threads = threads.filter_map(|thread| thread.file_name().into_string().ok());
+        threads.find_map(|thread| memory_in(pid, &format!("task/{thread}/status"), PARTS))
+    };
+    // Where the first thread has ended, the others know.
+    pids.iter()
+        .filter_map(|pid| memory_in(*pid, "status", PARTS).or_else(|| of_threads(*pid)))
+        .sum()
 }
 
 /// How many it is. The kernel has to look at every page of theirs. One that hides its pages is taken
@@ -126,14 +135,15 @@ pub fn memory(pids: &[i32]) -> u64 {
     pids.iter().map(|pid| share(*pid).unwrap_or_else(|| memory_bound(&[*pid]))).sum()
 }
 
-/// The sum of such lines in a process's file, in bytes.
+/// The sum of such lines in a process's file, in bytes; `None` where there is none of them.
 fn memory_in(pid: i32, file: &str, names: [&str; 2]) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
     let kilobytes = |line: &str| {
         let value = names.iter().find_map(|name| line.strip_prefix(name))?;
         value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
-    Some(text.lines().filter_map(kilobytes).sum::<u64>() << 10)
+    let values: Vec<u64> = text.lines().filter_map(kilobytes).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<u64>() << 10)
 }
 
 /// Kills all living processes of the session that `leader` began; returns who they were.
@@ -223,7 +233,12 @@ fn parse(pid: i32, line: &str) -> Option<Stat> {
         parent: number(1)?,
         group: number(2)?,
         session: number(3)?,
-        zombie: matches!(*fields.first()?, "Z" | "X"),
+        // One whose first thread has ended looks like a zombie while its other threads run.
+        zombie: match *fields.first()? {
+            "X" => true,
+            "Z" => number(17)? <= 1,
+            _ => false,
+        },
     })
 }
 
@@ -248,6 +263,16 @@ mod tests {
         let stat = parse(7, &line).unwrap();
         assert_eq!((stat.parent, stat.group, stat.session), (5, 6, 8));
         assert_eq!(stat.id, ProcessId { pid: 7, started: 99 });
+    }
+
+    #[test]
+    fn a_process_lives_as_long_as_any_of_its_threads() {
+        let zombie = |state: &str, threads: u32| {
+            let line = format!("7 (a) {state} 5 6 8 {}{threads} 0 99 0", "0 ".repeat(13));
+            parse(7, &line).unwrap().zombie
+        };
+        assert!(zombie("Z", 1) && zombie("X", 0));
+        assert!(!zombie("Z", 2) && !zombie("S", 1));
     }
 
     #[test]

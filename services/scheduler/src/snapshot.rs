@@ -7,12 +7,15 @@ use nox_contract::{Event, EventNumber, event::Chain, subject};
 use nox_core::State;
 use nox_protocol::Leader;
 use nox_streams::Broker;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 use crate::Config;
 
 /// Of the state's serialised form; another one is not read.
 const FORMAT: &str = "state1";
+
+/// Longest time to keep one: the next has to wait for it.
+const KEEP_WITHIN: Duration = Duration::from_secs(600);
 
 /// Keeps folds now and then, one at a time: each is as large as all that is remembered.
 pub struct Snapshots {
@@ -63,7 +66,10 @@ async fn keep(broker: Broker, state: State, chain: Chain) {
     // Takes seconds for a large state: not on a thread that others wait for.
     let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
     let kept = match bytes {
-        Ok(Ok(bytes)) => broker.put_snapshot(&name, bytes).await.map_err(|e| e.to_string()),
+        Ok(Ok(bytes)) => match timeout(KEEP_WITHIN, broker.put_snapshot(&name, bytes)).await {
+            Ok(kept) => kept.map_err(|e| e.to_string()),
+            Err(_) => Err(format!("not done in {KEEP_WITHIN:?}")),
+        },
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     };

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nox_contract::{
-    Command, Epoch, JobId, RawJson, Resources, SchedulerConfig, Submit, event::Chain,
+    Capacity, Command, Epoch, Hello, JobId, RawJson, Report, Resources, SchedulerConfig, SessionId,
+    Submit, event::Chain,
 };
 
 use super::*;
@@ -187,4 +188,44 @@ fn a_message_that_is_missing_before_an_epoch_record_stops_the_fold() {
     log.remove(log.len() - 2);
     let end = takeover.on_log(&log);
     assert!(matches!(end, Err(TakeoverError::Read(ReadError::Gap { .. }))), "{end:?}");
+}
+
+/// The operator's word is in the log, and what follows from it is not: all sessions are to end.
+#[test]
+fn a_reset_that_was_cut_off_is_completed_by_whoever_takes_over() {
+    let mut log = first_term(0);
+    let record: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
+    let mut state = State::default();
+    state.apply_epoch(EventNumber(1), &record).unwrap();
+    let mut sequencer = Sequencer::new(state, Chain::START.extend(&log[0].2), Rules::default());
+    let hello = Hello {
+        capacity: Capacity { slots: 1, cpu: 1, mem_mb: 1, gpu: 0 },
+        modules: Vec::new(),
+        labels: Default::default(),
+    };
+    let session = SessionId(format!("{:032x}", 7).parse::<JobId>().unwrap().0);
+    let message = ReportMessage { session, reports: vec![Report::Hello(Box::new(hello))] };
+    let joins = Input::Reports { seq: 5, worker_id: "w1".parse().unwrap(), message };
+    let reset = Internal::ResetInputs {
+        src: Source::Reports,
+        incarnation: Incarnation("reports/1".to_owned()),
+        position: 0,
+        by: "ops".to_owned(),
+    };
+    let joined = sequencer.run(&joins, at(1)).unwrap().messages;
+    let gone = sequencer.run(&Input::Internal(reset), at(2)).unwrap().messages;
+    assert!(gone.len() > 1);
+    let written = joined.into_iter().chain(gone.into_iter().take(1));
+    log.extend((2..).zip(written).map(|(seq, m)| (seq, m.subject, m.payload)));
+
+    let mut found = attachment("commands/0", 0);
+    found.reports = Incarnation("reports/1".to_owned());
+    let mut takeover = second_term(&mut log, found.clone(), None);
+    let ready = lead(takeover.on_attachment(found).unwrap());
+    assert!(ready.resets.is_empty() && ready.unfinished.is_some());
+    // Of the stream that is there now nothing was read, so none of it may be removed.
+    assert_eq!((ready.state.pos.reports, ready.acked_pos().reports), (5, 0));
+    let (sequencer, completed) = ready.begin(Rules::default()).unwrap();
+    assert_eq!(completed.unwrap().1.messages.len(), 1);
+    assert_eq!(sequencer.state().workers.iter().count(), 0);
 }
