@@ -79,6 +79,26 @@ impl Event {
         })
     }
 
+    /// Makes it about `entity`, which [`Self::entity`] then gives back. For an event that is about
+    /// nothing yet: fields of another entity are not removed.
+    pub fn set_entity(&mut self, entity: Entity) {
+        match entity {
+            Entity::Job { tenant, job_id, user_id, module } => {
+                self.tenant = tenant;
+                self.job_id = Some(job_id);
+                self.user_id = Some(user_id);
+                self.module = Some(module);
+            }
+            Entity::Account { tenant, account } => {
+                self.tenant = tenant;
+                self.account = Some(account);
+            }
+            Entity::Worker(worker) => self.worker_id = Some(worker),
+            Entity::Module(module) => self.module = Some(module),
+            Entity::Control => {}
+        }
+    }
+
     /// The facts that this version of the code knows.
     pub fn known_facts(&self) -> impl Iterator<Item = &Fact> {
         self.facts.iter().filter_map(|fact| match fact {

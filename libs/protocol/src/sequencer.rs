@@ -254,21 +254,7 @@ impl Sequencer {
             account: None,
             facts: draft.facts.into_iter().map(Into::into).collect(),
         };
-        match draft.entity {
-            Entity::Job { tenant, job_id, user_id, module } => {
-                event.tenant = tenant;
-                event.job_id = Some(job_id);
-                event.user_id = Some(user_id);
-                event.module = Some(module);
-            }
-            Entity::Account { tenant, account } => {
-                event.tenant = tenant;
-                event.account = Some(account);
-            }
-            Entity::Worker(worker) => event.worker_id = Some(worker),
-            Entity::Module(module) => event.module = Some(module),
-            Entity::Control => {}
-        }
+        event.set_entity(draft.entity);
         event
     }
 

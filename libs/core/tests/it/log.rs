@@ -254,8 +254,6 @@ impl Log {
     }
 
     fn stamp(&self, src: Source, part: u32, last: bool, draft: Draft) -> Event {
-        use nox_contract::Entity::{Account, Control, Job, Module, Worker};
-
         let mut event = Event {
             n: self.state.n.next(),
             epoch: self.state.epoch,
@@ -272,21 +270,7 @@ impl Log {
             account: None,
             facts: draft.facts.into_iter().map(Into::into).collect(),
         };
-        match draft.entity {
-            Job { tenant, job_id, user_id, module } => {
-                event.tenant = tenant;
-                event.job_id = Some(job_id);
-                event.user_id = Some(user_id);
-                event.module = Some(module);
-            }
-            Account { tenant, account } => {
-                event.tenant = tenant;
-                event.account = Some(account);
-            }
-            Worker(worker) => event.worker_id = Some(worker),
-            Module(module) => event.module = Some(module),
-            Control => {}
-        }
+        event.set_entity(draft.entity);
         event
     }
 }

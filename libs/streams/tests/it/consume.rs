@@ -5,7 +5,9 @@ use nox_contract::subject;
 use nox_protocol::reader::ReadError;
 use nox_streams::{Chunks, ConsumeError, Message};
 
-use crate::support::{connect, copy_folder, raw, setup, soon, stopwatch, store, text, until};
+use crate::support::{
+    Setup, connect, copy_folder, raw, setup, soon, stopwatch, store, text, until,
+};
 
 /// Reads on until the message at `last` has come; each must follow the one before.
 async fn read_to(chunks: &mut Chunks<ConsumeError>, next: &mut u64, last: u64) -> Vec<Message> {
@@ -140,8 +142,8 @@ async fn a_stream_that_was_made_anew_is_not_read_on() {
     assert_eq!(read_to(&mut trusting, &mut 4, 5).await[0].payload, "new");
 }
 
-#[tokio::test]
-async fn a_stream_that_was_rolled_back_is_not_read_on() {
+/// A stream of 20 messages that were read, of which a power cut has left 10; and its reader.
+async fn rolled_back() -> (Setup, Chunks<ConsumeError>) {
     let mut setup = setup().await;
     for _ in 0..10 {
         store(&setup.broker, "nox.cmd.t", "kept".into()).await;
@@ -162,6 +164,12 @@ async fn a_stream_that_was_rolled_back_is_not_read_on() {
     std::fs::remove_dir_all(&store_folder).unwrap();
     copy_folder(&backup, &store_folder);
     setup.server.restart().await.unwrap();
+    (setup, chunks)
+}
+
+#[tokio::test]
+async fn a_stream_that_was_rolled_back_is_not_read_on() {
+    let (_setup, mut chunks) = rolled_back().await;
 
     let error = soon(chunks.next()).await.unwrap().unwrap_err();
     assert_eq!(error.reason, ReadError::LogRegressed { position: 20, last: 10 });
@@ -170,26 +178,7 @@ async fn a_stream_that_was_rolled_back_is_not_read_on() {
 
 #[tokio::test]
 async fn a_stream_that_was_rolled_back_and_has_grown_again_is_not_read_on() {
-    let mut setup = setup().await;
-    for _ in 0..10 {
-        store(&setup.broker, "nox.cmd.t", "kept".into()).await;
-    }
-    let store_folder = setup.folder.path().join("nats/jetstream");
-    let backup = setup.folder.path().join("backup");
-    setup.server.stop().await;
-    copy_folder(&store_folder, &backup);
-    setup.server.restart().await.unwrap();
-    for _ in 0..10 {
-        store(&setup.broker, "nox.cmd.t", "lost".into()).await;
-    }
-    let incarnation = setup.broker.incarnation(subject::COMMANDS).await.unwrap();
-    let mut chunks = setup.broker.consume(subject::COMMANDS, None, 1, Some(incarnation));
-    read_to(&mut chunks, &mut 1, 20).await;
-
-    setup.server.kill9();
-    std::fs::remove_dir_all(&store_folder).unwrap();
-    copy_folder(&backup, &store_folder);
-    setup.server.restart().await.unwrap();
+    let (setup, mut chunks) = rolled_back().await;
     for _ in 0..15 {
         store(&setup.broker, "nox.cmd.t", "another".into()).await;
     }

@@ -357,21 +357,7 @@ impl Desk {
             account: None,
             facts: facts.into_iter().map(Into::into).collect(),
         };
-        match entity {
-            Entity::Job { tenant, job_id, user_id, module } => {
-                event.tenant = tenant;
-                event.job_id = Some(job_id);
-                event.user_id = Some(user_id);
-                event.module = Some(module);
-            }
-            Entity::Account { tenant, account } => {
-                event.tenant = tenant;
-                event.account = Some(account);
-            }
-            Entity::Module(module) => event.module = Some(module),
-            Entity::Worker(worker) => event.worker_id = Some(worker),
-            Entity::Control => {}
-        }
+        event.set_entity(entity);
         let payload = Bytes::from(serde_json::to_vec(&event).unwrap());
         let ack = broker.publish(subject.clone(), None, payload.clone()).await.unwrap();
         assert_eq!(ack.seq, event.n.0, "the clerk alone writes the log");

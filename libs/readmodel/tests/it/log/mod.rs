@@ -162,21 +162,7 @@ impl Log {
             account: None,
             facts,
         };
-        match entity.clone() {
-            Entity::Job { tenant, job_id, user_id, module } => {
-                event.tenant = tenant;
-                event.job_id = Some(job_id);
-                event.user_id = Some(user_id);
-                event.module = Some(module);
-            }
-            Entity::Account { tenant, account } => {
-                event.tenant = tenant;
-                event.account = Some(account);
-            }
-            Entity::Worker(worker) => event.worker_id = Some(worker),
-            Entity::Module(module) => event.module = Some(module),
-            Entity::Control => {}
-        }
+        event.set_entity(entity.clone());
         self.push(subject::event(entity), serde_json::to_vec(&event).unwrap())
     }
 
