@@ -141,9 +141,17 @@ impl Postgres {
     /// # Errors
     /// Postgres does not run or refuses the statement; the message is its own.
     pub async fn psql(&self, sql: &str) -> Result<String> {
+        self.psql_in("postgres", sql).await
+    }
+
+    /// The same in another database.
+    ///
+    /// # Errors
+    /// As for [`psql`](Self::psql).
+    pub async fn psql_in(&self, database: &str, sql: &str) -> Result<String> {
         let mut psql = tokio::process::Command::new(self.programs.folder.join("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--set=ON_ERROR_STOP=1", "--dbname", &self.url(), "--command", sql])
+            .args(["--set=ON_ERROR_STOP=1", "--dbname", &self.url_of(database), "--command", sql])
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .kill_on_drop(true);

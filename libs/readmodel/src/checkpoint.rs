@@ -39,9 +39,17 @@ impl Checkpoint {
         let taken_in = batch.entries().iter().position(|entry| (entry.n, entry.chain) == place);
         match taken_in {
             Some(last) if unsure => Ok(&batch.entries()[last + 1..]),
-            _ => Err(StoreError::Conflict { n: batch.start().0 }),
+            _ => Err(moved(batch.start().0, self.n)),
         }
     }
+}
+
+/// Why the checkpoint is at `stored`, and not at `n`, where it was left. It never goes back by itself.
+pub(crate) fn moved(n: EventNumber, stored: EventNumber) -> StoreError {
+    if stored < n {
+        return StoreError::WentBack { from: n, to: stored };
+    }
+    StoreError::Conflict { n }
 }
 
 /// The positions and the instant after `entries`, if there is an event among them.

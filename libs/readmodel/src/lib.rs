@@ -8,6 +8,7 @@
 //! | `storable` | what of an event Postgres can store; pure |
 //! | `checkpoint` | the place in the log that they are a fold of |
 //! | [`store`] | one transaction a batch, and what becomes of one that fails |
+//! | `consequence` | what follows from an error of Postgres |
 //! | `load`, `write` | its statements, one a function |
 //! | [`segment`] | raw events, many to a row |
 //! | [`query`] | answers |
@@ -22,6 +23,7 @@
 pub mod audit;
 pub mod batch;
 mod checkpoint;
+mod consequence;
 mod load;
 pub mod metrics;
 pub mod project;
@@ -43,4 +45,4 @@ pub use project::IllegalEvent;
 pub use query::{Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
 pub use rows::Parked;
-pub use store::{Committed, Store, StoreError};
+pub use store::{Committed, Remedy, Store, StoreError};

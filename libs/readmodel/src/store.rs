@@ -8,12 +8,13 @@ use sqlx::{Connection, PgConnection};
 use crate::{
     batch::{Batch, Entry},
     checkpoint::{self, Checkpoint},
+    consequence::{Consequence, Described, is_taken_in},
     load,
     project::{self, IllegalEvent, Treatment},
     rows::Rows,
     schema::Database,
     segment::{self, Segment},
-    sql::{count, is_about_data, is_taken_in, is_unavailable},
+    sql::{count, number},
     write::{self, Place},
 };
 
@@ -21,7 +22,7 @@ use crate::{
 /// a word answers never. Ten times what the largest batch takes on a slow disk.
 const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
-/// Why a batch was not taken in. Only after `Unavailable` does trying again make sense.
+/// Why a batch was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another projector is alive. Exit.
@@ -30,6 +31,13 @@ pub enum StoreError {
     /// A rebuild has finished. [`Store::prepare`] attaches to the new rows.
     #[error("generation {from} was replaced by generation {to}")]
     Switched { from: u64, to: u64 },
+    /// This is an earlier state of the rows: a standby that was promoted before it had all, or a
+    /// backup. [`Store::prepare`] attaches to them, and the log is read again from there.
+    #[error("the rows went back from event {from} to event {to}")]
+    WentBack { from: EventNumber, to: EventNumber },
+    /// The tables are not there, most likely because the database was made anew. [`Store::prepare`].
+    #[error("the database is not prepared{}", because(.0))]
+    Unprepared(Option<sqlx::Error>),
     /// The stream was made anew: what it numbers is not what was folded in. Stop.
     #[error("the log is another one: expected incarnation {expected:?}, found {found:?}")]
     OtherIncarnation { expected: String, found: String },
@@ -37,24 +45,62 @@ pub enum StoreError {
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
     /// Postgres refuses data; the event could not even be parked. Stop.
-    #[error("postgres refuses the data")]
-    Data(#[source] sqlx::Error),
-    /// Postgres is away, or short of something. Try the same batch again.
-    #[error("postgres is not available")]
-    Unavailable(#[source] sqlx::Error),
-    /// Postgres is not set up as it must be. Stop.
-    #[error("postgres does not do what it must")]
-    Broken(#[source] sqlx::Error),
+    #[error("postgres refuses the data: {}", Described(.0))]
+    Data(sqlx::Error),
+    /// Postgres is away, or refuses for a reason that can pass. Try the same batch again.
+    #[error("postgres is not available: {}", Described(.0))]
+    Unavailable(sqlx::Error),
+    /// The tables are not what this version needs. Stop.
+    #[error("postgres does not do what it must: {}", Described(.0))]
+    Broken(sqlx::Error),
+}
+
+/// What there is to do after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same again, after a pause.
+    TryAgain,
+    /// [`Store::prepare`], and read on from where the rows are then.
+    PrepareAgain,
+    /// Nothing: going on would make wrong rows, or never help.
+    Stop,
+}
+
+impl StoreError {
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Unavailable(_) => Remedy::TryAgain,
+            Self::Switched { .. } | Self::WentBack { .. } | Self::Unprepared(_) => {
+                Remedy::PrepareAgain
+            }
+            Self::Conflict { .. }
+            | Self::OtherIncarnation { .. }
+            | Self::Illegal(_)
+            | Self::Data(_)
+            | Self::Broken(_) => Remedy::Stop,
+        }
+    }
+
+    /// The same where no job's data are at hand: then there is nothing to park, and it can pass.
+    fn without_data(self) -> Self {
+        match self {
+            Self::Data(error) => Self::Unavailable(error),
+            other => other,
+        }
+    }
+}
+
+fn because(error: &Option<sqlx::Error>) -> String {
+    error.as_ref().map(|error| format!(": {}", Described(error))).unwrap_or_default()
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) {
-            Self::Unavailable(error)
-        } else if is_about_data(&error) {
-            Self::Data(error)
-        } else {
-            Self::Broken(error)
+        match Consequence::of(&error) {
+            Consequence::Park => Self::Data(error),
+            Consequence::Prepare => Self::Unprepared(Some(error)),
+            Consequence::Stop => Self::Broken(error),
+            Consequence::Retry => Self::Unavailable(error),
         }
     }
 }
@@ -93,19 +139,20 @@ struct Session {
 }
 
 impl Store {
-    /// Connects once, to tell a wrong address from a wrong batch.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let database = Database::new(url)?;
-        database.current().await?;
-        Ok(Self::new(database, Target::Current { attached: None }))
+    /// Names the database, which may be away.
+    ///
+    /// # Errors
+    /// `url` is no Postgres URL.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        Ok(Self::of(Database::new(url)?, Target::Current { attached: None }))
     }
 
     /// A store for a generation that nobody reads yet.
     pub(crate) fn building(database: Database, generation: u64) -> Self {
-        Self::new(database, Target::Building(generation))
+        Self::of(database, Target::Building(generation))
     }
 
-    fn new(database: Database, target: Target) -> Self {
+    fn of(database: Database, target: Target) -> Self {
         Self { database, target, session: None, unsure: false }
     }
 
@@ -113,7 +160,8 @@ impl Store {
     pub async fn prepare(&mut self) -> Result<(), StoreError> {
         self.session = None;
         if let Target::Current { attached } = &mut self.target {
-            *attached = Some(self.database.prepare().await?);
+            let prepared = self.database.prepare().await;
+            *attached = Some(prepared.map_err(|error| StoreError::from(error).without_data())?);
         }
         self.session = Some(self.attach().await?);
         self.unsure = false;
@@ -132,7 +180,9 @@ impl Store {
     /// after that it must be the same.
     pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
         let mut session = self.take_session().await?;
-        write::incarnation(&mut session.connection, incarnation).await?;
+        write::incarnation(&mut session.connection, incarnation)
+            .await
+            .map_err(|error| StoreError::from(error).without_data())?;
         session.checkpoint =
             checkpoint::read(&mut session.connection, session.checkpoint.generation).await?;
         let recorded = session.checkpoint.incarnation.clone().unwrap_or_default();
@@ -299,14 +349,20 @@ impl Store {
         connection: &mut PgConnection,
         n: EventNumber,
     ) -> Result<StoreError, StoreError> {
-        let Target::Current { attached: Some(from) } = self.target else {
-            return Ok(StoreError::Conflict { n });
-        };
-        let to = sqlx::query_scalar("select generation from nox.generation")
-            .fetch_one(connection)
+        let stored = sqlx::query_scalar("select n from projection")
+            .fetch_one(&mut *connection)
             .await
-            .map(count)?;
-        Ok(if to == from { StoreError::Conflict { n } } else { StoreError::Switched { from, to } })
+            .map(number)?;
+        if let Target::Current { attached: Some(from) } = self.target {
+            let to = sqlx::query_scalar("select generation from nox.generation")
+                .fetch_one(connection)
+                .await
+                .map(count)?;
+            if to != from {
+                return Ok(StoreError::Switched { from, to });
+            }
+        }
+        Ok(checkpoint::moved(n, stored))
     }
 
     /// Takes the session out; while it is out, a cancelled call leaves none behind.
@@ -318,12 +374,15 @@ impl Store {
     }
 
     async fn attach(&self) -> Result<Session, StoreError> {
+        self.try_attach().await.map_err(StoreError::without_data)
+    }
+
+    async fn try_attach(&self) -> Result<Session, StoreError> {
         let generation = match self.target {
             Target::Building(generation) => generation,
             Target::Current { attached } => {
-                let not_prepared = || StoreError::Broken(sqlx::Error::RowNotFound);
-                let to = self.database.current().await?.ok_or_else(not_prepared)?;
-                let from = attached.ok_or_else(not_prepared)?;
+                let to = self.database.current().await?.ok_or(StoreError::Unprepared(None))?;
+                let from = attached.ok_or(StoreError::Unprepared(None))?;
                 if from != to {
                     return Err(StoreError::Switched { from, to });
                 }

@@ -4,6 +4,7 @@
 //! arguments, so that decisions can be replayed.
 
 pub mod admin;
+mod backoff;
 mod clock;
 mod crash;
 pub mod ids;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+pub use backoff::Backoff;
 pub use clock::Clock;
 pub use crash::crash_point;
 pub use readiness::{Part, Readiness, Snapshot};

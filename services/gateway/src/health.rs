@@ -8,15 +8,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use nox_contract::subject;
-use nox_readmodel::Reader;
+use nox_contract::{EventNumber, subject};
+use nox_readmodel::{Progress, QueryError, Reader};
 use nox_service::{Clock, admin};
 use nox_streams::{Durability, Usage};
 use prometheus::proto::MetricFamily;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{admission::STREAMS, app::App, metrics::job_families};
+use crate::{admission::STREAMS, app::App, metrics::job_families, standstill::Standstill};
 
 /// Pause between two checks of what the gateway needs: while all is well, and while it isn't.
 const CHECK_PAUSE: Duration = Duration::from_secs(2);
@@ -31,6 +31,7 @@ const METRICS_FRESH: Duration = Duration::from_secs(1);
 
 const NATS: &str = "gateway.nats";
 const POSTGRES: &str = "gateway.postgres";
+const VIEW: &str = "gateway.view";
 
 /// `GET /health`
 pub async fn health(State(app): State<Arc<App>>) -> Response {
@@ -76,7 +77,7 @@ impl JobMetrics {
         let read = async {
             let modules = reader.modules().await?;
             let modules: Vec<_> = modules.into_iter().map(|module| module.name).collect();
-            Ok::<_, nox_readmodel::QueryError>((reader.metrics().await?, modules))
+            Ok::<_, QueryError>((reader.metrics().await?, modules))
         };
         match tokio::time::timeout(CHECK_WAIT, read).await {
             Ok(Ok((snapshot, modules))) => {
@@ -106,32 +107,47 @@ pub async fn watch(app: Arc<App>) {
         None => "unknown",
     };
     readiness.note("durability", durability);
+    let mut standstill = Standstill::default();
     loop {
         let streams = tokio::time::timeout(CHECK_WAIT, usages(&app));
-        let view = tokio::time::timeout(CHECK_WAIT, app.reader.progress());
-        let (streams, view) = tokio::join!(streams, view);
+        let (streams, view) = tokio::join!(streams, view(&app));
         let streams = streams.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
-        let view = view.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
 
         readiness.set(NATS, streams.as_ref().map(|_| ()));
         readiness.set(POSTGRES, view.as_ref().map(|_| ()));
-        let well = streams.is_ok() && view.is_ok();
+        let mut well = streams.is_ok() && view.is_ok();
         if let Ok(streams) = &streams {
             readiness.note("admission", app.admission.judge(streams));
         }
         if let (Ok(streams), Ok(progress)) = (streams, view) {
             app.barrier.saw(progress.n);
             let log = streams.iter().find(|(stream, _)| *stream == subject::EVENTS);
-            let lag = log.map_or(0, |(_, log)| log.last_seq.saturating_sub(progress.n.0));
+            let log = log.map_or(0, |(_, log)| log.last_seq);
+            let lag = log.saturating_sub(progress.n.0);
             app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
             readiness.note("view_n", progress.n.to_string());
             readiness.note("view_lag_events", lag.to_string());
+            let now = app.runtime.clock.monotonic();
+            let follows = standstill.judge(now, progress.n, EventNumber(log));
+            well &= follows.is_ok();
+            readiness.set(VIEW, follows);
         }
         let pause = if well { CHECK_PAUSE } else { CHECK_PAUSE_UNWELL };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = app.runtime.stop.cancelled() => return,
         }
+    }
+}
+
+/// How far the view is, or in a few words why that cannot be read; our log has the whole of it.
+async fn view(app: &App) -> Result<Progress, String> {
+    match tokio::time::timeout(CHECK_WAIT, app.reader.progress()).await {
+        Ok(read) => read.map_err(|error: QueryError| {
+            tracing::debug!(%error, "The view cannot be read");
+            error.in_brief()
+        }),
+        Err(_) => Err("postgres does not answer in time".to_owned()),
     }
 }
 

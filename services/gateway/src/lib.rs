@@ -31,6 +31,7 @@ mod routes;
 mod schemas;
 mod server;
 mod shared;
+mod standstill;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,24 +1,16 @@
 //! Gives batches to Postgres, in order, each until it is in.
 
-use std::time::Duration;
-
 use anyhow::Context;
-use nox_readmodel::{Batch, Committed, Store, StoreError};
+use nox_readmodel::{Batch, Committed, Remedy, Store, StoreError};
 use nox_service::{Runtime, crash_point};
 
-use crate::{Config, POSTGRES, metrics::Metrics, read::Batches};
-
-/// Between two tries to reach Postgres; doubled each time.
-const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+use crate::{Config, POSTGRES, metrics::Metrics, pause::Pause, read::Batches};
 
 /// Why no more batches are committed.
 pub(crate) enum End {
     Stopped,
-    /// Other rows are the current ones.
-    Switched {
-        to: u64,
-    },
+    /// The rows are others than those that were attached to.
+    OtherRows(StoreError),
 }
 
 /// Commits what comes, until something else is to be done.
@@ -35,14 +27,16 @@ pub(crate) async fn all(
             () = runtime.stop.cancelled() => return Ok(End::Stopped),
         };
         if config.delay_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(config.delay_ms)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(config.delay_ms)).await;
         }
         let began = runtime.clock.monotonic();
         crash_point("projector.before_commit");
         let committed = match until_in(runtime, metrics, store, &batch).await {
             Ok(Some(committed)) => committed,
             Ok(None) => return Ok(End::Stopped),
-            Err(StoreError::Switched { to, .. }) => return Ok(End::Switched { to }),
+            Err(error) if error.remedy() == Remedy::PrepareAgain => {
+                return Ok(End::OtherRows(error));
+            }
             Err(error) => return Err(error).context("cannot take the log in"),
         };
         crash_point("projector.after_commit");
@@ -74,41 +68,13 @@ async fn until_in(
                 runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
                 return Ok(Some(committed));
             }
-            Err(StoreError::Unavailable(error)) => {
+            Err(error) if error.remedy() == Remedy::TryAgain => {
                 metrics.retries.inc();
                 if !pause.after(&error).await {
                     return Ok(None);
                 }
             }
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Longer and longer pauses, up to a bound.
-pub(crate) struct Pause<'a> {
-    runtime: &'a Runtime,
-    next: Duration,
-}
-
-impl<'a> Pause<'a> {
-    pub(crate) fn new(runtime: &'a Runtime) -> Self {
-        Self { runtime, next: RETRY_MIN }
-    }
-
-    /// Says that Postgres is away, and waits; false if asked to stop meanwhile.
-    pub(crate) async fn after(&mut self, error: &impl std::fmt::Display) -> bool {
-        self.runtime.readiness.set(POSTGRES, Err(error.to_string()));
-        self.wait().await
-    }
-
-    /// Waits; false if asked to stop meanwhile.
-    pub(crate) async fn wait(&mut self) -> bool {
-        let span = self.next;
-        self.next = (span * 2).min(RETRY_MAX);
-        tokio::select! {
-            () = tokio::time::sleep(span) => true,
-            () = self.runtime.stop.cancelled() => false,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! Keeps:  nothing; its checkpoint commits with the rows
 //!
 //! One at a time: a second one finds the checkpoint moved, and exits. It stops loudly where the log is
-//! not the one it has read, or says what cannot be; it waits for ever where a server is away.
+//! not the one it has read, or says what cannot be; it waits for ever where a server is away, or refuses
+//! for a reason that can pass.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -13,24 +14,27 @@
 //! | `read` | verifies the log, and makes batches of it |
 //! | `commit` | gives batches to Postgres, in order, until they are in |
 //! | `lag` | how far behind the log the rows are |
+//! | `pause` | the waits between two tries |
 //! | `metrics` | what it counts |
 
 mod commit;
 pub mod config;
 mod lag;
 mod metrics;
+mod pause;
 mod read;
 
 use anyhow::Context;
 use nox_contract::{Incarnation, subject};
 use nox_protocol::Reader;
-use nox_readmodel::{Store, StoreError};
+use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions};
 
-use commit::{End, Pause};
+use commit::End;
 pub use config::Config;
 use metrics::Metrics;
+use pause::Pause;
 
 /// The part of readiness that says whether rows follow the log.
 const PROJECTOR: &str = "projector";
@@ -73,10 +77,12 @@ async fn project(
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
     let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    let mut pause = Pause::new(runtime);
     loop {
-        let Some(mut store) = prepare(config, runtime).await? else { return Ok(()) };
         let Some(incarnation) = incarnation(broker, runtime).await else { return Ok(()) };
-        let Some(place) = follow(&mut store, &incarnation, runtime).await? else { return Ok(()) };
+        let Some((mut store, place)) = attach(config, runtime, &incarnation).await? else {
+            return Ok(());
+        };
         runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
         runtime.readiness.set(PROJECTOR, Ok::<(), String>(()));
         tracing::info!(event.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
@@ -85,31 +91,42 @@ async fn project(
         let batches = read::start(broker, incarnation, place);
         match commit::all(config, runtime, metrics, &mut store, batches).await? {
             End::Stopped => return Ok(()),
-            End::Switched { to } => tracing::info!(generation = to, "Changes over to other rows"),
+            End::OtherRows(reason) => tracing::warn!(%reason, "Attaches to other rows"),
+        }
+        // Two servers behind one address may take turns.
+        if !pause.wait().await {
+            return Ok(());
         }
     }
 }
 
-/// The store, once Postgres is there; `None` if asked to stop before.
-async fn prepare(config: &Config, runtime: &Runtime) -> anyhow::Result<Option<Store>> {
+/// The store, and where its rows are in this log; `None` if asked to stop before Postgres let us in.
+async fn attach(
+    config: &Config,
+    runtime: &Runtime,
+    incarnation: &Incarnation,
+) -> anyhow::Result<Option<(Store, Reader)>> {
     let mut pause = Pause::new(runtime);
+    let mut store =
+        Store::new(config.database_url.reveal()).context("the database cannot be named")?;
     loop {
-        let url = config.database_url.reveal();
-        let attempt = async {
-            let mut store = Store::connect(url).await?;
-            store.prepare().await?;
-            Ok(store)
-        };
-        match attempt.await {
-            Ok(store) => return Ok(Some(store)),
-            Err(StoreError::Unavailable(error)) => {
+        match place(&mut store, incarnation).await {
+            Ok(reader) => return Ok(Some((store, reader))),
+            Err(error) if error.remedy() != Remedy::Stop => {
                 if !pause.after(&error).await {
                     return Ok(None);
                 }
             }
-            Err(error) => return Err(error).context("cannot prepare the rows"),
+            Err(error) => return Err(error).context("cannot attach to the rows"),
         }
     }
+}
+
+async fn place(store: &mut Store, incarnation: &Incarnation) -> Result<Reader, StoreError> {
+    store.prepare().await?;
+    store.follow(incarnation).await?;
+    let checkpoint = store.checkpoint().await?;
+    Ok(Reader::new(checkpoint.n, checkpoint.chain))
 }
 
 /// Which log there is, once there is one; `None` if asked to stop before.
@@ -125,30 +142,6 @@ async fn incarnation(broker: &Broker, runtime: &Runtime) -> Option<Incarnation> 
                     return None;
                 }
             }
-        }
-    }
-}
-
-/// Where the rows are in this log; `None` if asked to stop before Postgres said so.
-async fn follow(
-    store: &mut Store,
-    incarnation: &Incarnation,
-    runtime: &Runtime,
-) -> anyhow::Result<Option<Reader>> {
-    let mut pause = Pause::new(runtime);
-    loop {
-        let attempt = async {
-            store.follow(incarnation).await?;
-            store.checkpoint().await
-        };
-        match attempt.await {
-            Ok(checkpoint) => return Ok(Some(Reader::new(checkpoint.n, checkpoint.chain))),
-            Err(StoreError::Unavailable(error)) => {
-                if !pause.after(&error).await {
-                    return Ok(None);
-                }
-            }
-            Err(error) => return Err(error).context("cannot attach to the rows"),
         }
     }
 }

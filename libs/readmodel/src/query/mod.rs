@@ -15,9 +15,10 @@ use nox_contract::{EventNumber, Positions};
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
 use crate::{
+    consequence::{self, Consequence, Described},
     schema::Database,
     segment::DamagedSegment,
-    sql::{count, is_unavailable, number},
+    sql::{count, number},
 };
 pub use history::{JOB_EVENTS_MAX, RawEvent};
 pub use jobs::{Cursor, Filter, JobRow, Page};
@@ -37,29 +38,38 @@ pub const PAGE_MAX: usize = 1_000;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// Postgres is away, overloaded, or was not prepared yet. Try again.
-    #[error("postgres is not available")]
-    Unavailable(#[source] sqlx::Error),
-    #[error("postgres does not answer as it must")]
-    Broken(#[source] sqlx::Error),
+    /// Postgres is away, overloaded, was not prepared yet, or refuses for a reason that can pass.
+    #[error("postgres is not available: {}", Described(.0))]
+    Unavailable(sqlx::Error),
+    #[error("postgres does not answer as it must: {}", Described(.0))]
+    Broken(sqlx::Error),
     #[error(transparent)]
     Damaged(#[from] DamagedSegment),
 }
 
-impl From<sqlx::Error> for QueryError {
-    fn from(error: sqlx::Error) -> Self {
-        if is_missing(&error) || is_unavailable(&error) {
-            Self::Unavailable(error)
-        } else {
-            Self::Broken(error)
+impl QueryError {
+    /// In a few words that tell strangers nothing about the database but how to look it up.
+    pub fn in_brief(&self) -> String {
+        match self {
+            Self::Unavailable(error) | Self::Broken(error) => match consequence::code(error) {
+                Some(code) => format!("postgres answers with SQLSTATE {code}"),
+                None => "postgres does not answer".to_owned(),
+            },
+            Self::Damaged(_) => "a segment is damaged".to_owned(),
         }
     }
 }
 
-/// No such table or schema: not prepared yet, or an old generation that was just dropped.
-fn is_missing(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|refusal| refusal.code());
-    code.is_some_and(|code| matches!(&*code, "42P01" | "3F000"))
+impl From<sqlx::Error> for QueryError {
+    fn from(error: sqlx::Error) -> Self {
+        match Consequence::of(&error) {
+            Consequence::Stop => Self::Broken(error),
+            // Whoever only reads brings no data, and waits for the projector to prepare the tables.
+            Consequence::Park | Consequence::Prepare | Consequence::Retry => {
+                Self::Unavailable(error)
+            }
+        }
+    }
 }
 
 /// Reads the current generation. Cheap to clone; all clones share their connections.
@@ -103,7 +113,7 @@ impl Reader {
             let row = match row {
                 Ok(row) => row,
                 Err(error) => {
-                    if is_missing(&error) {
+                    if Consequence::of(&error) == Consequence::Prepare {
                         self.forget(generation);
                     }
                     return Err(error.into());

@@ -50,7 +50,7 @@ async fn the_cost_of_a_no_op_job() {
         let postgres =
             Postgres::start(PostgresOptions::new(folder.path().join("pg"))).await.unwrap();
         let log = no_op_jobs(in_flight);
-        let mut store = Store::connect(&postgres.url()).await.unwrap();
+        let mut store = Store::new(&postgres.url()).unwrap();
         store.prepare().await.unwrap();
         let messages: Vec<Vec<LogMessage>> =
             log.messages.chunks(batch).map(<[LogMessage]>::to_vec).collect();

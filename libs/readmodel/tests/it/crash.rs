@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nox_contract::EventNumber;
-use nox_readmodel::{Batch, Store, StoreError, audit::content_hash};
+use nox_readmodel::{Batch, Remedy, Store, StoreError, audit::content_hash};
 
 use crate::{
     log::{Log, eventful},
@@ -129,4 +129,43 @@ async fn another_projector_that_moved_on_meanwhile_is_noticed_after_an_outage() 
     assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
     let second = store.commit(&batches[1]).await;
     assert!(matches!(second, Err(StoreError::Conflict { .. })), "{second:?}");
+}
+
+#[tokio::test]
+async fn rows_that_went_back_are_attached_to_again_where_they_are() {
+    let log = eventful(32);
+    let batches = log.batches(10);
+    // A standby that was promoted without the second batch, which the projector knows to be in.
+    let standby = Database::start().await;
+    let mut promoted = standby.store().await;
+    promoted.commit(&batches[0]).await.unwrap();
+    let behind = promoted.commit(&batches[2]).await.unwrap_err();
+    let (from, to) = (EventNumber(20), EventNumber(10));
+    assert!(
+        matches!(behind, StoreError::WentBack { from: f, to: t } if (f, t) == (from, to)),
+        "{behind:?}"
+    );
+    assert_eq!(behind.remedy(), Remedy::PrepareAgain);
+    promoted.prepare().await.unwrap();
+    for batch in &batches[1..] {
+        promoted.commit(batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_made_anew_is_filled_from_the_beginning() {
+    let database = Database::start().await;
+    let log = eventful(32);
+    let batches = log.batches(10);
+    let mut store = database.store().await;
+    store.commit(&batches[0]).await.unwrap();
+    database.ask("drop schema nox cascade; drop schema nox_1 cascade").await;
+
+    let gone = store.commit(&batches[1]).await.unwrap_err();
+    assert_eq!(gone.remedy(), Remedy::PrepareAgain, "{gone:?}");
+    store.prepare().await.unwrap();
+    for batch in &batches {
+        store.commit(batch).await.unwrap();
+    }
+    assert_eq!(content_hash(&database.url, None).await.unwrap().hash, hash_alone(&log).await);
 }

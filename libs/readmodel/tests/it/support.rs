@@ -25,7 +25,7 @@ impl Database {
 
     /// A store that is attached to the current generation.
     pub async fn store(&self) -> Store {
-        let mut store = Store::connect(&self.url).await.unwrap();
+        let mut store = Store::new(&self.url).unwrap();
         store.prepare().await.unwrap();
         store
     }

@@ -72,7 +72,7 @@ struct Known {
 impl Clerk {
     /// Begins to consume commands.
     pub async fn start(broker: Broker, database_url: &str) -> Self {
-        let mut store = Store::connect(database_url).await.unwrap();
+        let mut store = Store::new(database_url).unwrap();
         store.prepare().await.unwrap();
         let desk = Desk {
             store,

@@ -62,3 +62,20 @@ async fn a_short_outage_of_the_broker_is_waited_out() {
     system.nats.restart().await.unwrap();
     submit.await.unwrap().expect(202);
 }
+
+#[tokio::test]
+async fn a_view_that_stands_still_while_the_log_goes_on_is_not_ready() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    system.clerk.hold_projection().await;
+    system.submit(&ada, "noop").await;
+    until(async || {
+        let reply = system.get("/readyz", "").await;
+        let part = &reply.json()["parts"]["gateway.view"];
+        reply.status == 503 && part["reason"].to_string().contains("stands still")
+    })
+    .await;
+    system.get("/health", "").await.expect(503);
+    system.clerk.project().await;
+    system.until_ready().await;
+}

@@ -74,6 +74,14 @@ impl System {
         }
     }
 
+    /// From now on this role needs its password; everybody else is let in without.
+    pub async fn ask_for_passwords_of(&self, role: &str) {
+        let path = self.folder.path().join("pg/pg_hba.conf");
+        let rules = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("local all {role} scram-sha-256\n{rules}")).unwrap();
+        self.postgres.psql("select pg_reload_conf()").await.unwrap();
+    }
+
     /// A projector in this process.
     pub fn projector(&self, config: Config) -> Projector {
         let runtime = Runtime::new();

@@ -1,0 +1,198 @@
+//! What follows from an error of Postgres: the one place that knows SQLSTATEs.
+//!
+//! Named is only what is certain. Data park the one job that brought them; a defect of ours ends the
+//! process, since nothing that it could wait for would mend it. Whatever is not named here can pass: a
+//! standby that was promoted, a password that is being changed, a privilege that is missing, a database
+//! that is being restored. Then the connection is let go of, and it is tried again.
+
+use std::fmt;
+
+/// What to do about an error of Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// Another value would pass: the job that brought this one is parked, all others go on.
+    Park,
+    /// The tables are not there: the database was made anew, or was never prepared. Prepare it again.
+    Prepare,
+    /// Statement or tables are not what this version needs: no waiting helps.
+    Stop,
+    /// Anything else. Let go of the connection, wait, and try again.
+    Retry,
+}
+
+impl Consequence {
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
+        use sqlx::{Error, migrate::MigrateError};
+        match error {
+            Error::Database(refusal) => refusal.code().map_or(Self::Retry, |c| Self::of_code(&c)),
+            Error::Encode(_) => Self::Park,
+            // A row that is read as something else than this version writes, or a wrong setting.
+            Error::ColumnDecode { .. }
+            | Error::ColumnIndexOutOfBounds { .. }
+            | Error::ColumnNotFound(_)
+            | Error::Configuration(_)
+            | Error::Decode(_)
+            | Error::InvalidArgument(_)
+            | Error::TypeNotFound { .. } => Self::Stop,
+            Error::Migrate(error) => match &**error {
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                    Self::of(error)
+                }
+                _ => Self::Stop,
+            },
+            // The connection broke, or there was none to have, or a row is missing that is always there.
+            _ => Self::Retry,
+        }
+    }
+
+    /// By SQLSTATE: five characters, of which the first two are the class.
+    pub(crate) fn of_code(code: &str) -> Self {
+        match code {
+            // insufficient_privilege: somebody can grant it.
+            "42501" => Self::Retry,
+            // duplicate_prepared_statement: another client of a pooler made it.
+            "42P05" => Self::Retry,
+            // undefined_table, invalid_schema_name
+            "42P01" | "3F000" => Self::Prepare,
+            // program_limit_exceeded and statement_too_complex: of statements that never change, only
+            // values can be too large or too deep.
+            "54000" | "54001" => Self::Park,
+            // too_many_columns, too_many_arguments
+            "54011" | "54023" => Self::Stop,
+            _ => match code.get(..2) {
+                // data_exception, integrity_constraint_violation
+                Some("22" | "23") => Self::Park,
+                // syntax_error_or_access_rule_violation, cardinality_violation
+                Some("42" | "21") => Self::Stop,
+                _ => Self::Retry,
+            },
+        }
+    }
+}
+
+/// An error for operators: what Postgres says, and the SQLSTATE to look it up by.
+pub(crate) struct Described<'a>(pub &'a sqlx::Error);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match code(self.0) {
+            Some(code) => write!(f, "{} (SQLSTATE {code})", self.0),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The SQLSTATE of a refusal.
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(Into::into)
+}
+
+/// Whether the refusal is that the log was already taken in at this place.
+pub(crate) fn is_taken_in(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some("segments_pkey")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every class of Postgres 18, by a code of it, and codes that are told from their class.
+    const TABLE: &[(&str, Consequence)] = {
+        use Consequence::{Park, Prepare, Retry, Stop};
+        &[
+            ("00000", Retry),   // successful_completion
+            ("01000", Retry),   // warning
+            ("02000", Retry),   // no_data
+            ("03000", Retry),   // sql_statement_not_yet_complete
+            ("08000", Retry),   // connection_exception
+            ("08006", Retry),   // connection_failure
+            ("08P01", Retry),   // protocol_violation: what poolers say of what they do not know
+            ("09000", Retry),   // triggered_action_exception
+            ("0A000", Retry),   // feature_not_supported: "cached plan must not change result type"
+            ("0B000", Retry),   // invalid_transaction_initiation
+            ("0F000", Retry),   // locator_exception
+            ("0L000", Retry),   // invalid_grantor
+            ("0P000", Retry),   // invalid_role_specification
+            ("0Z000", Retry),   // diagnostics_exception
+            ("10608", Retry),   // invalid_argument_for_xquery
+            ("20000", Retry),   // case_not_found
+            ("21000", Stop),    // cardinality_violation
+            ("22000", Park),    // data_exception
+            ("22003", Park),    // numeric_value_out_of_range
+            ("22021", Park),    // character_not_in_repertoire
+            ("22P05", Park),    // untranslatable_character
+            ("23000", Park),    // integrity_constraint_violation
+            ("23505", Park),    // unique_violation
+            ("23514", Park),    // check_violation
+            ("24000", Retry),   // invalid_cursor_state
+            ("25000", Retry),   // invalid_transaction_state
+            ("25006", Retry),   // read_only_sql_transaction: a standby, or a disk that is full
+            ("25P02", Retry),   // in_failed_sql_transaction
+            ("25P03", Retry),   // idle_in_transaction_session_timeout
+            ("26000", Retry),   // invalid_sql_statement_name: a prepared statement is gone
+            ("27000", Retry),   // triggered_data_change_violation
+            ("28000", Retry),   // invalid_authorization_specification
+            ("28P01", Retry),   // invalid_password
+            ("2B000", Retry),   // dependent_privilege_descriptors_still_exist
+            ("2D000", Retry),   // invalid_transaction_termination
+            ("2F000", Retry),   // sql_routine_exception
+            ("34000", Retry),   // invalid_cursor_name
+            ("38000", Retry),   // external_routine_exception
+            ("39000", Retry),   // external_routine_invocation_exception
+            ("3B000", Retry),   // savepoint_exception
+            ("3D000", Retry),   // invalid_catalog_name: the database is renamed or being restored
+            ("3F000", Prepare), // invalid_schema_name
+            ("40000", Retry),   // transaction_rollback
+            ("40001", Retry),   // serialization_failure
+            ("40P01", Retry),   // deadlock_detected
+            ("42000", Stop),    // syntax_error_or_access_rule_violation
+            ("42501", Retry),   // insufficient_privilege
+            ("42601", Stop),    // syntax_error
+            ("42703", Stop),    // undefined_column
+            ("42P01", Prepare), // undefined_table
+            ("42P05", Retry),   // duplicate_prepared_statement
+            ("44000", Retry),   // with_check_option_violation
+            ("53000", Retry),   // insufficient_resources
+            ("53100", Retry),   // disk_full
+            ("53200", Retry),   // out_of_memory
+            ("53300", Retry),   // too_many_connections
+            ("54000", Park),    // program_limit_exceeded
+            ("54001", Park),    // statement_too_complex: JSON nested too deep
+            ("54011", Stop),    // too_many_columns
+            ("54023", Stop),    // too_many_arguments
+            ("55000", Retry),   // object_not_in_prerequisite_state
+            ("55P03", Retry),   // lock_not_available
+            ("57000", Retry),   // operator_intervention
+            ("57014", Retry),   // query_canceled
+            ("57P01", Retry),   // admin_shutdown
+            ("57P03", Retry),   // cannot_connect_now
+            ("58000", Retry),   // system_error
+            ("58030", Retry),   // io_error
+            ("F0000", Retry),   // config_file_error
+            ("HV000", Retry),   // fdw_error
+            ("P0000", Retry),   // plpgsql_error
+            ("P0001", Retry),   // raise_exception: a trigger of the operator's
+            ("XX000", Retry),   // internal_error
+            ("XX001", Retry),   // data_corrupted
+        ]
+    };
+
+    #[test]
+    fn only_data_park_and_only_our_defects_end_the_process() {
+        for (code, consequence) in TABLE {
+            assert_eq!(Consequence::of_code(code), *consequence, "{code}");
+        }
+        for unheard_of in ["", "Z", "99999", "é"] {
+            assert_eq!(Consequence::of_code(unheard_of), Consequence::Retry, "{unheard_of:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_tried_again_and_rows_that_do_not_read_are_not() {
+        let broken = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!(Consequence::of(&broken), Consequence::Retry);
+        assert_eq!(Consequence::of(&sqlx::Error::PoolTimedOut), Consequence::Retry);
+        assert_eq!(Consequence::of(&sqlx::Error::Protocol("cut".into())), Consequence::Retry);
+        assert_eq!(Consequence::of(&sqlx::Error::Decode("?".into())), Consequence::Stop);
+    }
+}

@@ -1,0 +1,92 @@
+//! Postgres refuses for a while, for reasons that pass: it says so, and goes on by itself.
+
+use nox_readmodel::Reader;
+use nox_service::Secret;
+
+use crate::system::System;
+
+/// Rows in a database of their own, and a role that is no superuser and has a password.
+struct Tenancy {
+    system: System,
+    url: String,
+}
+
+impl Tenancy {
+    async fn start() -> Self {
+        let mut system = System::start().await;
+        let sql = |sql: &'static str| system.postgres.psql(sql);
+        sql("create role app login password 'secret'").await.unwrap();
+        let url = system.postgres.create_database("rows").await.unwrap();
+        sql("alter database rows owner to app").await.unwrap();
+        system.ask_for_passwords_of("app").await;
+        let url = url.replace("//nox@", "//app:secret@");
+        system.reader = Reader::new(&url, 2).unwrap();
+        Self { system, url }
+    }
+}
+
+const DISCONNECT: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+                          where usename = 'app' and pid <> pg_backend_pid()";
+
+#[tokio::test]
+async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
+    let mut tenancy = Tenancy::start().await;
+    let mut config = tenancy.system.config();
+    config.database_url = Secret::new(&tenancy.url);
+    let projector = tenancy.system.projector(config);
+    tenancy.system.write(|log| log.jobs(20)).await;
+    tenancy.system.caught_up().await;
+
+    let refusals = [
+        // A standby that was promoted late, a disk that is full with many a provider.
+        (
+            "25006",
+            "alter role app set default_transaction_read_only = on",
+            "alter role app reset default_transaction_read_only",
+        ),
+        ("42501", "revoke insert on nox_1.jobs from app", "grant insert on nox_1.jobs to app"),
+        ("28P01", "alter role app password 'another'", "alter role app password 'secret'"),
+        ("28000", "alter role app nologin", "alter role app login"),
+        ("53300", "alter role app connection limit 0", "alter role app connection limit 50"),
+        (
+            "3D000",
+            "alter database rows rename to elsewhere",
+            "alter database elsewhere rename to rows",
+        ),
+        (
+            "P0001",
+            "create function nox_1.refuse() returns trigger language plpgsql
+             as 'begin raise exception ''not today''; end';
+             create trigger refuse before update on nox_1.projection
+             execute function nox_1.refuse()",
+            "drop function nox_1.refuse cascade",
+        ),
+        (
+            "57014",
+            "alter role app set statement_timeout = '1ms'",
+            "alter role app reset statement_timeout",
+        ),
+    ];
+    for (code, refuse, allow) in refusals {
+        let readiness = projector.runtime.readiness.clone();
+        let database = if code == "3D000" { "postgres" } else { "rows" };
+        let postgres = &tenancy.system.postgres;
+        // What the session was begun with, it keeps.
+        postgres.psql(DISCONNECT).await.unwrap();
+        postgres.psql_in(database, refuse).await.unwrap();
+        postgres.psql(DISCONNECT).await.unwrap();
+        tenancy.system.write(|log| log.jobs(5)).await;
+        let says = || format!("{:?}", readiness.snapshot().parts["projector.postgres"]);
+        tenancy
+            .system
+            .until(&format!("it says {code}"), async || {
+                assert!(!projector.task.is_finished(), "{code} has ended the projector");
+                says().contains(code)
+            })
+            .await;
+        tenancy.system.postgres.psql_in(database, allow).await.unwrap();
+        tenancy.system.caught_up().await;
+        tenancy.system.until("it is ready again", async || readiness.is_ready()).await;
+    }
+    projector.stop().await;
+}
