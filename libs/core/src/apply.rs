@@ -154,7 +154,7 @@ impl State {
             reserved: 0,
             used_core_ms: 0,
             after,
-            doomed: false,
+            doomed: None,
         };
         self.jobs.insert(id, active);
         Ok(())
@@ -288,13 +288,13 @@ impl State {
 
     /// Tells the jobs that wait for `id` how it ended.
     fn wake_dependents(&mut self, id: JobId) {
-        let succeeded =
-            self.jobs.get(&id).is_some_and(|job| job.job.state() == JobState::Succeeded);
+        let Some(state) = self.jobs.get(&id).map(|job| job.job.state()) else { return };
+        let doomed = (state != JobState::Succeeded).then_some((id, state));
         for dependent in self.dependents.remove(&id).unwrap_or_default() {
             self.unindex(dependent);
             if let Some(job) = self.jobs.get_mut(&dependent) {
                 job.after.remove(&id);
-                job.doomed |= !succeeded;
+                job.doomed = job.doomed.or(doomed);
             }
             self.index(dependent);
         }

@@ -82,8 +82,8 @@ pub struct ActiveJob {
     pub used_core_ms: u64,
     /// Jobs that have to succeed first.
     pub after: BTreeSet<JobId>,
-    /// One of them never will.
-    pub doomed: bool,
+    /// The first of them that ended otherwise, and how: it never will.
+    pub doomed: Option<(JobId, JobState)>,
 }
 
 /// What is remembered of an ended job.
@@ -160,7 +160,7 @@ impl State {
                 self.timers.insert((job.job.due_at.unwrap_or(job.job.created_at), id));
             }
             WaitingCode::Dependency => {
-                if job.doomed || job.after.is_empty() {
+                if job.doomed.is_some() || job.after.is_empty() {
                     self.unblocked.insert(id);
                 }
             }

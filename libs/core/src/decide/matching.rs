@@ -1,7 +1,8 @@
 //! The match: which queued job runs where, and why the others do not.
 
 use nox_contract::{
-    Attempt, Fact, JobError, JobId, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkerId,
+    Attempt, Fact, JobError, JobId, JobState, ModuleName, Resources, TenantId, UserId, WaitingCode,
+    WorkerId,
 };
 
 use super::{Decision, end, job_entity};
@@ -96,10 +97,10 @@ fn has_room(state: &State, module: &ModuleName) -> bool {
 
 fn unblock(state: &State, id: JobId) -> Decision {
     let Some(active) = state.job(id) else { return Decision::nothing() };
-    let facts = if active.doomed {
+    let facts = if let Some((dependency, state)) = active.doomed {
         let error = JobError {
             code: "dependency".to_owned(),
-            message: "a job that had to succeed first did not".to_owned(),
+            message: format!("job {dependency}, which had to succeed first, {}", ended_as(state)),
             exit_status: None,
         };
         let mut facts = vec![Fact::Failed { error }];
@@ -111,6 +112,13 @@ fn unblock(state: &State, id: JobId) -> Decision {
         vec![Fact::Waiting { code: WaitingCode::Priority }]
     };
     Decision::of(job_entity(id, active), facts)
+}
+
+fn ended_as(state: JobState) -> &'static str {
+    match state {
+        JobState::Canceled => "was canceled",
+        _ => "failed",
+    }
 }
 
 /// The next queued job whose recorded reason is no longer the right one.

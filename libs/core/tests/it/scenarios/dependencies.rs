@@ -67,14 +67,28 @@ fn a_job_fails_when_one_that_must_come_first_fails_or_is_canceled() {
 }
 
 #[test]
-fn a_failed_dependency_is_told_from_other_failures() {
-    let mut world = World::working(1);
-    let first = world.submit(ask());
-    let job = world.submit(after(&[first]));
-    world.cancel(first);
-    let said = world.place();
-    let nox_contract::Fact::Failed { error } = said.of(job)[0] else { panic!("{said:?}") };
-    assert_eq!(error.code, "dependency");
+fn a_job_that_failed_for_another_names_it_and_how_that_ended() {
+    for (cancel, ended) in [(true, "was canceled"), (false, "failed")] {
+        let mut world = World::working(3);
+        let (other, first) = (world.submit(ask()), world.submit(ask()));
+        let job = world.submit(after(&[other, first]));
+        let next = world.submit(after(&[job]));
+        if cancel {
+            world.cancel(first);
+        } else {
+            fail(&mut world, first);
+        }
+        // What ends later changes nothing of why.
+        world.cancel(other);
+        let said = world.place();
+        for (job, message) in [
+            (job, format!("job {first}, which had to succeed first, {ended}")),
+            (next, format!("job {job}, which had to succeed first, failed")),
+        ] {
+            let nox_contract::Fact::Failed { error } = said.of(job)[0] else { panic!("{said:?}") };
+            assert_eq!((&*error.code, &error.message), ("dependency", &message));
+        }
+    }
 }
 
 #[test]
