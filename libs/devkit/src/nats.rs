@@ -1,14 +1,15 @@
 //! One nats-server with JetStream, on the settings of `nats/server.conf`.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+// Errors of these name the file.
+use fs_err::os::unix::fs::OpenOptionsExt;
+use fs_err::{self as fs, File, OpenOptions};
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -98,8 +99,7 @@ impl NatsServer {
         let program = tools::nats_server()?.path;
         options.data = std::path::absolute(&options.data)?;
         for folder in [&options.data, &options.data.join("ports")] {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(folder)?;
         }
         let lock = lock(&options.data.join("lock")).await?;
         let password = password(&options.data.join("password"))?;
@@ -310,8 +310,7 @@ fn password(path: &Path) -> Result<String> {
 
 /// Opens a file that its owner alone may read.
 fn private(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    opened.with_context(|| format!("cannot write {}", path.display()))
+    Ok(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?)
 }
 
 /// The server parses a variable's value as configuration, where spaces and `#` mean something.

@@ -3,17 +3,19 @@
 //! A socket, not a port: its folder lets in nobody but the owner (and root), so it needs no password,
 //! and a restart never finds its port taken.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+// Errors of these name the file.
+use fs_err::os::unix::fs::{OpenOptionsExt, chown, symlink};
+use fs_err::{self as fs, OpenOptions};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -98,8 +100,7 @@ impl Postgres {
         let data = &options.data;
 
         let parent = data.parent().context("the root folder cannot be a cluster")?;
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot create {}", parent.display()))?;
+        fs::create_dir_all(parent)?;
         move_aside_other_version(data, programs.version.major())?;
         let owner = owner_of(data)?;
         if version_of_cluster(data)?.is_none() {

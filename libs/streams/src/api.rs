@@ -31,8 +31,9 @@ impl Broker {
             |e: serde_json::Error| Error::Unreadable { what: "API message", reason: e.to_string() };
         let body = serde_json::to_vec(body).map_err(unreadable)?;
         let request = Request::new().payload(body.into()).timeout(Some(API_WAIT));
-        let ask = self.inner.client.send_request(format!("$JS.API.{subject}"), request);
-        let reply = self.while_up(ask).await?;
+        let asked = format!("$JS.API.{subject}");
+        let ask = self.inner.client.send_request(asked.clone(), request);
+        let reply = self.answered(&asked, ask).await?;
         let reply = reply.map_err(|e| Error::Unavailable(format!("{subject}: {e}")))?;
         let failure: Failure = serde_json::from_slice(&reply.payload).map_err(unreadable)?;
         match failure.error {
@@ -49,7 +50,9 @@ impl Broker {
     ) -> Result<Option<(Message, HeaderMap)>, Error> {
         let handle = self.inner.jetstream.get_stream_no_info(stream).await;
         let handle = handle.map_err(|e| Error::Unavailable(e.to_string()))?;
-        let error = match self.while_up(which(handle.raw_message_builder()).send()).await? {
+        let asked = format!("$JS.API.STREAM.MSG.GET.{stream}");
+        let question = which(handle.raw_message_builder()).send();
+        let error = match self.answered(&asked, question).await? {
             Ok(found) => {
                 let message = Message {
                     seq: found.sequence,
@@ -70,9 +73,14 @@ impl Broker {
         }
     }
 
-    /// Gives a question up with the connection: its answer is lost, and the time-out would only be
-    /// waited for.
-    pub(crate) async fn while_up<T>(&self, question: impl Future<Output = T>) -> Result<T, Error> {
+    /// Gives a question on the subject `asked` up where no answer can come any more, and only the
+    /// time-out would be waited for: with the connection, or where the user may not ask.
+    pub(crate) async fn answered<T>(
+        &self,
+        asked: &str,
+        question: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let denied = self.inner.mux.denied_question(asked);
         let mut link = self.link();
         let begun = *link.borrow_and_update();
         if !begun.up {
@@ -83,6 +91,7 @@ impl Broker {
             _ = link.wait_for(|link| link.generation != begun.generation) => {
                 Err(Error::Unavailable("connection lost".into()))
             }
+            denied = denied => Err(denied.into()),
         }
     }
 }

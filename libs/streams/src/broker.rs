@@ -15,6 +15,7 @@ use tokio_util::sync::DropGuard;
 use crate::{
     Error,
     api::StreamInfo,
+    denied::Denied,
     durability::Durability,
     layout::Layout,
     mux::{Link, Mux, Outgoing},
@@ -74,6 +75,11 @@ impl Broker {
     /// Whether the connection is up, and how often it was lost.
     pub fn link(&self) -> watch::Receiver<Link> {
         self.inner.mux.link()
+    }
+
+    /// Resolves with the first thing that the connection's user was not allowed to do.
+    pub async fn denied(&self) -> Denied {
+        self.inner.mux.denied().await
     }
 
     /// Writes one message; the future resolves within 5 s.

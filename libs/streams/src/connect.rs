@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::API_WAIT,
     broker::{Broker, Inner},
+    denied::NOT_PERMITTED,
     durability::check_durability,
     error::Error,
-    mux::Mux,
+    mux::{Mux, Own},
     options::{ConnectError, ConnectOptions},
     url::{read_urls, with_credentials},
     version::Version,
@@ -67,9 +68,11 @@ impl Broker {
     async fn try_connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
         let (events, heard) = mpsc::unbounded_channel();
         let (servers, credentials) = read_urls(&options.url)?;
+        let user = credentials.user().to_owned();
+        let inboxes = format!("_INBOX_{}", options.service);
         let client = with_credentials(credentials)
             .name(format!("nox-{}", options.service))
-            .custom_inbox_prefix(format!("_INBOX_{}", options.service))
+            .custom_inbox_prefix(inboxes.clone())
             .connection_timeout(HANDSHAKE_WAIT)
             .ping_interval(PING)
             .request_timeout(Some(API_WAIT))
@@ -87,7 +90,7 @@ impl Broker {
 
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
-        let mux = Mux::start(client.clone(), heard, stop)
+        let mux = Mux::start(client.clone(), Own { user, inboxes }, heard, stop)
             .await
             .map_err(|e| ConnectError::Unreachable(e.to_string()))?;
         let durability = check_durability(options, &client).await?;
@@ -118,7 +121,7 @@ impl Broker {
 
         let account: Result<Account, Error> = self.api("INFO", &serde_json::json!({})).await;
         // A server that is starting has no JetStream yet.
-        let level = account.map_err(|e| ConnectError::Unreachable(e.to_string()))?.api.level;
+        let level = account.map_err(no_account)?.api.level;
         if level < API_LEVEL_MIN {
             return Err(ConnectError::TooOld {
                 found: format!("one whose JetStream has API level {level}"),
@@ -144,6 +147,13 @@ fn refused(error: async_nats::ConnectError) -> ConnectError {
         | ConnectErrorKind::ServerParse
         | ConnectErrorKind::Tls => ConnectError::Denied(error.to_string()),
         _ => ConnectError::Unreachable(error.to_string()),
+    }
+}
+
+fn no_account(error: Error) -> ConnectError {
+    match error {
+        Error::Refused { code: NOT_PERMITTED, description } => ConnectError::Denied(description),
+        error => ConnectError::Unreachable(error.to_string()),
     }
 }
 

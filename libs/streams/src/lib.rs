@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connect` | connects, and refuses brokers that would ignore guards or lose writes |
 //! | `api` | asks the broker, while the connection lasts |
+//! | `denied` | what the broker does not let its user do |
 //! | [`declare`] | makes the broker have the streams of `nats/streams.toml` |
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
 //! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
@@ -12,7 +13,7 @@
 //! | [`answers`] | the scheduler's answers to whoever waits for them |
 //! | [`lease`] | who may try to lead |
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
-//! | [`logs`] | what running jobs print |
+//! | [`logs`], `log_gaps` | what running jobs print, and what of it is missing |
 //! | `trim` | room in the input streams |
 
 pub mod answers;
@@ -21,11 +22,13 @@ mod broker;
 mod connect;
 pub mod consume;
 pub mod declare;
+mod denied;
 mod durability;
 mod error;
 pub mod facts;
 mod layout;
 pub mod lease;
+mod log_gaps;
 pub mod logs;
 mod mux;
 mod options;
@@ -41,12 +44,14 @@ pub use answers::AnswerInbox;
 pub use broker::{Broker, Message, Usage};
 pub use consume::Chunks;
 pub use declare::DeclareError;
+pub use denied::{Denied, NOT_PERMITTED, Verb};
 pub use durability::{Durability, UnknownDurability};
 pub use error::{ConsumeError, Error};
 pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
 pub use layout::{Layout, LayoutError};
 pub use lease::Lease;
-pub use logs::{LogChunk, LogStream};
+pub use log_gaps::{LogGaps, LogText};
+pub use logs::{LogChunk, LogPiece, LogStream};
 pub use mux::Link;
 pub use options::{ConnectError, ConnectOptions};
 pub use publish::{Ack, Headers, PublishError};

@@ -15,6 +15,13 @@ pub const LOG_CHUNK_BYTES_MAX: usize = 128 * 1024;
 
 const ATTEMPT_HEADER: &str = "Nox-Attempt";
 const STREAM_HEADER: &str = "Nox-Stream";
+const OFFSET_HEADER: &str = "Nox-Offset";
+const LENGTH_HEADER: &str = "Nox-Length";
+const MISSING_HEADER: &str = "Nox-Missing";
+const END_HEADER: &str = "Nox-End";
+
+/// By this the broker knows a message that comes again, for two minutes.
+const ID_HEADER: &str = "Nats-Msg-Id";
 
 /// Messages asked for at a time.
 const BATCH: usize = 256;
@@ -24,7 +31,7 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const REPLY_WAIT: Duration = Duration::from_secs(5);
 
 /// Which of its outputs a job printed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogStream {
     Stdout,
     Stderr,
@@ -45,6 +52,19 @@ impl fmt::Display for LogStream {
     }
 }
 
+/// What is to be known of a chunk that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPiece {
+    pub attempt: Attempt,
+    /// Its number among the chunks of the attempt: a second write of the same number is no other chunk.
+    pub number: u64,
+    pub stream: LogStream,
+    pub offset: u64,
+    pub length: u64,
+    pub missing: u64,
+    pub end: bool,
+}
+
 /// A piece of what a job printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogChunk {
@@ -54,6 +74,14 @@ pub struct LogChunk {
     pub at: Timestamp,
     pub attempt: Attempt,
     pub stream: LogStream,
+    /// How many bytes the attempt had printed to the stream before these.
+    pub offset: u64,
+    /// How many of the text's it printed: all, or none of a word of the executor's own.
+    pub length: u64,
+    /// How many right before these the executor knows to be missing.
+    pub missing: u64,
+    /// Nothing follows on this stream of the attempt.
+    pub end: bool,
     /// Bytes that are no UTF-8 are replaced.
     pub text: String,
 }
@@ -64,14 +92,23 @@ impl Broker {
         &self,
         tenant: &TenantId,
         job: JobId,
-        attempt: Attempt,
-        stream: LogStream,
+        piece: LogPiece,
         chunk: Bytes,
     ) -> impl Future<Output = Result<u64, PublishError>> + Send + use<> {
-        let headers = vec![
+        let LogPiece { attempt, number, stream, offset, length, missing, end } = piece;
+        let mut headers = vec![
+            (ID_HEADER, format!("{job}.{attempt}.{number}")),
             (ATTEMPT_HEADER, attempt.to_string()),
             (STREAM_HEADER, stream.as_str().to_owned()),
+            (OFFSET_HEADER, offset.to_string()),
+            (LENGTH_HEADER, length.to_string()),
         ];
+        if missing > 0 {
+            headers.push((MISSING_HEADER, missing.to_string()));
+        }
+        if end {
+            headers.push((END_HEADER, end.to_string()));
+        }
         let ack = self.publish(subject::log(tenant, job), Some(headers), chunk);
         async move { Ok(ack.await?.seq) }
     }
@@ -138,7 +175,8 @@ impl Broker {
         seq: u64,
         batch: usize,
     ) -> Result<(Vec<Reply>, bool), Error> {
-        self.while_up(self.direct_get_once(stream, subject, seq, batch)).await?
+        let asked = format!("$JS.API.DIRECT.GET.{stream}");
+        self.answered(&asked, self.direct_get_once(stream, subject, seq, batch)).await?
     }
 
     async fn direct_get_once(
@@ -224,7 +262,12 @@ fn log_chunk(reply: Reply) -> Option<LogChunk> {
         "stderr" => LogStream::Stderr,
         _ => return None,
     };
+    let count = |name| headers.get(name)?.as_str().parse::<u64>().ok();
     Some(LogChunk {
+        offset: count(OFFSET_HEADER)?,
+        length: count(LENGTH_HEADER)?,
+        missing: count(MISSING_HEADER).unwrap_or_default(),
+        end: headers.get(END_HEADER).is_some(),
         seq: message.seq,
         at,
         attempt: Attempt(u32::from_str(headers.get(ATTEMPT_HEADER)?.as_str()).ok()?),

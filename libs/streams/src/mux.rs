@@ -24,6 +24,7 @@ use nox_contract::AnswerMessage;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    denied::{Denials, Denied},
     publish::{self, Ack, Headers, PublishError},
     waiting::Waiting,
 };
@@ -72,12 +73,22 @@ pub(crate) struct Mux {
     /// As in `link`, for the writer to read without a lock.
     generation: AtomicU64,
     link: watch::Sender<Link>,
+    pub(crate) own: Own,
+    pub(crate) denials: watch::Sender<Denials>,
 }
 
-struct State {
+/// Who a connection is for.
+pub(crate) struct Own {
+    /// The name in the broker's permissions.
+    pub(crate) user: String,
+    /// What all its inboxes begin with.
+    pub(crate) inboxes: String,
+}
+
+pub(crate) struct State {
     up: bool,
     tick: u64,
-    acks: Waiting<Outcome>,
+    pub(crate) acks: Waiting<Outcome>,
     answers: Waiting<AnswerMessage>,
 }
 
@@ -97,6 +108,7 @@ impl Mux {
     /// Takes a connection over: its one inbox, its writes, its events.
     pub(crate) async fn start(
         client: Client,
+        own: Own,
         events: mpsc::UnboundedReceiver<Event>,
         stop: tokio_util::sync::CancellationToken,
     ) -> Result<Arc<Self>, async_nats::SubscribeError> {
@@ -115,6 +127,8 @@ impl Mux {
             }),
             generation: AtomicU64::new(0),
             link: watch::Sender::new(Link { up: true, generation: 0 }),
+            own,
+            denials: watch::Sender::default(),
         });
         let task = |work: futures_util::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
@@ -208,7 +222,8 @@ impl Mux {
         };
         self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let tick = state.tick;
-        let token = reply.map(|reply| state.acks.add(tick, reply));
+        let subject = outbound.back().map(|last| last.subject.clone());
+        let token = reply.map(|reply| state.acks.add_about(tick, subject, reply));
         let generation = self.generation.load(Ordering::Relaxed);
         for place in places {
             let Some(mut message) = outbound.pop_front() else { break };
@@ -272,7 +287,7 @@ impl Mux {
         give_up(lost, "no acknowledgement in time");
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock, and nothing is half done between two statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -365,7 +380,12 @@ async fn watch_over(mux: Arc<Mux>, client: Client, mut events: mpsc::UnboundedRe
             event = events.recv() => match event {
                 Some(Event::Connected) => mux.up(),
                 Some(Event::Disconnected | Event::Closed) => mux.down(),
-                Some(Event::ServerError(error)) => tracing::error!(%error, "The broker complains"),
+                Some(Event::ServerError(error)) => {
+                    match Denied::read(&mux.own.user, &error.to_string()) {
+                        Some(denied) => mux.complain(denied),
+                        None => tracing::error!(%error, "The broker complains"),
+                    }
+                }
                 Some(event @ Event::SlowConsumer(_)) => tracing::warn!(%event, "Messages dropped"),
                 Some(event) => tracing::debug!(%event, "Connection event"),
                 None => return,

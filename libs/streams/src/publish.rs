@@ -85,6 +85,11 @@ impl PublishError {
         matches!(self, Self::Refused { code: WRONG_LAST_SEQUENCE | GUARD_IN_FLIGHT, .. })
     }
 
+    /// Whether the same write will never be taken.
+    pub fn is_hopeless(&self) -> bool {
+        matches!(self, Self::Refused { code: TOO_LARGE | MALFORMED, .. })
+    }
+
     /// Whether the stream is full: nothing was stored, and the same write may succeed when there
     /// is room.
     pub fn is_full(&self) -> bool {

@@ -30,6 +30,17 @@ pub(crate) fn read_urls(urls: &str) -> Result<(Vec<ServerAddr>, Credentials), Co
     Ok((servers, credentials))
 }
 
+impl Credentials {
+    /// Who the permissions are for, for people to read.
+    pub(crate) fn user(&self) -> &str {
+        match (&self.user, &self.password) {
+            (Some(user), Some(_)) => user,
+            (Some(_), None) => "of a token",
+            (None, _) => "without a name",
+        }
+    }
+}
+
 pub(crate) fn with_credentials(credentials: Credentials) -> async_nats::ConnectOptions {
     let options = async_nats::ConnectOptions::new();
     match (credentials.user, credentials.password) {

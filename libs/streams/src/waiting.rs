@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use async_nats::Subject;
 use tokio::sync::oneshot;
 
 /// Replies that are still to come. Time is counted in ticks, so that it reads no clock.
@@ -18,6 +19,8 @@ pub(crate) struct Waiting<T> {
 
 struct Waiter<T> {
     since_tick: u64,
+    /// What it is a reply to, where that has a subject.
+    subject: Option<Subject>,
     reply: oneshot::Sender<T>,
 }
 
@@ -32,9 +35,34 @@ impl<T> Waiting<T> {
 
     /// Takes the next token for `reply`.
     pub(crate) fn add(&mut self, tick: u64, reply: oneshot::Sender<T>) -> u64 {
+        self.add_about(tick, None, reply)
+    }
+
+    /// The same for a reply to a message on `subject`.
+    pub(crate) fn add_about(
+        &mut self,
+        tick: u64,
+        subject: Option<Subject>,
+        reply: oneshot::Sender<T>,
+    ) -> u64 {
         self.count += 1;
-        self.queue.push_back(Some(Waiter { since_tick: tick, reply }));
+        self.queue.push_back(Some(Waiter { since_tick: tick, subject, reply }));
         self.first + self.queue.len() as u64 - 1
+    }
+
+    /// Gives the senders of all that is on `subject`.
+    pub(crate) fn take_of(&mut self, subject: &str) -> Vec<oneshot::Sender<T>> {
+        let is_meant = |place: &mut &mut Option<Waiter<T>>| {
+            let waiter = place.as_ref();
+            waiter.and_then(|waiter| waiter.subject.as_deref()).is_some_and(|of| of == subject)
+        };
+        let meant = self.queue.iter_mut().filter_map(|mut place| {
+            is_meant(&mut place).then(|| place.take()).flatten().map(|waiter| waiter.reply)
+        });
+        let meant: Vec<_> = meant.collect();
+        self.count -= meant.len();
+        self.drop_answered();
+        meant
     }
 
     /// Gives the sender of `token`, once; a token that nobody waits for any more has none.
@@ -112,6 +140,20 @@ mod tests {
         assert!(waiting.take(2).is_none());
         assert!(waiting.take(3).is_some());
         assert_eq!(waiting.add(4, oneshot::channel().0), 4);
+    }
+
+    #[test]
+    fn those_on_one_subject_are_given_together_and_the_others_stay() {
+        let mut waiting = Waiting::<()>::new();
+        for subject in ["a", "b", "a"] {
+            waiting.add_about(0, Some(subject.into()), oneshot::channel().0);
+        }
+        waiting.add(0, oneshot::channel().0);
+        assert_eq!(waiting.take_of("a").len(), 2);
+        assert!(waiting.take_of("a").is_empty());
+        assert_eq!(waiting.count(), 2);
+        assert!(waiting.take(1).is_some() && waiting.take(3).is_some());
+        assert_eq!((waiting.count(), waiting.queue.len()), (0, 0));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::{
 use nox_contract::{AttemptEnd, RawJson, SessionId, StartWork, Usage};
 use nox_service::Clock;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
     failure::Failure,
     folder::{Folder, Journal},
     inputs,
-    logs::Chunk,
+    log_writer::Logs,
     manifest::{self, Manifest, Run},
     metrics::Metrics,
     outputs::Outputs,
@@ -42,7 +41,7 @@ pub struct Runner {
     /// Where attempts' folders are.
     pub data: PathBuf,
     pub artifacts: Arc<Artifacts>,
-    pub logs: mpsc::Sender<Chunk>,
+    pub logs: Logs,
     pub clock: Clock,
     pub metrics: Metrics,
 }
@@ -128,7 +127,9 @@ impl Attempt<'_> {
         let Runner { supervisor, logs, clock, metrics, .. } = runner;
         let program = Program { start, manifest, folder, supervisor, stop, logs, clock, metrics };
         let ran = program.run(&order, spawned).await?;
-        Ok((ran.wall, self.outputs(folder, inputs, ran).await))
+        let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
+        let outputs = self.outputs(folder, inputs, ran).await;
+        Ok((wall, outputs.map_err(|failure| failure.with_log_bytes_lost(log_bytes_lost))))
     }
 
     /// From here on the attempt counts as started, whatever happens to this process.
@@ -145,7 +146,7 @@ impl Attempt<'_> {
     async fn outputs(&self, folder: &Folder, inputs: &Value, ran: Ran) -> Result<RawJson, Failure> {
         // The exit status first: a program may write its results and fail after all.
         self.check_exit(ran.exit.clone()?, &ran)?;
-        let wall = ran.wall;
+        let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
         let (scalars, found) = self.find(folder, inputs, ran).await?;
         self.check_scalars(&scalars)?;
         let mut kept = Vec::with_capacity(found.len());
@@ -155,7 +156,7 @@ impl Attempt<'_> {
             }
             kept.push(self.runner.artifacts.keep(self.start, file).await?);
         }
-        Ok(Outputs { wall, scalars, kept }.to_json(self.start))
+        Ok(Outputs { wall, log_bytes_lost, scalars, kept }.to_json(self.start))
     }
 
     fn check_exit(&self, exit: Exit, ran: &Ran) -> Result<(), Failure> {

@@ -71,6 +71,7 @@ pub fn prepare(
     env.push((MARK.to_owned(), work_dir.to_owned()));
     let resources = &start.resources;
     let limits = Limits {
+        wall_seconds: u64::from(resources.wall_time_s),
         cpu_seconds: u64::from(resources.cpu) * u64::from(resources.wall_time_s)
             + CPU_SECONDS_SPARE,
         memory_bytes: (u64::from(resources.mem_mb) << 20) + MEMORY_BYTES_SPARE,

@@ -6,6 +6,9 @@
 //! them stay its descendants. When it has no child left, the attempt is over, and only then does it
 //! say so. Its standard input is a socket to the executor: when that closes, because the attempt is
 //! to end or because the executor is gone, everything is killed.
+//!
+//! All limits of an attempt are held here and by the kernel, so that they hold while the executor is
+//! frozen, too, and while nobody reads what the attempt prints.
 
 use std::{
     collections::BTreeSet,
@@ -65,9 +68,12 @@ pub struct Order {
     pub limits: Limits,
 }
 
-/// Bounds of each single process, that of memory also of all together.
+/// Bounds of each single process, that of memory also of all together; the time is the attempt's.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Limits {
+    /// Seconds from the start of the program to the end of everything. The clock does not run while
+    /// the machine sleeps (`CLOCK_MONOTONIC`, not `CLOCK_BOOTTIME`), for neither does the attempt.
+    pub wall_seconds: u64,
     /// Seconds on a processor.
     pub cpu_seconds: u64,
     /// Bytes of private memory; of all together, bytes of private and shared memory in use.
@@ -85,13 +91,17 @@ pub enum Word {
     /// It could not be run, and nothing was.
     NotSpawned { reason: String },
     /// It has ended after so many microseconds, and nothing that it began is alive.
-    Ended { exit: Exit, wall_us: u64, survivors: usize, exceeded: Option<Exceeded> },
+    Ended { exit: Exit, wall_us: u64, survivors: usize, killed_for: Option<KilledFor> },
 }
 
-/// What an attempt took too much of, all its processes together. It was ended for that.
+/// Why an attempt was ended that had not ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Exceeded {
+pub enum KilledFor {
+    /// The executor asked for it, or is gone.
+    Order,
+    WallTime,
+    /// All its processes together took too much of it.
     Memory,
     Processes,
 }
@@ -121,10 +131,11 @@ fn supervise() -> io::Result<()> {
 
     let clock = Clock::system();
     let began = clock.monotonic();
-    let exceeded = Arc::new(OnceLock::new());
+    let killed_for = Arc::new(OnceLock::new());
     let program = serde_json::from_str::<Order>(&line).map_err(io::Error::from).and_then(|order| {
         // Before there is anything to kill: an attempt must not run unwatched.
-        watch(orders, order.limits, exceeded.clone())?;
+        let ends_at = began.saturating_add(Duration::from_secs(order.limits.wall_seconds));
+        watch(Watch { orders, clock: clock.clone(), ends_at, limits: order.limits }, &killed_for)?;
         begin(&order)
     });
     let program = match program {
@@ -136,42 +147,68 @@ fn supervise() -> io::Result<()> {
     let exit = wait_for(program)?;
     let wall_us = u64::try_from((clock.monotonic() - began).as_micros()).unwrap_or(u64::MAX);
     let survivors = kill_the_rest();
-    let exceeded = exceeded.get().copied();
-    say(&mut words, &Word::Ended { exit, wall_us, survivors, exceeded })
+    let killed_for = killed_for.get().copied();
+    say(&mut words, &Word::Ended { exit, wall_us, survivors, killed_for })
 }
 
-/// Kills everything from when the socket closes, for nothing else is ever sent after the order, or
-/// from when too much is taken.
-fn watch(
-    mut orders: BufReader<UnixStream>,
+/// What an attempt is watched by.
+struct Watch {
+    orders: BufReader<UnixStream>,
+    clock: Clock,
+    /// By the clock's monotonic time.
+    ends_at: Duration,
     limits: Limits,
-    exceeded: Arc<OnceLock<Exceeded>>,
-) -> io::Result<()> {
-    orders.get_ref().set_read_timeout(Some(LOOK_EVERY))?;
-    let watch = move || {
-        // A wait with an end is interrupted where this process was stopped and goes on.
-        let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
-        while orders.read(&mut [0]).is_err_and(|error| waits.contains(&error.kind())) {
-            if let Some(found) = look(limits) {
-                let _ = exceeded.set(found);
-                break;
-            }
-        }
+}
+
+/// Kills everything from when there is a reason to, which is noted in `killed_for`.
+fn watch(mut watch: Watch, killed_for: &Arc<OnceLock<KilledFor>>) -> io::Result<()> {
+    let killed_for = killed_for.clone();
+    let kill = move || {
+        let _ = killed_for.set(watch.until_to_be_killed());
         let mut killed = BTreeSet::new();
         loop {
             kill_more(&mut killed);
         }
     };
-    thread::Builder::new().spawn(watch).map(drop)
+    thread::Builder::new().spawn(kill).map(drop)
 }
 
-fn look(limits: Limits) -> Option<Exceeded> {
+impl Watch {
+    fn until_to_be_killed(&mut self) -> KilledFor {
+        loop {
+            let left = self.ends_at.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return KilledFor::WallTime;
+            }
+            if self.is_ordered_within(left.min(LOOK_EVERY)) {
+                return KilledFor::Order;
+            }
+            if let Some(exceeded) = look(self.limits) {
+                return exceeded;
+            }
+        }
+    }
+
+    /// Whether the socket closes, for nothing else is ever sent after the order.
+    fn is_ordered_within(&mut self, wait: Duration) -> bool {
+        // A wait with an end is interrupted where this process was stopped and goes on.
+        let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+        let read = self
+            .orders
+            .get_ref()
+            .set_read_timeout(Some(wait))
+            .and_then(|()| self.orders.read(&mut [0]));
+        !read.is_err_and(|error| waits.contains(&error.kind()))
+    }
+}
+
+fn look(limits: Limits) -> Option<KilledFor> {
     let pids = descendants(own_pid());
     if pids.len() > PROCESSES_MAX {
-        return Some(Exceeded::Processes);
+        return Some(KilledFor::Processes);
     }
     let is_too_much = |bytes| bytes > limits.memory_bytes;
-    (is_too_much(memory_bound(&pids)) && is_too_much(memory(&pids))).then_some(Exceeded::Memory)
+    (is_too_much(memory_bound(&pids)) && is_too_much(memory(&pids))).then_some(KilledFor::Memory)
 }
 
 /// Cuts this process off from whatever started it, and starts the program below it.

@@ -31,6 +31,17 @@ impl Failure {
         Self { retryable: true, ..self }
     }
 
+    /// The same, said to be of an attempt whose log has lost so many bytes.
+    pub fn with_log_bytes_lost(mut self, bytes: u64) -> Self {
+        if bytes > 0 {
+            let lost = format!("; {bytes} bytes of its log are lost");
+            let message = &mut self.error.message;
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX - lost.len()));
+            message.push_str(&lost);
+        }
+        self
+    }
+
     /// The inputs cannot be put into the command line or the files.
     pub fn input_invalid(message: impl Into<String>) -> Self {
         Self::new("input_invalid", message)
@@ -144,5 +155,8 @@ mod tests {
         assert_eq!(failure.error.exit_status, Some(3));
         let long = Failure::output_invalid("€".repeat(9_999));
         assert!(long.error.message.len() <= MESSAGE_BYTES_MAX);
+        let long = long.with_log_bytes_lost(7);
+        assert!(long.error.message.len() <= MESSAGE_BYTES_MAX);
+        assert!(long.error.message.ends_with("€; 7 bytes of its log are lost"));
     }
 }

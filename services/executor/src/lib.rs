@@ -16,7 +16,7 @@
 //! | [`program`] | runs that until nothing of it is alive |
 //! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
 //! | [`processes`], `orphans`, [`leftovers`] | ending processes without a supervisor's help |
-//! | [`logs`] | what an attempt prints |
+//! | [`logs`], [`log_buffer`], [`log_writer`] | what an attempt prints: read, kept, stored |
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
 //! | [`failure`] | the ways to fail |
 //! | [`builtin`] | what needs no program |
@@ -34,7 +34,8 @@ pub mod folder;
 pub mod inputs;
 pub mod leftovers;
 mod life;
-mod log_writer;
+pub mod log_buffer;
+pub mod log_writer;
 pub mod logs;
 pub mod manifest;
 pub mod metrics;
@@ -63,7 +64,8 @@ use nox_contract::{Hello, MESSAGE_BYTES_MAX};
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions, Durability};
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use contain::supervise_if_asked;
@@ -72,17 +74,21 @@ use crate::{
     artifacts::Artifacts,
     contain::{Limits, Order, Word},
     leftovers::Leftovers,
+    log_writer::Logs,
     metrics::Metrics,
     modules::{Engine, Modules},
     supervised::Supervised,
     worker::Worker,
 };
 
+/// What `/readyz` notes: the names of the modules that are run here, with blanks between them.
+pub const MODULES_NOTE: &str = "executor.modules";
+
 /// How long a supervisor may take to answer at all.
 const SUPERVISOR_WAIT: Duration = Duration::from_secs(10);
 
-/// How long the last chunks of logs may take to leave.
-const LOGS_WAIT: Duration = Duration::from_secs(1);
+/// How long the ends of logs may take to be stored.
+const LOGS_WAIT: Duration = Duration::from_secs(2);
 
 /// The largest `hello`: with its envelope it must fit into a message.
 const HELLO_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
@@ -106,6 +112,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
         bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
     }
+    let names: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
+    runtime.readiness.note(MODULES_NOTE, names.join(" "));
     raise_file_limit();
     if modules.iter().any(|module| matches!(module.engine, Engine::Program(_))) {
         check_supervisor(&config.supervisor).await?;
@@ -130,8 +138,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     };
     broker.declare().await.context("cannot declare the streams")?;
 
-    let (logs, chunks) = mpsc::channel(logs::CHUNKS_WAITING_MAX);
-    let log_writer = tokio::spawn(log_writer::run(broker.clone(), chunks, metrics.clone()));
+    let (logs, logs_end) = (Logs::new(metrics.clone()), CancellationToken::new());
+    let (clock, end) = (runtime.clock.clone(), logs_end.clone());
+    let log_writer = tokio::spawn(log_writer::run(broker.clone(), logs.clone(), clock, end));
     let worker = Worker {
         worker_id: config.worker_id.clone(),
         beat: Duration::from_millis(config.beat_ms.get().into()),
@@ -141,13 +150,15 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         modules,
         hello,
         broker,
-        logs,
+        logs: logs.clone(),
         runtime,
         metrics,
     };
     let outcome = worker.run(leftovers).await;
-    // The worker held the last sender, so the writer ends when everything was written.
-    let _ = timeout(LOGS_WAIT, log_writer).await;
+    logs_end.cancel();
+    if timeout(LOGS_WAIT, log_writer).await.is_err() {
+        logs.give_up();
+    }
     outcome
 }
 
@@ -170,7 +181,7 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         args: Vec::new(),
         env: Vec::new(),
         folder: PathBuf::from("/"),
-        limits: Limits { cpu_seconds: 1, memory_bytes: u64::MAX, file_bytes: 0 },
+        limits: Limits { wall_seconds: 1, cpu_seconds: 1, memory_bytes: u64::MAX, file_bytes: 0 },
     };
     let mut supervised =
         Supervised::start(program).with_context(|| format!("cannot run {}", program.display()))?;

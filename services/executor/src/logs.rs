@@ -1,32 +1,22 @@
-//! What an attempt prints: kept in chunks, bounded, and never in the attempt's way.
+//! What an attempt prints: kept in pieces, bounded, and never in the attempt's way.
 
 use std::{pin::pin, time::Duration};
 
-use bytes::Bytes;
-use nox_contract::{Attempt, JobId, StartWork, TenantId};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    sync::mpsc,
     time::sleep,
 };
 
-use crate::manifest::Stream;
+use crate::{log_writer::AttemptLog, manifest::Stream};
 
-/// A chunk is sent when it has this many bytes…
+/// A piece is handed on when it has this many bytes…
 const CHUNK_BYTES: usize = 32 * 1024;
 
 /// …or when its first byte is this old.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
-/// Largest chunk: what one read may add to one that is nearly full.
-const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
-
 /// Bytes of one attempt's stream that are kept; the rest is read and dropped: 16 MiB.
 const STREAM_BYTES_MAX: usize = 16 << 20;
-
-/// Chunks that wait for the broker, over all attempts: at most 32 MiB. Beyond that they are dropped,
-/// for a job must not stand still because its log cannot be written.
-pub const CHUNKS_WAITING_MAX: usize = 512;
 
 /// Bytes of the end of a stream that are kept for the result rules: 4 MiB.
 const TAIL_FOR_RULES: usize = 4 << 20;
@@ -34,27 +24,16 @@ const TAIL_FOR_RULES: usize = 4 << 20;
 /// Bytes of the end of a stream that are kept for an error's message.
 const TAIL_FOR_ERRORS: usize = 2 * 1024;
 
-/// A piece of what an attempt printed; it does not cut a character.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    pub tenant: TenantId,
-    pub job_id: JobId,
-    pub attempt: Attempt,
-    pub stream: Stream,
-    pub bytes: Bytes,
-}
-
 /// Reads one stream of an attempt to its end and returns the end of it. `whole` asks for as much as
 /// the result rules may look through.
 pub async fn capture(
-    start: &StartWork,
+    log: &AttemptLog,
     stream: Stream,
     source: impl AsyncRead,
     whole: bool,
-    chunks: &mpsc::Sender<Chunk>,
 ) -> Vec<u8> {
     let mut source = pin!(source);
-    let mut writer = Writer { start, stream, chunks, buffer: Vec::new(), kept: 0, lost: 0 };
+    let mut writer = Writer { log, stream, buffer: Vec::new(), kept: 0, left_out: 0 };
     let mut tail =
         Tail { bytes: Vec::new(), max: if whole { TAIL_FOR_RULES } else { TAIL_FOR_ERRORS } };
     let mut flush = pin!(sleep(FLUSH_AFTER));
@@ -81,33 +60,34 @@ pub async fn capture(
         }
     }
     writer.flush(true);
+    log.end(stream, writer.left_out);
     tail.bytes
 }
 
 struct Writer<'w> {
-    start: &'w StartWork,
+    log: &'w AttemptLog,
     stream: Stream,
-    chunks: &'w mpsc::Sender<Chunk>,
     buffer: Vec<u8>,
     /// Bytes that were taken so far.
     kept: usize,
-    /// Bytes that could not be handed on since the last word about that.
-    lost: usize,
+    /// Bytes beyond those.
+    left_out: u64,
 }
 
 impl Writer<'_> {
     fn push(&mut self, bytes: &[u8]) {
         let room = STREAM_BYTES_MAX - self.kept;
+        let taken = &bytes[..bytes.len().min(room)];
+        self.left_out += (bytes.len() - taken.len()) as u64;
         if room == 0 {
             return;
         }
-        let taken = &bytes[..bytes.len().min(room)];
         self.kept += taken.len();
         self.buffer.extend_from_slice(taken);
         if taken.len() < bytes.len() || self.kept == STREAM_BYTES_MAX {
-            let notice = format!("\n[the log ends here: {STREAM_BYTES_MAX} bytes were kept]\n");
-            self.buffer.extend_from_slice(notice.as_bytes());
             self.flush(true);
+            let notice = format!("\n[the log ends here: {STREAM_BYTES_MAX} bytes were kept]\n");
+            self.log.note(self.stream, notice);
         } else if self.buffer.len() >= CHUNK_BYTES {
             self.flush(false);
         }
@@ -120,25 +100,8 @@ impl Writer<'_> {
             return;
         }
         let rest = self.buffer.split_off(whole);
-        let mut bytes = std::mem::replace(&mut self.buffer, rest);
-        if self.lost > 0 {
-            let notice = format!("[{} bytes of the log were lost here]\n", self.lost);
-            bytes.splice(0..0, notice.into_bytes());
-        }
-        debug_assert!(bytes.len() <= CHUNK_BYTES_MAX + 256);
-        let length = whole;
-        let StartWork { tenant, job_id, attempt, .. } = self.start;
-        let chunk = Chunk {
-            tenant: tenant.clone(),
-            job_id: *job_id,
-            attempt: *attempt,
-            stream: self.stream,
-            bytes: bytes.into(),
-        };
-        match self.chunks.try_send(chunk) {
-            Ok(()) => self.lost = 0,
-            Err(_) => self.lost += length,
-        }
+        let bytes = std::mem::replace(&mut self.buffer, rest);
+        self.log.add(self.stream, bytes.into());
     }
 }
 
@@ -178,10 +141,11 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use nox_contract::{EventNumber, RawJson, Resources, Token, WorkNumber};
+    use nox_contract::{Attempt, EventNumber, RawJson, Resources, StartWork, Token, WorkNumber};
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::{log_buffer::Piece, log_writer::Logs, metrics::Metrics};
 
     fn start() -> StartWork {
         let job_id = "0193a000-0000-7000-8000-000000000001".parse().unwrap();
@@ -199,55 +163,54 @@ mod tests {
         }
     }
 
-    fn drain(chunks: &mut mpsc::Receiver<Chunk>) -> Vec<Bytes> {
-        std::iter::from_fn(|| chunks.try_recv().ok()).map(|chunk| chunk.bytes).collect()
+    fn logs() -> Logs {
+        Logs::new(Metrics::register(&prometheus::Registry::new()).unwrap())
+    }
+
+    fn store(logs: &Logs) -> Option<Piece> {
+        let sent = logs.next_piece()?;
+        logs.stored(&sent, Duration::ZERO);
+        Some(sent.piece)
     }
 
     #[tokio::test]
     async fn a_line_is_handed_on_soon_though_the_attempt_goes_on() {
-        let (sender, mut receiver) = mpsc::channel(9);
+        let logs = logs();
+        let log = logs.open(&start());
         let (mut program, stream) = tokio::io::duplex(64);
-        let task =
-            tokio::spawn(
-                async move { capture(&start(), Stream::Stdout, stream, false, &sender).await },
-            );
+        let task = tokio::spawn(async move { capture(&log, Stream::Stdout, stream, false).await });
         program.write_all(b"hello\n").await.unwrap();
-        let chunk = tokio::time::timeout(10 * FLUSH_AFTER, receiver.recv()).await.unwrap().unwrap();
-        assert_eq!((&chunk.bytes[..], chunk.stream), (&b"hello\n"[..], Stream::Stdout));
+        tokio::time::timeout(10 * FLUSH_AFTER, logs.more()).await.unwrap();
+        let piece = store(&logs).unwrap();
+        assert_eq!((&piece.bytes[..], piece.stream), (&b"hello\n"[..], Stream::Stdout));
         drop(program);
         assert_eq!(task.await.unwrap(), b"hello\n");
+        assert!(store(&logs).unwrap().end);
     }
 
     #[tokio::test]
     async fn a_flood_is_cut_off_with_a_notice_and_read_to_its_end() {
-        let (sender, mut receiver) = mpsc::channel(CHUNKS_WAITING_MAX + 1);
+        let logs = logs();
+        let log = logs.open(&start());
         let flood = vec![b'x'; STREAM_BYTES_MAX + 1_000_000];
-        let tail = capture(&start(), Stream::Stderr, &flood[..], false, &sender).await;
+        let capture = capture(&log, Stream::Stderr, &flood[..], false);
+        let mut pieces = Vec::new();
+        let store_all = async {
+            while pieces.last().is_none_or(|piece: &Piece| !piece.end) {
+                match store(&logs) {
+                    Some(piece) => pieces.push(piece),
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let (tail, ()) = tokio::join!(capture, store_all);
         assert!(tail.len() <= 2 * TAIL_FOR_ERRORS);
-        let chunks = drain(&mut receiver);
-        let total: usize = chunks.iter().map(Bytes::len).sum();
-        assert!((STREAM_BYTES_MAX..STREAM_BYTES_MAX + 100).contains(&total), "{total}");
-        assert!(chunks.last().unwrap().ends_with(b"bytes were kept]\n"));
-        assert!(chunks.iter().all(|chunk| chunk.len() <= CHUNK_BYTES_MAX + 256));
-    }
-
-    #[tokio::test]
-    async fn what_nobody_takes_is_dropped_and_said_to_be() {
-        let (sender, mut receiver) = mpsc::channel(1);
-        let (mut program, stream) = tokio::io::duplex(64);
-        let task =
-            tokio::spawn(
-                async move { capture(&start(), Stream::Stdout, stream, false, &sender).await },
-            );
-        for line in [&b"first\n"[..], b"second\n"] {
-            program.write_all(line).await.unwrap();
-            sleep(2 * FLUSH_AFTER).await;
-        }
-        assert_eq!(drain(&mut receiver), ["first\n"]);
-        program.write_all(b"third\n").await.unwrap();
-        drop(program);
-        task.await.unwrap();
-        assert_eq!(drain(&mut receiver), ["[7 bytes of the log were lost here]\nthird\n"]);
+        let printed: u64 = pieces.iter().map(|piece| piece.length).sum();
+        let missing: u64 = pieces.iter().map(|piece| piece.missing).sum();
+        assert_eq!((printed, missing), (STREAM_BYTES_MAX as u64, 1_000_000));
+        let notice = &pieces[pieces.len() - 2];
+        assert!(notice.bytes.ends_with(b"bytes were kept]\n") && notice.length == 0);
+        assert!(pieces.iter().all(|piece| piece.bytes.len() <= 2 * CHUNK_BYTES));
     }
 
     #[test]

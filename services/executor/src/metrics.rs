@@ -65,7 +65,7 @@ impl Metrics {
             log_bytes: counter("nox_executor_log_bytes_total", "Bytes of logs that were kept")?,
             log_bytes_lost: counter(
                 "nox_executor_log_bytes_lost_total",
-                "Bytes of logs that the broker did not take",
+                "Bytes of logs that were lost: the broker did not take them in time",
             )?,
             sessions: counter("nox_executor_sessions_total", "Sessions that were begun")?,
         })

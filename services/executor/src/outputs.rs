@@ -14,6 +14,7 @@ use crate::{artifacts::Artifact, results::Scalars};
 #[derive(Debug)]
 pub struct Outputs {
     pub wall: Duration,
+    pub log_bytes_lost: u64,
     pub scalars: Scalars,
     pub kept: Vec<Artifact>,
 }
@@ -21,13 +22,16 @@ pub struct Outputs {
 /// The outputs themselves could not be written or stored.
 const UNSTORABLE: &str = "unstorable_outputs";
 
+/// Not all of what was printed is in the log; `metrics.log_bytes_lost` says how much is missing.
+const LOG_INCOMPLETE: &str = "log_incomplete";
+
 #[derive(Serialize)]
 struct Json<'o> {
     files: Vec<String>,
     metrics: Measured,
     scalars: &'o BTreeMap<String, RawJson>,
     artifacts: &'o [Artifact],
-    /// What had to be replaced or left out.
+    /// What had to be replaced or left out, and what is missing.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     flags: &'o BTreeSet<&'static str>,
 }
@@ -35,18 +39,22 @@ struct Json<'o> {
 #[derive(Serialize)]
 struct Measured {
     duration_s: f64,
+    #[serde(skip_serializing_if = "is_none")]
+    log_bytes_lost: u64,
 }
 
 impl Outputs {
     /// Writes the outputs of `start`. Whatever a program wrote, Postgres can store the result.
     pub fn to_json(&self, start: &StartWork) -> RawJson {
+        let mut flags = self.scalars.flags.clone();
+        flags.extend((self.log_bytes_lost > 0).then_some(LOG_INCOMPLETE));
         let uri = |file: &Artifact| artifact::uri(&start.user_id, start.job_id, &file.name);
         let json = Json {
             files: self.kept.iter().map(uri).collect(),
-            metrics: measured(self.wall),
+            metrics: Measured { log_bytes_lost: self.log_bytes_lost, ..measured(self.wall) },
             scalars: &self.scalars.values,
             artifacts: &self.kept,
-            flags: &self.scalars.flags,
+            flags: &flags,
         };
         RawJson::of(&json).ok().filter(|json| json.check_storable().is_ok()).unwrap_or_else(|| {
             // Each part was checked where it was read, so this is a mistake of ours.
@@ -70,5 +78,9 @@ pub fn empty(wall: Duration, flags: &[&'static str]) -> RawJson {
 
 fn measured(wall: Duration) -> Measured {
     // Microseconds are more than a process start is exact to.
-    Measured { duration_s: wall.as_micros() as f64 / 1e6 }
+    Measured { duration_s: wall.as_micros() as f64 / 1e6, log_bytes_lost: 0 }
+}
+
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }

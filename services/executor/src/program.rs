@@ -1,23 +1,23 @@
 //! Runs an attempt's program under a supervisor until nothing of it is alive.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use nox_contract::StartWork;
 use nox_service::{Clock, crash_point};
 use tokio::{
     io::AsyncRead,
-    sync::mpsc,
     task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contain::{Exceeded, Exit, Order, Word},
+    contain::{Exit, KilledFor, Order, Word},
     failure::Failure,
     folder::Folder,
     leftovers::end_by_force,
-    logs::{self, Chunk},
+    log_writer::{AttemptLog, Logs},
+    logs,
     manifest::{Manifest, Source, Stream},
     metrics::Metrics,
     supervised::Supervised,
@@ -29,6 +29,9 @@ const SPAWN_WAIT: Duration = Duration::from_secs(10);
 /// How long a supervisor may take to kill its attempt before the executor does it.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
+/// How long after its time an attempt is ended from here: its supervisor did not, and so is stopped.
+const OVERDUE: Duration = Duration::from_secs(1);
+
 /// How long a program's output is read after nothing of it is alive: somebody else may hold the pipe.
 const OUTPUT_WAIT: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,7 @@ pub struct Program<'p> {
     pub folder: &'p Folder,
     pub supervisor: &'p Path,
     pub stop: &'p CancellationToken,
-    pub logs: &'p mpsc::Sender<Chunk>,
+    pub logs: &'p Logs,
     pub clock: &'p Clock,
     pub metrics: &'p Metrics,
 }
@@ -51,6 +54,8 @@ pub struct Ran {
     pub wall: Duration,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    /// How many bytes of its log are lost.
+    pub log_bytes_lost: u64,
 }
 
 /// How a program came to its end.
@@ -69,9 +74,10 @@ impl Program<'_> {
         let before = self.clock.monotonic();
         let mut supervised = Supervised::start(self.supervisor).map_err(machine)?;
         self.folder.supervised_by(supervised.id).map_err(machine)?;
-        let mut output = self.read_output(&mut supervised);
+        let log = Arc::new(self.logs.open(self.start));
+        let mut output = self.read_output(&mut supervised, &log);
         supervised.order(order).await.map_err(machine)?;
-        match timeout(SPAWN_WAIT, supervised.word()).await.unwrap_or_default() {
+        match supervised.word_within(SPAWN_WAIT).await {
             Some(Word::Spawned) => {}
             Some(Word::NotSpawned { reason }) => return Err(Failure::spawn(reason)),
             Some(Word::Ended { .. }) | None => {
@@ -91,32 +97,42 @@ impl Program<'_> {
         output.abort();
         let (stdout, stderr) =
             printed.unwrap_or_else(|_| Ok(Default::default())).unwrap_or_default();
-        Ok(Ran { exit, wall, stdout, stderr })
+        let log_bytes_lost = log.until_stored().await;
+        Ok(Ran { exit, wall, stdout, stderr, log_bytes_lost })
     }
 
     async fn until_ended(&self, supervised: &mut Supervised) -> Ended {
         let wall_time = self.start.resources.wall_time_s;
-        let failure = tokio::select! {
-            word = supervised.word() => return self.ended(word, supervised).await,
-            () = sleep(Duration::from_secs(u64::from(wall_time))) => Failure::wall_time(wall_time),
-            () = self.stop.cancelled() => Failure::killed(),
+        let overdue = Duration::from_secs(u64::from(wall_time)) + OVERDUE;
+        let (failure, is_stopped) = tokio::select! {
+            word = supervised.word() => {
+                return self.ended(word, Failure::supervisor_gone(), supervised).await;
+            }
+            () = sleep(overdue) => (Failure::wall_time(wall_time), false),
+            () = self.stop.cancelled() => (Failure::killed(), true),
         };
         supervised.kill().await;
-        let word = timeout(KILL_WAIT, supervised.word()).await.unwrap_or_default();
-        Ended { exit: Err(failure), ..self.ended(word, supervised).await }
+        let word = supervised.word_within(KILL_WAIT).await;
+        let ended = self.ended(word, failure.clone(), supervised).await;
+        // Who was frozen past the end hears of it late: what the supervisor says is so, then.
+        if is_stopped { Ended { exit: Err(failure), ..ended } } else { ended }
     }
 
-    async fn ended(&self, word: Option<Word>, supervised: &Supervised) -> Ended {
-        if let Some(Word::Ended { exit, wall_us, survivors, exceeded }) = word {
-            let exit = match exceeded {
+    /// How it ended by the supervisor's last word; for `failure`, where that has nothing to say of it.
+    async fn ended(&self, word: Option<Word>, failure: Failure, supervised: &Supervised) -> Ended {
+        if let Some(Word::Ended { exit, wall_us, survivors, killed_for }) = word {
+            let wall_time = self.start.resources.wall_time_s;
+            let exit = match killed_for {
                 None => Ok(exit),
-                Some(Exceeded::Memory) => Err(Failure::limit("memory")),
-                Some(Exceeded::Processes) => Err(Failure::limit("processes")),
+                Some(KilledFor::Order) => Err(failure),
+                Some(KilledFor::WallTime) => Err(Failure::wall_time(wall_time)),
+                Some(KilledFor::Memory) => Err(Failure::limit("memory")),
+                Some(KilledFor::Processes) => Err(Failure::limit("processes")),
             };
             return Ended { exit, wall: Some(Duration::from_micros(wall_us)), survivors };
         }
         let survivors = self.end_for_certain(supervised).await;
-        Ended { exit: Err(Failure::supervisor_gone()), wall: None, survivors }
+        Ended { exit: Err(failure), wall: None, survivors }
     }
 
     /// Ends an attempt whose supervisor does not: it is dead, or stopped.
@@ -128,31 +144,34 @@ impl Program<'_> {
     }
 
     /// Reads what the attempt prints, in the background: the ends of stdout and stderr.
-    fn read_output(&self, supervised: &mut Supervised) -> JoinHandle<(Vec<u8>, Vec<u8>)> {
+    fn read_output(
+        &self,
+        supervised: &mut Supervised,
+        log: &Arc<AttemptLog>,
+    ) -> JoinHandle<(Vec<u8>, Vec<u8>)> {
         let is_wanted = |stream| {
             self.manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream))
         };
         let wanted = (is_wanted(Stream::Stdout), is_wanted(Stream::Stderr));
         let (stdout, stderr) = (supervised.stdout.take(), supervised.stderr.take());
-        let (start, logs) = (self.start.clone(), self.logs.clone());
+        let log = log.clone();
         tokio::spawn(async move {
             tokio::join!(
-                read(&start, Stream::Stdout, stdout, wanted.0, &logs),
-                read(&start, Stream::Stderr, stderr, wanted.1, &logs),
+                read(&log, Stream::Stdout, stdout, wanted.0),
+                read(&log, Stream::Stderr, stderr, wanted.1),
             )
         })
     }
 }
 
 async fn read(
-    start: &StartWork,
+    log: &AttemptLog,
     stream: Stream,
     source: Option<impl AsyncRead>,
     wanted: bool,
-    logs: &mpsc::Sender<Chunk>,
 ) -> Vec<u8> {
     match source {
-        Some(source) => logs::capture(start, stream, source, wanted, logs).await,
+        Some(source) => logs::capture(log, stream, source, wanted).await,
         None => Vec::new(),
     }
 }

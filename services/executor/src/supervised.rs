@@ -5,6 +5,7 @@ use std::{
     os::{fd::OwnedFd, unix::net},
     path::Path,
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::{
@@ -14,6 +15,7 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     process::{Child, ChildStderr, ChildStdout, Command},
+    time::timeout,
 };
 
 use crate::{
@@ -21,6 +23,9 @@ use crate::{
     orphans::{expect_orphans, note_supervisor},
     processes::ProcessId,
 };
+
+/// How long a word that is in the socket already may take to be read.
+const HEARD_LATE: Duration = Duration::from_millis(100);
 
 /// A supervisor. When this is dropped, it kills its attempt and ends.
 #[derive(Debug)]
@@ -75,6 +80,15 @@ impl Supervised {
             // If it is gone, so is what hears this.
             let _ = orders.shutdown().await;
         }
+    }
+
+    /// The next word, if it comes `within` that time.
+    pub async fn word_within(&mut self, within: Duration) -> Option<Word> {
+        if let Ok(word) = timeout(within, self.word()).await {
+            return word;
+        }
+        // Who was frozen meanwhile is told of the time before of what came in: that was in time.
+        timeout(HEARD_LATE, self.word()).await.unwrap_or_default()
     }
 
     /// The next word; `None` when the supervisor is gone. Nothing is lost if this is dropped.

@@ -8,11 +8,10 @@ use nox_contract::{Hello, WorkerId, subject};
 use nox_protocol::session::Session;
 use nox_service::{Runtime, ids};
 use nox_streams::{Broker, Chunks, ConsumeError};
-use tokio::sync::mpsc;
 
 use crate::{
-    artifacts::Artifacts, attempt::Runner, evidence, leftovers::Leftovers, life::Life, logs::Chunk,
-    metrics::Metrics, modules::Modules,
+    artifacts::Artifacts, attempt::Runner, evidence, leftovers::Leftovers, life::Life,
+    log_writer::Logs, metrics::Metrics, modules::Modules,
 };
 
 /// Everything that a worker's life needs.
@@ -25,7 +24,7 @@ pub struct Worker {
     pub modules: Modules,
     pub hello: Hello,
     pub broker: Broker,
-    pub logs: mpsc::Sender<Chunk>,
+    pub logs: Logs,
     pub runtime: Runtime,
     pub metrics: Metrics,
 }

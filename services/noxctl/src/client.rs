@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode, header};
+use reqwest::{
+    Method, StatusCode,
+    header::{self, HeaderValue},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -24,6 +27,9 @@ pub enum ClientError {
     /// Give another address.
     #[error("{0}")]
     Address(String),
+    /// Give something else there: it cannot be sent, and nothing was.
+    #[error("{what} has a character that no header may hold: {character:?}, as number {place}")]
+    Header { what: &'static str, character: char, place: usize },
     /// Start a system, or name one.
     #[error("{0}")]
     NoSystem(String),
@@ -102,7 +108,8 @@ pub struct Client {
     http: reqwest::Client,
     /// Without a slash at its end.
     url: String,
-    token: Option<String>,
+    /// The value of `Authorization`.
+    token: Option<HeaderValue>,
 }
 
 /// A body that was answered with success.
@@ -127,7 +134,11 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| ClientError::Address(error.to_string()))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+        let url = url.trim_end_matches('/').to_owned();
+        let read = reqwest::Url::parse(&url);
+        read.map_err(|error| ClientError::Address(format!("{url:?} is no address: {error}")))?;
+        let token = token.map(|token| bearer(&token)).transpose()?;
+        Ok(Self { http, url, token })
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
@@ -156,7 +167,7 @@ impl Client {
                 request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if let Some(key) = idempotency_key {
-            request = request.header("Idempotency-Key", key);
+            request = request.header("Idempotency-Key", header("the idempotency key", key)?);
         }
         self.send(request).await
     }
@@ -164,7 +175,7 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, ClientError> {
         let request = self.http.request(method, format!("{}{path}", self.url));
         Ok(match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.header(header::AUTHORIZATION, token),
             None => request,
         })
     }
@@ -187,6 +198,25 @@ impl Client {
         let reason =
             if error.is_timeout() { "no answer in time".into() } else { innermost.to_string() };
         ClientError::Unreachable { url: self.url.clone(), reason }
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, ClientError> {
+    header("the token", token)?;
+    let mut value = header("the token", &format!("Bearer {token}"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `text` as the value of a header.
+fn header(what: &'static str, text: &str) -> Result<HeaderValue, ClientError> {
+    let wrong = text.chars().enumerate().find(|(_, c)| !matches!(c, ' '..='~'));
+    match (wrong, HeaderValue::from_str(text)) {
+        (None, Ok(value)) => Ok(value),
+        (wrong, _) => {
+            let (before, character) = wrong.unwrap_or_default();
+            Err(ClientError::Header { what, character, place: before + 1 })
+        }
     }
 }
 
@@ -256,7 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn what_no_header_may_hold_is_told_by_its_place() {
+        let told = |token: &str| {
+            let client = Client::new("http://h", Some(token.to_owned()));
+            client.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let wrong = "the token has a character that no header may hold: '\\r', as number 4";
+        assert_eq!(told("abc\r"), wrong);
+        assert!(told("\u{2026}").contains("number 1"));
+        assert_eq!(told("abc.def"), "");
+    }
+
+    #[test]
     fn an_address_that_this_client_cannot_use_is_refused() {
-        assert!(matches!(Client::new("https://h", None), Err(ClientError::Address(_))));
+        for url in ["https://h", "http://h:99999", "http://"] {
+            assert!(matches!(Client::new(url, None), Err(ClientError::Address(_))), "{url}");
+        }
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 use anyhow::Result;
 use nox_contract::{EventNumber, JobId};
 use nox_service::Clock;
+use nox_streams::LogText;
 use serde_json::value::RawValue;
 
 use crate::{
     client::{Client, ClientError},
     exit::Exit,
     output::Output,
+    terminal::note,
     views::{Events, Job, LogChunk, Logs},
 };
 
@@ -29,23 +31,30 @@ pub struct Args {
     /// Stay until the job has ended.
     #[arg(short, long)]
     follow: bool,
+
+    /// Only what came after this place, as an earlier command named it.
+    #[arg(long, default_value_t = 0)]
+    after: u64,
 }
 
 impl Args {
-    /// Prints what is there, and all that comes until the job has ended if that is asked for. `print`
-    /// prints what came after a place, 0 for the beginning, and returns where to go on.
+    /// Prints what is there of `what`, and all that comes until the job has ended if that is asked for.
+    /// `print` prints what came after a place, 0 for the beginning, and returns where to go on.
     pub async fn print(
         self,
         client: &Client,
         output: Output,
+        what: &'static str,
         print: impl AsyncFn(&Client, JobId, u64, Output) -> Result<u64>,
     ) -> Result<Exit> {
-        let mut after = 0;
+        let mut after = self.after;
         let output = if self.follow { output.streaming() } else { output };
         if self.follow {
             Follow::new(client, self.id)
-                .until_ended(None, None, async |_, _| {
+                .resumed_by(what)
+                .until_ended(None, None, async |_, _, place| {
                     after = print(client, self.id, after, output).await?;
+                    *place = after;
                     Ok(())
                 })
                 .await?;
@@ -65,12 +74,20 @@ pub struct Follow<'a> {
     /// Since it last answered.
     silent_since: Option<Duration>,
     pause: Duration,
+    /// What of the job is followed: `noxctl job <this> --follow` goes on with it.
+    what: &'static str,
 }
 
 impl<'a> Follow<'a> {
     pub fn new(client: &'a Client, id: JobId) -> Self {
         let clock = Clock::system();
-        Self { client, id, clock, heard: false, silent_since: None, pause: LOOK_AGAIN_MIN }
+        let pause = LOOK_AGAIN_MIN;
+        Self { client, id, clock, heard: false, silent_since: None, pause, what: "logs" }
+    }
+
+    /// The same where something else than what the job prints is followed.
+    pub fn resumed_by(self, what: &'static str) -> Self {
+        Self { what, ..self }
     }
 
     /// The same for a job that the gateway has just taken in.
@@ -101,7 +118,7 @@ impl<'a> Follow<'a> {
         let now = self.clock.monotonic();
         let since = *self.silent_since.get_or_insert_with(|| {
             if passes {
-                eprintln!("{error}\n  asked again for {} s", PATIENCE.as_secs());
+                note!("{error}\n  asked again for {} s", PATIENCE.as_secs());
             }
             now
         });
@@ -114,47 +131,89 @@ impl<'a> Follow<'a> {
         self.pause = (self.pause * 3 / 2).min(LOOK_AGAIN_MAX);
     }
 
-    /// Looks until the job has ended, and tells `see` each time that it stands otherwise. Ends when
-    /// `timeout` is over, with the job as it was seen last, if it was; also while the gateway is silent.
+    /// Looks until the job has ended, and tells `see` each time how it stands, and whether otherwise
+    /// than before; `see` notes the place up to which it has seen what is followed. Ends when `timeout`
+    /// is over, with the job as it was seen last, if it was; also while the gateway is silent.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look) and `see`; then says that the job goes on, and how to follow it again.
     pub async fn until_ended(
+        self,
+        n: Option<EventNumber>,
+        timeout: Option<Duration>,
+        see: impl AsyncFnMut(&Job, bool, &mut u64) -> Result<()>,
+    ) -> Result<Option<Job>> {
+        let (id, what, heard) = (self.id, self.what, self.heard);
+        let mut seen = Seen { job: None, place: 0 };
+        let ended = self.look_until_ended(n, timeout, &mut seen, see).await;
+        let after = if seen.place > 0 { format!(" --after {}", seen.place) } else { String::new() };
+        match &seen.job {
+            _ if !ended.as_ref().is_err_and(is_of_the_gateway) => {}
+            Some(job) if job.state.is_ended() => {
+                note!("{id} has ended; `noxctl job {what}{after} {id}` shows the rest");
+            }
+            // Of one that nobody has heard of, nothing can be said.
+            None if !heard => {}
+            Some(_) | None => note!(
+                "{id} goes on without this command; `noxctl job {what} --follow{after} {id}` \
+                 follows it again"
+            ),
+        }
+        ended.map(|()| seen.job)
+    }
+
+    async fn look_until_ended(
         mut self,
         n: Option<EventNumber>,
         timeout: Option<Duration>,
-        mut see: impl AsyncFnMut(&Job, bool) -> Result<()>,
-    ) -> Result<Option<Job>> {
+        seen: &mut Seen,
+        mut see: impl AsyncFnMut(&Job, bool, &mut u64) -> Result<()>,
+    ) -> Result<()> {
         let begun = self.clock.monotonic();
         let left = |clock: &Clock| {
             let gone = clock.monotonic().saturating_sub(begun);
             timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(gone))
         };
         let mut n = n;
-        let mut known: Option<Job> = None;
         loop {
             let within = left(&self.clock);
             let looked = tokio::time::timeout(within, self.look(n)).await;
             if let Some(job) = looked.unwrap_or(Ok(None))? {
                 n = None;
-                let changed = known.as_ref().map(Job::standing) != Some(job.standing());
+                let changed = seen.job.as_ref().map(Job::standing) != Some(job.standing());
                 if changed {
                     self.pause = LOOK_AGAIN_MIN;
                 }
                 // It may ask the gateway, too.
-                let seen = tokio::time::timeout(left(&self.clock), see(&job, changed)).await;
-                seen.unwrap_or(Ok(()))?;
+                let seeing = see(&job, changed, &mut seen.place);
+                let saw = tokio::time::timeout(left(&self.clock), seeing).await;
                 let ended = job.state.is_ended();
-                known = Some(job);
+                seen.job = Some(job);
+                saw.unwrap_or(Ok(()))?;
                 if ended {
-                    return Ok(known);
+                    return Ok(());
                 }
             }
             let left = left(&self.clock);
             if left.is_zero() {
-                return Ok(known);
+                return Ok(());
             }
             // An error says that it is late now, which the next turn sees.
             let _ = tokio::time::timeout(left, self.pause()).await;
         }
     }
+}
+
+/// How far a job was seen.
+struct Seen {
+    job: Option<Job>,
+    /// Up to where what is followed was printed.
+    place: u64,
+}
+
+/// Whether it is the gateway's, rather than of whoever reads what is printed.
+fn is_of_the_gateway(error: &anyhow::Error) -> bool {
+    error.is::<ClientError>()
 }
 
 /// All that a job has printed after chunk `after`, and where to go on.
@@ -174,11 +233,14 @@ pub async fn logs(
     }
 }
 
-/// What of the raw `chunks` is text.
-pub fn texts(chunks: &[Box<RawValue>]) -> Result<Vec<LogChunk>, ClientError> {
-    let chunks: serde_json::Result<Vec<_>> =
-        chunks.iter().map(|chunk| serde_json::from_str(chunk.get())).collect();
-    chunks.map_err(|error| ClientError::Unreadable(error.to_string()))
+/// What of the raw `chunks` is text, with a line where something is missing.
+pub fn text(chunks: &[Box<RawValue>], shown: &mut LogText) -> Result<String, ClientError> {
+    let text = chunks.iter().map(|chunk| {
+        let LogChunk { stream, missing, text } = serde_json::from_str(chunk.get())?;
+        Ok(shown.with_gap(missing, &stream, &text))
+    });
+    let text: serde_json::Result<String> = text.collect();
+    text.map_err(|error| ClientError::Unreadable(error.to_string()))
 }
 
 /// All events of a job after event `after`, and the number of the last.

@@ -2,13 +2,15 @@
 
 use std::{
     env,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, TryLockError},
     io::{Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+// Errors of these name the file.
+use fs_err::{self as fs, File, OpenOptions, os::unix::fs::OpenOptionsExt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Where the folder is, unless something else is said: here, or in the nearest folder above that
@@ -58,8 +60,8 @@ impl Home {
     pub fn open(folder: &Path) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
         let cannot = || format!("cannot use the data folder {}", folder.display());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(cannot)?;
-        let lock = private(&folder.join("lock")).with_context(cannot)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(cannot)?;
+        let lock = private(&folder.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -74,7 +76,7 @@ impl Home {
             Some(identity) => identity,
             None => {
                 let identity = Identity::new()?;
-                write(&folder.join(IDENTITY), &identity).with_context(cannot)?;
+                write(&folder.join(IDENTITY), &identity)?;
                 identity
             }
         };
@@ -141,7 +143,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) => return Err(error.into()),
     };
     let value = serde_json::from_str(&text);
     value.map(Some).with_context(|| format!("{} is damaged; move it aside", path.display()))

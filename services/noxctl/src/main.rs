@@ -8,10 +8,13 @@
 //! | [`client`] | asks a gateway |
 //! | [`views`] | what is read of its answers; [`facts`] puts them in words |
 //! | [`follow`] | stays with a job until it has ended |
-//! | [`output`], [`exit`] | what is printed, and with which status it ends |
+//! | [`output`], [`exit`] | the forms of data, and with which status a command ends |
+//! | [`terminal`] | all that is written to standard output and standard error |
 //! | [`home`] | the folder of a development system |
 //! | [`system`] | servers and services of a development system |
 //! | [`token`] | signs tokens |
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
 mod client;
@@ -23,6 +26,7 @@ mod home;
 mod output;
 mod system;
 mod target;
+mod terminal;
 mod token;
 mod views;
 
@@ -30,7 +34,7 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{cli::Cli, exit::Exit};
+use crate::{cli::Cli, exit::Exit, terminal::note};
 
 fn main() -> ExitCode {
     // The executor starts this program again as the supervisor of an attempt.
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     let threads = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(threads) => threads,
         Err(error) => {
-            eprintln!("noxctl: cannot start: {error}");
+            note!("noxctl: cannot start: {error}");
             return Exit::Failed.into();
         }
     };
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has seen enough.
         Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("noxctl: {error:#}");
+            note!("noxctl: {error:#}");
             Exit::of(&error).into()
         }
     }

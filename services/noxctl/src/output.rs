@@ -1,10 +1,12 @@
 //! What commands print: data on standard output, in the form that was asked for; all else on
 //! standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use serde_json::value::RawValue;
+
+use crate::terminal::{marked_line, print, print_with_head};
 
 /// The form of data on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -44,17 +46,14 @@ impl Output {
     /// Prints rows that all have a cell for each of `head`.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         if !self.terminal {
-            let fields = |row: &Vec<String>| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>();
-            let lines: Vec<String> = rows.iter().map(|row| fields(row).join("\t")).collect();
-            return self.lines(&lines);
+            let line = |row: &Vec<String>| {
+                let fields: Vec<_> = row.iter().map(|cell| marked_line(cell)).collect();
+                fields.join("\t")
+            };
+            return self.lines(&rows.iter().map(line).collect::<Vec<_>>());
         }
-        let mut lines = aligned(head, rows);
-        if self.colour
-            && let Some(head) = lines.first_mut()
-        {
-            *head = format!("\x1b[1m{head}\x1b[0m");
-        }
-        self.lines(&lines)
+        let lines = aligned(head, rows);
+        if self.colour { print_with_head(&lines) } else { self.lines(&lines) }
     }
 
     /// Prints a document as it came, indented or in one line.
@@ -80,22 +79,16 @@ impl Output {
     }
 
     pub fn line(&self, line: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{line}")
+        print(&format!("{line}\n"))
     }
 
     /// Prints text that somebody else ends lines in.
     pub fn text(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+        print(text)
     }
 
     fn lines(&self, lines: &[String]) -> io::Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        for line in lines {
-            writeln!(out, "{line}")?;
-        }
-        out.flush()
+        print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
     }
 }
 
@@ -103,7 +96,7 @@ impl Output {
 pub fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| marked_line(cell).into()).collect()).collect();
     let all = || std::iter::once(&head).chain(&rows);
     let widths: Vec<usize> = (0..head.len())
         .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or_default())
@@ -117,11 +110,6 @@ pub fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
             line.trim_end().to_owned()
         })
         .collect()
-}
-
-/// A cell in one line, and without anything that a terminal would obey.
-fn plain(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `document` with each member on a line of its own. Numbers and strings stay byte for byte what they
@@ -220,6 +208,6 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_obey_nobody() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["b\u{1b}[2J\n".into(), "22".into()]];
-        assert_eq!(aligned(&["id", "n"], &rows), ["ID      N", "a       1", "b [2J   22"]);
+        assert_eq!(aligned(&["id", "n"], &rows), ["ID      N", "a       1", "b␛[2J␊  22"]);
     }
 }

@@ -63,6 +63,10 @@ pub struct Logs {
 /// A piece of what a job printed.
 #[derive(Debug, Deserialize)]
 pub struct LogChunk {
+    pub stream: String,
+    /// Bytes right before these that are not there.
+    #[serde(default)]
+    pub missing: u64,
     pub text: String,
 }
 

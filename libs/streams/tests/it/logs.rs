@@ -1,10 +1,43 @@
 use nox_contract::{Attempt, JobId, TenantId, subject};
-use nox_streams::LogStream::{Stderr, Stdout};
+use nox_streams::{
+    LogPiece, LogStream,
+    LogStream::{Stderr, Stdout},
+};
 
 use crate::support::{setup, soon, text};
 
 fn job(digit: u32) -> JobId {
     format!("00000000-0000-7000-8000-{digit:012}").parse().unwrap()
+}
+
+/// The chunk `number` of an attempt, of bytes that nobody counts.
+fn piece(number: u64, stream: LogStream) -> LogPiece {
+    let attempt = Attempt(1);
+    LogPiece { attempt, number, stream, offset: number, length: 1, missing: 0, end: false }
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_written_again_is_there_once_also_after_a_crash_of_the_broker() {
+    let mut setup = setup().await;
+    let tenant = TenantId::new("acme").unwrap();
+    let last = LogPiece { missing: 7, end: true, ..piece(1, Stderr) };
+    for crash in [false, true] {
+        if crash {
+            // What it has acknowledged is not at once on its disk.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            setup.server.kill9();
+            setup.server.restart().await.unwrap();
+        }
+        for piece in [piece(0, Stdout), last] {
+            crate::support::until(async || {
+                setup.broker.append_log(&tenant, job(1), piece, text("x")).await.is_ok()
+            })
+            .await;
+        }
+    }
+    let read = soon(setup.broker.read_logs(&tenant, job(1), 0, 300)).await.unwrap();
+    let told: Vec<_> = read.iter().map(|c| (c.offset, c.length, c.missing, c.end)).collect();
+    assert_eq!(told, [(0, 1, 0, false), (1, 1, 7, true)]);
 }
 
 #[tokio::test]
@@ -13,12 +46,11 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
     let broker = &setup.broker;
     let tenant = TenantId::new("acme").unwrap();
     for i in 0..700_u32 {
-        let (attempt, stream) = (Attempt(1 + i / 350), if i % 3 == 0 { Stderr } else { Stdout });
-        broker
-            .append_log(&tenant, job(1), attempt, stream, text(&format!("line {i}\n")))
-            .await
-            .unwrap();
-        broker.append_log(&tenant, job(2), attempt, stream, text("other")).await.unwrap();
+        let stream = if i % 3 == 0 { Stderr } else { Stdout };
+        let piece = LogPiece { attempt: Attempt(1 + i / 350), ..piece(i.into(), stream) };
+        let line = text(&format!("line {i}\n"));
+        broker.append_log(&tenant, job(1), piece, line).await.unwrap();
+        broker.append_log(&tenant, job(2), piece, text("other")).await.unwrap();
     }
     let mut read = Vec::new();
     loop {
@@ -48,7 +80,7 @@ async fn after_the_last_number_of_all_there_is_nothing() {
     let setup = setup().await;
     let tenant = TenantId::new("acme").unwrap();
     let line = text("line\n");
-    setup.broker.append_log(&tenant, job(1), Attempt(1), Stdout, line).await.unwrap();
+    setup.broker.append_log(&tenant, job(1), piece(0, Stdout), line).await.unwrap();
     for after in [u64::MAX - 1, u64::MAX] {
         let page = soon(setup.broker.read_logs(&tenant, job(1), after, 300)).await.unwrap();
         assert!(page.is_empty(), "{page:?}");
@@ -59,9 +91,9 @@ async fn after_the_last_number_of_all_there_is_nothing() {
 async fn a_page_of_large_chunks_is_bounded() {
     let setup = setup().await;
     let tenant = TenantId::new("acme").unwrap();
-    for _ in 0..100 {
+    for i in 0..100 {
         let chunk = vec![b'x'; 128 * 1024].into();
-        setup.broker.append_log(&tenant, job(1), Attempt(1), Stdout, chunk).await.unwrap();
+        setup.broker.append_log(&tenant, job(1), piece(i, Stdout), chunk).await.unwrap();
     }
     let (mut count, mut after) = (0, 0);
     loop {

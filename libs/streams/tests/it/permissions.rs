@@ -6,9 +6,12 @@ use futures_util::{StreamExt, future::join_all};
 use nox_contract::{
     AnswerMessage, Attempt, Epoch, EpochRecord, Incarnation, TenantId, Timestamp, subject,
 };
-use nox_streams::{Broker, ConnectOptions, Durability, Guard, LogMessage, LogStream, PublishError};
+use nox_streams::{
+    Broker, ConnectError, ConnectOptions, Durability, Guard, LogMessage, LogPiece, LogStream,
+    NOT_PERMITTED,
+};
 
-use crate::support::{Custom, soon, store, text};
+use crate::support::{Custom, code, soon, stopwatch, store, text};
 
 const SERVICES: [&str; 5] = ["gateway", "scheduler", "executor", "projector", "operator"];
 
@@ -139,7 +142,16 @@ async fn every_service_can_do_its_work() {
 
     let (tenant, job) = (TenantId::new("t").unwrap(), "00000000-0000-7000-8000-000000000001");
     let job = job.parse().unwrap();
-    executor.append_log(&tenant, job, Attempt(1), LogStream::Stdout, text("hi")).await.unwrap();
+    let piece = LogPiece {
+        attempt: Attempt(1),
+        number: 0,
+        stream: LogStream::Stdout,
+        offset: 0,
+        length: 2,
+        missing: 0,
+        end: true,
+    };
+    executor.append_log(&tenant, job, piece, text("hi")).await.unwrap();
     assert_eq!(gateway.read_logs(&tenant, job, 0, 9).await.unwrap()[0].text, "hi");
 }
 
@@ -148,12 +160,14 @@ async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();
     let mut attempts = Vec::new();
+    let mut connections = Vec::new();
     for service in ["gateway", "executor", "projector"] {
         let broker = server.connect(service).await;
         for subject in ["nox.evt.t.job.1", subject::EPOCH, subject::MARK, "$KV.NOX_LEASE.scheduler"]
         {
             attempts.push(broker.publish(subject.to_owned(), None, text("x")));
         }
+        connections.push(broker);
     }
     let executor = server.connect("executor").await;
     attempts.push(executor.publish("nox.cmd.t".into(), None, text("x")));
@@ -161,11 +175,44 @@ async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
     attempts.push(scheduler.publish("nox.cmd.t".into(), None, text("x")));
 
     for attempt in soon(join_all(attempts)).await {
-        assert!(matches!(attempt, Err(PublishError::Unknown(_))), "{attempt:?}");
+        assert_eq!(code(&attempt.unwrap_err()), Some(NOT_PERMITTED));
     }
     for stream in [subject::EVENTS, subject::COMMANDS, "KV_NOX_LEASE"] {
         assert_eq!(scheduler.last_sequence(stream).await.unwrap(), 0, "{stream}");
     }
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_do_is_said_at_once_with_the_user_and_the_subject() {
+    let server = Production::start().await;
+    server.connect("scheduler").await.declare().await.unwrap();
+    let began = stopwatch();
+
+    // Another's inbox, as whoever takes the wrong user for a tool has it.
+    let options = ConnectOptions {
+        url: format!("nats://projector:{}@{}", password("projector"), server.server.host),
+        service: "noxctl",
+        monitor_url: None,
+        sync: Durability::Relaxed,
+    };
+    let error = soon(Broker::connect(options)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Denied(_)), "{error}");
+    let told = error.to_string();
+    assert!(told.contains("\"projector\" may not subscribe to \"_INBOX_noxctl."), "{told}");
+
+    let projector = server.connect("projector").await;
+    let job = "nox.evt.t.job.1";
+    let error = projector.read_history(subject::EVENTS, job, 0, 9).await.unwrap_err().to_string();
+    assert!(error.contains("may not publish to \"$JS.API.DIRECT.GET.NOX_EVENTS\""), "{error}");
+    let error = projector.read_one(subject::COMMANDS, 1).await.unwrap_err().to_string();
+    assert!(error.contains("$JS.API.STREAM.MSG.GET.NOX_COMMANDS"), "{error}");
+    let error = projector.publish(job.into(), None, text("x")).await.unwrap_err().to_string();
+    assert!(error.contains("\"projector\" may not publish to \"nox.evt.t.job.1\""), "{error}");
+    assert_eq!(soon(projector.denied()).await.user, "projector");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+
+    // What it may do, it still can.
+    projector.last_sequence(subject::EVENTS).await.unwrap();
 }
 
 #[tokio::test]

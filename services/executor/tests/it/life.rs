@@ -22,10 +22,10 @@ use tempfile::TempDir;
 use crate::support::{EXECUTOR, PATIENCE, alive, shipped_modules, start, unique_sleep, until};
 
 /// A broker, and the test in the place of the scheduler.
-struct Stage {
+pub struct Stage {
     folder: TempDir,
-    nats: NatsServer,
-    broker: Broker,
+    pub nats: NatsServer,
+    pub broker: Broker,
     worker: WorkerId,
     reports: Chunks<ConsumeError>,
     /// Reports that were read and not yet asked for, with their session.
@@ -35,7 +35,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options =
             NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
@@ -98,7 +98,7 @@ impl Stage {
         streams.join(subject::REPORTS)
     }
 
-    fn executor(&self, more: &[(&str, &str)]) -> Program {
+    pub fn executor(&self, more: &[(&str, &str)]) -> Program {
         self.run(Command::new(EXECUTOR), more)
     }
 
@@ -151,7 +151,7 @@ impl Stage {
     }
 
     /// Waits for a session to begin.
-    async fn hello(&mut self) -> nox_contract::Hello {
+    pub async fn hello(&mut self) -> nox_contract::Hello {
         match self.report().await {
             (session, Report::Hello(hello)) => {
                 assert_ne!(self.session, Some(session));
@@ -164,14 +164,14 @@ impl Stage {
     }
 
     /// The next report, which must be of the present session.
-    async fn said(&mut self) -> Report {
+    pub async fn said(&mut self) -> Report {
         let (session, report) = self.report().await;
         assert_eq!(Some(session), self.session);
         report
     }
 
     /// The next end; on a busy machine a short attempt is reported as started first.
-    async fn ended(&mut self) -> nox_contract::report::Ended {
+    pub async fn ended(&mut self) -> nox_contract::report::Ended {
         loop {
             match self.said().await {
                 Report::Ended(ended) => return *ended,
@@ -201,7 +201,7 @@ impl Stage {
         start
     }
 
-    fn script(&mut self, script: &str) -> StartWork {
+    pub fn script(&mut self, script: &str) -> StartWork {
         let inputs = serde_json::json!({"script": script}).to_string();
         self.start("sh", &inputs)
     }
@@ -233,7 +233,7 @@ impl Stage {
         tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{}", self.log()))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("executor.log")).unwrap_or_default()
     }
 
@@ -314,6 +314,39 @@ async fn a_long_attempt_is_reported_as_started_and_stopped_when_it_is_to_be() {
     }
     assert_eq!(alive(&seconds), [0i32; 0]);
     stage.beat(|beat| beat.held.is_empty() && beat.received_up_to.0 == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_executor_gives_no_attempt_more_time_than_it_asked_for() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[]);
+    stage.hello().await;
+    let seconds = unique_sleep();
+    let clock = nox_service::Clock::system();
+    let began = clock.monotonic();
+    // The first prints until nobody reads it any more, the second ends in time.
+    for script in [&*format!("yes & setsid sleep {seconds} & sleep {seconds}"), "sleep 1.5"] {
+        let inputs = serde_json::json!({"script": script}).to_string();
+        let mut start = stage.start_work("sh", &inputs);
+        start.resources.wall_time_s = 2;
+        stage.send(vec![Work::Start(Box::new(start))]);
+        assert_eq!(names(&[stage.said().await]), ["started"]);
+    }
+    until("both sleep", || alive(&seconds).len() == 2).await;
+
+    executor.freeze();
+    until("nothing runs", || alive(&seconds).is_empty()).await;
+    let took = clock.monotonic() - began;
+    assert!(took < Duration::from_secs(4), "{took:?}");
+
+    // The executor's own clock says by now that both are late.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    executor.thaw();
+    let mut ends = [stage.ended().await, stage.ended().await];
+    ends.sort_by_key(|ended| ended.usage.wall_ms);
+    let [ended, killed] = ends.map(|ended| format!("{:?}", ended.end));
+    assert!(ended.starts_with("Succeeded"), "{ended}");
+    assert!(killed.contains("wall_time"), "{killed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod engines;
 mod life;
+mod logs;
 mod manifests;
 mod outputs;
 mod programs;

@@ -14,7 +14,8 @@ use nox_contract::{
 use nox_executor::{
     artifacts::Artifacts,
     attempt::{Finished, Runner},
-    logs::Chunk,
+    log_buffer::Sent,
+    log_writer::Logs,
     manifest::Manifest,
     metrics::Metrics,
 };
@@ -50,7 +51,7 @@ pub fn or_skipped<T>(name: &str, found: Option<T>) -> Option<T> {
 pub struct Place {
     pub folder: TempDir,
     pub runner: Runner,
-    pub chunks: mpsc::Receiver<Chunk>,
+    printed: mpsc::UnboundedReceiver<Sent>,
     /// What is run next.
     pub start: StartWork,
 }
@@ -59,7 +60,10 @@ impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts"), false).unwrap();
-        let (logs, chunks) = mpsc::channel(1_000);
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let logs = Logs::new(metrics.clone());
+        let (stored, printed) = mpsc::unbounded_channel();
+        tokio::spawn(store(logs.clone(), stored));
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         let runner = Runner {
@@ -69,9 +73,9 @@ impl Place {
             artifacts: Arc::new(artifacts),
             logs,
             clock: Clock::system(),
-            metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+            metrics,
         };
-        Self { folder, runner, chunks, start: start(ids::job_id(), "{}") }
+        Self { folder, runner, printed, start: start(ids::job_id(), "{}") }
     }
 
     /// A module whose program is `sh`, with `script` as its only argument, and `more` of a manifest.
@@ -111,9 +115,9 @@ impl Place {
     /// All that was printed so far.
     pub fn printed(&mut self) -> String {
         let mut text = String::new();
-        while let Ok(chunk) = self.chunks.try_recv() {
-            assert_eq!((chunk.job_id, chunk.attempt), (self.start.job_id, self.start.attempt));
-            text.push_str(&String::from_utf8_lossy(&chunk.bytes));
+        while let Ok(sent) = self.printed.try_recv() {
+            assert_eq!(sent.lane, (self.start.job_id, self.start.attempt));
+            text.push_str(&String::from_utf8_lossy(&sent.piece.bytes));
         }
         text
     }
@@ -123,6 +127,18 @@ impl Place {
         let StartWork { tenant, user_id, job_id, attempt, .. } = &self.start;
         let prefix = nox_contract::artifact::prefix(tenant, user_id, *job_id, *attempt);
         fs::read_to_string(self.folder.path().join("artifacts").join(prefix).join(name)).ok()
+    }
+}
+
+/// Stands in for the broker.
+async fn store(logs: Logs, stored: mpsc::UnboundedSender<Sent>) {
+    loop {
+        while let Some(sent) = logs.next_piece() {
+            logs.stored(&sent, Clock::system().monotonic());
+            // The test may have ended.
+            let _ = stored.send(sent);
+        }
+        logs.more().await;
     }
 }
 

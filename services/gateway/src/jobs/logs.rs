@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use nox_contract::{JobId, TenantId};
-use nox_streams::LogChunk;
+use nox_streams::{LogChunk, LogGaps, LogText};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -45,17 +45,22 @@ pub async fn logs(
 
     let first = page(&app, &caller.tenant, id, after.unwrap_or_default()).await?;
     if wants_text(&headers) {
-        let body = Body::from_stream(texts(app, caller.tenant, id, first));
+        let body = Body::from_stream(texts(app, caller.tenant, id, first, is_start(after)));
         let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         return Ok((kind, body).into_response());
     }
     let next = first.last().map(|chunk| chunk.seq).or(after);
+    let mut gaps = LogGaps::new(is_start(after));
     let chunks = first.iter().map(|chunk| {
         json!({
+            "missing": gaps.before(chunk).unwrap_or_default(),
             "seq": chunk.seq,
             "at": chunk.at,
             "attempt": chunk.attempt,
             "stream": chunk.stream.as_str(),
+            "offset": chunk.offset,
+            "length": chunk.length,
+            "end": chunk.end,
             "text": chunk.text,
         })
     });
@@ -81,19 +86,25 @@ fn texts(
     tenant: TenantId,
     id: JobId,
     first: Vec<LogChunk>,
+    is_start: bool,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    stream::unfold(Some(first), move |chunks| {
+    let begun = Some((first, LogText::new(is_start)));
+    stream::unfold(begun, move |read| {
         let (app, tenant) = (app.clone(), tenant.clone());
         async move {
-            let chunks = chunks?;
+            let (chunks, mut shown) = read?;
             let last = chunks.last()?.seq;
-            let text: String = chunks.into_iter().map(|chunk| chunk.text).collect();
+            let text: String = chunks.iter().map(|chunk| shown.of(chunk)).collect();
             match page(&app, &tenant, id, last).await {
-                Ok(next) => Some((Ok(Bytes::from(text)), Some(next))),
+                Ok(next) => Some((Ok(Bytes::from(text)), Some((next, shown)))),
                 Err(_) => Some((Err(std::io::Error::other("the log broke off")), None)),
             }
         }
     })
+}
+
+fn is_start(after: Option<u64>) -> bool {
+    after.unwrap_or_default() == 0
 }
 
 /// Whether plain text is asked for, and JSON is not.

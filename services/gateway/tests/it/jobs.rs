@@ -4,7 +4,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use nox_contract::Attempt;
-use nox_streams::LogStream;
+use nox_streams::{LogPiece, LogStream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -163,13 +163,16 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     let ada = token("ada", "user");
     let (id, _) = system.submit(&ada, "noop").await;
     let (tenant, job) = ("default".parse().unwrap(), id.parse().unwrap());
-    for (stream, text) in [
-        (LogStream::Stdout, "one\n"),
-        (LogStream::Stderr, "two\n"),
-        (LogStream::Stdout, "three <é>\n"),
+    // Of the second stream, the executor lost 5 bytes, and the broker 7 more.
+    for (number, stream, text, offset, missing) in [
+        (0, LogStream::Stdout, "one\n", 0, 0),
+        (1, LogStream::Stderr, "two\n", 12, 5),
+        (2, LogStream::Stdout, "three <é>\n", 4, 0),
     ] {
         let chunk = Bytes::from_static(text.as_bytes());
-        system.broker.append_log(&tenant, job, Attempt(1), stream, chunk).await.unwrap();
+        let (attempt, length, end) = (Attempt(1), chunk.len() as u64, number == 2);
+        let piece = LogPiece { attempt, number, stream, offset, length, missing, end };
+        system.broker.append_log(&tenant, job, piece, chunk).await.unwrap();
     }
 
     let logs = system.get(&format!("/jobs/{id}/logs"), &ada).await.expect(200);
@@ -180,6 +183,13 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     for (found, (stream, text)) in texts.into_iter().zip(expected) {
         assert_eq!(found, (&json!(stream), &json!(text), &json!(1)));
     }
+    let told = |member: &str| chunks.iter().map(|c| c[member].clone()).collect::<Vec<_>>();
+    assert_eq!(told("missing"), [0, 12, 0]);
+    assert_eq!(
+        (told("offset"), told("length")),
+        (vec![json!(0), json!(12), json!(4)], vec![json!(4), json!(4), json!(11)])
+    );
+    assert_eq!(told("end"), [false, false, true]);
     let after = chunks[1]["seq"].as_u64().unwrap();
     let rest = system.get(&format!("/jobs/{id}/logs?after={after}"), &ada).await.expect(200);
     assert_eq!(rest["chunks"].as_array().unwrap().len(), 1);
@@ -198,7 +208,8 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     let plain = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
     let plain = send(plain).await;
     assert_eq!(plain.headers["content-type"], "text/plain; charset=utf-8");
-    assert_eq!(plain.text, "one\ntwo\nthree <é>\n");
+    let gap = "[nox: 12 bytes of stderr are missing here]\n";
+    assert_eq!(plain.text, format!("one\n{gap}two\nthree <é>\n"));
 
     system.clerk.succeed(job).await;
     let events = system.get(&format!("/jobs/{id}/events"), &ada).await.expect(200);

@@ -13,8 +13,9 @@ use crate::{
     client::Client,
     exit::Exit,
     home::Home,
-    system::{Given, Options, Sync, System},
+    system::{Given, Options, Sync, System, modules_folder_with},
     target::{DEV_USER, grant},
+    terminal::say,
 };
 
 /// Much longer than it takes; a demonstration that hangs has failed.
@@ -38,7 +39,9 @@ struct Demo {
 }
 
 pub async fn run(args: Args) -> Result<Exit> {
-    telemetry::init_with("error");
+    // While it starts, what it waits for is worth a word.
+    telemetry::init_with("error,noxctl=warn");
+    modules_folder_with(&[jobs::HELLO, jobs::NAP])?;
     let folder = tempfile::Builder::new().prefix("nox-demo-").tempdir()?;
     let home = Home::open(folder.path())?;
     let runtime = Runtime::new();
@@ -54,7 +57,7 @@ pub async fn run(args: Args) -> Result<Exit> {
     if !done {
         bail!("interrupted");
     }
-    println!("\nAll as it should be.");
+    say!("\nAll as it should be.")?;
     Ok(Exit::Done)
 }
 
@@ -76,7 +79,7 @@ async fn demonstrate(args: &Args, home: &Home, runtime: &Runtime) -> Result<bool
     let shown = async {
         system.ready().await?;
         let took = clock.monotonic().saturating_sub(begun).as_secs_f64();
-        println!("Nox runs at {} after {took:.1} s ({}).", system.place.url, args.sync.as_str());
+        say!("Nox runs at {} after {took:.1} s ({}).", system.place.url, args.sync.as_str())?;
         let secret = system.jwt_secret.reveal();
         let token = grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(secret, clock.wall())?;
         let demo = Demo {

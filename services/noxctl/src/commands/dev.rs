@@ -1,10 +1,6 @@
 //! `noxctl dev`: all of Nox on this machine.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use nox_service::{Clock, Runtime, Secret, telemetry};
@@ -15,6 +11,7 @@ use crate::{
     home::Home,
     system::{Given, Options, Sync, System},
     target::{DEV_ADMIN, DEV_USER, Target, grant},
+    terminal::say,
 };
 
 /// What people see unless NOX_LOG says otherwise. That parts are not ready while they start is no
@@ -23,6 +20,9 @@ const LOG_DEFAULT: &str = "warn,nox_service::readiness=error";
 
 /// Services and servers have limits of their own; this one is longer than all of them together.
 const STOP_WITHIN: Duration = Duration::from_secs(45);
+
+/// Whose inputs are known here; a folder of other modules need not have it.
+const SAMPLE_MODULE: &str = "xtb_hello";
 
 /// As long as the gateway takes tokens to be good.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
@@ -72,11 +72,11 @@ async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
         () = runtime.stop.cancelled() => return Ok(()),
     };
     let served = async {
-        tokio::select! {
-            ready = system.ready() => ready?,
+        let modules = tokio::select! {
+            modules = system.ready() => modules?,
             () = runtime.stop.cancelled() => return Ok(()),
-        }
-        announce(args, home, &system)?;
+        };
+        announce(args, home, &system, &modules)?;
         system.run().await
     };
     let served = served.await;
@@ -84,7 +84,7 @@ async fn serve(args: &Args, home: &Home, runtime: &Runtime) -> Result<()> {
     served.and(stopped)
 }
 
-fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
+fn announce(args: &Args, home: &Home, system: &System, modules: &[String]) -> Result<()> {
     let now = Clock::system().wall();
     let secret = system.jwt_secret.reveal();
     let token = grant(DEV_USER, false, TOKEN_LIFETIME)?.sign(secret, now)?;
@@ -98,13 +98,16 @@ fn announce(args: &Args, home: &Home, system: &System) -> Result<()> {
             "token": token,
             "admin_token": admin,
         });
-        writeln!(io::stdout(), "{line}")?;
-        return Ok(());
+        return Ok(say!("{line}")?);
     }
     let sync = args.sync.as_str();
     let noxctl = std::env::args().next().unwrap_or_else(|| "noxctl".to_owned());
-    writeln!(
-        io::stdout(),
+    let job = if modules.iter().any(|name| name == SAMPLE_MODULE) {
+        sample_job(url, &noxctl)
+    } else {
+        String::new()
+    };
+    say!(
         "\
 Nox is ready at {url}; its data is in {folder} ({sync}).
 Ctrl-C stops everything; the data stays.
@@ -115,9 +118,7 @@ A user's token, good for a day, and commands to try in another shell:
 
   curl -fsS {url}/health
   curl -fsS {url}/modules
-  curl -fsS {url}/jobs -H \"Authorization: Bearer $NOX_TOKEN\" -H 'Content-Type: application/json' \\
-    -d '{{\"module\":\"xtb_hello\",\"inputs\":{{\"text\":\"hello\"}}}}'
-  {noxctl} job run xtb_hello -p text=hello
+{job}  {noxctl} module list
   {noxctl} job list
 
 An administrator's token; `{noxctl} token` makes others:
@@ -126,4 +127,14 @@ An administrator's token; `{noxctl} token` makes others:
 "
     )?;
     Ok(())
+}
+
+fn sample_job(url: &str, noxctl: &str) -> String {
+    format!(
+        "  curl -fsS {url}/jobs -H \"Authorization: Bearer $NOX_TOKEN\" \\
+    -H 'Content-Type: application/json' \\
+    -d '{{\"module\":\"{SAMPLE_MODULE}\",\"inputs\":{{\"text\":\"hello\"}}}}'
+  {noxctl} job run {SAMPLE_MODULE} -p text=hello
+"
+    )
 }

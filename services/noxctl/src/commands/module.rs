@@ -8,6 +8,7 @@ use crate::{
     exit::Exit,
     output::{Format, Output},
     target::Target,
+    terminal::note,
     views::{Module, Modules},
 };
 
@@ -58,9 +59,9 @@ async fn switch(name: &str, enabled: bool, target: &Target, output: Output) -> R
     match output.format {
         // Accepted for later: the command is kept, and nobody has decided yet.
         Format::Table if answer.status == StatusCode::ACCEPTED => {
-            eprintln!("{name} will be {verb}d");
+            note!("{name} will be {verb}d");
         }
-        Format::Table => eprintln!("{name} {verb}d"),
+        Format::Table => note!("{name} {verb}d"),
         Format::Json | Format::Jsonl => output.json(&answer.body)?,
     }
     Ok(())

@@ -4,6 +4,8 @@ use std::{env, os::unix::process::CommandExt, process::Command};
 
 use nox_devkit::tools;
 
+use crate::terminal::note;
+
 /// Where `modules/xtb` looks before it looks at PATH.
 const XTB: &str = "NOX_XTB";
 
@@ -17,5 +19,5 @@ pub fn find() {
     let Ok(program) = env::current_exe() else { return };
     // It returns only if it fails; then xtb's jobs are what is missing.
     let error = Command::new(program).args(env::args_os().skip(1)).env(XTB, xtb.path).exec();
-    eprintln!("noxctl: cannot begin anew with {XTB} set: {error}");
+    note!("noxctl: cannot begin anew with {XTB} set: {error}");
 }

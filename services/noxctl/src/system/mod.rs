@@ -7,15 +7,15 @@ mod modules;
 mod ready;
 mod servers;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nox_service::{GRACE, Runtime, Secret};
 use tokio::task::JoinSet;
 
 pub use address::{pick, url};
-pub use modules::folder as modules_folder;
-pub use ready::ready;
+pub use modules::folder_with as modules_folder_with;
+pub use ready::{declared, missing, serving};
 pub use servers::{Given, Servers, Sync, Urls};
 
 use crate::{
@@ -24,8 +24,9 @@ use crate::{
     system::configuration::Configuration,
 };
 
-/// The module that every checkout has and that needs nothing to be installed.
-const SAMPLE_MODULE: &str = "xtb_hello";
+/// How long the rows may take to show the modules once all parts are ready: a moment. Nobody can run
+/// one before, and nothing else has to wait for them.
+const MODULES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The services, each with the name that a failure is reported under.
 type Services = JoinSet<(&'static str, Result<()>)>;
@@ -82,15 +83,27 @@ impl System {
         Ok(Self { runtime: runtime.clone(), services, servers, place, jwt_secret })
     }
 
-    /// Waits until requests are served and modules can be run.
+    /// Waits until requests are served and the modules of the executor can be run, whichever these
+    /// are; returns their names.
     ///
     /// # Errors
-    /// A service ended, or it takes too long.
-    pub async fn ready(&mut self) -> Result<()> {
+    /// A service ended.
+    pub async fn ready(&mut self) -> Result<Vec<String>> {
         let client = Client::new(&self.place.url, None)?;
+        let readiness = &self.runtime.readiness;
+        let ready = async {
+            serving(&client).await;
+            let notes = readiness.snapshot().notes;
+            let names = notes.get(nox_executor::MODULES_NOTE).cloned().unwrap_or_default();
+            let modules: Vec<&str> = names.split_whitespace().collect();
+            if tokio::time::timeout(MODULES_WITHIN, declared(&client, &modules)).await.is_err() {
+                tracing::warn!(names, "Ready, but not all modules can be run yet");
+            }
+            modules.into_iter().map(str::to_owned).collect()
+        };
         tokio::select! {
             ended = ended_unasked(&mut self.services, &self.runtime) => Err(ended),
-            ready = ready(&client, SAMPLE_MODULE) => ready,
+            modules = ready => Ok(modules),
         }
     }
 

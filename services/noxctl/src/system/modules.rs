@@ -1,18 +1,20 @@
 //! Where the manifests of the modules are.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-/// The folder in a checkout, and what it is known by.
+/// The folder of modules, in a checkout and elsewhere.
 const FOLDER: &str = "modules";
-const KNOWN_BY: &str = "modules/xtb_hello";
 
-/// What `NOX_MODULES` names, else the folder of the checkout that this program is in: the one of the
-/// current folder, or the one that the program was built in.
+/// What each module's folder in it has.
+const MANIFEST: &str = "module.toml";
+
+/// What `NOX_MODULES` names, else the nearest folder `modules` above the current folder, else that
+/// above this program, in whose checkout it was built.
 pub fn folder() -> Result<PathBuf> {
     if let Some(named) = env::var_os("NOX_MODULES").filter(|named| !named.is_empty()) {
         return Ok(PathBuf::from(named));
@@ -23,7 +25,26 @@ pub fn folder() -> Result<PathBuf> {
     found.context("no folder `modules` here or above: set NOX_MODULES")
 }
 
+/// The same for a command that runs jobs of its own, of the modules `needed`.
+pub fn folder_with(needed: &[&str]) -> Result<PathBuf> {
+    let folder = folder()?;
+    for name in needed {
+        if !folder.join(name).join(MANIFEST).is_file() {
+            bail!(
+                "{} has no module {name}, which this command runs; set NOX_MODULES to the folder \
+                 that Nox comes with",
+                folder.display()
+            );
+        }
+    }
+    Ok(folder)
+}
+
 fn above(place: &Path) -> Option<PathBuf> {
-    let checkout = place.ancestors().find(|above| above.join(KNOWN_BY).is_dir())?;
-    Some(checkout.join(FOLDER))
+    place.ancestors().map(|above| above.join(FOLDER)).find(|folder| holds_modules(folder))
+}
+
+fn holds_modules(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.path().join(MANIFEST).is_file())
 }

@@ -2,49 +2,52 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-
 use crate::{
     client::{Client, ClientError},
     views::{Module, Modules},
 };
 
-/// How long the services may take. The servers are ready by then; what is left is to fold a log, and
-/// a long one takes its time.
-const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Waits until the gateway says that it is ready and a worker has declared `module`: by then a
-/// report has gone all the way to a row.
-///
-/// # Errors
-/// It takes too long; says what is missing.
-pub async fn ready(client: &Client, module: &str) -> Result<()> {
-    let wait = async {
-        while !is_ready(client, module).await {
+/// How long a wait may take until it says what it waits for, and again each time.
+const SAID_EVERY: Duration = Duration::from_secs(30);
+
+/// Waits until the gateway says that all parts are ready. However long that takes: the servers are
+/// there by then, and what is left is to fold a log, and a long one takes its time.
+pub async fn serving(client: &Client) {
+    let serves = async {
+        while client.get("/readyz").await.is_err() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
-    match tokio::time::timeout(READY_WITHIN, wait).await {
-        Ok(()) => Ok(()),
-        Err(_) => bail!("not ready after {READY_WITHIN:?}: {}", missing(client, module).await),
+    let mut serves = std::pin::pin!(serves);
+    while tokio::time::timeout(SAID_EVERY, &mut serves).await.is_err() {
+        tracing::warn!(missing = missing(client).await, "Not ready yet");
     }
 }
 
-async fn is_ready(client: &Client, wanted: &str) -> bool {
-    if client.get("/readyz").await.is_err() {
-        return false;
+/// Waits until the rows have each of `modules`: by then a report has gone all the way to a row.
+pub async fn declared(client: &Client, modules: &[&str]) {
+    while !are_declared(client, modules).await {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+async fn are_declared(client: &Client, wanted: &[&str]) -> bool {
     let Ok(Modules { modules }) = client.read("/modules").await else { return false };
-    modules.iter().any(|module| {
-        serde_json::from_str::<Module>(module.get()).is_ok_and(|module| module.name == wanted)
-    })
+    let declared: Vec<String> = modules
+        .iter()
+        .filter_map(|module| serde_json::from_str(module.get()).ok())
+        .map(|module: Module| module.name)
+        .collect();
+    wanted.iter().all(|wanted| declared.iter().any(|name| name == wanted))
 }
 
-async fn missing(client: &Client, module: &str) -> String {
+/// What keeps a system from serving, as it says itself.
+pub async fn missing(client: &Client) -> String {
     match client.get("/readyz").await {
-        Ok(_) => format!("no worker has declared the module {module}"),
+        Ok(_) => "all parts are ready".to_owned(),
         Err(ClientError::Refused(problem)) => problem.document,
         Err(error) => error.to_string(),
     }

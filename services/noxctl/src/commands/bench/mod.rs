@@ -15,7 +15,11 @@ use clap::ValueEnum;
 use nox_readmodel::Reader;
 use nox_service::{Clock, Runtime, telemetry};
 
-use crate::{exit::Exit, system::Sync};
+use crate::{
+    exit::Exit,
+    system::Sync,
+    terminal::{note, say},
+};
 use load::Load;
 use report::{Latencies, Report};
 use stack::Stack;
@@ -122,13 +126,13 @@ pub async fn run(args: Args) -> Result<Exit> {
 async fn measure_all(args: &Args) -> Result<()> {
     let machine = machine::describe()?;
     if !args.json {
-        println!("{machine}");
+        say!("{machine}")?;
     }
     if cfg!(debug_assertions) {
-        eprintln!("this is a debug build: its numbers say nothing; use `make bench`");
+        note!("this is a debug build: its numbers say nothing; use `make bench`");
     }
     for sync in args.durabilities() {
-        eprintln!("starting everything ({})", sync.as_str());
+        note!("starting everything ({})", sync.as_str());
         let mut stack = Stack::start(sync, args.slots).await?;
         let outcome = measure_stack(args, &mut stack, sync, &machine).await;
         if outcome.is_err() {
@@ -146,19 +150,19 @@ async fn measure_stack(
     sync: Sync,
     machine: &machine::Machine,
 ) -> Result<()> {
-    stack.ready().await?;
+    stack.ready(MODULE).await?;
     measure(stack, Load::Bulk { jobs: WARM_UP }).await?;
     let mut reports = Vec::new();
     for load in args.loads() {
-        eprintln!("{load}, {}", sync.as_str());
+        note!("{load}, {}", sync.as_str());
         let report = measure(stack, load).await?;
         if args.json {
-            println!("{}", report.json(sync, machine));
+            say!("{}", report.json(sync, machine))?;
         }
         reports.push(report);
     }
     if !args.json {
-        report::print(&reports, sync);
+        report::print(&reports, sync)?;
     }
     Ok(())
 }

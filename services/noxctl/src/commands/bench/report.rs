@@ -1,11 +1,11 @@
 //! What a measurement came to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{load::Load, machine::Machine};
-use crate::{output::aligned, system::Sync};
+use crate::{output::aligned, system::Sync, terminal::say};
 
 /// One load, put through.
 pub struct Report {
@@ -82,12 +82,12 @@ impl Report {
 }
 
 /// Prints the measurements of one durability side by side.
-pub fn print(reports: &[Report], sync: Sync) {
-    println!("\n{}", sync.as_str());
+pub fn print(reports: &[Report], sync: Sync) -> io::Result<()> {
+    say!("\n{}", sync.as_str())?;
     for report in reports {
-        println!("  {}", report.load);
+        say!("  {}", report.load)?;
     }
-    println!();
+    say!("")?;
     let mut head = vec![""];
     head.extend(reports.iter().map(|report| report.load.name()));
     let row = |name: &str, cell: &dyn Fn(&Report) -> String| {
@@ -110,9 +110,9 @@ pub fn print(reports: &[Report], sync: Sync) {
         rows.push(row(&format!("  {name}"), &cpu));
     }
     for line in aligned(&head, &rows) {
-        println!("  {line}");
+        say!("  {line}")?;
     }
-    println!("  * from created_at to started_at of the rows");
+    say!("  * from created_at to started_at of the rows")
 }
 
 #[cfg(test)]

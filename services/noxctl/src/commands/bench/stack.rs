@@ -18,6 +18,7 @@ use crate::{
     home::Home,
     system::{self, Given, Options, Servers, Sync},
     target::{DEV_ADMIN, grant},
+    terminal::note,
 };
 
 /// What the process that makes the load is called; it is this one.
@@ -30,6 +31,9 @@ const SERVICES: [(&str, &str); 4] = [
     ("executor", "nox-executor"),
     ("projector", "nox-projector"),
 ];
+
+/// How long the services may take with an empty log.
+const READY_WITHIN: Duration = Duration::from_secs(120);
 
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7_200);
 /// Between two looks at a service that may have ended.
@@ -49,6 +53,7 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, and does not wait for the services.
     pub async fn start(sync: Sync, slots: u32) -> Result<Self> {
+        let modules = text(&system::modules_folder_with(&[MODULE])?)?;
         let folder = tempfile::Builder::new().prefix("nox-bench-").tempdir()?;
         let home = Home::open(folder.path())?;
         let http_addr = system::pick(([127, 0, 0, 1], 0).into(), None)?;
@@ -76,7 +81,7 @@ impl Stack {
             // Slots alone are to bound what runs at a time.
             ("NOX_CPU", slots.to_string()),
             ("NOX_MEM_MB", slots.saturating_mul(1_024).to_string()),
-            ("NOX_MODULES", text(&system::modules_folder()?)?),
+            ("NOX_MODULES", modules),
             ("NOX_ARTIFACTS", text(&home.folder().join("artifacts"))?),
             ("NOX_DATA", text(home.folder())?),
             ("NOX_LOG", "warn".to_owned()),
@@ -101,12 +106,13 @@ impl Stack {
         Ok(Self { services, servers, client, database_url, _home: home, _folder: folder })
     }
 
-    /// Waits until jobs can be run.
+    /// Waits until jobs of `module` can be run.
     ///
     /// # Errors
     /// A service ended, or it takes too long.
-    pub async fn ready(&mut self) -> Result<()> {
+    pub async fn ready(&mut self, module: &str) -> Result<()> {
         let Self { services, client, .. } = self;
+        let client = &*client;
         let ended = async {
             loop {
                 for (name, program) in services.iter_mut() {
@@ -117,9 +123,19 @@ impl Stack {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
+        let ready = async {
+            system::serving(client).await;
+            system::declared(client, &[module]).await;
+        };
         tokio::select! {
             ended = ended => ended,
-            ready = system::ready(client, MODULE) => ready,
+            ready = tokio::time::timeout(READY_WITHIN, ready) => match ready {
+                Ok(()) => Ok(()),
+                Err(_) => {
+                    let missing = system::missing(client).await;
+                    bail!("cannot run {module} after {READY_WITHIN:?}: {missing}")
+                }
+            },
         }
     }
 
@@ -135,7 +151,7 @@ impl Stack {
         for (name, program) in &self.services {
             let said = program.said();
             if !said.is_empty() {
-                eprintln!("the {name} said:\n{said}");
+                note!("the {name} said:\n{said}");
             }
         }
     }

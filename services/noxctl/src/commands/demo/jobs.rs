@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nox_contract::{JobId, JobState};
+use nox_streams::LogText;
 use serde_json::{Value, json};
 
 use super::{Demo, show};
@@ -10,8 +11,13 @@ use crate::{
     facts,
     follow::{self, Follow},
     output,
+    terminal::say,
     views::{Admitted, Job, Module, Modules},
 };
+
+/// The module that says hello, and the one that naps.
+pub const HELLO: &str = "xtb_hello";
+pub const NAP: &str = "noop";
 
 /// One water molecule; the distance between O and H is 0.97 Å.
 const WATER: &str = "\
@@ -32,9 +38,9 @@ const NAP_MS: u64 = 60_000;
 impl Demo {
     /// A job that writes a file.
     pub async fn hello(&self) -> Result<()> {
-        println!("\n== A job that says hello ==");
+        say!("\n== A job that says hello ==")?;
         let body = json!({
-            "module": "xtb_hello",
+            "module": HELLO,
             "inputs": {"text": "hello from the demonstration"},
             "requested_resources": {"cpu": 1, "mem_mb": 256, "wall_time_s": 60},
         });
@@ -47,7 +53,7 @@ impl Demo {
 
     /// A calculation, if this machine can do it.
     pub async fn water(&self) -> Result<()> {
-        println!("\n== A water molecule ==");
+        say!("\n== A water molecule ==")?;
         let Modules { modules } = self.client.read("/modules").await?;
         let declared = modules.iter().any(|module| {
             serde_json::from_str::<Module>(module.get()).is_ok_and(|module| module.name == "xtb")
@@ -57,7 +63,7 @@ impl Demo {
                 None => "this machine has no xtb; `make setup` installs it where it can",
                 Some(_) => "xtb is here, but the worker does not declare the module",
             };
-            println!("xtb skipped: {why}");
+            say!("xtb skipped: {why}")?;
             return Ok(());
         }
         let body = json!({"module": "xtb", "inputs": {"xyz": WATER}});
@@ -65,7 +71,7 @@ impl Demo {
         let outputs = outputs(&job)?;
         let energy = energy(&outputs).with_context(|| format!("no energy in {outputs}"))?;
         self.life(job.id).await?;
-        println!("energy: {energy:.6} Hartree, expected {WATER_ENERGY} ± {ENERGY_TOLERANCE}");
+        say!("energy: {energy:.6} Hartree, expected {WATER_ENERGY} ± {ENERGY_TOLERANCE}")?;
         ensure!(
             (energy - WATER_ENERGY).abs() <= ENERGY_TOLERANCE,
             "the energy of water is wrong: {energy}"
@@ -75,12 +81,12 @@ impl Demo {
 
     /// A request that is wrong, and the document that says why.
     pub async fn refused(&self) -> Result<()> {
-        println!("\n== A request that is refused ==");
-        let body = json!({"module": "xtb_hello", "inputs": {"text": 5}});
-        println!("POST /jobs {body}");
+        say!("\n== A request that is refused ==")?;
+        let body = json!({"module": HELLO, "inputs": {"text": 5}});
+        say!("POST /jobs {body}")?;
         match self.client.post("/jobs", Some(&body)).await {
             Err(ClientError::Refused(problem)) => {
-                println!("{} {}", problem.status, output::indented(&problem.document));
+                say!("{} {}", problem.status, output::indented(&problem.document))?;
                 ensure!(problem.status == 422, "it was to be 422");
                 Ok(())
             }
@@ -91,8 +97,8 @@ impl Demo {
 
     /// A job that somebody has enough of.
     pub async fn canceled(&self) -> Result<()> {
-        println!("\n== A job that is canceled while it runs ==");
-        let body = json!({"module": "noop", "inputs": {"sleep_ms": NAP_MS}});
+        say!("\n== A job that is canceled while it runs ==")?;
+        let body = json!({"module": NAP, "inputs": {"sleep_ms": NAP_MS}});
         let admitted: Admitted = self.client.post("/jobs", Some(&body)).await?.read()?;
         let id = admitted.job_id;
         let mut follow = Follow::admitted(&self.client, id);
@@ -100,7 +106,7 @@ impl Demo {
             follow.pause().await;
         }
         let answer = self.client.post(&format!("/jobs/{id}/cancel"), None).await?;
-        println!("POST /jobs/{id}/cancel\n{} {}", answer.status.as_u16(), answer.body);
+        say!("POST /jobs/{id}/cancel\n{} {}", answer.status.as_u16(), answer.body)?;
         let job = self.until_ended(&admitted).await?;
         ensure!(job.state == JobState::Canceled, "the job is {}", job.state);
         self.until_stopped(id).await?;
@@ -109,21 +115,21 @@ impl Demo {
 
     /// Submits a job and waits for its success.
     async fn run(&self, body: &Value) -> Result<Job> {
-        println!("POST /jobs {body}");
+        say!("POST /jobs {body}")?;
         let begun = self.clock.monotonic();
         let answer = self.client.post("/jobs", Some(body)).await?;
-        println!("{} {}", answer.status.as_u16(), answer.body);
+        say!("{} {}", answer.status.as_u16(), answer.body)?;
         let admitted: Admitted = answer.read()?;
         let job = self.until_ended(&admitted).await?;
         let took = self.clock.monotonic().saturating_sub(begun);
-        println!("{} after {} ms", job.standing(), took.as_millis());
+        say!("{} after {} ms", job.standing(), took.as_millis())?;
         ensure!(job.state == JobState::Succeeded, "job {} is {}", job.id, job.standing());
         Ok(job)
     }
 
     async fn until_ended(&self, admitted: &Admitted) -> Result<Job> {
         let follow = Follow::admitted(&self.client, admitted.job_id);
-        let job = follow.until_ended(admitted.n, None, async |_, _| Ok(())).await?;
+        let job = follow.until_ended(admitted.n, None, async |_, _, _| Ok(())).await?;
         job.context("the job was never seen")
     }
 
@@ -147,19 +153,19 @@ impl Demo {
         let events = events.read()?;
         ensure!(!events.is_empty(), "job {id} has no events");
         let rows: Vec<_> = events.iter().flat_map(facts::rows).collect();
-        println!("\nThe log says, in {} messages:", events.len());
-        show::table(&facts::HEAD, &rows);
+        say!("\nThe log says, in {} messages:", events.len())?;
+        show::table(&facts::HEAD, &rows)?;
 
-        println!("\nIts row in Postgres:");
+        say!("\nIts row in Postgres:")?;
         self.row(&events[0].tenant, id, last).await?;
 
         let (chunks, _) = follow::logs(&self.client, id, 0).await?;
-        let text: String = follow::texts(&chunks)?.into_iter().map(|chunk| chunk.text).collect();
+        let text = follow::text(&chunks, &mut LogText::new(true))?;
         if text.is_empty() {
-            println!("\nIt printed nothing.");
+            say!("\nIt printed nothing.")?;
         } else {
-            println!("\nIt printed:");
-            show::excerpt(&text);
+            say!("\nIt printed:")?;
+            show::excerpt(&text)?;
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! How the demonstration shows what it found.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use nox_contract::{JobId, RawJson, TenantId, Timestamp};
 
 use super::Demo;
-use crate::output;
+use crate::{output, terminal::say};
 
 /// Lines of a log that are shown; a calculation prints hundreds.
 const LINES_MAX: usize = 12;
@@ -20,21 +20,20 @@ const ROW_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Prints a table for people, whatever standard output is: it is no data for programs.
-pub fn table(head: &[&str], rows: &[Vec<String>]) {
-    for line in output::aligned(head, rows) {
-        println!("  {line}");
-    }
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    output::aligned(head, rows).iter().try_for_each(|line| say!("  {line}"))
 }
 
 /// Prints the beginning of a text.
-pub fn excerpt(text: &str) {
+pub fn excerpt(text: &str) -> io::Result<()> {
     let lines: Vec<&str> = text.lines().collect();
     for line in lines.iter().take(LINES_MAX) {
-        println!("  | {line}");
+        say!("  | {line}")?;
     }
     if lines.len() > LINES_MAX {
-        println!("  | … and {} lines more", lines.len() - LINES_MAX);
+        say!("  | … and {} lines more", lines.len() - LINES_MAX)?;
     }
+    Ok(())
 }
 
 impl Demo {
@@ -77,8 +76,7 @@ impl Demo {
                 vec![name.to_owned(), value.map_or_else(|| "null".to_owned(), |v| cut(&v))]
             })
             .collect();
-        table(&["column", "value"], &rows);
-        Ok(())
+        Ok(table(&["column", "value"], &rows)?)
     }
 }
 

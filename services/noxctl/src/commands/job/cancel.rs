@@ -8,6 +8,7 @@ use crate::{
     client::Client,
     exit::Exit,
     output::{Format, Output},
+    terminal::note,
 };
 
 #[derive(clap::Args)]
@@ -20,9 +21,9 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     match output.format {
         // Accepted for later: the command is kept, and nobody has decided yet.
         Format::Table if answer.status == StatusCode::ACCEPTED => {
-            eprintln!("{} will be canceled", args.id);
+            note!("{} will be canceled", args.id);
         }
-        Format::Table => eprintln!("{} canceled", args.id),
+        Format::Table => note!("{} canceled", args.id),
         Format::Json | Format::Jsonl => output.json(&answer.body)?,
     }
     Ok(Exit::Done)

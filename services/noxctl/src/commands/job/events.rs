@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<Exit> {
-    args.print(client, output, print).await
+    args.print(client, output, "events", print).await
 }
 
 /// Prints what came after event `after`; returns the number of the last.

@@ -1,7 +1,9 @@
-//! `noxctl job logs`.
+//! `noxctl job logs`: what a job printed. A pipe gets it as it is, which is how to see colours:
+//! `noxctl job logs <id> | less -R`.
 
 use anyhow::Result;
 use nox_contract::JobId;
+use nox_streams::LogText;
 
 use crate::{
     client::Client,
@@ -11,16 +13,14 @@ use crate::{
 };
 
 pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<Exit> {
-    args.print(client, output, print).await
+    args.print(client, output, "logs", print).await
 }
 
 /// Prints what came after chunk `after`; returns where to go on.
 async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result<u64> {
     let (chunks, next) = follow::logs(client, id, after).await?;
     if output.format == Format::Table {
-        for chunk in follow::texts(&chunks)? {
-            output.text(&chunk.text)?;
-        }
+        output.text(&follow::text(&chunks, &mut LogText::new(true))?)?;
     } else {
         output.documents(&chunks)?;
     }

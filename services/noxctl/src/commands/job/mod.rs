@@ -23,6 +23,9 @@ pub enum Command {
     /// List jobs, newest first.
     List(list::Args),
     /// Print what a job printed.
+    ///
+    /// A terminal shows a mark in place of each control character; a pipe gets all as it is, so that
+    /// `| less -R` shows colours.
     Logs(follow::Args),
     /// Cancel a job.
     Cancel(cancel::Args),

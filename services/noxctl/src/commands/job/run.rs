@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use nox_streams::LogText;
 
 use super::submit;
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     exit::Exit,
     follow::{self, Follow},
     output::{Format, Output},
+    terminal::{note, print_error},
 };
 
 #[derive(clap::Args)]
@@ -29,33 +31,34 @@ pub struct Args {
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let (_, admitted) = submit::submit(&args.job, client).await?;
     let id = admitted.job_id;
-    eprintln!("{id} submitted");
+    note!("{id} submitted");
 
     let mut printed = 0;
     let mut mid_line = false;
+    let mut shown = LogText::new(true);
     let timeout = args.timeout.map(Duration::from_secs);
     let job = Follow::admitted(client, id)
-        .until_ended(admitted.n, timeout, async |job, changed| {
+        .until_ended(admitted.n, timeout, async |job, changed, place| {
             if args.follow {
                 let (chunks, next) = follow::logs(client, id, printed).await?;
                 printed = next;
-                for chunk in follow::texts(&chunks)? {
-                    eprint!("{}", chunk.text);
-                    mid_line = !chunk.text.ends_with('\n');
-                }
+                *place = printed;
+                let text = follow::text(&chunks, &mut shown)?;
+                print_error(&text);
+                mid_line = if text.is_empty() { mid_line } else { !text.ends_with('\n') };
             }
             if changed {
                 if std::mem::take(&mut mid_line) {
-                    eprintln!();
+                    note!("");
                 }
-                eprintln!("{id} {}", job.standing());
+                note!("{id} {}", job.standing());
             }
             Ok(())
         })
         .await?;
 
     let Some(job) = job else {
-        eprintln!("{id} was not heard of in time; `noxctl job get {id}` shows it");
+        note!("{id} was not heard of in time; `noxctl job get {id}` shows it");
         return Ok(Exit::Pending);
     };
     match (output.format, &job.outputs) {
@@ -66,7 +69,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         }
     }
     if !job.state.is_ended() {
-        eprintln!("{id} goes on; `noxctl job get {id}` shows it");
+        note!("{id} goes on; `noxctl job get {id}` shows it");
     }
     Ok(Exit::of_job(job.state, job.error.as_ref().map(|error| error.code.as_str())))
 }

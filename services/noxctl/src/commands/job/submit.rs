@@ -1,7 +1,6 @@
 //! `noxctl job submit`: what a job is to be, and handing it in.
 
 use std::{
-    fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -105,10 +104,12 @@ impl Param {
 
 pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> {
     let (answer, admitted) = submit(&order, client).await?;
-    match output.format {
-        Format::Table => output.line(&admitted.job_id.to_string())?,
-        Format::Json | Format::Jsonl => output.json(&answer)?,
-    }
+    let printed = match output.format {
+        Format::Table => output.line(&admitted.job_id.to_string()),
+        Format::Json | Format::Jsonl => output.json(&answer),
+    };
+    // Whoever cannot read it there must not lose it.
+    printed.with_context(|| format!("{} is submitted", admitted.job_id))?;
     Ok(Exit::Done)
 }
 
@@ -186,7 +187,7 @@ fn text_of(path: &Path) -> Result<String> {
         io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
         return Ok(text);
     }
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    Ok(fs_err::read_to_string(path)?)
 }
 
 #[cfg(test)]
@@ -224,7 +225,7 @@ mod tests {
     fn a_file_is_taken_as_text() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("water.xyz");
-        fs::write(&path, "3\n\nO 0 0 0\n").unwrap();
+        fs_err::write(&path, "3\n\nO 0 0 0\n").unwrap();
         assert_eq!(value(&format!("xyz=@{}", path.display())), json!("3\n\nO 0 0 0\n"));
     }
 }

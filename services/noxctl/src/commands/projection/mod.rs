@@ -54,6 +54,14 @@ impl Servers {
     }
 }
 
+/// Ends `work` where the broker does not let this user do what it needs, which would never come.
+async fn permitted<T>(broker: &Broker, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        outcome = work => outcome,
+        denied = broker.denied() => Err(denied.into()),
+    }
+}
+
 fn given(url: &Option<Secret>) -> Option<String> {
     url.as_ref().map(|url| url.reveal().to_owned()).filter(|url| !url.is_empty())
 }

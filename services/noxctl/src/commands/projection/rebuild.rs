@@ -8,11 +8,12 @@ use nox_service::Clock;
 use nox_streams::ConsumeError;
 use serde_json::json;
 
-use super::Servers;
+use super::{Servers, permitted};
 use crate::{
     exit::Exit,
     output::{Format, Output},
     target::Target,
+    terminal::note,
 };
 
 #[derive(clap::Args)]
@@ -46,7 +47,8 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         futures_util::stream::iter(messages)
     });
     let begun = clock.monotonic();
-    let rebuilt = nox_readmodel::rebuild(&database, log).await?;
+    let rebuild = async { Ok(nox_readmodel::rebuild(&database, log).await?) };
+    let rebuilt = permitted(&broker, rebuild).await?;
     let seconds = clock.monotonic().saturating_sub(begun).as_secs_f64();
 
     let equal = rebuilt.is_equal();
@@ -86,7 +88,7 @@ fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Resu
     output.table(&["rows", "generation", "n", "content hash"], &rows)?;
     let equal = if rebuilt.is_equal() { "equal" } else { "different" };
     let generation = if switched { rebuilt.rebuilt.generation } else { rebuilt.live.generation };
-    eprintln!(
+    note!(
         "{equal}; {events} events in {seconds:.1} s, {rate:.0} a second; generation {generation} \
          is in use"
     );

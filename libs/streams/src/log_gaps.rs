@@ -1,0 +1,119 @@
+//! What of a log is missing, and what is there twice, as its chunks themselves tell.
+
+use std::collections::BTreeMap;
+
+use crate::logs::{LogChunk, LogStream};
+
+/// How far the streams of a job's attempts were read.
+#[derive(Debug, Clone)]
+pub struct LogGaps {
+    read_up_to: BTreeMap<(u32, LogStream), u64>,
+    from_start: bool,
+}
+
+impl LogGaps {
+    /// For chunks from the first one on, or from somewhere in the middle.
+    pub fn new(from_start: bool) -> Self {
+        Self { read_up_to: BTreeMap::new(), from_start }
+    }
+
+    /// How many bytes are missing right before the next chunk; `None` if it was there before.
+    ///
+    /// What an executor knows to be missing, its chunks say. The broker may have dropped chunks since,
+    /// the oldest for want of room, and may have stored one twice that was sent again much later.
+    pub fn before(&mut self, chunk: &LogChunk) -> Option<u64> {
+        let key = (chunk.attempt.0, chunk.stream);
+        let begins = chunk.offset.saturating_sub(chunk.missing);
+        let ends = chunk.offset.saturating_add(chunk.length);
+        let before = match self.read_up_to.get(&key) {
+            Some(read) => *read,
+            None if self.from_start => 0,
+            None => begins,
+        };
+        let is_word = chunk.length == 0 && chunk.missing == 0;
+        if ends <= before && !is_word {
+            return None;
+        }
+        self.read_up_to.insert(key, ends);
+        Some(chunk.missing + begins.saturating_sub(before))
+    }
+}
+
+/// A log as one text, with a line where something is missing.
+#[derive(Debug, Clone)]
+pub struct LogText {
+    gaps: LogGaps,
+    mid_line: bool,
+}
+
+impl LogText {
+    /// As [`LogGaps::new`].
+    pub fn new(from_start: bool) -> Self {
+        Self { gaps: LogGaps::new(from_start), mid_line: false }
+    }
+
+    /// The next chunk's part of the text.
+    pub fn of(&mut self, chunk: &LogChunk) -> String {
+        let Some(missing) = self.gaps.before(chunk) else { return String::new() };
+        self.with_gap(missing, chunk.stream.as_str(), &chunk.text)
+    }
+
+    /// The same for a chunk that somebody else has compared already.
+    pub fn with_gap(&mut self, missing: u64, stream: &str, text: &str) -> String {
+        let mut out = String::new();
+        if missing > 0 {
+            let newline = if self.mid_line { "\n" } else { "" };
+            out = format!("{newline}[nox: {missing} bytes of {stream} are missing here]\n");
+        }
+        out.push_str(text);
+        self.mid_line = if out.is_empty() { self.mid_line } else { !out.ends_with('\n') };
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nox_contract::{Attempt, Timestamp};
+
+    use super::*;
+
+    fn chunk(offset: u64, missing: u64, text: &str) -> LogChunk {
+        LogChunk {
+            seq: 1,
+            at: Timestamp::default(),
+            attempt: Attempt(1),
+            stream: LogStream::Stdout,
+            offset,
+            length: text.len() as u64,
+            missing,
+            end: false,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_whoever_knows_of_it() {
+        let mut gaps = LogGaps::new(true);
+        // The broker dropped the first 5, the executor the next 2.
+        assert_eq!(gaps.before(&chunk(7, 2, "abc")), Some(7));
+        assert_eq!(gaps.before(&chunk(10, 0, "def")), Some(0));
+        assert_eq!(gaps.before(&chunk(10, 0, "def")), None);
+        assert_eq!(gaps.before(&chunk(20, 7, "")), Some(7));
+        let other = LogChunk { attempt: Attempt(2), ..chunk(0, 0, "a") };
+        assert_eq!(gaps.before(&other), Some(0));
+        // Nobody knows what was before the middle.
+        let mut gaps = LogGaps::new(false);
+        assert_eq!(gaps.before(&chunk(7, 2, "abc")), Some(2));
+    }
+
+    #[test]
+    fn a_gap_is_a_line_of_its_own() {
+        let mut text = LogText::new(true);
+        let mut all = String::new();
+        for chunk in [chunk(0, 0, "ab"), chunk(5, 3, "cd\n"), chunk(9, 1, ""), chunk(9, 0, "")] {
+            all += &text.of(&chunk);
+        }
+        let line = |bytes| format!("[nox: {bytes} bytes of stdout are missing here]\n");
+        assert_eq!(all, format!("ab\n{}cd\n{}", line(3), line(1)));
+    }
+}
