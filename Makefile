@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check release bench clean
+.PHONY: help setup demo up test kills check release bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,14 @@ test: setup ## every test, against real servers
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
+
+kills: ## the kill test N times (50), each with a new seed; stops at the first that finds something
+	cargo build --workspace --bins --locked
+	@for run in $$(seq $(or $(N),50)); do \
+		echo "kill test $$run of $(or $(N),50)"; \
+		cargo nextest run -p nox-testkit --locked --no-capture \
+			-E 'test(nothing_is_lost_or_done_twice_however_often)' || exit 1; \
+	done
 
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check

@@ -99,6 +99,20 @@ impl Event {
         }
     }
 
+    /// Whether this can follow events that say that the inputs are consumed as far as `before`.
+    ///
+    /// Positions never go back, whoever writes: they say what is decided, what a reader need not wait
+    /// for and what may be removed. They begin anew where this very event says that the stream is
+    /// another one.
+    pub fn positions_follow(&self, before: Positions) -> bool {
+        let begins_anew = |stream: Source| {
+            self.known_facts()
+                .any(|fact| matches!(fact, Fact::InputsReset { src, .. } if *src == stream))
+        };
+        (self.pos.commands >= before.commands || begins_anew(Source::Commands))
+            && (self.pos.reports >= before.reports || begins_anew(Source::Reports))
+    }
+
     /// The facts that this version of the code knows.
     pub fn known_facts(&self) -> impl Iterator<Item = &Fact> {
         self.facts.iter().filter_map(|fact| match fact {

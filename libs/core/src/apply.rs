@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use nox_contract::{
     Capacity, Entity, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState,
-    ModuleName, Source, TenantId, Timestamp, UserId, WorkNumber, WorkerId,
+    ModuleName, Positions, Source, TenantId, Timestamp, UserId, WorkNumber, WorkerId,
 };
 
 use crate::{
@@ -22,6 +22,8 @@ pub enum ApplyError {
     OutOfOrder { after: EventNumber, found: EventNumber },
     #[error("event {n}: time runs backwards")]
     TimeRunsBackwards { n: EventNumber },
+    #[error("event {n}: positions go back from {before:?} to {found:?}")]
+    PositionsGoBack { n: EventNumber, before: Positions, found: Positions },
     #[error("event {n} has fields of several entities")]
     NoEntity { n: EventNumber },
     #[error("event {n} has a fact that this version does not know")]
@@ -45,6 +47,10 @@ impl State {
         }
         if event.at < self.at {
             return Err(ApplyError::TimeRunsBackwards { n });
+        }
+        if !event.positions_follow(self.pos) {
+            let (before, found) = (self.pos, event.pos);
+            return Err(ApplyError::PositionsGoBack { n, before, found });
         }
         if event.facts.iter().any(|fact| matches!(fact, FactOrUnknown::Unknown(_))) {
             return Err(ApplyError::UnknownFact { n });

@@ -12,6 +12,9 @@ pub struct Faults {
     pub blind_resend: bool,
     /// A new leader takes a half-committed input for done.
     pub half_input_dropped: bool,
+    /// A new leader completes an input from where the input before it stood, as if nothing had been
+    /// consumed in between.
+    pub factless_inputs_forgotten: bool,
     /// A new leader applies the last complete input once more.
     pub complete_input_reapplied: bool,
     /// Answer, and hand out work, before the write is acknowledged.

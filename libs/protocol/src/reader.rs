@@ -1,6 +1,6 @@
 //! Reads the log, and stops where it is not the log that was read before.
 
-use nox_contract::{EpochRecord, Event, EventNumber, event::Chain, subject};
+use nox_contract::{EpochRecord, Event, EventNumber, Positions, event::Chain, subject};
 
 /// A verified message of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub enum ReadError {
     Gap { expected: EventNumber, found: EventNumber },
     #[error("chain broken at event {n}: it follows {claimed}, but {expected} was read before it")]
     ChainBroken { n: EventNumber, expected: Chain, claimed: String },
+    #[error("event {n}: positions go back from {before:?} to {found:?}")]
+    PositionsGoBack { n: EventNumber, before: Positions, found: Positions },
     #[error("undecodable message after event {after}: {reason}")]
     Undecodable { after: EventNumber, reason: String },
     #[error("the log was rolled back: it ends at {last}, but {position} was read before")]
@@ -26,23 +28,25 @@ pub enum ReadError {
     OtherIncarnation { expected: String, found: String },
 }
 
-/// How far the log was read: the number and the chain together, for neither alone is an identity.
+/// How far the log was read: the number and the chain together, for neither alone is an identity; and
+/// how far its newest event says that the inputs are consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader {
     n: EventNumber,
     chain: Chain,
+    pos: Positions,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self::new(EventNumber(0), Chain::START)
+        Self::new(EventNumber(0), Chain::START, Positions::default())
     }
 }
 
 impl Reader {
-    /// Goes on after message `n`, where the chain was `chain`.
-    pub fn new(n: EventNumber, chain: Chain) -> Self {
-        Self { n, chain }
+    /// Goes on after message `n`, where the chain was `chain` and the inputs consumed up to `pos`.
+    pub fn new(n: EventNumber, chain: Chain, pos: Positions) -> Self {
+        Self { n, chain, pos }
     }
 
     /// The number of the last message read; 0 before the first. The log's stream is never purged,
@@ -53,6 +57,11 @@ impl Reader {
 
     pub fn chain(&self) -> Chain {
         self.chain
+    }
+
+    /// How far the inputs are consumed, as the newest event says, be it an input's last or not.
+    pub fn pos(&self) -> Positions {
+        self.pos
     }
 
     /// Checks and decodes the next message. On an error the reader has not moved.
@@ -74,8 +83,15 @@ impl Reader {
                     claimed: event.prev,
                 });
             }
+            if !event.positions_follow(self.pos) {
+                let (before, found) = (self.pos, event.pos);
+                return Err(ReadError::PositionsGoBack { n, before, found });
+            }
             Record::Event(Box::new(event))
         };
+        if let Record::Event(event) = &record {
+            self.pos = event.pos;
+        }
         self.n = n;
         self.chain = self.chain.extend(payload);
         Ok(record)

@@ -83,9 +83,10 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Goes on from a folded state, where the chain was `chain`.
-    pub fn new(state: State, chain: Chain, rules: Rules) -> Self {
-        Self { pos: state.pos, state, rules, chain }
+    /// Goes on from a folded state, where the chain was `chain` and the inputs consumed up to `pos`:
+    /// further than the state says, where the log has parts of an input that is still to be completed.
+    pub fn new(state: State, pos: Positions, chain: Chain, rules: Rules) -> Self {
+        Self { state, rules, chain, pos }
     }
 
     pub fn state(&self) -> &State {

@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 
 use nox_contract::{
-    CommandMessage, EpochRecord, Event, EventNumber, Fact, INPUT_MESSAGE_BYTES_MAX, Incarnation,
-    Positions, ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain, subject,
+    CommandMessage, Epoch, EpochRecord, Event, EventNumber, Fact, INPUT_MESSAGE_BYTES_MAX,
+    Incarnation, Positions, ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain,
+    subject,
 };
 use nox_core::{ApplyError, Internal, Rules, State};
 
@@ -49,6 +50,11 @@ pub enum TakeoverEffect {
 pub struct Ready {
     pub state: State,
     pub chain: Chain,
+    /// How far the newest event says that the inputs are consumed. The state may be behind: what was
+    /// consumed without a fact before the unfinished input shows in that input's events alone.
+    pub pos: Positions,
+    /// The term that begins; the state may be of an earlier one, as above.
+    pub epoch: Epoch,
     pub epoch_seq: u64,
     /// The input that the last leader left unfinished, and what of it the log has.
     pub unfinished: Option<(Input, Timestamp, VecDeque<Unfinished>)>,
@@ -64,7 +70,7 @@ impl Ready {
             Input::Internal(internal) => Some(internal),
             _ => None,
         });
-        let mut pos = self.state.pos;
+        let mut pos = self.pos;
         for reset in self.resets.iter().chain(unfinished) {
             match reset {
                 Internal::ResetInputs { src: Source::Commands, .. } => pos.commands = 0,
@@ -80,7 +86,7 @@ impl Ready {
         self,
         rules: Rules,
     ) -> Result<(Sequencer, Option<(Input, Decided)>), SequenceError> {
-        let mut sequencer = Sequencer::new(self.state, self.chain, rules);
+        let mut sequencer = Sequencer::new(self.state, self.pos, self.chain, rules);
         let Some((input, at, recorded)) = self.unfinished else { return Ok((sequencer, None)) };
         let decided = sequencer.complete(&input, at, recorded)?;
         Ok((sequencer, Some((input, decided))))
@@ -124,6 +130,8 @@ pub struct Takeover {
     faults: Faults,
     step: Step,
     reader: Reader,
+    /// Of the newest epoch record that was read.
+    epoch: Epoch,
     state: State,
     /// Records since the last complete input.
     unfinished: VecDeque<Unfinished>,
@@ -150,7 +158,8 @@ impl Takeover {
             resets: Vec::new(),
             faults,
             step: Step::ReadingEpoch,
-            reader: Reader::new(state.n, chain),
+            reader: Reader::new(state.n, chain, state.pos),
+            epoch: state.epoch,
             state,
             unfinished: VecDeque::new(),
         }
@@ -169,7 +178,7 @@ impl Takeover {
                 return self.on_epoch_appended(seq);
             }
             Some((seq, record)) => (seq, record.epoch.next()),
-            None => (0, nox_contract::Epoch(1)),
+            None => (0, Epoch(1)),
         };
         let record = EpochRecord {
             epoch,
@@ -213,6 +222,7 @@ impl Takeover {
                 Record::Event(event) => self.fold(event)?,
                 Record::Epoch(record) => {
                     let n = self.reader.n();
+                    self.epoch = record.epoch;
                     if self.unfinished.is_empty() {
                         self.state.apply_epoch(n, &record)?;
                     } else {
@@ -274,10 +284,6 @@ impl Takeover {
                 Source::Reports => self.state.pos.reports = seq,
                 _ => {}
             }
-        }
-        if self.faults.complete_input_reapplied && self.unfinished.is_empty() {
-            self.state.pos.commands = self.state.pos.commands.saturating_sub(1);
-            self.state.pos.reports = self.state.pos.reports.saturating_sub(1);
         }
         let Some(Unfinished::Event(first)) = self.unfinished.front() else {
             return Ok(self.lead(epoch_seq, None));
@@ -346,29 +352,42 @@ impl Takeover {
         Ok(())
     }
 
-    /// Which stream the log's position belongs to. An operator's word that stands in the log counts
-    /// from there on, also while what follows from it is not complete.
+    /// How far the log says that a stream is consumed, and which stream that belongs to. An operator's
+    /// word that stands in the log counts from there on, also while what follows from it is not
+    /// complete.
     fn position(&self, src: Source) -> (&Incarnation, u64) {
-        let of = |pos: Positions| match src {
-            Source::Commands => pos.commands,
-            _ => pos.reports,
-        };
         let accepted = self.unfinished.iter().find_map(|record| {
             let Unfinished::Event(event) = record else { return None };
             event.known_facts().find_map(|fact| match fact {
                 Fact::InputsReset { src: reset, incarnation, .. } if *reset == src => {
-                    Some((incarnation, of(event.pos)))
+                    Some(incarnation)
                 }
                 _ => None,
             })
         });
-        let state = &self.state;
-        let incarnation = if src == Source::Commands { &state.commands } else { &state.reports };
-        accepted.unwrap_or((incarnation, of(state.pos)))
+        let (incarnation, consumed) = match src {
+            Source::Commands => (&self.state.commands, self.reader.pos().commands),
+            _ => (&self.state.reports, self.reader.pos().reports),
+        };
+        (accepted.unwrap_or(incarnation), consumed)
+    }
+
+    /// Where whoever leads now goes on in the input streams.
+    fn consumed(&self) -> Positions {
+        let mut pos = self.reader.pos();
+        if self.faults.factless_inputs_forgotten || self.faults.half_input_dropped {
+            pos = self.state.pos;
+        }
+        if self.faults.complete_input_reapplied && self.unfinished.is_empty() {
+            pos.commands = pos.commands.saturating_sub(1);
+            pos.reports = pos.reports.saturating_sub(1);
+        }
+        pos
     }
 
     fn lead(&mut self, epoch_seq: u64, input: Option<Input>) -> TakeoverEffect {
         self.step = Step::Done;
+        let pos = self.consumed();
         let recorded = std::mem::take(&mut self.unfinished);
         let at = match recorded.front() {
             Some(Unfinished::Event(first)) => first.at,
@@ -377,6 +396,8 @@ impl Takeover {
         TakeoverEffect::Lead(Box::new(Ready {
             state: std::mem::take(&mut self.state),
             chain: self.reader.chain(),
+            pos,
+            epoch: self.epoch,
             epoch_seq,
             unfinished: input.map(|input| (input, at, recorded)),
             resets: std::mem::take(&mut self.resets),

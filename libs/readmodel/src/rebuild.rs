@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
-use nox_contract::{EventNumber, event::Chain};
+use nox_contract::EventNumber;
 use nox_protocol::{ReadError, Reader};
 
 use crate::{
@@ -67,7 +67,7 @@ where
     let generation = live + 1;
     database.create(generation).await?;
     let mut store = Store::building(database.clone(), generation);
-    let mut reader = Reader::new(EventNumber(0), Chain::START);
+    let mut reader = Reader::default();
     let mut log = pin!(log);
 
     // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.

@@ -126,7 +126,7 @@ async fn place(store: &mut Store, incarnation: &Incarnation) -> Result<Reader, S
     store.prepare().await?;
     store.follow(incarnation).await?;
     let checkpoint = store.checkpoint().await?;
-    Ok(Reader::new(checkpoint.n, checkpoint.chain))
+    Ok(Reader::new(checkpoint.n, checkpoint.chain, checkpoint.pos))
 }
 
 /// Which log there is, once there is one; `None` if asked to stop before.

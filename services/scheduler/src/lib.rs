@@ -103,8 +103,8 @@ async fn lead(
     *resets = None;
     let took = runtime.clock.monotonic().saturating_sub(began);
     tracing::info!(
-        epoch = ready.state.epoch.0,
-        n = ready.state.n.0,
+        epoch = ready.epoch.0,
+        n = ready.epoch_seq,
         unfinished = ready.unfinished.is_some(),
         took_ms = took.as_millis() as u64,
         "Leads"

@@ -15,10 +15,21 @@ fn leader() -> Leader {
     leader_after(State::default())
 }
 
+fn ready(state: State) -> Ready {
+    Ready {
+        pos: state.pos,
+        epoch: state.epoch,
+        state,
+        chain: Chain::START,
+        epoch_seq: 0,
+        unfinished: None,
+        resets: Vec::new(),
+    }
+}
+
 /// Leads on a log that has nothing but this state.
 fn leader_after(state: State) -> Leader {
-    let ready =
-        Ready { state, chain: Chain::START, epoch_seq: 0, unfinished: None, resets: Vec::new() };
+    let ready = ready(state);
     let config = LeaderConfig {
         rules: Rules::default(),
         pace: Pace::Relaxed,
@@ -242,13 +253,7 @@ fn what_no_event_can_carry_ends_the_term_loudly() {
     let role =
         |number| (format!("{number:0>1000}"), Limits { ..SchedulerConfig::default().tenant });
     let config = SchedulerConfig { roles: (0..1_000).map(role).collect(), ..Default::default() };
-    let ready = Ready {
-        state: State::default(),
-        chain: Chain::START,
-        epoch_seq: 0,
-        unfinished: None,
-        resets: Vec::new(),
-    };
+    let ready = ready(State::default());
     let config = LeaderConfig { scheduler: config, ..leader().config };
     let end = Leader::begin(ready, config, at(0)).map(|_| ());
     assert!(

@@ -1,4 +1,4 @@
-use nox_contract::{Capacity, Hello, Report, ReportMessage, Timestamp, event::Chain};
+use nox_contract::{Capacity, Hello, Positions, Report, ReportMessage, Timestamp, event::Chain};
 use nox_core::Rules;
 
 use super::*;
@@ -29,7 +29,8 @@ fn state() -> State {
     let message =
         ReportMessage { session: beat().session, reports: vec![Report::Hello(Box::new(hello))] };
     let input = Input::Reports { seq: 1, worker_id: worker(), message };
-    let mut sequencer = Sequencer::new(State::default(), Chain::START, Rules::default());
+    let mut sequencer =
+        Sequencer::new(State::default(), Positions::default(), Chain::START, Rules::default());
     sequencer.run(&input, Timestamp::default()).unwrap();
     sequencer.state().clone()
 }
@@ -84,7 +85,8 @@ fn a_leader_that_was_away_itself_does_not_call_its_workers_silent() {
 /// Its reports were in a stream that is no more: the new one may never have as many.
 #[test]
 fn a_session_that_an_operator_ended_hears_so_whatever_it_reported() {
-    let mut sequencer = Sequencer::new(state(), Chain::START, Rules::default());
+    let mut sequencer =
+        Sequencer::new(state(), Positions::default(), Chain::START, Rules::default());
     let reset = Internal::ResetInputs {
         src: nox_contract::Source::Reports,
         incarnation: nox_contract::Incarnation("another".to_owned()),

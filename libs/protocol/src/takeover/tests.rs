@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nox_contract::{
-    Capacity, Command, Epoch, Hello, JobId, RawJson, Report, Resources, SchedulerConfig, SessionId,
-    Submit, event::Chain,
+    Cancel, Capacity, Command, Hello, JobId, RawJson, Report, Resources, SchedulerConfig,
+    SessionId, Submit, event::Chain,
 };
 
 use super::*;
 use crate::{
     appender::Pace,
-    leader::{Effect, Leader, LeaderConfig, Now},
+    leader::{Effect, Leader, LeaderConfig, Now, TermEnd},
 };
 
 /// A log as the broker has it.
@@ -30,6 +30,10 @@ fn attachment(life: &str, commands_last: u64) -> Attachment {
 
 /// Two submits that are refused, and promised: several events each.
 fn commands() -> CommandMessage {
+    submits(&[1, 2])
+}
+
+fn submits(numbers: &[u128]) -> CommandMessage {
     let submit = |number: u128| {
         Command::Submit(Box::new(Submit {
             job_id: format!("{number:032x}").parse::<JobId>().unwrap(),
@@ -47,7 +51,7 @@ fn commands() -> CommandMessage {
             traceparent: None,
         }))
     };
-    CommandMessage { reply_to: None, commands: vec![submit(1), submit(2)] }
+    CommandMessage { reply_to: None, commands: numbers.iter().copied().map(submit).collect() }
 }
 
 fn payload() -> Bytes {
@@ -56,6 +60,11 @@ fn payload() -> Bytes {
 
 /// What the first leader had written when it died: its epoch, and so many messages of one input.
 fn first_term(messages: usize) -> Log {
+    first_term_of(&[commands()], messages)
+}
+
+/// As above, of the last of several inputs; what followed from those before it is all there.
+fn first_term_of(inputs: &[CommandMessage], messages: usize) -> Log {
     let record = EpochRecord {
         epoch: Epoch(1),
         leader: "first".to_owned(),
@@ -68,21 +77,33 @@ fn first_term(messages: usize) -> Log {
     let payload: Bytes = serde_json::to_vec(&record).unwrap().into();
     let chain = Chain::START.extend(&payload);
     let mut log = vec![(1, subject::EPOCH.to_owned(), payload)];
-    let mut sequencer = Sequencer::new(state, chain, Rules::default());
-    let tenant = "acme".parse().unwrap();
-    let input = Input::Commands { seq: 1, tenant, message: commands() };
-    let decided = sequencer.run(&input, at(1)).unwrap();
-    assert!(decided.messages.len() > 2);
-    let written = decided.messages.into_iter().take(messages);
+    let mut sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default());
+    let mut written = Vec::new();
+    for (seq, message) in (1..).zip(inputs) {
+        let tenant = "acme".parse().unwrap();
+        let input = Input::Commands { seq, tenant, message: message.clone() };
+        let decided = sequencer.run(&input, at(seq)).unwrap().messages;
+        let is_last = seq == inputs.len() as u64;
+        assert!(!is_last || decided.len() > 1);
+        written.extend(decided.into_iter().take(if is_last { messages } else { usize::MAX }));
+    }
     log.extend((2..).zip(written).map(|(seq, m)| (seq, m.subject, m.payload)));
     log
 }
 
 /// Takes over up to where the input streams are looked at again.
 fn second_term(log: &mut Log, early: Attachment, accept_reset: Option<&str>) -> Takeover {
+    second_term_with(log, early, accept_reset, Faults::default())
+}
+
+fn second_term_with(
+    log: &mut Log,
+    early: Attachment,
+    accept_reset: Option<&str>,
+    faults: Faults,
+) -> Takeover {
     let accept_reset = accept_reset.map(str::to_owned);
-    let mut takeover =
-        Takeover::new("second".to_owned(), at(9), early, accept_reset, None, Faults::default());
+    let mut takeover = Takeover::new("second".to_owned(), at(9), early, accept_reset, None, faults);
     assert_eq!(takeover.start(), TakeoverEffect::ReadEpoch);
     let newest: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
     let TakeoverEffect::AppendEpoch { record, expected: 1 } = takeover.on_epoch(Some((1, newest)))
@@ -103,6 +124,18 @@ fn lead(effect: Option<TakeoverEffect>) -> Ready {
     }
 }
 
+fn begin(ready: Ready) -> Result<Leader, TermEnd> {
+    let config = LeaderConfig {
+        rules: Rules::default(),
+        pace: Pace::Relaxed,
+        worker_lease: Duration::from_secs(15),
+        scheduler: SchedulerConfig::default(),
+        faults: Faults::default(),
+    };
+    let now = Now { at: at(9), wall: at(9), monotonic: Duration::ZERO };
+    Leader::begin(ready, config, now)
+}
+
 /// The epoch record stands within the unfinished input, and is folded only with it.
 #[test]
 fn what_is_left_of_an_unfinished_input_is_written_in_the_epoch_of_who_completes_it() {
@@ -113,15 +146,7 @@ fn what_is_left_of_an_unfinished_input_is_written_in_the_epoch_of_who_completes_
     let message = ("nox.cmd.acme".to_owned(), payload());
     let ready = lead(takeover.on_input(Some(message)).unwrap());
 
-    let config = LeaderConfig {
-        rules: Rules::default(),
-        pace: Pace::Relaxed,
-        worker_lease: Duration::from_secs(15),
-        scheduler: SchedulerConfig::default(),
-        faults: Faults::default(),
-    };
-    let now = Now { at: at(9), wall: at(9), monotonic: Duration::ZERO };
-    let mut leader = Leader::begin(ready, config, now).unwrap();
+    let mut leader = begin(ready).unwrap();
     let mut reader = Reader::default();
     for (_, subject, payload) in &log {
         reader.read(subject, payload).unwrap();
@@ -135,6 +160,72 @@ fn what_is_left_of_an_unfinished_input_is_written_in_the_epoch_of_who_completes_
         }
     }
     assert!(written > 0);
+}
+
+/// A submit, two cancels of no job, which lead to nothing, and a packed message that is cut off: how
+/// far the cancels were consumed stands in nothing but its parts.
+fn cut_off_behind_what_led_to_nothing() -> Log {
+    let cancel = Command::Cancel(Cancel {
+        job_id: format!("{:032x}", 99).parse::<JobId>().unwrap(),
+        by: "ada".parse().unwrap(),
+        admin: false,
+    });
+    let refused = CommandMessage { reply_to: None, commands: vec![cancel] };
+    first_term_of(&[submits(&[7]), refused.clone(), refused, commands()], 1)
+}
+
+fn ready_behind_what_led_to_nothing(log: &mut Log, faults: Faults) -> Ready {
+    let mut takeover = second_term_with(log, attachment("commands/0", 4), None, faults);
+    let read = TakeoverEffect::ReadInput { src: Source::Commands, seq: 4 };
+    assert_eq!(takeover.on_attachment(attachment("commands/0", 4)).unwrap(), Some(read));
+    lead(takeover.on_input(Some(("nox.cmd.acme".to_owned(), payload()))).unwrap())
+}
+
+#[test]
+fn whoever_completes_an_input_goes_on_where_its_parts_say_that_the_inputs_were() {
+    let mut log = cut_off_behind_what_led_to_nothing();
+    let ready = ready_behind_what_led_to_nothing(&mut log, Faults::default());
+    assert_eq!((ready.state.pos.commands, ready.pos.commands), (1, 3));
+    assert_eq!(ready.acked_pos().commands, 3);
+    // What is told of the term is its own record, which the state has yet to fold.
+    assert_eq!((ready.state.epoch, ready.epoch), (Epoch(1), Epoch(2)));
+
+    let mut leader = begin(ready).unwrap();
+    let mut reader = Reader::default();
+    for (_, subject, payload) in &log {
+        reader.read(subject, payload).unwrap();
+    }
+    while let Some(Effect::Append { messages, .. }) = leader.poll() {
+        for message in messages {
+            let before = reader.pos();
+            reader.read(&message.subject, &message.payload).unwrap();
+            assert!(reader.pos().commands >= before.commands);
+        }
+    }
+    assert_eq!(reader.pos().commands, 4);
+}
+
+#[test]
+fn a_leader_whose_positions_would_go_back_writes_nothing() {
+    let mut log = cut_off_behind_what_led_to_nothing();
+    let faults = Faults { factless_inputs_forgotten: true, ..Faults::default() };
+    let ready = ready_behind_what_led_to_nothing(&mut log, faults);
+    let end = begin(ready).map(|_| ());
+    let refused = TermEnd::Broken(SequenceError::Apply(ApplyError::PositionsGoBack {
+        n: EventNumber(log.len() as u64 + 1),
+        before: Positions { commands: 3, reports: 0 },
+        found: Positions { commands: 1, reports: 0 },
+    }));
+    assert_eq!(end, Err(refused));
+}
+
+/// What the parts of an unfinished input say of a stream counts as well.
+#[test]
+fn inputs_that_were_consumed_without_a_fact_and_are_gone_stop_everybody() {
+    let mut log = cut_off_behind_what_led_to_nothing();
+    let mut takeover = second_term(&mut log, attachment("commands/0", 4), None);
+    let end = takeover.on_attachment(attachment("commands/0", 2));
+    assert!(matches!(end, Err(TakeoverError::Inputs { src: Source::Commands, .. })), "{end:?}");
 }
 
 /// The streams were looked at before the epoch record fenced the last leader out.
@@ -197,7 +288,8 @@ fn a_reset_that_was_cut_off_is_completed_by_whoever_takes_over() {
     let record: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
     let mut state = State::default();
     state.apply_epoch(EventNumber(1), &record).unwrap();
-    let mut sequencer = Sequencer::new(state, Chain::START.extend(&log[0].2), Rules::default());
+    let chain = Chain::START.extend(&log[0].2);
+    let mut sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default());
     let hello = Hello {
         capacity: Capacity { slots: 1, cpu: 1, mem_mb: 1, gpu: 0 },
         modules: Vec::new(),

@@ -1,8 +1,6 @@
 //! Facts become rows, and rows become answers.
 
-use nox_contract::{
-    EventNumber, Fact, Incarnation, JobId, JobState, Positions, WaitingCode, event::Chain,
-};
+use nox_contract::{EventNumber, Fact, Incarnation, JobId, JobState, Positions, WaitingCode};
 use nox_protocol::{Reader, Record};
 use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
 
@@ -180,7 +178,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
     }
 
     let mut state = nox_core::State::default();
-    let mut in_order = Reader::new(EventNumber(0), Chain::START);
+    let mut in_order = Reader::default();
     for message in &log.messages {
         match in_order.read(&message.subject, &message.payload).unwrap() {
             Record::Epoch(record) => state.apply_epoch(in_order.n(), &record).unwrap(),

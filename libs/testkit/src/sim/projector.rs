@@ -14,34 +14,28 @@ use super::{
 };
 
 /// Postgres: a transaction happens or does not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Store {
-    n: EventNumber,
-    chain: Chain,
+    /// The checkpoint.
+    place: Reader,
     pub jobs: BTreeMap<JobId, Job>,
     /// Commits so far, and by which projector the last one was.
     pub by: Option<usize>,
 }
 
-impl Default for Store {
-    fn default() -> Self {
-        Self { n: EventNumber(0), chain: Chain::START, jobs: BTreeMap::new(), by: None }
-    }
-}
-
 impl Store {
     pub fn n(&self) -> EventNumber {
-        self.n
+        self.place.n()
     }
 
     pub fn chain(&self) -> Chain {
-        self.chain
+        self.place.chain()
     }
 }
 
 /// What is read and not yet committed.
 struct Batch {
-    base: (EventNumber, Chain),
+    base: Reader,
     reader: Reader,
     events: Vec<Event>,
 }
@@ -103,7 +97,7 @@ impl Projector {
                 wire.schedule(at, self.party(), self.life, Happening::Loaded);
             }
             Happening::Loaded => {
-                self.position = Some(Reader::new(wire.store.n, wire.store.chain));
+                self.position = Some(wire.store.place);
                 self.attached = wire.connection(self.party()).wrapping_sub(1);
                 let subscription =
                     Subscription { life: self.life, term: 0, told: [true; 2], beat_at: 0 };
@@ -151,8 +145,7 @@ impl Projector {
                 Err(error) => return self.stop(error.to_string(), wire),
             }
         }
-        let base = (position.n(), position.chain());
-        self.batch = Some(Batch { base, reader, events });
+        self.batch = Some(Batch { base: position, reader, events });
         let at = wire.now + wire.between(1, 30) * MS;
         wire.schedule(at, self.party(), self.life, Happening::Commit);
     }
@@ -162,7 +155,7 @@ impl Projector {
         if wire.strikes(Fault::ProjectorCrash) {
             return self.die(wire);
         }
-        if (wire.store.n, wire.store.chain) != batch.base {
+        if wire.store.place != batch.base {
             // Another projector is alive; it was started again, or two were by mistake.
             wire.note(format_args!("projector-{} finds another one alive", self.id));
             if wire.store.by == Some(self.id) {
@@ -174,8 +167,7 @@ impl Projector {
             Ok(rows) => rows,
             Err(why) => return self.stop(why, wire),
         };
-        wire.store.n = batch.reader.n();
-        wire.store.chain = batch.reader.chain();
+        wire.store.place = batch.reader;
         wire.store.by = Some(self.id);
         wire.oracle.on_projected(batch.reader.n(), &rows);
         wire.store.jobs.extend(rows);

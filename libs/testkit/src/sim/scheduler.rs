@@ -319,7 +319,7 @@ impl Scheduler {
         wire.note(format_args!(
             "{} leads epoch {} from {}, unfinished: {}",
             self.name(),
-            ready.state.epoch,
+            ready.epoch,
             ready.epoch_seq,
             ready.unfinished.is_some()
         ));

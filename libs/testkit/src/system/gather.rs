@@ -15,7 +15,7 @@ use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::P
 use nox_streams::Broker;
 
 use super::{
-    checker::{Evidence, LogEntry, View},
+    checker::{Evidence, LogEntry, View, check},
     cluster::{Cluster, until},
     modules,
 };
@@ -34,7 +34,7 @@ impl Cluster {
         let broker = self.broker().await?;
         let reader = Reader::new(&self.database_url, 2)?;
         let mut still: Option<(u64, std::time::Instant)> = None;
-        until(within, "everything to settle", async || {
+        let settled = until(within, "everything to settle", async || {
             tokio::time::sleep(LOOK_EVERY).await;
             let Ok(last) = broker.last_sequence(subject::EVENTS).await else { return Ok(None) };
             let Ok(progress) = reader.progress().await else { return Ok(None) };
@@ -54,7 +54,31 @@ impl Cluster {
                 }
             }
         })
-        .await
+        .await;
+        match settled {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.with_log(error).await),
+        }
+    }
+
+    /// Keeps the log for a look, and adds to `error` what is wrong with it: what hangs, or has ended,
+    /// may do so for what it read.
+    pub async fn with_log(&self, error: anyhow::Error) -> anyhow::Error {
+        let log = match self.read_log().await {
+            Ok(log) => log,
+            Err(unread) => return error.context(format!("and no log to look at: {unread:#}")),
+        };
+        if let Err(unkept) = self.keep_log(&log) {
+            return error.context(format!("and the log cannot be kept: {unkept:#}"));
+        }
+        let verdict = check(&Evidence { log, ..Evidence::default() });
+        if verdict.violations.is_empty() { error } else { error.context(verdict.to_string()) }
+    }
+
+    /// The log's payloads, a line each, in the run's folder.
+    fn keep_log(&self, log: &[LogEntry]) -> Result<()> {
+        let payloads = log.iter().map(|entry| Ok(entry.payload.to_vec()));
+        write_lines(&self.folder().join("log.jsonl"), payloads)
     }
 
     /// Jobs that have not ended, or of which something still runs, as the rows say.
@@ -108,8 +132,7 @@ impl Cluster {
         let calls = self.recorder.calls();
         // For people, in case the checker finds something.
         write_lines(&self.folder().join("calls.jsonl"), calls.iter().map(serde_json::to_vec))?;
-        let payloads = log.iter().map(|entry| Ok(entry.payload.to_vec()));
-        write_lines(&self.folder().join("log.jsonl"), payloads)?;
+        self.keep_log(&log)?;
         Ok(Evidence {
             calls,
             log,

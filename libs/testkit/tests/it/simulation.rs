@@ -104,6 +104,7 @@ notices! {
     the_simulation_notices_an_append_that_does_not_name_the_sequence: PredictedSequenceOff,
     the_simulation_notices_what_is_sent_again_blindly: BlindResend,
     the_simulation_notices_an_input_that_is_left_half_done: HalfInputDropped,
+    the_simulation_notices_a_position_that_goes_back: FactlessInputsForgotten,
     the_simulation_notices_an_input_that_is_done_twice: CompleteInputReapplied,
     the_simulation_notices_an_answer_before_its_write: AnswerBeforeAck,
     the_simulation_notices_a_position_that_is_used_in_another_stream: IncarnationIgnored,

@@ -180,7 +180,7 @@ impl Log {
 
     /// All messages in batches of `size`.
     pub fn batches(&self, size: usize) -> Vec<Batch> {
-        let mut reader = Reader::new(EventNumber(0), Chain::START);
+        let mut reader = Reader::default();
         self.messages
             .chunks(size)
             .map(|chunk| Batch::read(&mut reader, chunk.iter().cloned()).unwrap())
@@ -253,8 +253,9 @@ impl Log {
 
 /// A reader that has read everything up to `n`.
 pub fn reader_at(messages: &[LogMessage], n: EventNumber) -> Reader {
-    let chain = messages[..n.0 as usize]
-        .iter()
-        .fold(Chain::START, |chain, message| chain.extend(&message.payload));
-    Reader::new(n, chain)
+    let mut reader = Reader::default();
+    for message in &messages[..n.0 as usize] {
+        reader.read(&message.subject, &message.payload).unwrap();
+    }
+    reader
 }

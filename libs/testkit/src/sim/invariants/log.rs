@@ -136,10 +136,7 @@ impl Oracle {
                 _ => {}
             },
         }
-        if input.last {
-            // Until then the positions are those before the input.
-            self.pos = event.pos;
-        }
+        self.pos = event.pos;
         let proved = self.pos_of_epoch.entry(event.epoch).or_default();
         *proved = event.pos;
         Ok(())

@@ -83,8 +83,10 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
     let mut told = Told::default();
     let mut pass = Pass::default();
     for entry in log {
+        verdict.reading = Some(pass.n.next());
         let record = pass.decode(entry, verdict);
         let n = pass.n;
+        verdict.reading = Some(n);
         if entry.seq != n.0 {
             verdict.violated(Rule::NoGap, format!("message {n} has the sequence {}", entry.seq));
         }
@@ -107,6 +109,7 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
         }
         told.last = pass.n;
     }
+    verdict.reading = None;
     for story in told.jobs.values() {
         match story.state() {
             Some(JobState::Succeeded) => verdict.counts.succeeded += 1,
@@ -144,8 +147,11 @@ impl Default for Pass {
 }
 
 impl Pass {
+    /// Whether positions go back is looked at by the checker itself, below.
     fn decode(&mut self, entry: &LogEntry, verdict: &mut Verdict) -> Option<Record> {
-        let read = |n| Reader::new(n, self.chain).read(&entry.subject, &entry.payload);
+        let read = |n| {
+            Reader::new(n, self.chain, Positions::default()).read(&entry.subject, &entry.payload)
+        };
         let mut record = read(self.n);
         if let Err(ReadError::Gap { found, .. }) = &record {
             let (from, found) = (self.n, *found);
@@ -201,8 +207,11 @@ impl Pass {
             return;
         }
         if let Err(error) = apply(&mut self.state) {
-            let ledger = matches!(error, ApplyError::Ledger { .. });
-            let rule = if ledger { Rule::LedgerBalances } else { Rule::LegalFacts };
+            let rule = match error {
+                ApplyError::Ledger { .. } => Rule::LedgerBalances,
+                ApplyError::PositionsGoBack { .. } => Rule::InputOnce,
+                _ => Rule::LegalFacts,
+            };
             verdict.violated(rule, error.to_string());
             self.broken = true;
             return;
@@ -263,7 +272,10 @@ impl Told {
             if let Fact::Submitted(_) | Fact::Rejected(_) = fact
                 && let Some(mark) = mark(&story.inputs)
             {
-                self.marks.entry(mark).or_default().push(id);
+                let jobs = self.marks.entry(mark).or_default();
+                if !jobs.contains(&id) {
+                    jobs.push(id);
+                }
             }
         }
         if let Some(state) = story.state() {
@@ -291,6 +303,8 @@ impl Story {
                 self.inputs = submitted.inputs.clone();
                 self.fingerprint = submitted.fingerprint.clone();
             }
+            // A promised repetition of what the decider had forgotten: the job stays as it ended.
+            Fact::Rejected(_) if self.state().is_some_and(JobState::is_ended) => {}
             Fact::Rejected(rejected) => {
                 self.beginnings += 1;
                 self.rejected = true;

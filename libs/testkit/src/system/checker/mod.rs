@@ -137,6 +137,8 @@ pub enum Rule {
 pub struct Violation {
     pub rule: Rule,
     pub detail: String,
+    /// The message of the log that it was found at, where there is one.
+    pub n: Option<EventNumber>,
 }
 
 /// What the checker found.
@@ -144,6 +146,10 @@ pub struct Violation {
 pub struct Verdict {
     pub violations: Vec<Violation>,
     pub counts: Counts,
+    /// The message of the log that is being looked at.
+    reading: Option<EventNumber>,
+    /// The log around what is wrong with it, a line each.
+    excerpt: Vec<String>,
 }
 
 /// How much there was to judge: a verdict on nothing is worth nothing.
@@ -173,7 +179,7 @@ pub struct Counts {
 
 impl Verdict {
     fn violated(&mut self, rule: Rule, detail: impl Into<String>) {
-        self.violations.push(Violation { rule, detail: detail.into() });
+        self.violations.push(Violation { rule, detail: detail.into(), n: self.reading });
     }
 
     /// Whether `rule` was broken.
@@ -191,12 +197,21 @@ impl Verdict {
 
 /// Violations shown; a broken run has thousands that say the same.
 const SHOWN_MAX: usize = 20;
+/// Places of the log shown, and how many records around each: a packed message is some ten.
+const EXCERPTS_MAX: usize = 5;
+const EXCERPT_BEFORE: u64 = 16;
+const EXCERPT_BEHIND: u64 = 6;
+/// Enough of a record for its head and the names of its facts.
+const RECORD_CHARS_MAX: usize = 600;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} violations in {:?}", self.violations.len(), self.counts)?;
-        for Violation { rule, detail } in self.violations.iter().take(SHOWN_MAX) {
+        for Violation { rule, detail, .. } in self.violations.iter().take(SHOWN_MAX) {
             writeln!(f, "  {rule:?}: {detail}")?;
+        }
+        for line in &self.excerpt {
+            writeln!(f, "    {line}")?;
         }
         Ok(())
     }
@@ -211,5 +226,22 @@ pub fn check(evidence: &Evidence) -> Verdict {
     if let Some(rows) = &evidence.view {
         view::check(rows, &told, &mut verdict);
     }
+    verdict.excerpt = excerpt(&evidence.log, &verdict.violations);
     verdict
+}
+
+/// The records before and behind what is wrong, as they are in the log, their ends cut off.
+fn excerpt(log: &[LogEntry], violations: &[Violation]) -> Vec<String> {
+    let places = violations.iter().take(SHOWN_MAX).filter_map(|violation| violation.n);
+    let shown: BTreeSet<u64> = places
+        .take(EXCERPTS_MAX)
+        .flat_map(|n| n.0.saturating_sub(EXCERPT_BEFORE)..=n.0 + EXCERPT_BEHIND)
+        .collect();
+    log.iter()
+        .filter(|entry| shown.contains(&entry.seq))
+        .map(|LogEntry { seq, subject, payload }| {
+            let text = String::from_utf8_lossy(payload);
+            format!("{seq} {subject} {}", text.chars().take(RECORD_CHARS_MAX).collect::<String>())
+        })
+        .collect()
 }

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 use nox_contract::{
     Attempt, AttemptEnd, Cancel, Capacity, Command, CommandMessage, Epoch, EpochRecord, Event,
     EventNumber, Fact, FactOrUnknown, Hello, Incarnation, JobError, JobId, JobState, Manifest,
-    RawJson, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId, Submit,
-    TenantId, Timestamp, Token, Usage, UserId, WorkerId, event::Chain, report, subject,
+    Positions, RawJson, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId,
+    Submit, TenantId, Timestamp, Token, Usage, UserId, WorkerId, event::Chain, report, subject,
 };
 use nox_core::{Internal, Rules, State};
 use nox_protocol::sequencer::{Input, Sequencer};
@@ -61,7 +61,12 @@ impl Leader {
     fn begin() -> Self {
         let now = "2026-11-21T22:00:00Z".parse().unwrap();
         let mut leader = Self {
-            sequencer: Sequencer::new(State::default(), Chain::START, rules()),
+            sequencer: Sequencer::new(
+                State::default(),
+                Positions::default(),
+                Chain::START,
+                rules(),
+            ),
             log: Vec::new(),
             now,
             commands: 0,
@@ -72,7 +77,7 @@ impl Leader {
     }
 
     fn take_over(&mut self) {
-        let mut state = self.sequencer.state().clone();
+        let (mut state, pos) = (self.sequencer.state().clone(), self.sequencer.pos());
         let record = EpochRecord {
             epoch: state.epoch.next(),
             leader: "test".to_owned(),
@@ -83,7 +88,7 @@ impl Leader {
         let payload = serde_json::to_vec(&record).unwrap();
         let chain = self.sequencer.chain().extend(&payload);
         state.apply_epoch(state.n.next(), &record).unwrap();
-        self.sequencer = Sequencer::new(state, chain, rules());
+        self.sequencer = Sequencer::new(state, pos, chain, rules());
         self.push(subject::EPOCH.to_owned(), payload.into());
     }
 
@@ -470,6 +475,24 @@ fn a_position_that_goes_back() {
             event(lines, place).pos.reports = 0;
         });
     });
+}
+
+#[test]
+fn a_verdict_shows_the_records_around_what_is_wrong() {
+    let mut evidence = truth();
+    let mut place = 0;
+    rewrite(&mut evidence, |lines| {
+        place = self::place(lines, job(UNHEARD), "submitted");
+        event(lines, place).pos.reports = 0;
+    });
+    let shown = check(&evidence).to_string();
+    for seq in [place, place + 1, place + 2] {
+        let entry = &evidence.log[seq - 1];
+        let text = String::from_utf8_lossy(&entry.payload).into_owned();
+        let begins = format!("{seq} {} {}", entry.subject, text.split_at(100).0);
+        assert!(shown.contains(&begins), "{begins}\n{shown}");
+    }
+    assert!(!check(&truth()).to_string().contains(subject::EPOCH));
 }
 
 #[test]

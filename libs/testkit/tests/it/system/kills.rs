@@ -80,7 +80,9 @@ async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
     let load = Load::start(&cluster, reaper.seed);
     let began = Instant::now();
     loop {
-        reaper.kill_everything(&mut cluster, &load).await.unwrap();
+        if let Err(error) = reaper.kill_everything(&mut cluster, &load).await {
+            panic!("{:#}", cluster.with_log(error).await);
+        }
         if began.elapsed() >= span {
             break;
         }
@@ -88,7 +90,9 @@ async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
     let killed_for = began.elapsed();
 
     let submitted = load.stop().await;
-    cluster.settle(SETTLE_WITHIN).await.unwrap();
+    if let Err(error) = cluster.settle(SETTLE_WITHIN).await {
+        panic!("{error:#}");
+    }
     let settled_for = began.elapsed() - killed_for;
     let verdict = check(&cluster.evidence().await.unwrap());
     let kills: u64 = reaper.kills.values().sum();
