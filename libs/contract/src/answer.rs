@@ -3,11 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventNumber, JobId, JobState, Refusal};
+use crate::{EventNumber, JobId, JobState, Refusal, tolerance};
 
 /// The answers to the parts of one [`crate::CommandMessage`] that were decided by one leader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerMessage {
+    /// An answer that cannot be read is as if it were not there: the part was decided, but how is not
+    /// known.
+    #[serde(deserialize_with = "tolerance::readable")]
     pub answers: Vec<Answer>,
 }
 
@@ -22,7 +25,8 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Accepted(Accepted),
-    Refused(Refusal),
+    /// Also for a reason that only a newer version has a word for.
+    Refused(#[serde(deserialize_with = "tolerance::refusal")] Refusal),
 }
 
 /// What is now in the log.
@@ -32,7 +36,11 @@ pub struct Accepted {
     pub n: EventNumber,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "tolerance::known"
+    )]
     pub state: Option<JobState>,
     /// Whether an earlier command had already caused it.
     #[serde(default)]

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId};
+use crate::{
+    EventNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId,
+    tolerance::{self, Part},
+};
 
 /// One message of NOX_COMMANDS: commands of one tenant (the subject names it), packed so that one
 /// write to stable storage serves many requests.
@@ -13,6 +16,7 @@ pub struct CommandMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
     /// Each is a part of the input, counted from 0.
+    #[serde(deserialize_with = "tolerance::parts")]
     pub commands: Vec<Command>,
 }
 
@@ -23,6 +27,13 @@ pub enum Command {
     Submit(Box<Submit>),
     Cancel(Cancel),
     SetModule(SetModule),
+    /// What only a newer version can read. Never written.
+    #[serde(skip)]
+    Unreadable,
+}
+
+impl Part for Command {
+    const UNREADABLE: Self = Self::Unreadable;
 }
 
 /// Run this. A repeated submit with a known `job_id` changes nothing and is answered as the first.

@@ -2,7 +2,8 @@
 //!
 //! Pure data: no I/O, no clock, no randomness. Every type here is a line of JSON that any tool can
 //! read for years, so the rules of change are strict: fields are only ever added, with a default;
-//! unknown fields are ignored; what was written once stays readable (`corpus/v1/` holds a copy of
+//! unknown fields are ignored, and a part with an unknown word costs that part alone (`tolerance`);
+//! what was written once stays readable (`corpus/v1/` holds a copy of
 //! every message, and a test reads them all).
 
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod resources;
 pub mod state;
 pub mod subject;
 pub mod time;
+mod tolerance;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};

@@ -42,6 +42,8 @@ pub enum ProblemCode {
     QueueFull,
     /// Larger than the owner's largest request: can never fit.
     RequestTooLarge,
+    /// Refused by a newer version, for a reason that only that one has a word for. Never written.
+    Refused,
     // The system.
     Overloaded,
     Lagging,
@@ -51,7 +53,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -75,6 +77,7 @@ impl ProblemCode {
         Self::BudgetExhausted,
         Self::QueueFull,
         Self::RequestTooLarge,
+        Self::Refused,
         Self::Overloaded,
         Self::Lagging,
         Self::Unavailable,
@@ -110,6 +113,7 @@ impl ProblemCode {
             Self::BudgetExhausted => "budget_exhausted",
             Self::QueueFull => "queue_full",
             Self::RequestTooLarge => "request_too_large",
+            Self::Refused => "refused",
             Self::Overloaded => "overloaded",
             Self::Lagging => "lagging",
             Self::Unavailable => "unavailable",

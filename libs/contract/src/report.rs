@@ -3,13 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, Capacity, JobError, JobId, Manifest, RawJson, SessionId, Token};
+use crate::{
+    Attempt, Capacity, JobError, JobId, Manifest, RawJson, SessionId, Token,
+    tolerance::{self, Part},
+};
 
 /// One message of NOX_REPORTS (the subject names the worker): reports of one session, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportMessage {
     pub session: SessionId,
     /// Each is a part of the input, counted from 0.
+    #[serde(deserialize_with = "tolerance::parts")]
     pub reports: Vec<Report>,
 }
 
@@ -29,11 +33,20 @@ pub enum Report {
     Draining,
     /// The worker has nothing left and goes.
     Bye,
+    /// What only a newer version can read. Never written.
+    #[serde(skip)]
+    Unreadable,
+}
+
+impl Part for Report {
+    const UNREADABLE: Self = Self::Unreadable;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
     pub capacity: Capacity,
+    /// One that cannot be read is not served, as far as the reader knows; the others are.
+    #[serde(deserialize_with = "tolerance::readable")]
     pub modules: Vec<Manifest>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,

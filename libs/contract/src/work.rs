@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Attempt, JobId, ModuleName, RawJson, Resources, SessionId, TenantId, Token, UserId, WorkNumber,
     beat::Held,
+    tolerance::{self, Part},
 };
 
 /// One message of NOX_WORK (the subject names the worker).
@@ -16,6 +17,7 @@ pub struct WorkMessage {
     /// On work that is sent again: which numbers it leaves no doubt about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covers: Option<Covers>,
+    #[serde(deserialize_with = "tolerance::parts")]
     pub work: Vec<Work>,
 }
 
@@ -38,6 +40,14 @@ pub enum Work {
     Abandon(Held),
     /// The log has given this session up: end everything and begin a new one.
     Superseded,
+    /// What only a newer version can read. Never written. Its number stays a gap, so that it is sent
+    /// again; where that does not help, the attempt is handed to somebody else.
+    #[serde(skip)]
+    Unreadable,
+}
+
+impl Part for Work {
+    const UNREADABLE: Self = Self::Unreadable;
 }
 
 /// Run this attempt.

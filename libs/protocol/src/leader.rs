@@ -636,7 +636,7 @@ impl Dispatch {
         match self {
             Self::Ready(Work::Start(start)) => start.number,
             Self::Ready(Work::Stop(stop)) => stop.number,
-            Self::Ready(Work::Abandon(_) | Work::Superseded) => WorkNumber(0),
+            Self::Ready(Work::Abandon(_) | Work::Superseded | Work::Unreadable) => WorkNumber(0),
             Self::ReadInputs { start, .. } => start.number,
         }
     }

@@ -205,6 +205,7 @@ impl Session {
                 Work::Stop(stop) => self.on_stop(&stop),
                 Work::Abandon(held) => self.on_abandon(held),
                 Work::Superseded => self.supersede(),
+                Work::Unreadable => {}
             }
         }
         if let Some(covers) = message.covers {

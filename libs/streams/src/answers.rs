@@ -12,7 +12,8 @@ pub struct AnswerInbox {
 }
 
 impl AnswerInbox {
-    /// A subject for one command message's answer, and the answer when it comes.
+    /// A subject for one command message's answer, and the answer when it comes. One that cannot be
+    /// read comes without parts.
     ///
     /// It may never come: the leader may have gone, or the connection with it. The place is kept for
     /// 30 s, after which the receiver sees its sender dropped.

@@ -238,11 +238,13 @@ impl Mux {
 
     fn answer(&self, token: u64, payload: &[u8]) {
         let Some(reply) = self.state().answers.take(token) else { return };
-        match serde_json::from_slice(payload) {
-            // Whoever asked may have gone.
-            Ok(message) => drop(reply.send(message)),
-            Err(error) => tracing::warn!(%error, "Unreadable answer"),
-        }
+        // That there is an answer proves that what it answers was decided, whatever it says.
+        let message = serde_json::from_slice(payload).unwrap_or_else(|error| {
+            tracing::warn!(%error, "Unreadable answer");
+            AnswerMessage { answers: Vec::new() }
+        });
+        // Whoever asked may have gone.
+        let _ = reply.send(message);
     }
 
     fn resolve(&self, token: u64, outcome: Outcome) {

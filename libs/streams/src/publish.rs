@@ -7,6 +7,10 @@ use serde::Deserialize;
 /// A value must not contain a line break; such a message is refused before it is sent.
 pub type Headers = Vec<(&'static str, String)>;
 
+/// Names a message, so that the broker stores one of several copies (`duplicate_window` in
+/// `nats/streams.toml` says for how long it remembers the name).
+pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+
 /// The broker has stored the message, as durably as it was configured to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {

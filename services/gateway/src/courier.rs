@@ -3,9 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::{FutureExt, future::FusedFuture};
 use nox_contract::{Answer, AnswerMessage, TenantId, subject};
 use nox_service::crash_point;
-use nox_streams::{AnswerInbox, Broker, PublishError, publish::NOBODY_THERE};
+use nox_streams::{
+    AnswerInbox, Broker, PublishError,
+    publish::{MESSAGE_ID, NOBODY_THERE},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -15,7 +19,8 @@ use crate::commands::{Delivery, Queued, Undelivered, Until};
 /// How long an answer is waited for after the command was acknowledged.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a message without an acknowledgement is published again and again.
+/// How long a message without an acknowledgement is published again and again. The broker remembers
+/// its name for longer, see `duplicate_window` in `nats/streams.toml`.
 const PUBLISH_WAIT: Duration = Duration::from_secs(6);
 
 /// Pause before publishing again.
@@ -74,7 +79,8 @@ impl Courier {
         };
 
         crash_point("gateway.before_publish");
-        let mut answer = std::pin::pin!(answer);
+        // One that will not come any more is not asked for again.
+        let mut answer = answer.fuse();
         let published = tokio::select! {
             // An answer proves that the message is stored, whatever became of its acknowledgement.
             biased;
@@ -82,7 +88,7 @@ impl Courier {
                 drop(flight);
                 return waiting.answered(answer);
             }
-            published = self.publish(&flight.tenant, payload) => published,
+            published = self.publish(&flight.tenant, &reply_to, payload) => published,
         };
         crash_point("gateway.after_publish");
         drop(flight);
@@ -91,15 +97,24 @@ impl Courier {
         }
 
         waiting.published(|queued| queued.until == Until::Published);
+        if answer.is_terminated() {
+            return waiting.published(|_| true);
+        }
         match tokio::time::timeout(ANSWER_WAIT, answer).await {
             Ok(Ok(answer)) => waiting.answered(answer),
             Ok(Err(_)) | Err(_) => waiting.published(|_| true),
         }
     }
 
-    /// Publishes until the broker has acknowledged or refused for good. The message may then be
-    /// stored more than once, which every command bears.
-    async fn publish(&self, tenant: &TenantId, payload: Bytes) -> Result<(), Undelivered> {
+    /// Publishes until the broker has acknowledged or refused for good. Every copy has the same name,
+    /// so that one is stored: of two, the second might be admitted after the first was refused, and
+    /// the refusal answered.
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        payload: Bytes,
+    ) -> Result<(), Undelivered> {
         let subject = subject::commands(tenant);
         let mut in_doubt = false;
         let mut why = String::new();
@@ -107,7 +122,8 @@ impl Courier {
             loop {
                 let doubted_before = in_doubt;
                 in_doubt = true;
-                match self.broker.publish(subject.clone(), None, payload.clone()).await {
+                let named = vec![(MESSAGE_ID, name.to_owned())];
+                match self.broker.publish(subject.clone(), Some(named), payload.clone()).await {
                     Ok(_) => return Ok(()),
                     // The link is down or the stream is between two leaders: nothing was sent.
                     Err(PublishError::Refused { code: NOBODY_THERE, description }) => {

@@ -130,6 +130,13 @@ pub fn meaning(code: ProblemCode) -> Meaning {
             "Larger than allowed",
             "The job asks for more than its owner may ever have at once. Waiting does not help.",
         ),
+        ProblemCode::Refused => (
+            422,
+            0,
+            "Refused",
+            "The scheduler refused this for the reason in `detail`, which has a code that this \
+             gateway, of an older version, does not know.",
+        ),
         ProblemCode::Overloaded => {
             (503, 2, "Overloaded", "More is asked for than can be taken in. Try again later.")
         }

@@ -89,7 +89,7 @@ impl Outbox {
 fn inputs_bytes(work: &Work) -> usize {
     match work {
         Work::Start(start) => start.inputs.get().len(),
-        Work::Stop(_) | Work::Abandon(_) | Work::Superseded => 0,
+        Work::Stop(_) | Work::Abandon(_) | Work::Superseded | Work::Unreadable => 0,
     }
 }
 

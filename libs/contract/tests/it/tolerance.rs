@@ -1,7 +1,10 @@
 //! What a newer version adds does not stop an older one.
 
-use nox_contract::{Event, Fact, FactOrUnknown, WaitingCode};
-use serde_json::Value;
+use nox_contract::{
+    Answer, AnswerMessage, Command, CommandMessage, Event, Fact, FactOrUnknown, JobState, Outcome,
+    ProblemCode, Refusal, Report, ReportMessage, WaitingCode, Work, WorkMessage,
+};
+use serde_json::{Value, json};
 
 use crate::{corpus::FOREIGN, kind::Kind};
 
@@ -115,4 +118,94 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(submit.priority, nox_contract::command::PRIORITY_DEFAULT);
     assert_eq!(submit.requested_resources.gpu, 0);
     assert!(!submit.pending && submit.after.is_empty() && submit.run_at.is_none());
+}
+
+/// A stored message of several parts, with more parts before, between and behind them.
+fn with_parts(kind: Kind, name: &str, parts: &str, more: &[Value]) -> String {
+    let (_, text) = kind.stored().into_iter().find(|(n, _)| n == name).unwrap();
+    let mut message: Value = serde_json::from_str(&text).unwrap();
+    let known = message[parts].as_array_mut().unwrap();
+    let mut mixed = more.to_vec();
+    for part in known.drain(..) {
+        mixed.push(part);
+        mixed.extend_from_slice(more);
+    }
+    *known = mixed;
+    message.to_string()
+}
+
+/// Checks that every part but each third stands where it stood, and nothing else was lost.
+fn lost_nothing_else<T: PartialEq + std::fmt::Debug>(read: &[T], known: &[T], unreadable: &T) {
+    assert!(known.len() > 1 && !known.contains(unreadable));
+    assert_eq!(read.len(), 3 * known.len() + 2);
+    for (place, part) in read.iter().enumerate() {
+        let expected = if place % 3 == 2 { &known[place / 3] } else { unreadable };
+        assert_eq!(part, expected, "in place {place}");
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_costs_that_part_alone() {
+    let unknown = [json!({"teleport": {"to": 1}}), json!("levitate")];
+
+    let text = with_parts(Kind::Commands, "commands/packed", "commands", &unknown);
+    let read: CommandMessage = serde_json::from_str(&text).unwrap();
+    let known: CommandMessage =
+        serde_json::from_str(&with_parts(Kind::Commands, "commands/packed", "commands", &[]))
+            .unwrap();
+    lost_nothing_else(&read.commands, &known.commands, &Command::Unreadable);
+
+    // Also a known report with a word in it that is not.
+    let end = json!({"ended": {"end": {"evaporated": {}}, "started": true}});
+    let text = with_parts(Kind::Reports, "reports/packed", "reports", &[unknown[0].clone(), end]);
+    let read: ReportMessage = serde_json::from_str(&text).unwrap();
+    let known: ReportMessage =
+        serde_json::from_str(&with_parts(Kind::Reports, "reports/packed", "reports", &[])).unwrap();
+    lost_nothing_else(&read.reports, &known.reports, &Report::Unreadable);
+
+    let text = with_parts(Kind::Work, "work/redelivered", "work", &unknown);
+    let read: WorkMessage = serde_json::from_str(&text).unwrap();
+    let known: WorkMessage =
+        serde_json::from_str(&with_parts(Kind::Work, "work/redelivered", "work", &[])).unwrap();
+    lost_nothing_else(&read.work, &known.work, &Work::Unreadable);
+}
+
+#[test]
+fn what_could_not_be_read_is_never_written() {
+    assert!(serde_json::to_string(&Command::Unreadable).is_err());
+    assert!(serde_json::to_string(&Report::Unreadable).is_err());
+    assert!(serde_json::to_string(&Work::Unreadable).is_err());
+}
+
+#[test]
+fn an_answer_with_an_unknown_word_says_what_can_be_understood_of_it() {
+    let text = json!({"answers": [
+        {"part": 0, "outcome": {"refused": {
+            "code": "moon_phase", "detail": "come back at full moon", "retry_after_s": 9,
+        }}},
+        {"part": 1, "outcome": {"postponed": {"until": "full moon"}}},
+        {"part": 2, "outcome": {"accepted": {"n": 7, "state": "levitating"}}},
+        {"part": 3, "outcome": {"refused": {"code": "queue_full", "detail": "full"}}},
+    ]});
+    let read: AnswerMessage = serde_json::from_str(&text.to_string()).unwrap();
+    let [refused, accepted, known] = &read.answers[..] else { panic!("{:?}", read.answers) };
+
+    let mut generic = Refusal::new(ProblemCode::Refused, "moon_phase: come back at full moon");
+    generic.retry_after_s = Some(9);
+    assert_eq!(*refused, Answer { part: 0, outcome: Outcome::Refused(generic) });
+    let Outcome::Accepted(said) = &accepted.outcome else { panic!("{accepted:?}") };
+    assert_eq!((accepted.part, said.n.0, said.state), (2, 7, None::<JobState>));
+    let full = Refusal::new(ProblemCode::QueueFull, "full");
+    assert_eq!(*known, Answer { part: 3, outcome: Outcome::Refused(full) });
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_does_not_keep_a_worker_from_joining() {
+    let (_, text) =
+        Kind::Reports.stored().into_iter().find(|(n, _)| n.ends_with("/hello")).unwrap();
+    let known: ReportMessage = serde_json::from_str(&text).unwrap();
+    let newer = text.replace("\"modules\": [", "\"modules\": [{\"name\": \"of a newer version\"},");
+    assert_ne!(text, newer);
+    let read: ReportMessage = serde_json::from_str(&newer).unwrap();
+    assert_eq!(read, known);
 }

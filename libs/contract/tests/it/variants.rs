@@ -13,7 +13,7 @@ use crate::kind::Kind;
 /// Lists the variants of an enum, and names the one that a value is. There is no `_`: a variant that
 /// is not listed does not compile, and one that is listed needs an example.
 macro_rules! variants {
-    ($module:ident: $type:ident { $($pattern:pat => $name:literal,)* }) => {
+    ($module:ident: $type:ident { $($pattern:pat => $name:literal,)* } $(never $never:pat)?) => {
         mod $module {
             use super::*;
 
@@ -21,7 +21,10 @@ macro_rules! variants {
 
             pub fn name(value: &$type) -> &'static str {
                 use $type::*;
-                match value { $($pattern => concat!(stringify!($type), "::", $name)),* }
+                match value {
+                    $($pattern => concat!(stringify!($type), "::", $name),)*
+                    $($never => "nothing that is ever written",)?
+                }
             }
         }
     };
@@ -31,7 +34,7 @@ variants!(command: Command {
     Submit(_) => "submit",
     Cancel(_) => "cancel",
     SetModule(_) => "set_module",
-});
+} never Unreadable);
 
 variants!(outcome: Outcome {
     Accepted(_) => "accepted",
@@ -45,7 +48,7 @@ variants!(report: Report {
     Stopped(_) => "stopped",
     Draining => "draining",
     Bye => "bye",
-});
+} never Unreadable);
 
 variants!(end: AttemptEnd {
     Succeeded { .. } => "succeeded",
@@ -57,7 +60,7 @@ variants!(work: Work {
     Stop(_) => "stop",
     Abandon(_) => "abandon",
     Superseded => "superseded",
-});
+} never Unreadable);
 
 variants!(entity: Entity {
     Job { .. } => "job",
@@ -132,6 +135,7 @@ variants!(problem: ProblemCode {
     BudgetExhausted => "budget_exhausted",
     QueueFull => "queue_full",
     RequestTooLarge => "request_too_large",
+    Refused => "refused",
     Overloaded => "overloaded",
     Lagging => "lagging",
     Unavailable => "unavailable",

@@ -12,8 +12,8 @@ mod submit;
 use std::sync::LazyLock;
 
 use nox_contract::{
-    Accepted, Command, Entity, EventNumber, Fact, JobId, JobState, Outcome, Refusal, Report,
-    SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
+    Accepted, Command, Entity, EventNumber, Fact, JobId, JobState, Outcome, ProblemCode, Refusal,
+    Report, SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
 };
 
 pub use internal::Internal;
@@ -88,6 +88,10 @@ pub fn command(state: &State, tenant: &TenantId, command: &Command, now: Timesta
         Command::Submit(submit) => submit::decide(state, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
+        Command::Unreadable => Decision::refused(Refusal::new(
+            ProblemCode::Unavailable,
+            "the scheduler that leads is of an older version, and cannot read this",
+        )),
     }
 }
 

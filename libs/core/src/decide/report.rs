@@ -30,7 +30,7 @@ pub(super) fn decide(
         return Decision::nothing();
     }
     match report {
-        Report::Hello(_) => Decision::nothing(),
+        Report::Hello(_) | Report::Unreadable => Decision::nothing(),
         Report::Started(report) => started(state, rules, worker_id, report),
         Report::Ended(report) => ended(state, rules, worker_id, report, now),
         Report::Stopped(report) => stopped(state, rules, worker_id, report),

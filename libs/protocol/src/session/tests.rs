@@ -146,6 +146,7 @@ fn name(report: &Report) -> String {
         Report::Hello(_) => return "hello".to_owned(),
         Report::Draining => return "draining".to_owned(),
         Report::Bye => return "bye".to_owned(),
+        Report::Unreadable => return "unreadable".to_owned(),
         Report::Started(started) => ("started", started.job_id),
         Report::Ended(ended) => ("ended", ended.job_id),
         Report::Stopped(stopped) => ("stopped", stopped.job_id),

@@ -134,7 +134,7 @@ impl Executor {
                         match work {
                             Work::Superseded => wire.oracle.on_superseded(session.id()),
                             Work::Abandon(held) => wire.oracle.on_abandoned(session.id(), *held),
-                            Work::Start(_) | Work::Stop(_) => {}
+                            Work::Start(_) | Work::Stop(_) | Work::Unreadable => {}
                         }
                     }
                 }
@@ -411,5 +411,6 @@ fn brief(work: &Work) -> String {
         Work::Stop(stop) => format!("stop {} {}/{}", stop.number, stop.job_id, stop.attempt),
         Work::Abandon(held) => format!("abandon {}/{}", held.job_id, held.attempt),
         Work::Superseded => "superseded".to_owned(),
+        Work::Unreadable => "unreadable".to_owned(),
     }
 }

@@ -251,6 +251,7 @@ fn names(reports: &[Report]) -> Vec<&'static str> {
         Report::Stopped(_) => "stopped",
         Report::Draining => "draining",
         Report::Bye => "bye",
+        Report::Unreadable => "unreadable",
     };
     reports.iter().map(name).collect()
 }

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use nox_contract::{
     Accepted, Answer, AnswerMessage, Attempt, Command, CommandMessage, Entity, Epoch, Event,
     EventNumber, Fact, InputRef, JobId, JobState, Limits, Manifest, Outcome, Positions,
-    ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId, WorkNumber,
+    ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId, WaitingCode, WorkNumber,
     event::Chain, fact::Submitted, subject,
 };
 use nox_protocol::Reader as LogReader;
@@ -32,6 +32,8 @@ pub enum Mood {
     RefuseOnce(Refusal),
     /// Decides, and answers nobody.
     Mute,
+    /// Decides, and answers in these words.
+    Say(String),
     /// Leaves commands where they are.
     Sleep,
 }
@@ -176,6 +178,21 @@ impl Clerk {
         desk.settle().await;
     }
 
+    /// One timer wakes these jobs, whoever's they are.
+    pub async fn wake(&self, ids: &[JobId]) {
+        let mut desk = self.desk.lock().await;
+        let body = RawJson::of(&json!({"timer": {"due": ids}})).unwrap();
+        let mut input = InputRef { part: 0, last: false, body: Some(body), ..desk.timer() };
+        for (part, id) in (0..).zip(ids) {
+            input = InputRef { part, last: part as usize + 1 == ids.len(), ..input };
+            let entity = desk.jobs[id].entity.clone();
+            let woken = vec![Fact::Waiting { code: WaitingCode::Priority }];
+            desk.write(&self.broker, entity, input.clone(), woken).await;
+            input.body = None;
+        }
+        desk.settle().await;
+    }
+
     /// Runs a queued job to its end.
     pub async fn succeed(&self, id: JobId) {
         let mut desk = self.desk.lock().await;
@@ -244,9 +261,13 @@ impl Clerk {
         desk.settle().await;
         desk.messages.push(message.clone());
         drop(desk);
-        let mute = matches!(*self.mood.lock().unwrap(), Mood::Mute);
-        if let Some(reply_to) = message.reply_to.filter(|_| !mute) {
-            self.broker.answer(reply_to, &AnswerMessage { answers });
+        let mood = self.mood.lock().unwrap().clone();
+        match (message.reply_to, mood) {
+            (None, _) | (_, Mood::Mute) => {}
+            (Some(reply_to), Mood::Say(words)) => {
+                self.broker.publish_unacked(reply_to, words.into_bytes().into());
+            }
+            (Some(reply_to), _) => self.broker.answer(reply_to, &AnswerMessage { answers }),
         }
     }
 }
@@ -326,6 +347,7 @@ impl Desk {
                 let n = self.write(broker, entity, input, vec![fact]).await;
                 Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false })
             }
+            Command::Unreadable => unreachable!("the gateway writes what can be read"),
         }
     }
 

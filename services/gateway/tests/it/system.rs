@@ -101,7 +101,7 @@ impl System {
         let clerk = Clerk::start(broker.clone(), &postgres.url()).await;
 
         let runtime = Runtime::new();
-        let (addr, gateway) = start_gateway(&nats, &postgres, &runtime).await;
+        let (addr, gateway) = start_gateway(nats.url(), &nats, &postgres, &runtime).await;
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let system =
             Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, _folder: folder };
@@ -109,10 +109,15 @@ impl System {
         system
     }
 
-    /// A second gateway on the same servers, reached by the same methods.
+    /// A second gateway on the same servers.
     pub async fn another_gateway(&self) -> (SocketAddr, Runtime) {
+        self.another_gateway_at(self.nats.url()).await
+    }
+
+    /// As above, which finds the broker at `nats_url`.
+    pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
-        let (addr, _) = start_gateway(&self.nats, &self.postgres, &runtime).await;
+        let (addr, _) = start_gateway(nats_url, &self.nats, &self.postgres, &runtime).await;
         (addr, runtime)
     }
 
@@ -142,13 +147,14 @@ impl System {
 }
 
 async fn start_gateway(
+    nats_url: String,
     nats: &NatsServer,
     postgres: &Postgres,
     runtime: &Runtime,
 ) -> (SocketAddr, JoinHandle<()>) {
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
-        nats_url: Secret::new(nats.url()),
+        nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),
         database_url: Secret::new(postgres.url()),
         jwt_secret: Secret::new(SECRET),
