@@ -4,8 +4,8 @@
 //! for the projector's rows.
 
 use nox_contract::{
-    Attempt, EventNumber, Fact, JobError, JobState, Resources, Timestamp, WaitingCode, WorkNumber,
-    WorkerId,
+    Attempt, EventNumber, Fact, JobError, JobState, ProblemCode, Resources, Timestamp, WaitingCode,
+    WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +189,12 @@ impl Job {
                 Canceled { held_by: Some(worker) },
                 Fact::Stopped { attempt, worker_id } | Fact::AttemptLost { attempt, worker_id, .. },
             ) if current(attempt) && worker_id == worker => Canceled { held_by: None },
+            // A repeated submit whose job the decider had forgotten, and which could no longer be
+            // answered: it was promised, so it stands in the log, and the job stays as it ended.
+            (
+                phase @ (Succeeded | Failed | Canceled { held_by: None }),
+                Fact::Rejected(rejected),
+            ) if rejected.refusal.code == ProblemCode::StaleStamp => phase.clone(),
             // The ledger moves beside the job, not the job.
             (phase, Fact::Reserved { .. } | Fact::Settled { .. } | Fact::Released { .. }) => {
                 phase.clone()

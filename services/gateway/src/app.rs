@@ -8,7 +8,7 @@ use nox_streams::Broker;
 
 use crate::{
     admission::Admission, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
-    metrics::Metrics, schemas::Modules,
+    log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
 };
 
 pub struct App {
@@ -17,6 +17,8 @@ pub struct App {
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
     pub commands: Commands,
+    pub undecided: Undecided,
+    pub log_end: LogEnd,
     pub modules: Modules,
     pub admission: Admission,
     pub verifier: Verifier,

@@ -94,6 +94,16 @@ impl Barrier {
         self.until(BARRIER_WAIT, |_| true, String::new()).await
     }
 
+    /// The last event of the log, as the broker has it now; the view may be behind.
+    pub async fn log_end(&self) -> Result<EventNumber, ApiError> {
+        Ok(EventNumber(self.last(&self.events).await?))
+    }
+
+    /// The last message of the stream of commands, as the broker has it now.
+    pub async fn last_command(&self) -> Result<u64, ApiError> {
+        self.last(&self.commands).await
+    }
+
     /// The newest place in the log that this gateway has heard of, for the stamps of submits.
     pub fn seen(&self) -> EventNumber {
         EventNumber(self.seen.load(Ordering::Relaxed))

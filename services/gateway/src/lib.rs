@@ -16,6 +16,7 @@ mod head;
 mod health;
 mod jobs;
 mod jwt;
+mod log_end;
 mod meaning;
 mod metrics;
 mod modules;
@@ -32,6 +33,7 @@ mod schemas;
 mod server;
 mod shared;
 mod standstill;
+mod undecided;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -91,6 +93,8 @@ impl Gateway {
         let barrier = Barrier::start(reader.clone(), &broker);
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
+        let undecided = undecided::Undecided::new(broker.clone());
+        let log_end = log_end::LogEnd::new(barrier.clone(), runtime.clock.clone());
         let job_metrics = JobMetrics::default();
         let app = Arc::new(App {
             runtime,
@@ -98,6 +102,8 @@ impl Gateway {
             reader,
             barrier,
             commands,
+            undecided,
+            log_end,
             modules,
             admission: Admission::default(),
             verifier,

@@ -19,18 +19,21 @@ pub(super) fn decide(
     if let Some(decision) = repeated(state, tenant, submit) {
         return decision;
     }
-    if submit.seen < state.forgotten {
-        return Decision::refused(Refusal::new(
-            ProblemCode::StaleStamp,
-            format!("seen {} is older than what the log remembers", submit.seen),
-        ));
-    }
     let entity = Entity::Job {
         tenant: tenant.clone(),
         job_id: submit.job_id,
         user_id: submit.user_id.clone(),
         module: submit.module.clone(),
     };
+    if submit.seen < state.forgotten {
+        // Its id may be that of a job which has ended and is forgotten here. If it was promised, what
+        // is recorded makes a failed job of it where there was none, and else changes nothing.
+        let refusal = Refusal::new(
+            ProblemCode::StaleStamp,
+            format!("seen {} is older than what the log remembers", submit.seen),
+        );
+        return refuse(state, tenant, submit, entity, Vec::new(), refusal, now);
+    }
     let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
     let admitted = check_module(state, submit)
         .and_then(|()| check_dependencies(state, tenant, submit))

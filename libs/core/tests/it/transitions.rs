@@ -24,7 +24,7 @@ const PHASES: [&str; 8] = [
 ];
 
 /// Phase, fact, phase after.
-const ARROWS: [(&str, &str, &str); 17] = [
+const ARROWS: [(&str, &str, &str); 20] = [
     ("queued", "waiting", "queued"),
     ("queued", "assigned", "assigned"),
     ("queued", "failed", "failed"),
@@ -42,6 +42,9 @@ const ARROWS: [(&str, &str, &str); 17] = [
     ("canceled_held", "stop_requested", "canceled_held"),
     ("canceled_held", "stopped", "canceled"),
     ("canceled_held", "attempt_lost", "canceled"),
+    ("succeeded", "rejected", "succeeded"),
+    ("failed", "rejected", "failed"),
+    ("canceled", "rejected", "canceled"),
 ];
 
 /// The ledger moves beside the job, whatever the job does.
@@ -100,11 +103,11 @@ fn submitted() -> Fact {
     }))
 }
 
-fn rejected() -> Fact {
+fn rejected(code: ProblemCode) -> Fact {
     Fact::Rejected(Box::new(Rejected {
         inputs: RawJson::default(),
         requested_resources: SMALL,
-        refusal: Refusal::new(ProblemCode::QueueFull, "too many"),
+        refusal: Refusal::new(code, "not any more"),
         fingerprint: None,
     }))
 }
@@ -116,7 +119,7 @@ fn facts(job: &Job) -> Vec<Fact> {
     let limits: Limits = ROOMY;
     let all = vec![
         submitted(),
-        rejected(),
+        rejected(ProblemCode::StaleStamp),
         Fact::Canceled { by: id("ada") },
         Fact::Waiting { code: WaitingCode::Resources },
         Fact::Assigned { worker_id: worker_id.clone(), session, attempt: attempt.next(), work },
@@ -250,10 +253,24 @@ fn a_job_begins_with_its_submission_or_its_rejection() {
             }
             ("rejected", Ok(job)) => {
                 assert_eq!((job.state(), job.ended_at), (JobState::Failed, Some(noon())));
-                assert_eq!(job.error.unwrap().code, "rejected:queue_full");
+                assert_eq!(job.error.unwrap().code, "rejected:stale_stamp");
             }
             (name, Err(refused)) => assert_eq!((refused.fact, &*refused.phase), (name, "nothing")),
             (name, Ok(job)) => panic!("{name} made {job:?}"),
+        }
+    }
+}
+
+/// The table has the one refusal that can come of a job which is forgotten and not known to be there.
+#[test]
+fn no_other_refusal_follows_an_end_and_none_changes_it() {
+    for phase in ["succeeded", "failed", "canceled"] {
+        let job = job_in(phase);
+        for code in ProblemCode::ALL {
+            let mut moved = job.clone();
+            let outcome = moved.apply(&rejected(code), noon() + Duration::from_secs(9));
+            assert_eq!(outcome.is_ok(), code == ProblemCode::StaleStamp, "{code} in {phase}");
+            assert_eq!(moved, job);
         }
     }
 }

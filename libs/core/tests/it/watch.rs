@@ -139,6 +139,14 @@ impl Watch {
         id: JobId,
         fact: &Fact,
     ) -> Result<(), Violation> {
+        let has_ended = |story: &Story| story.ended.is_some() && story.held_by.is_none();
+        if let Fact::Rejected(rejected) = fact
+            && rejected.refusal.code == ProblemCode::StaleStamp
+            && self.stories.get(&id).is_some_and(has_ended)
+        {
+            // A promised repetition of what the decider had forgotten.
+            return Ok(());
+        }
         if matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
             hold(!self.stories.contains_key(&id), "a job is made once", || format!("{event:?}"))?;
             self.stories.insert(id, begin(event, fact));

@@ -27,6 +27,10 @@ impl Projection<'_> {
         let change = match &mut context.job {
             Some(change) => {
                 change.row.job.apply(fact, context.event.at).map_err(illegal)?;
+                if let Fact::Rejected(_) = fact {
+                    // A repetition; what the row shows of its job is what was asked for first.
+                    return Ok(());
+                }
                 change
             }
             none => {

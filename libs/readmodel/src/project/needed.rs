@@ -19,8 +19,9 @@ pub struct Needed {
 
 /// Says which rows to load before [`project`](super::project).
 ///
-/// A job that begins here is taken for new, unless `distrust`: then all rows are asked for, so that
-/// an event which makes a job twice meets the first one.
+/// A job that is submitted here is taken for new, unless `distrust`: then all rows are asked for, so
+/// that an event which makes a job twice meets the first one. One that is rejected may repeat a job
+/// which has ended.
 pub fn needed(rows: &Rows, entries: &[Entry], distrust: bool) -> Needed {
     let mut jobs: HashMap<JobId, bool> = HashMap::new();
     let mut balances = BTreeSet::new();
@@ -29,10 +30,8 @@ pub fn needed(rows: &Rows, entries: &[Entry], distrust: bool) -> Needed {
         if let Some(id) = event.job_id
             && !rows.jobs.contains_key(&id)
         {
-            let begins = matches!(
-                event.facts.first(),
-                Some(FactOrUnknown::Known(Fact::Submitted(_) | Fact::Rejected(_)))
-            );
+            let begins =
+                matches!(event.facts.first(), Some(FactOrUnknown::Known(Fact::Submitted(_))));
             jobs.entry(id).or_insert(distrust || !begins);
         }
         for key in event.known_facts().filter_map(period).flat_map(|period| {

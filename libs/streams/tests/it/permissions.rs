@@ -105,6 +105,7 @@ async fn every_service_can_do_its_work() {
         2
     );
     assert!(gateway.read_one(subject::EVENTS, 2).await.unwrap().is_some());
+    assert!(gateway.read_history(subject::COMMANDS, "nox.cmd.t", 0, 9).await.unwrap().is_empty());
     let mut log = projector.consume(subject::EVENTS, None, 1, None);
     assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 4);
 

@@ -1,8 +1,7 @@
 //! How a job is admitted: looked over here, decided by the scheduler.
 
-use nox_contract::{
-    Command, EventNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit,
-};
+use nox_contract::{Command, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit};
+use nox_readmodel::Progress;
 use nox_service::ids;
 
 use super::{
@@ -15,7 +14,11 @@ use crate::{
     auth::Caller,
     commands::{Delivery, Undelivered, Until},
     problem::{ApiError, FieldError},
+    undecided::{Standing, Unknown, standing},
 };
+
+/// How often others may ask from a later place before one gives up.
+const COMPARE_TRIES: u32 = 5;
 
 /// A job that was looked over.
 pub enum Prepared {
@@ -57,9 +60,10 @@ pub async fn prepare(
     let seen = match &keyed {
         Some(keyed) => match stamp(app, caller, keyed, Stamp::First).await? {
             Stamped::Known(admitted) => return Ok(Prepared::Known(admitted)),
-            Stamped::New(seen) => seen,
+            Stamped::New(at) => at.n,
         },
-        None => seen(app).await?,
+        // Its id is made now, so any place in the log that there was lately will do.
+        None => app.log_end.recent().await?,
     };
     let wanted = match look_over(app, caller, request).await {
         Ok(wanted) => wanted,
@@ -132,10 +136,10 @@ pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Ad
             let keyed = Keyed { job_id: submit.job_id, fingerprint: fingerprint.clone() };
             match stamp(app, caller, &keyed, Stamp::Again).await? {
                 Stamped::Known(admitted) => return Ok(admitted),
-                Stamped::New(seen) => seen,
+                Stamped::New(at) => at.n,
             }
         }
-        None => app.barrier.commands().await?.n,
+        None => app.log_end.now().await?,
     };
     match ask(app, caller, &mut submit).await? {
         Asked::Admitted(admitted) => Ok(admitted),
@@ -152,17 +156,8 @@ enum Stamp {
 enum Stamped {
     /// The key has been used for this very request.
     Known(Admitted),
-    /// The key was not used up to this place in the log.
-    New(EventNumber),
-}
-
-/// A place in the log up to which a new id was not used, for its submit: any will do.
-async fn seen(app: &App) -> Result<EventNumber, ApiError> {
-    match app.barrier.seen() {
-        // This gateway has heard of nothing yet.
-        EventNumber(0) => Ok(app.barrier.now().await?.n),
-        seen => Ok(seen),
-    }
+    /// The key was not used up to this place in the log, and by none of the inputs up to there.
+    New(Progress),
 }
 
 /// Finds a place in the log up to which a key was not used.
@@ -181,12 +176,11 @@ async fn stamp(
         Stamp::Again => app.barrier.commands().await?,
     };
     let Some(row) = row(app, &caller.tenant, keyed.job_id).await? else {
-        return Ok(Stamped::New(at.n));
+        return Ok(Stamped::New(at));
     };
     // The id comes from tenant, user and key, so the row is the asker's own.
     if row.fingerprint.as_ref() != Some(&keyed.fingerprint) {
-        let detail = "the key was used for another request";
-        return Err(ApiError::new(ProblemCode::IdempotencyConflict, detail));
+        return Err(conflict());
     }
     Ok(Stamped::Known(Admitted::decided(row.id, row.submitted_n, true)))
 }
@@ -200,6 +194,7 @@ async fn ask(app: &App, caller: &Caller, submit: &mut Submit) -> Result<Asked, A
     let job_id = submit.job_id;
     match send(app, caller, submit, Until::Answered).await? {
         Delivery::Answered(Outcome::Accepted(accepted)) => {
+            app.undecided.forget();
             app.barrier.saw(accepted.n);
             let admitted = Admitted::decided(job_id, accepted.n, accepted.repeated);
             return Ok(Asked::Admitted(admitted));
@@ -209,11 +204,56 @@ async fn ask(app: &App, caller: &Caller, submit: &mut Submit) -> Result<Asked, A
         }
         Delivery::Published => {}
     }
+    if let Some(known) = compare(app, caller, submit).await? {
+        return Ok(Asked::Admitted(known));
+    }
     // The asker is told that the job is pending, so from here on a refusal has to become a job
     // that can be looked up.
     submit.pending = true;
     send(app, caller, submit, Until::Published).await?;
-    Ok(Asked::Admitted(Admitted::pending(job_id)))
+    // Another's may have come in between.
+    let known = compare(app, caller, submit).await?;
+    Ok(Asked::Admitted(known.unwrap_or_else(|| Admitted::pending(job_id))))
+}
+
+/// Compares a submit that nobody decided in time with others under the same key: only one of them
+/// can become the job, and only to that one it may be promised. The order in which they stand in the
+/// stream is the order in which they will be decided. Gives the job if it is decided by now.
+async fn compare(
+    app: &App,
+    caller: &Caller,
+    submit: &Submit,
+) -> Result<Option<Admitted>, ApiError> {
+    let Some(fingerprint) = &submit.fingerprint else { return Ok(None) };
+    let keyed = Keyed { job_id: submit.job_id, fingerprint: fingerprint.clone() };
+    for _ in 0..COMPARE_TRIES {
+        let at = match stamp(app, caller, &keyed, Stamp::First).await? {
+            // Decided by now, though nobody heard: that repeats nothing.
+            Stamped::Known(admitted) => return Ok(Some(Admitted { replayed: false, ..admitted })),
+            Stamped::New(at) => at,
+        };
+        let last = app.barrier.last_command().await?;
+        let after = at.pos.commands;
+        match app.undecided.of(&caller.tenant, submit.job_id, after, last).await {
+            Ok(waiting) => match standing(&waiting, fingerprint) {
+                Standing::Ours => return Ok(None),
+                Standing::Free if !submit.pending => return Ok(None),
+                Standing::Theirs => return Err(conflict()),
+                // What was just published is decided, and the view has yet to show it; or it is not
+                // decided, and who wins is not known.
+                Standing::Free | Standing::Unclear => {}
+            },
+            Err(Unknown::Decided) => continue,
+            Err(error) => return Err(ApiError::unavailable("the broker", error)),
+        }
+        break;
+    }
+    let detail = "another request under this key is not decided yet; repeat yours to learn of it";
+    Err(ApiError::new(ProblemCode::Unavailable, detail))
+}
+
+fn conflict() -> ApiError {
+    ApiError::new(ProblemCode::IdempotencyConflict, "the key was used for another request")
 }
 
 async fn send(

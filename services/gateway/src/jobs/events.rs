@@ -1,4 +1,4 @@
-//! `GET /jobs/{id}/events`: the job's own part of the log, as it was written.
+//! `GET /jobs/{id}/events`: the job's own part of the log, as it was written, and nothing of others.
 
 use std::sync::Arc;
 
@@ -12,7 +12,10 @@ use nox_contract::{Entity, RawJson, subject};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::find::{find, min_n};
+use super::{
+    find::{find, min_n},
+    own_part::own_part,
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -54,7 +57,7 @@ pub async fn events(
     let next = messages.last().map(|message| message.seq).or(after);
     let events = messages.into_iter().map(|message| {
         let text = String::from_utf8_lossy(&message.payload).into_owned();
-        RawJson::parse(text).map_err(|error| {
+        RawJson::parse(text).and_then(own_part).map_err(|error| {
             ApiError::internal(anyhow::Error::new(error).context("an event is not JSON"))
         })
     });

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use bytes::Bytes;
-use nox_contract::Attempt;
+use nox_contract::{Attempt, JobId};
 use nox_streams::{LogPiece, LogStream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::system::{System, send, token};
+use crate::system::{System, send, tenant_token, token};
 
 /// Runs curl as it stands in the first users' acceptance tests and reads what it prints.
 async fn curl(arguments: &[&str]) -> Value {
@@ -244,4 +244,25 @@ async fn modules_are_shown_and_switched() {
     assert!(modules["modules"].as_array().unwrap().iter().all(|m| m["enabled"] == true));
     let nothing = system.post("/modules/nothing/enable", &admin, &json!({})).await;
     nothing.expect_problem(404, "unknown_module");
+}
+
+#[tokio::test]
+async fn a_job_s_history_shows_nothing_of_others_that_the_same_timer_woke() {
+    let system = System::start().await;
+    let tokens = ["acme", "beta"].map(|tenant| tenant_token(tenant, "ada", "user"));
+    let mut ids = Vec::new();
+    for token in &tokens {
+        ids.push(system.submit(token, "noop").await.0);
+    }
+    let woken: Vec<JobId> = ids.iter().map(|id| id.parse().unwrap()).collect();
+    system.clerk.wake(&woken).await;
+    for (token, own, other) in [(&tokens[0], &ids[0], &ids[1]), (&tokens[1], &ids[1], &ids[0])] {
+        let history = system.get(&format!("/jobs/{own}/events"), token).await;
+        let events = history.expect(200);
+        assert_eq!(events["events"].as_array().unwrap().len(), 2);
+        assert_eq!(events["events"][1]["facts"][0]["waiting"]["code"], "priority");
+        assert_eq!(events["events"][1]["input"]["src"], "timer");
+        assert!(history.text.contains(own.as_str()));
+        assert!(!history.text.contains(other.as_str()), "{}", history.text);
+    }
 }

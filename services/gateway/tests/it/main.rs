@@ -3,9 +3,12 @@
 
 mod barrier;
 mod clerk;
+mod conflicts;
 mod hostile;
 mod jobs;
+mod late;
 mod outages;
+mod proxy;
 mod quotas;
 mod rights;
 mod submits;

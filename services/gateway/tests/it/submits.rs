@@ -145,6 +145,21 @@ async fn an_old_stamp_is_made_new_once() {
 }
 
 #[tokio::test]
+async fn a_new_id_is_stamped_by_the_log_s_end_however_far_the_view_is_behind() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    system.clerk.hold_projection().await;
+    let (_, n) = system.submit(&ada, "noop").await;
+    // One that has heard of nothing yet.
+    let (other, _) = system.another_gateway().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(format!("http://{other}/jobs")).bearer_auth(&ada);
+    send(request.json(&json!({"module": "noop"}))).await.expect(202);
+    let last = submits(&system).await.pop().unwrap();
+    assert!(last.seen.0 >= n, "{} is from before {n}", last.seen);
+}
+
+#[tokio::test]
 async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     let system = System::start().await;
     let ada = token("ada", "user");

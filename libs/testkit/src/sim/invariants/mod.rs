@@ -380,10 +380,8 @@ impl Oracle {
                 }
             }
             Outcome::Refused(refusal) => {
-                let unsaid = matches!(
-                    refusal.code,
-                    ProblemCode::IdempotencyConflict | ProblemCode::StaleStamp
-                );
+                // Another job has the id; the gateway promises nothing where that can be.
+                let unsaid = refusal.code == ProblemCode::IdempotencyConflict;
                 match command {
                     Command::Submit(submit)
                         if submit.pending

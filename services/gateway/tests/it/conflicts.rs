@@ -1,0 +1,103 @@
+//! Two requests under one key while nobody decides.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    clerk::Mood,
+    system::{Reply, System, send, token, until},
+};
+
+struct Two {
+    system: System,
+    /// Of another gateway on the same servers.
+    other: String,
+    ada: String,
+}
+
+impl Two {
+    /// Two gateways, and nobody who decides.
+    async fn start() -> Self {
+        let system = System::start().await;
+        let (addr, _) = system.another_gateway().await;
+        let two = Self { system, other: format!("http://{addr}/jobs"), ada: token("ada", "user") };
+        until(async || {
+            let noop = json!({"module": "noop"});
+            two.at_other("warm", &noop).await.status == 202
+        })
+        .await;
+        two.system.clerk.set_mood(Mood::Sleep);
+        two
+    }
+
+    async fn at_one(&self, key: &str, body: &Value) -> Reply {
+        let request = self.system.request(Method::POST, "/jobs", &self.ada).json(body);
+        send(request.header("idempotency-key", key)).await
+    }
+
+    async fn at_other(&self, key: &str, body: &Value) -> Reply {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(&self.other).bearer_auth(&self.ada).json(body);
+        send(request.header("idempotency-key", key)).await
+    }
+
+    /// What was asked for in the job that the answer promises, once it is decided.
+    async fn promised(&self, reply: &Reply) -> Value {
+        let body = reply.expect(202);
+        let path = format!("/jobs/{}", body["job_id"].as_str().unwrap());
+        self.system.get(&path, &self.ada).await.expect(200)["inputs"].clone()
+    }
+}
+
+fn saying(text: &str) -> Value {
+    json!({"module": "xtb_hello", "inputs": {"text": text}})
+}
+
+#[tokio::test]
+async fn the_second_of_two_requests_under_one_key_learns_of_the_conflict_while_nobody_decides() {
+    let two = Two::start().await;
+    let first = two.at_one("k", &saying("first")).await;
+    assert_eq!(first.expect(202)["pending"], true);
+    two.at_other("k", &saying("second")).await.expect_problem(422, "idempotency_conflict");
+    two.at_one("k", &saying("third")).await.expect_problem(422, "idempotency_conflict");
+    // The same request, by the other gateway, is promised as well.
+    let again = two.at_other("k", &saying("first")).await;
+    assert_eq!(again.expect(202)["job_id"], first.json()["job_id"]);
+    // Another key is another job.
+    let another = two.at_other("l", &saying("second")).await;
+    assert_eq!(another.expect(202)["pending"], true);
+
+    two.system.clerk.set_mood(Mood::Decide);
+    assert_eq!(two.promised(&first).await, saying("first")["inputs"]);
+    assert_eq!(two.promised(&again).await, saying("first")["inputs"]);
+    assert_eq!(two.promised(&another).await, saying("second")["inputs"]);
+    two.at_one("k", &saying("second")).await.expect_problem(422, "idempotency_conflict");
+    assert_eq!(two.at_other("k", &saying("first")).await.expect(202)["pending"], Value::Null);
+}
+
+#[tokio::test]
+async fn of_two_requests_at_once_none_is_promised_what_the_other_gets() {
+    let two = Two::start().await;
+    let (one, other) = (saying("one"), saying("other"));
+    let (first, second) = tokio::join!(two.at_one("k", &one), two.at_other("k", &other));
+    two.system.clerk.set_mood(Mood::Decide);
+    let mut promised = 0;
+    for (reply, body) in [(&first, &one), (&second, &other)] {
+        match reply.status.as_u16() {
+            202 => {
+                assert_eq!(two.promised(reply).await, body["inputs"]);
+                promised += 1;
+            }
+            422 => drop(reply.expect_problem(422, "idempotency_conflict")),
+            _ => drop(reply.expect_problem(503, "unavailable")),
+        }
+    }
+    assert!(promised < 2, "both are the one job");
+
+    // Each learns which of them it became.
+    let (first, second) = tokio::join!(two.at_one("k", &one), two.at_other("k", &other));
+    let (winner, body, loser) =
+        if first.status == 202 { (first, one, second) } else { (second, other, first) };
+    loser.expect_problem(422, "idempotency_conflict");
+    assert_eq!(two.promised(&winner).await, body["inputs"]);
+}
