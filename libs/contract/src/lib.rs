@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod artifact;
 pub mod beat;
+pub mod canonical;
 pub mod command;
 pub mod event;
 pub mod fact;
@@ -27,13 +28,14 @@ pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
 pub use beat::Beat;
+pub use canonical::NoMeaning;
 pub use command::{Cancel, Command, CommandMessage, SetModule, Submit};
 pub use event::{
     Entity, EpochRecord, Event, FactOrUnknown, Incarnation, InputRef, Positions, Source,
 };
 pub use fact::Fact;
 pub use ids::*;
-pub use json::RawJson;
+pub use json::{RawJson, UnstorableJson};
 pub use limits::{Limits, RoleLimits, SchedulerConfig};
 pub use module::{Manifest, RetryPolicy};
 pub use problem::{ProblemCode, Refusal};
@@ -61,8 +63,13 @@ pub const OUTPUTS_BYTES_MAX: usize = 512 * 1024;
 pub const ERROR_CODE_BYTES_MAX: usize = 128;
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-/// Largest inline `inputs` of one job, in bytes of JSON.
+/// Largest inline `inputs` of one job, in bytes of canonical JSON: what they say counts, and not how
+/// they are written.
 pub const INPUTS_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest text of inputs that is kept as it was written: with every character escaped. Of a longer
+/// one, which has that many blanks or zeros in it, the canonical text is kept.
+pub const INPUTS_TEXT_BYTES_MAX: usize = 6 * INPUTS_BYTES_MAX;
 
 /// Deepest nesting of user-supplied JSON; Postgres' parser and ours both recurse.
 pub const JSON_DEPTH_MAX: usize = 64;

@@ -3,6 +3,7 @@
 mod corpus;
 mod examples;
 mod kind;
+mod meaning;
 mod schemas;
 mod tolerance;
 mod values;
