@@ -1,6 +1,10 @@
 //! What operators and their tools ask a process: is it alive, is it ready, how much did it do.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::Context;
 use axum::{
@@ -10,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use prometheus::TextEncoder;
+use prometheus::{TextEncoder, proto::MetricFamily};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -63,11 +67,42 @@ pub async fn readyz(State(runtime): State<Runtime>) -> Response {
 
 /// The process's metrics in Prometheus' text format.
 pub async fn metrics(State(runtime): State<Runtime>) -> Response {
-    metrics_response(&runtime.registry.gather())
+    let mut families = runtime.registry.gather();
+    families.extend(runtime.operator_metrics.gather().await);
+    metrics_response(&families)
+}
+
+/// Metrics that are for operators alone, because they name users, and have to be asked for. Clones
+/// are one.
+#[derive(Clone, Default)]
+pub struct OperatorMetrics(Arc<Mutex<Vec<Source>>>);
+
+type Source = Arc<dyn Fn() -> Answer + Send + Sync>;
+type Answer = Pin<Box<dyn Future<Output = Vec<MetricFamily>> + Send>>;
+
+impl OperatorMetrics {
+    /// From now on, `source` is asked whenever somebody asks.
+    pub fn add<F, R>(&self, source: F)
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<MetricFamily>> + Send + 'static,
+    {
+        let source = move || -> Answer { Box::pin(source()) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(source));
+    }
+
+    async fn gather(&self) -> Vec<MetricFamily> {
+        let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut families = Vec::new();
+        for source in sources {
+            families.extend(source().await);
+        }
+        families
+    }
 }
 
 /// `families` in Prometheus' text format.
-pub fn metrics_response(families: &[prometheus::proto::MetricFamily]) -> Response {
+pub fn metrics_response(families: &[MetricFamily]) -> Response {
     match TextEncoder::new().encode_to_string(families) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {

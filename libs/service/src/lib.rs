@@ -36,6 +36,8 @@ pub struct Runtime {
     /// Where each service registers its metrics.
     pub registry: prometheus::Registry,
     pub readiness: Readiness,
+    /// What is shown at the admin address beside the registry.
+    pub operator_metrics: admin::OperatorMetrics,
 }
 
 impl Runtime {
@@ -45,6 +47,7 @@ impl Runtime {
             clock: Clock::system(),
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            operator_metrics: admin::OperatorMetrics::default(),
         }
     }
 }

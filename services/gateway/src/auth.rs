@@ -40,7 +40,11 @@ impl Caller {
 
     /// Whether the asker may see a job of its tenant.
     pub fn sees(&self, job: &JobRow) -> bool {
-        job.tenant == self.tenant && (self.admin || job.user_id == self.user)
+        self.sees_jobs_of(&job.tenant, &job.user_id)
+    }
+
+    pub fn sees_jobs_of(&self, tenant: &TenantId, user: &UserId) -> bool {
+        *tenant == self.tenant && (self.admin || *user == self.user)
     }
 
     /// Modules serve every tenant, so only the operator's own tenant may switch them.

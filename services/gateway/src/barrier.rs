@@ -73,6 +73,16 @@ impl Barrier {
         Err(error)
     }
 
+    /// Gives the view time to show the event `n`, which a request has just caused, so that whoever reads
+    /// after the answer sees it on every gateway. The event stands without the view: a reader that
+    /// names its number sees it all the same.
+    pub async fn written(&self, n: EventNumber) {
+        self.saw(n);
+        if let Err(error) = self.until(BARRIER_WAIT, |at| at.n >= n, format!("event {n}")).await {
+            tracing::warn!(%n, reason = %error.code(), "Answered before the view shows it");
+        }
+    }
+
     /// Waits until every command that was acknowledged before this call is decided and folded.
     pub async fn commands(&self) -> Result<Progress, ApiError> {
         let last = self.last(&self.commands).await?;

@@ -12,6 +12,9 @@ pub struct Config {
     #[arg(long, env = "NOX_HTTP_ADDR", default_value = "127.0.0.1:8081")]
     pub http_addr: SocketAddr,
 
+    #[command(flatten)]
+    pub http: HttpLimits,
+
     #[arg(
         long,
         env = "NOX_NATS_URL",
@@ -46,4 +49,31 @@ pub struct Config {
     /// Whether the broker has to write to stable storage before it acknowledges.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]
     pub sync: Durability,
+}
+
+/// What the gateway's clients may have of it together.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HttpLimits {
+    /// Most connections at a time; each costs a descriptor and at most 100 KiB. Beyond them only
+    /// /livez and /readyz are answered.
+    #[arg(
+        long = "http-connections-max",
+        env = "NOX_HTTP_CONNECTIONS_MAX",
+        default_value_t = 4_096
+    )]
+    pub connections_max: usize,
+
+    /// Most memory for bodies and answers in hand, in MiB.
+    #[arg(long = "http-memory-mb", env = "NOX_HTTP_MEMORY_MB", default_value_t = 256)]
+    pub memory_mb: usize,
+
+    /// How much of both one address may have, in per cent; 100 behind a proxy, whose address is
+    /// everybody's.
+    #[arg(
+        long = "http-address-percent",
+        env = "NOX_HTTP_ADDRESS_PERCENT",
+        default_value_t = 25,
+        value_parser = clap::value_parser!(u8).range(1..=100)
+    )]
+    pub address_percent: u8,
 }

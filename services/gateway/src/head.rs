@@ -1,9 +1,6 @@
 //! The head of a request: how large it may be.
 
-use axum::{
-    http::{HeaderValue, Request, header::CONNECTION},
-    response::{IntoResponse, Response},
-};
+use axum::http::Request;
 use nox_contract::ProblemCode;
 
 use crate::problem::ApiError;
@@ -30,13 +27,6 @@ pub fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
         return Ok(());
     };
     Err(ApiError::new(ProblemCode::HeadTooLarge, detail))
-}
-
-/// The answer to a head that is too large. The connection ends with it: whoever sends such heads
-/// should not keep the room for them.
-pub fn refused(error: ApiError) -> Response {
-    let close = [(CONNECTION, HeaderValue::from_static("close"))];
-    (close, error).into_response()
 }
 
 /// The bytes of a head as it is usually written.

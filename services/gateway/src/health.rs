@@ -8,15 +8,18 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use nox_contract::{EventNumber, subject};
-use nox_readmodel::{Progress, QueryError, Reader};
+use nox_contract::{EventNumber, ModuleName, subject};
+use nox_readmodel::{MetricsSnapshot, Progress, QueryError, Reader, metrics::Submitted};
 use nox_service::{Clock, admin};
 use nox_streams::{Durability, Usage};
 use prometheus::proto::MetricFamily;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{admission::STREAMS, app::App, metrics::job_families, standstill::Standstill};
+use crate::{
+    admission::STREAMS, app::App, auth::Caller, metrics::job_families, problem::ApiError,
+    standstill::Standstill,
+};
 
 /// Pause between two checks of what the gateway needs: while all is well, and while it isn't.
 const CHECK_PAUSE: Duration = Duration::from_secs(2);
@@ -54,25 +57,58 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     admin::readyz(State(app.runtime.clone())).await
 }
 
-/// `GET /metrics`
-pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+/// `GET /metrics`: for everybody, and naming those users whose jobs the asker may see.
+pub async fn metrics(State(app): State<Arc<App>>, caller: Result<Caller, ApiError>) -> Response {
     let mut families = app.runtime.registry.gather();
-    families.extend(app.job_metrics.families(&app.reader, &app.runtime.clock).await);
+    let named = |user: &Submitted| {
+        caller.as_ref().is_ok_and(|caller| {
+            caller.require_operator().is_ok() || caller.sees_jobs_of(&user.tenant, &user.user_id)
+        })
+    };
+    families.extend(app.job_metrics.families(&app, named).await);
     admin::metrics_response(&families)
+}
+
+/// The jobs' metrics for the admin address, where all users are named.
+pub fn tell_operators(app: &Arc<App>) {
+    // The runtime must not keep alive what keeps the runtime alive.
+    let weak = Arc::downgrade(app);
+    app.runtime.operator_metrics.add(move || {
+        let app = weak.upgrade();
+        async move {
+            match app {
+                Some(app) => app.job_metrics.families(&app, |_| true).await,
+                None => Vec::new(),
+            }
+        }
+    });
 }
 
 /// The jobs' metrics as they were read last.
 #[derive(Default)]
-pub struct JobMetrics(Mutex<Option<(Duration, Vec<MetricFamily>)>>);
+pub struct JobMetrics(Mutex<Option<Known>>);
+
+struct Known {
+    /// On the monotonic clock.
+    read_at: Duration,
+    snapshot: MetricsSnapshot,
+    modules: Vec<ModuleName>,
+}
 
 impl JobMetrics {
-    async fn families(&self, reader: &Reader, clock: &Clock) -> Vec<MetricFamily> {
+    /// All of them; the users that are not `named` are counted together.
+    async fn families(&self, app: &App, named: impl Fn(&Submitted) -> bool) -> Vec<MetricFamily> {
         let mut known = self.0.lock().await;
+        Self::refresh(&mut known, &app.reader, &app.runtime.clock).await;
+        let families =
+            known.as_ref().map(|known| job_families(&known.snapshot, &known.modules, named));
+        families.unwrap_or_default()
+    }
+
+    async fn refresh(known: &mut Option<Known>, reader: &Reader, clock: &Clock) {
         let now = clock.monotonic();
-        if let Some((read_at, families)) = &*known
-            && now.saturating_sub(*read_at) < METRICS_FRESH
-        {
-            return families.clone();
+        if known.as_ref().is_some_and(|known| now.saturating_sub(known.read_at) < METRICS_FRESH) {
+            return;
         }
         let read = async {
             let modules = reader.modules().await?;
@@ -81,9 +117,7 @@ impl JobMetrics {
         };
         match tokio::time::timeout(CHECK_WAIT, read).await {
             Ok(Ok((snapshot, modules))) => {
-                let families = job_families(&snapshot, &modules);
-                *known = Some((now, families.clone()));
-                families
+                *known = Some(Known { read_at: now, snapshot, modules });
             }
             // Counters must not jump to nothing while the database is away.
             outcome => {
@@ -92,7 +126,6 @@ impl JobMetrics {
                     |o| o.map_or_else(|e| e.to_string(), |_| String::new()),
                 );
                 tracing::warn!(error, "The jobs' metrics cannot be read");
-                known.as_ref().map(|(_, families)| families.clone()).unwrap_or_default()
             }
         }
     }

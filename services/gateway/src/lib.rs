@@ -9,6 +9,7 @@ mod app;
 mod auth;
 mod barrier;
 mod body;
+mod budget;
 mod commands;
 mod config;
 mod courier;
@@ -18,6 +19,7 @@ mod jobs;
 mod jwt;
 mod log_end;
 mod meaning;
+mod memory;
 mod metrics;
 mod modules;
 mod object;
@@ -33,7 +35,9 @@ mod schemas;
 mod server;
 mod shared;
 mod standstill;
+mod transport;
 mod undecided;
+mod unread;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -43,10 +47,10 @@ use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions};
 use tokio::net::TcpListener;
 
-pub use crate::config::Config;
+pub use crate::config::{Config, HttpLimits};
 use crate::{
-    admission::Admission, app::App, barrier::Barrier, commands::Commands, health::JobMetrics,
-    jwt::Verifier, metrics::Metrics, schemas::Modules,
+    admission::Admission, app::App, barrier::Barrier, budget::Budget, commands::Commands,
+    health::JobMetrics, jwt::Verifier, metrics::Metrics, schemas::Modules,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -55,6 +59,7 @@ const DATABASE_CONNECTIONS_MAX: u32 = 16;
 /// A gateway that listens and does not serve yet.
 pub struct Gateway {
     app: Arc<App>,
+    limits: HttpLimits,
     listener: TcpListener,
     addr: SocketAddr,
 }
@@ -77,8 +82,7 @@ impl Gateway {
         let verifier = Verifier::new(config.jwt_secret.reveal(), rules)?;
         let reader = Reader::new(config.database_url.reveal(), DATABASE_CONNECTIONS_MAX)
             .context("the database cannot be named")?;
-        let listener = TcpListener::bind(config.http_addr)
-            .await
+        let listener = server::listen(config.http_addr)
             .with_context(|| format!("cannot listen on {}", config.http_addr))?;
         let addr = listener.local_addr()?;
         let broker = Broker::connect(ConnectOptions {
@@ -110,7 +114,7 @@ impl Gateway {
             metrics,
             job_metrics,
         });
-        Ok(Self { app, listener, addr })
+        Ok(Self { app, limits: config.http, listener, addr })
     }
 
     /// The address that was taken, with the port where the configuration says 0.
@@ -120,13 +124,28 @@ impl Gateway {
 
     /// Serves until the runtime's `stop`.
     pub async fn serve(self) {
-        let Self { app, listener, addr } = self;
+        let Self { app, limits, listener, addr } = self;
         tracing::info!(%addr, "Gateway listens");
         app.runtime.readiness.note("http_addr", addr.to_string());
+        health::tell_operators(&app);
         let watch = tokio::spawn(health::watch(app.clone()));
         let stop = app.runtime.stop.clone();
         let broker = app.broker.clone();
-        server::serve(listener, routes::router(app), stop).await;
+        let service = server::Service {
+            router: routes::router(app.clone()),
+            full: routes::full(app.clone()),
+            places: Budget::new(
+                server::affordable(limits.connections_max),
+                limits.address_percent,
+                app.metrics.connections.clone(),
+            ),
+            memory: Budget::new(
+                limits.memory_mb.saturating_mul(1024 * 1024),
+                limits.address_percent,
+                app.metrics.memory_bytes.clone(),
+            ),
+        };
+        server::serve(listener, service, stop).await;
         broker.flush().await;
         watch.abort();
     }

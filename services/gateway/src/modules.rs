@@ -8,9 +8,13 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::{Command, ModuleName, Outcome, ProblemCode, SetModule};
+use nox_contract::{
+    Command, EventNumber, ModuleName, Outcome, ProblemCode, RawJson, Resources, RetryPolicy,
+    SetModule,
+};
 use nox_readmodel::ModuleRow;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     app::App,
@@ -32,8 +36,8 @@ pub async fn list(
     }
     let modules = app.reader.modules().await;
     let modules = modules.map_err(|error| ApiError::unavailable("the database", error))?;
-    let modules: Vec<_> = modules.iter().map(view).collect();
-    Ok(Json(json!({"modules": modules})).into_response())
+    let modules = modules.iter().map(ModuleView::from).collect();
+    Ok(Json(Listed { modules }).into_response())
 }
 
 /// `GET /modules/{name}`, for everybody.
@@ -47,7 +51,7 @@ pub async fn get(
         app.barrier.event(n).await?;
     }
     let row = find(&app, &name).await?;
-    Ok(Json(view(&row)).into_response())
+    Ok(Json(ModuleView::from(&row)).into_response())
 }
 
 /// `POST /modules/{name}/enable`, for operators.
@@ -80,7 +84,7 @@ async fn switch(
         Command::SetModule(SetModule { module: module.clone(), enabled, by: caller.user.clone() });
     match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
         Delivery::Answered(Outcome::Accepted(accepted)) => {
-            app.barrier.saw(accepted.n);
+            app.barrier.written(accepted.n).await;
             let body = json!({"name": module, "enabled": enabled, "n": accepted.n});
             Ok(Json(body).into_response())
         }
@@ -107,19 +111,52 @@ async fn find(app: &App, name: &str) -> Result<ModuleRow, ApiError> {
     app.reader.module(&name).await.map_err(unavailable)?.ok_or_else(unknown)
 }
 
-fn view(row: &ModuleRow) -> Value {
-    let manifest = &row.manifest;
-    json!({
-        "name": row.name,
-        "version": manifest.version,
-        "title": manifest.title,
-        "enabled": row.enabled,
-        "caps": {
-            "resources": manifest.resources,
-            "retry": manifest.retry,
-            "running_max": manifest.running_max,
-        },
-        "schema": {"inputs": manifest.input_schema, "outputs": manifest.output_schema},
-        "n": row.n,
-    })
+/// A module as everybody sees it. Not by way of a `Value`, which would make doubles of the numbers in
+/// its schemas.
+#[derive(Serialize)]
+struct ModuleView<'a> {
+    name: &'a ModuleName,
+    version: &'a str,
+    title: &'a str,
+    enabled: bool,
+    caps: Caps<'a>,
+    schema: Schemas<'a>,
+    n: EventNumber,
+}
+
+#[derive(Serialize)]
+struct Caps<'a> {
+    resources: &'a Resources,
+    retry: &'a RetryPolicy,
+    running_max: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Schemas<'a> {
+    inputs: &'a RawJson,
+    outputs: &'a RawJson,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    modules: Vec<ModuleView<'a>>,
+}
+
+impl<'a> From<&'a ModuleRow> for ModuleView<'a> {
+    fn from(row: &'a ModuleRow) -> Self {
+        let manifest = &row.manifest;
+        Self {
+            name: &row.name,
+            version: &manifest.version,
+            title: &manifest.title,
+            enabled: row.enabled,
+            caps: Caps {
+                resources: &manifest.resources,
+                retry: &manifest.retry,
+                running_max: manifest.running_max,
+            },
+            schema: Schemas { inputs: &manifest.input_schema, outputs: &manifest.output_schema },
+            n: row.n,
+        }
+    }
 }

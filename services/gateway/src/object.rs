@@ -49,8 +49,3 @@ impl<'de> Deserialize<'de> for Object {
         deserializer.deserialize_map(ObjectVisitor)
     }
 }
-
-/// Escapes a member's name for a JSON pointer (RFC 6901).
-pub fn pointer_token(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}

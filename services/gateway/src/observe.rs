@@ -11,7 +11,14 @@ use axum::{
 use futures_util::FutureExt;
 use nox_contract::ProblemCode;
 
-use crate::{app::App, head, problem::ApiError, request_id};
+use crate::{
+    app::App,
+    head,
+    memory::Account,
+    problem::{ApiError, closing},
+    request_id,
+    unread::BodyEnd,
+};
 
 /// Longest time to the head of an answer. Every wait inside has its own, shorter limit; this one
 /// holds for what hangs all the same.
@@ -24,11 +31,20 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let route = request.extensions().get::<MatchedPath>().cloned();
     let name = request_id::of(request.headers());
     let name_header = HeaderValue::from_str(&name);
+    let account = request.extensions().get::<Account>().cloned();
+    let replaceable = request.method().is_safe();
+    let (head, body) = request.into_parts();
+    let (body, body_end) = BodyEnd::watch(body);
+    let request = Request::from_parts(head, body);
 
     let answer = async {
-        match head::check(&request) {
+        let response = match head::check(&request) {
             Ok(()) => next.run(request).await,
-            Err(error) => head::refused(error),
+            Err(error) => closing(error),
+        };
+        match account {
+            Some(account) => account.count(response, replaceable).await,
+            None => response,
         }
     };
     let mut response = request_id::scope(name, guarded(answer)).await;
@@ -36,6 +52,10 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let headers = response.headers_mut();
     if let Ok(name) = name_header {
         headers.insert(request_id::HEADER, name);
+    }
+    if !body_end.has_come() {
+        // Nobody reads the rest, so no other request can follow it.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert_with(|| HeaderValue::from_static("no-store"));

@@ -175,6 +175,12 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// A refusal with which the connection ends: whoever asks so should not keep the room for it.
+pub fn closing(error: ApiError) -> Response {
+    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+    (close, error).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,6 +47,23 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// What is served to connections for which there is no place: whether the process lives and is ready,
+/// and to everybody else that there is none.
+pub fn full(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/livez", get(nox_service::admin::livez))
+        .route("/readyz", get(health::readyz))
+        .fallback(no_place)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn_with_state(app.clone(), observe::around))
+        .with_state(app)
+}
+
+async fn no_place() -> ApiError {
+    let detail = "all places for connections are taken, in all or by this address";
+    ApiError::new(ProblemCode::Overloaded, detail)
+}
+
 async fn nowhere() -> ApiError {
     ApiError::new(ProblemCode::RouteNotFound, "nothing is served at this address")
 }

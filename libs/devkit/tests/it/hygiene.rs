@@ -12,6 +12,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 mod licence;
+mod promises;
 
 /// Who may depend on whom: what a job passes through stands from the bottom up, and an arrow that is
 /// not listed does not exist. Development dependencies are free, except on `nox-testkit`.

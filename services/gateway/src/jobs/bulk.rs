@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::State,
     http::HeaderMap,
@@ -24,6 +24,7 @@ use crate::{
     app::App,
     auth::Caller,
     body::{BULK_BODY_BYTES_MAX, read_json},
+    memory::Account,
     object::Object,
     problem::{ApiError, FieldError},
 };
@@ -47,12 +48,13 @@ enum Answer {
 pub async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(account): Extension<Account>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    let text = read_json(&headers, body, BULK_BODY_BYTES_MAX).await?;
-    let jobs = split(&text)?;
+    let body = read_json(&account, &headers, body, BULK_BODY_BYTES_MAX).await?;
+    let jobs = split(body.text())?;
 
     let traceparent = traceparent(&headers);
     let preparations = jobs.iter().enumerate().map(|(place, job)| {

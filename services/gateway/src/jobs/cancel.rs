@@ -41,7 +41,7 @@ pub async fn cancel(
         Command::Cancel(Cancel { job_id: id, by: caller.user.clone(), admin: caller.admin });
     match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
         Delivery::Answered(Outcome::Accepted(accepted)) => {
-            app.barrier.saw(accepted.n);
+            app.barrier.written(accepted.n).await;
             Ok(canceled(id, accepted.n))
         }
         Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),

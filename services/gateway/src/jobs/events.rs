@@ -8,9 +8,8 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::{Entity, RawJson, subject};
-use serde::Deserialize;
-use serde_json::json;
+use nox_contract::{Entity, JobId, RawJson, subject};
+use serde::{Deserialize, Serialize};
 
 use super::{
     find::{find, min_n},
@@ -30,6 +29,14 @@ const PAGE_EVENTS: usize = 500;
 struct Asked {
     /// Events after this one; all, if left out.
     after: Option<u64>,
+}
+
+/// A page. Not by way of a `Value`, which would write the events anew.
+#[derive(Serialize)]
+struct Page {
+    job_id: JobId,
+    events: Vec<RawJson>,
+    next: Option<u64>,
 }
 
 pub async fn events(
@@ -62,5 +69,5 @@ pub async fn events(
         })
     });
     let events = events.collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(json!({"job_id": id, "events": events, "next": next})).into_response())
+    Ok(Json(Page { job_id: id, events, next }).into_response())
 }

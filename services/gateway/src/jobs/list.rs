@@ -10,8 +10,7 @@ use axum::{
 };
 use nox_contract::{JobState, ModuleName, UserId};
 use nox_readmodel::{Cursor, Filter};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::{find::min_n, view::JobView};
 use crate::{
@@ -38,6 +37,13 @@ struct Asked {
     _n: Option<u64>,
 }
 
+/// A page. Not by way of a `Value`, which would make doubles of the numbers in inputs and outputs.
+#[derive(Default, Serialize)]
+struct Listed<'a> {
+    jobs: Vec<JobView<'a>>,
+    next: Option<&'a str>,
+}
+
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -49,14 +55,14 @@ pub async fn list(
         app.barrier.event(n).await?;
     }
     let Some(filter) = filter else {
-        return Ok(Json(json!({"jobs": [], "next": null})).into_response());
+        return Ok(Json(Listed::default()).into_response());
     };
     let page = app.reader.jobs(&filter).await;
     let page = page.map_err(|error| ApiError::unavailable("the database", error))?;
 
     let next = page.next.as_ref().map(Cursor::to_string);
     let jobs: Vec<_> = page.rows.iter().map(JobView::from).collect();
-    let mut response = Json(json!({"jobs": jobs, "next": next})).into_response();
+    let mut response = Json(Listed { jobs, next: next.as_deref() }).into_response();
     if let Some(next) = next
         && let Ok(link) = HeaderValue::from_str(&link(&uri, &next))
     {

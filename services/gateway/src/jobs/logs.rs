@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Uri, header},
@@ -19,6 +19,7 @@ use super::find::{find, min_n};
 use crate::{
     app::App,
     auth::Caller,
+    memory::Account,
     problem::ApiError,
     routes::{self, Segment},
 };
@@ -35,6 +36,7 @@ struct Asked {
 pub async fn logs(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(account): Extension<Account>,
     Segment(id): Segment,
     uri: Uri,
     headers: HeaderMap,
@@ -45,7 +47,8 @@ pub async fn logs(
 
     let first = page(&app, &caller.tenant, id, after.unwrap_or_default()).await?;
     if wants_text(&headers) {
-        let body = Body::from_stream(texts(app, caller.tenant, id, first, is_start(after)));
+        let body =
+            Body::from_stream(texts(app, account, caller.tenant, id, first, is_start(after)));
         let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         return Ok((kind, body).into_response());
     }
@@ -83,6 +86,7 @@ async fn page(
 /// the answer off.
 fn texts(
     app: Arc<App>,
+    account: Account,
     tenant: TenantId,
     id: JobId,
     first: Vec<LogChunk>,
@@ -90,14 +94,16 @@ fn texts(
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     let begun = Some((first, LogText::new(is_start)));
     stream::unfold(begun, move |read| {
-        let (app, tenant) = (app.clone(), tenant.clone());
+        let (app, account, tenant) = (app.clone(), account.clone(), tenant.clone());
         async move {
             let (chunks, mut shown) = read?;
             let last = chunks.last()?.seq;
             let text: String = chunks.iter().map(|chunk| shown.of(chunk)).collect();
+            let broke_off = || Some((Err(std::io::Error::other("the log broke off")), None));
+            let Ok(room) = account.take(text.len()) else { return broke_off() };
             match page(&app, &tenant, id, last).await {
-                Ok(next) => Some((Ok(Bytes::from(text)), Some((next, shown)))),
-                Err(_) => Some((Err(std::io::Error::other("the log broke off")), None)),
+                Ok(next) => Some((Ok(room.around(Bytes::from(text))), Some((next, shown)))),
+                Err(_) => broke_off(),
             }
         }
     })
@@ -111,5 +117,7 @@ fn is_start(after: Option<u64>) -> bool {
 fn wants_text(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let mut kinds = accept.unwrap_or_default().split([',', ';']).map(str::trim);
-    kinds.find(|kind| kind.contains('/')).is_some_and(|first| first == "text/plain")
+    kinds
+        .find(|kind| kind.contains('/'))
+        .is_some_and(|first| first.eq_ignore_ascii_case("text/plain"))
 }

@@ -2,13 +2,15 @@
 
 use axum::http::HeaderMap;
 use nox_contract::{
-    INPUTS_BYTES_MAX, JobId, ModuleName, ProblemCode, RawJson, Resources, Timestamp,
+    INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, ModuleName, NoMeaning, ProblemCode, RawJson,
+    Resources, Timestamp,
+    canonical::pointer_token,
     command::{PRIORITY_DEFAULT, PRIORITY_MAX},
 };
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    object::{Object, pointer_token},
+    object::Object,
     problem::{ApiError, FieldError},
 };
 
@@ -26,10 +28,14 @@ const MEMBERS: &str = "module, inputs, requested_resources, priority, run_at, af
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
     pub module: ModuleName,
+    /// As they were written.
     pub inputs: RawJson,
+    /// What they mean, in the one text for it.
+    canonical_inputs: RawJson,
     pub resources: AskedResources,
     pub priority: u8,
     pub run_at: Option<Timestamp>,
+    /// A set: which of them ends first does not matter.
     pub after: Vec<JobId>,
 }
 
@@ -65,6 +71,7 @@ impl JobRequest {
             // Replaced below, or the request is refused.
             module: ModuleName::new("none").map_err(ApiError::internal)?,
             inputs: RawJson::default(),
+            canonical_inputs: RawJson::default(),
             resources: AskedResources::default(),
             priority: PRIORITY_DEFAULT,
             run_at: None,
@@ -85,9 +92,7 @@ impl JobRequest {
                 "priority" => integer(value, 0, u32::from(PRIORITY_MAX))
                     .map(|priority| request.priority = priority as u8),
                 "run_at" => text_of(value)
-                    .and_then(|text| {
-                        text.parse().map_err(|_| "must be an RFC 3339 instant".to_owned())
-                    })
+                    .and_then(|text| text.parse().map_err(|error| format!("{error}")))
                     .map(|at| request.run_at = Some(at)),
                 "after" => job_ids(value).map(|after| request.after = after),
                 _ => Err(format!("is not known here; a job has {MEMBERS}")),
@@ -105,12 +110,14 @@ impl JobRequest {
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
         }
-        request.inputs = self::inputs(inputs.map_or("{}", |raw| raw.get()))?;
+        let inputs = inputs.map_or("{}", |raw| raw.get());
+        (request.inputs, request.canonical_inputs) = self::inputs(inputs)?;
         Ok(request)
     }
 
     /// A hash of all that was asked for: tells a repetition from another request under the same
-    /// key. Inputs count as they are written.
+    /// key. What is meant counts and not how it is written. Resources that were left out are the
+    /// module's, whatever these are by then, so they differ from all that are named.
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("nox 2026-11 fingerprint of a job request");
         let mut add = |bytes: &[u8]| {
@@ -118,7 +125,7 @@ impl JobRequest {
             hasher.update(bytes);
         };
         add(self.module.as_str().as_bytes());
-        add(self.inputs.get().as_bytes());
+        add(self.canonical_inputs.get().as_bytes());
         let AskedResources { cpu, mem_mb, wall_time_s, gpu } = self.resources;
         for asked in [cpu, mem_mb, wall_time_s, gpu] {
             add(asked.map(u32::to_be_bytes).as_ref().map_or(&[], |bytes| bytes.as_slice()));
@@ -126,7 +133,9 @@ impl JobRequest {
         add(&[self.priority]);
         let run_at = self.run_at.map(|at| at.as_micros().to_be_bytes());
         add(run_at.as_ref().map_or(&[], |bytes| bytes.as_slice()));
-        for job in &self.after {
+        let mut after = self.after.clone();
+        after.sort_unstable();
+        for job in after {
             add(job.0.as_bytes());
         }
         format!("b3:{}", hasher.finalize().to_hex())
@@ -164,22 +173,28 @@ fn object(text: &str) -> Result<Object, ApiError> {
     })
 }
 
-/// Checks inputs for size and for what no store keeps.
-fn inputs(text: &str) -> Result<RawJson, ApiError> {
-    if text.len() > INPUTS_BYTES_MAX {
-        let detail = format!(
-            "inputs have {} bytes; inline inputs have at most {INPUTS_BYTES_MAX}",
-            text.len()
-        );
-        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail));
-    }
+/// Checks inputs for size and for what no store keeps; returns them as they are kept, and what they
+/// mean.
+fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
     let inputs = RawJson::parse(text.to_owned())
         .map_err(|error| ApiError::new(ProblemCode::MalformedJson, error.to_string()))?;
-    inputs.check_storable().map_err(|error| {
-        ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
-            .with_errors(vec![FieldError::new("/inputs", error.to_string())])
+    let canonical = inputs.canonical().map_err(|error| match error {
+        NoMeaning::Twice { ref pointer } => {
+            ApiError::invalid(vec![FieldError::new(format!("/inputs{pointer}"), error.to_string())])
+        }
+        NoMeaning::Unstorable(error) => {
+            ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
+                .with_errors(vec![FieldError::new("/inputs", error.to_string())])
+        }
     })?;
-    Ok(inputs)
+    let bytes = canonical.get().len();
+    if bytes > INPUTS_BYTES_MAX {
+        let detail =
+            format!("inputs have {bytes} bytes; inline inputs have at most {INPUTS_BYTES_MAX}");
+        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail));
+    }
+    let kept = if text.len() > INPUTS_TEXT_BYTES_MAX { canonical.clone() } else { inputs };
+    Ok((kept, canonical))
 }
 
 fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResources, String> {
@@ -207,11 +222,20 @@ fn text_of(raw: &RawValue) -> Result<String, String> {
     serde_json::from_str(raw.get()).map_err(|_| "must be a string".to_owned())
 }
 
+/// Reads a whole number, however it is written: 1.0 and 1e0 are 1.
 fn integer(raw: &RawValue, min: u32, max: u32) -> Result<u32, String> {
-    serde_json::from_str::<u32>(raw.get())
+    serde_json::from_str::<RawJson>(raw.get())
         .ok()
+        .and_then(|raw| whole_number(raw.canonical().ok()?.get()))
         .filter(|number| (min..=max).contains(number))
         .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+}
+
+/// A number as its canonical text has it, which is the shorter of two: 100, but 1e3.
+fn whole_number(canonical: &str) -> Option<u32> {
+    let (digits, zeros) = canonical.split_once('e').unwrap_or((canonical, "0"));
+    let power = 10_u32.checked_pow(zeros.parse().ok()?)?;
+    digits.parse::<u32>().ok()?.checked_mul(power)
 }
 
 fn job_ids(raw: &RawValue) -> Result<Vec<JobId>, String> {
@@ -277,7 +301,7 @@ mod tests {
         assert_eq!(refused(r#"{"module": "No Good"}"#), invalid("/module"));
         assert_eq!(refused(r#"{"module":"a","inpust":{}}"#), invalid("/inpust"));
         assert_eq!(refused(r#"{"module":"a","x/y~z":{}}"#), invalid("/x~1y~0z"));
-        for priority in ["10", "-1", "1.0", "\"5\"", "null", "true", "1e0"] {
+        for priority in ["10", "-1", "1.5", "\"5\"", "null", "true", "1e1", "[1]", "1e99"] {
             let body = format!(r#"{{"module":"a","priority":{priority}}}"#);
             assert_eq!(refused(&body), invalid("/priority"));
         }
@@ -348,16 +372,71 @@ mod tests {
         }
         let deep = with(&format!("{}{}", "[".repeat(8_000), "]".repeat(8_000)));
         assert_eq!(refused(&deep).0, ProblemCode::UnstorableJson);
-        let long = with(&format!("\"{}\"", "x".repeat(INPUTS_BYTES_MAX)));
-        assert_eq!(refused(&long).0, ProblemCode::BodyTooLarge);
+        let twice = with(r#"{"a":[{"b/c":1,"b\u002fc":1}]}"#);
+        assert_eq!(refused(&twice), invalid("/inputs/a/0/b~1c"));
     }
 
     #[test]
-    fn a_fingerprint_tells_requests_apart_and_ignores_the_order_of_members() {
+    fn inputs_may_say_so_much_however_they_are_written() {
+        let most = INPUTS_BYTES_MAX - r#"["",0]"#.len();
+        let with = |character: &str, count: usize, end: &str| {
+            let text = character.repeat(count);
+            JobRequest::parse(&format!(r#"{{"module":"a","inputs":["{text}",0{end}]}}"#))
+        };
+        let blanks = " \n".repeat(INPUTS_TEXT_BYTES_MAX);
+        for (character, bytes) in [("x", 1), ("\\u0078", 1), ("\\u00e9", 2), ("é", 2)] {
+            let plain = with(character, most / bytes, "").unwrap();
+            let blank = with(character, most / bytes, &blanks).unwrap();
+            assert_eq!(plain.fingerprint(), blank.fingerprint(), "{character}");
+            let error = with(character, most / bytes + 1, &blanks).unwrap_err();
+            assert_eq!(error.code(), ProblemCode::BodyTooLarge, "{character}");
+            // They are kept as they were written, as far as that is no burden.
+            assert!(plain.inputs.get().starts_with(&format!("[\"{character}")), "{character}");
+            assert!(blank.inputs.get().len() <= INPUTS_BYTES_MAX, "{character}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_tells_requests_apart_and_not_spellings_of_one() {
         let print = |text: &str| JobRequest::parse(text).unwrap().fingerprint();
         let one = print(r#"{"module":"a","inputs":{"x":1},"priority":3}"#);
-        assert_eq!(one, print(r#"{ "priority": 3, "inputs": {"x":1}, "module": "a" }"#));
+        for same in [
+            r#"{ "priority": 3.0, "inputs": {"x":1}, "module": "\u0061" }"#,
+            r#"{"module":"a","inputs":{ "\u0078" : 1e0 },"priority":3e0,"after":[]}"#,
+            r#"{"module":"a","inputs":{"x":1.00},"priority":3,"requested_resources":{}}"#,
+        ] {
+            assert_eq!(one, print(same), "{same}");
+        }
+        let (a, b) =
+            ("0193d0a0-0000-7000-8000-00000000000a", "0193d0a0-0000-7000-8000-00000000000b");
+        for (one, same) in [
+            (
+                r#"{"module":"a"}"#.to_owned(),
+                r#"{"module":"a","inputs":{ },"priority":5}"#.to_owned(),
+            ),
+            (
+                r#"{"module":"a","inputs":{"a":1,"b":"é"}}"#.to_owned(),
+                r#"{"module":"a","inputs":{"b":"\u00E9","a":1}}"#.to_owned(),
+            ),
+            (
+                r#"{"module":"a","run_at":"2026-11-21T22:00:00Z"}"#.to_owned(),
+                r#"{"module":"a","run_at":"2026-11-22T00:00:00.000+02:00"}"#.to_owned(),
+            ),
+            (
+                r#"{"module":"a","requested_resources":{"cpu":1,"mem_mb":100}}"#.to_owned(),
+                r#"{"module":"a","requested_resources":{"mem_mb":1e2,"cpu":1.0}}"#.to_owned(),
+            ),
+            (
+                format!(r#"{{"module":"a","after":["{a}","{b}"]}}"#),
+                format!(r#"{{"module":"a","after":["{}","{a}"]}}"#, b.to_uppercase()),
+            ),
+        ] {
+            assert_eq!(print(&one), print(&same), "{one} {same}");
+        }
         for other in [
+            r#"{"module":"a","inputs":{"x":1,"y":null},"priority":3}"#,
+            r#"{"module":"a","inputs":{"x":"1"},"priority":3}"#,
+            r#"{"module":"a","inputs":{"x":1.0000000000000000000001},"priority":3}"#,
             r#"{"module":"b","inputs":{"x":1},"priority":3}"#,
             r#"{"module":"a","inputs":{"x":2},"priority":3}"#,
             r#"{"module":"a","inputs":{"x":1},"priority":4}"#,

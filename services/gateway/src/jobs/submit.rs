@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -21,6 +21,7 @@ use crate::{
     app::App,
     auth::Caller,
     body::{BODY_BYTES_MAX, read_json},
+    memory::Account,
     problem::ApiError,
 };
 
@@ -81,12 +82,13 @@ impl IntoResponse for Admitted {
 pub async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(account): Extension<Account>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Admitted, ApiError> {
     let key = idempotency_key(&headers)?;
-    let text = read_json(&headers, body, BODY_BYTES_MAX).await?;
-    let request = JobRequest::parse(&text)?;
+    let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
+    let request = JobRequest::parse(body.text())?;
     let keyed = key.map(|key| Keyed::new(&caller, key, None, &request));
     let prepared = prepare(&app, &caller, &request, keyed, traceparent(&headers)).await?;
     let admitted = decide(&app, &caller, prepared).await?;

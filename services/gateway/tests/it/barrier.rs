@@ -94,6 +94,45 @@ async fn what_is_found_is_shown_at_once_unless_something_newer_is_asked_for() {
 }
 
 #[tokio::test]
+async fn after_a_cancel_every_gateway_shows_the_job_canceled() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (other, other_runtime) = system.another_gateway().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    // The view is some way behind all the time.
+    let lagging = async {
+        loop {
+            system.clerk.hold_projection().await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            system.clerk.project().await;
+        }
+    };
+    let cancels = async {
+        for _ in 0..20 {
+            let (id, _) = system.submit(&ada, "noop").await;
+            let path = format!("/jobs/{id}/cancel");
+            system.post(&path, &ada, &json!({})).await.expect(200);
+            let job = client.get(format!("http://{other}/jobs/{id}")).bearer_auth(&ada);
+            let job = send(job).await.expect(200);
+            assert_eq!(job["status"], "canceled");
+            let list = client.get(format!("http://{other}/jobs?status=queued")).bearer_auth(&ada);
+            assert_eq!(send(list).await.expect(200)["jobs"], json!([]));
+        }
+        let root = token("root", "admin");
+        for (word, enabled) in [("disable", false), ("enable", true)] {
+            system.post(&format!("/modules/noop/{word}"), &root, &json!({})).await.expect(200);
+            let module = client.get(format!("http://{other}/modules/noop"));
+            assert_eq!(send(module).await.expect(200)["enabled"], enabled);
+        }
+    };
+    tokio::select! {
+        () = cancels => {}
+        () = lagging => {}
+    }
+    other_runtime.stop.cancel();
+}
+
+#[tokio::test]
 async fn a_module_that_was_just_declared_is_not_called_unknown() {
     let system = System::start().await;
     let ada = token("ada", "user");

@@ -110,7 +110,7 @@ async fn bad_requests_are_the_client_s_fault_and_never_ours() {
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    post(deep.into_bytes(), &json_kind).await.expect_problem(413, "body_too_large");
+    post(deep.into_bytes(), &json_kind).await.expect_problem(422, "unstorable_json");
     let keyed = [json_kind[0], ("idempotency-key", "")];
     post(br#"{"module":"noop"}"#.to_vec(), &keyed).await.expect_problem(422, "invalid_request");
 

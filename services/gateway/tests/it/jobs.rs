@@ -71,7 +71,7 @@ async fn the_first_users_acceptance_steps_work_as_written() {
     assert_eq!(canceled["status"], "canceled");
 
     // The metrics.
-    let metrics = system.get("/metrics", "").await.text;
+    let metrics = system.get("/metrics", &token("cafe-babe", "user")).await.text;
     for line in [
         r#"nox_job_submitted_total{module="xtb_hello",user_id="cafe-babe"} 2"#,
         r#"nox_job_duration_seconds_count{module="xtb_hello"} 1"#,
@@ -221,6 +221,40 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     let n = &events[0]["n"];
     let later = system.get(&format!("/jobs/{id}/events?after={n}"), &ada).await.expect(200);
     assert_eq!(later["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn numbers_stay_what_they_are_and_events_are_shown_as_they_were_written() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let inputs = r#"{"z": 9007199254740993,"a":[ 0.1000000000000000055511, 1.0, 1E2, "\u00e9" ]}"#;
+    let request = system.request(Method::POST, "/jobs", &ada);
+    let request = request.header("content-type", "application/json");
+    let body = format!("{{\"module\":\"noop\",\"inputs\":{inputs}}}");
+    let submitted = send(request.body(body)).await.expect(202);
+    let (id, n) = (submitted["id"].as_str().unwrap(), &submitted["n"]);
+    for path in [format!("/jobs/{id}?n={n}"), format!("/jobs?n={n}")] {
+        let reply = system.get(&path, &ada).await;
+        for number in ["9007199254740993", "0.1000000000000000055511", "1.0", "100"] {
+            assert!(reply.text.contains(number), "{number} is not in {}", reply.text);
+        }
+    }
+
+    let events = system.get(&format!("/jobs/{id}/events"), &ada).await;
+    assert!(events.text.contains(inputs), "{}", events.text);
+    let subject = format!("nox.evt.default.job.{id}");
+    let history = system.broker.read_history("NOX_EVENTS", &subject, 0, 10).await.unwrap();
+    assert_eq!(history.len(), 1, "{subject}");
+    let written = std::str::from_utf8(&history[0].payload).unwrap();
+    assert!(events.text.contains(written), "{written} is not in {}", events.text);
+
+    // A schema keeps its numbers, too.
+    let schema = json!({"maximum": 9_007_199_254_740_993_u64});
+    system.clerk.declare_module("exact", schema).await;
+    for path in ["/modules/exact", "/modules"] {
+        let reply = system.get(path, "").await;
+        assert!(reply.text.contains("9007199254740993"), "{}", reply.text);
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod barrier;
 mod clerk;
 mod conflicts;
+mod crowd;
 mod hostile;
 mod jobs;
 mod late;

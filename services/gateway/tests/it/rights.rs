@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::system::{System, in_an_hour, send, sign, tenant_token, token};
+use crate::system::{System, in_an_hour, send, sign, tenant_token, token, until};
 
 /// Addresses that need a token, with what an authenticated user without rights to the job, or to
 /// operate, gets.
@@ -84,6 +84,58 @@ async fn every_address_lets_in_whom_it_should() {
         .request(Method::GET, "/jobs", &token("ada", "user"))
         .header("authorization", format!("Bearer {}", token("eve", "user")));
     assert_eq!(send(twice).await.status, 401);
+}
+
+#[tokio::test]
+async fn metrics_name_a_user_to_those_alone_who_may_see_its_jobs() {
+    let system = System::start().await;
+    let askers = [
+        (String::new(), vec![]),
+        ("nonsense".to_owned(), vec![]),
+        (token("ada", "viewer"), vec![]),
+        (token("ada", "user"), vec!["ada"]),
+        (token("eve", "user"), vec![]),
+        (tenant_token("acme", "bob", "user"), vec!["bob"]),
+        (tenant_token("acme", "root", "admin"), vec!["bob", "carol"]),
+        (tenant_token("acme", "ada", "user"), vec![]),
+        // The operator.
+        (token("root", "admin"), vec!["ada", "bob", "carol"]),
+    ];
+    system.submit(&token("ada", "user"), "noop").await;
+    system.submit(&tenant_token("acme", "bob", "user"), "noop").await;
+    let (_, n) = system.submit(&tenant_token("acme", "carol", "user"), "noop").await;
+    system.get(&format!("/jobs?n={n}"), &token("ada", "user")).await.expect(200);
+
+    let admin = nox_service::admin::serve("127.0.0.1:0".parse().unwrap(), system.runtime.clone());
+    let admin = admin.await.unwrap();
+    let names = ["ada", "bob", "carol", "root", "eve"];
+    let check = |text: &str, named: &[&str]| {
+        for name in names {
+            assert_eq!(
+                text.contains(&format!("\"{name}\"")),
+                named.contains(&name),
+                "{name}\n{text}"
+            );
+        }
+        // Those without a name are counted as well, once.
+        let line =
+            format!(r#"nox_job_submitted_total{{module="noop",user_id=""}} {}"#, 3 - named.len());
+        assert_eq!(text.lines().any(|l| l == line), named.len() < 3, "{line} in\n{text}");
+        assert!(text.lines().filter(|l| l.contains(r#"user_id="""#)).count() <= 1, "{text}");
+    };
+    // The jobs' metrics are read at most once a second.
+    until(async || system.get("/metrics", "").await.text.contains(r#"user_id=""} 3"#)).await;
+    for (token, named) in askers {
+        check(&system.get("/metrics", &token).await.text, &named);
+    }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let told = send(client.get(format!("http://{admin}/metrics"))).await;
+    check(&told.text, &["ada", "bob", "carol"]);
+    // What else is told to everybody names nobody.
+    for path in ["/health", "/livez", "/readyz", "/modules"] {
+        let text = system.get(path, "").await.text;
+        assert!(names.iter().all(|name| !text.contains(&format!("\"{name}\""))), "{text}");
+    }
 }
 
 #[tokio::test]

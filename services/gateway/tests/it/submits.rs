@@ -53,11 +53,11 @@ async fn a_key_is_one_job_however_often_it_is_used() {
     let list = system.get("/jobs", &ada).await.expect(200);
     assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
 
-    // The same request in another order of members is the same; any other is another.
+    // The same request written in another way is the same; any other is another.
     let request = system.request(Method::POST, "/jobs", &ada);
     let request =
         request.header("idempotency-key", "order-1").header("content-type", "application/json");
-    let turned = r#"{ "inputs": {"text":"once"}, "module": "xtb_hello" }"#;
+    let turned = r#"{ "inputs": {"\u0074ext" : "onc\u0065"}, "module": "xtb_hello" }"#;
     assert_eq!(send(request.body(turned)).await.expect(202), first);
     let other = json!({"module": "xtb_hello", "inputs": {"text": "twice"}});
     let conflict = keyed(&system, &ada, "order-1", &other).await;

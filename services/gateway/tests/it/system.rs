@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
-use nox_gateway::{Config, Gateway};
+use nox_gateway::{Config, Gateway, HttpLimits};
 use nox_service::{Clock, Runtime, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -19,6 +19,10 @@ const SECRET: &str = "a secret of at least 32 bytes for tests";
 
 /// Longer than anything takes that does not hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tests are one address.
+const ROOMY: HttpLimits =
+    HttpLimits { connections_max: 4_096, memory_mb: 256, address_percent: 100 };
 
 pub struct System {
     pub addr: SocketAddr,
@@ -70,7 +74,12 @@ impl Reply {
 impl System {
     /// All of it, with the module `xtb_hello`.
     pub async fn start() -> Self {
-        let system = Self::start_bare().await;
+        Self::start_with(ROOMY).await
+    }
+
+    /// All of it, with limits on what clients may have.
+    pub async fn start_with(http: HttpLimits) -> Self {
+        let system = Self::start_bare(http).await;
         let schema = json!({
             "type": "object",
             "properties": {"text": {"type": "string"}},
@@ -82,7 +91,7 @@ impl System {
     }
 
     /// All of it, without a module.
-    pub async fn start_bare() -> Self {
+    async fn start_bare(http: HttpLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let nats =
             NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
@@ -101,7 +110,7 @@ impl System {
         let clerk = Clerk::start(broker.clone(), &postgres.url()).await;
 
         let runtime = Runtime::new();
-        let (addr, gateway) = start_gateway(nats.url(), &nats, &postgres, &runtime).await;
+        let (addr, gateway) = start_gateway(nats.url(), &nats, &postgres, &runtime, http).await;
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let system =
             Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, _folder: folder };
@@ -117,7 +126,7 @@ impl System {
     /// As above, which finds the broker at `nats_url`.
     pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
-        let (addr, _) = start_gateway(nats_url, &self.nats, &self.postgres, &runtime).await;
+        let (addr, _) = start_gateway(nats_url, &self.nats, &self.postgres, &runtime, ROOMY).await;
         (addr, runtime)
     }
 
@@ -151,9 +160,11 @@ async fn start_gateway(
     nats: &NatsServer,
     postgres: &Postgres,
     runtime: &Runtime,
+    http: HttpLimits,
 ) -> (SocketAddr, JoinHandle<()>) {
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
+        http,
         nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),
         database_url: Secret::new(postgres.url()),

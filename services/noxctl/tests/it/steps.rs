@@ -98,7 +98,7 @@ fn the_first_users_steps_work_with_curl() {
     assert_ne!(cancel(&answer["job_id"]).status, 0);
 
     // What the dashboards are drawn from.
-    let metrics = curl(&[&at("/metrics")]).with(0);
+    let metrics = curl(&["-H", &token, &at("/metrics")]).with(0);
     for metric in [
         "nox_job_submitted_total{module=\"xtb_hello\",user_id=\"dev\"} 1",
         "nox_job_running{",

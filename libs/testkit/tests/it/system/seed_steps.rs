@@ -142,7 +142,9 @@ async fn metrics(url: &str, token: &str) {
     ];
     let mut missing = Vec::new();
     let shown = until(WITHIN, "the metrics", async || {
-        let text = shell(url, token, "", "curl -fsS $URL/metrics").await?;
+        // Users are named to those alone who may see their jobs.
+        let line = r#"curl -fsS -H "Authorization: $TOKEN" $URL/metrics"#;
+        let text = shell(url, token, "", line).await?;
         missing = series.iter().filter(|line| !text.contains(**line)).collect();
         Ok(missing.is_empty().then_some(()))
     })
