@@ -23,6 +23,8 @@ pub fn init_with(filter: &str) {
     let terminal = std::io::stderr().is_terminal();
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
+        // It would be told by a macro that panics, on the same full disk: no service ends for its log.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(terminal);
     let pretty = match format.as_str() {

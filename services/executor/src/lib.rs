@@ -54,6 +54,7 @@ mod worker;
 
 use std::{
     fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -97,8 +98,11 @@ const HELLO_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
 /// Root reads them all the same.
 pub fn hide_secrets() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        // Before there are logs.
-        eprintln!("nox-executor: its environment can be read by what it runs: {error}");
+        // Before there are logs; what cannot be written can be told nowhere.
+        let _ = writeln!(
+            io::stderr(),
+            "nox-executor: its environment can be read by what it runs: {error}"
+        );
     }
 }
 
@@ -124,7 +128,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     // Before anything else may fail: what an earlier life left must not go on.
     let folder = data.clone();
     let leftovers = tokio::task::spawn_blocking(move || Leftovers::kill(&folder)).await?;
-    let leftovers = leftovers.context("cannot look for what an earlier life left")?;
+    let leftovers = leftovers.with_context(|| {
+        format!("cannot look for what an earlier life left in {}", data.display())
+    })?;
 
     let broker = Broker::connect(ConnectOptions {
         url: config.nats_url.reveal().to_owned(),
@@ -166,7 +172,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 fn claim(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
     let make = || {
         fs::create_dir_all(folder)?;
-        Ok::<_, std::io::Error>((folder.canonicalize()?, File::create(folder.join("lock"))?))
+        Ok::<_, io::Error>((folder.canonicalize()?, File::create(folder.join("lock"))?))
     };
     let (folder, lock) = make().with_context(|| format!("cannot use {}", folder.display()))?;
     lock.try_lock()
@@ -187,7 +193,7 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         Supervised::start(program).with_context(|| format!("cannot run {}", program.display()))?;
     let word = async {
         supervised.order(&order).await?;
-        Ok::<_, std::io::Error>(supervised.word().await)
+        Ok::<_, io::Error>(supervised.word().await)
     };
     if !matches!(timeout(SUPERVISOR_WAIT, word).await, Ok(Ok(Some(Word::NotSpawned { .. })))) {
         bail!(
