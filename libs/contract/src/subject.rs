@@ -5,7 +5,6 @@ use crate::{Entity, JobId, TenantId, UserId, WorkerId};
 pub const COMMANDS: &str = "NOX_COMMANDS";
 pub const REPORTS: &str = "NOX_REPORTS";
 pub const EVENTS: &str = "NOX_EVENTS";
-pub const WORK: &str = "NOX_WORK";
 pub const BEATS: &str = "NOX_BEATS";
 pub const LOGS: &str = "NOX_LOGS";
 /// Key-value bucket of the scheduler's lease.

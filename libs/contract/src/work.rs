@@ -1,4 +1,4 @@
-//! What workers are told: scheduler → NOX_WORK → executor. A delivery, not a fact.
+//! What workers are told: scheduler → executor, and kept nowhere. A delivery, not a fact.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::{
     tolerance::{self, Part},
 };
 
-/// One message of NOX_WORK (the subject names the worker).
+/// One message of work (the subject, `nox.work.<worker>`, names the worker).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkMessage {
     /// Work for another session is dropped.

@@ -52,6 +52,24 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Says how `part` is, in readiness and in the gauge `metric`: 1 while it is unwell.
+    pub fn part(
+        &self,
+        part: &'static str,
+        metric: &str,
+        help: &str,
+    ) -> prometheus::Result<impl Fn(Result<(), String>) + Send + Sync + 'static> {
+        let unwell = prometheus::IntGauge::new(metric, help)?;
+        self.registry.register(Box::new(unwell.clone()))?;
+        let readiness = self.readiness.clone();
+        Ok(move |state: Result<(), String>| {
+            unwell.set(i64::from(state.is_err()));
+            readiness.set(part, state);
+        })
+    }
+}
+
 impl Default for Runtime {
     fn default() -> Self {
         Self::new()

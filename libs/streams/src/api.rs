@@ -9,14 +9,25 @@ use async_nats::{
 use nox_contract::Incarnation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Broker, Error, Message};
+use crate::{Broker, Error, Message, layout};
 
 /// How long a question to the broker may take. A stream without a leader answers nobody for up to
 /// 9 s; whoever asks, asks again.
 pub(crate) const API_WAIT: Duration = Duration::from_secs(5);
 
 impl Broker {
+    /// What a stream's leader says of it. A stream of ours that is not configured as ours is refused
+    /// by every question about it.
     pub(crate) async fn info(&self, stream: &str) -> Result<StreamInfo, Error> {
+        let info = self.info_unchecked(stream).await?;
+        match self.layout().stream(stream).and_then(|wanted| layout::foreign(wanted, &info.config))
+        {
+            Some(difference) => Err(Error::Drift(difference.of(stream))),
+            None => Ok(info),
+        }
+    }
+
+    pub(crate) async fn info_unchecked(&self, stream: &str) -> Result<StreamInfo, Error> {
         let info = self.api(&format!("STREAM.INFO.{stream}"), &serde_json::json!({})).await;
         info.map_err(|error| error.about(stream))
     }
@@ -135,11 +146,18 @@ pub(crate) struct StreamState {
 
 /// The key in a stream's metadata of the id that we gave it.
 pub(crate) const ID_KEY: &str = "nox_id";
+/// The key of the incarnation whose content a repaired stream has, and which it goes on as.
+pub(crate) const INCARNATION_KEY: &str = "nox_incarnation";
 
 impl StreamInfo {
     pub(crate) fn incarnation(&self) -> Incarnation {
-        let id = self.config.get("metadata").and_then(|metadata| metadata.get(ID_KEY));
-        let id = id.and_then(serde_json::Value::as_str).unwrap_or_default();
-        Incarnation(format!("{}/{id}", self.created))
+        let metadata = |key: &str| self.config.get("metadata")?.get(key)?.as_str();
+        match metadata(INCARNATION_KEY) {
+            Some(incarnation) => Incarnation(incarnation.to_owned()),
+            None => {
+                let id = metadata(ID_KEY).unwrap_or_default();
+                Incarnation(format!("{}/{id}", self.created))
+            }
+        }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) mux: Arc<Mux>,
     pub(crate) layout: OnceLock<Layout>,
     pub(crate) durability: Option<Durability>,
+    pub(crate) url: String,
+    pub(crate) monitor_url: Option<String>,
     pub(crate) _stop: DropGuard,
 }
 
@@ -70,6 +72,11 @@ impl Broker {
     /// What the server says of its own durability; `None` where nobody was asked.
     pub fn durability(&self) -> Option<Durability> {
         self.inner.durability
+    }
+
+    /// The streams as they should be.
+    pub(crate) fn layout(&self) -> &Layout {
+        self.inner.layout.get_or_init(Layout::embedded)
     }
 
     /// Whether the connection is up, and how often it was lost.

@@ -101,6 +101,8 @@ impl Broker {
                 mux,
                 layout: OnceLock::new(),
                 durability,
+                url: options.url.clone(),
+                monitor_url: options.monitor_url.clone(),
                 _stop: guard,
             }),
         };

@@ -158,14 +158,20 @@ impl Consumption {
     }
 
     async fn try_attach(&mut self) -> Result<Attachment, Failed> {
-        let again = |error: Error| Failed::Again(error.to_string());
+        let again = |error: Error| match error {
+            Error::Drift(drift) => Failed::Stop(drift.into()),
+            error => Failed::Again(error.to_string()),
+        };
         match (self.broker.info(&self.stream).await, self.begin) {
             (Ok(_), Begin::New) => {}
             (Ok(info), Begin::At(next)) => {
                 let found = info.incarnation();
                 let expected = self.expected.get_or_insert_with(|| found.clone());
                 check_position(&expected.0, &found.0, next - 1, info.state.last_seq).map_err(
-                    |reason| Failed::Stop(ConsumeError { stream: self.stream.clone(), reason }),
+                    |reason| {
+                        let stream = self.stream.clone();
+                        Failed::Stop(ConsumeError::Position { stream, reason })
+                    },
                 )?;
                 self.check_last().await?;
             }
@@ -187,7 +193,8 @@ impl Consumption {
         match found.map_err(|error| Failed::Again(error.to_string()))? {
             Some(found) if found.payload != last.payload || found.subject != last.subject => {
                 let reason = ReadError::Replaced { position: last.seq };
-                Err(Failed::Stop(ConsumeError { stream: self.stream.clone(), reason }))
+                let stream = self.stream.clone();
+                Err(Failed::Stop(ConsumeError::Position { stream, reason }))
             }
             // What was consumed may have been removed.
             Some(_) | None => Ok(()),

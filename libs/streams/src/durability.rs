@@ -1,9 +1,9 @@
 //! Whether the server really syncs what it acknowledges, as it says itself.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use async_nats::Client;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::options::{ConnectError, ConnectOptions};
 
@@ -71,7 +71,7 @@ pub(crate) async fn check_durability(
     let connected_to = client.server_info().server_id;
     let (mut all_strict, mut ours) = (true, false);
     for url in urls.split(',') {
-        let varz = match ask_monitor(url.trim()).await {
+        let varz = match ask_monitor::<Varz>(url.trim(), "varz").await {
             Ok(varz) => varz,
             Err(reason) if strict => return Err(ConnectError::Unreachable(reason)),
             Err(reason) => {
@@ -96,10 +96,25 @@ pub(crate) async fn check_durability(
     Ok(Some(Durability::Strict))
 }
 
-async fn ask_monitor(url: &str) -> Result<Varz, String> {
+/// One for all questions: to make one reads the system's certificates. It keeps no connections, which
+/// would belong to the runtime of whoever asked first.
+fn monitor_client() -> reqwest::Result<&'static reqwest::Client> {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    match CLIENT.get() {
+        Some(client) => Ok(client),
+        None => {
+            let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+            Ok(CLIENT.get_or_init(|| client))
+        }
+    }
+}
+
+/// What the server says of itself; also where it says so with status 503.
+pub(crate) async fn ask_monitor<T: DeserializeOwned>(url: &str, path: &str) -> Result<T, String> {
     let ask = async {
-        let answer = reqwest::get(format!("{}/varz", url.trim_end_matches('/'))).await?;
-        answer.error_for_status()?.json::<Varz>().await
+        let url = format!("{}/{path}", url.trim_end_matches('/'));
+        let answer = monitor_client()?.get(url).send().await?;
+        answer.json::<T>().await
     };
     match tokio::time::timeout(MONITOR_WAIT, ask).await {
         Ok(answer) => answer.map_err(|e| format!("cannot ask {url}: {e}")),

@@ -16,6 +16,9 @@ pub enum Error {
     /// The stream or bucket does not exist: declare it.
     #[error("no such stream: {0}")]
     Missing(String),
+    /// The stream is not configured as `nats/streams.toml` says: somebody has to look.
+    #[error(transparent)]
+    Drift(#[from] Drift),
     /// The broker said no, and will again.
     #[error("refused by the broker ({code}): {description}")]
     Refused { code: u64, description: String },
@@ -27,13 +30,32 @@ pub enum Error {
     Unreadable { what: &'static str, reason: String },
 }
 
-/// The stream is not the one that was read before. Reading on would skip or repeat: stop.
+/// Why a stream is read no further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{stream}: {reason}")]
-pub struct ConsumeError {
+pub enum ConsumeError {
+    /// It is not the one that was read before. Reading on would skip or repeat: stop.
+    #[error("{stream}: {reason}")]
+    Position {
+        stream: String,
+        #[source]
+        reason: ReadError,
+    },
+    /// It is not configured as it should be.
+    #[error(transparent)]
+    Drift(#[from] Drift),
+}
+
+/// A setting that a stream, or a consumer of one, must not have.
+///
+/// It may copy, redirect or forget what is in there, so nobody works with it; and nobody changes it
+/// behind its owner's back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stream {stream} has {setting} = {found}, but it should be {wanted}")]
+pub struct Drift {
     pub stream: String,
-    #[source]
-    pub reason: ReadError,
+    pub setting: String,
+    pub wanted: String,
+    pub found: String,
 }
 
 impl Error {

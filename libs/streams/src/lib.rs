@@ -10,10 +10,14 @@
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
 //! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
 //! | [`consume`] | a stream from a position on, each message once; `pull` is one attachment |
+//! | `follow` | the same for those who may make no consumer; `direct` reads by sequence |
+//! | [`hear`] | what is sent and not kept: work |
 //! | [`answers`] | the scheduler's answers to whoever waits for them |
+//! | `health` | whether the broker still writes |
 //! | [`lease`] | who may try to lead |
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
 //! | [`logs`], `log_gaps` | what running jobs print, and what of it is missing |
+//! | [`repair`] | the log made again without messages that are none of ours |
 //! | `trim` | room in the input streams |
 
 pub mod answers;
@@ -23,9 +27,13 @@ mod connect;
 pub mod consume;
 pub mod declare;
 mod denied;
+mod direct;
 mod durability;
 mod error;
 pub mod facts;
+mod follow;
+mod health;
+pub mod hear;
 mod layout;
 pub mod lease;
 mod log_gaps;
@@ -34,6 +42,7 @@ mod mux;
 mod options;
 pub mod publish;
 mod pull;
+pub mod repair;
 pub mod snapshots;
 mod trim;
 mod url;
@@ -46,8 +55,10 @@ pub use consume::Chunks;
 pub use declare::DeclareError;
 pub use denied::{Denied, NOT_PERMITTED, Verb};
 pub use durability::{Durability, UnknownDurability};
-pub use error::{ConsumeError, Error};
+pub use error::{ConsumeError, Drift, Error};
 pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
+pub use health::DiskSpace;
+pub use hear::Heard;
 pub use layout::{Layout, LayoutError};
 pub use lease::Lease;
 pub use log_gaps::{LogGaps, LogText};
@@ -55,3 +66,4 @@ pub use logs::{LogChunk, LogPiece, LogStream};
 pub use mux::Link;
 pub use options::{ConnectError, ConnectOptions};
 pub use publish::{Ack, Headers, PublishError};
+pub use repair::{DroppedMessage, LogFinding};

@@ -46,6 +46,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// A write without a reply is `Unknown` after this many ticks: 5 s, longer than a stream's change of
 /// leader usually takes and shorter than anybody's patience.
 const ACK_TICKS: u64 = 20;
+/// A write that was left unanswered says something of the broker for this many ticks: 15 s, in which
+/// whoever writes has tried again.
+const UNANSWERED_TICKS: u64 = 60;
 /// Nobody waits longer than 2 s for an answer; after 30 s its place is given up.
 const ANSWER_TICKS: u64 = 120;
 
@@ -70,6 +73,8 @@ pub(crate) struct Mux {
     queue: mpsc::Sender<Order>,
     queued_bytes: AtomicUsize,
     state: Mutex<State>,
+    /// Writes in a row that were left unanswered in time, and the tick of the last one.
+    unanswered: Mutex<(usize, u64)>,
     /// As in `link`, for the writer to read without a lock.
     generation: AtomicU64,
     link: watch::Sender<Link>,
@@ -125,6 +130,7 @@ impl Mux {
                 acks: Waiting::new(),
                 answers: Waiting::new(),
             }),
+            unanswered: Mutex::default(),
             generation: AtomicU64::new(0),
             link: watch::Sender::new(Link { up: true, generation: 0 }),
             own,
@@ -247,7 +253,24 @@ impl Mux {
         let _ = reply.send(message);
     }
 
+    /// How many writes in a row the broker has lately left unanswered, while the connection was up.
+    pub(crate) fn unanswered(&self) -> usize {
+        let now = self.state().tick;
+        let (count, last) = *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_sub(last) > UNANSWERED_TICKS { 0 } else { count }
+    }
+
+    /// Writes that were answered, or that nobody can have answered, do not count.
+    fn count_unanswered(&self, lost: usize, tick: u64) {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        *unanswered = match lost {
+            0 => (0, 0),
+            lost => (unanswered.0 + lost, tick),
+        };
+    }
+
     fn resolve(&self, token: u64, outcome: Outcome) {
+        self.count_unanswered(0, 0);
         if let Some(reply) = self.state().acks.take(token) {
             let _ = reply.send(outcome);
         }
@@ -274,18 +297,22 @@ impl Mux {
             self.generation.fetch_add(1, Ordering::Relaxed);
             state.acks.drain()
         };
+        self.count_unanswered(0, 0);
         give_up(lost, "disconnected");
     }
 
     fn tick(&self) {
-        let lost = {
+        let (lost, tick) = {
             let mut state = self.state();
             state.tick += 1;
             let (ack, answer) =
                 (state.tick - state.tick.min(ACK_TICKS), state.tick - state.tick.min(ANSWER_TICKS));
             state.answers.expire(answer);
-            state.acks.expire(ack)
+            (state.acks.expire(ack), state.tick)
         };
+        if !lost.is_empty() {
+            self.count_unanswered(lost.len(), tick);
+        }
         give_up(lost, "no acknowledgement in time");
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
 use futures_util::{FutureExt, StreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::{Broker, Error, Message, mux::Link};
+use crate::{Broker, Error, Message, layout, mux::Link};
 
 /// Messages yielded at a time, and asked for at a time.
 const CHUNK: usize = 1000;
@@ -93,8 +93,9 @@ impl Attachment {
             subject = format!("{subject}.{filter}");
         }
         let body = json!({ "stream_name": stream, "config": config, "action": "create" });
-        let created = broker.api::<serde_json::Value>(&subject, &body).await;
-        created.map_err(|error| error.about(stream))?;
+        let created = broker.api::<Value>(&subject, &body).await;
+        let created = created.map_err(|error| error.about(stream))?;
+        check_consumer(stream, &config, &created["config"])?;
 
         let mut attachment = Self {
             client,
@@ -214,6 +215,18 @@ impl Attachment {
         self.delivered = delivered;
         self.asked = self.asked.saturating_sub(1);
         Ok(Message { seq, subject: reply.subject.to_string(), payload: reply.payload })
+    }
+}
+
+/// A consumer is the one that was asked for, or nobody reads from it.
+fn check_consumer(stream: &str, asked: &Value, made: &Value) -> Result<(), Error> {
+    let (Some(asked), Some(made)) = (asked.as_object(), made.as_object()) else {
+        let reason = "no configuration".to_owned();
+        return Err(Error::Unreadable { what: "consumer", reason });
+    };
+    match layout::foreign_consumer(asked, made) {
+        Some(difference) => Err(Error::Drift(difference.of(&format!("{stream} (consumer)")))),
+        None => Ok(()),
     }
 }
 

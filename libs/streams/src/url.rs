@@ -50,6 +50,17 @@ pub(crate) fn with_credentials(credentials: Credentials) -> async_nats::ConnectO
     }
 }
 
+/// Whether every server of the URLs is on this machine, as far as its name says.
+pub(crate) fn is_loopback(urls: &str) -> bool {
+    read_urls(urls).is_ok_and(|(servers, _)| {
+        servers.iter().all(|server| {
+            let host = server.host();
+            host == "localhost"
+                || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        })
+    })
+}
+
 /// `p%40ss` is how `p@ss` stands in a URL.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());

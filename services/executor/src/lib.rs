@@ -1,6 +1,6 @@
 //! The executor: runs attempts, and tells what became of them.
 //!
-//! Reads:  NOX_WORK
+//! Reads:  the work that it is sent
 //! Writes: NOX_REPORTS, NOX_BEATS, NOX_LOGS, the artifact store
 //! Keeps:  a folder for each attempt that runs; an attempt is remembered until its end is stored
 //!
@@ -61,12 +61,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use nox_contract::{Hello, MESSAGE_BYTES_MAX};
+use nox_contract::{Hello, MESSAGE_BYTES_MAX, subject};
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions, Durability};
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use config::Config;
 pub use contain::supervise_if_asked;
@@ -142,7 +142,20 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         broker = broker => broker.context("cannot use the broker")?,
         () = runtime.stop.cancelled() => return Ok(()),
     };
-    broker.declare().await.context("cannot declare the streams")?;
+    let tell = runtime.part(
+        "executor.broker",
+        "nox_executor_broker_unwell",
+        "1 while the broker takes no writes, as with a full disk",
+    )?;
+    let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
+    let readiness = runtime.readiness.clone();
+    let streams = broker.wait_for_streams(&[subject::REPORTS, subject::LOGS], |reason| {
+        readiness.set("executor", Err(reason));
+    });
+    tokio::select! {
+        streams = streams => streams.context("cannot use the streams")?,
+        () = runtime.stop.cancelled() => return Ok(()),
+    }
 
     let (logs, logs_end) = (Logs::new(metrics.clone()), CancellationToken::new());
     let (clock, end) = (runtime.clock.clone(), logs_end.clone());

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use nox_contract::{
     AttemptEnd, Incarnation, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject,
 };
 use nox_protocol::session::{Effect, ReportId, Session};
 use nox_service::crash_point;
-use nox_streams::{Chunks, ConsumeError, Error, Link, Message, PublishError};
+use nox_streams::{Error, Heard, Link, PublishError};
 use tokio::{
     sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior, interval, sleep},
@@ -112,7 +113,7 @@ impl Life {
     }
 
     /// Works until stopped.
-    pub async fn run(mut self, mut work: Chunks<ConsumeError>) -> anyhow::Result<()> {
+    pub async fn run(mut self, mut work: Heard) -> anyhow::Result<()> {
         let stop = self.worker.runtime.stop.clone();
         let mut beat = interval(self.worker.beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -130,8 +131,7 @@ impl Life {
             let wake = self.until_wake();
             tokio::select! {
                 chunk = work.next() => {
-                    let chunk = chunk.context("the work ended")?.context("cannot receive work")?;
-                    self.on_work(&chunk);
+                    self.on_work(&chunk.context("the work ended")?);
                 }
                 (id, outcome) = outcome(&mut self.publishing) => self.on_published(id, outcome),
                 (position, seen) = outcome(&mut self.looking) => self.on_look(position, seen),
@@ -255,17 +255,17 @@ impl Life {
         self.session.on_ended(held, Usage::default(), end, self.worker.runtime.clock.now());
     }
 
-    fn on_work(&mut self, chunk: &[Message]) {
-        // It was attached anew, and what was sent meanwhile is lost: the sooner that is noticed, the
+    fn on_work(&mut self, chunk: &[Bytes]) {
+        // It listens anew, and what was sent meanwhile is lost: the sooner that is noticed, the
         // sooner it is sent again.
         if chunk.is_empty() {
             self.show();
         }
         for message in chunk {
-            match serde_json::from_slice::<WorkMessage>(&message.payload) {
+            match serde_json::from_slice::<WorkMessage>(message) {
                 Ok(message) => self.session.on_work(message),
                 // A gap in the numbers, which the scheduler is asked to fill.
-                Err(error) => tracing::error!(%error, seq = message.seq, "Work cannot be read"),
+                Err(error) => tracing::error!(%error, "Work cannot be read"),
             }
         }
     }
@@ -298,7 +298,10 @@ impl Life {
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "Cannot look at the stream of reports yet");
+                match error {
+                    Error::Drift(drift) => self.set_ready(Err(&drift.to_string())),
+                    error => tracing::debug!(%error, "Cannot look at the stream of reports yet"),
+                }
                 self.next_look.reset_after(LOOK_AGAIN);
             }
         }

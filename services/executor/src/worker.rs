@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use nox_contract::{Hello, WorkerId, subject};
 use nox_protocol::session::Session;
 use nox_service::{Runtime, ids};
-use nox_streams::{Broker, Chunks, ConsumeError};
+use nox_streams::{Broker, Heard};
 
 use crate::{
     artifacts::Artifacts, attempt::Runner, evidence, leftovers::Leftovers, life::Life,
@@ -32,8 +32,7 @@ pub struct Worker {
 impl Worker {
     /// Works until stopped, beginning with what is to be said of an earlier life.
     pub async fn run(self, leftovers: Leftovers) -> anyhow::Result<()> {
-        let filter = subject::work(&self.worker_id);
-        let mut work = self.broker.consume_new(subject::WORK, Some(filter));
+        let mut work = self.broker.hear(subject::work(&self.worker_id));
         let stop = self.runtime.stop.clone();
         tokio::select! {
             begun = self.begin(&mut work, leftovers) => begun?,
@@ -43,13 +42,9 @@ impl Worker {
     }
 
     /// All that comes before a session's `hello`.
-    async fn begin(
-        &self,
-        work: &mut Chunks<ConsumeError>,
-        leftovers: Leftovers,
-    ) -> anyhow::Result<()> {
+    async fn begin(&self, work: &mut Heard, leftovers: Leftovers) -> anyhow::Result<()> {
         // The first chunk says that nothing which is sent from now on is missed.
-        work.next().await.context("cannot receive work")??;
+        work.next().await.context("cannot receive work")?;
         evidence::report(&self.broker, &self.worker_id, &self.runtime.clock, &leftovers).await;
         leftovers.remove();
         Ok(())

@@ -3,11 +3,14 @@
 //! A stream that refuses is too late: the log would have no room left for the ends of jobs that were
 //! admitted. So submits are refused well before, and completions never.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use axum::http::StatusCode;
 use nox_contract::{ProblemCode, subject};
-use nox_streams::Usage;
+use nox_streams::{DiskSpace, Usage};
 
 use crate::problem::ApiError;
 
@@ -15,38 +18,70 @@ use crate::problem::ApiError;
 /// the jobs that are in.
 const FULL_PERCENT: u64 = 80;
 
+/// The same for the broker's disk, where it can be seen: with less than this share of it free, in per
+/// cent, and less than this many bytes. A stream that finds its disk full takes nothing more until the
+/// broker is restarted, so it must not come to that; and on a large disk a few per cent are plenty.
+const DISK_FREE_PERCENT_MIN: u64 = 15;
+const DISK_FREE_BYTES_MIN: u64 = 1 << 30;
+
 /// The streams that an admitted job goes on to write to.
 pub const STREAMS: [&str; 3] = [subject::COMMANDS, subject::REPORTS, subject::EVENTS];
 
 /// Open, or closed for a stream that is nearly full.
 #[derive(Debug, Default)]
-pub struct Admission(Mutex<Option<&'static str>>);
+pub struct Admission(Mutex<Option<Full>>);
+
+/// What there is no room in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    Stream(&'static str),
+    Disk { free_percent: u64 },
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(stream) => write!(f, "{stream} is more than {FULL_PERCENT} % full"),
+            Self::Disk { free_percent } => {
+                write!(f, "the broker's disk has {free_percent} % of its room left")
+            }
+        }
+    }
+}
 
 impl Admission {
     /// Refuses a submit while a stream is nearly full.
     pub fn check(&self) -> Result<(), ApiError> {
-        let Some(stream) = *self.lock() else { return Ok(()) };
-        let detail = format!("{stream} is more than {FULL_PERCENT} % full; nothing is admitted");
+        let Some(full) = *self.lock() else { return Ok(()) };
+        let detail = format!("{full}; nothing is admitted");
         Err(ApiError::new(ProblemCode::Overloaded, detail)
             .with_status(StatusCode::INSUFFICIENT_STORAGE))
     }
 
-    /// Opens or closes by how full the streams are; says what is the case now.
-    pub fn judge(&self, usages: &[(&'static str, Usage)]) -> String {
-        let full = usages.iter().find(|(_, usage)| is_full(usage)).map(|(stream, _)| *stream);
+    /// Opens or closes by how full the streams and their disk are; says what is the case now.
+    pub fn judge(&self, usages: &[(&'static str, Usage)], disk: Option<DiskSpace>) -> String {
+        let full = usages.iter().find(|(_, usage)| is_full(usage));
+        let full = full.map(|(stream, _)| Full::Stream(stream)).or(disk.and_then(is_disk_full));
         let before = std::mem::replace(&mut *self.lock(), full);
         match full {
-            Some(stream) if before.is_none() => tracing::error!(stream, "Admission closed"),
+            Some(full) if before.is_none() => tracing::error!(reason = %full, "Admission closed"),
             None if before.is_some() => tracing::info!("Admission open"),
             _ => {}
         }
-        full.map_or_else(|| "open".to_owned(), |stream| format!("closed: {stream} is full"))
+        full.map_or_else(|| "open".to_owned(), |full| format!("closed: {full}"))
     }
 
     /// What is in there is always whole.
-    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Full>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_disk_full(DiskSpace { free, total }: DiskSpace) -> Option<Full> {
+    let share = u128::from(free) * 100 / u128::from(total.max(1));
+    let free_percent = u64::try_from(share).unwrap_or(u64::MAX);
+    let low = free_percent < DISK_FREE_PERCENT_MIN && free < DISK_FREE_BYTES_MIN;
+    low.then_some(Full::Disk { free_percent })
 }
 
 fn is_full(usage: &Usage) -> bool {
@@ -67,7 +102,8 @@ mod tests {
     fn nothing_is_admitted_while_any_stream_is_nearly_full() {
         let admission = Admission::default();
         let judge = |events: Usage| {
-            admission.judge(&[(subject::COMMANDS, usage(1, Some(100))), (subject::EVENTS, events)]);
+            let usages = [(subject::COMMANDS, usage(1, Some(100))), (subject::EVENTS, events)];
+            admission.judge(&usages, None);
             admission.check().map_err(|error| error.status().as_u16())
         };
         assert_eq!(judge(usage(80, Some(100))), Ok(()));
@@ -75,5 +111,19 @@ mod tests {
         assert_eq!(judge(usage(u64::MAX, None)), Ok(()));
         assert_eq!(judge(usage(1, Some(u64::MAX))), Ok(()));
         assert_eq!(judge(usage(u64::MAX, Some(u64::MAX))), Err(507));
+    }
+
+    #[test]
+    fn nothing_is_admitted_before_the_brokers_disk_is_full() {
+        let admission = Admission::default();
+        let judge = |free: u64, total: u64| {
+            admission.judge(&[], Some(DiskSpace { free, total }));
+            admission.check().map_err(|error| error.status().as_u16())
+        };
+        assert_eq!(judge(15 << 20, 100 << 20), Ok(()));
+        assert_eq!(judge(14 << 20, 100 << 20), Err(507));
+        // Two per cent of a large disk are more than all jobs in hand can need.
+        assert_eq!(judge(2 << 30, 100 << 30), Ok(()));
+        assert_eq!(judge(0, 0), Err(507));
     }
 }

@@ -7,13 +7,14 @@ use nox_service::Runtime;
 use nox_streams::Broker;
 
 use crate::{
-    admission::Admission, barrier::Barrier, commands::Commands, health::JobMetrics, jwt::Verifier,
-    log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
+    admission::Admission, barrier::Barrier, bulk::Bulk, commands::Commands, health::JobMetrics,
+    jwt::Verifier, log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
 };
 
 pub struct App {
     pub runtime: Runtime,
     pub broker: Broker,
+    pub bulk: Bulk,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
     pub commands: Commands,

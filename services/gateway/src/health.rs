@@ -143,14 +143,14 @@ pub async fn watch(app: Arc<App>) {
     let mut standstill = Standstill::default();
     loop {
         let streams = tokio::time::timeout(CHECK_WAIT, usages(&app));
-        let (streams, view) = tokio::join!(streams, view(&app));
+        let (streams, view, disk) = tokio::join!(streams, view(&app), app.broker.disk_space());
         let streams = streams.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
 
         readiness.set(NATS, streams.as_ref().map(|_| ()));
         readiness.set(POSTGRES, view.as_ref().map(|_| ()));
         let mut well = streams.is_ok() && view.is_ok();
         if let Ok(streams) = &streams {
-            readiness.note("admission", app.admission.judge(streams));
+            readiness.note("admission", app.admission.judge(streams, disk));
         }
         if let (Ok(streams), Ok(progress)) = (streams, view) {
             app.barrier.saw(progress.n);

@@ -10,6 +10,7 @@ mod auth;
 mod barrier;
 mod body;
 mod budget;
+mod bulk;
 mod commands;
 mod config;
 mod courier;
@@ -49,8 +50,8 @@ use tokio::net::TcpListener;
 
 pub use crate::config::{Config, HttpLimits};
 use crate::{
-    admission::Admission, app::App, barrier::Barrier, budget::Budget, commands::Commands,
-    health::JobMetrics, jwt::Verifier, metrics::Metrics, schemas::Modules,
+    admission::Admission, app::App, barrier::Barrier, budget::Budget, bulk::Bulk,
+    commands::Commands, health::JobMetrics, jwt::Verifier, metrics::Metrics, schemas::Modules,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -62,6 +63,8 @@ pub struct Gateway {
     limits: HttpLimits,
     listener: TcpListener,
     addr: SocketAddr,
+    /// Told whether the broker writes.
+    unwell: Box<dyn Fn(Result<(), String>) + Send + Sync>,
 }
 
 /// Serves the API until `runtime.stop`.
@@ -85,13 +88,19 @@ impl Gateway {
         let listener = server::listen(config.http_addr)
             .with_context(|| format!("cannot listen on {}", config.http_addr))?;
         let addr = listener.local_addr()?;
-        let broker = Broker::connect(ConnectOptions {
+        let options = ConnectOptions {
             url: config.nats_url.reveal().to_owned(),
             service: "gateway",
             monitor_url: config.nats_monitor_url,
             sync: config.sync,
-        })
-        .await?;
+        };
+        let broker = Broker::connect(options.clone()).await?;
+        let bulk = Bulk::new(Broker::connect(options).await?);
+        let unwell = runtime.part(
+            "gateway.broker",
+            "nox_gateway_broker_unwell",
+            "1 while the broker takes no writes, as with a full disk",
+        )?;
 
         let metrics = Arc::new(Metrics::new(&runtime.registry)?);
         let barrier = Barrier::start(reader.clone(), &broker);
@@ -103,6 +112,7 @@ impl Gateway {
         let app = Arc::new(App {
             runtime,
             broker,
+            bulk,
             reader,
             barrier,
             commands,
@@ -114,7 +124,7 @@ impl Gateway {
             metrics,
             job_metrics,
         });
-        Ok(Self { app, limits: config.http, listener, addr })
+        Ok(Self { app, limits: config.http, listener, addr, unwell: Box::new(unwell) })
     }
 
     /// The address that was taken, with the port where the configuration says 0.
@@ -124,11 +134,12 @@ impl Gateway {
 
     /// Serves until the runtime's `stop`.
     pub async fn serve(self) {
-        let Self { app, limits, listener, addr } = self;
+        let Self { app, limits, listener, addr, unwell } = self;
         tracing::info!(%addr, "Gateway listens");
         app.runtime.readiness.note("http_addr", addr.to_string());
         health::tell_operators(&app);
         let watch = tokio::spawn(health::watch(app.clone()));
+        let disk = tokio::spawn(app.broker.clone().watch_health(unwell));
         let stop = app.runtime.stop.clone();
         let broker = app.broker.clone();
         let service = server::Service {
@@ -148,5 +159,6 @@ impl Gateway {
         server::serve(listener, service, stop).await;
         broker.flush().await;
         watch.abort();
+        disk.abort();
     }
 }

@@ -18,6 +18,8 @@ const ENTRIES_MAX: usize = 200_000;
 
 /// Messages that are asked for at a time.
 const PAGE_MESSAGES: usize = 500;
+/// Bytes read at a time; what is in flight stays far below what the broker cuts a slow client off at.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A submit of a job, as it stands in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +133,7 @@ impl Undecided {
         while kept.up_to < last {
             let page = self
                 .broker
-                .read_history(subject::COMMANDS, &subject, kept.up_to, PAGE_MESSAGES)
+                .read_history(subject::COMMANDS, &subject, kept.up_to, PAGE_MESSAGES, PAGE_BYTES)
                 .await?;
             let Some(newest) = page.last().map(|message| message.seq) else {
                 kept.up_to = last;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, demo, dev, job, module, projection, token},
+    commands::{bench, demo, dev, job, log, module, projection, token},
     exit::Exit,
     output::{Format, Output},
     target::{GLOBAL, Target},
@@ -48,6 +48,9 @@ enum Command {
     /// Look at what can be run, and switch it.
     #[command(subcommand)]
     Module(module::Command),
+    /// Look after the log of facts.
+    #[command(subcommand)]
+    Log(log::Command),
     /// Look after the rows that are made from the log.
     #[command(subcommand)]
     Projection(projection::Command),
@@ -69,6 +72,7 @@ impl Cli {
             Command::Token(args) => token::run(args, &target, output),
             Command::Job(command) => job::run(command, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
+            Command::Log(command) => log::run(command, &target, output).await,
             Command::Projection(command) => projection::run(command, &target, output).await,
             Command::Bench(args) => bench::run(args).await,
         }

@@ -29,7 +29,8 @@ use nox_contract::{Incarnation, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::Runtime;
-use nox_streams::{Broker, ConnectOptions};
+use nox_streams::{Broker, ConnectOptions, Error};
+use tokio_util::task::AbortOnDropHandle;
 
 use commit::End;
 pub use config::Config;
@@ -51,6 +52,12 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         broker = connect(&config) => broker?,
         () = runtime.stop.cancelled() => return Ok(()),
     };
+    let tell = runtime.part(
+        "projector.broker",
+        "nox_projection_broker_unwell",
+        "1 while the broker takes no writes, as with a full disk",
+    )?;
+    let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
     let outcome = project(&config, &runtime, &broker, &metrics).await;
     if let Err(error) = &outcome {
         runtime.readiness.set(PROJECTOR, Err(format!("{error:#}")));
@@ -79,7 +86,7 @@ async fn project(
     let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
     let mut pause = Pause::new(runtime);
     loop {
-        let Some(incarnation) = incarnation(broker, runtime).await else { return Ok(()) };
+        let Some(incarnation) = incarnation(broker, runtime).await? else { return Ok(()) };
         let Some((mut store, place)) = attach(config, runtime, &incarnation).await? else {
             return Ok(());
         };
@@ -130,16 +137,17 @@ async fn place(store: &mut Store, incarnation: &Incarnation) -> Result<Reader, S
 }
 
 /// Which log there is, once there is one; `None` if asked to stop before.
-async fn incarnation(broker: &Broker, runtime: &Runtime) -> Option<Incarnation> {
+async fn incarnation(broker: &Broker, runtime: &Runtime) -> anyhow::Result<Option<Incarnation>> {
     let mut pause = Pause::new(runtime);
     loop {
         match broker.incarnation(subject::EVENTS).await {
-            Ok(incarnation) => return Some(incarnation),
-            // The scheduler declares it.
+            Ok(incarnation) => return Ok(Some(incarnation)),
+            Err(Error::Drift(drift)) => return Err(drift).context("cannot use the log"),
+            // The scheduler makes it.
             Err(error) => {
                 runtime.readiness.set(LOG, Err(error.to_string()));
                 if !pause.wait().await {
-                    return None;
+                    return Ok(None);
                 }
             }
         }

@@ -40,7 +40,7 @@ impl Batches {
 pub(crate) fn start(broker: &Broker, incarnation: Incarnation, reader: Reader) -> Batches {
     // The log is never purged, so the number of a message is its sequence.
     let from = reader.n().next().0;
-    let chunks = broker.consume(subject::EVENTS, None, from, Some(incarnation));
+    let chunks = broker.follow(subject::EVENTS, from, Some(incarnation));
     // One batch ready while another is being committed; more would only make memory of the log.
     let (sender, receiver) = mpsc::channel(1);
     let task = tokio::spawn(async move {

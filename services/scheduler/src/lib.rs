@@ -1,7 +1,7 @@
 //! The scheduler: commands and reports in, facts and work out.
 //!
 //! Reads:  NOX_COMMANDS, NOX_REPORTS, NOX_BEATS; NOX_EVENTS when it takes over
-//! Writes: NOX_EVENTS, NOX_WORK, answers
+//! Writes: NOX_EVENTS, work, answers; it alone makes and changes streams and consumers
 //! Keeps:  nothing that the log does not have; snapshots only shorten a takeover
 //!
 //! Several may run. The lease decides who tries to lead; the log itself refuses everybody else.
@@ -14,6 +14,7 @@
 //! | `term` | carries out what a leader decides |
 //! | `dispatch` | packs work for workers |
 //! | `snapshot` | keeps and finds folds of the log |
+//! | `streams` | looks after the streams, which it alone makes |
 //! | `metrics` | what it counts |
 
 pub mod config;
@@ -21,6 +22,7 @@ mod dispatch;
 mod metrics;
 mod office;
 mod snapshot;
+mod streams;
 mod takeover;
 mod term;
 
@@ -29,6 +31,7 @@ use std::time::Duration;
 use anyhow::Context;
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions};
+use tokio_util::task::AbortOnDropHandle;
 
 pub use config::Config;
 use metrics::Metrics;
@@ -49,8 +52,29 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     })
     .await
     .context("cannot use the broker")?;
+    let tell = runtime.part(
+        "scheduler.broker",
+        "nox_scheduler_broker_unwell",
+        "1 while the broker takes no writes, as with a full disk",
+    )?;
+    let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
     broker.declare().await.context("cannot declare the streams")?;
+    tokio::select! {
+        served = serve(&config, &runtime, &broker, &metrics) => served,
+        drift = streams::watch(&broker, &runtime) => {
+            metrics.leading.set(0);
+            Err(drift).context("a stream is not ours any more")
+        }
+    }
+}
 
+/// Leads whenever it can.
+async fn serve(
+    config: &Config,
+    runtime: &Runtime,
+    broker: &Broker,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     let mut resets = config.accept_input_reset.clone();
     while !runtime.stop.is_cancelled() {
         let holder = nox_service::ids::unique().to_string();
@@ -59,7 +83,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         runtime.readiness.set("scheduler", Ok::<(), String>(()));
         runtime.readiness.note("scheduler.role", "standby");
         let Some(office) = Office::enter(lease, ttl, &runtime.stop).await else { break };
-        let end = lead(&config, &runtime, &broker, &metrics, &office, &holder, &mut resets).await;
+        let end = lead(config, runtime, broker, metrics, &office, &holder, &mut resets).await;
         metrics.leading.set(0);
         office.leave().await;
         match end {

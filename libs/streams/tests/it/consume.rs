@@ -132,7 +132,7 @@ async fn a_stream_that_was_made_anew_is_not_read_on() {
         store(&setup.broker, "nox.cmd.t", "new".into()).await;
     }
 
-    let other = |error: ConsumeError| matches!(error.reason, ReadError::OtherIncarnation { .. });
+    let other = |error| matches!(reason(error), ReadError::OtherIncarnation { .. });
     assert!(other(soon(attached.next()).await.unwrap().unwrap_err()));
     assert!(soon(attached.next()).await.is_none());
     let mut later = setup.broker.consume(subject::COMMANDS, None, 4, Some(incarnation));
@@ -140,6 +140,13 @@ async fn a_stream_that_was_made_anew_is_not_read_on() {
     // Negative control: whoever names no incarnation reads the new stream for the old one.
     let mut trusting = setup.broker.consume(subject::COMMANDS, None, 4, None);
     assert_eq!(read_to(&mut trusting, &mut 4, 5).await[0].payload, "new");
+}
+
+fn reason(error: ConsumeError) -> ReadError {
+    match error {
+        ConsumeError::Position { reason, .. } => reason,
+        ConsumeError::Drift(drift) => panic!("{drift}"),
+    }
 }
 
 /// A stream of 20 messages that were read, of which a power cut has left 10; and its reader.
@@ -172,7 +179,7 @@ async fn a_stream_that_was_rolled_back_is_not_read_on() {
     let (_setup, mut chunks) = rolled_back().await;
 
     let error = soon(chunks.next()).await.unwrap().unwrap_err();
-    assert_eq!(error.reason, ReadError::LogRegressed { position: 20, last: 10 });
+    assert_eq!(reason(error), ReadError::LogRegressed { position: 20, last: 10 });
     assert!(soon(chunks.next()).await.is_none());
 }
 
@@ -184,7 +191,7 @@ async fn a_stream_that_was_rolled_back_and_has_grown_again_is_not_read_on() {
     }
 
     let error = soon(chunks.next()).await.unwrap().unwrap_err();
-    assert_eq!(error.reason, ReadError::Replaced { position: 20 });
+    assert_eq!(reason(error), ReadError::Replaced { position: 20 });
     assert!(soon(chunks.next()).await.is_none());
 }
 
@@ -221,28 +228,49 @@ async fn a_frozen_broker_is_read_on_when_it_thaws() {
 }
 
 #[tokio::test]
-async fn work_and_beats_come_again_after_their_memory_is_lost() {
-    for (stream, subject) in [(subject::WORK, "nox.work.w1"), (subject::BEATS, "nox.beat.w1")] {
-        let mut setup = setup().await;
-        let broker = setup.broker.clone();
-        store(&broker, subject, "before".into()).await;
-        let mut chunks = broker.consume_new(stream, Some(subject.to_owned()));
-        assert_eq!(soon(chunks.next()).await.unwrap().unwrap(), []);
-        store(&broker, subject, "first".into()).await;
-        assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].payload, "first");
+async fn beats_come_again_after_their_memory_is_lost() {
+    let (stream, subject) = (subject::BEATS, "nox.beat.w1");
+    let mut setup = setup().await;
+    let broker = setup.broker.clone();
+    store(&broker, subject, "before".into()).await;
+    let mut chunks = broker.consume_new(stream, Some(subject.to_owned()));
+    assert_eq!(soon(chunks.next()).await.unwrap().unwrap(), []);
+    store(&broker, subject, "first".into()).await;
+    assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].payload, "first");
 
-        for (payload, vanished) in [("second", false), ("third", true)] {
-            if vanished {
-                let jetstream = async_nats::jetstream::new(raw(&setup.server).await);
-                jetstream.delete_stream(stream).await.unwrap();
-            }
-            setup.server.kill9();
-            setup.server.restart().await.unwrap();
-            assert_eq!(soon(chunks.next()).await.unwrap().unwrap(), [], "attached again");
-            store(&broker, subject, payload.to_owned()).await;
-            assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].payload, payload);
+    for (payload, vanished) in [("second", false), ("third", true)] {
+        if vanished {
+            let jetstream = async_nats::jetstream::new(raw(&setup.server).await);
+            jetstream.delete_stream(stream).await.unwrap();
         }
+        setup.server.kill9();
+        setup.server.restart().await.unwrap();
+        assert_eq!(soon(chunks.next()).await.unwrap().unwrap(), [], "attached again");
+        store(&broker, subject, payload.to_owned()).await;
+        assert_eq!(soon(chunks.next()).await.unwrap().unwrap()[0].payload, payload);
     }
+}
+
+#[tokio::test]
+async fn work_is_heard_again_after_the_broker_was_away() {
+    let mut setup = setup().await;
+    let subject = "nox.work.w1";
+    let send = |broker: &nox_streams::Broker, payload: &str| {
+        broker.publish_unacked(subject.into(), text(payload));
+    };
+    send(&setup.broker, "before");
+    let worker = connect(&setup.server, "worker").await;
+    let mut heard = worker.hear(subject.to_owned());
+    assert!(soon(heard.next()).await.unwrap().is_empty(), "listens");
+    send(&setup.broker, "first");
+    assert_eq!(soon(heard.next()).await.unwrap(), ["first"]);
+
+    setup.server.kill9();
+    setup.server.restart().await.unwrap();
+    assert!(soon(heard.next()).await.unwrap().is_empty(), "something may have been missed");
+    soon(setup.broker.link().wait_for(|link| link.up)).await.unwrap();
+    send(&setup.broker, "second");
+    assert_eq!(soon(heard.next()).await.unwrap(), ["second"]);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_chunk_that_is_written_again_is_there_once_also_after_a_crash_of_the_b
             .await;
         }
     }
-    let read = soon(setup.broker.read_logs(&tenant, job(1), 0, 300)).await.unwrap();
+    let read = soon(setup.broker.read_logs(&tenant, job(1), 0, 300, 8 << 20)).await.unwrap();
     let told: Vec<_> = read.iter().map(|c| (c.offset, c.length, c.missing, c.end)).collect();
     assert_eq!(told, [(0, 1, 0, false), (1, 1, 7, true)]);
 }
@@ -55,7 +55,7 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
     let mut read = Vec::new();
     loop {
         let after = read.last().map_or(0, |chunk: &nox_streams::LogChunk| chunk.seq);
-        let page = soon(broker.read_logs(&tenant, job(1), after, 300)).await.unwrap();
+        let page = soon(broker.read_logs(&tenant, job(1), after, 300, 8 << 20)).await.unwrap();
         assert!(page.len() <= 300);
         if page.is_empty() {
             break;
@@ -70,9 +70,9 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
     }
     assert!(read.is_sorted_by_key(|chunk| (chunk.seq, chunk.at)));
     assert!(read[0].at.as_micros() > 1_700_000_000_000_000);
-    assert_eq!(broker.read_logs(&tenant, job(3), 0, 10).await.unwrap(), []);
+    assert_eq!(broker.read_logs(&tenant, job(3), 0, 10, 8 << 20).await.unwrap(), []);
     let elsewhere = TenantId::new("other").unwrap();
-    assert_eq!(broker.read_logs(&elsewhere, job(1), 0, 10).await.unwrap(), []);
+    assert_eq!(broker.read_logs(&elsewhere, job(1), 0, 10, 8 << 20).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -82,7 +82,8 @@ async fn after_the_last_number_of_all_there_is_nothing() {
     let line = text("line\n");
     setup.broker.append_log(&tenant, job(1), piece(0, Stdout), line).await.unwrap();
     for after in [u64::MAX - 1, u64::MAX] {
-        let page = soon(setup.broker.read_logs(&tenant, job(1), after, 300)).await.unwrap();
+        let page =
+            soon(setup.broker.read_logs(&tenant, job(1), after, 300, 8 << 20)).await.unwrap();
         assert!(page.is_empty(), "{page:?}");
     }
 }
@@ -97,7 +98,8 @@ async fn a_page_of_large_chunks_is_bounded() {
     }
     let (mut count, mut after) = (0, 0);
     loop {
-        let page = soon(setup.broker.read_logs(&tenant, job(1), after, 1000)).await.unwrap();
+        let page =
+            soon(setup.broker.read_logs(&tenant, job(1), after, 1000, 8 << 20)).await.unwrap();
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 66, "{}", page.len());
         after = last.seq;
@@ -115,7 +117,7 @@ async fn the_history_of_one_subject_is_read() {
         }
     }
     let history =
-        setup.broker.read_history(subject::EVENTS, "nox.evt.t.job.2", 2, 3).await.unwrap();
+        setup.broker.read_history(subject::EVENTS, "nox.evt.t.job.2", 2, 3, 8 << 20).await.unwrap();
     let seqs: Vec<_> = history.iter().map(|message| message.seq).collect();
     assert_eq!(seqs, [4, 6, 8]);
     assert_eq!(history[0].subject, "nox.evt.t.job.2");

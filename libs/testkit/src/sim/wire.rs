@@ -633,7 +633,7 @@ impl Wire {
         self.schedule(at, Party::Scheduler(id), life, Happening::Feed { term, src });
     }
 
-    /// NOX_WORK is in memory, and a message of it may get lost, come twice, or late.
+    /// Work is kept nowhere, and a message of it may get lost, come twice, or late.
     fn hand_out(&mut self, worker: &WorkerId, message: Arc<WorkMessage>) {
         let Some((id, life)) = self.broker.workers.get(worker).copied() else { return };
         let party = Party::Executor(id);

@@ -48,6 +48,8 @@ pub struct Options {
     pub worker_lease_ms: u64,
     /// Attempts at a time on each executor.
     pub slots: u32,
+    /// Where the broker keeps everything; a folder of the system's own, if left out.
+    pub nats_data: Option<PathBuf>,
     /// Further environment, by service.
     pub env: Vec<(Kind, &'static str, String)>,
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             lease_ms: 2_000,
             worker_lease_ms: 3_000,
             slots: 16,
+            nats_data: None,
             env: Vec::new(),
         }
     }
@@ -104,7 +107,8 @@ impl Cluster {
     pub async fn servers(options: Options) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("nox-system-").tempdir()?;
         let root = folder.path();
-        let mut nats = NatsOptions::new(root.join("nats"));
+        let mut nats =
+            NatsOptions::new(options.nats_data.clone().unwrap_or_else(|| root.join("nats")));
         nats.sync = options.sync;
         let mut postgres = PostgresOptions::new(root.join("postgres"));
         postgres.fast = true;

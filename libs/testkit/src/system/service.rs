@@ -174,6 +174,13 @@ impl Service {
         waited.await.with_context(|| self.quote())
     }
 
+    /// What `/readyz` says, and whether it says that it is ready; `None` if it does not answer.
+    pub async fn readyz(&self) -> Option<(bool, String)> {
+        let answer = self.http.get(format!("http://{}/readyz", self.admin)).send().await.ok()?;
+        let ready = answer.status().is_success();
+        Some((ready, answer.text().await.ok()?))
+    }
+
     /// Its own metrics: the value of the series that begins with `series`; `None` if it does not
     /// answer or has no such series.
     pub async fn metric(&self, series: &str) -> Option<f64> {

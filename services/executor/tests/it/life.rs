@@ -276,7 +276,7 @@ async fn an_executor_declares_itself_runs_attempts_and_says_how_they_went() {
 
     let mut logs = Vec::new();
     for _ in 0..1_000 {
-        logs = stage.broker.read_logs(&start.tenant, start.job_id, 0, 10).await.unwrap();
+        logs = stage.broker.read_logs(&start.tenant, start.job_id, 0, 10, 8 << 20).await.unwrap();
         if !logs.is_empty() {
             break;
         }

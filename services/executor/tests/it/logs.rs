@@ -26,7 +26,11 @@ impl Stage {
             let mut log: Vec<LogChunk> = Vec::new();
             loop {
                 let after = log.last().map_or(0, |chunk| chunk.seq);
-                let page = self.broker.read_logs(&tenant, job, after, 64).await.unwrap_or_default();
+                let page = self
+                    .broker
+                    .read_logs(&tenant, job, after, 64, 8 << 20)
+                    .await
+                    .unwrap_or_default();
                 let is_empty = page.is_empty();
                 log.extend(page);
                 if is_empty && log.iter().filter(|chunk| chunk.end).count() == 2 {

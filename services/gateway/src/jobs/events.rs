@@ -58,8 +58,8 @@ pub async fn events(
     });
     // The log is never purged, so an event's number is its sequence.
     let from = after.unwrap_or_default();
-    let messages = app.broker.read_history(subject::EVENTS, &subject, from, PAGE_EVENTS).await;
-    let messages = messages.map_err(|error| ApiError::unavailable("the broker", error))?;
+    let place = app.bulk.place().await?;
+    let messages = app.bulk.history(&place, &subject, from, PAGE_EVENTS).await?;
 
     let next = messages.last().map(|message| message.seq).or(after);
     let events = messages.into_iter().map(|message| {

@@ -19,6 +19,7 @@ use super::find::{find, min_n};
 use crate::{
     app::App,
     auth::Caller,
+    bulk::Place,
     memory::Account,
     problem::ApiError,
     routes::{self, Segment},
@@ -45,10 +46,12 @@ pub async fn logs(
     let Asked { after } = routes::query(&uri)?;
     find(&app, &caller, id, min_n(&uri, &headers)?).await?;
 
-    let first = page(&app, &caller.tenant, id, after.unwrap_or_default()).await?;
+    let place = app.bulk.place().await?;
+    let first =
+        app.bulk.logs(&place, &caller.tenant, id, after.unwrap_or_default(), PAGE_CHUNKS).await?;
     if wants_text(&headers) {
-        let body =
-            Body::from_stream(texts(app, account, caller.tenant, id, first, is_start(after)));
+        let texts = texts(app, account, place, caller.tenant, id, first, is_start(after));
+        let body = Body::from_stream(texts);
         let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         return Ok((kind, body).into_response());
     }
@@ -72,14 +75,11 @@ pub async fn logs(
     Ok(Json(json!({"job_id": id, "chunks": chunks, "next": next})).into_response())
 }
 
-async fn page(
-    app: &App,
-    tenant: &TenantId,
-    id: JobId,
-    after: u64,
-) -> Result<Vec<LogChunk>, ApiError> {
-    let chunks = app.broker.read_logs(tenant, id, after, PAGE_CHUNKS).await;
-    chunks.map_err(|error| ApiError::unavailable("the broker", error))
+/// What comes next.
+enum Page {
+    Here(Vec<LogChunk>),
+    After(u64),
+    None,
 }
 
 /// The texts of all pages, the first of which is there already. A page that can't be read breaks
@@ -87,24 +87,34 @@ async fn page(
 fn texts(
     app: Arc<App>,
     account: Account,
+    place: Place,
     tenant: TenantId,
     id: JobId,
     first: Vec<LogChunk>,
     is_start: bool,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    let begun = Some((first, LogText::new(is_start)));
-    stream::unfold(begun, move |read| {
-        let (app, account, tenant) = (app.clone(), account.clone(), tenant.clone());
+    let (place, shown) = (Arc::new(place), LogText::new(is_start));
+    stream::unfold((Page::Here(first), shown), move |(page, mut shown)| {
+        let (app, place, tenant) = (app.clone(), place.clone(), tenant.clone());
+        let account = account.clone();
         async move {
-            let (chunks, mut shown) = read?;
+            // Read when the one before was taken: a reader never has two in hand.
+            let chunks = match page {
+                Page::Here(chunks) => Ok(chunks),
+                Page::After(seq) => app.bulk.logs(&place, &tenant, id, seq, PAGE_CHUNKS).await,
+                Page::None => return None,
+            };
+            let Ok(chunks) = chunks else {
+                let broken = Err(std::io::Error::other("the log broke off"));
+                return Some((broken, (Page::None, shown)));
+            };
             let last = chunks.last()?.seq;
             let text: String = chunks.iter().map(|chunk| shown.of(chunk)).collect();
-            let broke_off = || Some((Err(std::io::Error::other("the log broke off")), None));
-            let Ok(room) = account.take(text.len()) else { return broke_off() };
-            match page(&app, &tenant, id, last).await {
-                Ok(next) => Some((Ok(room.around(Bytes::from(text))), Some((next, shown)))),
-                Err(_) => broke_off(),
-            }
+            let Ok(room) = account.take(text.len()) else {
+                let broken = Err(std::io::Error::other("the log broke off"));
+                return Some((broken, (Page::None, shown)));
+            };
+            Some((Ok(room.around(Bytes::from(text))), (Page::After(last), shown)))
         }
     })
 }

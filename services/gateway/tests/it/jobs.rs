@@ -243,7 +243,7 @@ async fn numbers_stay_what_they_are_and_events_are_shown_as_they_were_written() 
     let events = system.get(&format!("/jobs/{id}/events"), &ada).await;
     assert!(events.text.contains(inputs), "{}", events.text);
     let subject = format!("nox.evt.default.job.{id}");
-    let history = system.broker.read_history("NOX_EVENTS", &subject, 0, 10).await.unwrap();
+    let history = system.broker.read_history("NOX_EVENTS", &subject, 0, 10, 8 << 20).await.unwrap();
     assert_eq!(history.len(), 1, "{subject}");
     let written = std::str::from_utf8(&history[0].payload).unwrap();
     assert!(events.text.contains(written), "{written} is not in {}", events.text);

@@ -8,6 +8,7 @@ mod crowd;
 mod hostile;
 mod jobs;
 mod late;
+mod logs;
 mod outages;
 mod proxy;
 mod quotas;

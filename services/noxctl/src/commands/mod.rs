@@ -4,6 +4,7 @@ pub mod bench;
 pub mod demo;
 pub mod dev;
 pub mod job;
+pub mod log;
 pub mod module;
 pub mod projection;
 pub mod token;

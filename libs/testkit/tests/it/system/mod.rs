@@ -2,12 +2,14 @@
 
 mod bad_input;
 mod barrier;
+mod disk_full;
 mod doctored;
 mod durability;
 mod frozen_leader;
 mod frozen_worker;
 mod guards;
 mod kills;
+mod log_repair;
 mod rebuild;
 mod seed_steps;
 mod snapshots;

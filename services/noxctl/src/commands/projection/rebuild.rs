@@ -34,7 +34,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     let clock = Clock::system();
     let database = args.servers.database(target)?;
     let broker = args.servers.broker(target).await?;
-    let log = broker.consume(subject::EVENTS, None, 1, None).flat_map(|chunk| {
+    let log = broker.follow(subject::EVENTS, 1, None).flat_map(|chunk| {
         let messages: Vec<Result<LogMessage, ConsumeError>> = match chunk {
             Ok(chunk) => chunk
                 .into_iter()

@@ -1,0 +1,86 @@
+//! Reads of much at a time, of logs and histories, bounded over all who ask.
+//!
+//! They have a connection of their own: the broker cuts a client off that does not take what was asked
+//! for fast enough, and with it went everybody's submits. And they ask for little at a time, few of
+//! them at once, so that it does not come to that.
+
+use std::{sync::Arc, time::Duration};
+
+use nox_contract::{JobId, ProblemCode, TenantId, subject};
+use nox_streams::{Broker, Error, LogChunk, Message};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::problem::ApiError;
+
+/// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
+const READERS_MAX: usize = 256;
+/// Reads of the broker at a time: what is on its way from there at once is no more than 4 MiB, and the
+/// broker cuts off at 64 MiB.
+const READS_MAX: usize = 16;
+/// A page, in bytes: two chunks of the largest kind. At least one message comes, however large.
+const PAGE_BYTES: usize = 256 * 1024;
+/// How long to wait for a place among the readers, in the order of asking.
+const PLACE_WAIT: Duration = Duration::from_secs(5);
+
+/// The connection of bulk reads, and their bounds.
+pub struct Bulk {
+    broker: Broker,
+    readers: Arc<Semaphore>,
+    reads: Semaphore,
+}
+
+/// A place among the readers, to be kept until the answer is written.
+pub struct Place(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+
+impl Bulk {
+    pub fn new(broker: Broker) -> Self {
+        Self {
+            broker,
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
+            reads: Semaphore::new(READS_MAX),
+        }
+    }
+
+    /// Waits for a place among the readers, for a while.
+    pub async fn place(&self) -> Result<Place, ApiError> {
+        let place = self.readers.clone().acquire_owned();
+        match tokio::time::timeout(PLACE_WAIT, place).await {
+            Ok(Ok(place)) => Ok(Place(place)),
+            Ok(Err(_)) | Err(_) => Err(ApiError::new(
+                ProblemCode::Overloaded,
+                format!("{READERS_MAX} others are reading logs and histories"),
+            )),
+        }
+    }
+
+    /// Up to `max` chunks of a job's log after `after`, and no more than a page.
+    pub async fn logs(
+        &self,
+        _: &Place,
+        tenant: &TenantId,
+        id: JobId,
+        after: u64,
+        max: usize,
+    ) -> Result<Vec<LogChunk>, ApiError> {
+        let _read = self.reads.acquire().await;
+        let chunks = self.broker.read_logs(tenant, id, after, max, PAGE_BYTES).await;
+        chunks.map_err(unavailable)
+    }
+
+    /// Up to `max` messages of the log on `subject` after `after`, and no more than a page.
+    pub async fn history(
+        &self,
+        _: &Place,
+        subject: &str,
+        after: u64,
+        max: usize,
+    ) -> Result<Vec<Message>, ApiError> {
+        let _read = self.reads.acquire().await;
+        let read = self.broker.read_history(subject::EVENTS, subject, after, max, PAGE_BYTES);
+        read.await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: Error) -> ApiError {
+    ApiError::unavailable("the broker", error)
+}

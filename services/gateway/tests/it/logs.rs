@@ -1,0 +1,73 @@
+//! Many readers of long logs, fast and slow, beside everybody's submits.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use nox_contract::{Attempt, TenantId};
+use nox_streams::{LogPiece, LogStream};
+use reqwest::Method;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::system::{PATIENCE, System, token};
+
+/// 16 MiB, in chunks of the largest kind.
+const CHUNKS: usize = 128;
+const CHUNK_BYTES: usize = 128 * 1024;
+const FAST_READERS: usize = 100;
+const SLOW_READERS: usize = 20;
+/// Longer than a submit takes beside the readers, and much shorter than a lost connection costs.
+const SUBMIT_WITHIN: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (job, n) = system.submit(&ada, "xtb_hello").await;
+    let tenant = TenantId::new(TenantId::DEFAULT).unwrap();
+    let id = job.parse().unwrap();
+    let chunks = (0..CHUNKS).map(|number| {
+        let number = u64::try_from(number).unwrap();
+        let length = u64::try_from(CHUNK_BYTES).unwrap();
+        let piece = LogPiece {
+            attempt: Attempt(1),
+            number,
+            stream: LogStream::Stdout,
+            offset: number * length,
+            length,
+            missing: 0,
+            end: false,
+        };
+        system.broker.append_log(&tenant, id, piece, vec![b'x'; CHUNK_BYTES].into())
+    });
+    join_all(chunks).await.into_iter().for_each(|kept| assert!(kept.is_ok(), "{kept:?}"));
+
+    let path = format!("/jobs/{job}/logs?min_n={n}");
+    let read = |slow: bool| {
+        let request = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
+        async move {
+            let mut answer = request.send().await.unwrap().error_for_status().unwrap();
+            let mut bytes = 0;
+            while let Some(chunk) = answer.chunk().await.unwrap() {
+                bytes += chunk.len();
+                if slow {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+            bytes
+        }
+    };
+    let readers = join_all((0..FAST_READERS + SLOW_READERS).map(|i| read(i < SLOW_READERS)));
+    let submits = async {
+        for number in 0..40 {
+            let begun = Instant::now();
+            let body = json!({"module": "xtb_hello", "inputs": {"text": number.to_string()}});
+            system.post("/jobs", &ada, &body).await.expect(202);
+            assert!(begun.elapsed() < SUBMIT_WITHIN, "a submit took {:?}", begun.elapsed());
+        }
+    };
+    let (read, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(readers, submits) })
+        .await
+        .expect("in time");
+    assert!(read.iter().all(|bytes| *bytes == CHUNKS * CHUNK_BYTES), "{read:?}");
+}
