@@ -53,6 +53,7 @@ create table jobs (
     held boolean not null,
     failures integer not null check (failures >= 0),
     crashes integer not null check (crashes >= 0),
+    suspicions integer not null check (suspicions >= 0),
     -- The job's entry in the ledger, in core seconds of `period`; see `quota_ledger`.
     period timestamptz,
     reservation bigint not null check (reservation >= 0),
@@ -158,7 +159,7 @@ create table modules (
 create table workers (
     worker_id text primary key,
     session uuid not null,
-    state text not null check (state in ('joined', 'draining', 'left', 'lost')),
+    state text not null check (state in ('joined', 'draining', 'paused', 'left', 'lost')),
     capacity jsonb not null,
     modules jsonb not null,
     labels jsonb not null,

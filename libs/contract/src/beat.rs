@@ -13,6 +13,8 @@ pub struct Beat {
     pub received_up_to: WorkNumber,
     /// Attempts that were taken on and whose end is not yet acknowledged.
     pub held: Vec<Held>,
+    /// Whether it has heard that the log has taken its session on.
+    pub joined: bool,
     /// The stream sequence of the newest acknowledged message of this worker in NOX_REPORTS; a beat
     /// is judged only after the scheduler has consumed that far, else an end that overtook nothing
     /// looks like an attempt that vanished.

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest, ModuleName,
-    RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source, StopReason, Timestamp, UserId,
-    WaitingCode, WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
+    ModuleName, Origin, RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source,
+    StopReason, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -34,9 +34,17 @@ pub enum Fact {
     RetryScheduled { attempt: Attempt, due_at: Timestamp },
     /// The worker is to end the attempt. Beside `canceled` of a job that a worker holds.
     StopRequested { worker_id: WorkerId, attempt: Attempt, work: WorkNumber, reason: StopReason },
-    /// Nobody will hear from the attempt again. Follows `assigned` and `started`; the job is queued
-    /// again, or failed beside it. After `canceled` it frees the slot and nothing more.
-    AttemptLost { worker_id: WorkerId, attempt: Attempt, reason: LostReason, started: bool },
+    /// Nothing of the attempt runs any more, and it did not end. Follows `assigned` and `started`; the
+    /// job is queued again, or failed beside it. After `canceled` it frees the slot and nothing more.
+    /// `detail` says in the worker's words why it was handed back.
+    AttemptLost {
+        worker_id: WorkerId,
+        attempt: Attempt,
+        reason: LostReason,
+        blame: Blame,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
 
     // --- a job, by its worker's report ---
     /// The attempt's process ran `elapsed_ms` before the report was written. Follows `assigned`.
@@ -71,13 +79,18 @@ pub enum Fact {
     /// A session begins. The attempts of an older session are lost beside it.
     WorkerJoined {
         session: SessionId,
+        origin: Origin,
         capacity: Capacity,
         /// Names and versions of what it runs.
         modules: Vec<ServedModule>,
         labels: Vec<String>,
     },
-    /// Takes no more work.
+    /// Is to stop, and takes no more work. Whatever becomes of it and what it holds is planned.
     WorkerDraining { session: SessionId },
+    /// Cannot run attempts and takes no work until `worker_resumed`.
+    WorkerPaused { session: SessionId, reason: String },
+    /// Takes work again.
+    WorkerResumed { session: SessionId },
     /// Gave itself back, or was silent for too long.
     WorkerLeft { session: SessionId, lost: bool },
 
@@ -152,6 +165,8 @@ impl Fact {
             Self::QuotaViolated { .. } => "quota_violated",
             Self::WorkerJoined { .. } => "worker_joined",
             Self::WorkerDraining { .. } => "worker_draining",
+            Self::WorkerPaused { .. } => "worker_paused",
+            Self::WorkerResumed { .. } => "worker_resumed",
             Self::WorkerLeft { .. } => "worker_left",
             Self::ModuleDeclared { .. } => "module_declared",
             Self::ModuleSwitched { .. } => "module_switched",

@@ -72,7 +72,7 @@ macro_rules! text_id {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -178,6 +178,14 @@ uuid_id!(
 uuid_id!(
     /// One life of a worker process. A new session means that the old one's attempts were lost.
     SessionId
+);
+uuid_id!(
+    /// A worker's data folder, which one process at a time holds. It outlives that process.
+    InstanceId
+);
+uuid_id!(
+    /// A worker's process. Only where it is another one did the one before end.
+    ProcessId
 );
 
 number_id!(

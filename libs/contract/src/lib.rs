@@ -39,9 +39,9 @@ pub use json::{RawJson, UnstorableJson};
 pub use limits::{Limits, RoleLimits, SchedulerConfig};
 pub use module::{Manifest, RetryPolicy};
 pub use problem::{ProblemCode, Refusal};
-pub use report::{AttemptEnd, Hello, Report, ReportMessage, Usage};
+pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};
-pub use state::{JobError, JobState, LostReason, StopReason, WaitingCode};
+pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
 pub use time::Timestamp;
 pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Capacity, JobError, JobId, Manifest, RawJson, SessionId, Token,
+    Attempt, Capacity, InstanceId, JobError, JobId, Manifest, ProcessId, RawJson, SessionId, Token,
     tolerance::{self, Part},
 };
 
@@ -29,8 +29,12 @@ pub enum Report {
     Ended(Box<Ended>),
     /// The attempt was ended because it was asked for, and nothing of it runs any more.
     Stopped(Stopped),
-    /// The worker takes no more work; what it holds goes on.
+    /// The worker is to stop: it takes no more work, and what it holds goes on or is handed back.
     Draining,
+    /// The worker lives and cannot run attempts, for such a reason: it takes no work until `resumed`.
+    Paused { reason: String },
+    /// The worker takes work again.
+    Resumed,
     /// The worker has nothing left and goes.
     Bye,
     /// What only a newer version can read. Never written.
@@ -44,12 +48,22 @@ impl Part for Report {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
+    pub origin: Origin,
     pub capacity: Capacity,
     /// One that cannot be read is not served, as far as the reader knows; the others are.
     #[serde(deserialize_with = "tolerance::readable")]
     pub modules: Vec<Manifest>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+}
+
+/// Whose session it is. Of two sessions under one name, a later one of the same instance replaces the
+/// earlier, for no two processes hold one data folder; one of another instance is refused as long as
+/// the earlier lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    pub instance: InstanceId,
+    pub process: ProcessId,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,7 +108,21 @@ pub struct Usage {
 pub enum AttemptEnd {
     /// `{"files": […], "metrics": {…}, "scalars": {…}}`.
     Succeeded { outputs: RawJson },
-    /// `retryable` is the worker's word for "another attempt may go better"; `crashed` says that the
-    /// process was ended by a signal or by an error of the machine, not by its own exit status.
+    /// `retryable` is the worker's word for "another attempt may go better". `crashed` says that nobody
+    /// knows how the program ended, because its supervisor went with it: it is tried again as often as
+    /// crashes are, whatever its module says of failures.
     Failed { error: JobError, retryable: bool, crashed: bool },
+    /// The worker did not run it to its end, for a reason of its own. Nobody is charged for that, and
+    /// the job is queued again at once.
+    HandedBack(HandBack),
+}
+
+/// Why a worker gives an attempt back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandBack {
+    /// It is to stop.
+    Draining,
+    /// It could not run it: no process, no thread, no room. It takes no work before that is mended.
+    CannotRun { reason: String },
 }

@@ -83,10 +83,12 @@ pub enum WaitingCode {
     Quota,
     /// Starts are throttled.
     Rate,
-    /// No live worker serves the module.
+    /// No live worker that takes work serves the module.
     NoWorker,
     /// Workers serve the module, but none has room for what is asked.
     Resources,
+    /// Its worker was lost several times while it ran beside others: it waits for a worker of its own.
+    Isolation,
     /// An earlier job has not succeeded yet.
     Dependency,
     /// Starts later (`run_at`).
@@ -108,6 +110,7 @@ impl WaitingCode {
             Self::Rate => "rate",
             Self::NoWorker => "no_worker",
             Self::Resources => "resources",
+            Self::Isolation => "isolation",
             Self::Dependency => "dependency",
             Self::Scheduled => "scheduled",
             Self::Backoff => "backoff",
@@ -117,16 +120,34 @@ impl WaitingCode {
     }
 }
 
-/// Why an attempt was given up on without word from its worker.
+/// Why an attempt is over although it did not end: no word of it will come, or it was handed back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LostReason {
     /// The worker was silent for longer than its lease.
     WorkerSilent,
-    /// The worker began a new session, so its old process is gone.
+    /// The worker began a new session, so nothing of the old one runs.
     NewSession,
     /// The worker lives but does not hold the attempt that it was sent.
     NotHeld,
+    /// The worker was to stop: it handed the attempt back, or went with it.
+    Draining,
+    /// The worker could not run it, and handed it back.
+    CannotRun,
+}
+
+/// What the loss of an attempt says of its job. A worker goes down for one reason; only an attempt
+/// that alone ran there is charged with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// Nothing: it had not started, or the worker went or gave it back for a reason of its own.
+    Nobody,
+    /// It was one of several that ran on a worker that went: one of them may have caused it. A job
+    /// that this happens to repeatedly is given a worker of its own.
+    Suspected,
+    /// It alone ran on a worker that went: counts as a crash.
+    Crashed,
 }
 
 /// Why a running attempt is to be ended.

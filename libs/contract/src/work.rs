@@ -40,6 +40,13 @@ pub enum Work {
     Abandon(Held),
     /// The log has given this session up: end everything and begin a new one.
     Superseded,
+    /// The log has taken this session on. The answer to `hello`, sent again until a beat says that it
+    /// was heard.
+    Joined,
+    /// Another worker of this name lives, and so the log does not take this session on.
+    Refused {
+        reason: String,
+    },
     /// What only a newer version can read. Never written. Its number stays a gap, so that it is sent
     /// again; where that does not help, the attempt is handed to somebody else.
     #[serde(skip)]

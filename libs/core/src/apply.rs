@@ -194,6 +194,7 @@ impl State {
                 let module = active.module.clone();
                 let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.used.take(&resources);
+                worker.isolated = active.job.is_isolated().then_some(id);
                 worker.next_work = work.next();
                 worker.assignments.insert(
                     id,
@@ -245,6 +246,8 @@ impl State {
             | Fact::QuotaViolated { .. }
             | Fact::WorkerJoined { .. }
             | Fact::WorkerDraining { .. }
+            | Fact::WorkerPaused { .. }
+            | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. }
             | Fact::ModuleDeclared { .. }
             | Fact::ModuleSwitched { .. }
@@ -269,6 +272,7 @@ impl State {
         let missing = ApplyError::Missing { n, fact: "end of an attempt", what: "worker" };
         let worker = self.workers.get_mut(worker).ok_or(missing)?;
         worker.assignments.remove(&id);
+        worker.isolated.take_if(|isolated| *isolated == id);
         worker.used.give_back(resources);
         if let Some(module) = self.modules.get_mut(module) {
             module.running -= 1;
@@ -385,14 +389,17 @@ impl State {
         let n = event.n;
         for fact in event.known_facts() {
             match fact {
-                Fact::WorkerJoined { session, capacity, modules, .. } => self.workers.join(
+                Fact::WorkerJoined { session, origin, capacity, modules, .. } => self.workers.join(
                     id.clone(),
                     Worker {
                         session: *session,
+                        origin: *origin,
                         capacity: *capacity,
                         used: Capacity::default(),
                         modules: modules.iter().map(|served| served.name.clone()).collect(),
                         draining: false,
+                        paused: false,
+                        isolated: None,
                         next_work: WorkNumber(1),
                         assignments: Default::default(),
                     },
@@ -401,6 +408,11 @@ impl State {
                 Fact::WorkerDraining { .. } => {
                     if let Some(worker) = self.workers.get_mut(&id) {
                         worker.draining = true;
+                    }
+                }
+                Fact::WorkerPaused { .. } | Fact::WorkerResumed { .. } => {
+                    if let Some(worker) = self.workers.get_mut(&id) {
+                        worker.paused = matches!(fact, Fact::WorkerPaused { .. });
                     }
                 }
                 Fact::WorkerLeft { .. } => self.workers.leave(&id, event.at),

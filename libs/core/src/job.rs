@@ -4,10 +4,14 @@
 //! for the projector's rows.
 
 use nox_contract::{
-    Attempt, EventNumber, Fact, JobError, JobState, ProblemCode, Resources, Timestamp, WaitingCode,
-    WorkNumber, WorkerId,
+    Attempt, Blame, EventNumber, Fact, JobError, JobState, ProblemCode, Resources, Timestamp,
+    WaitingCode, WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
+
+/// Losses beside other attempts after which a job runs alone. Once is the machine's: a power cut would
+/// else make all jobs of a large worker run one by one. A second time is worth finding out.
+pub const SUSPICIONS_MAX: u32 = 2;
 
 /// Where a job stands. `JobState` is its public face; this says in addition who holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +48,10 @@ pub struct Job {
     pub attempt: Attempt,
     /// Attempts that ended by themselves and badly, without a crash.
     pub failures: u32,
-    /// Started attempts that crashed or were lost.
+    /// Attempts that crashed, or alone ran on a worker that was lost.
     pub crashes: u32,
+    /// Attempts that ran beside others on a worker that was lost.
+    pub suspicions: u32,
     /// The event that made the job; its `submitted` fact holds the inputs.
     pub submitted_n: EventNumber,
     pub requested_resources: Resources,
@@ -93,6 +99,7 @@ impl Job {
             attempt: Attempt(0),
             failures: 0,
             crashes: 0,
+            suspicions: 0,
             submitted_n: n,
             requested_resources: resources,
             priority,
@@ -154,9 +161,13 @@ impl Job {
             }
             (
                 Assigned { worker_id, .. } | Running { worker_id },
-                Fact::AttemptLost { attempt, started, worker_id: from, .. },
+                Fact::AttemptLost { attempt, blame, worker_id: from, .. },
             ) if current(attempt) && from == worker_id => {
-                self.crashes += u32::from(*started);
+                match blame {
+                    Blame::Nobody => {}
+                    Blame::Suspected => self.suspicions += 1,
+                    Blame::Crashed => self.crashes += 1,
+                }
                 // Queued again at once; `failed` or the new waiting code stands beside it.
                 Queued { waiting: WaitingCode::Priority }
             }
@@ -215,6 +226,11 @@ impl Job {
             Phase::Failed => JobState::Failed,
             Phase::Canceled { .. } => JobState::Canceled,
         }
+    }
+
+    /// Whether it may only run on a worker that runs nothing else.
+    pub fn is_isolated(&self) -> bool {
+        self.suspicions >= SUSPICIONS_MAX
     }
 
     /// Why the job does not run, while it is queued.

@@ -40,6 +40,8 @@ pub struct ClassKey {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub resources: Resources,
+    /// Runs only on a worker that runs nothing else.
+    pub isolated: bool,
 }
 
 /// The jobs of one class in order, and by the reason that the log last gave each.
@@ -71,6 +73,8 @@ impl Class {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
     pub modules: BTreeMap<ModuleName, BTreeMap<ClassKey, Class>>,
+    /// How many of them need a worker of their own; mostly none.
+    isolated: usize,
 }
 
 impl Queue {
@@ -82,6 +86,7 @@ impl Queue {
         code: WaitingCode,
         job: JobId,
     ) {
+        self.isolated += usize::from(key.isolated);
         let class = self.modules.entry(module.clone()).or_default().entry(key).or_default();
         class.by_rank.insert(rank, job);
         class.by_code.entry(code).or_default().insert(rank);
@@ -97,6 +102,7 @@ impl Queue {
         let Some(classes) = self.modules.get_mut(module) else { return };
         let Some(class) = classes.get_mut(key) else { return };
         class.by_rank.remove(&rank);
+        self.isolated -= usize::from(key.isolated);
         if let Some(ranks) = class.by_code.get_mut(&code) {
             ranks.remove(&rank);
             if ranks.is_empty() {
@@ -109,6 +115,17 @@ impl Queue {
                 self.modules.remove(module);
             }
         }
+    }
+
+    /// The first jobs of their kind that need a worker of their own.
+    pub fn isolated(&self) -> impl Iterator<Item = (&ModuleName, &ClassKey, Rank)> {
+        let modules = (self.isolated > 0).then_some(&self.modules).into_iter().flatten();
+        modules
+            .flat_map(|(module, classes)| {
+                classes.iter().map(move |(key, class)| (module, key, class))
+            })
+            .filter(|(_, key, _)| key.isolated)
+            .filter_map(|(module, key, class)| Some((module, key, class.head()?.0)))
     }
 
     /// Whether anybody of `module` waits to be placed.

@@ -98,6 +98,16 @@ pub struct EndedJob {
 }
 
 impl ActiveJob {
+    /// Whom the match takes it for the like of.
+    pub(crate) fn class(&self) -> ClassKey {
+        ClassKey {
+            tenant: self.tenant.clone(),
+            user_id: self.user_id.clone(),
+            resources: self.job.requested_resources,
+            isolated: self.job.is_isolated(),
+        }
+    }
+
     /// Core milliseconds of an attempt that ran for `wall_ms`. A worker may claim any span, so this
     /// stops at what can be counted.
     pub(crate) fn core_ms(&self, wall_ms: u64) -> u64 {
@@ -192,14 +202,9 @@ impl State {
     }
 
     fn place_in_queue(&self, job: &ActiveJob) -> (ClassKey, Rank) {
-        let key = ClassKey {
-            tenant: job.tenant.clone(),
-            user_id: job.user_id.clone(),
-            resources: job.job.requested_resources,
-        };
         let rank =
             Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), job.job.submitted_n);
-        (key, rank)
+        (job.class(), rank)
     }
 
     /// Checks what must hold after every event; for tests and the simulation.
@@ -280,6 +285,11 @@ impl State {
                 if holder != Some(id) {
                     return Err(format!("worker {id} holds {job}, which {holder:?} has"));
                 }
+            }
+            let alone =
+                |id: &JobId| worker.assignments.len() == 1 && worker.assignments.contains_key(id);
+            if worker.isolated.is_some_and(|job| !alone(&job)) {
+                return Err(format!("worker {id} runs {:?}, not alone", worker.isolated));
             }
             if used != worker.used {
                 return Err(format!("worker {id} uses {used:?}, counts {:?}", worker.used));

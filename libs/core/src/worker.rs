@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
-    Attempt, Capacity, EventNumber, JobId, ModuleName, Resources, SessionId, Timestamp, WorkNumber,
-    WorkerId,
+    Attempt, Capacity, EventNumber, JobId, ModuleName, Origin, Resources, SessionId, Timestamp,
+    WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     pub session: SessionId,
+    pub origin: Origin,
     pub capacity: Capacity,
     pub used: Capacity,
     pub modules: BTreeSet<ModuleName>,
-    /// Takes no more work.
+    /// Is to stop, and takes no more work.
     pub draining: bool,
+    /// Cannot run attempts, and takes no work for now.
+    pub paused: bool,
+    /// The job that runs alone here: nothing else is assigned as long as it does.
+    pub isolated: Option<JobId>,
     /// The number of the next piece of work of this session.
     pub next_work: WorkNumber,
     /// Slots in use: an entry leaves only by a fact that says nothing of the attempt runs any more.
@@ -107,13 +112,13 @@ impl Workers {
         }
     }
 
-    /// Workers that serve `module` and take work.
+    /// Workers that serve `module` and take work, if they have room.
     pub fn serving(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         self.serving
             .get(module)
             .into_iter()
             .flatten()
             .filter_map(|id| self.by_id.get_key_value(id))
-            .filter(|(_, worker)| !worker.draining)
+            .filter(|(_, worker)| !worker.draining && !worker.paused)
     }
 }

@@ -318,14 +318,22 @@ impl Leader {
                 }
                 Verdict::Abandon { worker_id, session, held } => {
                     for held in held {
-                        let worker_id = worker_id.clone();
-                        let work = Dispatch::Ready(Work::Abandon(held));
-                        self.unproven.push(Effect::Dispatch { worker_id, session, work });
+                        self.tell(worker_id.clone(), session, Work::Abandon(held));
                     }
                 }
                 Verdict::Superseded { worker_id, session } => {
-                    let work = Dispatch::Ready(Work::Superseded);
-                    self.unproven.push(Effect::Dispatch { worker_id, session, work });
+                    self.tell(worker_id, session, Work::Superseded);
+                }
+                Verdict::Joined { worker_id, session } => {
+                    self.tell(worker_id, session, Work::Joined);
+                }
+                Verdict::Refused { worker_id, session } => {
+                    let reason = format!(
+                        "another executor named {worker_id}, with a data folder of its own, is at \
+                         work; a name is taken over when its holder has left or was silent for its \
+                         lease"
+                    );
+                    self.tell(worker_id, session, Work::Refused { reason });
                 }
             }
         }
@@ -467,14 +475,22 @@ impl Leader {
                     }
                     self.match_due = true;
                 }
-                // Something was freed, joined or queued: the queue may move.
+                Fact::WorkerJoined { session, .. } => {
+                    if let Some(worker_id) = event.worker_id.clone() {
+                        let work = Dispatch::Ready(Work::Joined);
+                        let effect = Effect::Dispatch { worker_id, session: *session, work };
+                        self.held_back.push_back((event.n, effect));
+                    }
+                    self.match_due = true;
+                }
+                // Something was freed or queued: the queue may move.
                 Fact::Waiting { .. }
                 | Fact::RetryScheduled { .. }
                 | Fact::AttemptLost { .. }
                 | Fact::AttemptFailed { .. }
                 | Fact::Stopped { .. }
                 | Fact::Succeeded { .. }
-                | Fact::WorkerJoined { .. }
+                | Fact::WorkerResumed { .. }
                 | Fact::ModuleDeclared { .. }
                 | Fact::ModuleSwitched { .. }
                 | Fact::Reserved { .. }
@@ -486,12 +502,19 @@ impl Leader {
                 | Fact::Granted { .. }
                 | Fact::QuotaViolated { .. }
                 | Fact::WorkerDraining { .. }
+                | Fact::WorkerPaused { .. }
                 | Fact::WorkerLeft { .. }
                 | Fact::Configured { .. }
                 | Fact::Mark
                 | Fact::InputsReset { .. } => {}
             }
         }
+    }
+
+    /// Tells a session where it stands, once this leader has proved that it leads.
+    fn tell(&mut self, worker_id: WorkerId, session: SessionId, work: Work) {
+        let work = Dispatch::Ready(work);
+        self.unproven.push(Effect::Dispatch { worker_id, session, work });
     }
 
     fn hold_back_work(
@@ -636,7 +659,13 @@ impl Dispatch {
         match self {
             Self::Ready(Work::Start(start)) => start.number,
             Self::Ready(Work::Stop(stop)) => stop.number,
-            Self::Ready(Work::Abandon(_) | Work::Superseded | Work::Unreadable) => WorkNumber(0),
+            Self::Ready(
+                Work::Abandon(_)
+                | Work::Superseded
+                | Work::Joined
+                | Work::Refused { .. }
+                | Work::Unreadable,
+            ) => WorkNumber(0),
             Self::ReadInputs { start, .. } => start.number,
         }
     }

@@ -28,6 +28,10 @@ pub enum Verdict {
     Abandon { worker_id: WorkerId, session: SessionId, held: Vec<Held> },
     /// The worker believes in a session that the log has given up.
     Superseded { worker_id: WorkerId, session: SessionId },
+    /// The worker has yet to hear that the log has taken its session on.
+    Joined { worker_id: WorkerId, session: SessionId },
+    /// The worker's session was not taken on, for another one of its name lives.
+    Refused { worker_id: WorkerId, session: SessionId },
 }
 
 #[derive(Debug, Clone)]
@@ -52,8 +56,9 @@ pub struct Liveness {
     /// When it looked last; a leader looks all the time, unless its process was stopped.
     looked: Duration,
     watches: BTreeMap<WorkerId, Watch>,
-    /// Beats that wait until the reports they refer to are consumed; the newest of each worker.
-    unjudged: BTreeMap<WorkerId, Beat>,
+    /// Beats that wait until the reports they refer to are consumed; the newest of each worker, and the
+    /// newest under its name of another session: that must not keep the worker from being heard.
+    unjudged: BTreeMap<(WorkerId, bool), Beat>,
 }
 
 impl Liveness {
@@ -90,12 +95,13 @@ impl Liveness {
     }
 
     pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Duration) {
-        if let Some(watch) = self.watches.get_mut(&worker_id)
-            && watch.session == beat.session
-        {
+        let watch = self.watches.get_mut(&worker_id);
+        let watch = watch.filter(|watch| watch.session == beat.session);
+        let known = watch.is_some();
+        if let Some(watch) = watch {
             watch.heard = now;
         }
-        self.unjudged.insert(worker_id, beat);
+        self.unjudged.insert((worker_id, known), beat);
     }
 
     /// Silence that nobody listened to proves nothing: time in which this leader was away itself
@@ -119,7 +125,7 @@ impl Liveness {
         self.forgive(now);
         self.follow(state, now);
         let mut verdicts = Vec::new();
-        let ready: Vec<WorkerId> = self
+        let ready: Vec<_> = self
             .unjudged
             .iter()
             .filter(|(_, beat)| {
@@ -130,9 +136,9 @@ impl Liveness {
             })
             .map(|(id, _)| id.clone())
             .collect();
-        for id in ready {
-            if let Some(beat) = self.unjudged.remove(&id) {
-                self.judge_beat(state, id, &beat, now, &mut verdicts);
+        for key in ready {
+            if let Some(beat) = self.unjudged.remove(&key) {
+                self.judge_beat(state, key.0, &beat, now, &mut verdicts);
             }
         }
         for (worker_id, watch) in &mut self.watches {
@@ -161,11 +167,21 @@ impl Liveness {
         let (Some(worker), Some(watch)) = (worker, self.watches.get_mut(&worker_id)) else {
             // Before its first report is acknowledged a session is nobody's to supersede.
             if beat.reports_up_to > 0 {
-                verdicts.push(Verdict::Superseded { worker_id, session });
+                let past = state.workers.is_past(session);
+                // Its `hello` is consumed, and the log holds on to the worker that it has.
+                let refused = !past && state.workers.get(&worker_id).is_some();
+                verdicts.push(if refused {
+                    Verdict::Refused { worker_id, session }
+                } else {
+                    Verdict::Superseded { worker_id, session }
+                });
             }
             return;
         };
         watch.heard = now;
+        if !beat.joined {
+            verdicts.push(Verdict::Joined { worker_id: worker_id.clone(), session });
+        }
         let missing: Vec<Held> = worker
             .assignments
             .iter()

@@ -14,8 +14,8 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, Hello, Incarnation, Report, ReportMessage, SessionId, StartWork, StopWork,
-    Timestamp, Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, HandBack, Hello, Incarnation, Report, ReportMessage, SessionId, StartWork,
+    StopWork, Timestamp, Token, Usage, Work, WorkMessage,
     beat::Held,
     report::{Ended, Started, Stopped},
 };
@@ -43,6 +43,8 @@ pub enum Effect {
     Publish { id: ReportId, message: Arc<ReportMessage> },
     /// This session is over. When everything was killed, begin another one under a new id.
     NewSession,
+    /// This session is over, and no other will be taken on: another worker of the name lives.
+    GiveUp { reason: String },
 }
 
 impl Effect {
@@ -85,8 +87,14 @@ pub struct Session {
     outbox: Outbox,
     /// The life of the stream that its reports are stored in; `None` before that was looked at.
     reports: Option<Incarnation>,
+    /// The log has taken it on, and said so.
+    joined: bool,
     draining: bool,
+    /// Why it cannot run attempts at present.
+    paused: Option<String>,
     over: Over,
+    /// Why it was not taken on.
+    refused: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -133,8 +141,11 @@ impl Session {
             starts_due: VecDeque::new(),
             outbox,
             reports: None,
+            joined: false,
             draining: false,
+            paused: None,
             over: Over::No,
+            refused: None,
         }
     }
 
@@ -148,8 +159,13 @@ impl Session {
     }
 
     /// Whether the `hello` is stored. A beat before that would speak of an unknown session.
-    pub fn is_joined(&self) -> bool {
+    pub fn is_introduced(&self) -> bool {
         self.outbox.was_acked()
+    }
+
+    /// Whether the log has taken the session on: from then on nothing is given to an earlier one.
+    pub fn is_joined(&self) -> bool {
+        self.joined
     }
 
     /// Whether it is known which stream its reports go to. Nothing is to be published before.
@@ -206,6 +222,11 @@ impl Session {
                 Work::Abandon(held) => self.on_abandon(held),
                 Work::Superseded => self.supersede(),
                 Work::Unreadable => {}
+                Work::Joined => self.joined = true,
+                Work::Refused { reason } => {
+                    self.refused = Some(reason);
+                    self.supersede();
+                }
             }
         }
         if let Some(covers) = message.covers {
@@ -227,9 +248,30 @@ impl Session {
             held,
             Attempt { token, phase: Phase::Waiting, stopping: false, abandoned: false },
         );
-        // A worker that is about to go leaves new work lying; it is lost, unstarted, with the `bye`.
-        if !self.draining {
-            self.orders.push(Effect::Run(start));
+        match self.hands_back() {
+            Some(why) => self.hand_back_waiting(&why),
+            None => self.orders.push(Effect::Run(start)),
+        }
+    }
+
+    /// Why new work is not begun, where it is not.
+    fn hands_back(&self) -> Option<HandBack> {
+        let reason = || Some(HandBack::CannotRun { reason: self.paused.clone()? });
+        if self.draining { Some(HandBack::Draining) } else { reason() }
+    }
+
+    /// Hands back what the driver was not told to run.
+    fn hand_back_waiting(&mut self, why: &HandBack) {
+        self.orders.retain(|order| order.run().is_none());
+        let waiting: Vec<Held> = self
+            .held
+            .iter()
+            .filter(|(_, attempt)| attempt.phase == Phase::Waiting)
+            .map(|(held, _)| *held)
+            .collect();
+        for held in waiting {
+            let end = AttemptEnd::HandedBack(why.clone());
+            self.on_ended(held, Usage::default(), end, Timestamp::default());
         }
     }
 
@@ -348,14 +390,38 @@ impl Session {
         }
     }
 
-    /// Takes no more work: what runs goes on, what was not begun is left lying.
+    /// Takes no more work: what runs goes on, what was not begun is handed back.
     pub fn drain(&mut self) {
         if self.draining || self.over != Over::No {
             return;
         }
         self.draining = true;
-        self.orders.retain(|order| order.run().is_none());
+        // First, so that nothing that is handed back comes here again.
         self.outbox.owe(Report::Draining, Timestamp::default());
+        self.hand_back_waiting(&HandBack::Draining);
+    }
+
+    /// Takes no work for now, because this machine cannot run any: what runs goes on, what was not
+    /// begun is handed back.
+    pub fn pause(&mut self, reason: String) {
+        if self.paused.is_some() || self.draining || self.over != Over::No {
+            return;
+        }
+        self.paused = Some(reason.clone());
+        self.outbox.owe(Report::Paused { reason: reason.clone() }, Timestamp::default());
+        self.hand_back_waiting(&HandBack::CannotRun { reason });
+    }
+
+    /// Takes work again.
+    pub fn resume(&mut self) {
+        if self.paused.take().is_some() && self.over == Over::No {
+            self.outbox.owe(Report::Resumed, Timestamp::default());
+        }
+    }
+
+    /// Why it takes no work at present.
+    pub fn paused(&self) -> Option<&str> {
+        self.paused.as_deref()
     }
 
     /// Says goodbye. Nothing runs any more; what is still held is lost.
@@ -396,7 +462,10 @@ impl Session {
         effects.extend(self.publish(now));
         if self.over == Over::Untold {
             self.over = Over::Told;
-            effects.push(Effect::NewSession);
+            effects.push(match self.refused.take() {
+                Some(reason) => Effect::GiveUp { reason },
+                None => Effect::NewSession,
+            });
         }
         effects
     }
@@ -431,6 +500,7 @@ impl Session {
             session: self.id,
             received_up_to: self.inbox.up_to(),
             held: self.held().collect(),
+            joined: self.joined,
             reports_up_to: self.reports_up_to(),
         }
     }

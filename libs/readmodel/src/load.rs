@@ -23,8 +23,8 @@ pub(crate) async fn jobs(
     let rows = sqlx::query(
         "select id, tenant, user_id, module, status, attempt, waiting_code, requested_resources,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
-                due_at, work, held, failures, crashes, period, reservation, reserved, used, overrun,
-                events
+                due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
+                used, overrun, events
          from jobs
          where id = any($1)",
     )
@@ -58,6 +58,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             attempt: Attempt(small("attempt")?),
             failures: small("failures")?,
             crashes: small("crashes")?,
+            suspicions: small("suspicions")?,
             submitted_n: number(row.try_get("submitted_n")?),
             requested_resources,
             priority: row.try_get::<i16, _>("priority")? as u8,

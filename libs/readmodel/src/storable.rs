@@ -44,6 +44,9 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         | Fact::Released { .. }
         | Fact::Granted { .. }
         | Fact::WorkerDraining { .. }
+        // Why stays in the log.
+        | Fact::WorkerPaused { .. }
+        | Fact::WorkerResumed { .. }
         | Fact::WorkerLeft { .. }
         | Fact::ModuleSwitched { .. }
         | Fact::Configured { .. }

@@ -13,6 +13,14 @@ mod run;
 mod secret;
 pub mod telemetry;
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
 use tokio_util::sync::CancellationToken;
 
 /// Of every program that is built for release: `make release`.
@@ -38,6 +46,8 @@ pub struct Runtime {
     pub readiness: Readiness,
     /// What is shown at the admin address beside the registry.
     pub operator_metrics: admin::OperatorMetrics,
+    /// The longest that work in hand may take after the order to stop, in milliseconds.
+    grace_ms: Arc<AtomicU64>,
 }
 
 impl Runtime {
@@ -48,7 +58,19 @@ impl Runtime {
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
             operator_metrics: admin::OperatorMetrics::default(),
+            grace_ms: Arc::new(AtomicU64::new(GRACE.as_millis() as u64)),
         }
+    }
+
+    /// A service needs this long to end well; never shortens what another needs.
+    pub fn allow_grace(&self, grace: Duration) {
+        let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.grace_ms.fetch_max(grace, Ordering::Relaxed);
+    }
+
+    /// How long the services of this process may take to stop.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms.load(Ordering::Relaxed))
     }
 }
 

@@ -48,7 +48,7 @@ where
             admin::serve(addr, runtime.clone()).await?;
         }
         tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "Starts");
-        supervise(&runtime, GRACE, run(cli.config, runtime.clone())).await
+        supervise(&runtime, Duration::ZERO, run(cli.config, runtime.clone())).await
     });
     // What still runs in the background was given its time.
     threads.shutdown_background();
@@ -65,10 +65,10 @@ where
 }
 
 /// Drives `service` until it ends. The first SIGINT or SIGTERM cancels `runtime.stop` and leaves it
-/// `grace`; a second one ends it now. A service that ends unasked has failed.
+/// the time that [`Runtime::grace`] says, and `beyond`; a second one ends it now. A service that ends unasked has failed.
 pub async fn supervise(
     runtime: &Runtime,
-    grace: Duration,
+    beyond: Duration,
     service: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -89,6 +89,7 @@ pub async fn supervise(
     }
     tracing::info!("Stops: finishes what is in hand");
     runtime.stop.cancel();
+    let grace = runtime.grace() + beyond;
     tokio::select! {
         outcome = &mut service => outcome,
         _ = interrupt.recv() => bail!("a second signal cut the shutdown off"),
@@ -103,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_ends_unasked_has_failed() {
-        let outcome = supervise(&Runtime::new(), GRACE, async { Ok(()) }).await;
+        let outcome = supervise(&Runtime::new(), Duration::ZERO, async { Ok(()) }).await;
         assert!(outcome.is_err());
     }
 
@@ -112,7 +113,7 @@ mod tests {
         let runtime = Runtime::new();
         let stop = runtime.stop.clone();
         runtime.stop.cancel();
-        let outcome = supervise(&runtime, GRACE, async move {
+        let outcome = supervise(&runtime, Duration::ZERO, async move {
             stop.cancelled().await;
             tokio::task::yield_now().await;
             Ok(())
@@ -121,10 +122,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shutdown_has_an_end() {
+    async fn a_shutdown_has_an_end_which_a_service_can_put_off() {
+        tokio::time::pause();
         let runtime = Runtime::new();
         runtime.stop.cancel();
-        let outcome = supervise(&runtime, Duration::from_millis(10), std::future::pending()).await;
+        let began = tokio::time::Instant::now();
+        let never = std::future::pending;
+        let outcome = supervise(&runtime, Duration::ZERO, never()).await;
         assert!(outcome.unwrap_err().to_string().contains("longer"));
+        assert_eq!(began.elapsed().as_secs(), GRACE.as_secs());
+
+        runtime.allow_grace(3 * GRACE);
+        runtime.allow_grace(GRACE);
+        let began = tokio::time::Instant::now();
+        supervise(&runtime, Duration::ZERO, never()).await.unwrap_err();
+        assert_eq!(began.elapsed().as_secs(), 3 * GRACE.as_secs());
     }
 }

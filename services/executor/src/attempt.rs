@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io,
     os::fd::OwnedFd,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -105,10 +106,21 @@ impl Attempt<'_> {
         let folder = tokio::task::spawn_blocking(move || Folder::create(&data, &start))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| Failure::spawn(format!("cannot make a work directory: {error}")))?;
+            .map_err(|error| {
+                Failure::cannot_run(format!("cannot make a work directory: {error}"))
+            })?;
         let outcome = self.run_in(&folder, &inputs, spawned).await;
-        // Of a task that is cut off here, the next life removes the folder.
-        let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
+        // Of a task that is cut off here, the next life removes the folder; where there is no thread
+        // for it, too, for what became of the attempt must not be lost for want of one.
+        let folder = Arc::new(folder);
+        let removed = folder.clone();
+        let removing = catch_unwind(AssertUnwindSafe(|| {
+            tokio::task::spawn_blocking(move || removed.remove())
+        }));
+        match removing {
+            Ok(removing) => drop(removing.await),
+            Err(_) => drop(folder.set_aside()),
+        }
         outcome
     }
 
@@ -123,7 +135,7 @@ impl Attempt<'_> {
         if stop.is_cancelled() {
             return Err(Failure::killed());
         }
-        self.begin(folder).map_err(|error| Failure::spawn(format!("no journal: {error}")))?;
+        self.begin(folder).map_err(|error| Failure::cannot_run(format!("no journal: {error}")))?;
         let Runner { supervisor, logs, clock, metrics, .. } = runner;
         let program = Program { start, manifest, folder, supervisor, stop, logs, clock, metrics };
         let ran = program.run(&order, spawned).await?;

@@ -47,7 +47,7 @@ pub fn prepare(
             .map_err(|error| Failure::input_invalid(format!("{}: {error}", file.path)))?;
         folder
             .write(&file.path, &text)
-            .map_err(|error| Failure::spawn(format!("cannot write {}: {error}", file.path)))?;
+            .map_err(|error| Failure::cannot_run(format!("cannot write {}: {error}", file.path)))?;
     }
     let mut args = Vec::new();
     for arg in &run.args {

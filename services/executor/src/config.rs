@@ -58,6 +58,12 @@ pub struct Config {
     #[arg(long, env = "NOX_BEAT_MS", default_value = "2000")]
     pub beat_ms: NonZeroU32,
 
+    /// How long running attempts may go on after the order to stop, in seconds; what has not ended by
+    /// then is ended and handed back.
+    #[arg(long, env = "NOX_STOP_GRACE_S", default_value = "5",
+          value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub stop_grace_s: u32,
+
     /// The program that supervises attempts; this one, unless it is told otherwise.
     #[arg(long, env = "NOX_SUPERVISOR", default_value = "/proc/self/exe")]
     pub supervisor: PathBuf,

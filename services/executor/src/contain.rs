@@ -4,8 +4,9 @@
 //! It is the executor's own program under another name, so that nothing else has to be installed. It
 //! is a subreaper: whatever the attempt's processes do, double forks and `setsid` included, all of
 //! them stay its descendants. When it has no child left, the attempt is over, and only then does it
-//! say so. Its standard input is a socket to the executor: when that closes, because the attempt is
-//! to end or because the executor is gone, everything is killed.
+//! say so. Its standard input is a socket to the executor: a byte on it asks everything to end, and
+//! when it closes, because the attempt is to end now or because the executor is gone, everything is
+//! killed.
 //!
 //! All limits of an attempt are held here and by the kernel, so that they hold while the executor is
 //! frozen, too, and while nobody reads what the attempt prints.
@@ -88,8 +89,8 @@ pub struct Limits {
 pub enum Word {
     /// The program runs.
     Spawned,
-    /// It could not be run, and nothing was.
-    NotSpawned { reason: String },
+    /// It could not be run, and nothing was; `errno` is the system's word for it, if it had one.
+    NotSpawned { reason: String, errno: Option<i32> },
     /// It has ended after so many microseconds, and nothing that it began is alive.
     Ended { exit: Exit, wall_us: u64, survivors: usize, killed_for: Option<KilledFor> },
 }
@@ -140,7 +141,10 @@ fn supervise() -> io::Result<()> {
     });
     let program = match program {
         Ok(program) => program,
-        Err(error) => return say(&mut words, &Word::NotSpawned { reason: error.to_string() }),
+        Err(error) => {
+            let (reason, errno) = (error.to_string(), error.raw_os_error());
+            return say(&mut words, &Word::NotSpawned { reason, errno });
+        }
     };
     // If the executor is gone, nobody listens, but the attempt must end all the same.
     let _ = say(&mut words, &Word::Spawned);
@@ -189,7 +193,8 @@ impl Watch {
         }
     }
 
-    /// Whether the socket closes, for nothing else is ever sent after the order.
+    /// Whether the socket closes. A byte on it asks everything to end; nothing else is ever sent after
+    /// the order.
     fn is_ordered_within(&mut self, wait: Duration) -> bool {
         // A wait with an end is interrupted where this process was stopped and goes on.
         let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
@@ -198,7 +203,15 @@ impl Watch {
             .get_ref()
             .set_read_timeout(Some(wait))
             .and_then(|()| self.orders.read(&mut [0]));
-        !read.is_err_and(|error| waits.contains(&error.kind()))
+        match read {
+            Ok(0) => true,
+            Ok(_) => {
+                let attempt = descendants(own_pid());
+                attempt.into_iter().filter_map(ProcessId::of).for_each(ProcessId::terminate);
+                false
+            }
+            Err(error) => !waits.contains(&error.kind()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an earlier life of this worker had begun, told before its attempts are given up: without it,
-//! a job that takes its executor down with it would be tried for ever.
+//! a job that takes its executor down with it would be tried for ever, and attempts would be charged
+//! with a stop that was asked for.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,10 +17,19 @@ const REPORTS_MAX: usize = 1_000;
 /// Between two tries to publish.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// Reports as started what was, in the name of the sessions that began it. Returns when that is
-/// stored. Repeating it changes nothing.
-pub async fn report(broker: &Broker, worker: &WorkerId, clock: &Clock, leftovers: &Leftovers) {
+/// Reports as started what was, in the name of the sessions that began it, and which session was to
+/// stop. Returns when that is stored. Repeating it changes nothing.
+pub async fn report(
+    broker: &Broker,
+    worker: &WorkerId,
+    clock: &Clock,
+    leftovers: &Leftovers,
+    stopping: Option<SessionId>,
+) {
     let mut by_session: BTreeMap<SessionId, Vec<Report>> = BTreeMap::new();
+    if let Some(session) = stopping {
+        by_session.entry(session).or_default().push(Report::Draining);
+    }
     for journal in leftovers.started() {
         let elapsed = clock.wall().since(journal.at).as_millis();
         let started = Started {

@@ -1,6 +1,6 @@
 //! How an attempt fails: one function for each way, so that the codes stand in one place.
 
-use nox_contract::{AttemptEnd, JobError};
+use nox_contract::{AttemptEnd, HandBack, JobError};
 
 /// Longest message of an error, in bytes; it travels with every other report.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -10,21 +10,26 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const STDOUT_BYTES: usize = 1024;
 const STDERR_BYTES: usize = 2 * 1024;
 
+/// The code of what was ended because somebody asked for that.
+pub const KILLED: &str = "killed";
+
 /// An attempt that was no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub error: JobError,
     /// Another attempt may go better.
     pub retryable: bool,
-    /// Ended by a signal, or by an error of the machine.
+    /// Nobody knows how it ended: it is tried again whatever its module says.
     pub crashed: bool,
+    /// This machine could not run it: it is another's to run, and no failure of the job.
+    pub handed_back: bool,
 }
 
 impl Failure {
     fn new(code: &str, message: impl Into<String>) -> Self {
         let message = clean(&message.into());
         let error = JobError { code: code.to_owned(), message, exit_status: None };
-        Self { error, retryable: false, crashed: false }
+        Self { error, retryable: false, crashed: false, handed_back: false }
     }
 
     fn retryable(self) -> Self {
@@ -47,7 +52,12 @@ impl Failure {
         Self::new("input_invalid", message)
     }
 
-    /// Nothing was run: this machine could not.
+    /// Nothing was run, for want of something that any attempt needs.
+    pub fn cannot_run(message: impl Into<String>) -> Self {
+        Self { handed_back: true, ..Self::new("spawn", message) }
+    }
+
+    /// Nothing was run: there is something wrong with this module or job here.
     pub fn spawn(message: impl Into<String>) -> Self {
         Self::new("spawn", message).retryable()
     }
@@ -60,10 +70,10 @@ impl Failure {
         failure.retryable()
     }
 
-    /// A signal ended the program.
+    /// A signal ended the program: a failure like another, for it is the program's own.
     pub fn crashed(signal: i32, stdout: &[u8], stderr: &[u8]) -> Self {
         let message = with_ends(format!("ended by signal {signal}"), stdout, stderr);
-        Self { crashed: true, ..Self::new("crashed", message).retryable() }
+        Self::new("crashed", message).retryable()
     }
 
     /// The program ran into a limit that it was given.
@@ -77,6 +87,11 @@ impl Failure {
         Self { crashed: true, ..failure.retryable() }
     }
 
+    /// A defect of this executor's ended it, wherever it stood.
+    pub fn defect() -> Self {
+        Self { crashed: true, ..Self::new("crashed", "the executor failed").retryable() }
+    }
+
     /// It ran for longer than it asked for.
     pub fn wall_time(seconds: u32) -> Self {
         Self::new("wall_time", format!("ended after the {seconds} s that it asked for"))
@@ -84,7 +99,7 @@ impl Failure {
 
     /// It was ended because somebody asked for that.
     pub fn killed() -> Self {
-        Self::new("killed", "ended on request")
+        Self::new(KILLED, "ended on request")
     }
 
     /// It ended well and did not write what it promises.
@@ -113,7 +128,10 @@ impl Failure {
 
 impl From<Failure> for AttemptEnd {
     fn from(failure: Failure) -> Self {
-        let Failure { error, retryable, crashed } = failure;
+        let Failure { error, retryable, crashed, handed_back } = failure;
+        if handed_back {
+            return Self::HandedBack(HandBack::CannotRun { reason: error.message });
+        }
         Self::Failed { error, retryable, crashed }
     }
 }

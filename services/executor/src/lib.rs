@@ -10,6 +10,8 @@
 //! | [`manifest`], [`modules`] | which engines there are, and which of them this machine has |
 //! | `worker`, `life` | carries out what the session decides: the loop |
 //! | `evidence` | what is told of an earlier life |
+//! | `instance` | the folder by which a worker is known |
+//! | `probe` | whether this machine can run attempts |
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
 //! | [`folder`], `removal` | its private folder, the journal, and how it goes |
 //! | [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
@@ -32,6 +34,7 @@ mod evidence;
 pub mod failure;
 pub mod folder;
 pub mod inputs;
+mod instance;
 pub mod leftovers;
 mod life;
 pub mod log_buffer;
@@ -42,6 +45,7 @@ pub mod metrics;
 pub mod modules;
 mod orphans;
 pub mod outputs;
+mod probe;
 pub mod processes;
 pub mod program;
 pub mod relative;
@@ -53,7 +57,6 @@ pub mod template;
 mod worker;
 
 use std::{
-    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -61,10 +64,13 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use nox_contract::{Hello, MESSAGE_BYTES_MAX, subject};
-use nox_service::Runtime;
+use nox_contract::{Hello, MESSAGE_BYTES_MAX, Origin, ProcessId, subject};
+use nox_service::{Runtime, ids};
 use nox_streams::{Broker, ConnectOptions, Durability};
-use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::{
+    io::Errno,
+    process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit},
+};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -74,6 +80,7 @@ pub use contain::supervise_if_asked;
 use crate::{
     artifacts::Artifacts,
     contain::{Limits, Order, Word},
+    instance::Instance,
     leftovers::Leftovers,
     log_writer::Logs,
     metrics::Metrics,
@@ -111,8 +118,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     runtime.readiness.set("executor", Err("starts"));
     let metrics = Metrics::register(&runtime.registry)?;
     let modules = Modules::read(&config.modules).context("cannot use the modules")?;
-    let hello =
-        Hello { capacity: config.capacity(), modules: modules.declared(), labels: Vec::new() };
+    let instance = Instance::claim(&config.folder())?;
+    let hello = Hello {
+        origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
+        capacity: config.capacity(),
+        modules: modules.declared(),
+        labels: Vec::new(),
+    };
     if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
         bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
     }
@@ -122,7 +134,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     if modules.iter().any(|module| matches!(module.engine, Engine::Program(_))) {
         check_supervisor(&config.supervisor).await?;
     }
-    let (data, _lock) = claim(&config.folder())?;
+    let data = instance.folder.clone();
     let artifacts = Artifacts::in_folder(&config.artifacts, config.sync == Durability::Strict)
         .with_context(|| format!("cannot keep files in {}", config.artifacts.display()))?;
     // Before anything else may fail: what an earlier life left must not go on.
@@ -160,7 +172,10 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let (logs, logs_end) = (Logs::new(metrics.clone()), CancellationToken::new());
     let (clock, end) = (runtime.clock.clone(), logs_end.clone());
     let log_writer = tokio::spawn(log_writer::run(broker.clone(), logs.clone(), clock, end));
+    let stop_grace = Duration::from_secs(config.stop_grace_s.into());
+    runtime.allow_grace(life::stops_within(stop_grace, &modules) + LOGS_WAIT);
     let worker = Worker {
+        stop_grace,
         worker_id: config.worker_id.clone(),
         beat: Duration::from_millis(config.beat_ms.get().into()),
         supervisor: config.supervisor.clone(),
@@ -181,18 +196,6 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     outcome
 }
 
-/// Makes this worker's folder, and makes sure that it is nobody else's.
-fn claim(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
-    let make = || {
-        fs::create_dir_all(folder)?;
-        Ok::<_, io::Error>((folder.canonicalize()?, File::create(folder.join("lock"))?))
-    };
-    let (folder, lock) = make().with_context(|| format!("cannot use {}", folder.display()))?;
-    lock.try_lock()
-        .with_context(|| format!("another executor of this name uses {}", folder.display()))?;
-    Ok((folder, lock))
-}
-
 /// Makes sure that attempts can be supervised, before any is promised to be.
 async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
     let order = Order {
@@ -208,13 +211,17 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         supervised.order(&order).await?;
         Ok::<_, io::Error>(supervised.word().await)
     };
-    if !matches!(timeout(SUPERVISOR_WAIT, word).await, Ok(Ok(Some(Word::NotSpawned { .. })))) {
-        bail!(
-            "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
-            program.display()
-        );
-    }
-    Ok(())
+    let not_there = Some(Errno::NOENT.raw_os_error());
+    let word = match timeout(SUPERVISOR_WAIT, word).await {
+        Ok(Ok(Some(Word::NotSpawned { errno, .. }))) if errno == not_there => return Ok(()),
+        Ok(Ok(Some(Word::NotSpawned { reason, .. }))) => bail!("no attempt can be run: {reason}"),
+        word => word,
+    };
+    tracing::debug!(?word, "A supervisor did not say that there is no such program");
+    bail!(
+        "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
+        program.display()
+    );
 }
 
 /// Each attempt needs a few open files; the customary limit of 1024 is too low for many slots.

@@ -6,13 +6,15 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nox_contract::{
-    AttemptEnd, Incarnation, ReportMessage, StartWork, Usage, WorkMessage, beat::Held, subject,
+    AttemptEnd, HandBack, Incarnation, ReportMessage, StartWork, Usage, WorkMessage, beat::Held,
+    subject,
 };
 use nox_protocol::session::{Effect, ReportId, Session};
-use nox_service::crash_point;
+use nox_service::{Backoff, crash_point};
 use nox_streams::{Error, Heard, Link, PublishError};
 use tokio::{
     sync::{mpsc, watch},
+    task::JoinError,
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,21 +23,33 @@ use crate::{
     attempt::{Finished, Runner},
     builtin::Noop,
     evidence,
-    failure::Failure,
-    modules::Engine,
+    failure::{Failure, KILLED},
+    instance,
+    modules::{Engine, Modules},
+    probe::{backoff, probe},
     task,
     worker::Worker,
 };
 
-/// How long running attempts may go on after the order to stop. With the two below it stays within
-/// what a service is given to end.
-const DRAIN_WAIT: Duration = Duration::from_secs(6);
-
-/// How long killing what still runs then may take.
+/// How long killing what still runs may take, after the time that its module gives it to end.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the last reports may take to be stored.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
+
+/// Of what a service is given to stop, what everything else takes.
+const SPARE: Duration = Duration::from_secs(1);
+
+/// How long an executor takes to stop at most, whose attempts may go on for `stop_grace`.
+pub fn stops_within(stop_grace: Duration, modules: &Modules) -> Duration {
+    stop_grace + ends_within(modules) + KILL_WAIT + LEAVE_WAIT + SPARE
+}
+
+/// The longest time that a module gives its attempts to end.
+fn ends_within(modules: &Modules) -> Duration {
+    let grace = modules.iter().map(|module| module.manifest.file.stop_grace_s).max();
+    Duration::from_secs(grace.unwrap_or_default().into())
+}
 
 /// Between two looks at the stream of reports: it may be made anew while the connection lasts, and
 /// until that is noticed, no sign of life counts.
@@ -59,11 +73,14 @@ enum Phase {
     Serving,
     /// What runs may end.
     Draining,
-    /// What still runs is being killed, and will be lost: it is not reported.
+    /// What still runs is being ended, and handed back.
     Killing,
     /// The last reports are on their way.
     Leaving,
 }
+
+/// A look whether attempts can be run.
+type Probing = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 type Publishing = Pin<Box<dyn Future<Output = (ReportId, Result<u64, PublishError>)> + Send>>;
 
@@ -85,6 +102,12 @@ pub struct Life {
     link: watch::Receiver<Link>,
     /// The session is over; the next begins when nothing of this one runs.
     begin_again: bool,
+    /// Another worker has this one's name: it ends when nothing runs.
+    given_up: Option<String>,
+    /// Why no attempt can be run at present, while that is looked at.
+    unfit: Option<String>,
+    probing: Option<Probing>,
+    backoff: Backoff,
     phase: Phase,
     /// What readiness was last told: whether reports are stored.
     ready: bool,
@@ -107,6 +130,10 @@ impl Life {
             next_look: interval(LOOK_EVERY),
             link,
             begin_again: false,
+            given_up: None,
+            unfit: None,
+            probing: None,
+            backoff: backoff(),
             phase: Phase::Serving,
             ready: false,
         }
@@ -128,6 +155,9 @@ impl Life {
             if self.phase == Phase::Leaving && self.session.is_idle() {
                 return Ok(());
             }
+            if let Some(reason) = self.given_up.take_if(|_| self.running.is_empty()) {
+                bail!(reason);
+            }
             let wake = self.until_wake();
             tokio::select! {
                 chunk = work.next() => {
@@ -135,6 +165,7 @@ impl Life {
                 }
                 (id, outcome) = outcome(&mut self.publishing) => self.on_published(id, outcome),
                 (position, seen) = outcome(&mut self.looking) => self.on_look(position, seen),
+                probed = outcome(&mut self.probing) => self.on_probed(probed),
                 _ = self.next_look.tick(), if self.looking.is_none() => self.look(),
                 // After every reconnect.
                 Ok(()) = self.link.changed() => self.next_look.reset_immediately(),
@@ -145,15 +176,14 @@ impl Life {
                 _ = beat.tick() => self.show(),
                 () = stop.cancelled(), if self.phase == Phase::Serving => {
                     self.phase = Phase::Draining;
-                    self.session.drain();
-                    deadline.set(sleep(DRAIN_WAIT));
-                    self.worker.runtime.readiness.set("executor", Err("stops"));
+                    self.drain();
+                    deadline.set(sleep(self.worker.stop_grace));
                 }
                 () = &mut deadline, if self.phase != Phase::Serving => match self.phase {
                     Phase::Serving | Phase::Draining => {
                         self.phase = Phase::Killing;
                         self.running.values().for_each(CancellationToken::cancel);
-                        deadline.set(sleep(KILL_WAIT));
+                        deadline.set(sleep(ends_within(&self.worker.modules) + KILL_WAIT));
                     }
                     Phase::Killing => bail!("{} attempts could not be killed", self.running.len()),
                     Phase::Leaving => {
@@ -164,6 +194,14 @@ impl Life {
                 },
             }
         }
+    }
+
+    fn drain(&mut self) {
+        if let Err(error) = instance::note_stopping(&self.worker.data, self.session.id()) {
+            tracing::warn!(%error, "Cannot note that this is a planned stop");
+        }
+        self.session.drain();
+        self.worker.runtime.readiness.set("executor", Err("stops"));
     }
 
     /// Goes on with the end, if it is time; returns how long the new phase may take.
@@ -201,12 +239,21 @@ impl Life {
                         (self.publishing, self.looking) = (None, None);
                         self.begin_again = true;
                     }
+                    Effect::GiveUp { reason } => {
+                        tracing::error!(session = %self.session.id(), reason, "Not taken on");
+                        self.set_ready(Err(&reason));
+                        (self.publishing, self.looking) = (None, None);
+                        self.given_up = Some(reason);
+                    }
                 }
             }
         }
         if self.begin_again && self.running.is_empty() && self.phase == Phase::Serving {
             self.begin_again = false;
             (self.session, self.runner) = self.worker.new_session();
+            if let Some(reason) = &self.unfit {
+                self.session.pause(reason.clone());
+            }
             self.next_look.reset_immediately();
         }
     }
@@ -242,8 +289,7 @@ impl Life {
         tokio::spawn(async move {
             let finished = task.await.unwrap_or_else(|error| {
                 tracing::error!(job.id = %start.job_id, %error, "An attempt's task failed");
-                let failure = Failure::spawn("the executor failed");
-                Finished { usage: Usage::default(), end: failure.into() }
+                Finished { usage: Usage::default(), end: failed_task(error).into() }
             });
             let _ = events.send(Event::Ended(held, finished));
         });
@@ -268,19 +314,67 @@ impl Life {
                 Err(error) => tracing::error!(%error, "Work cannot be read"),
             }
         }
+        self.show_ready();
     }
 
     fn on_event(&mut self, event: Event) {
         let now = self.worker.runtime.clock.now();
         match event {
-            Event::Spawned(held) => self.session.on_spawned(held, now),
-            Event::Ended(held, Finished { usage, end }) => {
-                self.running.remove(&held);
-                if self.phase != Phase::Killing {
-                    self.session.on_ended(held, usage, end, now);
+            Event::Spawned(held) => {
+                if self.unfit.is_none() {
+                    self.backoff = backoff();
                 }
+                self.session.on_spawned(held, now);
+            }
+            Event::Ended(held, Finished { usage, mut end }) => {
+                self.running.remove(&held);
+                if self.phase == Phase::Killing && was_killed(&end) {
+                    end = AttemptEnd::HandedBack(HandBack::Draining);
+                }
+                if let AttemptEnd::HandedBack(HandBack::CannotRun { reason }) = &end {
+                    self.pause(reason.clone());
+                }
+                self.session.on_ended(held, usage, end, now);
             }
         }
+    }
+
+    /// Takes no more work until attempts can be run again. First, so that what is handed back goes
+    /// elsewhere.
+    fn pause(&mut self, reason: String) {
+        if self.unfit.is_some() {
+            return;
+        }
+        tracing::error!(reason, "Cannot run attempts; takes no work until it can");
+        self.unfit = Some(reason.clone());
+        self.session.pause(reason);
+        self.show_ready();
+        self.probe();
+    }
+
+    fn probe(&mut self) {
+        let (supervisor, data) = (self.worker.supervisor.clone(), self.worker.data.clone());
+        let wait = self.backoff.pause();
+        self.probing = Some(Box::pin(async move {
+            sleep(wait).await;
+            probe(&supervisor, &data).await
+        }));
+    }
+
+    fn on_probed(&mut self, probed: anyhow::Result<()>) {
+        self.probing = None;
+        match probed {
+            Ok(()) => {
+                tracing::info!("Attempts can be run again");
+                self.unfit = None;
+                self.session.resume();
+            }
+            Err(error) => {
+                self.unfit = Some(format!("{error:#}"));
+                self.probe();
+            }
+        }
+        self.show_ready();
     }
 
     fn look(&mut self) {
@@ -329,8 +423,8 @@ impl Life {
                 if !self.ready {
                     tracing::info!(session = %self.session.id(), "Reports are stored");
                     self.show();
-                    self.set_ready(Ok(()));
                 }
+                self.show_ready();
             }
             Err(error) => {
                 self.worker.metrics.report_retries.inc();
@@ -338,6 +432,21 @@ impl Life {
                 self.session.on_report_failed(id, self.worker.runtime.clock.now());
                 self.set_ready(Err("reports are not stored"));
             }
+        }
+    }
+
+    /// Ready is who takes work: the log has taken the session on, and attempts can be run.
+    fn show_ready(&mut self) {
+        if self.begin_again || self.given_up.is_some() || !self.session.is_introduced() {
+            return;
+        }
+        if let Some(reason) = &self.unfit {
+            let reason = format!("cannot run attempts: {reason}");
+            self.set_ready(Err(&reason));
+        } else if self.session.is_joined() {
+            self.set_ready(Ok(()));
+        } else {
+            self.set_ready(Err("waits to be taken on by the scheduler"));
         }
     }
 
@@ -351,7 +460,7 @@ impl Life {
 
     /// Gives a sign of life.
     fn show(&mut self) {
-        if !self.session.is_joined() || self.begin_again {
+        if !self.session.is_introduced() || self.begin_again {
             return;
         }
         let beat = self.session.beat();
@@ -369,6 +478,26 @@ impl Life {
     fn until_wake(&self) -> Duration {
         let now = self.worker.runtime.clock.now();
         self.session.next_wake().map_or(Duration::MAX, |wake| wake.since(now))
+    }
+}
+
+/// Whether an attempt was ended because it was to be.
+fn was_killed(end: &AttemptEnd) -> bool {
+    matches!(end, AttemptEnd::Failed { error, .. } if error.code == KILLED)
+}
+
+/// What became of an attempt whose task failed: for want of a thread it may run elsewhere.
+fn failed_task(error: JoinError) -> Failure {
+    /// How tokio panics where the system gives it no thread.
+    const NO_THREAD: &str = "OS can't spawn";
+    let panic = error.try_into_panic().ok();
+    let text = panic.as_ref().and_then(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or(panic.downcast_ref::<&str>().copied())
+    });
+    match text {
+        Some(text) if text.contains(NO_THREAD) => Failure::cannot_run(text),
+        _ => Failure::defect(),
     }
 }
 

@@ -27,6 +27,12 @@ pub const FILE: &str = "module.toml";
 /// The largest size of a kept file where the manifest names none: 64 MiB.
 const KEEP_BYTES_MAX: u64 = 64 << 20;
 
+/// Seconds that a program is given to end by itself, where the manifest names none…
+const STOP_GRACE_S: u32 = 2;
+
+/// …and at most: whoever cancels a job or stops an executor waits for it.
+const STOP_GRACE_S_MAX: u32 = 600;
+
 /// Why a module's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -47,6 +53,9 @@ pub struct ManifestFile {
     pub sandbox: SandboxLevel,
     /// Most attempts at a time over all workers.
     pub running_max: Option<u32>,
+    /// Seconds between SIGTERM and SIGKILL where an attempt is ended before its time.
+    #[serde(default = "stop_grace_s")]
+    pub stop_grace_s: u32,
     /// JSON Schema (2020-12) of the inputs. Its `default`s are filled in before a run.
     input_schema: SchemaSource,
     /// JSON Schema of the scalars; made from the results' types where it is absent.
@@ -138,6 +147,10 @@ fn yes() -> bool {
     true
 }
 
+fn stop_grace_s() -> u32 {
+    STOP_GRACE_S
+}
+
 fn keep_bytes_max() -> u64 {
     KEEP_BYTES_MAX
 }
@@ -172,6 +185,9 @@ impl Manifest {
         }
         if file.retry.attempts_max == 0 {
             return Err(wrong("`retry.attempts_max` must be at least 1".to_owned()));
+        }
+        if file.stop_grace_s > STOP_GRACE_S_MAX {
+            return Err(wrong(format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}")));
         }
         for require in &file.require {
             require.check(&file.result).map_err(wrong)?;

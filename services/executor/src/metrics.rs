@@ -76,6 +76,7 @@ impl Metrics {
         let outcome = match end {
             AttemptEnd::Succeeded { .. } => "succeeded",
             AttemptEnd::Failed { error, .. } => &error.code,
+            AttemptEnd::HandedBack(_) => "handed_back",
         };
         self.attempts.with_label_values(&[module.as_str(), outcome]).inc();
         self.attempt_seconds.observe(took.as_secs_f64());

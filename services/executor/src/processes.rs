@@ -40,13 +40,22 @@ impl ProcessId {
 
     /// Ends this process at once, and never another one.
     pub fn kill(self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Asks this process to end, and never another one.
+    pub fn terminate(self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(self, signal: Signal) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         // The descriptor holds on to whichever process has the number now; if that is the one which
         // was meant, the signal reaches it or nobody.
         if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
             && Self::of(self.pid) == Some(self)
         {
-            let _ = pidfd_send_signal(handle, Signal::KILL);
+            let _ = pidfd_send_signal(handle, signal);
         }
     }
 }

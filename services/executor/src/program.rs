@@ -4,6 +4,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use nox_contract::StartWork;
 use nox_service::{Clock, crash_point};
+use rustix::io::Errno;
 use tokio::{
     io::AsyncRead,
     task::JoinHandle,
@@ -66,23 +67,48 @@ struct Ended {
     survivors: usize,
 }
 
+/// Why the system refused: for want of what any program needs, or because of this one.
+fn not_spawned(reason: String, errno: Option<i32>) -> Failure {
+    let wants = [
+        Errno::AGAIN,
+        Errno::NOMEM,
+        Errno::NFILE,
+        Errno::MFILE,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::IO,
+        Errno::ROFS,
+    ];
+    match errno.map(Errno::from_raw_os_error) {
+        Some(errno) if wants.contains(&errno) => Failure::cannot_run(reason),
+        _ => Failure::spawn(reason),
+    }
+}
+
 impl Program<'_> {
     /// Runs it; calls `spawned` when it runs. An error means that it never did.
     pub async fn run(&self, order: &Order, spawned: impl FnOnce()) -> Result<Ran, Failure> {
-        let machine = |error: io::Error| Failure::spawn(format!("cannot start it: {error}"));
+        let machine = |error: io::Error| Failure::cannot_run(format!("no supervisor: {error}"));
         crash_point("executor.before_spawn");
         let before = self.clock.monotonic();
         let mut supervised = Supervised::start(self.supervisor).map_err(machine)?;
         self.folder.supervised_by(supervised.id).map_err(machine)?;
         let log = Arc::new(self.logs.open(self.start));
         let mut output = self.read_output(&mut supervised, &log);
-        supervised.order(order).await.map_err(machine)?;
-        match supervised.word_within(SPAWN_WAIT).await {
+        let word = match supervised.order(order).await {
+            Ok(()) => supervised.word_within(SPAWN_WAIT).await,
+            Err(_) => None,
+        };
+        match word {
             Some(Word::Spawned) => {}
-            Some(Word::NotSpawned { reason }) => return Err(Failure::spawn(reason)),
+            Some(Word::NotSpawned { reason, errno }) => return Err(not_spawned(reason, errno)),
             Some(Word::Ended { .. }) | None => {
+                let killed = supervised.was_killed().await;
                 self.end_for_certain(&supervised).await;
-                return Err(Failure::supervisor_gone());
+                return Err(match killed {
+                    true => Failure::supervisor_gone(),
+                    false => Failure::cannot_run("the supervisor does not work"),
+                });
             }
         }
         let began = self.clock.monotonic();
@@ -109,7 +135,16 @@ impl Program<'_> {
                 return self.ended(word, Failure::supervisor_gone(), supervised).await;
             }
             () = sleep(overdue) => (Failure::wall_time(wall_time), false),
-            () = self.stop.cancelled() => (Failure::killed(), true),
+            () = self.stop.cancelled() => {
+                supervised.terminate().await;
+                let grace = Duration::from_secs(u64::from(self.manifest.file.stop_grace_s));
+                if let Ok(word) = timeout(grace, supervised.word()).await {
+                    // However it says it ended, it did not end by itself.
+                    let ended = self.ended(word, Failure::killed(), supervised).await;
+                    return Ended { exit: Err(Failure::killed()), ..ended };
+                }
+                (Failure::killed(), true)
+            }
         };
         supervised.kill().await;
         let word = supervised.word_within(KILL_WAIT).await;

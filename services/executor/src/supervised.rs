@@ -31,7 +31,7 @@ const HEARD_LATE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Supervised {
     /// Waited for in the background, and never killed: it has to outlive its attempt.
-    _child: Child,
+    child: Child,
     words: Lines<BufReader<OwnedReadHalf>>,
     orders: Option<OwnedWriteHalf>,
     pub id: ProcessId,
@@ -61,7 +61,7 @@ impl Supervised {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (words, orders) = UnixStream::from_std(ours)?.into_split();
         let words = BufReader::new(words).lines();
-        Ok(Self { _child: child, words, orders: Some(orders), id, stdout, stderr })
+        Ok(Self { child, words, orders: Some(orders), id, stdout, stderr })
     }
 
     /// Orders the program to be run; the first word says whether it is.
@@ -72,6 +72,20 @@ impl Supervised {
             Some(orders) => orders.write_all(&line).await,
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    /// Asks everything to end by itself.
+    pub async fn terminate(&mut self) {
+        if let Some(orders) = &mut self.orders {
+            // If it is gone, so is what hears this.
+            let _ = orders.write_all(&[0]).await;
+        }
+    }
+
+    /// Whether somebody killed it: one that ends by itself before it has said anything does not work.
+    pub async fn was_killed(&mut self) -> bool {
+        let ended = timeout(HEARD_LATE, self.child.wait()).await;
+        matches!(ended, Ok(Ok(status)) if status.code().is_none())
     }
 
     /// Orders everything to be killed; the last word comes when nothing is left.

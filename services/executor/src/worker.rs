@@ -10,7 +10,7 @@ use nox_service::{Runtime, ids};
 use nox_streams::{Broker, Heard};
 
 use crate::{
-    artifacts::Artifacts, attempt::Runner, evidence, leftovers::Leftovers, life::Life,
+    artifacts::Artifacts, attempt::Runner, evidence, instance, leftovers::Leftovers, life::Life,
     log_writer::Logs, metrics::Metrics, modules::Modules,
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub struct Worker {
     pub worker_id: WorkerId,
     pub beat: Duration,
+    /// How long attempts may go on after the order to stop.
+    pub stop_grace: Duration,
     pub supervisor: PathBuf,
     pub data: PathBuf,
     pub artifacts: Arc<Artifacts>,
@@ -45,7 +47,10 @@ impl Worker {
     async fn begin(&self, work: &mut Heard, leftovers: Leftovers) -> anyhow::Result<()> {
         // The first chunk says that nothing which is sent from now on is missed.
         work.next().await.context("cannot receive work")?;
-        evidence::report(&self.broker, &self.worker_id, &self.runtime.clock, &leftovers).await;
+        let (broker, clock) = (&self.broker, &self.runtime.clock);
+        let stopping = instance::stopping(&self.data);
+        evidence::report(broker, &self.worker_id, clock, &leftovers, stopping).await;
+        instance::forget_stopping(&self.data);
         leftovers.remove();
         Ok(())
     }

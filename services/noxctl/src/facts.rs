@@ -1,6 +1,6 @@
 //! Facts in words, for people.
 
-use nox_contract::{Event, Fact, FactOrUnknown, Resources, Timestamp};
+use nox_contract::{Blame, Event, Fact, FactOrUnknown, Resources, Timestamp};
 
 /// The columns of [`rows`].
 pub const HEAD: [&str; 4] = ["time", "n", "fact", "details"];
@@ -52,10 +52,15 @@ fn details(fact: &Fact) -> String {
         Fact::StopRequested { worker_id, attempt, reason, .. } => {
             format!("attempt {attempt} on {worker_id}: {reason:?}").to_lowercase()
         }
-        Fact::AttemptLost { worker_id, attempt, reason, started } => format!(
-            "attempt {attempt} on {worker_id}, {}: {reason:?}",
-            if *started { "started" } else { "not started" }
-        ),
+        Fact::AttemptLost { worker_id, attempt, reason, blame, detail } => {
+            let counts = match blame {
+                Blame::Nobody => "nobody is charged",
+                Blame::Suspected => "one of several that ran there",
+                Blame::Crashed => "counts as a crash",
+            };
+            let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("attempt {attempt} on {worker_id}, {reason:?}, {counts}{detail}")
+        }
         Fact::Started { worker_id, attempt, elapsed_ms } => {
             format!("attempt {attempt} on {worker_id}, {elapsed_ms} ms before")
         }
@@ -81,7 +86,10 @@ fn details(fact: &Fact) -> String {
         Fact::Granted { cpu_seconds, .. } => format!("{cpu_seconds} core s"),
         Fact::QuotaViolated { refusal, .. } => format!("{}: {}", refusal.code, refusal.detail),
         Fact::WorkerJoined { capacity, .. } => format!("with {} slots", capacity.slots),
-        Fact::WorkerDraining { session } => format!("session {session}"),
+        Fact::WorkerDraining { session } | Fact::WorkerResumed { session } => {
+            format!("session {session}")
+        }
+        Fact::WorkerPaused { reason, .. } => reason.clone(),
         Fact::WorkerLeft { lost, .. } => if *lost { "lost" } else { "by itself" }.to_owned(),
         Fact::ModuleDeclared { manifest, .. } => format!("{} {}", manifest.name, manifest.version),
         Fact::ModuleSwitched { enabled, by } => {

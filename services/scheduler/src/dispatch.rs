@@ -89,7 +89,12 @@ impl Outbox {
 fn inputs_bytes(work: &Work) -> usize {
     match work {
         Work::Start(start) => start.inputs.get().len(),
-        Work::Stop(_) | Work::Abandon(_) | Work::Superseded | Work::Unreadable => 0,
+        Work::Stop(_)
+        | Work::Abandon(_)
+        | Work::Superseded
+        | Work::Joined
+        | Work::Refused { .. }
+        | Work::Unreadable => 0,
     }
 }
 

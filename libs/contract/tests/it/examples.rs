@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Cancel, Capacity, Command,
-    CommandMessage, Covers, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, Hello,
+    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Command,
+    CommandMessage, Covers, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, HandBack, Hello,
     Incarnation, InputRef, JobError, JobId, JobState, Limits, LostReason, Manifest, ModuleName,
-    Outcome, Positions, ProblemCode, RawJson, Refusal, Report, ReportMessage, Resources,
+    Origin, Outcome, Positions, ProblemCode, RawJson, Refusal, Report, ReportMessage, Resources,
     RetryPolicy, SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork,
     Submit, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage, WorkNumber,
     WorkerId,
@@ -55,6 +55,13 @@ fn job(number: u32) -> JobId {
 
 fn session() -> SessionId {
     id("7d2f1c9e-4b6a-4e57-9a53-1f0f7f1c2b3a")
+}
+
+fn origin() -> Origin {
+    Origin {
+        instance: id("0d5c2a7e-9b1f-4c34-8f0e-6a2b4c1d9e73"),
+        process: id("c41b7f60-2f0a-4d0b-b1f8-93d5e8a7c2f1"),
+    }
 }
 
 fn worker() -> WorkerId {
@@ -273,11 +280,13 @@ fn answers() -> Vec<Example> {
 
 fn reports() -> Vec<Example> {
     let hello = Hello {
+        origin: origin(),
         capacity: capacity(),
         modules: vec![manifest(), plain_manifest()],
         labels: vec!["rack-7".to_owned(), "gpu".to_owned()],
     };
     let bare = Hello {
+        origin: origin(),
         capacity: Capacity { slots: 1, cpu: 1, mem_mb: 512, gpu: 0 },
         modules: Vec::new(),
         labels: Vec::new(),
@@ -310,6 +319,10 @@ fn reports() -> Vec<Example> {
         crashed: true,
     };
     let unstarted = AttemptEnd::Failed { error: spawn_error(), retryable: false, crashed: false };
+    let no_process = "cannot start it: Resource temporarily unavailable (os error 11)";
+    let handed_back = |why| ended(false, AttemptEnd::HandedBack(why));
+    let cannot_run = HandBack::CannotRun { reason: no_process.to_owned() };
+    let paused = Report::Paused { reason: no_process.to_owned() };
     let stopped = Report::Stopped(Stopped {
         job_id: job(1),
         attempt: Attempt(1),
@@ -325,6 +338,10 @@ fn reports() -> Vec<Example> {
         ("ended_crashed", vec![ended(true, crashed)]),
         ("ended_unstarted", vec![ended(false, unstarted)]),
         ("stopped", vec![stopped]),
+        ("handed_back_draining", vec![Report::Draining, handed_back(HandBack::Draining)]),
+        ("handed_back_cannot_run", vec![paused.clone(), handed_back(cannot_run)]),
+        ("paused", vec![paused]),
+        ("resumed", vec![Report::Resumed]),
         ("draining", vec![Report::Draining]),
         ("bye", vec![Report::Bye]),
         ("packed", vec![started, succeeded, Report::Draining, Report::Bye]),
@@ -365,6 +382,8 @@ fn work() -> Vec<Example> {
             message(None, vec![Work::Abandon(Held { job_id: job(1), attempt: Attempt(1) })]),
         ),
         ("superseded", message(None, vec![Work::Superseded])),
+        ("joined", message(None, vec![Work::Joined])),
+        ("refused", message(None, vec![Work::Refused { reason: "another lives".to_owned() }])),
         ("redelivered", message(covers, vec![Work::Start(Box::new(start)), Work::Stop(stop)])),
         ("nothing_left", message(covers, Vec::new())),
     ]
@@ -381,6 +400,7 @@ fn beat() -> Example {
             Held { job_id: job(1), attempt: Attempt(1) },
             Held { job_id: job(2), attempt: Attempt(3) },
         ],
+        joined: true,
         reports_up_to: 55_123,
     };
     example(Kind::Beats, "beat", &beat)
@@ -463,8 +483,10 @@ fn job_events() -> Vec<(String, Event)> {
         |crashed| Fact::AttemptFailed { attempt, error: exit_error(), crashed, wall_ms: 1_234 };
     let settled = |overrun| Fact::Settled { period, cpu_seconds: 2, overrun };
     let released = Fact::Released { period, cpu_seconds: 58 };
-    let lost =
-        |reason, started| Fact::AttemptLost { worker_id: worker(), attempt, reason, started };
+    let lost = |reason, blame| {
+        let detail = (reason == LostReason::CannotRun).then(|| "no process".to_owned());
+        Fact::AttemptLost { worker_id: worker(), attempt, reason, blame, detail }
+    };
     let rejected = |fingerprint| {
         Fact::Rejected(Box::new(Rejected {
             inputs: json("{}"),
@@ -506,11 +528,16 @@ fn job_events() -> Vec<(String, Event)> {
         ("succeeded_with_overrun", vec![succeeded, settled(41)]),
         ("stopped", vec![Fact::Stopped { worker_id: worker(), attempt }, released.clone()]),
     ];
-    let detector: [(&str, Vec<Fact>); 4] = [
-        ("attempt_lost_worker_silent", vec![lost(LostReason::WorkerSilent, true)]),
-        ("attempt_lost_new_session", vec![lost(LostReason::NewSession, false)]),
-        ("attempt_lost_not_held", vec![lost(LostReason::NotHeld, false)]),
-        ("attempt_lost_for_good", vec![lost(LostReason::WorkerSilent, true), out, released]),
+    let detector: [(&str, Vec<Fact>); 6] = [
+        ("attempt_lost_worker_silent", vec![lost(LostReason::WorkerSilent, Blame::Suspected)]),
+        ("attempt_lost_new_session", vec![lost(LostReason::NewSession, Blame::Crashed)]),
+        ("attempt_lost_not_held", vec![lost(LostReason::NotHeld, Blame::Nobody)]),
+        ("attempt_lost_draining", vec![lost(LostReason::Draining, Blame::Nobody)]),
+        ("attempt_lost_cannot_run", vec![lost(LostReason::CannotRun, Blame::Nobody)]),
+        (
+            "attempt_lost_for_good",
+            vec![lost(LostReason::WorkerSilent, Blame::Crashed), out, released],
+        ),
     ];
     let named = |src: Source| {
         move |(name, facts): (&str, Vec<Fact>)| (name.to_owned(), event(about_job(), src, facts))
@@ -531,6 +558,7 @@ fn waiting_events() -> Vec<(String, Event)> {
         WaitingCode::Rate,
         WaitingCode::NoWorker,
         WaitingCode::Resources,
+        WaitingCode::Isolation,
         WaitingCode::Dependency,
         WaitingCode::Scheduled,
         WaitingCode::Backoff,
@@ -562,6 +590,7 @@ fn system_events() -> Vec<(String, Event)> {
     };
     let joined = |labels, modules: Vec<ServedModule>| Fact::WorkerJoined {
         session: session(),
+        origin: origin(),
         capacity: capacity(),
         modules,
         labels,
@@ -581,6 +610,8 @@ fn system_events() -> Vec<(String, Event)> {
         by: "operator on call".to_owned(),
     };
     let of_worker = || Entity::Worker(worker());
+    let reason = "cannot start it: Resource temporarily unavailable (os error 11)".to_owned();
+    let paused = Fact::WorkerPaused { session: session(), reason };
     let (commands, reports) = (Source::Commands, Source::Reports);
     [
         ("limits_set_of_user", user.clone(), commands, opened("user")),
@@ -600,6 +631,8 @@ fn system_events() -> Vec<(String, Event)> {
             reports,
             vec![Fact::WorkerDraining { session: session() }],
         ),
+        ("worker_paused", of_worker(), reports, vec![paused]),
+        ("worker_resumed", of_worker(), reports, vec![Fact::WorkerResumed { session: session() }]),
         (
             "worker_left",
             of_worker(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{corpus::FOREIGN, kind::Kind};
 
 /// Where externally tagged enums stand: their objects have one key, and that is the tag.
-const TAGGED: [&str; 6] = ["commands", "reports", "work", "facts", "outcome", "end"];
+const TAGGED: [&str; 7] = ["commands", "reports", "work", "facts", "outcome", "end", "handed_back"];
 
 #[test]
 fn unknown_fields_are_ignored_wherever_they_stand() {

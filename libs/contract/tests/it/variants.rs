@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use nox_contract::{
-    AnswerMessage, AttemptEnd, Command, CommandMessage, Entity, Event, Fact, FactOrUnknown,
-    JobState, LostReason, Outcome, ProblemCode, Report, ReportMessage, Source, StopReason,
-    WaitingCode, Work, WorkMessage,
+    AnswerMessage, AttemptEnd, Blame, Command, CommandMessage, Entity, Event, Fact, FactOrUnknown,
+    HandBack, JobState, LostReason, Outcome, ProblemCode, Report, ReportMessage, Source,
+    StopReason, WaitingCode, Work, WorkMessage,
 };
 
 use crate::kind::Kind;
@@ -47,12 +47,20 @@ variants!(report: Report {
     Ended(_) => "ended",
     Stopped(_) => "stopped",
     Draining => "draining",
+    Paused { .. } => "paused",
+    Resumed => "resumed",
     Bye => "bye",
 } never Unreadable);
 
 variants!(end: AttemptEnd {
     Succeeded { .. } => "succeeded",
     Failed { .. } => "failed",
+    HandedBack(_) => "handed_back",
+});
+
+variants!(hand_back: HandBack {
+    Draining => "draining",
+    CannotRun { .. } => "cannot_run",
 });
 
 variants!(work: Work {
@@ -60,6 +68,8 @@ variants!(work: Work {
     Stop(_) => "stop",
     Abandon(_) => "abandon",
     Superseded => "superseded",
+    Joined => "joined",
+    Refused { .. } => "refused",
 } never Unreadable);
 
 variants!(entity: Entity {
@@ -92,6 +102,8 @@ variants!(fact: Fact {
     QuotaViolated { .. } => "quota_violated",
     WorkerJoined { .. } => "worker_joined",
     WorkerDraining { .. } => "worker_draining",
+    WorkerPaused { .. } => "worker_paused",
+    WorkerResumed { .. } => "worker_resumed",
     WorkerLeft { .. } => "worker_left",
     ModuleDeclared { .. } => "module_declared",
     ModuleSwitched { .. } => "module_switched",
@@ -158,6 +170,7 @@ variants!(waiting: WaitingCode {
     Rate => "rate",
     NoWorker => "no_worker",
     Resources => "resources",
+    Isolation => "isolation",
     Dependency => "dependency",
     Scheduled => "scheduled",
     Backoff => "backoff",
@@ -169,17 +182,26 @@ variants!(lost: LostReason {
     WorkerSilent => "worker_silent",
     NewSession => "new_session",
     NotHeld => "not_held",
+    Draining => "draining",
+    CannotRun => "cannot_run",
+});
+
+variants!(blame: Blame {
+    Nobody => "nobody",
+    Suspected => "suspected",
+    Crashed => "crashed",
 });
 
 variants!(stop: StopReason {
     Canceled => "canceled",
 });
 
-const ALL: [&[&str]; 13] = [
+const ALL: [&[&str]; 15] = [
     command::ALL,
     outcome::ALL,
     report::ALL,
     end::ALL,
+    hand_back::ALL,
     work::ALL,
     entity::ALL,
     fact::ALL,
@@ -188,6 +210,7 @@ const ALL: [&[&str]; 13] = [
     job_state::ALL,
     waiting::ALL,
     lost::ALL,
+    blame::ALL,
     stop::ALL,
 ];
 
@@ -215,6 +238,9 @@ fn shown(kind: Kind, text: &str) -> Vec<&'static str> {
                 shown.push(report::name(report));
                 if let Report::Ended(ended) = report {
                     shown.push(end::name(&ended.end));
+                    if let AttemptEnd::HandedBack(why) = &ended.end {
+                        shown.push(hand_back::name(why));
+                    }
                 }
             }
         }
@@ -230,7 +256,9 @@ fn shown(kind: Kind, text: &str) -> Vec<&'static str> {
                 shown.push(fact::name(known));
                 match known {
                     Fact::Waiting { code } => shown.push(waiting::name(code)),
-                    Fact::AttemptLost { reason, .. } => shown.push(lost::name(reason)),
+                    Fact::AttemptLost { reason, blame, .. } => {
+                        shown.extend([lost::name(reason), blame::name(blame)]);
+                    }
                     Fact::StopRequested { reason, .. } => shown.push(stop::name(reason)),
                     _ => {}
                 }

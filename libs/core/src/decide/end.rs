@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use nox_contract::{Attempt, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId};
+use nox_contract::{
+    Attempt, Blame, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId,
+};
 
 use super::{Decision, Draft, Rules, config, job_entity};
 use crate::{
     job::Phase,
     state::{ActiveJob, State},
+    worker::Assignment,
 };
 
 /// Moves what a job has reserved to used and free again, now that nothing of it runs.
@@ -68,51 +71,96 @@ pub(super) fn failed(
     facts
 }
 
+/// How a worker went.
+pub(super) enum Departure {
+    /// Its process ended, or nobody hears of it: what ran there may have caused it.
+    Unasked(LostReason),
+    /// For a reason that nothing which ran there can have caused.
+    Planned(LostReason),
+}
+
+/// An attempt that did not end, and what that says of its job.
+pub(super) struct Loss {
+    pub reason: LostReason,
+    pub blame: Blame,
+    pub detail: Option<String>,
+}
+
+impl Loss {
+    /// A loss that no job is charged with.
+    pub fn of_nobody(reason: LostReason) -> Self {
+        Self { reason, blame: Blame::Nobody, detail: None }
+    }
+}
+
 /// Every slot of `worker` is lost: one draft for each job.
+///
+/// Only what began a crash may be charged with it. One attempt alone on its worker is; of several,
+/// all are suspects and none is charged.
 pub(super) fn lost_all(
     state: &State,
     rules: &Rules,
     worker_id: &WorkerId,
-    reason: LostReason,
+    departure: &Departure,
 ) -> Vec<Draft> {
     let Some(worker) = state.workers.get(worker_id) else { return Vec::new() };
+    let (reason, planned) = match *departure {
+        Departure::Unasked(_) if worker.draining && !rules.faults.planned_stop_counts => {
+            (LostReason::Draining, true)
+        }
+        Departure::Unasked(reason) => (reason, false),
+        Departure::Planned(reason) => (reason, true),
+    };
+    // An attempt that never started did nothing to its worker.
+    let ran = |slot: &Assignment| slot.started || rules.faults.unstarted_counts_as_crash;
+    let alone = worker.assignments.values().filter(|slot| ran(slot)).count() == 1;
+    let blame = |slot: &Assignment| match ran(slot) && !planned {
+        false => Blame::Nobody,
+        true if alone || rules.faults.neighbours_blamed => Blame::Crashed,
+        true => Blame::Suspected,
+    };
     worker
         .assignments
-        .keys()
-        .filter_map(|id| lost(state, rules, worker_id, *id, reason))
+        .iter()
+        .filter_map(|(id, slot)| {
+            let loss = Loss { reason, blame: blame(slot), detail: None };
+            lost(state, rules, worker_id, *id, loss)
+        })
         .flat_map(|decision| decision.drafts)
         .collect()
 }
 
-/// Nobody will hear from the attempt of `id` at `worker_id` again.
+/// The attempt of `id` at `worker_id` is over, and did not end.
 pub(super) fn lost(
     state: &State,
     rules: &Rules,
     worker_id: &WorkerId,
     id: JobId,
-    reason: LostReason,
+    loss: Loss,
 ) -> Option<Decision> {
     let slot = state.workers.get(worker_id)?.assignments.get(&id)?;
     let job = state.job(id)?;
-    // An attempt that never started did nothing to its worker, so its loss is no crash.
-    let started = slot.started || rules.faults.unstarted_counts_as_crash;
+    let Loss { reason, blame, detail } = loss;
     let mut facts = vec![Fact::AttemptLost {
         worker_id: worker_id.clone(),
         attempt: slot.attempt,
         reason,
-        started,
+        blame,
+        detail,
     }];
     let canceled = matches!(job.job.phase, Phase::Canceled { .. });
-    let crashes = job.job.crashes + u32::from(started);
-    if started && !canceled && crashes >= config(state).crashes_max {
-        let error = JobError {
-            code: "lost".to_owned(),
-            message: format!("the worker was lost ({reason:?})"),
-            exit_status: None,
+    let crashes = job.job.crashes + 1;
+    let parked = !canceled && blame == Blame::Crashed && crashes >= config(state).crashes_max;
+    if parked {
+        let how = match reason {
+            LostReason::WorkerSilent => "fell silent",
+            _ => "ended",
         };
+        let message = format!("worker {worker_id} {how} while it alone ran there");
+        let error = JobError { code: "lost".to_owned(), message, exit_status: None };
         facts.push(Fact::Failed { error: crashed_too_often(crashes, &error) });
     }
-    if (canceled || facts.len() > 1) && !rules.faults.reservation_kept_on_loss {
+    if (canceled || parked) && !rules.faults.reservation_kept_on_loss {
         facts.extend(settle(job, 0));
     }
     Some(Decision::of(job_entity(id, job), facts))

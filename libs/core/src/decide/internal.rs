@@ -6,8 +6,17 @@ use nox_contract::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Draft, Rules, end, matching};
+use super::{
+    Decision, Draft, Rules,
+    end::{self, Departure, Loss},
+    matching,
+};
 use crate::state::State;
+
+const SILENT: Departure = Departure::Unasked(LostReason::WorkerSilent);
+
+/// Of a session whose words went with their stream.
+const FORGOTTEN: Departure = Departure::Planned(LostReason::NewSession);
 
 /// Something that the leader noticed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +71,7 @@ pub(super) fn decide(
             if part > 0 || !known {
                 return None;
             }
-            let mut drafts = end::lost_all(state, rules, worker_id, LostReason::WorkerSilent);
+            let mut drafts = end::lost_all(state, rules, worker_id, &SILENT);
             let fact = Fact::WorkerLeft { session: *session, lost: true };
             drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
             Some(Decision { drafts, answer: None })
@@ -75,8 +84,9 @@ pub(super) fn decide(
                 .filter(|worker| worker.session == *session)
                 .and_then(|worker| worker.assignments.get(&held.job_id))
                 .filter(|slot| slot.attempt == held.attempt);
-            let lost = slot
-                .and_then(|_| end::lost(state, rules, worker_id, held.job_id, LostReason::NotHeld));
+            // The worker lives, so the attempt did nothing to it.
+            let loss = Loss::of_nobody(LostReason::NotHeld);
+            let lost = slot.and_then(|_| end::lost(state, rules, worker_id, held.job_id, loss));
             Some(lost.unwrap_or_default())
         }
         Internal::Match { placements_max } if part < *placements_max => {
@@ -111,7 +121,7 @@ fn reset(
     let mut drafts = vec![Draft { entity: Entity::Control, facts: vec![fact] }];
     if src == Source::Reports {
         for (worker_id, worker) in state.workers.iter() {
-            drafts.extend(end::lost_all(state, rules, worker_id, LostReason::NewSession));
+            drafts.extend(end::lost_all(state, rules, worker_id, &FORGOTTEN));
             let fact = Fact::WorkerLeft { session: worker.session, lost: true };
             drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
         }

@@ -1,8 +1,7 @@
 //! The match: which queued job runs where, and why the others do not.
 
 use nox_contract::{
-    Attempt, Fact, JobError, JobId, JobState, ModuleName, Resources, TenantId, UserId, WaitingCode,
-    WorkerId,
+    Attempt, Capacity, Fact, JobError, JobId, JobState, ModuleName, WaitingCode, WorkerId,
 };
 
 use super::{Decision, end, job_entity};
@@ -16,10 +15,18 @@ use crate::{
 /// order in which their removal helps: what concerns everybody comes first.
 pub(super) fn place<'s>(
     state: &'s State,
-    tenant: &TenantId,
-    user: &UserId,
     module: &ModuleName,
-    asked: &Resources,
+    key: &ClassKey,
+) -> Result<(&'s WorkerId, &'s Worker), WaitingCode> {
+    place_but(state, module, key, None)
+}
+
+/// As [`place`], with a worker that is kept for somebody else.
+fn place_but<'s>(
+    state: &'s State,
+    module: &ModuleName,
+    key: &ClassKey,
+    kept: Option<&WorkerId>,
 ) -> Result<(&'s WorkerId, &'s Worker), WaitingCode> {
     let known = state.modules.get(module).ok_or(WaitingCode::NoWorker)?;
     if !known.enabled {
@@ -31,19 +38,66 @@ pub(super) fn place<'s>(
     if known.manifest.running_max.is_some_and(|max| known.running >= max) {
         return Err(WaitingCode::Concurrency);
     }
-    let limits = [state.ledger.user(tenant, user), state.ledger.tenant(tenant)];
+    let tenant = &key.tenant;
+    let limits = [state.ledger.user(tenant, &key.user_id), state.ledger.tenant(tenant)];
     if limits.into_iter().flatten().any(|a| a.running_jobs >= a.limits.running_jobs) {
         return Err(WaitingCode::Quota);
     }
-    state
+    let place = state
         .workers
         .serving(module)
-        .filter(|(_, worker)| worker.capacity.fits(&worker.used, asked))
+        .filter(|(id, worker)| kept != Some(*id) && has_place(worker, key))
         // The emptiest, so that load spreads; the name settles a tie, so that a replay agrees.
         .max_by_key(|(id, worker)| {
             (worker.capacity.slots - worker.used.slots, std::cmp::Reverse(*id))
-        })
-        .ok_or(WaitingCode::Resources)
+        });
+    place.ok_or_else(|| match to_be_emptied(state, module, key) {
+        Some(_) => WaitingCode::Isolation,
+        None => WaitingCode::Resources,
+    })
+}
+
+/// Whether a worker has room for a job like this, and for its company.
+fn has_place(worker: &Worker, key: &ClassKey) -> bool {
+    let alone = worker.isolated.is_none() && (!key.isolated || worker.assignments.is_empty());
+    alone && worker.capacity.fits(&worker.used, &key.resources)
+}
+
+/// The worker that a job which has to be alone waits for, if it is one: the one with the least to do.
+fn to_be_emptied<'s>(
+    state: &'s State,
+    module: &ModuleName,
+    key: &ClassKey,
+) -> Option<&'s WorkerId> {
+    let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
+    let serving = state.workers.serving(module).filter(|(_, worker)| key.isolated && could(worker));
+    serving.min_by_key(|(id, worker)| (worker.used.slots, *id)).map(|(id, _)| id)
+}
+
+/// A worker that nobody behind a job's place is given, so that it gets empty for that job.
+#[derive(Clone, Copy)]
+struct Kept<'s> {
+    worker: &'s WorkerId,
+    ahead: Rank,
+}
+
+impl<'s> Kept<'s> {
+    /// For the first job that nothing but others' company holds back: without it, short jobs that
+    /// come all the time would keep a suspect waiting for ever.
+    fn find(state: &'s State) -> Option<Self> {
+        let waits = |module, key| place(state, module, key).err() == Some(WaitingCode::Isolation);
+        let (ahead, worker) = state
+            .queue
+            .isolated()
+            .filter(|(module, key, _)| waits(module, key))
+            .filter_map(|(module, key, rank)| Some((rank, to_be_emptied(state, module, key)?)))
+            .min()?;
+        Some(Self { worker, ahead })
+    }
+
+    fn from(kept: Option<Self>, rank: Rank) -> Option<&'s WorkerId> {
+        kept.filter(|kept| kept.ahead < rank).map(|kept| kept.worker)
+    }
 }
 
 /// The fact that gives a worker an attempt.
@@ -69,6 +123,7 @@ pub(super) fn next_placement(state: &State) -> Option<Decision> {
         return Some(unblock(state, *id));
     }
     let mut first: Option<(Rank, JobId, (&WorkerId, &Worker))> = None;
+    let kept = Kept::find(state);
     for (module, classes) in &state.queue.modules {
         if !has_room(state, module) {
             continue;
@@ -78,7 +133,7 @@ pub(super) fn next_placement(state: &State) -> Option<Decision> {
             if first.is_some_and(|(ahead, ..)| ahead < rank) {
                 continue;
             }
-            let placed = place(state, &key.tenant, &key.user_id, module, &key.resources);
+            let placed = place_but(state, module, key, Kept::from(kept, rank));
             if let Ok(worker) = placed {
                 first = Some((rank, job, worker));
             }
@@ -126,9 +181,11 @@ fn ended_as(state: JobState) -> &'static str {
 /// The first of its kind waits for what `place` says. Those behind it wait for their turn, unless
 /// what holds the first back would hold them back just the same.
 pub(super) fn next_reason(state: &State) -> Option<Decision> {
+    let kept = Kept::find(state);
     for (module, classes) in &state.queue.modules {
         for (key, class) in classes {
-            let Some((job, code)) = wrong_reason(state, module, key, class) else { continue };
+            let wrong = wrong_reason(state, module, key, class, kept);
+            let Some((job, code)) = wrong else { continue };
             let active = state.job(job)?;
             return Some(Decision::of(job_entity(job, active), vec![Fact::Waiting { code }]));
         }
@@ -141,10 +198,11 @@ fn wrong_reason(
     module: &ModuleName,
     key: &ClassKey,
     class: &Class,
+    kept: Option<Kept<'_>>,
 ) -> Option<(JobId, WaitingCode)> {
+    let (rank, head) = class.head()?;
     // A job that can be placed is the match's to place, not to explain.
-    let code = place(state, &key.tenant, &key.user_id, module, &key.resources).err()?;
-    let (_, head) = class.head()?;
+    let code = place_but(state, module, key, Kept::from(kept, rank)).err()?;
     if state.job(head)?.job.waiting() != Some(code) {
         return Some((head, code));
     }
@@ -162,14 +220,7 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
     if !matches!(waiting, WaitingCode::Scheduled | WaitingCode::Backoff) {
         return None;
     }
-    let placed = place(
-        state,
-        &active.tenant,
-        &active.user_id,
-        &active.module,
-        &active.job.requested_resources,
-    );
-    let fact = match placed {
+    let fact = match place(state, &active.module, &active.class()) {
         Ok(worker) if is_unasked_for(state, worker.1) => assign(worker, active.job.attempt.next()),
         Ok(_) => Fact::Waiting { code: WaitingCode::Priority },
         Err(code) => Fact::Waiting { code },

@@ -36,6 +36,12 @@ pub struct Faults {
     pub token_unchecked: bool,
     /// Count a lost attempt as a crash although it never started.
     pub unstarted_counts_as_crash: bool,
+    /// Charge every attempt that ran on a lost worker with the loss.
+    pub neighbours_blamed: bool,
+    /// Charge attempts although their worker was to stop.
+    pub planned_stop_counts: bool,
+    /// Take on whoever bears the name of a worker that lives.
+    pub living_worker_replaced: bool,
     /// Keep the reservation of a job whose last attempt was lost.
     pub reservation_kept_on_loss: bool,
 }

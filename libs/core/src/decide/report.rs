@@ -1,13 +1,18 @@
 //! Reports: what a worker tells, believed only with the attempt's token.
 
 use nox_contract::{
-    Attempt, AttemptEnd, ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Entity, Fact, JobError,
-    JobId, LostReason, OUTPUTS_BYTES_MAX, Report, SessionId, Timestamp, Token, WorkerId,
+    Attempt, AttemptEnd, Blame, ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Entity, Fact,
+    HandBack, JobError, JobId, LostReason, OUTPUTS_BYTES_MAX, Report, SessionId, Timestamp, Token,
+    WorkerId,
     fact::ServedModule,
     report::{Ended, Hello, Started, Stopped},
 };
 
-use super::{Decision, Draft, Rules, end, job_entity, module};
+use super::{
+    Decision, Draft, Rules,
+    end::{self, Departure, Loss},
+    job_entity, module,
+};
 use crate::{
     job::Phase,
     state::{ActiveJob, State},
@@ -26,22 +31,28 @@ pub(super) fn decide(
         return joined(state, rules, worker_id, session, hello);
     }
     // Words of a session that the log has given up change nothing.
-    if state.workers.get(worker_id).is_none_or(|worker| worker.session != session) {
+    let Some(worker) = state.workers.get(worker_id).filter(|worker| worker.session == session)
+    else {
         return Decision::nothing();
-    }
+    };
+    let about_worker = |fact| Decision::of(Entity::Worker(worker_id.clone()), vec![fact]);
     match report {
         Report::Hello(_) | Report::Unreadable => Decision::nothing(),
         Report::Started(report) => started(state, rules, worker_id, report),
         Report::Ended(report) => ended(state, rules, worker_id, report, now),
         Report::Stopped(report) => stopped(state, rules, worker_id, report),
-        Report::Draining if state.workers.get(worker_id).is_some_and(|w| w.draining) => {
-            Decision::nothing()
-        }
-        Report::Draining => {
-            Decision::of(Entity::Worker(worker_id.clone()), vec![Fact::WorkerDraining { session }])
-        }
+        Report::Draining if worker.draining => Decision::nothing(),
+        Report::Draining => about_worker(Fact::WorkerDraining { session }),
+        Report::Paused { .. } if worker.paused => Decision::nothing(),
+        Report::Paused { reason } => about_worker(Fact::WorkerPaused {
+            session,
+            reason: cut(reason, ERROR_MESSAGE_BYTES_MAX),
+        }),
+        Report::Resumed if !worker.paused => Decision::nothing(),
+        Report::Resumed => about_worker(Fact::WorkerResumed { session }),
         Report::Bye => {
-            let mut drafts = end::lost_all(state, rules, worker_id, LostReason::NewSession);
+            let departure = Departure::Planned(LostReason::Draining);
+            let mut drafts = end::lost_all(state, rules, worker_id, &departure);
             let fact = Fact::WorkerLeft { session, lost: false };
             drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
             Decision { drafts, answer: None }
@@ -56,11 +67,23 @@ fn joined(
     session: SessionId,
     hello: &Hello,
 ) -> Decision {
-    let here = state.workers.get(worker_id).is_some_and(|worker| worker.session == session);
-    if here || state.workers.is_past(session) {
+    let before = state.workers.get(worker_id);
+    if before.is_some_and(|worker| worker.session == session) || state.workers.is_past(session) {
         return Decision::nothing();
     }
-    let mut drafts = end::lost_all(state, rules, worker_id, LostReason::NewSession);
+    let origin = hello.origin;
+    let another = before.is_some_and(|worker| worker.origin.instance != origin.instance);
+    if another && !rules.faults.living_worker_replaced {
+        // Nobody else may take the place of a worker that lives. Its beats are answered with that.
+        return Decision::nothing();
+    }
+    let departure = if before.is_some_and(|worker| worker.origin.process == origin.process) {
+        // It lives, and has ended what it ran by itself.
+        Departure::Planned(LostReason::NewSession)
+    } else {
+        Departure::Unasked(LostReason::NewSession)
+    };
+    let mut drafts = end::lost_all(state, rules, worker_id, &departure);
     let modules = hello
         .modules
         .iter()
@@ -68,6 +91,7 @@ fn joined(
         .collect();
     let fact = Fact::WorkerJoined {
         session,
+        origin,
         capacity: hello.capacity,
         modules,
         labels: hello.labels.clone(),
@@ -130,6 +154,9 @@ fn ended(
     if matches!(job.job.phase, Phase::Canceled { .. }) {
         return Decision::of(job_entity(id, job), after_cancel(worker_id, job, attempt, wall_ms));
     }
+    if let AttemptEnd::HandedBack(why) = &report.end {
+        return end::lost(state, rules, worker_id, id, handed_back(why)).unwrap_or_default();
+    }
     let mut facts = Vec::with_capacity(4);
     let succeeded = matches!(report.end, AttemptEnd::Succeeded { .. });
     if matches!(job.job.phase, Phase::Assigned { .. }) && (report.started || succeeded) {
@@ -152,8 +179,20 @@ fn ended(
             let failure = end::Failure { error, retryable: *retryable, crashed, wall_ms };
             facts.extend(end::failed(state, id, job, &failure, now));
         }
+        AttemptEnd::HandedBack(_) => {}
     }
     Decision::of(job_entity(id, job), facts)
+}
+
+fn handed_back(why: &HandBack) -> Loss {
+    match why {
+        HandBack::Draining => Loss::of_nobody(LostReason::Draining),
+        HandBack::CannotRun { reason } => Loss {
+            reason: LostReason::CannotRun,
+            blame: Blame::Nobody,
+            detail: Some(cut(reason, ERROR_MESSAGE_BYTES_MAX)),
+        },
+    }
 }
 
 fn outputs_too_large(bytes: usize) -> JobError {
@@ -167,12 +206,15 @@ fn outputs_too_large(bytes: usize) -> JobError {
 /// The error as far as the log takes it: an event repeats it, and no worker's words may make one
 /// that the broker refuses.
 fn bounded(error: &JobError) -> JobError {
-    let cut = |text: &str, bytes_max| text[..text.floor_char_boundary(bytes_max)].to_owned();
     JobError {
         code: cut(&error.code, ERROR_CODE_BYTES_MAX),
         message: cut(&error.message, ERROR_MESSAGE_BYTES_MAX),
         exit_status: error.exit_status,
     }
+}
+
+fn cut(text: &str, bytes_max: usize) -> String {
+    text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
 fn stopped(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Stopped) -> Decision {

@@ -8,7 +8,10 @@ use nox_contract::{
 };
 
 use super::{Decision, Draft, matching, quota};
-use crate::state::{ActiveJob, State};
+use crate::{
+    queue::ClassKey,
+    state::{ActiveJob, State},
+};
 
 pub(super) fn decide(
     state: &State,
@@ -143,12 +146,17 @@ fn first_step(
         // Whether the instant has come is for the timer to say: it alone knows wall time.
         return Some(Fact::Waiting { code: WaitingCode::Scheduled });
     }
-    let resources = &submit.requested_resources;
     if accounts_change {
         // The limits that a placement has to respect are not yet in force; the match places it.
         return None;
     }
-    match matching::place(state, tenant, &submit.user_id, &submit.module, resources) {
+    let key = ClassKey {
+        tenant: tenant.clone(),
+        user_id: submit.user_id.clone(),
+        resources: submit.requested_resources,
+        isolated: false,
+    };
+    match matching::place(state, &submit.module, &key) {
         Ok(worker) if matching::is_unasked_for(state, worker.1) => {
             Some(matching::assign(worker, Attempt(1)))
         }

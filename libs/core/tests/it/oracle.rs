@@ -76,7 +76,8 @@ pub fn hosts<'s>(
     let mut serving: Vec<_> = state
         .workers
         .iter()
-        .filter(|(_, worker)| worker.modules.contains(&job.module) && !worker.draining)
+        .filter(|(_, worker)| worker.modules.contains(&job.module))
+        .filter(|(_, worker)| !worker.draining && !worker.paused)
         .collect();
     if serving.is_empty() {
         return Err(WaitingCode::NoWorker);
@@ -92,13 +93,57 @@ pub fn hosts<'s>(
     {
         return Err(WaitingCode::Quota);
     }
-    serving.retain(|(id, worker)| has_room(state, id, worker, job));
+    if serving.iter().any(|(_, worker)| could_be_alone(worker, job)) {
+        serving
+            .retain(|(id, worker)| has_room(state, id, worker, job) && is_company(state, id, job));
+        return if serving.is_empty() { Err(WaitingCode::Isolation) } else { Ok(serving) };
+    }
+    serving.retain(|(id, worker)| has_room(state, id, worker, job) && is_company(state, id, job));
     if serving.is_empty() { Err(WaitingCode::Resources) } else { Ok(serving) }
+}
+
+/// Whether the job needs a worker of its own, and this one has enough for it.
+fn could_be_alone(worker: &Worker, job: &ActiveJob) -> bool {
+    job.job.is_isolated()
+        && worker.capacity.fits(&Capacity::default(), &job.job.requested_resources)
+}
+
+/// Whether neither the job nor what `worker` runs has to be alone.
+fn is_company(state: &State, worker: &WorkerId, job: &ActiveJob) -> bool {
+    let mut others = state.jobs().filter(|(_, other)| other.job.worker_id() == Some(worker));
+    others.all(|(_, other)| !other.job.is_isolated() && !job.job.is_isolated())
+}
+
+/// The worker that gets empty for the first job that waits for one of its own, and that job's place
+/// in the order.
+fn kept(state: &State) -> Option<(usize, WorkerId)> {
+    let waits = |job: &ActiveJob| hosts(state, job).err() == Some(WaitingCode::Isolation);
+    let (place, (_, job)) = (0..).zip(in_order(state)).find(|(_, (_, job))| waits(job))?;
+    let serving = state.workers.serving(&job.module);
+    let least = serving
+        .filter(|(_, worker)| could_be_alone(worker, job))
+        .min_by_key(|(id, _)| (used(state, id).slots, (*id).clone()));
+    least.map(|(id, _)| (place, id.clone()))
+}
+
+/// As [`hosts`], for the job at this place in the order.
+fn hosts_in_turn<'s>(
+    state: &'s State,
+    place: usize,
+    job: &ActiveJob,
+) -> Result<Vec<(&'s WorkerId, &'s Worker)>, WaitingCode> {
+    let mut hosts = hosts(state, job)?;
+    if let Some((_, worker)) = kept(state).filter(|(ahead, _)| *ahead < place) {
+        hosts.retain(|(id, _)| **id != worker);
+    }
+    if hosts.is_empty() { Err(WaitingCode::Resources) } else { Ok(hosts) }
 }
 
 /// The job that a match has to place next.
 pub fn next(state: &State) -> Option<JobId> {
-    in_order(state).into_iter().find(|(_, job)| hosts(state, job).is_ok()).map(|(id, _)| id)
+    let could = |place, job: &ActiveJob| hosts_in_turn(state, place, job).is_ok();
+    let mut queue = (0..).zip(in_order(state));
+    queue.find(|(place, (_, job))| could(*place, job)).map(|(_, (id, _))| id)
 }
 
 /// Somebody, other than `job`, who waits and whom `worker` could run.
@@ -114,13 +159,14 @@ pub fn passed_over(state: &State, worker: &WorkerId, job: JobId) -> Option<JobId
 /// is everybody's.
 pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
     let mut seen = Vec::new();
-    in_order(state)
-        .into_iter()
-        .map(|(id, job)| {
-            let kind = (&job.module, &job.tenant, &job.user_id, job.job.requested_resources);
+    (0..)
+        .zip(in_order(state))
+        .map(|(place, (id, job))| {
+            let asked = (job.job.requested_resources, job.job.is_isolated());
+            let kind = (&job.module, &job.tenant, &job.user_id, asked);
             let first = !seen.contains(&kind);
             seen.push(kind);
-            let code = match hosts(state, job) {
+            let code = match hosts_in_turn(state, place, job) {
                 Err(code @ (WaitingCode::Paused | WaitingCode::NoWorker)) => code,
                 Err(code) if first => code,
                 _ => WaitingCode::Priority,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Capacity, EventNumber, Fact, Incarnation, JobState, Limits, LostReason, ProblemCode,
-    RawJson, Refusal, SchedulerConfig, Source, StopReason, Timestamp, WaitingCode, WorkNumber,
-    WorkerId,
+    Attempt, Blame, Capacity, EventNumber, Fact, Incarnation, JobState, Limits, LostReason, Origin,
+    ProblemCode, RawJson, Refusal, SchedulerConfig, Source, StopReason, Timestamp, WaitingCode,
+    WorkNumber, WorkerId,
     fact::{Rejected, Submitted},
 };
 use nox_core::job::{Job, Phase};
@@ -134,7 +134,8 @@ fn facts(job: &Job) -> Vec<Fact> {
             worker_id: worker_id.clone(),
             attempt,
             reason: LostReason::WorkerSilent,
-            started: false,
+            blame: Blame::Nobody,
+            detail: None,
         },
         Fact::Started { worker_id: worker_id.clone(), attempt, elapsed_ms: 3 },
         Fact::AttemptFailed { attempt, error: error("exit_status"), crashed: false, wall_ms: 1 },
@@ -154,11 +155,14 @@ fn facts(job: &Job) -> Vec<Fact> {
         },
         Fact::WorkerJoined {
             session,
+            origin: Origin::default(),
             capacity: Capacity::default(),
             modules: Vec::new(),
             labels: Vec::new(),
         },
         Fact::WorkerDraining { session },
+        Fact::WorkerPaused { session, reason: "no process".to_owned() },
+        Fact::WorkerResumed { session },
         Fact::WorkerLeft { session, lost: false },
         Fact::ModuleDeclared { manifest: Box::new(manifest("m")), enabled: true },
         Fact::ModuleSwitched { enabled: false, by: id("root") },
@@ -176,7 +180,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 27;
+    const VARIANTS: u64 = 29;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -206,6 +210,8 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::Configured { .. } => 24,
             Fact::Mark => 25,
             Fact::InputsReset { .. } => 26,
+            Fact::WorkerPaused { .. } => 27,
+            Fact::WorkerResumed { .. } => 28,
         };
         seen | 1 << bit
     });
@@ -373,17 +379,22 @@ fn what_a_job_remembers_of_its_attempts() {
     fail(&mut job, true);
     assert_eq!((job.failures, job.crashes, job.attempt), (1, 1, Attempt(3)));
     assert_eq!((job.due_at, job.error.as_ref().unwrap().code.as_str()), (None, "killed"));
-    let lost = |started, job: &Job| Fact::AttemptLost {
+    let lost = |blame, job: &Job| Fact::AttemptLost {
         worker_id: id(WORKER),
         attempt: job.attempt,
-        reason: LostReason::NotHeld,
-        started,
+        reason: LostReason::NewSession,
+        blame,
+        detail: None,
     };
-    let mut unlucky = job.clone();
-    unlucky.apply(&lost(true, &job), noon()).unwrap();
-    assert_eq!((unlucky.failures, unlucky.crashes), (1, 2));
-    job.apply(&lost(false, &job), noon()).unwrap();
-    assert_eq!((job.failures, job.crashes), (1, 1));
+    let counts = |job: &Job| (job.failures, job.crashes, job.suspicions);
+    for (blame, expected) in
+        [(Blame::Crashed, (1, 2, 0)), (Blame::Suspected, (1, 1, 1)), (Blame::Nobody, (1, 1, 0))]
+    {
+        let mut unlucky = job.clone();
+        unlucky.apply(&lost(blame, &job), noon()).unwrap();
+        assert_eq!(counts(&unlucky), expected);
+    }
+    job.apply(&lost(Blame::Nobody, &job), noon()).unwrap();
     for name in ["assigned", "started", "succeeded"] {
         let fact = facts(&job).into_iter().find(|fact| fact.name() == name).unwrap();
         job.apply(&fact, noon()).unwrap();

@@ -1,10 +1,10 @@
 //! Watches a log: keeps books of its own from the facts alone, and says what is not as it must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    Event, Fact, JobId, JobState, ModuleName, ProblemCode, Resources, Source, TenantId, Timestamp,
-    UserId, WaitingCode, WorkerId, subject,
+    Blame, Event, Fact, JobId, JobState, LostReason, ModuleName, ProblemCode, Resources, Source,
+    TenantId, Timestamp, UserId, WaitingCode, WorkerId, subject,
 };
 use nox_core::State;
 
@@ -13,8 +13,9 @@ use crate::{
     oracle,
 };
 
-/// The property that a loss counts by what the log says of the attempt.
-pub const LOSSES: &str = "a loss is a crash if, and only if, the attempt had started";
+/// The property that only what may have caused a loss is charged or suspected.
+pub const LOSSES: &str =
+    "a loss is a crash of what alone ran there, and no one's if it was planned";
 /// The property that the ledger moves as the facts say.
 pub const NOTHING_LEFT: &str = "nothing stays reserved for a job that is over";
 
@@ -32,6 +33,7 @@ pub struct Story {
     pub started: bool,
     pub held_by: Option<WorkerId>,
     pub crashes: u32,
+    pub suspicions: u32,
     pub ended: Option<JobState>,
     pub waiting: WaitingCode,
     reserved: i64,
@@ -62,6 +64,9 @@ pub struct Watch {
     accounts: BTreeMap<(TenantId, String), BTreeMap<Timestamp, Sums>>,
     violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
     next_work: BTreeMap<WorkerId, u64>,
+    draining: BTreeSet<WorkerId>,
+    /// The last event that lost an attempt, and how many started ones were lost in a row up to it.
+    lost: (u64, u32),
     at: Timestamp,
 }
 
@@ -119,7 +124,7 @@ impl Watch {
                 matches!(
                     fact,
                     Fact::AttemptFailed { crashed: true, .. }
-                        | Fact::AttemptLost { started: true, .. }
+                        | Fact::AttemptLost { blame: Blame::Crashed, .. }
                 )
             });
             hold(
@@ -153,6 +158,9 @@ impl Watch {
             return Ok(());
         }
         let ready = self.dependencies(id);
+        if let Fact::AttemptLost { worker_id, reason, blame, .. } = fact {
+            self.check_loss(event, id, worker_id, *reason, *blame)?;
+        }
         let told = || format!("{fact:?} of {event:?}");
         let Some(story) = self.stories.get_mut(&id) else {
             return hold(false, "a job begins with its submission", told);
@@ -202,14 +210,14 @@ impl Watch {
                 hold(!*crashed || story.started, "what never started does not crash", told)?;
                 story.ran(*wall_ms);
             }
-            Fact::AttemptLost { worker_id, attempt, started, .. } => {
+            Fact::AttemptLost { worker_id, attempt, blame, .. } => {
                 let legal =
                     story.held_by.as_ref() == Some(worker_id) && attempt.0 == story.attempts;
                 hold(legal, "an attempt ends once", told)?;
-                hold(*started == story.started, LOSSES, told)?;
                 story.held_by = None;
                 if open {
-                    story.crashes += u32::from(*started);
+                    story.crashes += u32::from(*blame == Blame::Crashed);
+                    story.suspicions += u32::from(*blame == Blame::Suspected);
                     story.waiting = WaitingCode::Priority;
                 }
             }
@@ -308,11 +316,44 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether whoever is charged with a loss, or suspected, may have caused it.
+    fn check_loss(
+        &mut self,
+        event: &Event,
+        id: JobId,
+        worker: &WorkerId,
+        reason: LostReason,
+        blame: Blame,
+    ) -> Result<(), Violation> {
+        // All that a worker loses at once is lost in a row.
+        if self.lost.0 + 1 != event.n.0 {
+            self.lost.1 = 0;
+        }
+        self.lost.0 = event.n.0;
+        let runs = |story: &&Story| story.started && story.held_by.as_ref() == Some(worker);
+        let company = self.stories.values().filter(runs).count() as u32 + self.lost.1;
+        let started = self.stories.get(&id).is_some_and(|story| story.started);
+        self.lost.1 += u32::from(started);
+        let sudden = matches!(reason, LostReason::WorkerSilent | LostReason::NewSession);
+        let unplanned = started && sudden && !self.draining.contains(worker);
+        let right = match blame {
+            Blame::Crashed => unplanned && company == 1,
+            Blame::Suspected => unplanned && company > 1,
+            // A worker that begins anew by itself has the same reason as one that was begun anew.
+            Blame::Nobody => !unplanned || reason == LostReason::NewSession,
+        };
+        hold(right, LOSSES, || format!("{company} ran on {worker}: {event:?}"))
+    }
+
     fn of_worker(&mut self, worker: &WorkerId, fact: &Fact) -> Result<(), Violation> {
+        if matches!(fact, Fact::WorkerDraining { .. }) {
+            self.draining.insert(worker.clone());
+        }
         if matches!(fact, Fact::WorkerJoined { .. } | Fact::WorkerLeft { .. }) {
             let holds = self.stories.values().any(|story| story.held_by.as_ref() == Some(worker));
             hold(!holds, "a session leaves nothing behind", || format!("{worker}: {fact:?}"))?;
             self.next_work.remove(worker);
+            self.draining.remove(worker);
         }
         Ok(())
     }
@@ -386,7 +427,7 @@ impl Watch {
                 story.held_by.as_ref() == job.job.worker_id()
                     && story.ended == Some(job.job.state()).filter(|state| state.is_ended())
                     && story.attempts == job.job.attempt.0
-                    && story.crashes == job.job.crashes
+                    && (story.crashes, story.suspicions) == (job.job.crashes, job.job.suspicions)
                     && job.job.waiting().is_none_or(|code| code == story.waiting)
             });
             hold(same, "the state says of a job what its facts do", || {
@@ -419,6 +460,7 @@ fn begin(event: &Event, fact: &Fact) -> Story {
         started: false,
         held_by: None,
         crashes: 0,
+        suspicions: 0,
         ended,
         waiting: WaitingCode::Priority,
         reserved: 0,

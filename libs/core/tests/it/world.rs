@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Command, Event, EventNumber, Fact, Hello, JobError,
-    JobId, JobState, Limits, Manifest, ModuleName, Outcome, RawJson, Refusal, Report, Resources,
-    RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit, TenantId, Timestamp, Token, Usage,
-    UserId, WaitingCode, WorkerId,
+    Attempt, AttemptEnd, Cancel, Capacity, Command, Event, EventNumber, Fact, HandBack, Hello,
+    InstanceId, JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome,
+    ProcessId, RawJson, Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId,
+    SetModule, Submit, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
     beat::Held,
     report::{Ended, Started, Stopped},
 };
@@ -175,6 +175,15 @@ pub fn crashed() -> AttemptEnd {
     AttemptEnd::Failed { error: error("killed"), retryable: true, crashed: true }
 }
 
+pub fn handed_back(why: HandBack) -> AttemptEnd {
+    AttemptEnd::HandedBack(why)
+}
+
+/// Every session is another process on the one folder of its worker.
+pub fn origin(session: SessionId) -> Origin {
+    Origin { instance: InstanceId::default(), process: ProcessId(session.0) }
+}
+
 impl Said {
     /// The names of all facts, in order.
     pub fn names(&self) -> Vec<&'static str> {
@@ -313,7 +322,18 @@ impl World {
         capacity: Capacity,
         modules: &[Manifest],
     ) -> Said {
-        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        self.hello_from(origin(session), worker, session, capacity, modules)
+    }
+
+    pub fn hello_from(
+        &mut self,
+        origin: Origin,
+        worker: &str,
+        session: SessionId,
+        capacity: Capacity,
+        modules: &[Manifest],
+    ) -> Said {
+        let hello = Hello { origin, capacity, modules: modules.to_vec(), labels: Vec::new() };
         self.report(&id(worker), session, Report::Hello(Box::new(hello)))
     }
 

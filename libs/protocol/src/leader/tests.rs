@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use nox_contract::{
     AttemptEnd, Capacity, Command, CommandMessage, EVENT_BYTES_MAX, Hello, JobError, JobState,
-    Limits, Manifest, Report, ReportMessage, RetryPolicy, Submit, report::Ended, subject,
+    Limits, Manifest, Origin, Report, ReportMessage, RetryPolicy, Submit, report::Ended, subject,
 };
 
 use super::*;
@@ -64,6 +64,7 @@ fn tell(leader: &mut Leader, session: SessionId, report: Report, now: Now) {
 fn hello() -> Report {
     let resources = Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 };
     Report::Hello(Box::new(Hello {
+        origin: Origin::default(),
         capacity: Capacity { slots: 4, cpu: 64, mem_mb: 64, gpu: 0 },
         modules: vec![Manifest {
             name: "noop".parse().unwrap(),
@@ -141,7 +142,8 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
     }
     leader.end_group(at(1)).unwrap();
     let handed_out = broker.store(&mut leader, usize::MAX);
-    assert_eq!(handed_out.iter().filter(|e| matches!(e, Effect::Dispatch { .. })).count(), 4);
+    // And the answer to the `hello`.
+    assert_eq!(handed_out.iter().filter(|e| matches!(e, Effect::Dispatch { .. })).count(), 5);
     // More work of the first session waits for the log, so that numbers up to 8 are known of.
     for number in 1..=4 {
         let cancel =
@@ -163,6 +165,7 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
             session: session(2),
             received_up_to: WorkNumber(0),
             held: Vec::new(),
+            joined: true,
             reports_up_to: 2,
         };
         leader.on_beat(worker(), beat, at(second));
@@ -175,7 +178,9 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
     let mut covered = WorkNumber(0);
     for effect in &everything {
         match effect {
-            Effect::Dispatch { session: of, work, .. } if *of == session(2) => {
+            Effect::Dispatch { session: of, work, .. }
+                if *of == session(2) && work.number() > WorkNumber(0) =>
+            {
                 dispatched.insert(work.number());
             }
             Effect::Redeliver { session: of, covers, .. } if *of == session(2) => {

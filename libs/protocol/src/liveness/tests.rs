@@ -1,4 +1,6 @@
-use nox_contract::{Capacity, Hello, Positions, Report, ReportMessage, Timestamp, event::Chain};
+use nox_contract::{
+    Capacity, Hello, Origin, Positions, Report, ReportMessage, Timestamp, event::Chain,
+};
 use nox_core::Rules;
 
 use super::*;
@@ -19,13 +21,19 @@ fn beat() -> Beat {
         session: format!("{:032x}", 1).parse().unwrap(),
         received_up_to: WorkNumber(0),
         held: Vec::new(),
+        joined: true,
         reports_up_to: 1,
     }
 }
 
 /// A log that knows one worker.
 fn state() -> State {
-    let hello = Hello { capacity: Capacity::default(), modules: Vec::new(), labels: Vec::new() };
+    let hello = Hello {
+        origin: Origin::default(),
+        capacity: Capacity::default(),
+        modules: Vec::new(),
+        labels: Vec::new(),
+    };
     let message =
         ReportMessage { session: beat().session, reports: vec![Report::Hello(Box::new(hello))] };
     let input = Input::Reports { seq: 1, worker_id: worker(), message };
@@ -99,4 +107,32 @@ fn a_session_that_an_operator_ended_hears_so_whatever_it_reported() {
     liveness.on_beat(worker(), Beat { reports_up_to: 55_000, ..beat() }, second(1));
     let superseded = Verdict::Superseded { worker_id: worker(), session: beat().session };
     assert_eq!(liveness.judge(state, 0, second(1)), [superseded]);
+}
+
+#[test]
+fn a_session_that_has_yet_to_hear_that_it_was_taken_on_is_told() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    let joined = || Verdict::Joined { worker_id: worker(), session: beat().session };
+    for at in 1..3 {
+        liveness.on_beat(worker(), Beat { joined: false, ..beat() }, second(at));
+        assert_eq!(liveness.judge(&state, 1, second(at)), [joined()]);
+    }
+    liveness.on_beat(worker(), beat(), second(3));
+    assert_eq!(liveness.judge(&state, 1, second(3)), []);
+}
+
+#[test]
+fn another_worker_of_the_name_is_refused_and_does_not_drown_the_first_ones_beats() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    let other = format!("{:032x}", 2).parse().unwrap();
+    // The first one's beat waits for its reports when the other's comes.
+    liveness.on_beat(worker(), Beat { joined: false, reports_up_to: 3, ..beat() }, second(1));
+    let foreign = Beat { session: other, reports_up_to: 2, ..beat() };
+    liveness.on_beat(worker(), foreign, second(1));
+    let refused = Verdict::Refused { worker_id: worker(), session: other };
+    assert_eq!(liveness.judge(&state, 2, second(1)), [refused]);
+    let joined = Verdict::Joined { worker_id: worker(), session: beat().session };
+    assert_eq!(liveness.judge(&state, 3, second(1)), [joined]);
 }

@@ -5,7 +5,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use nox_contract::{AttemptEnd, MESSAGE_BYTES_MAX, Report, ReportMessage, SessionId, Timestamp};
+use nox_contract::{
+    AttemptEnd, HandBack, MESSAGE_BYTES_MAX, Report, ReportMessage, SessionId, Timestamp,
+};
 
 use super::ReportId;
 
@@ -141,12 +143,16 @@ pub(super) fn report_bytes(report: &Report) -> usize {
         Report::Ended(ended) => match &ended.end {
             AttemptEnd::Succeeded { outputs } => outputs.get().len(),
             AttemptEnd::Failed { error, .. } => ESCAPED * (error.code.len() + error.message.len()),
+            AttemptEnd::HandedBack(HandBack::Draining) => 0,
+            AttemptEnd::HandedBack(HandBack::CannotRun { reason }) => ESCAPED * reason.len(),
         },
         // Once a session; a `hello` that cannot be written is noticed where it is sent.
         Report::Hello(hello) => serde_json::to_vec(hello).map_or(0, |json| json.len()),
+        Report::Paused { reason } => ESCAPED * reason.len(),
         Report::Started(_)
         | Report::Stopped(_)
         | Report::Draining
+        | Report::Resumed
         | Report::Bye
         | Report::Unreadable => 0,
     };

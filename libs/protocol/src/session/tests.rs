@@ -1,8 +1,8 @@
 //! Scenarios of one worker's session. Each guarantee that a fault can break is shown broken too.
 
 use nox_contract::{
-    Attempt, Capacity, Covers, EventNumber, JobError, JobId, MESSAGE_BYTES_MAX, RawJson, Resources,
-    WorkNumber,
+    Attempt, Capacity, Covers, EventNumber, JobError, JobId, MESSAGE_BYTES_MAX, Origin, RawJson,
+    Resources, WorkNumber,
 };
 
 use super::*;
@@ -17,6 +17,7 @@ struct Worker {
     kills: Vec<Held>,
     sent: Vec<(ReportId, Arc<ReportMessage>)>,
     begin_again: bool,
+    given_up: Option<String>,
 }
 
 impl Worker {
@@ -26,11 +27,17 @@ impl Worker {
 
     /// Joined: its `hello` is stored as the first message of the stream.
     fn with(faults: SessionFaults) -> Self {
-        let hello = Hello { capacity: Capacity::default(), modules: vec![], labels: vec![] };
+        let hello = Hello {
+            origin: Origin::default(),
+            capacity: Capacity::default(),
+            modules: vec![],
+            labels: vec![],
+        };
         let session = Session::new(session_id(SESSION), hello).with_faults(faults);
         let (runs, kills, sent) = (vec![], vec![], vec![]);
         let now = Timestamp::from_micros(1_000_000);
-        let mut worker = Self { session, now, runs, kills, sent, begin_again: false };
+        let mut worker =
+            Self { session, now, runs, kills, sent, begin_again: false, given_up: None };
         worker.drive();
         worker.ack(1);
         worker.sent.clear();
@@ -46,6 +53,7 @@ impl Worker {
                 Effect::Kill(held) => self.kills.push(held),
                 Effect::Publish { id, message } => self.sent.push((id, message)),
                 Effect::NewSession => self.begin_again = true,
+                Effect::GiveUp { reason } => self.given_up = Some(reason),
             }
         }
     }
@@ -145,10 +153,15 @@ fn name(report: &Report) -> String {
     let (name, job) = match report {
         Report::Hello(_) => return "hello".to_owned(),
         Report::Draining => return "draining".to_owned(),
+        Report::Paused { .. } => return "paused".to_owned(),
+        Report::Resumed => return "resumed".to_owned(),
         Report::Bye => return "bye".to_owned(),
         Report::Unreadable => return "unreadable".to_owned(),
         Report::Started(started) => ("started", started.job_id),
-        Report::Ended(ended) => ("ended", ended.job_id),
+        Report::Ended(ended) => match ended.end {
+            AttemptEnd::HandedBack(_) => ("handed_back", ended.job_id),
+            _ => ("ended", ended.job_id),
+        },
         Report::Stopped(stopped) => ("stopped", stopped.job_id),
     };
     format!("{name}:{}", job.0.as_u128())
@@ -156,7 +169,12 @@ fn name(report: &Report) -> String {
 
 #[test]
 fn a_session_begins_with_a_hello_and_nothing_overtakes_it() {
-    let hello = Hello { capacity: Capacity::default(), modules: vec![], labels: vec![] };
+    let hello = Hello {
+        origin: Origin::default(),
+        capacity: Capacity::default(),
+        modules: vec![],
+        labels: vec![],
+    };
     let mut session = Session::new(session_id(SESSION), hello);
     let now = Timestamp::default();
     let effects = session.due(now);
@@ -164,10 +182,10 @@ fn a_session_begins_with_a_hello_and_nothing_overtakes_it() {
         if matches!(&message.reports[..], [Report::Hello(_)])));
     session.drain();
     assert_eq!(session.due(now), []);
-    assert!(!session.is_joined());
+    assert!(!session.is_introduced());
 
     session.on_report_acked(ReportId(1), 41);
-    assert!(session.is_joined());
+    assert!(session.is_introduced());
     assert_eq!(session.beat().reports_up_to, 41);
     assert!(matches!(&session.due(now)[..], [Effect::Publish { message, .. }]
         if matches!(&message.reports[..], [Report::Draining])));
@@ -446,7 +464,7 @@ fn a_session_that_the_log_gave_up_kills_everything_and_says_nothing_more() {
 }
 
 #[test]
-fn a_draining_worker_ends_what_runs_and_leaves_new_work_lying() {
+fn a_draining_worker_ends_what_runs_and_hands_new_work_back() {
     let mut worker = Worker::new();
     worker.work(vec![start(1, 10)]);
     worker.spawned(10);
@@ -454,16 +472,52 @@ fn a_draining_worker_ends_what_runs_and_leaves_new_work_lying() {
     worker.drive();
     worker.ack(2);
     worker.work(vec![start(2, 20)]);
+    // Held, so that the scheduler does not take it for vanished before its end is stored.
+    assert_eq!(worker.held(), [held(10), held(20)]);
     worker.ended(10);
     worker.ack(3);
+    assert_eq!(worker.held(), [held(10)]);
     assert_eq!(worker.runs, [held(10)]);
-    // Held, so that the scheduler does not take it for vanished before the `bye` gives it back.
-    assert_eq!(worker.held(), [held(20)]);
     worker.session.leave();
     worker.drive();
     worker.ack(4);
+    worker.ack(5);
     assert!(worker.session.is_idle());
-    assert_eq!(worker.said(), ["draining", "ended:10", "bye"]);
+    assert_eq!(worker.said(), ["draining", "handed_back:20", "ended:10", "bye"]);
+}
+
+#[test]
+fn a_worker_that_cannot_run_attempts_says_so_first_and_hands_back_what_comes_until_it_can() {
+    let mut worker = Worker::new();
+    worker.work(vec![start(1, 10), start(2, 20)]);
+    worker.spawned(10);
+    worker.session.pause("no process".to_owned());
+    worker.session.pause("again".to_owned());
+    let why = HandBack::CannotRun { reason: "no process".to_owned() };
+    worker.session.on_ended(held(20), Usage::default(), AttemptEnd::HandedBack(why), worker.now);
+    worker.drive();
+    worker.ack(2);
+    worker.work(vec![start(3, 30)]);
+    worker.ack(3);
+    worker.session.resume();
+    worker.session.resume();
+    worker.drive();
+    worker.ack(4);
+    worker.work(vec![start(4, 40)]);
+    assert_eq!(worker.runs, [held(10), held(20), held(40)]);
+    assert_eq!(worker.held(), [held(10), held(40)]);
+    assert_eq!(worker.said(), ["paused", "handed_back:20", "handed_back:30", "resumed"]);
+}
+
+#[test]
+fn a_session_that_is_not_taken_on_gives_up_and_begins_no_other() {
+    let mut worker = Worker::new();
+    assert!(!worker.session.is_joined());
+    worker.work(vec![Work::Joined]);
+    assert!(worker.session.is_joined() && worker.session.beat().joined);
+    let reason = "another lives".to_owned();
+    worker.work(vec![Work::Refused { reason: reason.clone() }]);
+    assert_eq!((worker.given_up, worker.begin_again), (Some(reason), false));
 }
 
 #[test]

@@ -291,6 +291,7 @@ fn a_reset_that_was_cut_off_is_completed_by_whoever_takes_over() {
     let chain = Chain::START.extend(&log[0].2);
     let mut sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default());
     let hello = Hello {
+        origin: Default::default(),
         capacity: Capacity { slots: 1, cpu: 1, mem_mb: 1, gpu: 0 },
         modules: Vec::new(),
         labels: Default::default(),

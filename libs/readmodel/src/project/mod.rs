@@ -184,9 +184,11 @@ impl Projection<'_> {
             Fact::LimitsSet { .. } | Fact::Granted { .. } | Fact::QuotaViolated { .. } => {
                 self.move_account(context, fact, storable.is_ok())
             }
-            Fact::WorkerJoined { .. } | Fact::WorkerDraining { .. } | Fact::WorkerLeft { .. } => {
-                self.move_worker(context, fact, storable.is_ok())
-            }
+            Fact::WorkerJoined { .. }
+            | Fact::WorkerDraining { .. }
+            | Fact::WorkerPaused { .. }
+            | Fact::WorkerResumed { .. }
+            | Fact::WorkerLeft { .. } => self.move_worker(context, fact, storable.is_ok()),
             Fact::ModuleDeclared { .. } | Fact::ModuleSwitched { .. } => {
                 self.move_module(context, fact, storable.is_ok())
             }

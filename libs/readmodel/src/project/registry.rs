@@ -16,7 +16,8 @@ impl Projection<'_> {
             return Err(context.misplaced(fact));
         };
         let n = context.entry.n;
-        if let (Fact::WorkerJoined { session, capacity, modules, labels }, true) = (fact, storable)
+        if let (Fact::WorkerJoined { session, capacity, modules, labels, .. }, true) =
+            (fact, storable)
         {
             let worker = StoredWorker {
                 session: *session,
@@ -35,6 +36,14 @@ impl Projection<'_> {
         let Some(mut worker) = known.cloned() else { return Ok(()) };
         if let Fact::WorkerDraining { .. } = fact {
             worker.state = WorkerState::Draining;
+        }
+        // One that is to stop does so whether it could run anything or not.
+        if worker.state != WorkerState::Draining {
+            match fact {
+                Fact::WorkerPaused { .. } => worker.state = WorkerState::Paused,
+                Fact::WorkerResumed { .. } => worker.state = WorkerState::Joined,
+                _ => {}
+            }
         }
         if let Fact::WorkerLeft { lost, .. } = fact {
             worker.state = if *lost { WorkerState::Lost } else { WorkerState::Left };

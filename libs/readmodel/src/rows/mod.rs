@@ -114,8 +114,10 @@ pub struct StoredWorker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerState {
     Joined,
-    /// Takes no more work.
+    /// Is to stop, and takes no more work.
     Draining,
+    /// Cannot run attempts, and takes no work for now.
+    Paused,
     /// Gave itself back.
     Left,
     /// Was silent for too long.
@@ -127,6 +129,7 @@ impl WorkerState {
         match self {
             Self::Joined => "joined",
             Self::Draining => "draining",
+            Self::Paused => "paused",
             Self::Left => "left",
             Self::Lost => "lost",
         }
@@ -140,6 +143,7 @@ impl FromStr for WorkerState {
         Ok(match text {
             "joined" => Self::Joined,
             "draining" => Self::Draining,
+            "paused" => Self::Paused,
             "left" => Self::Left,
             "lost" => Self::Lost,
             _ => return Err(UnknownWord { column: "state", found: text.to_owned() }),

@@ -9,7 +9,7 @@ use crate::{
     storable,
 };
 
-/// Binds what both statements about jobs take, in the order of `$1` to `$21`.
+/// Binds what both statements about jobs take, in the order of `$1` to `$24`.
 macro_rules! bind_job {
     ($query:expr, $changes:expr) => {{
         let changes: &[&JobChange] = $changes;
@@ -34,6 +34,7 @@ macro_rules! bind_job {
             .bind(column!(c => c.row.held()))
             .bind(column!(c => small(c.row.job.failures)))
             .bind(column!(c => small(c.row.job.crashes)))
+            .bind(column!(c => small(c.row.job.suspicions)))
             .bind(column!(c => c.row.job.due_at.map(Instant)))
             .bind(column!(c => c.row.ledger.period.map(Instant)))
             .bind(column!(c => c.row.ledger.reservation))
@@ -52,17 +53,18 @@ pub(super) async fn insert(
     let query = sqlx::query(
         "insert into jobs
              (id, status, attempt, waiting_code, outputs, reserved_resources, started_at, ended_at,
-              error, n, worker_id, work, held, failures, crashes, due_at, period, reservation,
-              reserved, used, overrun, events, parked, tenant, user_id, module, inputs,
+              error, n, worker_id, work, held, failures, crashes, suspicions, due_at, period,
+              reservation, reserved, used, overrun, events, parked, tenant, user_id, module, inputs,
               requested_resources, created_at, priority, fingerprint, submitted_n)
          select *
          from unnest(
              $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::jsonb[], $6::jsonb[],
              $7::timestamptz[], $8::timestamptz[], $9::jsonb[], $10::bigint[], $11::text[],
-             $12::bigint[], $13::boolean[], $14::integer[], $15::integer[], $16::timestamptz[],
-             $17::timestamptz[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[],
-             $22::bytea[], $23::text[], $24::text[], $25::text[], $26::text[], $27::jsonb[],
-             $28::jsonb[], $29::timestamptz[], $30::smallint[], $31::text[], $32::bigint[])",
+             $12::bigint[], $13::boolean[], $14::integer[], $15::integer[], $16::integer[],
+             $17::timestamptz[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bigint[],
+             $22::bigint[], $23::bytea[], $24::text[], $25::text[], $26::text[], $27::text[],
+             $28::jsonb[], $29::jsonb[], $30::timestamptz[], $31::smallint[], $32::text[],
+             $33::bigint[])",
     );
     let created = || changes.iter().map(|change| change.created.as_ref());
     bind_job!(query, changes)
@@ -100,6 +102,7 @@ pub(super) async fn update(
              held = new.held,
              failures = new.failures,
              crashes = new.crashes,
+             suspicions = new.suspicions,
              due_at = new.due_at,
              period = new.period,
              reservation = new.reservation,
@@ -111,12 +114,12 @@ pub(super) async fn update(
          from unnest(
              $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::jsonb[], $6::jsonb[],
              $7::timestamptz[], $8::timestamptz[], $9::jsonb[], $10::bigint[], $11::text[],
-             $12::bigint[], $13::boolean[], $14::integer[], $15::integer[], $16::timestamptz[],
-             $17::timestamptz[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[],
-             $22::bytea[], $23::text[]) as new
+             $12::bigint[], $13::boolean[], $14::integer[], $15::integer[], $16::integer[],
+             $17::timestamptz[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bigint[],
+             $22::bigint[], $23::bytea[], $24::text[]) as new
              (id, status, attempt, waiting_code, outputs, reserved_resources, started_at, ended_at,
-              error, n, worker_id, work, held, failures, crashes, due_at, period, reservation,
-              reserved, used, overrun, events, parked)
+              error, n, worker_id, work, held, failures, crashes, suspicions, due_at, period,
+              reservation, reserved, used, overrun, events, parked)
          where jobs.id = new.id",
     );
     let updated = bind_job!(query, changes).execute(connection).await?.rows_affected();

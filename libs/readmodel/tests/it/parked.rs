@@ -72,7 +72,8 @@ async fn whatever_else_of_a_job_cannot_be_stored_is_left_out_too() {
         worker_id: crate::log::worker("exec-1"),
         attempt: nox_contract::Attempt(1),
         reason: nox_contract::LostReason::NotHeld,
-        started: false,
+        blame: nox_contract::Blame::Nobody,
+        detail: None,
     };
     log.event(&second.entity(), [lost, end, released(60)]);
     let parked = commit_all(&mut database.store().await, log.batches(2)).await;

@@ -107,8 +107,8 @@ pub struct Broker {
     pub lease: Option<(usize, u64)>,
     /// Terms that read inputs and beats, by scheduler.
     pub terms: BTreeMap<usize, Subscription>,
-    /// Executors that receive work, by worker.
-    pub workers: BTreeMap<WorkerId, (usize, u64)>,
+    /// Executors that receive work, by worker; and which life of theirs.
+    pub workers: BTreeMap<(WorkerId, usize), u64>,
     /// Projectors that read the log.
     pub readers: BTreeMap<usize, Subscription>,
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    AttemptEnd, Capacity, Hello, JobError, Manifest, RawJson, Resources, RetryPolicy, SessionId,
-    StartWork, Usage, Work, WorkerId, beat::Held,
+    AttemptEnd, Capacity, HandBack, Hello, InstanceId, JobError, LostReason, Manifest, Origin,
+    ProcessId, RawJson, Resources, RetryPolicy, SessionId, StartWork, Usage, Work, WorkerId,
+    beat::Held,
 };
 use nox_protocol::session::{Effect, Session};
 
@@ -17,13 +18,17 @@ use super::{
 const BEAT_MS: u64 = 500;
 
 /// An attempt while something of it runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Run {
     /// Tells what was meant for it from what was meant for an earlier one.
     serial: u64,
     wall_ms: u64,
     spawned: bool,
     killed: bool,
+    /// It takes the executor down when its time comes.
+    fatal: bool,
+    /// Why it will be handed back, if it will.
+    handed_back: Option<LostReason>,
 }
 
 pub struct Executor {
@@ -40,6 +45,8 @@ pub struct Executor {
     begin_again: bool,
     draining: bool,
     left: bool,
+    /// Its name is another's, and nothing goes wrong any more: nobody starts it again.
+    given_up: bool,
     version: u32,
     /// The connection on which the stream of reports was last found to be the same.
     attached: u64,
@@ -57,10 +64,10 @@ pub const MODULES: &[(&str, u32, Option<u32>, bool)] = &[
 ];
 
 impl Executor {
-    pub fn new(id: usize) -> Self {
+    pub fn new(id: usize, name: usize) -> Self {
         Self {
             id,
-            worker: format!("exec-{id}").parse().expect("a worker's name"),
+            worker: format!("exec-{name}").parse().expect("a worker's name"),
             life: 0,
             frozen_until: 0,
             session: None,
@@ -71,6 +78,7 @@ impl Executor {
             begin_again: false,
             draining: false,
             left: false,
+            given_up: false,
             version: 1,
             attached: 0,
         }
@@ -86,17 +94,22 @@ impl Executor {
 
     /// Whether it has nothing to do and nothing to say.
     pub fn is_idle(&self) -> bool {
-        self.runs.is_empty() && self.session.as_ref().is_some_and(Session::is_idle)
+        let idle = self.session.as_ref().is_some_and(Session::is_idle);
+        self.given_up || self.runs.is_empty() && idle
     }
 
     /// Its process ends, and all attempts with it.
     pub fn die(&mut self, wire: &mut Wire) {
         wire.note(format_args!("{} dies", self.worker));
-        self.session = None;
+        if let Some(session) = self.session.take() {
+            wire.oracle.session_died(session.id());
+        }
         self.runs.clear();
         self.life += 1;
-        wire.oracle.session_died(&self.worker);
-        wire.broker.workers.remove(&self.worker);
+        wire.broker.workers.remove(&(self.worker.clone(), self.id));
+        if self.given_up {
+            return;
+        }
         let span = wire.slowly(10, 6_000);
         wire.schedule(wire.now + span, self.party(), self.life, Happening::Start);
     }
@@ -108,6 +121,8 @@ impl Executor {
         }
         wire.note(format_args!("{} drains", self.worker));
         session.drain();
+        let at = wire.now + wire.slowly(1, 1_000);
+        wire.schedule(at, Party::Executor(self.id), self.life, Happening::HandBack);
         self.turn(wire);
     }
 
@@ -134,7 +149,8 @@ impl Executor {
                         match work {
                             Work::Superseded => wire.oracle.on_superseded(session.id()),
                             Work::Abandon(held) => wire.oracle.on_abandoned(session.id(), *held),
-                            Work::Start(_) | Work::Stop(_) | Work::Unreadable => {}
+                            Work::Refused { .. } => wire.oracle.on_refused(session.id()),
+                            Work::Start(_) | Work::Stop(_) | Work::Joined | Work::Unreadable => {}
                         }
                     }
                 }
@@ -163,6 +179,13 @@ impl Executor {
             }
             Happening::Spawned { held, serial } => self.on_spawned(held, serial, wire),
             Happening::Ended { held, serial } => self.on_ended(held, serial, wire),
+            Happening::HandBack => self.hand_back(wire),
+            Happening::Resume => {
+                if let Some(session) = &mut self.session {
+                    session.resume();
+                }
+                self.turn(wire);
+            }
             Happening::Leave => self.leave(wire),
             _ => {}
         }
@@ -178,12 +201,16 @@ impl Executor {
         let id = SessionId(uuid::Uuid::from_u128(number));
         let modules = MODULES
             .iter()
-            .filter(|(.., first_alone)| !first_alone || self.id == 0)
+            .filter(|(.., first_alone)| !first_alone || self.worker.as_str() == "exec-0")
             .map(|(name, attempts_max, running_max, _)| {
                 self.manifest(name, *attempts_max, *running_max, wire.plan.scale)
             })
             .collect();
-        let hello = Hello { capacity: CAPACITY, modules, labels: Vec::new() };
+        let origin = Origin {
+            instance: InstanceId(uuid::Uuid::from_u128(self.id as u128 + 1)),
+            process: ProcessId(uuid::Uuid::from_u128(u128::from(self.life))),
+        };
+        let hello = Hello { origin, capacity: CAPACITY, modules, labels: Vec::new() };
         let faults = Bug::of_session(wire.plan.bug);
         let mut session = Session::new(id, hello).with_faults(faults);
         let stream = &wire.broker.reports;
@@ -192,8 +219,8 @@ impl Executor {
         self.session = Some(session);
         self.attached = wire.connection(self.party());
         wire.note(format_args!("{} begins session {}", self.worker, self.sessions));
-        wire.oracle.session_lives(self.worker.clone(), id);
-        wire.broker.workers.insert(self.worker.clone(), (self.id, self.life));
+        wire.oracle.session_lives(id);
+        wire.broker.workers.insert((self.worker.clone(), self.id), self.life);
         self.turn(wire);
     }
 
@@ -239,7 +266,8 @@ impl Executor {
     }
 
     fn beat(&mut self, wire: &mut Wire) {
-        let Some(session) = self.session.as_ref().filter(|s| s.is_joined() && !self.left) else {
+        let Some(session) = self.session.as_ref().filter(|s| s.is_introduced() && !self.left)
+        else {
             return;
         };
         let beat = session.beat();
@@ -296,8 +324,14 @@ impl Executor {
                 wire.publish(self.party(), self.life, call, publish);
             }
             Effect::NewSession => {
-                wire.oracle.session_died(&self.worker);
+                if let Some(session) = &self.session {
+                    wire.oracle.session_died(session.id());
+                }
                 self.begin_again = true;
+            }
+            Effect::GiveUp { .. } => {
+                self.given_up = wire.quiet;
+                self.die(wire);
             }
         }
     }
@@ -310,14 +344,18 @@ impl Executor {
         let serial = self.last_serial;
         let held = Held { job_id: start.job_id, attempt: start.attempt };
         let wall_ms = wire.slowly(0, 400) / MS;
-        self.runs.insert(held, Run { serial, wall_ms, spawned: false, killed: false });
+        self.runs.insert(held, Run { serial, wall_ms, ..Run::default() });
         // What a log has lost may still run when it is handed out anew.
         if self.runs.len() > CAPACITY.slots as usize && !wire.oracle.log_lost {
             let worker = &self.worker;
             wire.oracle.fail(format!("{worker} runs {} attempts at a time", self.runs.len()));
         }
         let at = wire.now + wire.between(1, 20) * MS;
-        let happening = if wire.chance(0.05) {
+        let cannot = wire.strikes(Fault::CannotRun);
+        if let Some(run) = self.runs.get_mut(&held).filter(|_| cannot) {
+            run.handed_back = Some(LostReason::CannotRun);
+        }
+        let happening = if cannot || wire.chance(0.05) {
             // It cannot even be started.
             Happening::Ended { held, serial }
         } else {
@@ -330,6 +368,7 @@ impl Executor {
         let now = wire.wall();
         let Some(run) = self.runs.get_mut(&held).filter(|run| run.serial == serial) else { return };
         run.spawned = true;
+        run.fatal = wire.strikes(Fault::TakesDown);
         let at = wire.now + run.wall_ms * MS;
         wire.schedule(at, self.party(), self.life, Happening::Ended { held, serial });
         if let Some(session) = &mut self.session {
@@ -342,7 +381,17 @@ impl Executor {
         let Some(run) = self.runs.get(&held).copied().filter(|run| run.serial == serial) else {
             return;
         };
+        if run.fatal && !run.killed && !wire.quiet {
+            return self.die(wire);
+        }
         self.runs.remove(&held);
+        if let Some(session) = &mut self.session
+            && run.handed_back == Some(LostReason::CannotRun)
+        {
+            session.pause("no process".to_owned());
+            let at = wire.now + wire.slowly(10, 2_000);
+            wire.schedule(at, Party::Executor(self.id), self.life, Happening::Resume);
+        }
         let end = end_of(run, wire);
         wire.note(format_args!(
             "{} ended {}/{}: {}",
@@ -359,6 +408,20 @@ impl Executor {
             session.on_ended(held, usage, end, now);
         }
         self.turn(wire);
+    }
+
+    /// The time of what still runs is over: it is ended, and handed back.
+    fn hand_back(&mut self, wire: &mut Wire) {
+        if !self.draining {
+            return;
+        }
+        let running: Vec<Held> = self.runs.keys().copied().collect();
+        for held in running {
+            if let Some(run) = self.runs.get_mut(&held) {
+                run.handed_back.get_or_insert(LostReason::Draining);
+            }
+            self.carry_out(Effect::Kill(held), wire);
+        }
     }
 
     /// Says goodbye, and goes.
@@ -378,7 +441,7 @@ impl Executor {
         }
         self.left = true;
         session.leave();
-        wire.oracle.session_died(&self.worker);
+        wire.oracle.session_died(session.id());
         let at = wire.now + 500 * MS;
         wire.schedule(at, self.party(), self.life, Happening::Leave);
         self.turn(wire);
@@ -391,6 +454,14 @@ fn end_of(run: Run, wire: &mut Wire) -> AttemptEnd {
         retryable,
         crashed,
     };
+    match run.handed_back {
+        Some(LostReason::CannotRun) => {
+            let reason = "no process".to_owned();
+            return AttemptEnd::HandedBack(HandBack::CannotRun { reason });
+        }
+        Some(_) => return AttemptEnd::HandedBack(HandBack::Draining),
+        None => {}
+    }
     if run.killed {
         return failed("killed", false, false);
     }
@@ -412,5 +483,7 @@ fn brief(work: &Work) -> String {
         Work::Abandon(held) => format!("abandon {}/{}", held.job_id, held.attempt),
         Work::Superseded => "superseded".to_owned(),
         Work::Unreadable => "unreadable".to_owned(),
+        Work::Joined => "joined".to_owned(),
+        Work::Refused { .. } => "refused".to_owned(),
     }
 }

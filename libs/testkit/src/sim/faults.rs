@@ -53,6 +53,9 @@ named!(
         TokenUnchecked = "token_unchecked",
         UnstartedCountsAsCrash = "unstarted_counts_as_crash",
         ReservationKeptOnLoss = "reservation_kept_on_loss",
+        NeighboursBlamed = "neighbours_blamed",
+        PlannedStopCounts = "planned_stop_counts",
+        LivingWorkerReplaced = "living_worker_replaced",
     }
 );
 
@@ -76,6 +79,9 @@ impl Bug {
             token_unchecked: bug == Some(Self::TokenUnchecked),
             unstarted_counts_as_crash: bug == Some(Self::UnstartedCountsAsCrash),
             reservation_kept_on_loss: bug == Some(Self::ReservationKeptOnLoss),
+            neighbours_blamed: bug == Some(Self::NeighboursBlamed),
+            planned_stop_counts: bug == Some(Self::PlannedStopCounts),
+            living_worker_replaced: bug == Some(Self::LivingWorkerReplaced),
         }
     }
 
@@ -120,6 +126,10 @@ named!(
         SplitLease = "split_lease",
         /// An executor dies between two effects.
         ExecutorCrash = "executor_crash",
+        /// An attempt takes its executor down, and whatever runs beside it.
+        TakesDown = "takes_down",
+        /// An executor cannot run an attempt, nor any other for a while.
+        CannotRun = "cannot_run",
         /// A projector dies around its commit.
         ProjectorCrash = "projector_crash",
         /// Somebody sends reports with a wrong token.
@@ -149,6 +159,8 @@ impl Fault {
             Self::Snapshot => 0.02,
             Self::SplitLease => 0.05,
             Self::ExecutorCrash => 0.003,
+            Self::TakesDown => 0.1,
+            Self::CannotRun => 0.05,
             Self::ProjectorCrash => 0.02,
             Self::Forgery => 0.1,
             Self::Garbage => 0.01,
@@ -216,6 +228,8 @@ pub struct Plan {
     pub blow_every: u32,
     pub schedulers: usize,
     pub executors: usize,
+    /// One more executor bears the name of the first, with a data folder of its own.
+    pub namesake: bool,
     pub clients: usize,
     /// Microseconds of wall time at the beginning.
     pub begins_at: i64,
@@ -275,6 +289,7 @@ impl Plan {
             blow_every: rng.random_range(60..600),
             schedulers: if rng.random_bool(0.25) { 1 } else { 2 },
             executors: rng.random_range(2..=3),
+            namesake: rng.random_bool(0.25),
             clients: rng.random_range(1..=3),
             begins_at,
             skews: [skew(rng) + wrong[0], skew(rng) + wrong[1]],
@@ -294,7 +309,7 @@ impl Plan {
         let blows: Vec<_> = self.blows.iter().map(|blow| blow.name()).collect();
         format!(
             "bug {:?}, disaster {:?}, pace {:?}, scale {}, faults [{}], a blow each {} steps of [{}], \
-             {} schedulers, {} executors, {} clients",
+             {} schedulers, {} executors (namesake {}), {} clients",
             self.bug.map(Bug::name),
             self.disaster.map(Disaster::name),
             self.pace,
@@ -304,6 +319,7 @@ impl Plan {
             blows.join(" "),
             self.schedulers,
             self.executors,
+            self.namesake,
             self.clients,
         )
     }

@@ -67,6 +67,10 @@ pub enum Happening {
     // An executor:
     Work(Arc<WorkMessage>),
     SessionWake,
+    /// What still runs is handed back.
+    HandBack,
+    /// Attempts can be run again.
+    Resume,
     BeatDue,
     Spawned {
         held: Held,
@@ -467,13 +471,13 @@ impl Wire {
                 Some(Happening::Reply(call, Reply::Unknown))
             }
             Happening::Beat { .. } | Happening::Work(_) if self.is_cut(party) => None,
-            Happening::Beat { term, ref worker, .. } => {
+            Happening::Beat { term, ref beat, .. } => {
                 // With two that lead, nobody here can tell whose word is the one that counts.
                 let of_term = |(id, s): (&usize, &Subscription)| {
                     (Party::Scheduler(*id), s.life, s.term) == (party, life, term)
                 };
                 if self.broker.terms.len() == 1 && self.broker.terms.iter().all(of_term) {
-                    self.oracle.on_beat(worker);
+                    self.oracle.on_beat(beat.session);
                 }
                 Some(happening)
             }
@@ -635,7 +639,14 @@ impl Wire {
 
     /// Work is kept nowhere, and a message of it may get lost, come twice, or late.
     fn hand_out(&mut self, worker: &WorkerId, message: Arc<WorkMessage>) {
-        let Some((id, life)) = self.broker.workers.get(worker).copied() else { return };
+        let of_worker = self.broker.workers.iter().filter(|((name, _), _)| name == worker);
+        let receivers: Vec<_> = of_worker.map(|((_, id), life)| (*id, *life)).collect();
+        for (id, life) in receivers {
+            self.hand_to(id, life, message.clone());
+        }
+    }
+
+    fn hand_to(&mut self, id: usize, life: u64, message: Arc<WorkMessage>) {
         let party = Party::Executor(id);
         if self.strikes(Fault::WorkLost) {
             return;

@@ -53,7 +53,7 @@ impl World {
             steps_wanted: steps,
             steps: 0,
             schedulers: (0..plan.schedulers).map(Scheduler::new).collect(),
-            executors: (0..plan.executors).map(Executor::new).collect(),
+            executors: executors(&plan),
             clients: (0..plan.clients).map(Client::new).collect(),
             projectors: (0..projectors).map(Projector::new).collect(),
             disaster_at,
@@ -349,6 +349,14 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn executors(plan: &Plan) -> Vec<Executor> {
+    let mut executors: Vec<_> = (0..plan.executors).map(|id| Executor::new(id, id)).collect();
+    if plan.namesake {
+        executors.push(Executor::new(plan.executors, 0));
+    }
+    executors
 }
 
 fn brief(happening: &Happening) -> String {

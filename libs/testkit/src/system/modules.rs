@@ -71,6 +71,31 @@ backoff_ms = 50
 backoff_ms_max = 200
 "#;
 
+/// Takes its executor down: the parent of its supervisor.
+const KILLER: &str = r#"
+name = "killer"
+version = "1"
+sandbox = "process"
+
+[input_schema]
+type = "object"
+
+[resources]
+cpu = 1
+mem_mb = 64
+wall_time_s = 60
+
+[run]
+program = "/bin/sh"
+args = ["-c", '''
+sleep 0.5
+while read key value; do
+  if [ "$key" = PPid: ]; then kill -9 "$value"; fi
+done < "/proc/$PPID/status"
+sleep 9
+''']
+"#;
+
 /// As the first users' example has it: reads a text, writes a file.
 const HELLO: &str = r#"
 name = "xtb_hello"
@@ -102,7 +127,9 @@ path = "result.txt"
 /// Writes the manifests into `folder`; jobs of `mark` will write to `truth`.
 pub fn write(folder: &Path, truth: &Path) -> Result<()> {
     let mark = MARK.replace("@TRUTH@", truth.to_str().context("the path is no text")?);
-    for (name, manifest) in [("mark", mark.as_str()), ("noop", NOOP), ("xtb_hello", HELLO)] {
+    let modules =
+        [("mark", mark.as_str()), ("noop", NOOP), ("xtb_hello", HELLO), ("killer", KILLER)];
+    for (name, manifest) in modules {
         fs::create_dir_all(folder.join(name))?;
         fs::write(folder.join(name).join("module.toml"), manifest)?;
     }

@@ -208,7 +208,7 @@ impl Service {
 }
 
 /// The service's program: beside this test's own.
-fn program(kind: Kind) -> Result<PathBuf> {
+pub fn program(kind: Kind) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).context("this program is nowhere")?;
     let program = folder.join(format!("nox-{}", kind.name()));

@@ -35,6 +35,9 @@ fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
         (stats.failed, "failed"),
         (stats.canceled, "was canceled"),
         (stats.lost, "was lost"),
+        (stats.excused, "was handed back or lost as planned"),
+        (stats.suspected, "was suspected"),
+        (stats.crashed, "was charged with the loss of its worker"),
         (stats.refused, "was refused"),
         (stats.snapshots_compared, "was compared"),
     ] {
@@ -117,4 +120,7 @@ notices! {
     the_simulation_notices_a_token_that_is_not_checked: TokenUnchecked,
     the_simulation_notices_a_crash_of_what_never_started: UnstartedCountsAsCrash,
     the_simulation_notices_a_reservation_that_is_kept: ReservationKeptOnLoss,
+    the_simulation_notices_neighbours_that_are_charged_with_a_crash: NeighboursBlamed,
+    the_simulation_notices_a_planned_stop_that_counts: PlannedStopCounts,
+    the_simulation_notices_a_worker_that_takes_a_living_ones_place: LivingWorkerReplaced,
 }

@@ -11,12 +11,13 @@ use std::{
 
 use futures_util::StreamExt;
 use nox_contract::{
-    Beat, JobId, Report, ReportMessage, SessionId, StartWork, StopWork, Work, WorkMessage,
-    WorkNumber, WorkerId, subject,
+    AttemptEnd, Beat, HandBack, JobId, Report, ReportMessage, SessionId, StartWork, StopWork, Work,
+    WorkMessage, WorkNumber, WorkerId, subject,
 };
 use nox_devkit::{NatsOptions, NatsServer, Program, Sync};
 use nox_service::ids;
 use nox_streams::{Broker, Chunks, ConnectOptions, ConsumeError, Durability};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::{EXECUTOR, PATIENCE, alive, shipped_modules, start, unique_sleep, until};
@@ -250,6 +251,8 @@ fn names(reports: &[Report]) -> Vec<&'static str> {
         Report::Ended(_) => "ended",
         Report::Stopped(_) => "stopped",
         Report::Draining => "draining",
+        Report::Paused { .. } => "paused",
+        Report::Resumed => "resumed",
         Report::Bye => "bye",
         Report::Unreadable => "unreadable",
     };
@@ -401,12 +404,12 @@ async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
     };
     let supervisor = *supervisors.iter().find(|pid| ours(pid)).unwrap();
     let signal = |signal| {
-        let pid = rustix::process::Pid::from_raw(supervisor).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
+        let pid = Pid::from_raw(supervisor).unwrap();
+        kill_process(pid, signal).unwrap();
     };
-    signal(rustix::process::Signal::STOP);
+    signal(Signal::STOP);
     executor.kill9();
-    signal(rustix::process::Signal::KILL);
+    signal(Signal::KILL);
     assert_eq!(alive(&seconds).len(), 2, "the control: nobody has ended them yet");
 
     let _executor = stage.executor(&[]);
@@ -546,7 +549,7 @@ async fn an_executor_that_is_asked_to_stop_finishes_what_it_can_and_says_goodbye
     stage.hello().await;
     let short = stage.script("sleep 1").job_id;
     let seconds = unique_sleep();
-    stage.script(&format!("sleep {seconds}"));
+    let long = stage.script(&format!("sleep {seconds}")).job_id;
     for _ in 0..2 {
         assert_eq!(names(&[stage.said().await]), ["started"]);
     }
@@ -555,8 +558,10 @@ async fn an_executor_that_is_asked_to_stop_finishes_what_it_can_and_says_goodbye
     while !matches!(reports.last(), Some(Report::Bye)) {
         reports.push(stage.said().await);
     }
-    assert_eq!(names(&reports), ["draining", "ended", "bye"]);
+    assert_eq!(names(&reports), ["draining", "ended", "ended", "bye"]);
     assert!(matches!(&reports[1], Report::Ended(ended) if ended.job_id == short));
+    let Report::Ended(ended) = &reports[2] else { panic!("{reports:?}") };
+    assert_eq!((ended.job_id, &ended.end), (long, &AttemptEnd::HandedBack(HandBack::Draining)));
     assert_eq!(alive(&seconds), [0i32; 0]);
     assert_eq!(stage.attempts(), 0);
     assert!(stage.log().contains("Stopped"), "{}", stage.log());
@@ -569,6 +574,71 @@ fn a_service_whose_log_cannot_be_written_does_not_end_for_that() {
     let ended = command.env("NOX_MODULES", "/nonexistent").stderr(log).status().unwrap();
     // It says what is wrong in vain, and ends as if it had been heard; a panic is 101.
     assert_eq!(ended.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_cut_off_is_told_by_the_next_life() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[("NOX_STOP_GRACE_S", "600")]);
+    let origin = stage.hello().await.origin;
+    let old = stage.session;
+    let seconds = unique_sleep();
+    let job = stage.script(&format!("sleep {seconds}")).job_id;
+    assert_eq!(names(&[stage.said().await]), ["started"]);
+    let pid = Pid::from_raw(i32::try_from(executor.pid()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(names(&[stage.said().await]), ["draining"]);
+    executor.kill9();
+
+    let _executor = stage.executor(&[]);
+    let (session, draining) = stage.report().await;
+    assert_eq!((Some(session), draining), (old, Report::Draining));
+    let (session, started) = stage.report().await;
+    assert!(matches!(started, Report::Started(started) if started.job_id == job));
+    assert_eq!(Some(session), old);
+    let again = stage.hello().await.origin;
+    assert_eq!(again.instance, origin.instance, "its folder is the same");
+    assert_ne!(again.process, origin.process);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_cannot_run_attempts_hands_them_back_and_takes_none_until_it_can() {
+    let mut stage = Stage::new().await;
+    let supervisor = stage.folder.path().join("supervisor");
+    std::os::unix::fs::symlink(EXECUTOR, &supervisor).unwrap();
+    let _executor = stage.executor(&[("NOX_SUPERVISOR", supervisor.to_str().unwrap())]);
+    stage.hello().await;
+    fs::remove_file(&supervisor).unwrap();
+    let job = stage.script("exit 0").job_id;
+    assert_eq!(names(&[stage.said().await]), ["paused"]);
+    let is_handed_back = |end: &AttemptEnd| {
+        matches!(end, AttemptEnd::HandedBack(HandBack::CannotRun { reason })
+            if reason.contains("No such file"))
+    };
+    let ended = stage.ended().await;
+    assert!(ended.job_id == job && is_handed_back(&ended.end), "{ended:?}");
+    // What was on its way comes back as well, and what needs no process, too.
+    let job = stage.start("noop", "{}").job_id;
+    let ended = stage.ended().await;
+    assert!(ended.job_id == job && is_handed_back(&ended.end), "{ended:?}");
+
+    std::os::unix::fs::symlink(EXECUTOR, &supervisor).unwrap();
+    assert_eq!(names(&[stage.said().await]), ["resumed"]);
+    let job = stage.script("exit 0").job_id;
+    let ended = stage.ended().await;
+    assert!(ended.job_id == job && matches!(ended.end, AttemptEnd::Succeeded { .. }), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_is_not_taken_on_ends_with_the_reason() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[]);
+    stage.hello().await;
+    let reason = "another executor named exec-1 is at work".to_owned();
+    stage.send(vec![Work::Refused { reason: reason.clone() }]);
+    until("it gives up", || executor.ended().unwrap().is_some()).await;
+    assert!(!executor.ended().unwrap().unwrap().success());
+    assert!(stage.log().contains(&reason), "{}", stage.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,6 +150,7 @@ async fn what_no_longer_fits_is_marked_counted_and_said_in_the_job() {
         let told = match &ended.end {
             AttemptEnd::Succeeded { outputs } => outputs.get().to_owned(),
             AttemptEnd::Failed { error, .. } => error.message.clone(),
+            AttemptEnd::HandedBack(why) => panic!("{why:?}"),
         };
         let failed = matches!(ended.end, AttemptEnd::Failed { .. });
         assert_eq!(failed, ended.job_id == jobs[0].job_id, "{told}");

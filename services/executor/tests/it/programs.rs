@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::process::CommandExt, path::Path, process::Command, time::Duration};
 
-use nox_contract::UserId;
+use nox_contract::{AttemptEnd, HandBack, UserId};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +51,8 @@ async fn how_a_program_ended_is_told_apart() {
     let mut place = Place::new();
     for (script, code, exit_status, crashed) in [
         ("echo oops >&2; exit 3", "exit_status", Some(3), false),
-        ("kill -SEGV $$", "crashed", None, true),
-        ("kill -KILL $$", "crashed", None, true),
+        ("kill -SEGV $$", "crashed", None, false),
+        ("kill -KILL $$", "crashed", None, false),
         ("kill -XCPU $$", "limit_exceeded", None, false),
         ("truncate -s 5G big || kill -XFSZ $$", "limit_exceeded", None, false),
     ] {
@@ -187,6 +187,53 @@ async fn processes_that_are_never_the_same_for_long_are_ended() {
     // A busy machine gives each of them, and who looks for them, little time.
     let took = clock.monotonic() - stopped_at;
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_to_end_is_asked_before_it_is_killed() {
+    for (script, grace, printed) in [
+        // It has the time to put its work away.
+        ("trap 'sleep 0.3; echo away; exit 0' TERM; echo runs; sleep 60 & wait", 5, "runs\naway\n"),
+        // It will not hear, or is given no time.
+        ("trap '' TERM; echo runs; while :; do sleep 0.1; done", 1, "runs\n"),
+        ("trap 'sleep 0.3; echo away' TERM; echo runs; sleep 60 & wait; wait", 0, "runs\n"),
+    ] {
+        let mut place = Place::new();
+        let stop = CancellationToken::new();
+        let module = place.script(script, &format!("stop_grace_s = {grace}"));
+        let begun = stop.clone();
+        let stopper = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            begun.cancel();
+        };
+        let (finished, ()) = tokio::join!(place.run_until(&module, stop.clone(), || ()), stopper);
+        assert_eq!(error(&finished).0.code, "killed", "{script}");
+        assert_eq!(place.printed(), printed, "{script}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_attempt_can_do_without_is_the_executors_lack_and_no_failure_of_the_job() {
+    let mut place = Place::new();
+    let module = place.script("exit 0", "");
+    let handed_back = |finished: &nox_executor::attempt::Finished| match &finished.end {
+        AttemptEnd::HandedBack(HandBack::CannotRun { reason }) => reason.clone(),
+        other => panic!("{other:?}"),
+    };
+    place.runner.supervisor = "/nowhere/supervisor".into();
+    assert!(handed_back(&place.run(&module).await).contains("no supervisor"));
+    place.runner.supervisor = "/bin/false".into();
+    assert!(handed_back(&place.run(&module).await).contains("does not work"));
+
+    place.runner.supervisor = crate::support::EXECUTOR.into();
+    let folder = place.runner.data.clone();
+    place.runner.data = "/proc/nowhere".into();
+    let stop = CancellationToken::new();
+    let sh = Path::new("/bin/sh");
+    let finished = place.runner.run(&place.start, &module, sh, stop, || ()).await;
+    assert!(handed_back(&finished).contains("work directory"));
+    place.runner.data = folder;
+    outputs(&place.run(&module).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

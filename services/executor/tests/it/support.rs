@@ -169,15 +169,15 @@ pub fn manifest(folder: &TempDir, toml: &str) -> Manifest {
 pub fn outputs(finished: &Finished) -> Value {
     match &finished.end {
         AttemptEnd::Succeeded { outputs } => serde_json::from_str(outputs.get()).unwrap(),
-        AttemptEnd::Failed { error, .. } => panic!("{error:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 /// The error of one that did not, and whether it crashed.
 pub fn error(finished: &Finished) -> (&JobError, bool) {
     match &finished.end {
-        AttemptEnd::Succeeded { outputs } => panic!("succeeded with {outputs:?}"),
         AttemptEnd::Failed { error, crashed, .. } => (error, *crashed),
+        other => panic!("no failure but {other:?}"),
     }
 }
 

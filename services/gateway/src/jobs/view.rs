@@ -82,8 +82,11 @@ fn message(code: WaitingCode) -> &'static str {
         WaitingCode::Concurrency => "as many jobs of this kind run as may run at a time",
         WaitingCode::Quota => "as many of your jobs run as your limits allow at a time",
         WaitingCode::Rate => "starts are throttled",
-        WaitingCode::NoWorker => "no live worker serves the module",
+        WaitingCode::NoWorker => "no live worker that takes work serves the module",
         WaitingCode::Resources => "no worker has room for what the job asks for",
+        WaitingCode::Isolation => {
+            "its worker was lost several times while it ran beside others; it waits for one of its own"
+        }
         WaitingCode::Dependency => "a job that this one follows has not succeeded yet",
         WaitingCode::Scheduled => "the job is to start later",
         WaitingCode::Backoff => "the last attempt failed; the next one waits",

@@ -10,7 +10,7 @@ mod servers;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nox_service::{GRACE, Runtime, Secret};
+use nox_service::{Runtime, Secret};
 use tokio::task::JoinSet;
 
 pub use address::{pick, url};
@@ -130,11 +130,12 @@ impl System {
                 }
             }
         };
-        let late = tokio::time::timeout(GRACE, all).await.is_err();
+        let grace = self.runtime.grace();
+        let late = tokio::time::timeout(grace, all).await.is_err();
         self.services.shutdown().await;
         self.servers.stop().await;
         if late {
-            bail!("services had not stopped after {GRACE:?}");
+            bail!("services had not stopped after {grace:?}");
         }
         outcome
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Cancel, Capacity, Command, EventNumber, Hello, JobId, JobState, Limits, Manifest,
-    RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit,
-    TenantId, Token, WaitingCode, WorkerId, beat::Held,
+    Attempt, Cancel, Capacity, Command, EventNumber, HandBack, Hello, JobId, JobState, Limits,
+    Manifest, RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule,
+    Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
 };
 use nox_core::{Internal, Rules, State};
 
@@ -13,7 +13,10 @@ use super::steps::{Lie, Step, Submission, What};
 use crate::{
     log::{Log, TOKEN_KEY, Violation, hold},
     oracle,
-    world::{Holding, NOON, crashed, failed, id, job_id, manifest, session_id, succeeded},
+    world::{
+        Holding, NOON, crashed, failed, handed_back, id, job_id, manifest, origin, session_id,
+        succeeded,
+    },
 };
 
 /// The property that a token is what a report is believed for.
@@ -96,6 +99,10 @@ impl Actor {
             Step::Forgery { pick, what, lie } => self.lie(*pick, *what, *lie)?,
             Step::ReportAgain { pick } => self.tell_again(*pick)?,
             Step::Draining { worker } => self.of_session(*worker, Report::Draining)?,
+            Step::Paused { worker } => {
+                self.of_session(*worker, Report::Paused { reason: "no process".to_owned() })?;
+            }
+            Step::Resumed { worker } => self.of_session(*worker, Report::Resumed)?,
             Step::Bye { worker } => self.of_session(*worker, Report::Bye)?,
             Step::Silent { worker, old_session } => self.silent(*worker, *old_session)?,
             Step::Missing { worker, which } => self.missing(*worker, *which)?,
@@ -199,7 +206,8 @@ impl Actor {
         if let Some(old) = self.log.state.workers.get(&worker) {
             self.old_sessions.insert(worker.clone(), old.session);
         }
-        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        let modules = modules.to_vec();
+        let hello = Hello { origin: origin(session), capacity, modules, labels: Vec::new() };
         let hello = Report::Hello(Box::new(hello));
         self.log.report(&worker, session, &hello)?;
         self.reports.push((worker, session, hello));
@@ -214,7 +222,8 @@ impl Actor {
     ) -> Result<(), Violation> {
         let worker: WorkerId = id(worker);
         let Some(session) = session_of(&self.log.state, &worker) else { return Ok(()) };
-        let hello = Hello { capacity, modules: modules.to_vec(), labels: Vec::new() };
+        let modules = modules.to_vec();
+        let hello = Hello { origin: origin(session), capacity, modules, labels: Vec::new() };
         let said = self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
         hold(said.events.is_empty(), "a repeated hello changes nothing", || format!("{said:?}"))
     }
@@ -242,7 +251,8 @@ impl Actor {
         let said = self.log.report(&holding.worker, holding.session, &report)?;
         self.reports.push((holding.worker.clone(), holding.session, report));
         let names = said.names();
-        let freed = names.iter().any(|n| ["succeeded", "attempt_failed", "stopped"].contains(n));
+        let over = ["succeeded", "attempt_failed", "attempt_lost", "stopped"];
+        let freed = names.iter().any(|name| over.contains(name));
         let ends = match what {
             What::Started => false,
             What::Stopped { .. } => canceled,
@@ -435,6 +445,13 @@ fn report_of(job: JobId, holding: &Holding, what: What) -> Report {
         }
         What::Crashed { wall_ms } => holding.ended(job, true, wall(wall_ms), crashed()),
         What::Unstarted => holding.ended(job, false, 0, crashed()),
+        What::HandedBack { started, draining: true } => {
+            holding.ended(job, started, 9, handed_back(HandBack::Draining))
+        }
+        What::HandedBack { started, draining: false } => {
+            let reason = "no process".to_owned();
+            holding.ended(job, started, 9, handed_back(HandBack::CannotRun { reason }))
+        }
         What::Stopped { wall_ms } => holding.stopped(job, wall(wall_ms)),
     }
 }

@@ -46,6 +46,8 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
             "quota_violated",
             "worker_joined",
             "worker_draining",
+            "worker_paused",
+            "worker_resumed",
             "worker_left",
             "module_declared",
             "module_switched",
@@ -81,7 +83,7 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
         ],
     ),
     ("failed", &["exit_status", "crashed", "dependency", "killed"]),
-    ("lost", &["WorkerSilent", "NewSession", "NotHeld"]),
+    ("lost", &["WorkerSilent", "NewSession", "NotHeld", "Draining", "CannotRun"]),
 ];
 
 /// The same histories every time, unless `PROPTEST_RNG_SEED` names others.
@@ -163,6 +165,18 @@ fn believing_every_report_is_noticed() {
 #[test]
 fn counting_attempts_that_never_started_is_noticed() {
     let noticed = broken_by(Faults { unstarted_counts_as_crash: true, ..Faults::default() });
+    assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn charging_the_neighbours_of_what_crashed_is_noticed() {
+    let noticed = broken_by(Faults { neighbours_blamed: true, ..Faults::default() });
+    assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn charging_anybody_with_a_planned_stop_is_noticed() {
+    let noticed = broken_by(Faults { planned_stop_counts: true, ..Faults::default() });
     assert!(noticed.contains(LOSSES), "{noticed}");
 }
 

@@ -48,6 +48,12 @@ pub enum Step {
     Draining {
         worker: u8,
     },
+    Paused {
+        worker: u8,
+    },
+    Resumed {
+        worker: u8,
+    },
     Bye {
         worker: u8,
     },
@@ -107,6 +113,10 @@ pub enum What {
     },
     /// It failed before it ran, and the worker calls it a crash.
     Unstarted,
+    HandedBack {
+        started: bool,
+        draining: bool,
+    },
     Stopped {
         wall_ms: u32,
     },
@@ -148,6 +158,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(pick, what, lie)| Step::Forgery { pick, what, lie }),
         2 => any::<u8>().prop_map(|pick| Step::ReportAgain { pick }),
         1 => any::<u8>().prop_map(|worker| Step::Draining { worker }),
+        1 => any::<u8>().prop_map(|worker| Step::Paused { worker }),
+        2 => any::<u8>().prop_map(|worker| Step::Resumed { worker }),
         1 => any::<u8>().prop_map(|worker| Step::Bye { worker }),
         2 => (any::<u8>(), prop::bool::weighted(0.2))
             .prop_map(|(worker, old_session)| Step::Silent { worker, old_session }),
@@ -210,6 +222,8 @@ fn what() -> impl Strategy<Value = What> {
             .prop_map(|(wall_ms, retryable)| What::Failed { wall_ms, retryable }),
         2 => wall_ms().prop_map(|wall_ms| What::Crashed { wall_ms }),
         1 => Just(What::Unstarted),
+        1 => (any::<bool>(), any::<bool>())
+            .prop_map(|(started, draining)| What::HandedBack { started, draining }),
         2 => wall_ms().prop_map(|wall_ms| What::Stopped { wall_ms }),
     ]
 }

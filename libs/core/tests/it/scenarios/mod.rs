@@ -1,5 +1,6 @@
 //! The rules of the decider, one scenario each.
 
+mod blame;
 mod cancel;
 mod dependencies;
 mod endings;

@@ -70,6 +70,7 @@ pub fn joined(modules: &[&str]) -> Fact {
     let served = |name: &&str| ServedModule { name: module(name), version: "1.0.0".to_owned() };
     Fact::WorkerJoined {
         session: SessionId(Uuid::from_u128(7)),
+        origin: nox_contract::Origin::default(),
         capacity: Capacity { slots: 8, cpu: 8, mem_mb: 16_384, gpu: 0 },
         modules: modules.iter().map(served).collect(),
         labels: vec!["zone=a".to_owned()],

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Entity, EventNumber, Fact, LostReason, SessionId, StopReason, WaitingCode, WorkNumber,
-    fact::Rejected, subject,
+    Attempt, Blame, Entity, EventNumber, Fact, LostReason, SessionId, StopReason, WaitingCode,
+    WorkNumber, fact::Rejected, subject,
 };
 use uuid::Uuid;
 
@@ -25,11 +25,12 @@ impl Log {
 
     fn step(&mut self, job: &JobOf, number: usize, step: usize) {
         let entity = job.entity();
-        let lost = |attempt, started| Fact::AttemptLost {
+        let lost = |attempt, blame| Fact::AttemptLost {
             worker_id: worker("exec-1"),
             attempt: Attempt(attempt),
             reason: LostReason::WorkerSilent,
-            started,
+            blame,
+            detail: None,
         };
         let failed = |attempt| Fact::AttemptFailed {
             attempt: Attempt(attempt),
@@ -90,7 +91,7 @@ impl Log {
             (6, 1) => drop(self.start(job, "exec-1", 1)),
             (6, 2) => {
                 let waiting = Fact::Waiting { code: WaitingCode::Resources };
-                self.event(&entity, [lost(1, true), waiting]);
+                self.event(&entity, [lost(1, Blame::Suspected), waiting]);
             }
             (6, 3) => drop(self.assign(job, "exec-2", 2)),
             (6, 4) => drop(self.start(job, "exec-2", 2)),
@@ -143,6 +144,9 @@ pub fn eventful(jobs: usize) -> Log {
         [Fact::ModuleSwitched { enabled: false, by: user("root") }],
     );
     let session = SessionId(Uuid::from_u128(7));
+    let paused = Fact::WorkerPaused { session, reason: "no process".to_owned() };
+    log.event(&Entity::Worker(worker("exec-1")), [paused]);
+    log.event(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session }]);
     log.event(&Entity::Worker(worker("exec-2")), [Fact::WorkerDraining { session }]);
     log.event(&Entity::Worker(worker("exec-1")), [Fact::WorkerLeft { session, lost: true }]);
     // A budget of the running day is changed.

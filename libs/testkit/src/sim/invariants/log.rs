@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use nox_contract::{
-    EpochRecord, Event, Fact, FactOrUnknown, Incarnation, JobId, JobState, LostReason, Outcome,
-    Positions, Source, Timestamp, WaitingCode, WorkNumber, WorkerId, beat::Held,
+    Blame, EpochRecord, Event, Fact, FactOrUnknown, Incarnation, JobId, JobState, LostReason,
+    Outcome, Positions, Source, Timestamp, WaitingCode, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Decision, Internal, decide, job::Job};
 use nox_protocol::{
@@ -37,6 +37,7 @@ impl Oracle {
         self.trails.clear();
         self.assigned.clear();
         self.sessions.clear();
+        self.losing = (None, 0);
         for (seq, subject, payload) in broker.read_log(1, usize::MAX) {
             self.on_log(broker, seq, &subject, &payload);
         }
@@ -173,13 +174,17 @@ impl Oracle {
         fact: &Fact,
     ) -> Result<(), String> {
         match fact {
-            Fact::WorkerJoined { session, .. } => {
+            Fact::WorkerJoined { session, origin, .. } => {
                 let of_worker = self.assigned.values().filter(|a| a.worker == *worker);
                 if let Some(left) = of_worker.clone().find(|a| !a.over) {
                     return Err(format!("{worker} joins while {left:?} is open"));
                 }
-                let joined = Joined { next_work: WorkNumber(1), over: false };
-                if let Some(earlier) = self.state.workers.get(worker)
+                let joined = Joined { next_work: WorkNumber(1), draining: false, over: false };
+                let earlier = self.state.workers.get(worker);
+                if earlier.is_some_and(|earlier| earlier.origin.instance != origin.instance) {
+                    return Err(format!("{worker} takes the place of one of its name that lives"));
+                }
+                if let Some(earlier) = earlier
                     && let Some(earlier) = self.sessions.get_mut(&earlier.session)
                 {
                     earlier.over = true;
@@ -188,16 +193,21 @@ impl Oracle {
                     return Err(format!("session {session} joins again"));
                 }
             }
+            Fact::WorkerDraining { session } => {
+                if let Some(joined) = self.sessions.get_mut(session) {
+                    joined.draining = true;
+                }
+            }
             Fact::WorkerLeft { session, lost } => {
                 match self.sessions.get_mut(session) {
                     Some(joined) if !joined.over => joined.over = true,
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
-                let silence = self.silence(worker, event.at);
+                let silence = self.silence(session, event.at);
                 // An operator who gives up a stream gives up whoever spoke in it.
                 if *lost
                     && event.input.src != Source::Operator
-                    && self.living.get(worker) == Some(session)
+                    && self.living.contains(session)
                     && silence.is_some_and(|span| span < self.silence_min)
                 {
                     return Err(format!("{worker} is given up as silent, and was not"));
@@ -220,7 +230,8 @@ impl Oracle {
                 self.stats.jobs += 1;
                 let versions = vec![(event.n, job)];
                 let admitted = matches!(fact, Fact::Submitted(_));
-                self.trails.insert(id, Trail { inputs, admitted, succeeded: 0, versions });
+                self.trails
+                    .insert(id, Trail { inputs, admitted, succeeded: 0, charged: 0, versions });
             }
             Some(trail) => {
                 let (n, mut job) = match trail.versions.last() {
@@ -284,13 +295,11 @@ impl Oracle {
             Fact::Started { attempt, .. } => {
                 self.open_attempt(job_id, *attempt)?.started = true;
             }
-            Fact::AttemptLost { attempt, reason, started, .. } => {
+            Fact::AttemptLost { attempt, reason, blame, .. } => {
                 self.stats.lost += 1;
+                self.check_blame(event, Held { job_id, attempt: *attempt }, *blame)?;
                 let assigned = self.open_attempt(job_id, *attempt)?;
                 assigned.over = true;
-                if *started && !assigned.started {
-                    return Err("an attempt that never started counts as a crash".to_owned());
-                }
                 let (worker, session) = (assigned.worker.clone(), assigned.session);
                 let held = Held { job_id, attempt: *attempt };
                 let truth = self.truths.get(&(session, held));
@@ -303,7 +312,7 @@ impl Oracle {
                     .and_then(|trail| trail.versions.last())
                     .is_some_and(|(_, job)| job.state() == JobState::Canceled);
                 if *reason == LostReason::NotHeld
-                    && self.living.get(&worker) == Some(&session)
+                    && self.living.contains(&session)
                     && (truth.is_some() || !canceled)
                     && !gone
                     && !self.log_lost
@@ -316,6 +325,9 @@ impl Oracle {
                 assigned.over = true;
                 if *crashed && !assigned.started {
                     return Err("an attempt that never started counts as a crash".to_owned());
+                }
+                if let Some(trail) = self.trails.get_mut(&job_id).filter(|_| *crashed) {
+                    trail.charged += 1;
                 }
             }
             Fact::Stopped { attempt, .. } => {
@@ -341,9 +353,48 @@ impl Oracle {
                     }
                 }
             }
-            Fact::Failed { .. } => self.stats.failed += 1,
+            Fact::Failed { error } => {
+                self.stats.failed += 1;
+                let charged = self.trails.get(&job_id).map_or(0, |trail| trail.charged);
+                let crashes_max = self.state.config.as_ref().map_or(0, |c| c.crashes_max);
+                if error.message.contains("attempts crashed") && charged < crashes_max {
+                    return Err(format!("parked for crashes, and {charged} were its own"));
+                }
+            }
             Fact::Canceled { .. } => self.stats.canceled += 1,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Only what alone ran on a worker that went without being told to is charged with that; what ran
+    /// beside others is suspected, and a planned stop charges nobody.
+    fn check_blame(&mut self, event: &Event, held: Held, blame: Blame) -> Result<(), String> {
+        let input = Some((event.input.src, event.input.seq));
+        if self.losing.0 != input {
+            self.losing = (input, 0);
+        }
+        let Held { job_id, attempt } = held;
+        let lost = self.open_attempt(job_id, attempt)?.clone();
+        let beside = self.assigned.values().filter(|a| a.session == lost.session && !a.over);
+        let company = beside.filter(|a| a.started).count() as u32 + self.losing.1;
+        self.losing.1 += u32::from(lost.started);
+        let planned = self.sessions.get(&lost.session).is_some_and(|joined| joined.draining);
+        let legal = match blame {
+            Blame::Nobody => true,
+            Blame::Suspected => lost.started && !planned && company > 1,
+            Blame::Crashed => lost.started && !planned && company == 1,
+        };
+        if !legal {
+            return Err(format!("{blame:?}, but planned {planned}, {company} ran: {lost:?}"));
+        }
+        match blame {
+            Blame::Nobody => self.stats.excused += u64::from(lost.started),
+            Blame::Suspected => self.stats.suspected += 1,
+            Blame::Crashed => self.stats.crashed += 1,
+        }
+        if let Some(trail) = self.trails.get_mut(&job_id).filter(|_| blame == Blame::Crashed) {
+            trail.charged += 1;
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
     AnswerMessage, Attempt, Command, CommandMessage, Epoch, EventNumber, Incarnation, JobId,
-    JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, StartWork, TenantId, Timestamp,
-    Token, WorkNumber, WorkerId, beat::Held,
+    JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, Source, StartWork, TenantId,
+    Timestamp, Token, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Rules, State, job::Job};
 use nox_protocol::{Reader, sequencer::Unfinished};
@@ -38,6 +38,8 @@ struct Trail {
     /// Submitted, not rejected.
     admitted: bool,
     succeeded: u32,
+    /// Crashes of its own: alone on a worker that went, or reported of it alone.
+    charged: u32,
     versions: Vec<(EventNumber, Job)>,
 }
 
@@ -63,6 +65,8 @@ struct Assigned {
 #[derive(Debug)]
 struct Joined {
     next_work: WorkNumber,
+    /// It was to stop.
+    draining: bool,
     over: bool,
 }
 
@@ -103,10 +107,12 @@ pub struct Oracle {
     trails: BTreeMap<JobId, Trail>,
     assigned: BTreeMap<Held, Assigned>,
     sessions: BTreeMap<SessionId, Joined>,
+    /// The input that lost attempts last, and how many of them had started.
+    losing: (Option<(Source, u64)>, u32),
     // What really happened.
-    living: BTreeMap<WorkerId, SessionId>,
-    /// When beats of each worker reached the only leader's process, frozen or not.
-    beats: BTreeMap<WorkerId, BTreeSet<Micros>>,
+    living: BTreeSet<SessionId>,
+    /// When beats of each session reached the only leader's process, frozen or not.
+    beats: BTreeMap<SessionId, BTreeSet<Micros>>,
     /// The wall time at the beginning, if all clocks agree on it.
     begins_at: Option<i64>,
     truths: BTreeMap<(SessionId, Held), Truth>,
@@ -116,6 +122,8 @@ pub struct Oracle {
     pub now: Micros,
     /// How long a worker has to be silent to be given up, at least.
     silence_min: Micros,
+    /// Two workers have one name.
+    namesake: bool,
     /// Reports were lost that workers know to be stored.
     pub reports_lost: bool,
     completed: u64,
@@ -135,6 +143,11 @@ pub struct Stats {
     pub failed: u64,
     pub canceled: u64,
     pub lost: u64,
+    /// Losses that nobody is charged with although the attempt had started, that make suspects, and
+    /// that count as crashes.
+    pub excused: u64,
+    pub suspected: u64,
+    pub crashed: u64,
     pub refused: u64,
     pub answers: u64,
     pub snapshots_compared: u64,
@@ -156,6 +169,9 @@ impl Stats {
         self.failed += other.failed;
         self.canceled += other.canceled;
         self.lost += other.lost;
+        self.excused += other.excused;
+        self.suspected += other.suspected;
+        self.crashed += other.crashed;
         self.refused += other.refused;
         self.answers += other.answers;
         self.snapshots_compared += other.snapshots_compared;
@@ -182,7 +198,8 @@ impl Oracle {
             trails: BTreeMap::new(),
             assigned: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            living: BTreeMap::new(),
+            losing: (None, 0),
+            living: BTreeSet::new(),
             beats: BTreeMap::new(),
             begins_at: (plan.skews == [0, 0]).then_some(plan.begins_at),
             truths: BTreeMap::new(),
@@ -190,6 +207,7 @@ impl Oracle {
             log_lost: false,
             now: 0,
             silence_min: WORKER_LEASE_MS * MS * plan.scale / 2,
+            namesake: plan.namesake,
             reports_lost: false,
             completed: 0,
             compared_at: 0,
@@ -210,22 +228,22 @@ impl Oracle {
 
     // --- executors ---
 
-    pub fn session_lives(&mut self, worker: WorkerId, session: SessionId) {
-        self.living.insert(worker, session);
+    pub fn session_lives(&mut self, session: SessionId) {
+        self.living.insert(session);
     }
 
-    pub fn session_died(&mut self, worker: &WorkerId) {
-        self.living.remove(worker);
+    pub fn session_died(&mut self, session: SessionId) {
+        self.living.remove(&session);
     }
 
-    pub fn on_beat(&mut self, worker: &WorkerId) {
-        self.beats.entry(worker.clone()).or_default().insert(self.now);
+    pub fn on_beat(&mut self, session: SessionId) {
+        self.beats.entry(session).or_default().insert(self.now);
     }
 
-    /// How long before `at` the leader could last hear of a worker.
-    fn silence(&self, worker: &WorkerId, at: Timestamp) -> Option<Micros> {
+    /// How long before `at` the leader could last hear of a session.
+    fn silence(&self, session: &SessionId, at: Timestamp) -> Option<Micros> {
         let at = u64::try_from(at.as_micros() - self.begins_at?).ok()?;
-        Some(at - self.beats.get(worker)?.range(..=at).next_back()?)
+        Some(at - self.beats.get(session)?.range(..=at).next_back()?)
     }
 
     /// An executor begins to run an attempt.
@@ -262,8 +280,18 @@ impl Oracle {
     pub fn on_superseded(&mut self, session: SessionId) {
         // A leader that has yet to notice that the reports are others takes one position for the other.
         let comparable = !self.log_lost && !self.reports_lost;
-        if comparable && self.sessions.get(&session).is_none_or(|joined| !joined.over) {
+        // Whoever was refused while another had its name begins anew when that one has gone.
+        let over = self.sessions.get(&session).map_or(self.namesake, |joined| joined.over);
+        if comparable && !over {
             self.fail(format!("session {session} is superseded, but not in the log"));
+        }
+    }
+
+    /// A session hears that another worker has its name.
+    pub fn on_refused(&mut self, session: SessionId) {
+        let comparable = !self.log_lost && !self.reports_lost;
+        if comparable && self.sessions.contains_key(&session) {
+            self.fail(format!("session {session} is refused, which the log has taken on"));
         }
     }
 

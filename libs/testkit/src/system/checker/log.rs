@@ -322,6 +322,7 @@ impl Story {
                     LostReason::WorkerSilent => &mut verdict.counts.lost_silent,
                     LostReason::NewSession => &mut verdict.counts.lost_restarted,
                     LostReason::NotHeld => &mut verdict.counts.lost_not_held,
+                    LostReason::Draining | LostReason::CannotRun => &mut verdict.counts.handed_back,
                 } += 1;
             }
             Fact::RetryScheduled { .. } => verdict.counts.retried += 1,

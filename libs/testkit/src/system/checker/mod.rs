@@ -172,6 +172,8 @@ pub struct Counts {
     pub lost_silent: usize,
     pub lost_restarted: usize,
     pub lost_not_held: usize,
+    /// Or it handed them back, or was to stop.
+    pub handed_back: usize,
     pub retried: usize,
     pub runs: usize,
     pub rows: usize,

@@ -180,6 +180,7 @@ fn truth() -> Evidence {
         running_max: None,
     };
     leader.report(Report::Hello(Box::new(Hello {
+        origin: Default::default(),
         capacity: Capacity { slots: 4, cpu: 4, mem_mb: 4_096, gpu: 0 },
         modules: vec![manifest],
         labels: Vec::new(),
