@@ -8,8 +8,12 @@ create table projection (
     chain text not null check (chain like 'b3:%'),
     -- Which life of NOX_EVENTS `n` counts in; null until the projector first attached.
     incarnation text,
+    -- How far the inputs are consumed, and which lives of NOX_COMMANDS and NOX_REPORTS that counts in:
+    -- those of the first term, until an operator gave one up. Empty before the first term.
     pos_commands bigint not null check (pos_commands >= 0),
+    commands_incarnation text not null default '',
     pos_reports bigint not null check (pos_reports >= 0),
+    reports_incarnation text not null default '',
     at timestamptz
 );
 

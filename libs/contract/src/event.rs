@@ -1,5 +1,7 @@
 //! The messages of NOX_EVENTS.
 
+use std::cmp::Ordering;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -200,6 +202,35 @@ pub struct Positions {
 )]
 #[serde(transparent)]
 pub struct Incarnation(pub String);
+
+/// A place in a stream: a sequence, and the life of the stream that it counts in.
+///
+/// Places in two lives of a stream are neither before nor behind each other, however large the numbers:
+/// `>=` is false both ways, and whoever waits for one does not take the other for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Position {
+    pub incarnation: Incarnation,
+    pub seq: u64,
+}
+
+impl Position {
+    /// Whether this is `other` or behind it in the same life of the stream.
+    pub fn reaches(&self, other: &Self) -> bool {
+        self >= other
+    }
+}
+
+impl PartialOrd for Position {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self.incarnation == other.incarnation).then(|| self.seq.cmp(&other.seq))
+    }
+}
+
+impl From<(Incarnation, u64)> for Position {
+    fn from((incarnation, seq): (Incarnation, u64)) -> Self {
+        Self { incarnation, seq }
+    }
+}
 
 /// The message on `nox.ctl.epoch` with which a leader begins its term.
 ///

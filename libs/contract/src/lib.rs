@@ -31,7 +31,7 @@ pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use command::{Cancel, Command, CommandMessage, SetModule, Submit};
 pub use event::{
-    Entity, EpochRecord, Event, FactOrUnknown, Incarnation, InputRef, Positions, Source,
+    Entity, EpochRecord, Event, FactOrUnknown, Incarnation, InputRef, Position, Positions, Source,
 };
 pub use fact::Fact;
 pub use ids::*;

@@ -9,7 +9,9 @@ mod postgres;
 mod process;
 mod program;
 pub mod tools;
+mod turns;
 
 pub use nats::{NatsOptions, NatsServer, Sync};
 pub use postgres::{Postgres, PostgresOptions};
 pub use program::Program;
+pub use turns::Turns;

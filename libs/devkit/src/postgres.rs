@@ -22,8 +22,9 @@ use tempfile::TempDir;
 
 use crate::process::{POLL, Process, children, send};
 use crate::tools::{self, PostgresPrograms};
+use crate::turns::Turns;
 
-const SOCKET: &str = ".s.PGSQL.5432";
+pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
 /// The smaller of what Linux (107) and macOS (103) allow for a socket's path, in bytes.
 const SOCKET_PATH_MAX: usize = 103;
 
@@ -135,6 +136,19 @@ impl Postgres {
             }
         }
         Ok(self.url_of(name))
+    }
+
+    /// An address whose connections go to `databases` in turn.
+    ///
+    /// # Errors
+    /// No socket can be made.
+    pub fn in_turn(&self, databases: &[&str]) -> Result<Turns> {
+        Turns::start(self.socket(), databases)
+    }
+
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.socket.folder.join(SOCKET)
     }
 
     /// Runs SQL in the maintenance database and returns the rows as psql prints them, bare.

@@ -2,10 +2,10 @@
 
 use futures_util::TryStreamExt;
 use nox_contract::EventNumber;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{
-    schema::Database,
+    schema::{Database, scope},
     segment,
     sql::{count, number},
 };
@@ -25,7 +25,12 @@ pub struct ContentHash {
 /// how, not on the log: the incarnation, and where segments begin and end; their content is hashed
 /// message by message.
 const TABLES: [(&str, &str); 10] = [
-    ("projection", "select row(n, chain, pos_commands, pos_reports, at)::text from projection"),
+    (
+        "projection",
+        "select row(n, chain, pos_commands, commands_incarnation, pos_reports,
+                    reports_incarnation, at)::text
+         from projection",
+    ),
     ("jobs", "select jobs::text from jobs order by id"),
     (
         "quota_balances",
@@ -55,25 +60,22 @@ pub async fn content_hash(url: &str, generation: Option<u64>) -> sqlx::Result<Co
         Some(generation) => generation,
         None => database.current().await?.ok_or(sqlx::Error::RowNotFound)?,
     };
-    let mut connection = database.connect(generation).await?;
-    let mut snapshot = begin_snapshot(&mut connection).await?;
+    let mut connection = database.connect().await?;
+    let mut snapshot = begin_snapshot(&mut connection, generation).await?;
     content_hash_of(&mut snapshot, generation).await
 }
 
-/// Begins a transaction that sees one moment, and prints values in one way.
+/// Begins a transaction that sees one moment of one generation, and prints values in one way.
 pub(crate) async fn begin_snapshot(
     connection: &mut PgConnection,
+    generation: u64,
 ) -> sqlx::Result<sqlx::Transaction<'_, sqlx::Postgres>> {
-    let mut snapshot =
-        connection.begin_with("begin isolation level repeatable read read only").await?;
-    sqlx::query(
-        "select set_config('timezone', 'UTC', true),
-                set_config('datestyle', 'ISO, YMD', true),
-                set_config('bytea_output', 'hex', true)",
-    )
-    .execute(&mut *snapshot)
-    .await?;
-    Ok(snapshot)
+    let begin = format!(
+        "begin isolation level repeatable read read only; {}; set local timezone = 'UTC';
+         set local datestyle = 'ISO, YMD'; set local bytea_output = 'hex'",
+        scope(generation),
+    );
+    connection.begin_with(AssertSqlSafe(begin)).await
 }
 
 pub(crate) async fn content_hash_of(
@@ -140,7 +142,8 @@ pub struct LedgerDifference {
 pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>> {
     let database = Database::new(url)?;
     let generation = database.current().await?.ok_or(sqlx::Error::RowNotFound)?;
-    let mut connection = database.connect(generation).await?;
+    let mut connection = database.connect().await?;
+    let mut snapshot = begin_snapshot(&mut connection, generation).await?;
     let rows = sqlx::query(
         "with lines as (
              select tenant, account, period, sum(reserved)::bigint as reserved,
@@ -164,7 +167,7 @@ pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>
             or coalesce(b.used, 0) <> coalesce(a.used, 0)
          order by 1, 2",
     )
-    .fetch_all(&mut connection)
+    .fetch_all(&mut *snapshot)
     .await?;
     rows.iter()
         .map(|row| {

@@ -1,8 +1,10 @@
 //! The place in the log that the rows are a fold of.
 
-use nox_contract::{EventNumber, Incarnation, Positions, Timestamp, event::Chain};
+use nox_contract::{
+    EpochRecord, Event, EventNumber, Fact, Incarnation, Position, Source, Timestamp, event::Chain,
+};
 use nox_protocol::Record;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
     batch::{Batch, Entry},
@@ -18,12 +20,52 @@ pub struct Checkpoint {
     pub chain: Chain,
     /// The life of NOX_EVENTS that `n` counts in; `None` before the first attach.
     pub incarnation: Option<Incarnation>,
-    pub pos: Positions,
+    /// How far the inputs are consumed.
+    pub commands: Position,
+    pub reports: Position,
     /// Of the newest event.
     pub at: Option<Timestamp>,
 }
 
 impl Checkpoint {
+    /// The checkpoint after `entries`, which follow it.
+    pub(crate) fn after(&self, entries: &[Entry]) -> Self {
+        let mut next = self.clone();
+        for entry in entries {
+            next.n = entry.n;
+            next.chain = entry.chain;
+            match &entry.record {
+                Record::Event(event) => next.event(event),
+                Record::Epoch(record) => next.term(record),
+            }
+        }
+        next
+    }
+
+    fn event(&mut self, event: &Event) {
+        for fact in event.known_facts() {
+            let Fact::InputsReset { src, incarnation, .. } = fact else { continue };
+            let position = match src {
+                Source::Commands => &mut self.commands,
+                _ => &mut self.reports,
+            };
+            position.incarnation = incarnation.clone();
+        }
+        self.commands.seq = event.pos.commands;
+        self.reports.seq = event.pos.reports;
+        self.at = Some(event.at);
+    }
+
+    /// As `nox_core`'s state has it: the first term says which streams the log reads, and from then on
+    /// only an operator's word makes them others. A leader that finds others before it is given writes
+    /// its record and nothing else.
+    fn term(&mut self, record: &EpochRecord) {
+        if self.commands.incarnation == Incarnation::default() {
+            self.commands.incarnation = record.commands.clone();
+            self.reports.incarnation = record.reports.clone();
+        }
+    }
+
     /// The entries of `batch` that are still to be taken in. If it is `unsure` what became of the last
     /// commit, the first ones may be in already.
     pub(crate) fn remaining<'a>(
@@ -52,21 +94,16 @@ pub(crate) fn moved(n: EventNumber, stored: EventNumber) -> StoreError {
     StoreError::Conflict { n }
 }
 
-/// The positions and the instant after `entries`, if there is an event among them.
-pub(crate) fn progress(entries: &[Entry]) -> Option<(Positions, Timestamp)> {
-    entries.iter().rev().find_map(|entry| match &entry.record {
-        Record::Event(event) => Some((event.pos, event.at)),
-        Record::Epoch(_) => None,
-    })
-}
-
 /// Reads the checkpoint, after whatever transaction is about to move it.
 pub(crate) async fn read(
     connection: &mut PgConnection,
     generation: u64,
 ) -> Result<Checkpoint, StoreError> {
     let row = sqlx::query(
-        "select n, chain, incarnation, pos_commands, pos_reports, at from projection for update",
+        "select n, chain, incarnation, pos_commands, commands_incarnation, pos_reports,
+                reports_incarnation, at
+         from projection
+         for update",
     )
     .fetch_one(connection)
     .await?;
@@ -77,10 +114,13 @@ pub(crate) async fn read(
         n: number(row.try_get("n")?),
         chain: Chain::parse(chain).ok_or_else(no_chain)?,
         incarnation: row.try_get::<Option<String>, _>("incarnation")?.map(Incarnation),
-        pos: Positions {
-            commands: count(row.try_get("pos_commands")?),
-            reports: count(row.try_get("pos_reports")?),
-        },
+        commands: position(&row, "commands_incarnation", "pos_commands")?,
+        reports: position(&row, "reports_incarnation", "pos_reports")?,
         at: row.try_get::<Option<Instant>, _>("at")?.map(|instant| instant.0),
     })
+}
+
+pub(crate) fn position(row: &PgRow, incarnation: &str, seq: &str) -> sqlx::Result<Position> {
+    let incarnation = Incarnation(row.try_get(incarnation)?);
+    Ok(Position { incarnation, seq: count(row.try_get(seq)?) })
 }

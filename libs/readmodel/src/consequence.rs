@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::session::POOL_MODE;
+
 /// What to do about an error of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consequence {
@@ -76,6 +78,10 @@ pub(crate) struct Described<'a>(pub &'a sqlx::Error);
 impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match code(self.0) {
+            // A statement is gone, or is there already: nothing else makes these.
+            Some(code) if matches!(&*code, "26000" | "42P05") => {
+                write!(f, "{POOL_MODE} ({}, SQLSTATE {code})", self.0)
+            }
             Some(code) => write!(f, "{} (SQLSTATE {code})", self.0),
             None => write!(f, "{}", self.0),
         }

@@ -10,6 +10,7 @@
 //! | [`store`] | one transaction a batch, and what becomes of one that fails |
 //! | `consequence` | what follows from an error of Postgres |
 //! | `load`, `write` | its statements, one a function |
+//! | `session` | transactions that work through any pooler |
 //! | [`segment`] | raw events, many to a row |
 //! | [`query`] | answers |
 //! | [`metrics`] | the metrics of jobs, as numbers |
@@ -32,6 +33,7 @@ pub mod rebuild;
 pub mod rows;
 pub mod schema;
 pub mod segment;
+mod session;
 mod sql;
 mod storable;
 pub mod store;
@@ -42,7 +44,7 @@ pub use batch::{Batch, LogMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use project::IllegalEvent;
-pub use query::{Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
+pub use query::{At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
 pub use rows::Parked;
 pub use store::{Committed, Remedy, Store, StoreError};

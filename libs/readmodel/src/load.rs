@@ -155,6 +155,8 @@ pub(crate) async fn workers(
         "select worker_id, session, state, capacity, modules, labels, joined_at, left_at, n
          from workers",
     )
+    // Readers ask this as well, and they keep no name that is not bound to a server process.
+    .persistent(false)
     .fetch_all(connection)
     .await?;
     rows.iter()

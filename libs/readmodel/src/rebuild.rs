@@ -5,6 +5,7 @@ use std::pin::pin;
 use futures_util::{Stream, StreamExt};
 use nox_contract::EventNumber;
 use nox_protocol::{ReadError, Reader};
+use sqlx::Connection;
 
 use crate::{
     audit::{self, ContentHash},
@@ -72,18 +73,21 @@ where
 
     // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.
     for _ in 0..2 {
-        let mut connection = database.connect(live).await?;
-        let n = audit::place(&mut connection).await?;
+        let mut connection = database.connect().await?;
+        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
+        let n = audit::place(&mut snapshot).await?;
+        drop(snapshot);
+        connection.close().await?;
         fill(&mut store, &mut reader, &mut log, n).await?;
     }
-    let mut connection = database.connect(live).await?;
-    let mut snapshot = audit::begin_snapshot(&mut connection).await?;
+    let mut connection = database.connect().await?;
+    let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
     let n = audit::place(&mut snapshot).await?;
     fill(&mut store, &mut reader, &mut log, n).await?;
 
     let live = audit::content_hash_of(&mut snapshot, live).await?;
-    let mut connection = database.connect(generation).await?;
-    let mut snapshot = audit::begin_snapshot(&mut connection).await?;
+    let mut connection = database.connect().await?;
+    let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
     let rebuilt = audit::content_hash_of(&mut snapshot, generation).await?;
     Ok(Rebuilt { rebuilt, live })
 }

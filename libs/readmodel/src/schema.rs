@@ -4,15 +4,10 @@
 use std::str::FromStr;
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Row,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction, postgres::PgConnectOptions,
 };
 
-use crate::sql::{big, count};
-
-/// The tables of every generation.
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+use crate::{consequence::Consequence, session::Session, sql::count};
 
 /// Serialises those who prepare a database at the same time. Any number that nobody else uses.
 const PREPARE_LOCK: i64 = 0x6e6f_785f_7072_6570;
@@ -42,63 +37,81 @@ impl Database {
     /// # Errors
     /// `url` is no Postgres URL.
     pub fn new(url: &str) -> sqlx::Result<Self> {
-        Ok(Self { options: PgConnectOptions::from_str(url)?.application_name("nox") })
+        let options = PgConnectOptions::from_str(url)?.application_name("nox");
+        // We read no floating-point numbers, and PgBouncer lets nobody in who names this parameter.
+        let options = options.extra_float_digits(None);
+        Ok(Self { options })
     }
 
-    /// How to connect to the rows of `generation`.
-    pub(crate) fn options(&self, generation: u64) -> PgConnectOptions {
-        self.options.clone().options([("search_path", schema(generation))])
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.options.clone()
     }
 
-    pub(crate) async fn connect(&self, generation: u64) -> sqlx::Result<PgConnection> {
-        PgConnection::connect_with(&self.options(generation)).await
+    pub(crate) async fn connect(&self) -> sqlx::Result<PgConnection> {
+        PgConnection::connect_with(&self.options).await
     }
 
-    pub(crate) async fn connect_writer(&self, generation: u64) -> sqlx::Result<PgConnection> {
-        PgConnection::connect_with(&self.options(generation).options(WRITER)).await
+    pub(crate) async fn connect_writer(&self, generation: u64) -> sqlx::Result<Session> {
+        let connection = self.connect().await?;
+        let mut settings = scope(generation);
+        for (name, value) in WRITER {
+            settings.push_str(&format!("; set local {name} = '{value}'"));
+        }
+        Ok(Session::new(connection, settings))
     }
 
     /// Makes what is missing and brings the current generation's tables up to date; returns its
     /// number. Any number of processes may do so at the same time.
     pub async fn prepare(&self) -> sqlx::Result<u64> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        let generation = bootstrap(&mut connection).await?;
+        let mut connection = self.connect().await?;
+        let mut transaction = lock(&mut connection).await?;
+        check_encoding(&mut transaction).await?;
+        sqlx::raw_sql(
+            "create schema if not exists nox;
+             create table if not exists nox.generation (
+                 one boolean primary key default true check (one),
+                 generation bigint not null check (generation > 0),
+                 switched_at timestamptz not null default now()
+             );
+             insert into nox.generation (generation) values (1) on conflict do nothing;",
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let generation = current(&mut transaction).await?;
+        make(&mut transaction, generation).await?;
+        transaction.commit().await?;
         connection.close().await?;
-        self.migrate(generation).await?;
         Ok(generation)
     }
 
     /// The current generation; `None` in a database that was never prepared.
     pub async fn current(&self) -> sqlx::Result<Option<u64>> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        let prepared: bool = sqlx::query_scalar("select to_regclass('nox.generation') is not null")
-            .fetch_one(&mut connection)
-            .await?;
-        if !prepared {
-            return Ok(None);
-        }
-        let generation = current(&mut connection).await?;
+        let mut connection = self.connect().await?;
+        let generation = match current(&mut connection).await {
+            Err(error) if Consequence::of(&error) == Consequence::Prepare => None,
+            generation => Some(generation?),
+        };
         connection.close().await?;
-        Ok(Some(generation))
+        Ok(generation)
     }
 
     /// Makes an empty generation, in place of what an earlier attempt left of it.
     pub(crate) async fn create(&self, generation: u64) -> sqlx::Result<()> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        drop_schema(&mut connection, generation).await?;
-        create_schema(&mut connection, generation).await?;
-        connection.close().await?;
-        self.migrate(generation).await
+        let mut connection = self.connect().await?;
+        let mut transaction = lock(&mut connection).await?;
+        drop_schema(&mut transaction, generation).await?;
+        make(&mut transaction, generation).await?;
+        transaction.commit().await?;
+        connection.close().await
     }
 
     /// Makes `to` the current generation, if `from` is; says whether it was.
     pub(crate) async fn switch(&self, from: u64, to: u64) -> sqlx::Result<bool> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        let switched = sqlx::query(
-            "update nox.generation set generation = $2, switched_at = now() where generation = $1",
-        )
-        .bind(big(from))
-        .bind(big(to))
+        let mut connection = self.connect().await?;
+        let switched = sqlx::raw_sql(AssertSqlSafe(format!(
+            "update nox.generation set generation = {to}, switched_at = now()
+             where generation = {from}",
+        )))
         .execute(&mut connection)
         .await?;
         connection.close().await?;
@@ -108,7 +121,7 @@ impl Database {
     /// Drops a generation that is not the current one; says whether it may be dropped. Readers that
     /// have not noticed the switch yet lose their rows, so let a minute pass after it.
     pub async fn drop(&self, generation: u64) -> sqlx::Result<bool> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let mut connection = self.connect().await?;
         let may = current(&mut connection).await? != generation;
         if may {
             drop_schema(&mut connection, generation).await?;
@@ -116,51 +129,45 @@ impl Database {
         connection.close().await?;
         Ok(may)
     }
+}
 
-    async fn migrate(&self, generation: u64) -> sqlx::Result<()> {
-        // A pool, because the future of a run on a bare connection cannot be sent between threads.
-        let pool = PgPoolOptions::new().max_connections(1).connect_with(self.options(generation));
-        let pool = pool.await?;
-        MIGRATIONS.run(&pool).await?;
-        pool.close().await;
-        Ok(())
-    }
+/// What makes a transaction's statements mean the tables of `generation`, and no others.
+pub(crate) fn scope(generation: u64) -> String {
+    format!("set local search_path = {}", schema(generation))
 }
 
 fn schema(generation: u64) -> String {
     format!("nox_{generation}")
 }
 
-/// Makes the row that names the current generation, and that generation's schema.
-async fn bootstrap(connection: &mut PgConnection) -> sqlx::Result<u64> {
+/// Begins to change tables, when nobody else does.
+async fn lock(connection: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut transaction = connection.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock($1)")
-        .bind(PREPARE_LOCK)
+    sqlx::raw_sql(AssertSqlSafe(format!("select pg_advisory_xact_lock({PREPARE_LOCK})")))
         .execute(&mut *transaction)
         .await?;
-    check_encoding(&mut transaction).await?;
-    sqlx::raw_sql(
-        "create schema if not exists nox;
-         create table if not exists nox.generation (
-             one boolean primary key default true check (one),
-             generation bigint not null check (generation > 0),
-             switched_at timestamptz not null default now()
-         );
-         insert into nox.generation (generation) values (1) on conflict do nothing;",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    let generation = current(&mut transaction).await?;
-    create_schema(&mut transaction, generation).await?;
-    transaction.commit().await?;
-    Ok(generation)
+    Ok(transaction)
+}
+
+/// Makes the tables of a generation, or brings them up to date.
+async fn make(transaction: &mut PgConnection, generation: u64) -> sqlx::Result<()> {
+    let schema = schema(generation);
+    let sql = format!("create schema if not exists {schema}; {}", scope(generation));
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+    let mut migrations = sqlx::migrate!("../../migrations");
+    // The transaction has a lock already. One of the session's would outlive it, and with a pooler
+    // would be somebody else's to give back.
+    migrations.set_locking(false);
+    migrations.run_direct(None, transaction, false).await?;
+    Ok(())
 }
 
 /// In another encoding Postgres would refuse characters that every part of us takes.
 async fn check_encoding(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let encoding: String = sqlx::query_scalar("select current_setting('server_encoding')")
+    let encoding = sqlx::raw_sql("select current_setting('server_encoding') as encoding")
         .fetch_one(connection)
         .await?;
+    let encoding: String = encoding.try_get("encoding")?;
     if encoding == "UTF8" {
         return Ok(());
     }
@@ -169,18 +176,12 @@ async fn check_encoding(connection: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 async fn current(connection: &mut PgConnection) -> sqlx::Result<u64> {
-    let row = sqlx::query("select generation from nox.generation").fetch_one(connection).await?;
+    let row = sqlx::raw_sql("select generation from nox.generation").fetch_one(connection).await?;
     Ok(count(row.try_get("generation")?))
-}
-
-async fn create_schema(connection: &mut PgConnection, generation: u64) -> sqlx::Result<()> {
-    let statement = format!("create schema if not exists {}", schema(generation));
-    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
-    Ok(())
 }
 
 async fn drop_schema(connection: &mut PgConnection, generation: u64) -> sqlx::Result<()> {
     let statement = format!("drop schema if exists {} cascade", schema(generation));
-    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

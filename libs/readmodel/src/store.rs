@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use nox_contract::{EventNumber, Incarnation, JobId};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::{
     batch::{Batch, Entry},
@@ -14,8 +14,9 @@ use crate::{
     rows::Rows,
     schema::Database,
     segment::{self, Segment},
+    session::Session,
     sql::{count, number},
-    write::{self, Place},
+    write,
 };
 
 /// Longest time for a batch, after which the connection is given up: a server that vanished without
@@ -117,7 +118,7 @@ pub struct Committed {
 pub struct Store {
     database: Database,
     target: Target,
-    session: Option<Session>,
+    attached: Option<Attached>,
     /// The last commit may have succeeded without our hearing of it.
     unsure: bool,
 }
@@ -131,9 +132,9 @@ enum Target {
     Building(u64),
 }
 
-/// A connection, and what is known through it.
-struct Session {
-    connection: PgConnection,
+/// A session, and what is known through it.
+struct Attached {
+    session: Session,
     checkpoint: Checkpoint,
     rows: Rows,
 }
@@ -153,40 +154,35 @@ impl Store {
     }
 
     fn of(database: Database, target: Target) -> Self {
-        Self { database, target, session: None, unsure: false }
+        Self { database, target, attached: None, unsure: false }
     }
 
     /// Brings the database up to date and attaches to the current generation.
     pub async fn prepare(&mut self) -> Result<(), StoreError> {
-        self.session = None;
+        self.attached = None;
         if let Target::Current { attached } = &mut self.target {
             let prepared = self.database.prepare().await;
             *attached = Some(prepared.map_err(|error| StoreError::from(error).without_data())?);
         }
-        self.session = Some(self.attach().await?);
+        self.attached = Some(self.attach().await?);
         self.unsure = false;
         Ok(())
     }
 
     /// How far the log is folded in, as it is stored.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint, StoreError> {
-        if self.session.is_none() {
-            self.session = Some(self.attach().await?);
-        }
-        Ok(self.session.as_ref().expect("attached above").checkpoint.clone())
+        let attached = self.take_attached().await?;
+        Ok(self.attached.insert(attached).checkpoint.clone())
     }
 
     /// Says which life of NOX_EVENTS the coming batches are from. The first time it is recorded;
     /// after that it must be the same.
     pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
-        let mut session = self.take_session().await?;
-        write::incarnation(&mut session.connection, incarnation)
-            .await
-            .map_err(|error| StoreError::from(error).without_data())?;
-        session.checkpoint =
-            checkpoint::read(&mut session.connection, session.checkpoint.generation).await?;
-        let recorded = session.checkpoint.incarnation.clone().unwrap_or_default();
-        self.session = Some(session);
+        let mut attached = self.take_attached().await?;
+        let followed = attached.follow(incarnation).await;
+        followed.map_err(StoreError::without_data)?;
+        let recorded = attached.checkpoint.incarnation.clone().unwrap_or_default();
+        self.attached = Some(attached);
         if recorded != *incarnation {
             let (expected, found) = (recorded.0, incarnation.0.clone());
             return Err(StoreError::OtherIncarnation { expected, found });
@@ -208,26 +204,26 @@ impl Store {
     }
 
     async fn commit_batch(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
-        // Until the end is known, the session is nobody's: what is in it may be half done.
-        let mut session = self.take_session().await?;
+        // Until the end is known, the connection is nobody's: what is in it may be half done.
+        let mut attached = self.take_attached().await?;
         let unsure = std::mem::replace(&mut self.unsure, true);
-        let outcome = self.commit_through(&mut session, batch, unsure).await;
-        if !matches!(outcome, Err(StoreError::Unavailable(_))) {
-            self.unsure = false;
+        let outcome = self.commit_through(&mut attached, batch, unsure).await;
+        match &outcome {
+            Ok(_) => self.attached = Some(attached),
+            Err(StoreError::Unavailable(_)) => return outcome,
+            Err(_) => {}
         }
-        if outcome.is_ok() {
-            self.session = Some(session);
-        }
+        self.unsure = false;
         outcome
     }
 
     async fn commit_through(
         &self,
-        session: &mut Session,
+        attached: &mut Attached,
         batch: &Batch,
         unsure: bool,
     ) -> Result<Committed, StoreError> {
-        let entries = session.checkpoint.remaining(batch, unsure)?;
+        let entries = attached.checkpoint.remaining(batch, unsure)?;
         let mut committed = Committed { events: batch.len(), parked: 0 };
         let mut pending = vec![entries];
         while let Some(entries) = pending.pop() {
@@ -241,14 +237,14 @@ impl Store {
                 encoded = segment::encode(entries);
                 &encoded
             };
-            match self.attempt(session, entries, segments, Treatment::Fold, false).await {
+            match self.attempt(attached, entries, segments, Treatment::Fold, false).await {
                 Ok(parked) => committed.parked += parked,
                 Err(StoreError::Data(_)) if entries.len() > 1 => {
                     let (left, right) = entries.split_at(entries.len() / 2);
                     pending.extend([right, left]);
                 }
                 Err(StoreError::Data(error)) => {
-                    committed.parked += self.park(session, entries, segments, error).await?;
+                    committed.parked += self.park(attached, entries, segments, error).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -259,7 +255,7 @@ impl Store {
     /// Takes in what can be taken in of the one event that Postgres refuses.
     async fn park(
         &self,
-        session: &mut Session,
+        attached: &mut Attached,
         entry: &[Entry],
         segments: &[Segment],
         refused: sqlx::Error,
@@ -273,7 +269,7 @@ impl Store {
             (Treatment::KeepBytes { detail: &detail }, true),
         ];
         for (treatment, distrust) in attempts {
-            match self.attempt(session, entry, segments, treatment, distrust).await {
+            match self.attempt(attached, entry, segments, treatment, distrust).await {
                 Err(StoreError::Data(error)) => {
                     let n = entry[0].n.0;
                     tracing::error!(event.n = n, %error, ?treatment, "Postgres refuses an event");
@@ -288,47 +284,39 @@ impl Store {
     /// the connection broke.
     async fn attempt(
         &self,
-        session: &mut Session,
+        attached: &mut Attached,
         entries: &[Entry],
         segments: &[Segment],
         treatment: Treatment<'_>,
         distrust: bool,
     ) -> Result<usize, StoreError> {
-        let Session { connection, checkpoint, rows } = session;
-        let Some(last) = entries.last() else { return Ok(0) };
-        let (from, to) = (
-            Place { n: checkpoint.n, chain: checkpoint.chain },
-            Place { n: last.n, chain: last.chain },
-        );
-        let progress = checkpoint::progress(entries);
-        let current = match self.target {
-            Target::Current { attached } => attached,
-            Target::Building(_) => None,
+        let Attached { session, checkpoint, rows } = attached;
+        let next = checkpoint.after(entries);
+        let connection = session.begin().await?;
+        let write = async {
+            let current = self.current();
+            if !write::checkpoint(&mut *connection, checkpoint, &next, current).await? {
+                return Err(self.why_not_moved(connection, checkpoint.n).await?);
+            }
+            load_needed(&mut *connection, rows, entries, distrust).await?;
+            let changes = project::project(rows, entries, treatment)?;
+            write::changes(connection, &changes, segments).await.map_err(|error| {
+                let taken_in = is_taken_in(&error);
+                if taken_in { StoreError::Conflict { n: checkpoint.n } } else { error.into() }
+            })?;
+            Ok(changes)
         };
+        let changes = match write.await {
+            Ok(changes) => changes,
+            Err(error) => {
+                // If this fails as well, the connection is what is wrong.
+                session.rollback().await?;
+                return Err(error);
+            }
+        };
+        session.commit().await?;
 
-        let mut transaction = connection.begin().await?;
-        if !write::checkpoint(&mut transaction, &from, &to, progress, current).await? {
-            return Err(self.why_not_moved(&mut transaction, from.n).await?);
-        }
-        load_needed(&mut transaction, rows, entries, distrust).await?;
-        let changes = project::project(rows, entries, treatment)?;
-        if let Err(error) = write::changes(&mut transaction, &changes, segments).await {
-            // If this fails as well, the connection is what is wrong.
-            transaction.rollback().await?;
-            return Err(if is_taken_in(&error) {
-                StoreError::Conflict { n: from.n }
-            } else {
-                error.into()
-            });
-        }
-        transaction.commit().await?;
-
-        checkpoint.n = to.n;
-        checkpoint.chain = to.chain;
-        if let Some((pos, at)) = progress {
-            checkpoint.pos = pos;
-            checkpoint.at = Some(at);
-        }
+        *checkpoint = next;
         let parked = changes.parked.len();
         for event in &changes.parked {
             tracing::error!(
@@ -341,6 +329,14 @@ impl Store {
         }
         rows.absorb(changes);
         Ok(parked)
+    }
+
+    /// The generation that must still be the current one.
+    fn current(&self) -> Option<u64> {
+        match self.target {
+            Target::Current { attached } => attached,
+            Target::Building(_) => None,
+        }
     }
 
     /// Says who moved the checkpoint, or replaced it.
@@ -365,19 +361,19 @@ impl Store {
         Ok(checkpoint::moved(n, stored))
     }
 
-    /// Takes the session out; while it is out, a cancelled call leaves none behind.
-    async fn take_session(&mut self) -> Result<Session, StoreError> {
-        match self.session.take() {
-            Some(session) => Ok(session),
+    /// Takes the connection out; while it is out, a cancelled call leaves none behind.
+    async fn take_attached(&mut self) -> Result<Attached, StoreError> {
+        match self.attached.take() {
+            Some(attached) => Ok(attached),
             None => self.attach().await,
         }
     }
 
-    async fn attach(&self) -> Result<Session, StoreError> {
+    async fn attach(&self) -> Result<Attached, StoreError> {
         self.try_attach().await.map_err(StoreError::without_data)
     }
 
-    async fn try_attach(&self) -> Result<Session, StoreError> {
+    async fn try_attach(&self) -> Result<Attached, StoreError> {
         let generation = match self.target {
             Target::Building(generation) => generation,
             Target::Current { attached } => {
@@ -389,14 +385,26 @@ impl Store {
                 to
             }
         };
-        let mut connection = self.database.connect_writer(generation).await?;
-        let checkpoint = checkpoint::read(&mut connection, generation).await?;
+        let mut session = self.database.connect_writer(generation).await?;
+        let connection = session.begin().await?;
+        let checkpoint = checkpoint::read(connection, generation).await?;
         let rows = Rows {
-            modules: load::modules(&mut connection).await?,
-            workers: load::workers(&mut connection).await?,
+            modules: load::modules(connection).await?,
+            workers: load::workers(connection).await?,
             ..Rows::default()
         };
-        Ok(Session { connection, checkpoint, rows })
+        session.commit().await?;
+        Ok(Attached { session, checkpoint, rows })
+    }
+}
+
+impl Attached {
+    async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        let connection = self.session.begin().await?;
+        write::incarnation(connection, incarnation).await?;
+        self.checkpoint = checkpoint::read(connection, self.checkpoint.generation).await?;
+        self.session.commit().await?;
+        Ok(())
     }
 }
 

@@ -1,46 +1,66 @@
-//! A reader never misses an acknowledged write.
+//! A reader never misses an acknowledged write, and never goes back.
 //!
-//! What is found is shown at once. Only the word "there is no such thing" needs the projection to
-//! have folded everything that was asked for before: else it would be said of jobs that exist.
+//! Whatever is said of rows is said from one snapshot: of how far the rows were in it, and of nothing
+//! that another read has seen, for two connections may reach two databases. What is found is shown at
+//! once. Only the word "there is no such thing" needs a snapshot that has folded everything that was
+//! asked for before: else it would be said of jobs that exist.
 
 use std::{
+    cmp::Ordering::Less,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use nox_contract::{EventNumber, ProblemCode, subject};
-use nox_readmodel::{Progress, Reader};
+use nox_contract::{EventNumber, Position, ProblemCode, subject};
+use nox_readmodel::{At, Progress, QueryError, Reader};
 use nox_streams::Broker;
 
 use crate::{
     problem::{ApiError, FieldError},
     progress::{Behind, ProgressWatch},
+    required::Required,
     shared::Shared,
 };
 
 /// How long a reader waits for the projection.
 const BARRIER_WAIT: Duration = Duration::from_secs(2);
 
+/// Longest time of one read, after which a server is taken to be away that says nothing. Postgres itself
+/// ends a statement after ten seconds.
+const READ_WAIT: Duration = Duration::from_secs(11);
+
+/// Where a stream ends, asked for many at once.
+type End = Shared<Result<Position, String>>;
+
 /// Waits for the projection, for all readers together.
 pub struct Barrier {
     progress: ProgressWatch,
-    commands: Shared<Result<u64, String>>,
-    reports: Shared<Result<u64, String>>,
-    events: Shared<Result<u64, String>>,
+    commands: End,
+    reports: End,
+    events: End,
     /// The newest place in the log that this gateway has heard of.
     seen: AtomicU64,
+    /// The newest place in the log that an answer was of: no later answer is of an earlier one.
+    answered: Mutex<Position>,
+}
+
+/// Which inputs may tell of a thing.
+#[derive(Debug, Clone, Copy)]
+pub enum Sources {
+    Commands,
+    CommandsAndReports,
 }
 
 impl Barrier {
     pub fn start(reader: Reader, broker: &Broker) -> Arc<Self> {
-        let last = |stream: &'static str| {
+        let end = |stream: &'static str| {
             let broker = broker.clone();
             Shared::new(move || {
                 let broker = broker.clone();
-                async move { broker.last_sequence(stream).await.map_err(|e| e.to_string()) }
+                async move { broker.extent(stream).await.map(Position::from).map_err(|e| e.to_string()) }
             })
         };
         let progress = ProgressWatch::new(move || {
@@ -49,28 +69,73 @@ impl Barrier {
         });
         Arc::new(Self {
             progress,
-            commands: last(subject::COMMANDS),
-            reports: last(subject::REPORTS),
-            events: last(subject::EVENTS),
+            commands: end(subject::COMMANDS),
+            reports: end(subject::REPORTS),
+            events: end(subject::EVENTS),
             seen: AtomicU64::new(0),
+            answered: Mutex::default(),
         })
+    }
+
+    /// Reads until the snapshot that was read has all that is `required`, and is not older than one that
+    /// was answered from.
+    pub async fn read<T, R>(
+        &self,
+        required: &Required,
+        read: impl Fn() -> R,
+    ) -> Result<At<T>, ApiError>
+    where
+        R: Future<Output = Result<At<T>, QueryError>>,
+    {
+        let first = once(&read).await?;
+        if self.may_answer(required, &first.progress) {
+            return Ok(first);
+        }
+        let mut last = first.progress;
+        let waiting = async {
+            loop {
+                let newer = |at: &Progress| required.is_met(at) && !self.is_behind(at);
+                if let Err(Behind::Unknown(why)) = self.progress.until(BARRIER_WAIT, newer).await {
+                    return Err(database_away(anyhow::anyhow!(why)));
+                }
+                let at = once(&read).await?;
+                if self.may_answer(required, &at.progress) {
+                    return Ok(at);
+                }
+                last = at.progress;
+            }
+        };
+        match tokio::time::timeout(BARRIER_WAIT, waiting).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.lagging(required, &last).await),
+        }
+    }
+
+    /// As [`read`](Self::read), of one thing: that it is not there is said from a snapshot that has
+    /// everything that was acknowledged before.
+    pub async fn find<T, R>(
+        &self,
+        mut required: Required,
+        sources: Sources,
+        read: impl Fn() -> R,
+    ) -> Result<At<Option<T>>, ApiError>
+    where
+        R: Future<Output = Result<At<Option<T>>, QueryError>>,
+    {
+        let found = self.read(&required, &read).await?;
+        if found.value.is_some() {
+            return Ok(found);
+        }
+        required.commands = Some(self.end(&self.commands).await?);
+        if let Sources::CommandsAndReports = sources {
+            required.reports = Some(self.end(&self.reports).await?);
+        }
+        self.read(&required, read).await
     }
 
     /// Waits until the event `n` is folded, which somebody has heard of.
     pub async fn event(&self, n: EventNumber) -> Result<Progress, ApiError> {
-        let waited = self.until(BARRIER_WAIT, |at| at.n >= n, format!("event {n}")).await;
-        let Err(error) = waited else { return waited };
-        // Asked only now, for those that are late: trying again would be no good advice to who names
-        // an event that the log doesn't have. The log is never purged, so its last sequence is its
-        // last event.
-        if error.code() == ProblemCode::Lagging
-            && let Ok(last) = self.last(&self.events).await
-            && n.0 > last
-        {
-            let detail = format!("the log has no event {n} yet");
-            return Err(ApiError::invalid(vec![FieldError::new("?n", detail)]));
-        }
-        Err(error)
+        self.until(&Required::event(Some(n))).await
     }
 
     /// Gives the view time to show the event `n`, which a request has just caused, so that whoever reads
@@ -78,40 +143,25 @@ impl Barrier {
     /// names its number sees it all the same.
     pub async fn written(&self, n: EventNumber) {
         self.saw(n);
-        if let Err(error) = self.until(BARRIER_WAIT, |at| at.n >= n, format!("event {n}")).await {
+        if let Err(error) = self.event(n).await {
             tracing::warn!(%n, reason = %error.code(), "Answered before the view shows it");
         }
     }
 
-    /// Waits until every command that was acknowledged before this call is decided and folded.
-    pub async fn commands(&self) -> Result<Progress, ApiError> {
-        let last = self.last(&self.commands).await?;
-        let what = format!("command {last}");
-        self.until(BARRIER_WAIT, |at| at.pos.commands >= last, what).await
-    }
-
-    /// As [`commands`](Self::commands), of commands and reports: modules come by both.
-    pub async fn commands_and_reports(&self) -> Result<Progress, ApiError> {
-        let (commands, reports) =
-            tokio::try_join!(self.last(&self.commands), self.last(&self.reports))?;
-        let what = format!("command {commands} and report {reports}");
-        let wanted = |at: &Progress| at.pos.commands >= commands && at.pos.reports >= reports;
-        self.until(BARRIER_WAIT, wanted, what).await
-    }
-
-    /// How far the projection is, looked up now.
-    pub async fn now(&self) -> Result<Progress, ApiError> {
-        self.until(BARRIER_WAIT, |_| true, String::new()).await
+    /// Every command that was acknowledged before this call.
+    pub async fn all_commands(&self) -> Result<Required, ApiError> {
+        let commands = Some(self.end(&self.commands).await?);
+        Ok(Required { commands, ..Required::default() })
     }
 
     /// The last event of the log, as the broker has it now; the view may be behind.
     pub async fn log_end(&self) -> Result<EventNumber, ApiError> {
-        Ok(EventNumber(self.last(&self.events).await?))
+        Ok(EventNumber(self.end(&self.events).await?.seq))
     }
 
     /// The last message of the stream of commands, as the broker has it now.
-    pub async fn last_command(&self) -> Result<u64, ApiError> {
-        self.last(&self.commands).await
+    pub async fn last_command(&self) -> Result<Position, ApiError> {
+        self.end(&self.commands).await
     }
 
     /// The newest place in the log that this gateway has heard of, for the stamps of submits.
@@ -124,33 +174,80 @@ impl Barrier {
         self.seen.fetch_max(n.0, Ordering::Relaxed);
     }
 
-    async fn last(&self, question: &Shared<Result<u64, String>>) -> Result<u64, ApiError> {
-        let unavailable = |why: String| ApiError::unavailable("the broker", anyhow::anyhow!(why));
-        match tokio::time::timeout(BARRIER_WAIT, question.get()).await {
-            Ok(Some(last)) => last.map_err(unavailable),
-            Ok(None) => Err(unavailable("nobody asks it any more".to_owned())),
-            Err(_) => Err(unavailable("no answer in time".to_owned())),
-        }
-    }
-
-    async fn until(
-        &self,
-        limit: Duration,
-        wanted: impl Fn(&Progress) -> bool,
-        what: String,
-    ) -> Result<Progress, ApiError> {
-        match self.progress.until(limit, wanted).await {
+    async fn until(&self, required: &Required) -> Result<Progress, ApiError> {
+        match self.progress.until(BARRIER_WAIT, |at| required.is_met(at)).await {
             Ok(at) => {
                 self.saw(at.n);
                 Ok(at)
             }
-            Err(Behind::At(at)) => Err(ApiError::new(
-                ProblemCode::Lagging,
-                format!("the view has events up to {}, but {what} is not in it yet", at.n),
-            )),
-            Err(Behind::Unknown(why)) => {
-                Err(ApiError::unavailable("the database", anyhow::anyhow!(why)))
-            }
+            Err(Behind::At(at)) => Err(self.lagging(required, &at).await),
+            Err(Behind::Unknown(why)) => Err(database_away(anyhow::anyhow!(why))),
         }
     }
+
+    /// Whether a snapshot may be answered from; if so, no older one may from now on.
+    fn may_answer(&self, required: &Required, at: &Progress) -> bool {
+        if !required.is_met(at) {
+            return false;
+        }
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = at.place();
+        if place.partial_cmp(&answered) == Some(Less) {
+            return false;
+        }
+        *answered = place;
+        drop(answered);
+        self.saw(at.n);
+        true
+    }
+
+    fn is_behind(&self, at: &Progress) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        at.place().partial_cmp(&answered) == Some(Less)
+    }
+
+    /// Why there is no answer, when the projection has not come so far in time.
+    async fn lagging(&self, required: &Required, at: &Progress) -> ApiError {
+        // Asked only now, for those that are late: the log is never purged, so its last sequence is its
+        // last event. Trying again would be no good advice to who names an event that it does not have.
+        let end = self.end(&self.events).await.ok();
+        if let (Some(n), Some(end)) = (required.n, &end)
+            && n.0 > end.seq
+        {
+            let detail = format!("the log has no event {n} yet");
+            return ApiError::invalid(vec![FieldError::new("?n", detail)]);
+        }
+        // An answer was of a log that was put back since: then it is no measure any more.
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.is_some_and(|end| !end.reaches(&answered)) {
+            *answered = Position::default();
+        }
+        drop(answered);
+        let missing = required.missing(at);
+        let detail = format!("the view has events up to {}, but {missing}", at.n);
+        ApiError::new(ProblemCode::Lagging, detail)
+    }
+
+    async fn end(&self, question: &End) -> Result<Position, ApiError> {
+        let unavailable = |why: String| ApiError::unavailable("the broker", anyhow::anyhow!(why));
+        match tokio::time::timeout(BARRIER_WAIT, question.get()).await {
+            Ok(Some(end)) => end.map_err(unavailable),
+            Ok(None) => Err(unavailable("nobody asks it any more".to_owned())),
+            Err(_) => Err(unavailable("no answer in time".to_owned())),
+        }
+    }
+}
+
+async fn once<T, R>(read: impl Fn() -> R) -> Result<At<T>, ApiError>
+where
+    R: Future<Output = Result<At<T>, QueryError>>,
+{
+    match tokio::time::timeout(READ_WAIT, read()).await {
+        Ok(at) => at.map_err(database_away),
+        Err(_) => Err(database_away(anyhow::anyhow!("no answer in time"))),
+    }
+}
+
+fn database_away(cause: impl Into<anyhow::Error>) -> ApiError {
+    ApiError::unavailable("the database", cause)
 }

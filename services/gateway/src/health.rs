@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use nox_contract::{EventNumber, ModuleName, subject};
+use nox_contract::{ModuleName, Position, subject};
 use nox_readmodel::{MetricsSnapshot, Progress, QueryError, Reader, metrics::Submitted};
 use nox_service::{Clock, admin};
 use nox_streams::{Durability, Usage};
@@ -91,6 +91,8 @@ pub struct JobMetrics(Mutex<Option<Known>>);
 struct Known {
     /// On the monotonic clock.
     read_at: Duration,
+    /// The place in the log that they are of.
+    place: Position,
     snapshot: MetricsSnapshot,
     modules: Vec<ModuleName>,
 }
@@ -111,15 +113,20 @@ impl JobMetrics {
             return;
         }
         let read = async {
-            let modules = reader.modules().await?;
+            let modules = reader.modules().await?.value;
             let modules: Vec<_> = modules.into_iter().map(|module| module.name).collect();
             Ok::<_, QueryError>((reader.metrics().await?, modules))
         };
         match tokio::time::timeout(CHECK_WAIT, read).await {
-            Ok(Ok((snapshot, modules))) => {
-                *known = Some(Known { read_at: now, snapshot, modules });
+            Ok(Ok((at, modules))) => {
+                let place = at.progress.place();
+                match known {
+                    // Counters must not go back where another database answers.
+                    Some(newer) if place < newer.place => newer.read_at = now,
+                    _ => *known = Some(Known { read_at: now, place, snapshot: at.value, modules }),
+                }
             }
-            // Counters must not jump to nothing while the database is away.
+            // Nor jump to nothing while it is away.
             outcome => {
                 let error = outcome.map_or_else(
                     |e| e.to_string(),
@@ -143,7 +150,9 @@ pub async fn watch(app: Arc<App>) {
     let mut standstill = Standstill::default();
     loop {
         let streams = tokio::time::timeout(CHECK_WAIT, usages(&app));
-        let (streams, view, disk) = tokio::join!(streams, view(&app), app.broker.disk_space());
+        let end = tokio::time::timeout(CHECK_WAIT, app.broker.extent(subject::EVENTS));
+        let disk = app.broker.disk_space();
+        let (streams, end, view, disk) = tokio::join!(streams, end, view(&app), disk);
         let streams = streams.map_err(|e| e.to_string()).and_then(|o| o.map_err(|e| e.to_string()));
 
         readiness.set(NATS, streams.as_ref().map(|_| ()));
@@ -152,16 +161,15 @@ pub async fn watch(app: Arc<App>) {
         if let Ok(streams) = &streams {
             readiness.note("admission", app.admission.judge(streams, disk));
         }
-        if let (Ok(streams), Ok(progress)) = (streams, view) {
+        if let (Ok(Ok(end)), Ok(progress)) = (end, view) {
             app.barrier.saw(progress.n);
-            let log = streams.iter().find(|(stream, _)| *stream == subject::EVENTS);
-            let log = log.map_or(0, |(_, log)| log.last_seq);
-            let lag = log.saturating_sub(progress.n.0);
+            let log = Position::from(end);
+            let lag = log.seq.saturating_sub(progress.n.0);
             app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
             readiness.note("view_n", progress.n.to_string());
             readiness.note("view_lag_events", lag.to_string());
             let now = app.runtime.clock.monotonic();
-            let follows = standstill.judge(now, progress.n, EventNumber(log));
+            let follows = standstill.judge(now, progress.place(), &log);
             well &= follows.is_ok();
             readiness.set(VIEW, follows);
         }

@@ -31,6 +31,7 @@ mod problem;
 mod progress;
 mod quotas;
 mod request_id;
+mod required;
 mod routes;
 mod schemas;
 mod server;

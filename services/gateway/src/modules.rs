@@ -19,9 +19,11 @@ use serde_json::json;
 use crate::{
     app::App,
     auth::Caller,
+    barrier::Sources,
     commands::{Delivery, Until},
     jobs::min_n,
     problem::ApiError,
+    required::Required,
     routes::Segment,
 };
 
@@ -31,11 +33,8 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if let Some(n) = min_n(&uri, &headers)? {
-        app.barrier.event(n).await?;
-    }
-    let modules = app.reader.modules().await;
-    let modules = modules.map_err(|error| ApiError::unavailable("the database", error))?;
+    let required = Required::event(min_n(&uri, &headers)?);
+    let modules = app.barrier.read(&required, || app.reader.modules()).await?.value;
     let modules = modules.iter().map(ModuleView::from).collect();
     Ok(Json(Listed { modules }).into_response())
 }
@@ -47,10 +46,7 @@ pub async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if let Some(n) = min_n(&uri, &headers)? {
-        app.barrier.event(n).await?;
-    }
-    let row = find(&app, &name).await?;
+    let row = find(&app, &name, Required::event(min_n(&uri, &headers)?)).await?;
     Ok(Json(ModuleView::from(&row)).into_response())
 }
 
@@ -79,7 +75,7 @@ async fn switch(
     enabled: bool,
 ) -> Result<Response, ApiError> {
     caller.require_operator()?;
-    let module = find(&app, &name).await?.name;
+    let module = find(&app, &name, Required::default()).await?.name;
     let command =
         Command::SetModule(SetModule { module: module.clone(), enabled, by: caller.user.clone() });
     match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
@@ -97,18 +93,15 @@ async fn switch(
 }
 
 /// The module called `name`; that there is none is said only when all reports are folded.
-async fn find(app: &App, name: &str) -> Result<ModuleRow, ApiError> {
+async fn find(app: &App, name: &str, required: Required) -> Result<ModuleRow, ApiError> {
     let unknown = || {
         ApiError::new(ProblemCode::UnknownModule, "there is no such module")
             .with_status(StatusCode::NOT_FOUND)
     };
     let name: ModuleName = name.parse().map_err(|_| unknown())?;
-    let unavailable = |error| ApiError::unavailable("the database", error);
-    if let Some(row) = app.reader.module(&name).await.map_err(unavailable)? {
-        return Ok(row);
-    }
-    app.barrier.commands_and_reports().await?;
-    app.reader.module(&name).await.map_err(unavailable)?.ok_or_else(unknown)
+    let read = || app.reader.module(&name);
+    let found = app.barrier.find(required, Sources::CommandsAndReports, read).await?;
+    found.value.ok_or_else(unknown)
 }
 
 /// A module as everybody sees it. Not by way of a `Value`, which would make doubles of the numbers in

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     problem::{ApiError, FieldError, percentage},
+    required::Required,
     routes,
 };
 
@@ -41,8 +42,8 @@ pub async fn quotas(State(app): State<Arc<App>>, caller: Caller) -> Result<Respo
 pub async fn usage(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
     let account = subject::user_account(&caller.user);
     let limits = limits(&app, &caller, &account).await?;
-    let balances = app.reader.balances(&caller.tenant, &account, 1).await;
-    let balances = balances.map_err(|error| ApiError::unavailable("the database", error))?;
+    let read = || app.reader.balances(&caller.tenant, &account, 1);
+    let balances = app.barrier.read(&Required::default(), read).await?.value;
     // A period begins with its first submit; until then nothing of it is used.
     let today = app.runtime.clock.wall().start_of_day();
     let balance = balances.into_iter().find(|row| row.period == today);
@@ -74,15 +75,15 @@ pub async fn violations(
         let detail = format!("must be from 1 to {LIMIT_MAX}");
         return Err(ApiError::invalid(vec![FieldError::new("?limit", detail)]));
     }
-    let rows = app.reader.violations(&caller.tenant, Some(&caller.user), limit).await;
-    let rows = rows.map_err(|error| ApiError::unavailable("the database", error))?;
+    let read = || app.reader.violations(&caller.tenant, Some(&caller.user), limit);
+    let rows = app.barrier.read(&Required::default(), read).await?.value;
     let violations: Vec<_> = rows.iter().map(violation).collect();
     Ok(Json(json!({"violations": violations})).into_response())
 }
 
 async fn limits(app: &App, caller: &Caller, account: &str) -> Result<Option<Limits>, ApiError> {
-    let row = app.reader.limits(&caller.tenant, account).await;
-    let row = row.map_err(|error| ApiError::unavailable("the database", error))?;
+    let read = || app.reader.limits(&caller.tenant, account);
+    let row = app.barrier.read(&Required::default(), read).await?.value;
     Ok(row.map(|row| row.limits))
 }
 

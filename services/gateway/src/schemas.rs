@@ -13,8 +13,9 @@ use nox_service::Clock;
 use serde_json::Value;
 
 use crate::{
-    barrier::Barrier,
+    barrier::{Barrier, Sources},
     problem::{ApiError, FieldError},
+    required::Required,
 };
 
 /// How long a module is taken to be as it was read last. It changes when a worker declares another
@@ -73,22 +74,16 @@ impl Modules {
             }
             None => None,
         };
-        let row = match (self.reader.module(name).await, known) {
-            (Ok(row), _) => row,
+        let read = || self.reader.module(name);
+        let found = self.barrier.find(Required::default(), Sources::CommandsAndReports, read).await;
+        let row = match (found, known) {
+            (Ok(found), _) => found.value,
             // Without a database, submits go on by what is known.
             (Err(error), Some(module)) => {
-                tracing::warn!(%error, module = %name, "Module not read again");
+                tracing::warn!(code = %error.code(), module = %name, "Module not read again");
                 return Ok(module);
             }
-            (Err(error), None) => return Err(ApiError::unavailable("the database", error)),
-        };
-        let row = match row {
-            Some(row) => Some(row),
-            None => {
-                self.barrier.commands_and_reports().await?;
-                let again = self.reader.module(name).await;
-                again.map_err(|error| ApiError::unavailable("the database", error))?
-            }
+            (Err(error), None) => return Err(error),
         };
         let Some(row) = row else {
             let detail = format!("no worker ever declared the module {name}");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nox_contract::EventNumber;
+use nox_contract::Position;
 
 /// How long the view may stay where it is while the log is ahead of it. A batch takes less than a
 /// second, and a projector that is restarted some two.
@@ -13,7 +13,7 @@ const STANDSTILL_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Standstill {
     /// Where the view is behind the log, and when it was first seen there, on the monotonic clock.
-    behind: Option<(EventNumber, Duration)>,
+    behind: Option<(Position, Duration)>,
 }
 
 impl Standstill {
@@ -21,38 +21,47 @@ impl Standstill {
     ///
     /// # Errors
     /// The view has stood still for too long, in a sentence.
-    pub fn judge(
-        &mut self,
-        now: Duration,
-        view: EventNumber,
-        log: EventNumber,
-    ) -> Result<(), String> {
-        if view >= log {
+    pub fn judge(&mut self, now: Duration, view: Position, log: &Position) -> Result<(), String> {
+        if view >= *log {
             self.behind = None;
             return Ok(());
         }
-        let (place, since) = *self.behind.get_or_insert((view, now));
-        if place != view {
+        let (place, since) = self.behind.get_or_insert_with(|| (view.clone(), now));
+        if *place != view {
             self.behind = Some((view, now));
             return Ok(());
         }
-        if now.saturating_sub(since) < STANDSTILL_AFTER {
+        if now.saturating_sub(*since) < STANDSTILL_AFTER {
             return Ok(());
         }
-        Err(format!("the view stands still at event {view}, and more have come: see the projector"))
+        if view.incarnation != log.incarnation {
+            return Err(
+                "the view is of another log than there is now: see the projector".to_owned()
+            );
+        }
+        Err(format!(
+            "the view stands still at event {}, and more have come: see the projector",
+            view.seq
+        ))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use nox_contract::Incarnation;
+
     use super::*;
+
+    fn at(seq: u64) -> Position {
+        Position { incarnation: Incarnation::default(), seq }
+    }
 
     #[test]
     fn a_view_that_moves_may_be_behind_and_one_that_does_not_may_not() {
         let mut standstill = Standstill::default();
         let mut judge = |seconds, view, log| {
             let now = Duration::from_secs(seconds);
-            standstill.judge(now, EventNumber(view), EventNumber(log)).is_ok()
+            standstill.judge(now, at(view), &at(log)).is_ok()
         };
         assert!(judge(0, 7, 7), "nothing has come");
         assert!(judge(100, 7, 9), "just seen");
@@ -64,5 +73,14 @@ mod tests {
         assert!(judge(112, 12, 12));
         assert!(judge(113, 12, 13), "the time before does not count");
         assert!(judge(114, 3, 13), "another database moves as well");
+    }
+
+    #[test]
+    fn a_view_of_another_log_does_not_follow_however_far_it_is() {
+        let mut standstill = Standstill::default();
+        let other = Position { incarnation: Incarnation("other".to_owned()), seq: 3 };
+        assert!(standstill.judge(Duration::ZERO, at(100), &other).is_ok(), "just seen");
+        let said = standstill.judge(STANDSTILL_AFTER, at(100), &other).unwrap_err();
+        assert!(said.contains("another log"), "{said}");
     }
 }

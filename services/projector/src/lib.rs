@@ -25,7 +25,7 @@ mod pause;
 mod read;
 
 use anyhow::Context;
-use nox_contract::{Incarnation, subject};
+use nox_contract::{Incarnation, Positions, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::Runtime;
@@ -133,7 +133,8 @@ async fn place(store: &mut Store, incarnation: &Incarnation) -> Result<Reader, S
     store.prepare().await?;
     store.follow(incarnation).await?;
     let checkpoint = store.checkpoint().await?;
-    Ok(Reader::new(checkpoint.n, checkpoint.chain, checkpoint.pos))
+    let pos = Positions { commands: checkpoint.commands.seq, reports: checkpoint.reports.seq };
+    Ok(Reader::new(checkpoint.n, checkpoint.chain, pos))
 }
 
 /// Which log there is, once there is one; `None` if asked to stop before.

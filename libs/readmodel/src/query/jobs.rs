@@ -8,7 +8,7 @@ use nox_contract::{
 };
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 
-use super::{PAGE_MAX, QueryError, Reader};
+use super::{At, PAGE_MAX, QueryError, Reader};
 use crate::{
     load::decode,
     project::ReservedResources,
@@ -97,18 +97,23 @@ pub struct JobRow {
 }
 
 impl Reader {
-    pub async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Option<JobRow>, QueryError> {
-        let (_, pool) = self.current().await?;
+    pub async fn job(
+        &self,
+        tenant: &TenantId,
+        id: JobId,
+    ) -> Result<At<Option<JobRow>>, QueryError> {
+        let mut look = self.look().await?;
         let mut query = select_jobs(tenant);
-        query.push(" and id = ").push_bind(id.0);
-        let row = query.build().fetch_optional(&pool).await?;
-        Ok(row.as_ref().map(job).transpose()?)
+        query.push(" and id = ").push_bind(id.0).push(look.mark());
+        let row = query.build().fetch_optional(look.connection()).await;
+        let row = row.map_err(|error| look.failed(error))?;
+        look.end(row.as_ref().map(job).transpose()?).await
     }
 
     /// A page of jobs, newest first. Jobs that come in meanwhile are before the first page; none is
     /// listed twice or missed by following `next`.
-    pub async fn jobs(&self, filter: &Filter) -> Result<Page<JobRow>, QueryError> {
-        let (_, pool) = self.current().await?;
+    pub async fn jobs(&self, filter: &Filter) -> Result<At<Page<JobRow>>, QueryError> {
+        let mut look = self.look().await?;
         let limit = filter.limit.clamp(1, PAGE_MAX);
         let mut query = select_jobs(&filter.tenant);
         if let Some(user) = &filter.user {
@@ -131,12 +136,14 @@ impl Reader {
             query.push(" and submitted_n < ").push_bind(big(before.0));
         }
         query.push(" order by submitted_n desc limit ").push_bind(limit as i64 + 1);
+        query.push(look.mark());
 
-        let found = query.build().fetch_all(&pool).await?;
+        let found = query.build().fetch_all(look.connection()).await;
+        let found = found.map_err(|error| look.failed(error))?;
         let rows = found.iter().take(limit).map(job).collect::<sqlx::Result<Vec<_>>>()?;
         let more = found.len() > limit;
         let next = rows.last().filter(|_| more).map(|last| Cursor(last.submitted_n));
-        Ok(Page { rows, next })
+        look.end(Page { rows, next }).await
     }
 }
 

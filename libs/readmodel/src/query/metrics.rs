@@ -3,7 +3,7 @@
 use nox_contract::{ModuleName, TenantId, UserId};
 use sqlx::{Row, postgres::PgRow, types::Json};
 
-use super::{QueryError, Reader};
+use super::{At, QueryError, Reader};
 use crate::{
     metrics::{self, Durations, MetricsSnapshot, Submitted},
     sql::count,
@@ -11,16 +11,16 @@ use crate::{
 
 impl Reader {
     /// All metrics of jobs.
-    pub async fn metrics(&self) -> Result<MetricsSnapshot, QueryError> {
-        let (_, pool) = self.current().await?;
-        let rows = sqlx::query("select name, labels, value from metrics order by name, labels")
-            .fetch_all(&pool)
-            .await?;
+    pub async fn metrics(&self) -> Result<At<MetricsSnapshot>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql("select name, labels, value from metrics order by name, labels");
+        let rows = sqlx::query(sql).fetch_all(look.connection()).await;
+        let rows = rows.map_err(|error| look.failed(error))?;
         let mut snapshot = MetricsSnapshot::default();
         for row in &rows {
             add_metric(&mut snapshot, row)?;
         }
-        Ok(snapshot)
+        look.end(snapshot).await
     }
 }
 

@@ -1,36 +1,34 @@
-//! Answers from the rows. One statement a function; lists are paged by key and never counted.
+//! Answers from the rows, each with the place in the log that it is of. One statement a function; lists
+//! are paged by key and never counted.
 
 mod history;
 mod jobs;
+mod look;
 mod metrics;
 mod quotas;
 mod registry;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use nox_contract::{EventNumber, Positions};
-use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::{
     consequence::{self, Consequence, Described},
     schema::Database,
     segment::DamagedSegment,
-    sql::{count, number},
 };
 pub use history::{JOB_EVENTS_MAX, RawEvent};
 pub use jobs::{Cursor, Filter, JobRow, Page};
+use look::Look;
+pub use look::{At, Progress};
 pub use quotas::{BalanceRow, LimitsRow, ViolationRow};
 pub use registry::{ModuleRow, WorkerRow};
 
 /// How long a read waits for a connection: longer than any burst, shorter than a user's patience.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(2);
-
-/// Longest time of one statement: each reads a page by its key, so one that takes so long takes room
-/// from others and nobody waits for it any more.
-const STATEMENT_WITHIN: (&str, &str) = ("statement_timeout", "10s");
 
 /// Most rows of one page.
 pub const PAGE_MAX: usize = 1_000;
@@ -80,14 +78,7 @@ struct Shared {
     database: Database,
     connections_max: u32,
     /// The newest generation that was seen to be current, once one was.
-    current: RwLock<Option<(u64, PgPool)>>,
-}
-
-/// How far the rows are: a fold of the log up to `n`, which had consumed the inputs up to `pos`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    pub n: EventNumber,
-    pub pos: Positions,
+    current: Mutex<Option<(u64, PgPool)>>,
 }
 
 impl Reader {
@@ -97,66 +88,66 @@ impl Reader {
     /// `url` is no Postgres URL.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, QueryError> {
         let database = Database::new(url)?;
-        Ok(Self(Arc::new(Shared { database, connections_max, current: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { database, connections_max, current: Mutex::default() })))
     }
 
-    /// How far the rows are. Also notices that another generation became the current one, so a
-    /// process that reads for long must ask this now and then.
+    /// How far the rows are.
     pub async fn progress(&self) -> Result<Progress, QueryError> {
+        Ok(self.look().await?.end(()).await?.progress)
+    }
+
+    /// Opens a snapshot of the current generation.
+    async fn look(&self) -> Result<Look, QueryError> {
         loop {
-            let (generation, pool) = self.current().await?;
-            let row = sqlx::query(
-                "select generation, n, pos_commands, pos_reports from nox.generation, projection",
-            )
-            .fetch_one(&pool)
-            .await;
-            let row = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    if Consequence::of(&error) == Consequence::Prepare {
-                        self.forget(generation);
-                    }
-                    return Err(error.into());
-                }
-            };
-            if count(row.try_get("generation")?) != generation {
-                self.forget(generation);
-                continue;
+            let generation = self.current().await?;
+            if let Some(look) = Look::open(self, generation).await? {
+                return Ok(look);
             }
-            let pos = Positions {
-                commands: count(row.try_get("pos_commands")?),
-                reports: count(row.try_get("pos_reports")?),
-            };
-            return Ok(Progress { n: number(row.try_get("n")?), pos });
+            self.forget(generation);
         }
     }
 
-    async fn current(&self) -> Result<(u64, PgPool), QueryError> {
-        let known = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known {
-            return Ok(known);
+    /// The generation that is taken to be the current one; whoever looks at it finds out.
+    async fn current(&self) -> Result<u64, QueryError> {
+        if let Some((generation, _)) = *self.known() {
+            return Ok(generation);
         }
         let asked = tokio::time::timeout(ACQUIRE_WITHIN, self.0.database.current()).await;
         let generation = asked.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        let not_prepared = || QueryError::Unavailable(sqlx::Error::RowNotFound);
-        let generation = generation.ok_or_else(not_prepared)?;
+        generation.ok_or(QueryError::Unavailable(sqlx::Error::RowNotFound))
+    }
 
-        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = current.as_ref().filter(|(known, _)| *known == generation) {
-            return Ok(known.clone());
+    /// The connections to a generation's rows. Those to another one's close as their queries end.
+    fn pool(&self, generation: u64) -> PgPool {
+        let mut current = self.known();
+        if let Some((_, pool)) = current.as_ref().filter(|(known, _)| *known == generation) {
+            return pool.clone();
         }
-        // The pool before this one closes its connections as its last queries end.
         let pool = PgPoolOptions::new()
             .max_connections(self.0.connections_max)
             .acquire_timeout(ACQUIRE_WITHIN)
-            .connect_lazy_with(self.0.database.options(generation).options([STATEMENT_WITHIN]));
-        Ok(current.insert((generation, pool)).clone())
+            // A look finds out by itself.
+            .test_before_acquire(false)
+            .connect_lazy_with(self.0.database.options());
+        current.insert((generation, pool)).1.clone()
+    }
+
+    /// After an error: tables that are missing may be those of a generation that was replaced.
+    fn learn(&self, generation: u64, error: &sqlx::Error) {
+        if Consequence::of(error) == Consequence::Prepare {
+            self.forget(generation);
+        }
     }
 
     fn forget(&self, generation: u64) {
-        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.known();
         if current.as_ref().is_some_and(|(known, _)| *known == generation) {
             *current = None;
         }
+    }
+
+    /// What is in there is always whole.
+    fn known(&self) -> MutexGuard<'_, Option<(u64, PgPool)>> {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use nox_contract::{EventNumber, JobId, Limits, ModuleName, TenantId, Timestamp, 
 use nox_core::ledger::Balance;
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 
-use super::{PAGE_MAX, QueryError, Reader};
+use super::{At, PAGE_MAX, QueryError, Reader};
 use crate::{
     load::{self, decode},
     sql::{Instant, number},
@@ -53,8 +53,8 @@ impl Reader {
         tenant: &TenantId,
         user: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<ViolationRow>, QueryError> {
-        let (_, pool) = self.current().await?;
+    ) -> Result<At<Vec<ViolationRow>>, QueryError> {
+        let mut look = self.look().await?;
         let mut query = QueryBuilder::<Postgres>::new(
             "select n, account, user_id, job_id, module, code, quota, usage, quota_limit, requested,
                     retry_after_s, detail, at
@@ -66,9 +66,10 @@ impl Reader {
             query.push(" and user_id = ").push_bind(user.as_str().to_owned());
         }
         let limit = limit.clamp(1, PAGE_MAX) as i64;
-        query.push(" order by n desc, part desc limit ").push_bind(limit);
-        let rows = query.build().fetch_all(&pool).await?;
-        Ok(rows.iter().map(violation).collect::<sqlx::Result<_>>()?)
+        query.push(" order by n desc, part desc limit ").push_bind(limit).push(look.mark());
+        let rows = query.build().fetch_all(look.connection()).await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(violation).collect::<sqlx::Result<_>>()?).await
     }
 
     /// The budgets of an account, newest period first; at most `limit` and [`PAGE_MAX`].
@@ -77,20 +78,22 @@ impl Reader {
         tenant: &TenantId,
         account: &str,
         limit: usize,
-    ) -> Result<Vec<BalanceRow>, QueryError> {
-        let (_, pool) = self.current().await?;
-        let rows = sqlx::query(
+    ) -> Result<At<Vec<BalanceRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
             "select period, granted, free, reserved, used, overrun, n
              from quota_balances
              where tenant = $1 and account = $2
              order by period desc
              limit $3",
-        )
-        .bind(tenant.as_str())
-        .bind(account)
-        .bind(limit.clamp(1, PAGE_MAX) as i64)
-        .fetch_all(&pool)
-        .await?;
+        );
+        let rows = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(account)
+            .bind(limit.clamp(1, PAGE_MAX) as i64)
+            .fetch_all(look.connection())
+            .await;
+        let rows = rows.map_err(|error| look.failed(error))?;
         let balance = |row: &PgRow| {
             Ok(BalanceRow {
                 period: row.try_get::<Instant, _>("period")?.0,
@@ -98,7 +101,7 @@ impl Reader {
                 n: number(row.try_get("n")?),
             })
         };
-        Ok(rows.iter().map(balance).collect::<sqlx::Result<_>>()?)
+        look.end(rows.iter().map(balance).collect::<sqlx::Result<_>>()?).await
     }
 
     /// The newest limits of an account.
@@ -106,33 +109,37 @@ impl Reader {
         &self,
         tenant: &TenantId,
         account: &str,
-    ) -> Result<Option<LimitsRow>, QueryError> {
-        let (_, pool) = self.current().await?;
-        let row = sqlx::query(
+    ) -> Result<At<Option<LimitsRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
             "select role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, n
              from quota_limits
              where tenant = $1 and account = $2",
-        )
-        .bind(tenant.as_str())
-        .bind(account)
-        .fetch_optional(&pool)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let small = |column| {
-            row.try_get::<i64, _>(column).map(|big| u32::try_from(big).unwrap_or_default())
-        };
-        Ok(Some(LimitsRow {
-            role: row.try_get("role")?,
-            limits: Limits {
-                cpu_seconds: row.try_get("cpu_seconds")?,
-                queued_jobs: small("queued_jobs")?,
-                running_jobs: small("running_jobs")?,
-                cpu: small("cpu")?,
-                mem_mb: small("mem_mb")?,
-            },
-            n: number(row.try_get("n")?),
-        }))
+        );
+        let row = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(account)
+            .fetch_optional(look.connection())
+            .await;
+        let row = row.map_err(|error| look.failed(error))?;
+        look.end(row.as_ref().map(limits).transpose()?).await
     }
+}
+
+fn limits(row: &PgRow) -> sqlx::Result<LimitsRow> {
+    let small =
+        |column| row.try_get::<i64, _>(column).map(|big| u32::try_from(big).unwrap_or_default());
+    Ok(LimitsRow {
+        role: row.try_get("role")?,
+        limits: Limits {
+            cpu_seconds: row.try_get("cpu_seconds")?,
+            queued_jobs: small("queued_jobs")?,
+            running_jobs: small("running_jobs")?,
+            cpu: small("cpu")?,
+            mem_mb: small("mem_mb")?,
+        },
+        n: number(row.try_get("n")?),
+    })
 }
 
 fn violation(row: &PgRow) -> sqlx::Result<ViolationRow> {

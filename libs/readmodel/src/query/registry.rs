@@ -6,7 +6,7 @@ use nox_contract::{
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
 
-use super::{QueryError, Reader};
+use super::{At, QueryError, Reader};
 use crate::{
     load::{self, decode},
     rows::WorkerState,
@@ -41,33 +41,32 @@ pub struct WorkerRow {
 
 impl Reader {
     /// All modules, by name.
-    pub async fn modules(&self) -> Result<Vec<ModuleRow>, QueryError> {
-        let (_, pool) = self.current().await?;
-        let rows = sqlx::query(
+    pub async fn modules(&self) -> Result<At<Vec<ModuleRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
             "select name, version, caps, schema, enabled, manifest, n from modules order by name",
-        )
-        .fetch_all(&pool)
-        .await?;
-        Ok(rows.iter().map(module).collect::<sqlx::Result<_>>()?)
+        );
+        let rows = sqlx::query(sql).fetch_all(look.connection()).await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(module).collect::<sqlx::Result<_>>()?).await
     }
 
-    pub async fn module(&self, name: &ModuleName) -> Result<Option<ModuleRow>, QueryError> {
-        let (_, pool) = self.current().await?;
-        let row = sqlx::query(
+    pub async fn module(&self, name: &ModuleName) -> Result<At<Option<ModuleRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
             "select name, version, caps, schema, enabled, manifest, n from modules where name = $1",
-        )
-        .bind(name.as_str())
-        .fetch_optional(&pool)
-        .await?;
-        Ok(row.as_ref().map(module).transpose()?)
+        );
+        let row = sqlx::query(sql).bind(name.as_str()).fetch_optional(look.connection()).await;
+        let row = row.map_err(|error| look.failed(error))?;
+        look.end(row.as_ref().map(module).transpose()?).await
     }
 
     /// All workers that ever joined, by name.
-    pub async fn workers(&self) -> Result<Vec<WorkerRow>, QueryError> {
-        let (_, pool) = self.current().await?;
-        let mut connection = pool.acquire().await?;
-        let workers = load::workers(&mut connection).await?;
-        Ok(workers
+    pub async fn workers(&self) -> Result<At<Vec<WorkerRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let workers = load::workers(look.connection()).await;
+        let workers = workers.map_err(|error| look.failed(error))?;
+        let workers = workers
             .into_iter()
             .map(|(worker_id, worker)| WorkerRow {
                 worker_id,
@@ -80,7 +79,8 @@ impl Reader {
                 left_at: worker.left_at,
                 n: worker.n,
             })
-            .collect())
+            .collect();
+        look.end(workers).await
     }
 }
 

@@ -6,20 +6,15 @@ mod metrics;
 mod quotas;
 mod registry;
 
-use nox_contract::{EventNumber, Incarnation, Positions, Timestamp, event::Chain};
+use nox_contract::Incarnation;
 use sqlx::PgConnection;
 
 use crate::{
+    checkpoint::Checkpoint,
     project::Changes,
     segment::Segment,
     sql::{Instant, big},
 };
-
-/// Where the log is folded in, and what is known of the place.
-pub(crate) struct Place {
-    pub n: EventNumber,
-    pub chain: Chain,
-}
 
 /// Moves the checkpoint if it is at `from`, and says whether it was. The first statement of a
 /// transaction: it takes the row's lock, so a second projector waits here and then finds it moved.
@@ -27,30 +22,32 @@ pub(crate) struct Place {
 /// `current` is given when the rows are those of the current generation, which they must still be.
 pub(crate) async fn checkpoint(
     connection: &mut PgConnection,
-    from: &Place,
-    to: &Place,
-    progress: Option<(Positions, Timestamp)>,
+    from: &Checkpoint,
+    to: &Checkpoint,
     current: Option<u64>,
 ) -> sqlx::Result<bool> {
-    let (pos, at) = progress.unzip();
     let moved = sqlx::query(
         "update projection
          set n = $3,
              chain = $4,
-             pos_commands = coalesce($5, pos_commands),
-             pos_reports = coalesce($6, pos_reports),
-             at = coalesce($7, at)
+             pos_commands = $5,
+             commands_incarnation = $6,
+             pos_reports = $7,
+             reports_incarnation = $8,
+             at = $9
          where n = $1
            and chain = $2
-           and ($8::bigint is null or $8 = (select generation from nox.generation))",
+           and ($10::bigint is null or $10 = (select generation from nox.generation))",
     )
     .bind(big(from.n.0))
     .bind(from.chain.to_string())
     .bind(big(to.n.0))
     .bind(to.chain.to_string())
-    .bind(pos.map(|pos| big(pos.commands)))
-    .bind(pos.map(|pos| big(pos.reports)))
-    .bind(at.map(Instant))
+    .bind(big(to.commands.seq))
+    .bind(&to.commands.incarnation.0)
+    .bind(big(to.reports.seq))
+    .bind(&to.reports.incarnation.0)
+    .bind(to.at.map(Instant))
     .bind(current.map(big))
     .execute(connection)
     .await?;

@@ -1,6 +1,6 @@
 //! Facts become rows, and rows become answers.
 
-use nox_contract::{EventNumber, Fact, Incarnation, JobId, JobState, Positions, WaitingCode};
+use nox_contract::{EventNumber, Fact, Incarnation, JobId, JobState, Position, WaitingCode};
 use nox_protocol::{Reader, Record};
 use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
 
@@ -14,9 +14,13 @@ fn job(number: u64) -> JobOf {
     JobOf::new(tenant, user, ["command", "xtb"][number as usize % 2], number)
 }
 
+fn position(incarnation: &str, seq: u64) -> Position {
+    Position { incarnation: Incarnation(incarnation.to_owned()), seq }
+}
+
 async fn state(database: &Database, number: u64) -> nox_readmodel::JobRow {
     let job = job(number);
-    database.reader().job(&job.tenant, job.id).await.unwrap().unwrap()
+    database.reader().job(&job.tenant, job.id).await.unwrap().value.unwrap()
 }
 
 #[tokio::test]
@@ -57,13 +61,14 @@ async fn every_fate_of_a_job_has_its_row() {
 
     let stranger = job(0);
     let elsewhere = database.reader().job(&tenant("zeta"), stranger.id).await.unwrap();
-    assert_eq!(elsewhere, None);
+    assert_eq!(elsewhere.value, None);
     let nobody = database.reader().job(&stranger.tenant, JobId(uuid::Uuid::nil())).await.unwrap();
-    assert_eq!(nobody, None);
+    assert_eq!(nobody.value, None);
 
     let checkpoint = store.checkpoint().await.unwrap();
     assert_eq!((checkpoint.n, checkpoint.chain), (log.n(), log.chain));
-    assert_eq!((checkpoint.pos, checkpoint.at), (log.pos, Some(log.at)));
+    assert_eq!(checkpoint.at, Some(log.at));
+    assert_eq!(checkpoint.commands, position("commands", log.pos.commands));
 }
 
 #[tokio::test]
@@ -77,9 +82,9 @@ async fn a_waiting_job_says_why_and_one_that_is_handed_out_says_so() {
     database.filled(&log, 100).await;
     let reader = database.reader();
 
-    let first = reader.job(&first.tenant, first.id).await.unwrap().unwrap();
+    let first = reader.job(&first.tenant, first.id).await.unwrap().value.unwrap();
     assert_eq!((first.status, first.waiting_code), (JobState::Queued, Some(WaitingCode::NoWorker)));
-    let second = reader.job(&second.tenant, second.id).await.unwrap().unwrap();
+    let second = reader.job(&second.tenant, second.id).await.unwrap().value.unwrap();
     assert_eq!(second.waiting_code, Some(WaitingCode::Dispatching));
 }
 
@@ -90,37 +95,40 @@ async fn every_other_table_is_filled_and_answers() {
     database.filled(&log, 7).await;
     let reader = database.reader();
 
-    assert_eq!(reader.progress().await.unwrap(), Progress { n: log.n(), pos: log.pos });
+    let progress = reader.progress().await.unwrap();
+    assert_eq!(progress.n, log.n());
+    assert_eq!(progress.commands, position("commands", log.pos.commands));
+    assert_eq!(progress.reports, position("reports", log.pos.reports));
 
-    let modules = reader.modules().await.unwrap();
+    let modules = reader.modules().await.unwrap().value;
     assert_eq!(modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["command", "xtb"]);
-    let xtb = reader.module(&module("xtb")).await.unwrap().unwrap();
+    let xtb = reader.module(&module("xtb")).await.unwrap().value.unwrap();
     assert_eq!(xtb, modules[1]);
     assert!(!xtb.enabled && modules[0].enabled);
     assert_eq!((xtb.version.as_str(), xtb.manifest.running_max), ("1.0.0", Some(100)));
     let schema: serde_json::Value = serde_json::from_str(xtb.schema.get()).unwrap();
     assert_eq!(schema, serde_json::json!({"inputs": {"type": "object"}, "outputs": true}));
     assert!(xtb.caps.get().contains("wall_time_s"));
-    assert_eq!(reader.module(&module("none")).await.unwrap(), None);
+    assert_eq!(reader.module(&module("none")).await.unwrap().value, None);
 
-    let workers = reader.workers().await.unwrap();
+    let workers = reader.workers().await.unwrap().value;
     assert_eq!((workers[0].state, workers[1].state), (WorkerState::Lost, WorkerState::Draining));
     assert!(workers[0].left_at.is_some() && workers[1].left_at.is_none());
     assert_eq!(workers[0].modules.len(), 2);
     assert_eq!(workers[0].labels, ["zone=a"]);
     assert_eq!(workers[1].capacity.slots, 8);
 
-    let violations = reader.violations(&tenant("acme"), None, 10).await.unwrap();
+    let violations = reader.violations(&tenant("acme"), None, 10).await.unwrap().value;
     assert_eq!(violations.len(), 2);
     assert!(violations[0].n > violations[1].n);
-    let of_ada = reader.violations(&tenant("acme"), Some(&user("ada")), 10).await.unwrap();
+    let of_ada = reader.violations(&tenant("acme"), Some(&user("ada")), 10).await.unwrap().value;
     assert_eq!(of_ada.len(), 1);
     assert_eq!((of_ada[0].code.as_str(), of_ada[0].limit), ("budget_exhausted", Some(1_000)));
     assert_eq!((of_ada[0].retry_after_s, of_ada[0].requested), (Some(3_600), Some(60)));
 
-    let limits = reader.limits(&tenant("acme"), "user/ada").await.unwrap().unwrap();
+    let limits = reader.limits(&tenant("acme"), "user/ada").await.unwrap().value.unwrap();
     assert_eq!((limits.role.as_str(), limits.limits.running_jobs), ("user", 256));
-    assert_eq!(reader.limits(&tenant("acme"), "user/nobody").await.unwrap(), None);
+    assert_eq!(reader.limits(&tenant("acme"), "user/nobody").await.unwrap().value, None);
 }
 
 #[tokio::test]
@@ -133,7 +141,7 @@ async fn the_ledger_balances_to_the_second() {
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
     let mut of_users = (0, 0);
     for account in ["user/ada", "user/bob", "tenant"] {
-        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap();
+        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap().value;
         assert_eq!(balances.len(), 1);
         let balance = balances[0].balance;
         assert_eq!(balances[0].period, period());
@@ -145,7 +153,7 @@ async fn the_ledger_balances_to_the_second() {
             of_users = (of_users.0 + balance.reserved, of_users.1 + balance.used);
         }
     }
-    let bob = reader.balances(&tenant("acme"), "user/bob", 1).await.unwrap()[0].balance;
+    let bob = reader.balances(&tenant("acme"), "user/bob", 1).await.unwrap().value[0].balance;
     assert_eq!(bob.granted, 900_000_000);
 
     let lines = database
@@ -192,7 +200,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
         ("tenant", state.ledger.tenant(&tenant("acme"))),
         ("user/ada", state.ledger.user(&tenant("acme"), &user("ada"))),
     ] {
-        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap();
+        let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap().value;
         assert_eq!(balances[0].balance, folded.unwrap().periods[&period()], "{account}");
         assert_eq!(balances[0].balance.overrun, i64::MAX);
     }
@@ -203,7 +211,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
 async fn metrics_count_what_happened() {
     let database = Database::start().await;
     database.filled(&eventful(24), 4).await;
-    let metrics = database.reader().metrics().await.unwrap();
+    let metrics = database.reader().metrics().await.unwrap().value;
 
     let submitted: u64 = metrics.submitted.iter().map(|s| s.count).sum();
     // Every eighth was rejected.
@@ -250,26 +258,31 @@ async fn the_history_of_a_job_and_the_whole_log_are_kept_byte_for_byte() {
             .filter(|(_, message)| message.subject == subject)
             .map(|(index, message)| (EventNumber(index as u64 + 1), message.payload.clone()))
             .collect();
-        let kept = reader.job_events(&job.tenant, job.id, EventNumber(0)).await.unwrap().unwrap();
+        let kept =
+            reader.job_events(&job.tenant, job.id, EventNumber(0)).await.unwrap().value.unwrap();
         let kept: Vec<_> = kept.into_iter().map(|event| (event.n, event.payload)).collect();
         assert_eq!(kept, written);
-        let later = reader.job_events(&job.tenant, job.id, written[0].0).await.unwrap().unwrap();
+        let later =
+            reader.job_events(&job.tenant, job.id, written[0].0).await.unwrap().value.unwrap();
         assert_eq!(later.len(), written.len() - 1);
     }
     let nobody = JobId(uuid::Uuid::nil());
-    assert_eq!(reader.job_events(&tenant("acme"), nobody, EventNumber(0)).await.unwrap(), None);
+    assert_eq!(
+        reader.job_events(&tenant("acme"), nobody, EventNumber(0)).await.unwrap().value,
+        None
+    );
 
     let mut copy = Vec::new();
     loop {
         let after = EventNumber(copy.len() as u64);
-        let messages = reader.log(after).await.unwrap();
+        let messages = reader.log(after).await.unwrap().value;
         if messages.is_empty() {
             break;
         }
         copy.extend(messages.into_iter().map(|(_, message)| message));
     }
     assert_eq!(copy, log.messages);
-    assert_eq!(reader.log(EventNumber(100)).await.unwrap()[0].0, EventNumber(101));
+    assert_eq!(reader.log(EventNumber(100)).await.unwrap().value[0].0, EventNumber(101));
 }
 
 #[tokio::test]
@@ -296,9 +309,9 @@ async fn an_empty_read_model_answers_and_one_that_was_never_prepared_is_not_avai
 
     database.store().await;
     let progress = reader.progress().await.unwrap();
-    assert_eq!(progress, Progress { n: EventNumber(0), pos: Positions::default() });
-    assert_eq!(reader.modules().await.unwrap(), []);
-    assert_eq!(reader.log(EventNumber(0)).await.unwrap(), []);
+    assert_eq!(progress, Progress::default());
+    assert_eq!(reader.modules().await.unwrap().value, []);
+    assert_eq!(reader.log(EventNumber(0)).await.unwrap().value, []);
 }
 
 #[tokio::test]

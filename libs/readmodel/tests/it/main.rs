@@ -6,6 +6,7 @@ mod fill;
 mod log;
 mod pages;
 mod parked;
+mod poolers;
 mod races;
 mod rebuild;
 mod support;

@@ -15,7 +15,7 @@ async fn every_combination_of_filters_finds_what_it_names() {
     let database = Database::start().await;
     database.filled(&eventful(96), 50).await;
     let reader = database.reader();
-    let all = reader.jobs(&Filter::of(tenant("acme"), 1_000)).await.unwrap();
+    let all = reader.jobs(&Filter::of(tenant("acme"), 1_000)).await.unwrap().value;
     assert_eq!((all.rows.len(), all.next), (64, None));
     assert!(all.rows.windows(2).all(|pair| pair[0].submitted_n > pair[1].submitted_n));
     assert!(all.rows.windows(2).all(|pair| pair[0].created_at >= pair[1].created_at));
@@ -48,7 +48,7 @@ async fn every_combination_of_filters_finds_what_it_names() {
 async fn pages(reader: &nox_readmodel::Reader, mut filter: Filter) -> Vec<JobRow> {
     let mut found = Vec::new();
     loop {
-        let Page { rows, next } = reader.jobs(&filter).await.unwrap();
+        let Page { rows, next } = reader.jobs(&filter).await.unwrap().value;
         assert!(rows.len() <= filter.limit);
         found.extend(rows);
         // A cursor travels as text.
@@ -74,7 +74,7 @@ async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
     let mut seen = Vec::new();
     let mut arriving = 100;
     loop {
-        let page = reader.jobs(&filter).await.unwrap();
+        let page = reader.jobs(&filter).await.unwrap().value;
         seen.extend(page.rows.iter().map(|row| row.id));
         let Some(next) = page.next else { break };
         filter.before = Some(next);
@@ -123,9 +123,11 @@ async fn a_limit_is_kept_within_its_bounds() {
     let database = Database::start().await;
     database.filled(&eventful(16), 1_000).await;
     let reader = database.reader();
-    let one = reader.jobs(&Filter::of(tenant("acme"), 0)).await.unwrap();
+    let one = reader.jobs(&Filter::of(tenant("acme"), 0)).await.unwrap().value;
     assert_eq!(one.rows.len(), 1);
     assert_eq!(one.next.unwrap().to_string(), one.rows[0].submitted_n.to_string());
-    assert!(reader.jobs(&Filter::of(tenant("acme"), usize::MAX)).await.unwrap().rows.len() > 1);
+    assert!(
+        reader.jobs(&Filter::of(tenant("acme"), usize::MAX)).await.unwrap().value.rows.len() > 1
+    );
     assert_eq!(EventNumber(0), EventNumber::default());
 }

@@ -23,7 +23,7 @@ fn unknown() -> FactOrUnknown {
 }
 
 async fn row(database: &Database, job: &JobOf) -> nox_readmodel::JobRow {
-    database.reader().job(&job.tenant, job.id).await.unwrap().unwrap()
+    database.reader().job(&job.tenant, job.id).await.unwrap().value.unwrap()
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn outputs_that_postgres_cannot_store_are_left_out_and_kept_aside() {
         assert_eq!(kept.next(), Some("unstorable"));
         let bytes = kept.next().unwrap().replace('\n', "");
         assert_eq!(bytes.len(), payload.len().div_ceil(3) * 4);
-        let metrics = database.reader().metrics().await.unwrap();
+        let metrics = database.reader().metrics().await.unwrap().value;
         assert_eq!(metrics.parked, [("unstorable".to_owned(), 1)]);
     }
 }
@@ -114,12 +114,12 @@ async fn an_unknown_fact_freezes_its_job_and_nothing_else() {
     // What it moved in the ledger is known, and counts.
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
     let balances = database.reader().balances(&bad.tenant, "tenant", 1).await.unwrap();
-    assert_eq!((balances[0].balance.used, balances[0].balance.reserved), (9, 0));
-    let metrics = database.reader().metrics().await.unwrap();
+    assert_eq!((balances.value[0].balance.used, balances.value[0].balance.reserved), (9, 0));
+    let metrics = database.reader().metrics().await.unwrap().value;
     assert_eq!(metrics.running, [(bad.module.clone(), 0)]);
     // Its history goes on.
     let events = database.reader().job_events(&bad.tenant, bad.id, EventNumber(0)).await.unwrap();
-    assert_eq!(events.unwrap().len(), 4);
+    assert_eq!(events.value.unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn an_unknown_fact_about_anything_else_is_kept_and_the_known_ones_count() 
     log.event_with(&nox_contract::Entity::Control, vec![unknown()]);
     assert_eq!(commit_all(&mut database.store().await, log.batches(3)).await, 2);
 
-    assert!(!database.reader().modules().await.unwrap()[0].enabled);
+    assert!(!database.reader().modules().await.unwrap().value[0].enabled);
     assert_eq!(database.ask("select count(*) from parked where job_id is null").await, "2");
 }
 
@@ -193,7 +193,7 @@ async fn an_event_that_postgres_refuses_is_found_in_its_batch_and_parked() {
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
     // The history is whole, and the store goes on.
     let events = database.reader().job_events(&jobs[3].tenant, jobs[3].id, EventNumber(0)).await;
-    assert_eq!(events.unwrap().unwrap().len(), 2);
+    assert_eq!(events.unwrap().value.unwrap().len(), 2);
     log.start_and_succeed_later(&mut store, after).await;
 }
 

@@ -110,7 +110,7 @@ async fn a_rebuild_equals_the_rows_and_readers_and_projector_change_over() {
 
     // Readers notice, and are where the new rows are.
     assert_eq!(reader.progress().await.unwrap(), before);
-    assert_eq!(reader.job(&tenant("acme"), late.id).await.unwrap(), None);
+    assert_eq!(reader.job(&tenant("acme"), late.id).await.unwrap().value, None);
 
     // The projector notices at its next batch, and goes on from there.
     let later = log.submit(&JobOf::new("acme", "ada", "xtb", 1_001));
@@ -120,7 +120,7 @@ async fn a_rebuild_equals_the_rows_and_readers_and_projector_change_over() {
     assert_eq!(store.checkpoint().await.unwrap().n, before.n);
     store.commit(&log.batch_after(before.n)).await.unwrap();
     assert_eq!(reader.progress().await.unwrap().n, later);
-    assert!(reader.job(&tenant("acme"), late.id).await.unwrap().is_some());
+    assert!(reader.job(&tenant("acme"), late.id).await.unwrap().value.is_some());
 
     let rows = schema::Database::new(&database.url).unwrap();
     assert!(!rows.drop(2).await.unwrap(), "the current generation stays");
@@ -176,7 +176,7 @@ async fn the_rows_can_be_rebuilt_from_the_copy_in_the_rows() {
     let copy = stream::unfold(EventNumber(0), |after| {
         let reader = reader.clone();
         async move {
-            let messages = reader.log(after).await.unwrap();
+            let messages = reader.log(after).await.unwrap().value;
             let last = messages.last()?.0;
             let messages: Vec<_> =
                 messages.into_iter().map(|(_, m)| Ok::<_, Infallible>(m)).collect();

@@ -172,7 +172,7 @@ async fn rows(reader: &Reader, tenant: TenantId) -> Result<Vec<JobRow>> {
     let mut filter = Filter::of(tenant, PAGE_MAX);
     let mut rows = Vec::new();
     loop {
-        let page = reader.jobs(&filter).await?;
+        let page = reader.jobs(&filter).await?.value;
         rows.extend(page.rows);
         filter.before = page.next;
         if filter.before.is_none() {

@@ -4,16 +4,13 @@ use nox_contract::{Command, JobId, JobState, Outcome, ProblemCode, Refusal, Reso
 use nox_readmodel::Progress;
 use nox_service::ids;
 
-use super::{
-    find::{find, row},
-    request::JobRequest,
-    submit::Admitted,
-};
+use super::{find::find, request::JobRequest, submit::Admitted};
 use crate::{
     app::App,
     auth::Caller,
     commands::{Delivery, Undelivered, Until},
     problem::{ApiError, FieldError},
+    required::Required,
     undecided::{Standing, Unknown, standing},
 };
 
@@ -171,13 +168,13 @@ async fn stamp(
     keyed: &Keyed,
     stamp: Stamp,
 ) -> Result<Stamped, ApiError> {
-    let at = match stamp {
-        Stamp::First => app.barrier.now().await?,
-        Stamp::Again => app.barrier.commands().await?,
+    let required = match stamp {
+        Stamp::First => Required::default(),
+        Stamp::Again => app.barrier.all_commands().await?,
     };
-    let Some(row) = row(app, &caller.tenant, keyed.job_id).await? else {
-        return Ok(Stamped::New(at));
-    };
+    // The stamp is of the very snapshot that does not have the job.
+    let at = app.barrier.read(&required, || app.reader.job(&caller.tenant, keyed.job_id)).await?;
+    let Some(row) = at.value else { return Ok(Stamped::New(at.progress)) };
     // The id comes from tenant, user and key, so the row is the asker's own.
     if row.fingerprint.as_ref() != Some(&keyed.fingerprint) {
         return Err(conflict());
@@ -233,7 +230,11 @@ async fn compare(
             Stamped::New(at) => at,
         };
         let last = app.barrier.last_command().await?;
-        let after = at.pos.commands;
+        if at.commands.partial_cmp(&last).is_none() {
+            // The stream is another one: what waits in it has no order with what was decided.
+            break;
+        }
+        let (after, last) = (at.commands.seq, last.seq);
         match app.undecided.of(&caller.tenant, submit.job_id, after, last).await {
             Ok(waiting) => match standing(&waiting, fingerprint) {
                 Standing::Ours => return Ok(None),

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     problem::{ApiError, FieldError},
+    required::Required,
     routes,
 };
 
@@ -51,14 +52,14 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let filter = filter(&caller, routes::query(&uri)?)?;
-    if let Some(n) = min_n(&uri, &headers)? {
-        app.barrier.event(n).await?;
-    }
+    let required = Required::event(min_n(&uri, &headers)?);
     let Some(filter) = filter else {
+        if let Some(n) = required.n {
+            app.barrier.event(n).await?;
+        }
         return Ok(Json(Listed::default()).into_response());
     };
-    let page = app.reader.jobs(&filter).await;
-    let page = page.map_err(|error| ApiError::unavailable("the database", error))?;
+    let page = app.barrier.read(&required, || app.reader.jobs(&filter)).await?.value;
 
     let next = page.next.as_ref().map(Cursor::to_string);
     let jobs: Vec<_> = page.rows.iter().map(JobView::from).collect();

@@ -149,3 +149,63 @@ async fn a_module_that_was_just_declared_is_not_called_unknown() {
     let (reply, ()) = tokio::join!(system.post("/jobs", &ada, &body), project);
     reply.expect(202);
 }
+
+#[tokio::test]
+async fn of_two_databases_behind_one_address_the_older_one_is_never_the_answer() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    let behind = system.postgres.create_database("behind").await.unwrap();
+    system.clerk.copy_to(&behind).await;
+    let (id, n) = system.submit(&ada, "noop").await;
+    let turns = system.postgres.in_turn(&["postgres", "behind"]).unwrap();
+    system.read_from(&turns.url()).await;
+
+    let (mut shown, mut listed) = (0, false);
+    for _ in 0..30 {
+        let paths = [format!("/jobs/{id}"), format!("/jobs/{id}?n={n}"), format!("/jobs?n={n}")];
+        let reads = paths.iter().cycle().take(9).map(|path| system.get(path, &ada));
+        for reply in futures_util::future::join_all(reads).await {
+            if reply.status == 503 {
+                reply.expect_problem(503, "lagging");
+                continue;
+            }
+            shown += 1;
+            assert!(reply.expect(200).to_string().contains(&id), "{}", reply.text);
+        }
+        // Who names nothing is not shown what was before what somebody was shown.
+        let lists = (0..4).map(|_| system.get("/jobs", &ada));
+        let before = listed;
+        for reply in futures_util::future::join_all(lists).await {
+            let has = reply.status == 200 && reply.text.contains(&id);
+            assert!(has || !before || reply.status == 503, "{}", reply.text);
+            listed |= has;
+        }
+    }
+    assert!(listed && shown > 100, "only {shown} were shown");
+}
+
+#[tokio::test]
+async fn a_command_in_a_stream_that_was_made_anew_is_not_taken_for_one_that_was_folded() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    for _ in 0..5 {
+        system.submit(&ada, "noop").await;
+    }
+    // The new stream's first command, while all of the old one's are folded.
+    system.replace_commands().await;
+    let id = nox_service::ids::job_id();
+    let command = json!({"commands": [{"submit": {
+        "job_id": id, "user_id": "ada", "role": "user", "module": "noop", "inputs": {},
+        "requested_resources": {"cpu": 1, "mem_mb": 1, "wall_time_s": 1}, "seen": 0,
+    }}]});
+    let subject = "nox.cmd.default".to_owned();
+    system.broker.publish(subject, None, command.to_string().into()).await.unwrap();
+
+    let reply = system.get(&format!("/jobs/{id}"), &ada).await;
+    reply.expect_problem(503, "lagging");
+    assert!(reply.text.contains("another one"), "{}", reply.text);
+    system.clerk.take_up_commands().await;
+    system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
+    let nothing = "/jobs/01930000-0000-7000-8000-000000000000";
+    system.get(nothing, &ada).await.expect_problem(404, "job_not_found");
+}

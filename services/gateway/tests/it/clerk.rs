@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nox_contract::{
-    Accepted, Answer, AnswerMessage, Attempt, Command, CommandMessage, Entity, Epoch, Event,
-    EventNumber, Fact, InputRef, JobId, JobState, Limits, Manifest, Outcome, Positions,
+    Accepted, Answer, AnswerMessage, Attempt, Command, CommandMessage, Entity, Epoch, EpochRecord,
+    Event, EventNumber, Fact, InputRef, JobId, JobState, Limits, Manifest, Outcome, Positions,
     ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId, WaitingCode, WorkNumber,
     event::Chain, fact::Submitted, subject,
 };
@@ -53,6 +53,8 @@ struct Desk {
     chain: Chain,
     pos: Positions,
     clock: Clock,
+    /// All that was written.
+    written: Vec<LogMessage>,
     /// Written and not yet folded.
     unprojected: Vec<LogMessage>,
     /// Whether writing is followed by folding.
@@ -74,8 +76,7 @@ struct Known {
 impl Clerk {
     /// Begins to consume commands.
     pub async fn start(broker: Broker, database_url: &str) -> Self {
-        let mut store = Store::new(database_url).unwrap();
-        store.prepare().await.unwrap();
+        let store = attach(&broker, database_url).await;
         let desk = Desk {
             store,
             projected: LogReader::default(),
@@ -83,6 +84,7 @@ impl Clerk {
             chain: Chain::START,
             pos: Positions::default(),
             clock: Clock::system(),
+            written: Vec::new(),
             unprojected: Vec::new(),
             projecting: true,
             jobs: HashMap::new(),
@@ -90,8 +92,31 @@ impl Clerk {
         };
         let clerk =
             Self { broker, desk: Arc::new(tokio::sync::Mutex::new(desk)), mood: Arc::default() };
+        clerk.desk.lock().await.begin_term(&clerk.broker).await;
         tokio::spawn(clerk.clone().work());
         clerk
+    }
+
+    /// Folds all that was written so far into another database.
+    pub async fn copy_to(&self, database_url: &str) {
+        let mut store = attach(&self.broker, database_url).await;
+        let written = self.desk.lock().await.written.clone();
+        let batch = Batch::read(&mut LogReader::default(), written).unwrap();
+        store.commit(&batch).await.unwrap();
+    }
+
+    /// Reads commands from another stream than before, as an operator has allowed.
+    pub async fn take_up_commands(&self) {
+        let mut desk = self.desk.lock().await;
+        desk.pos.commands = 0;
+        let incarnation = self.broker.incarnation(subject::COMMANDS).await.unwrap();
+        let by = "an operator".to_owned();
+        let reset = Fact::InputsReset { src: Source::Commands, incarnation, by };
+        let input = desk.timer();
+        desk.write(&self.broker, Entity::Control, input, vec![reset]).await;
+        desk.settle().await;
+        drop(desk);
+        tokio::spawn(self.clone().work());
     }
 
     pub fn set_mood(&self, mood: Mood) {
@@ -223,7 +248,9 @@ impl Clerk {
     async fn work(self) {
         let mut chunks = self.broker.consume(subject::COMMANDS, None, 1, None);
         while let Some(chunk) = chunks.next().await {
-            for message in chunk.expect("the stream of commands goes on") {
+            // The stream is gone: whoever has taken it away says when there is another one.
+            let Ok(chunk) = chunk else { return };
+            for message in chunk {
                 while matches!(*self.mood.lock().unwrap(), Mood::Sleep) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -270,6 +297,13 @@ impl Clerk {
             (Some(reply_to), _) => self.broker.answer(reply_to, &AnswerMessage { answers }),
         }
     }
+}
+
+async fn attach(broker: &Broker, database_url: &str) -> Store {
+    let mut store = Store::new(database_url).unwrap();
+    store.prepare().await.unwrap();
+    store.follow(&broker.incarnation(subject::EVENTS).await.unwrap()).await.unwrap();
+    store
 }
 
 impl Desk {
@@ -380,11 +414,28 @@ impl Desk {
             facts: facts.into_iter().map(Into::into).collect(),
         };
         event.set_entity(entity);
-        let payload = Bytes::from(serde_json::to_vec(&event).unwrap());
+        self.append(broker, subject, serde_json::to_vec(&event).unwrap()).await
+    }
+
+    async fn begin_term(&mut self, broker: &Broker) {
+        let record = EpochRecord {
+            epoch: Epoch(1),
+            leader: "clerk".to_owned(),
+            at: self.clock.now(),
+            commands: broker.incarnation(subject::COMMANDS).await.unwrap(),
+            reports: broker.incarnation(subject::REPORTS).await.unwrap(),
+        };
+        self.append(broker, subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap()).await;
+        self.settle().await;
+    }
+
+    async fn append(&mut self, broker: &Broker, subject: String, payload: Vec<u8>) -> EventNumber {
+        let payload = Bytes::from(payload);
         let ack = broker.publish(subject.clone(), None, payload.clone()).await.unwrap();
-        assert_eq!(ack.seq, event.n.0, "the clerk alone writes the log");
-        self.n = event.n;
+        self.n = self.n.next();
+        assert_eq!(ack.seq, self.n.0, "the clerk alone writes the log");
         self.chain = self.chain.extend(&payload);
+        self.written.push(LogMessage { subject: subject.clone(), payload: payload.clone() });
         self.unprojected.push(LogMessage { subject, payload });
         self.n
     }

@@ -1,9 +1,14 @@
 //! Servers, a gateway, a clerk, and a client to ask with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use nox_contract::subject;
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
 use nox_gateway::{Config, Gateway, HttpLimits};
 use nox_service::{Clock, Runtime, Secret};
@@ -110,7 +115,8 @@ impl System {
         let clerk = Clerk::start(broker.clone(), &postgres.url()).await;
 
         let runtime = Runtime::new();
-        let (addr, gateway) = start_gateway(nats.url(), &nats, &postgres, &runtime, http).await;
+        let database = postgres.url();
+        let (addr, gateway) = start_gateway(nats.url(), &nats, &database, &runtime, http).await;
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let system =
             Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, _folder: folder };
@@ -126,8 +132,35 @@ impl System {
     /// As above, which finds the broker at `nats_url`.
     pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
-        let (addr, _) = start_gateway(nats_url, &self.nats, &self.postgres, &runtime, ROOMY).await;
+        let database = self.postgres.url();
+        let (addr, _) = start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY).await;
         (addr, runtime)
+    }
+
+    /// From now on the methods reach another gateway, which reads rows there.
+    pub async fn read_from(&mut self, database_url: &str) {
+        self.runtime = Runtime::new();
+        let (nats, runtime) = (&self.nats, &self.runtime);
+        (self.addr, self.gateway) =
+            start_gateway(nats.url(), nats, database_url, runtime, ROOMY).await;
+    }
+
+    /// Takes the stream of commands away, and makes a new one.
+    pub async fn replace_commands(&self) {
+        let url = self.nats.url();
+        let (user, address) = url.strip_prefix("nats://").unwrap().split_once('@').unwrap();
+        let (user, pass) = user.split_once(':').unwrap();
+        let connect = json!({"user": user, "pass": pass, "verbose": false});
+        let mut connection = std::net::TcpStream::connect(address).unwrap();
+        let delete = "PUB $JS.API.STREAM.DELETE.NOX_COMMANDS 0\r\n\r\n";
+        write!(connection, "CONNECT {connect}\r\n{delete}PING\r\n").unwrap();
+        let mut answer = String::new();
+        let mut lines = BufReader::new(connection);
+        while !answer.ends_with("PONG\r\n") {
+            assert_ne!(lines.read_line(&mut answer).unwrap(), 0, "{answer}");
+        }
+        until(async || self.broker.incarnation(subject::COMMANDS).await.is_err()).await;
+        until(async || self.broker.declare().await.is_ok()).await;
     }
 
     pub async fn until_ready(&self) {
@@ -158,7 +191,7 @@ impl System {
 async fn start_gateway(
     nats_url: String,
     nats: &NatsServer,
-    postgres: &Postgres,
+    database_url: &str,
     runtime: &Runtime,
     http: HttpLimits,
 ) -> (SocketAddr, JoinHandle<()>) {
@@ -167,7 +200,7 @@ async fn start_gateway(
         http,
         nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),
-        database_url: Secret::new(postgres.url()),
+        database_url: Secret::new(database_url),
         jwt_secret: Secret::new(SECRET),
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: None,

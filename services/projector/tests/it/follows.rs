@@ -10,7 +10,7 @@ use crate::system::{System, tenant};
 async fn check(system: &System, jobs: usize) {
     let mut filter = Filter::of(tenant(), 1_000);
     filter.status = Some(JobState::Succeeded);
-    assert_eq!(system.reader.jobs(&filter).await.unwrap().rows.len(), jobs);
+    assert_eq!(system.reader.jobs(&filter).await.unwrap().value.rows.len(), jobs);
     let differences = audit::ledger_differences(&system.postgres.url()).await.unwrap();
     assert_eq!(differences, []);
     let rebuilt = rebuilt(system).await;
@@ -100,7 +100,7 @@ async fn killed_at_any_point_it_loses_and_doubles_nothing() {
     system.caught_up().await;
     process.kill9();
     let filter = Filter::of(tenant(), 1_000);
-    assert_eq!(system.reader.jobs(&filter).await.unwrap().rows.len(), jobs.min(1_000));
+    assert_eq!(system.reader.jobs(&filter).await.unwrap().value.rows.len(), jobs.min(1_000));
     assert!(rebuilt(&system).await.is_equal());
 }
 

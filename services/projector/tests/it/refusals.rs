@@ -61,11 +61,6 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
              execute function nox_1.refuse()",
             "drop function nox_1.refuse cascade",
         ),
-        (
-            "57014",
-            "alter role app set statement_timeout = '1ms'",
-            "alter role app reset statement_timeout",
-        ),
     ];
     for (code, refuse, allow) in refusals {
         let readiness = projector.runtime.readiness.clone();

@@ -204,7 +204,7 @@ async fn measure(stack: &Stack, load: Load) -> Result<Report> {
 
 /// How many jobs have ended, as the rows say.
 async fn ended(reader: &Reader) -> Result<u64> {
-    let metrics = reader.metrics().await?;
+    let metrics = reader.metrics().await?.value;
     let failed: u64 = metrics.failures.iter().map(|(_, count)| count).sum();
     ensure!(failed == 0, "{failed} jobs failed");
     Ok(metrics.durations.iter().map(|durations| durations.count).sum())
@@ -216,7 +216,7 @@ async fn waits_for_start(reader: &Reader, jobs: usize) -> Result<Vec<Duration>> 
     let mut filter = nox_readmodel::Filter::of(nox_contract::TenantId::new("default")?, 1_000);
     let mut waits = Vec::with_capacity(jobs);
     loop {
-        let page = reader.jobs(&filter).await?;
+        let page = reader.jobs(&filter).await?.value;
         for row in page.rows.iter().take(jobs - waits.len()) {
             if let Some(started_at) = row.started_at {
                 waits.push(started_at.since(row.created_at));

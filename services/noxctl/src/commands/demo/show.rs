@@ -42,7 +42,7 @@ impl Demo {
         let begun = self.clock.monotonic();
         let row = loop {
             let row = self.reader.job(tenant, id).await.context("cannot read Postgres")?;
-            if let Some(row) = row.filter(|row| row.n.0 >= n) {
+            if let Some(row) = row.value.filter(|row| row.n.0 >= n) {
                 break row;
             }
             if self.clock.monotonic().saturating_sub(begun) > ROW_WITHIN {
