@@ -1,5 +1,7 @@
 //! The loop: carries out what the session decides, and tells it what happened.
 
+mod readiness;
+
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
@@ -26,7 +28,7 @@ use crate::{
     failure::{Failure, KILLED},
     instance,
     modules::{Engine, Modules},
-    probe::{backoff, probe},
+    probe::backoff,
     task,
     worker::Worker,
 };
@@ -339,44 +341,6 @@ impl Life {
         }
     }
 
-    /// Takes no more work until attempts can be run again. First, so that what is handed back goes
-    /// elsewhere.
-    fn pause(&mut self, reason: String) {
-        if self.unfit.is_some() {
-            return;
-        }
-        tracing::error!(reason, "Cannot run attempts; takes no work until it can");
-        self.unfit = Some(reason.clone());
-        self.session.pause(reason);
-        self.show_ready();
-        self.probe();
-    }
-
-    fn probe(&mut self) {
-        let (supervisor, data) = (self.worker.supervisor.clone(), self.worker.data.clone());
-        let wait = self.backoff.pause();
-        self.probing = Some(Box::pin(async move {
-            sleep(wait).await;
-            probe(&supervisor, &data).await
-        }));
-    }
-
-    fn on_probed(&mut self, probed: anyhow::Result<()>) {
-        self.probing = None;
-        match probed {
-            Ok(()) => {
-                tracing::info!("Attempts can be run again");
-                self.unfit = None;
-                self.session.resume();
-            }
-            Err(error) => {
-                self.unfit = Some(format!("{error:#}"));
-                self.probe();
-            }
-        }
-        self.show_ready();
-    }
-
     fn look(&mut self) {
         let (broker, position) = (self.worker.broker.clone(), self.session.reports_up_to());
         self.looking =
@@ -435,29 +399,6 @@ impl Life {
         }
     }
 
-    /// Ready is who takes work: the log has taken the session on, and attempts can be run.
-    fn show_ready(&mut self) {
-        if self.begin_again || self.given_up.is_some() || !self.session.is_introduced() {
-            return;
-        }
-        if let Some(reason) = &self.unfit {
-            let reason = format!("cannot run attempts: {reason}");
-            self.set_ready(Err(&reason));
-        } else if self.session.is_joined() {
-            self.set_ready(Ok(()));
-        } else {
-            self.set_ready(Err("waits to be taken on by the scheduler"));
-        }
-    }
-
-    fn set_ready(&mut self, state: Result<(), &str>) {
-        self.ready = state.is_ok();
-        // A worker that ends has said so already.
-        if self.phase == Phase::Serving {
-            self.worker.runtime.readiness.set("executor", state);
-        }
-    }
-
     /// Gives a sign of life.
     fn show(&mut self) {
         if !self.session.is_introduced() || self.begin_again {
@@ -481,6 +422,14 @@ impl Life {
     }
 }
 
+/// The outcome of what was begun; never, if nothing was.
+async fn outcome<T>(begun: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match begun {
+        Some(begun) => begun.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Whether an attempt was ended because it was to be.
 fn was_killed(end: &AttemptEnd) -> bool {
     matches!(end, AttemptEnd::Failed { error, .. } if error.code == KILLED)
@@ -498,13 +447,5 @@ fn failed_task(error: JoinError) -> Failure {
     match text {
         Some(text) if text.contains(NO_THREAD) => Failure::cannot_run(text),
         _ => Failure::defect(),
-    }
-}
-
-/// The outcome of what was begun; never, if nothing was.
-async fn outcome<T>(begun: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
-    match begun {
-        Some(begun) => begun.await,
-        None => std::future::pending().await,
     }
 }

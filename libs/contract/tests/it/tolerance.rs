@@ -38,8 +38,9 @@ fn objects(path: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Object(object) => {
             let parent = path.rsplit('/').find(|part| part.parse::<usize>().is_err());
+            // A variant without fields within another one is a text.
             let is_tag = parent.is_some_and(|parent| TAGGED.contains(&parent))
-                && object.values().all(Value::is_object)
+                && object.values().all(|value| value.is_object() || value.is_string())
                 && object.len() == 1;
             let is_map = path.ends_with("/roles");
             let mut found = if is_tag || is_map { Vec::new() } else { vec![path.to_owned()] };
