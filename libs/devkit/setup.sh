@@ -47,6 +47,8 @@ main() {
     say "postgres $(version_of "$postgres/postgres")  $postgres"
     provide curl
     provide jq
+    # One test has it between Nox and Postgres, and is skipped without.
+    provide pgbouncer
     if [ -n "$xtb" ]; then
         say "xtb  $xtb"
     else

@@ -79,13 +79,14 @@ impl Barrier {
 
     /// Reads until the snapshot that was read has all that is `required`, and is not older than one that
     /// was answered from.
-    pub async fn read<T, R>(
+    pub async fn read<T, E, R>(
         &self,
         required: &Required,
         read: impl Fn() -> R,
     ) -> Result<At<T>, ApiError>
     where
-        R: Future<Output = Result<At<T>, QueryError>>,
+        E: Into<anyhow::Error>,
+        R: Future<Output = Result<At<T>, E>>,
     {
         let first = once(&read).await?;
         if self.may_answer(required, &first.progress) {
@@ -238,9 +239,10 @@ impl Barrier {
     }
 }
 
-async fn once<T, R>(read: impl Fn() -> R) -> Result<At<T>, ApiError>
+async fn once<T, E, R>(read: impl Fn() -> R) -> Result<At<T>, ApiError>
 where
-    R: Future<Output = Result<At<T>, QueryError>>,
+    E: Into<anyhow::Error>,
+    R: Future<Output = Result<At<T>, E>>,
 {
     match tokio::time::timeout(READ_WAIT, read()).await {
         Ok(at) => at.map_err(database_away),

@@ -34,7 +34,7 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let required = Required::event(min_n(&uri, &headers)?);
-    let modules = app.barrier.read(&required, || app.reader.modules()).await?.value;
+    let modules = app.barrier.read(&required, || app.modules.all()).await?.value;
     let modules = modules.iter().map(ModuleView::from).collect();
     Ok(Json(Listed { modules }).into_response())
 }

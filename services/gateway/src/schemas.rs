@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use jsonschema::{Draft, PatternOptions, Validator};
 use nox_contract::{Manifest, ModuleName, ProblemCode, RawJson, Resources};
-use nox_readmodel::Reader;
+use nox_readmodel::{At, ModuleRow, QueryError, Reader};
 use nox_service::Clock;
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::{
     barrier::{Barrier, Sources},
     problem::{ApiError, FieldError},
     required::Required,
+    shared::Shared,
 };
 
 /// How long a module is taken to be as it was read last. It changes when a worker declares another
@@ -37,7 +39,11 @@ pub struct Modules {
     barrier: Arc<Barrier>,
     clock: Clock,
     known: Mutex<HashMap<ModuleName, Known>>,
+    all: Shared<Result<All, Arc<QueryError>>>,
 }
+
+/// Every module, as one read for all who asked before it.
+type All = At<Arc<Vec<ModuleRow>>>;
 
 #[derive(Clone)]
 struct Known {
@@ -56,7 +62,20 @@ pub struct Module {
 
 impl Modules {
     pub fn new(reader: Reader, barrier: Arc<Barrier>, clock: Clock) -> Self {
-        Self { reader, barrier, clock, known: Mutex::new(HashMap::new()) }
+        let all = Shared::new({
+            let reader = reader.clone();
+            move || {
+                let reader = reader.clone();
+                async move { Ok(reader.modules().await.map_err(Arc::new)?.map(Arc::new)) }
+            }
+        });
+        Self { reader, barrier, clock, known: Mutex::new(HashMap::new()), all }
+    }
+
+    /// All modules. Anybody may ask, so many who do at the same time cost the database one read.
+    pub async fn all(&self) -> anyhow::Result<All> {
+        let all = self.all.get().await.context("nobody reads the modules any more")?;
+        Ok(all?)
     }
 
     /// The module called `name`. It is unknown only after everything that was acknowledged before

@@ -107,7 +107,8 @@ impl Pooler {
     async fn start(database: &Database, mode: &str) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
         let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
-            assert!(std::env::var("CI").is_err(), "CI must have pgbouncer");
+            let may_skip = std::env::var("CI").as_deref() != Ok("true");
+            assert!(may_skip, "CI must have pgbouncer");
             println!("skipped: this machine has no pgbouncer");
             return None;
         };
