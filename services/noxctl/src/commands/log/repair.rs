@@ -12,6 +12,7 @@ use crate::{
     exit::Exit,
     output::{Format, Output},
     target::Target,
+    terminal::note,
 };
 
 /// The broker's operator, who alone may delete a stream.
@@ -47,7 +48,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         bail!("nothing was changed; stop every service, and run it with --apply");
     }
     repair(&broker, &finding).await?;
-    eprintln!(
+    note!(
         "the log ends at {} now; all that was in it is kept as {BACKUP}, which can be removed when \
          everything is well",
         finding.genuine
@@ -91,9 +92,9 @@ fn show(finding: &LogFinding, output: Output) -> Result<()> {
         output.json(&document.to_string())?;
         return Ok(());
     }
-    eprintln!("{} messages are ours", finding.genuine);
+    note!("{} messages are ours", finding.genuine);
     if let Some(reason) = &finding.reason {
-        eprintln!("what follows is not taken over: {reason}");
+        note!("what follows is not taken over: {reason}");
         let rows: Vec<_> = finding
             .dropped
             .iter()
