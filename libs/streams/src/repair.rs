@@ -74,7 +74,7 @@ impl Broker {
         let refused = |text: String| Error::Refused { code: 0, description: text };
         let backup = match (self.backup().await?, finding.stream) {
             // Cut off while it was made.
-            (Some(backup), BACKUP) if backup.config.contains_key("mirror") => {
+            (Some(backup), BACKUP) if backup.config.contains_key("sources") => {
                 let last = self.info_unchecked(subject::EVENTS).await?.state.last_seq;
                 self.detach(last).await?
             }
@@ -171,7 +171,8 @@ impl Broker {
             "name": BACKUP,
             "storage": "file",
             "num_replicas": replicas,
-            "mirror": { "name": subject::EVENTS },
+            // No mirror: that would go on answering direct gets of the log, with what is in here.
+            "sources": [{ "name": subject::EVENTS }],
             "allow_direct": true,
             "metadata": { INCARNATION_KEY: log.incarnation().0 },
         });
@@ -180,7 +181,7 @@ impl Broker {
         self.detach(log.state.last_seq).await
     }
 
-    /// Waits until the backup has everything, and ends its being a mirror: of what is deleted next.
+    /// Waits until the backup has everything, and cuts it off from the log, which is deleted next.
     async fn detach(&self, last: u64) -> Result<StreamInfo, Error> {
         let (mut reached, mut looks) = (0, 0);
         let mut backup = loop {
@@ -195,7 +196,7 @@ impl Broker {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        backup.config.remove("mirror");
+        backup.config.remove("sources");
         self.update(BACKUP, &backup.config).await?;
         self.info_unchecked(BACKUP).await
     }

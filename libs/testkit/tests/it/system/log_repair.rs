@@ -35,7 +35,8 @@ async fn a_foreign_message_in_the_log_stops_readers_by_its_number_and_is_repaire
     let (before, _) = admitted(client.submit(0, &mark("before"), Some("the key")).await);
     client.submit_bulk(0, &vec![noop(); 30], Some("many")).await;
     cluster.settle(WITHIN).await.unwrap();
-    assert_eq!(noxctl(&cluster, &["log", "repair"]).0, Some(0), "nothing to repair");
+    let (status, said) = noxctl(&cluster, &["log", "repair"]);
+    assert_eq!(status, Some(0), "nothing to repair: {said}");
 
     let broker = cluster.broker().await.unwrap();
     let foreign = r#"{"type":"io.nats.jetstream.api.v1.account_info_response"}"#;
@@ -78,5 +79,6 @@ async fn a_foreign_message_in_the_log_stops_readers_by_its_number_and_is_repaire
     cluster.settle(WITHIN).await.unwrap();
     assert!(cluster.schedulers[0].log().contains("Leads"));
     check(&cluster.evidence().await.unwrap()).assert_clean();
-    assert_eq!(noxctl(&cluster, &["log", "repair"]).0, Some(0), "nothing to repair any more");
+    let (status, said) = noxctl(&cluster, &["log", "repair"]);
+    assert_eq!(status, Some(0), "nothing to repair any more: {said}");
 }
