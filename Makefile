@@ -35,8 +35,8 @@ kills: ## the kill test N times (50), each with a new seed; stops at the first t
 	cargo build --workspace --bins --locked
 	@for run in $$(seq $(or $(N),50)); do \
 		echo "kill test $$run of $(or $(N),50)"; \
-		cargo nextest run -p nox-testkit --locked --no-capture \
-			-E 'test(nothing_is_lost_or_done_twice_however_often)' || exit 1; \
+		cargo nextest run --workspace --locked --no-capture \
+			-E 'package(nox-testkit) & test(nothing_is_lost_or_done_twice_however_often)' || exit 1; \
 	done
 
 check: ## formatting, lints, layering, licences, documentation
