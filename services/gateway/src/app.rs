@@ -14,7 +14,7 @@ use crate::{
 pub struct App {
     pub runtime: Runtime,
     pub broker: Broker,
-    pub bulk: Bulk,
+    pub bulk: Arc<Bulk>,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
     pub commands: Commands,

@@ -1,4 +1,4 @@
-//! Reads of much at a time, of logs and histories, bounded over all who ask.
+//! Reads of many messages, of logs, histories and undecided commands, bounded over all who ask.
 //!
 //! They have a connection of their own: the broker cuts a client off that does not take what was asked
 //! for fast enough, and with it went everybody's submits. And they ask for little at a time, few of
@@ -19,6 +19,9 @@ const READERS_MAX: usize = 256;
 const READS_MAX: usize = 16;
 /// A page, in bytes: two chunks of the largest kind. At least one message comes, however large.
 const PAGE_BYTES: usize = 256 * 1024;
+/// The same in messages, of which many are small. A job that ends at its first attempt has two or three
+/// events.
+const PAGE_MESSAGES: usize = 500;
 /// How long to wait for a place among the readers, in the order of asking.
 const PLACE_WAIT: Duration = Duration::from_secs(5);
 
@@ -67,17 +70,25 @@ impl Bulk {
         chunks.map_err(unavailable)
     }
 
-    /// Up to `max` messages of the log on `subject` after `after`, and no more than a page.
+    /// A page of the log on `subject` after `after`; an empty one is the end.
     pub async fn history(
         &self,
         _: &Place,
         subject: &str,
         after: u64,
-        max: usize,
     ) -> Result<Vec<Message>, ApiError> {
+        self.page(subject::EVENTS, subject, after).await.map_err(unavailable)
+    }
+
+    /// A page of a tenant's commands after `after`; an empty one is the end. It takes no place among
+    /// the readers, whose slowest would hold up submits: there is one who asks, and it keeps no page.
+    pub async fn commands(&self, tenant: &TenantId, after: u64) -> Result<Vec<Message>, Error> {
+        self.page(subject::COMMANDS, &subject::commands(tenant), after).await
+    }
+
+    async fn page(&self, stream: &str, subject: &str, after: u64) -> Result<Vec<Message>, Error> {
         let _read = self.reads.acquire().await;
-        let read = self.broker.read_history(subject::EVENTS, subject, after, max, PAGE_BYTES);
-        read.await.map_err(unavailable)
+        self.broker.read_history(stream, subject, after, PAGE_MESSAGES, PAGE_BYTES).await
     }
 }
 

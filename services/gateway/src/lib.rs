@@ -96,7 +96,7 @@ impl Gateway {
             sync: config.sync,
         };
         let broker = Broker::connect(options.clone()).await?;
-        let bulk = Bulk::new(Broker::connect(options).await?);
+        let bulk = Arc::new(Bulk::new(Broker::connect(options).await?));
         let unwell = runtime.part(
             "gateway.broker",
             "nox_gateway_broker_unwell",
@@ -107,7 +107,7 @@ impl Gateway {
         let barrier = Barrier::start(reader.clone(), &broker);
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
-        let undecided = undecided::Undecided::new(broker.clone());
+        let undecided = undecided::Undecided::new(bulk.clone());
         let log_end = log_end::LogEnd::new(barrier.clone(), runtime.clock.clone());
         let job_metrics = JobMetrics::default();
         let app = Arc::new(App {

@@ -5,21 +5,21 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use nox_contract::{Command, CommandMessage, JobId, TenantId, subject};
-use nox_streams::{Broker, Error};
+use nox_contract::{Command, CommandMessage, JobId, TenantId};
+use nox_streams::Error;
 use tokio::sync::Mutex;
+
+use crate::bulk::Bulk;
 
 /// Most submits that are remembered; about 200 bytes each. An outage in which more come by is told of
 /// as what it is.
 const ENTRIES_MAX: usize = 200_000;
-
-/// Messages that are asked for at a time.
-const PAGE_MESSAGES: usize = 500;
-/// Bytes read at a time; what is in flight stays far below what the broker cuts a slow client off at.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A submit of a job, as it stands in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum Unknown {
 }
 
 pub struct Undecided {
-    broker: Broker,
+    bulk: Arc<Bulk>,
     index: Mutex<Index>,
     is_empty: AtomicBool,
 }
@@ -78,8 +78,8 @@ struct Kept {
 }
 
 impl Undecided {
-    pub fn new(broker: Broker) -> Self {
-        Self { broker, index: Mutex::default(), is_empty: AtomicBool::new(true) }
+    pub fn new(bulk: Arc<Bulk>) -> Self {
+        Self { bulk, index: Mutex::default(), is_empty: AtomicBool::new(true) }
     }
 
     /// The submits of `job` in the order in which they will be decided: all behind `after`, up to
@@ -129,12 +129,8 @@ impl Undecided {
             return Err(Unknown::Decided);
         }
         *count -= kept.forget(after);
-        let subject = subject::commands(tenant);
         while kept.up_to < last {
-            let page = self
-                .broker
-                .read_history(subject::COMMANDS, &subject, kept.up_to, PAGE_MESSAGES, PAGE_BYTES)
-                .await?;
+            let page = self.bulk.commands(tenant, kept.up_to).await?;
             let Some(newest) = page.last().map(|message| message.seq) else {
                 kept.up_to = last;
                 break;

@@ -22,9 +22,6 @@ use crate::{
     routes::{self, Segment},
 };
 
-/// Events in an answer. A job that ends at its first attempt has two or three.
-const PAGE_EVENTS: usize = 500;
-
 #[derive(Deserialize)]
 struct Asked {
     /// Events after this one; all, if left out.
@@ -59,7 +56,7 @@ pub async fn events(
     // The log is never purged, so an event's number is its sequence.
     let from = after.unwrap_or_default();
     let place = app.bulk.place().await?;
-    let messages = app.bulk.history(&place, &subject, from, PAGE_EVENTS).await?;
+    let messages = app.bulk.history(&place, &subject, from).await?;
 
     let next = messages.last().map(|message| message.seq).or(after);
     let events = messages.into_iter().map(|message| {

@@ -1,5 +1,7 @@
 //! Two requests under one key while nobody decides.
 
+use nox_contract::{TenantId, subject};
+use nox_streams::Broker;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -100,4 +102,69 @@ async fn of_two_requests_at_once_none_is_promised_what_the_other_gets() {
         if first.status == 202 { (first, one, second) } else { (second, other, first) };
     loser.expect_problem(422, "idempotency_conflict");
     assert_eq!(two.promised(&winner).await, body["inputs"]);
+}
+
+/// What waits undecided in the last test, in messages and bytes of each.
+const UNDECIDED: usize = 24;
+const UNDECIDED_BYTES: usize = 512 * 1024;
+/// Of submits, more than all else that their connection takes to the broker.
+const SUBMITS: usize = 64;
+const SUBMIT_BYTES: usize = 12 * 1024;
+
+#[tokio::test]
+async fn what_waits_undecided_is_read_beside_the_connection_of_the_submits() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let text = "x".repeat(SUBMIT_BYTES);
+    let jobs: Vec<_> = (0..SUBMITS).map(|_| saying(&text)).collect();
+    system.post("/jobs/bulk", &ada, &json!({"jobs": jobs})).await.expect(200);
+    let submits = gateway_connections(&system).await.into_iter().max_by_key(|one| one.taken);
+    let submits = submits.unwrap();
+    assert!(submits.taken > SUBMITS * SUBMIT_BYTES);
+
+    system.clerk.set_mood(Mood::Sleep);
+    fill(&system.broker).await;
+    let request = system.request(Method::POST, "/jobs", &ada).json(&saying("one"));
+    let reply = send(request.header("idempotency-key", "k")).await;
+    assert_eq!(reply.expect(202)["pending"], true);
+    let (mut beside, mut among) = (0, 0);
+    for connection in gateway_connections(&system).await {
+        match connection.id == submits.id {
+            true => among = connection.given - submits.given,
+            false => beside += connection.given,
+        }
+    }
+    assert!(beside > UNDECIDED * UNDECIDED_BYTES, "all is read: {beside} bytes");
+    assert!(among < UNDECIDED_BYTES, "{among} bytes on the connection of the submits");
+}
+
+/// Writes to the commands what nobody decides, and nobody can read.
+async fn fill(broker: &Broker) {
+    let tenant = TenantId::new(TenantId::DEFAULT).unwrap();
+    for _ in 0..UNDECIDED {
+        let payload = vec![b'x'; UNDECIDED_BYTES].into();
+        broker.publish(subject::commands(&tenant), None, payload).await.unwrap();
+    }
+}
+
+/// A connection as the broker sees it.
+struct Connection {
+    id: u64,
+    /// Bytes from the gateway, and to it.
+    taken: usize,
+    given: usize,
+}
+
+async fn gateway_connections(system: &System) -> Vec<Connection> {
+    let found = system.nats.monitor("/connz").await.unwrap();
+    let found = found["connections"].as_array().unwrap().iter();
+    let gateways = found.filter(|one| one["name"] == "nox-gateway").map(|one| {
+        let bytes = |name: &str| usize::try_from(one[name].as_u64().unwrap()).unwrap();
+        Connection {
+            id: one["cid"].as_u64().unwrap(),
+            taken: bytes("in_bytes"),
+            given: bytes("out_bytes"),
+        }
+    });
+    gateways.collect()
 }
