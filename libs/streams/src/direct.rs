@@ -14,6 +14,30 @@ const BATCH: usize = 256;
 /// One answer of the broker.
 const REPLY_WAIT: Duration = Duration::from_secs(5);
 
+/// A batched request of stored messages.
+#[derive(Clone, Copy)]
+pub(crate) struct DirectGet<'a> {
+    pub(crate) stream: &'a str,
+    /// All, if left out.
+    pub(crate) subject: Option<&'a str>,
+    /// The first that may come.
+    pub(crate) seq: u64,
+    pub(crate) messages_max: usize,
+    /// At least one message comes, however large.
+    pub(crate) bytes_max: usize,
+}
+
+impl DirectGet<'_> {
+    fn body(&self) -> String {
+        let Self { subject, seq, messages_max, bytes_max, .. } = self;
+        let mut body = json!({ "batch": messages_max, "max_bytes": bytes_max, "seq": seq });
+        if let Some(subject) = subject {
+            body["next_by_subj"] = json!(subject);
+        }
+        body.to_string()
+    }
+}
+
 impl Broker {
     /// Up to `max` messages on `subject` of a stream after `after_seq`, in order, from any replica: a
     /// write that was just acknowledged may be missing. Paged as [`read_logs`](Self::read_logs).
@@ -42,9 +66,11 @@ impl Broker {
         let mut found = Vec::new();
         let mut bytes = 0;
         while found.len() < max && bytes < bytes_max {
-            let batch = BATCH.min(max - found.len());
+            let messages_max = BATCH.min(max - found.len());
             let left = bytes_max - bytes;
-            let (replies, more) = self.direct_get(stream, Some(subject), seq, batch, left).await?;
+            let asked =
+                DirectGet { stream, subject: Some(subject), seq, messages_max, bytes_max: left };
+            let (replies, more) = self.direct_get(asked).await?;
             let last =
                 replies.last().and_then(|reply| number(reply.headers.as_ref()?, "Nats-Sequence"));
             bytes += replies.iter().map(|reply| reply.payload.len()).sum::<usize>();
@@ -57,43 +83,27 @@ impl Broker {
         Ok(found)
     }
 
-    /// One batched request: the messages from `seq` on, on all subjects or one, and whether there are
-    /// more.
+    /// The messages that were asked for, in one batch, and whether there are more.
     pub(crate) async fn direct_get(
         &self,
-        stream: &str,
-        subject: Option<&str>,
-        seq: u64,
-        batch: usize,
-        bytes_max: usize,
+        asked: DirectGet<'_>,
     ) -> Result<(Vec<Reply>, bool), Error> {
-        let asked = format!("$JS.API.DIRECT.GET.{stream}");
-        self.answered(&asked, self.direct_get_once(stream, subject, seq, batch, bytes_max)).await?
+        let subject = format!("$JS.API.DIRECT.GET.{}", asked.stream);
+        self.answered(&subject, self.direct_get_from(&subject, asked)).await?
     }
 
-    async fn direct_get_once(
+    async fn direct_get_from(
         &self,
-        stream: &str,
-        subject: Option<&str>,
-        seq: u64,
-        batch: usize,
-        bytes_max: usize,
+        api: &str,
+        asked: DirectGet<'_>,
     ) -> Result<(Vec<Reply>, bool), Error> {
         let client = &self.inner.client;
-        let unavailable = |e: String| Error::Unavailable(format!("reading {stream}: {e}"));
+        let unavailable = |e: String| Error::Unavailable(format!("reading {}: {e}", asked.stream));
         let inbox = client.new_inbox();
         let mut replies =
             client.subscribe(inbox.clone()).await.map_err(|e| unavailable(e.to_string()))?;
-        let mut request = json!({ "batch": batch, "max_bytes": bytes_max, "seq": seq });
-        if let Some(subject) = subject {
-            request["next_by_subj"] = json!(subject);
-        }
         client
-            .publish_with_reply(
-                format!("$JS.API.DIRECT.GET.{stream}"),
-                inbox,
-                request.to_string().into(),
-            )
+            .publish_with_reply(api.to_owned(), inbox, asked.body().into())
             .await
             .map_err(|e| unavailable(e.to_string()))?;
 

@@ -12,7 +12,10 @@ use nox_protocol::reader::{ReadError, check_position};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Broker, Chunks, ConsumeError, Error, Message, direct::Stored};
+use crate::{
+    Broker, Chunks, ConsumeError, Error, Message,
+    direct::{DirectGet, Stored},
+};
 
 /// Messages asked for at a time.
 const CHUNK: usize = 1000;
@@ -147,8 +150,14 @@ impl Following {
         if let Some(wake) = &mut self.wake {
             wake.count.mark_unchanged();
         }
-        let (replies, _) =
-            self.broker.direct_get(&self.stream, None, self.next, CHUNK, CHUNK_BYTES).await?;
+        let asked = DirectGet {
+            stream: &self.stream,
+            subject: None,
+            seq: self.next,
+            messages_max: CHUNK,
+            bytes_max: CHUNK_BYTES,
+        };
+        let (replies, _) = self.broker.direct_get(asked).await?;
         Ok(replies.iter().filter_map(Stored::of).map(|stored| stored.message).collect())
     }
 

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Broker, Error,
     api::{ID_KEY, INCARNATION_KEY, StreamInfo},
-    direct::Stored,
+    direct::{DirectGet, Stored},
     publish::{Ack, Headers, PublishError},
 };
 
@@ -132,7 +132,7 @@ impl Broker {
         let mut finding = LogFinding { stream, genuine: 0, dropped: Vec::new(), reason: None };
         let mut next = 1;
         while next <= last {
-            let (replies, _) = self.direct_get(stream, None, next, CHUNK, CHUNK_BYTES).await?;
+            let (replies, _) = self.direct_get(chunk(stream, next)).await?;
             let read = next;
             for message in replies.iter().filter_map(Stored::of).map(|stored| stored.message) {
                 if message.seq > last {
@@ -227,7 +227,7 @@ impl Broker {
         let mut written = FuturesOrdered::new();
         let mut next = from;
         while next <= to {
-            let (replies, _) = self.direct_get(BACKUP, None, next, CHUNK, CHUNK_BYTES).await?;
+            let (replies, _) = self.direct_get(chunk(BACKUP, next)).await?;
             let mut progress = false;
             for reply in replies {
                 let Some(Stored { message, .. }) = Stored::of(&reply) else { continue };
@@ -269,6 +269,11 @@ impl Broker {
     async fn delete(&self, stream: &str) -> Result<(), Error> {
         self.api::<Value>(&format!("STREAM.DELETE.{stream}"), &json!({})).await.map(drop)
     }
+}
+
+/// The next messages of a stream, from `seq` on.
+fn chunk(stream: &str, seq: u64) -> DirectGet<'_> {
+    DirectGet { stream, subject: None, seq, messages_max: CHUNK, bytes_max: CHUNK_BYTES }
 }
 
 fn metadata(info: &StreamInfo) -> Map<String, Value> {
