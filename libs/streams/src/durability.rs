@@ -1,14 +1,11 @@
 //! Whether the server really syncs what it acknowledges, as it says itself.
 
-use std::{sync::OnceLock, time::Duration};
-
 use async_nats::Client;
-use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::options::{ConnectError, ConnectOptions};
-
-/// One question to the monitoring port.
-const MONITOR_WAIT: Duration = Duration::from_secs(3);
+use crate::{
+    monitor::{self, Varz},
+    options::{ConnectError, ConnectOptions},
+};
 
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,26 +33,6 @@ impl std::str::FromStr for Durability {
 #[error("neither strict nor relaxed")]
 pub struct UnknownDurability;
 
-/// The parts of `/varz` that matter.
-#[derive(Deserialize)]
-struct Varz {
-    server_id: String,
-    #[serde(default)]
-    jetstream: VarzJetStream,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzJetStream {
-    #[serde(default)]
-    config: VarzConfig,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzConfig {
-    #[serde(default)]
-    sync_always: bool,
-}
-
 /// What the servers say of themselves, of which one must be the one we are connected to.
 pub(crate) async fn check_durability(
     options: &ConnectOptions,
@@ -70,8 +47,8 @@ pub(crate) async fn check_durability(
     };
     let connected_to = client.server_info().server_id;
     let (mut all_strict, mut ours) = (true, false);
-    for url in urls.split(',') {
-        let varz = match ask_monitor::<Varz>(url.trim(), "varz").await {
+    for url in monitor::each(urls) {
+        let varz: Varz = match monitor::ask(url, "varz").await {
             Ok(varz) => varz,
             Err(reason) if strict => return Err(ConnectError::Unreachable(reason)),
             Err(reason) => {
@@ -94,30 +71,4 @@ pub(crate) async fn check_durability(
         )));
     }
     Ok(Some(Durability::Strict))
-}
-
-/// One for all questions: to make one reads the system's certificates. It keeps no connections, which
-/// would belong to the runtime of whoever asked first.
-fn monitor_client() -> reqwest::Result<&'static reqwest::Client> {
-    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    match CLIENT.get() {
-        Some(client) => Ok(client),
-        None => {
-            let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
-            Ok(CLIENT.get_or_init(|| client))
-        }
-    }
-}
-
-/// What the server says of itself; also where it says so with status 503.
-pub(crate) async fn ask_monitor<T: DeserializeOwned>(url: &str, path: &str) -> Result<T, String> {
-    let ask = async {
-        let url = format!("{}/{path}", url.trim_end_matches('/'));
-        let answer = monitor_client()?.get(url).send().await?;
-        answer.json::<T>().await
-    };
-    match tokio::time::timeout(MONITOR_WAIT, ask).await {
-        Ok(answer) => answer.map_err(|e| format!("cannot ask {url}: {e}")),
-        Err(_) => Err(format!("no answer from {url} within {MONITOR_WAIT:?}")),
-    }
 }

@@ -4,11 +4,15 @@
 //! connection up and its questions answered, and does not begin again when there is room. Only a
 //! restart helps, so somebody has to be told.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{Broker, durability::ask_monitor, url::is_loopback};
+use crate::{
+    Broker,
+    monitor::{self, Varz},
+    url::is_loopback,
+};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -31,25 +35,6 @@ struct Healthz {
     error: String,
 }
 
-/// The part of `/varz` that says where streams are.
-#[derive(Deserialize)]
-struct Varz {
-    #[serde(default)]
-    jetstream: VarzJetStream,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzJetStream {
-    #[serde(default)]
-    config: VarzConfig,
-}
-
-#[derive(Default, Deserialize)]
-struct VarzConfig {
-    #[serde(default)]
-    store_dir: PathBuf,
-}
-
 impl Broker {
     /// Looks every two seconds whether the broker writes, and tells; for ever.
     pub async fn watch_health(self, tell: impl Fn(Result<(), String>)) {
@@ -62,7 +47,7 @@ impl Broker {
     /// Whether the broker writes; if not, what there is to do.
     pub async fn health(&self) -> Result<(), String> {
         for url in self.monitors() {
-            let Ok(Healthz { error }) = ask_monitor(url, "healthz").await else { continue };
+            let Ok(Healthz { error }) = monitor::ask(url, "healthz").await else { continue };
             let said = error.to_ascii_lowercase();
             if WRITE_FAILURES.iter().any(|failure| said.contains(failure)) {
                 return Err(format!(
@@ -87,7 +72,7 @@ impl Broker {
             return None;
         }
         let url = self.monitors().next()?;
-        let varz: Varz = ask_monitor(url, "varz").await.ok()?;
+        let varz: Varz = monitor::ask(url, "varz").await.ok()?;
         let folder = varz.jetstream.config.store_dir;
         if !folder.is_dir() {
             return None;
@@ -100,6 +85,6 @@ impl Broker {
     }
 
     fn monitors(&self) -> impl Iterator<Item = &str> {
-        self.inner.monitor_url.iter().flat_map(|urls| urls.split(',')).map(str::trim)
+        self.inner.monitor_url.iter().flat_map(|urls| monitor::each(urls))
     }
 }

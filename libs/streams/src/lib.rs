@@ -13,7 +13,7 @@
 //! | `follow` | the same for those who may make no consumer; `direct` reads by sequence |
 //! | [`hear`] | what is sent and not kept: work |
 //! | [`answers`] | the scheduler's answers to whoever waits for them |
-//! | `health` | whether the broker still writes |
+//! | `health`, `durability` | whether the broker still writes, and syncs; `monitor` asks it |
 //! | [`lease`] | who may try to lead |
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
 //! | [`logs`], `log_gaps` | what running jobs print, and what of it is missing |
@@ -38,6 +38,7 @@ mod layout;
 pub mod lease;
 mod log_gaps;
 pub mod logs;
+mod monitor;
 mod mux;
 mod options;
 pub mod publish;
