@@ -11,7 +11,7 @@ mod program;
 pub mod tools;
 mod turns;
 
-pub use nats::{NatsOptions, NatsServer, Sync};
+pub use nats::{NatsConfig, NatsOptions, NatsServer, Sync};
 pub use postgres::{Postgres, PostgresOptions};
 pub use program::Program;
 pub use turns::Turns;

@@ -20,6 +20,9 @@ use crate::process::{POLL, Process};
 use crate::tools;
 
 const BASE_CONFIG: &str = include_str!("../../../nats/server.conf");
+const PERMISSIONS: &str = include_str!("../../../nats/permissions.conf");
+/// The users in it.
+const USERS: [&str; 5] = ["gateway", "scheduler", "executor", "projector", "operator"];
 
 /// A store of five million subjects takes 45 s to open after a crash.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -54,6 +57,28 @@ pub struct NatsOptions {
     pub monitor_port: Option<u16>,
     /// How long opening the store may take; 60 s unless set.
     pub ready_within: Duration,
+    /// What stands around `nats/server.conf`; unless set, one user with a password.
+    pub config: Option<NatsConfig>,
+}
+
+/// A configuration of one's own.
+#[derive(Clone, Debug)]
+pub struct NatsConfig {
+    /// It is to begin with `include ./server.conf`.
+    pub text: String,
+    /// Names and values of the variables in it, beside those of `nats/server.conf`.
+    pub variables: Vec<(String, String)>,
+}
+
+impl NatsConfig {
+    /// That of production, `nats/permissions.conf`, with the password of each user.
+    pub fn production(password: impl Fn(&str) -> String) -> Self {
+        let variable = |user: &str| format!("NOX_NATS_{}_PASSWORD", user.to_uppercase());
+        Self {
+            text: format!("include ./server.conf\n{PERMISSIONS}"),
+            variables: USERS.iter().map(|user| (variable(user), password(user))).collect(),
+        }
+    }
 }
 
 impl NatsOptions {
@@ -65,6 +90,7 @@ impl NatsOptions {
             port: None,
             monitor_port: None,
             ready_within: READY_WITHIN,
+            config: None,
         }
     }
 }
@@ -103,15 +129,21 @@ impl NatsServer {
         }
         let lock = lock(&options.data.join("lock")).await?;
         let password = password(&options.data.join("password"))?;
-        write_config(&options.data, &password)?;
+        write_config(&options, &password)?;
 
         let (process, ports) = launch(&program, &options, &lock).await?;
         Ok(Self { program, options, password, lock, ports, process: Some(process) })
     }
 
-    /// Where clients connect, user and password included.
+    /// Where clients connect, user and password included. With a configuration of one's own there is
+    /// no such user.
     pub fn url(&self) -> String {
-        format!("nats://nox:{}@127.0.0.1:{}", self.password, self.ports.client)
+        format!("nats://nox:{}@{}", self.password, self.address())
+    }
+
+    /// The address and port for clients.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.client)
     }
 
     /// The root of `/healthz`, `/varz`, `/jsz` and the like.
@@ -212,7 +244,8 @@ async fn launch(program: &Path, options: &NatsOptions, lock: &File) -> Result<(P
             },
         )
         // More than the streams reserve; on a small disk admission stops by free space.
-        .env("NOX_NATS_FILE_MAX", "1TB");
+        .env("NOX_NATS_FILE_MAX", "1TB")
+        .envs(options.config.iter().flat_map(|config| config.variables.iter().cloned()));
     // The lock goes with the server, in case it outlives us. The store needs no goodbye, and a frozen
     // server hears no other signal.
     let lock = Some(lock.try_clone()?.into());
@@ -270,12 +303,16 @@ async fn monitor(port: u16, path: &str) -> Result<Value> {
     Ok(serde_json::from_str(body)?)
 }
 
-/// The base as it is, and around it what development adds: one user with a password.
-fn write_config(data: &Path, password: &str) -> Result<()> {
-    fs::write(data.join("server.conf"), BASE_CONFIG)?;
-    let config =
-        format!("include ./server.conf\nauthorization {{ user: nox, password: \"{password}\" }}\n");
-    let mut file = private(&data.join("nox.conf"))?;
+/// The base as it is, and what stands around it.
+fn write_config(options: &NatsOptions, password: &str) -> Result<()> {
+    fs::write(options.data.join("server.conf"), BASE_CONFIG)?;
+    let config = match &options.config {
+        Some(config) => config.text.clone(),
+        None => format!(
+            "include ./server.conf\nauthorization {{ user: nox, password: \"{password}\" }}\n"
+        ),
+    };
+    let mut file = private(&options.data.join("nox.conf"))?;
     file.set_len(0)?;
     file.write_all(config.as_bytes())?;
     Ok(())

@@ -4,12 +4,15 @@ use std::net::TcpListener;
 
 use futures_util::{StreamExt, future::join_all};
 use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
+use nox_devkit::{NatsConfig, NatsServer};
 use nox_streams::{Broker, ConnectOptions, Durability, Guard, Layout, LogMessage};
+use tempfile::TempDir;
 
-use crate::support::{Custom, soon, store, text, until};
+use crate::support::{server_on, soon, store, text, until};
 
 struct Cluster {
-    servers: Vec<Custom>,
+    /// Each with its folder, which is removed after it.
+    servers: Vec<(NatsServer, TempDir)>,
 }
 
 impl Cluster {
@@ -21,21 +24,18 @@ impl Cluster {
         };
         let routes = ports.iter().map(|port| format!("nats://127.0.0.1:{port}"));
         let routes = routes.collect::<Vec<_>>().join(", ");
-        let configs: Vec<_> = ports
-            .iter()
-            .map(|port| {
-                format!(
-                    "include ./server.conf\nserver_name: n{port}\n\
-                     cluster {{ name: nox, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
-                )
-            })
-            .collect();
-        let servers = configs.iter().map(|config| Custom::start(config, &[], &[]));
+        let servers = ports.iter().map(|port| {
+            let text = format!(
+                "include ./server.conf\nserver_name: n{port}\n\
+                 cluster {{ name: nox, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+            );
+            server_on(NatsConfig { text, variables: Vec::new() })
+        });
         Self { servers: join_all(servers).await }
     }
 
     async fn connect(&self) -> Broker {
-        let hosts: Vec<_> = self.servers.iter().map(|server| server.host.clone()).collect();
+        let hosts: Vec<_> = self.servers.iter().map(|(server, _)| server.address()).collect();
         let options = ConnectOptions {
             url: hosts.join(","),
             service: "test",
@@ -99,7 +99,7 @@ async fn on_three_replicas_batches_are_guarded_and_reading_survives_a_servers_de
         }
         if round == 0 {
             // Whichever it leads: the streams are spread over the three.
-            cluster.servers[0].process.kill().await.unwrap();
+            cluster.servers[0].0.kill9();
         }
     }
 }

@@ -5,7 +5,7 @@ use nox_streams::{Broker, ConnectError, ConnectOptions, Durability};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{client_address, options, server, soon, until};
+use crate::support::{options, server, soon, until};
 
 #[tokio::test]
 async fn a_server_that_does_not_sync_is_refused_where_strict_is_wanted() {
@@ -126,4 +126,10 @@ async fn an_old_server_is_refused() {
     server.kill().await.unwrap();
     assert!(matches!(error, ConnectError::TooOld { .. }), "{error}");
     println!("{error}");
+}
+
+/// What a ports file says, once it is written whole.
+fn client_address(ports: &std::path::Path) -> Option<String> {
+    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(ports).ok()?).ok()?;
+    Some(ports["nats"][0].as_str()?.strip_prefix("nats://")?.to_owned())
 }

@@ -3,15 +3,13 @@
 use std::{
     future::Future,
     path::Path,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use nox_devkit::{NatsOptions, NatsServer, Sync};
+use nox_devkit::{NatsConfig, NatsOptions, NatsServer, Sync};
 use nox_streams::{Broker, ConnectOptions, Durability, Headers, PublishError};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
 /// Longer than any test needs on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,8 +30,17 @@ pub async fn setup() -> Setup {
 }
 
 pub async fn server(sync: Sync) -> (NatsServer, TempDir) {
+    start(sync, None).await
+}
+
+/// A relaxed server on a configuration of the test's own.
+pub async fn server_on(config: NatsConfig) -> (NatsServer, TempDir) {
+    start(Sync::Relaxed, Some(config)).await
+}
+
+async fn start(sync: Sync, config: Option<NatsConfig>) -> (NatsServer, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let options = NatsOptions { sync, ..NatsOptions::new(folder.path().join("nats")) };
+    let options = NatsOptions { sync, config, ..NatsOptions::new(folder.path().join("nats")) };
     (NatsServer::start(options).await.unwrap(), folder)
 }
 
@@ -123,60 +130,4 @@ pub fn copy_folder(from: &Path, to: &Path) {
             false => drop(std::fs::copy(entry.path(), target).unwrap()),
         }
     }
-}
-
-/// A server on a configuration of the test's own, which may include `server.conf`.
-pub struct Custom {
-    pub process: Child,
-    /// `address:port` for clients.
-    pub host: String,
-    _folder: TempDir,
-}
-
-impl Custom {
-    pub async fn start(
-        config: &str,
-        more_files: &[(&str, &str)],
-        variables: &[(String, String)],
-    ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let files = [
-            ("server.conf", include_str!("../../../../nats/server.conf")),
-            ("custom.conf", config),
-        ];
-        for (name, content) in files.iter().chain(more_files) {
-            std::fs::write(folder.path().join(name), content).unwrap();
-        }
-        let process = Command::new(nox_devkit::tools::nats_server().unwrap().path)
-            .arg("-c")
-            .arg(folder.path().join("custom.conf"))
-            .arg("--ports_file_dir")
-            .arg(folder.path())
-            .env("NOX_NATS_LISTEN", "127.0.0.1:-1")
-            .env("NOX_NATS_MONITOR", "127.0.0.1:-1")
-            .env("NOX_NATS_STORE", format!("\"{}\"", folder.path().join("store").display()))
-            .env("NOX_NATS_SYNC", "2m")
-            .env("NOX_NATS_FILE_MAX", "1TB")
-            .envs(variables.iter().cloned())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let ending = format!("_{}.ports", process.id().unwrap());
-        let mut host = None;
-        until(|| {
-            let paths = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.path());
-            let ports = paths.into_iter().find(|path| path.to_string_lossy().ends_with(&ending));
-            host = ports.and_then(|path| client_address(&path));
-            std::future::ready(host.is_some())
-        })
-        .await;
-        Self { process, host: host.unwrap(), _folder: folder }
-    }
-}
-
-/// What a ports file says, once it is written whole.
-pub fn client_address(ports: &Path) -> Option<String> {
-    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(ports).ok()?).ok()?;
-    Some(ports["nats"][0].as_str()?.strip_prefix("nats://")?.to_owned())
 }
