@@ -51,6 +51,9 @@ pub mod program;
 pub mod relative;
 mod removal;
 pub mod results;
+#[cfg(test)]
+#[path = "../tests/it/start_work.rs"]
+mod start_work;
 pub mod supervised;
 mod task;
 pub mod template;

@@ -141,26 +141,14 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use nox_contract::{Attempt, EventNumber, RawJson, Resources, StartWork, Token, WorkNumber};
+    use nox_contract::StartWork;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::{log_buffer::Piece, log_writer::Logs, metrics::Metrics};
+    use crate::{log_buffer::Piece, log_writer::Logs, metrics::Metrics, start_work::start_work};
 
     fn start() -> StartWork {
-        let job_id = "0193a000-0000-7000-8000-000000000001".parse().unwrap();
-        StartWork {
-            number: WorkNumber(1),
-            job_id,
-            attempt: Attempt(1),
-            token: Token::compute(&[0; 32], job_id, Attempt(1), EventNumber(1)),
-            tenant: "acme".parse().unwrap(),
-            user_id: "ada".parse().unwrap(),
-            module: "m".parse().unwrap(),
-            inputs: RawJson::default(),
-            resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
-            traceparent: None,
-        }
+        start_work("0193a000-0000-7000-8000-000000000001".parse().unwrap(), "{}")
     }
 
     fn logs() -> Logs {

@@ -1,23 +1,10 @@
-use nox_contract::{EventNumber, RawJson, Resources, Token, WorkNumber};
-
 use super::*;
+use crate::start_work::start_work;
 
 const NOW: Duration = Duration::from_secs(100);
 
 fn start(job: u128) -> StartWork {
-    let job_id = format!("0193a000-0000-7000-8000-{job:012}").parse().unwrap();
-    StartWork {
-        number: WorkNumber(1),
-        job_id,
-        attempt: Attempt(1),
-        token: Token::compute(&[0; 32], job_id, Attempt(1), EventNumber(1)),
-        tenant: "acme".parse().unwrap(),
-        user_id: "ada".parse().unwrap(),
-        module: "m".parse().unwrap(),
-        inputs: RawJson::default(),
-        resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
-        traceparent: None,
-    }
+    start_work(format!("0193a000-0000-7000-8000-{job:012}").parse().unwrap(), "{}")
 }
 
 /// Stores all that can be sent; returns what that is.

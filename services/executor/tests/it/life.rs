@@ -20,7 +20,10 @@ use nox_streams::{Broker, Chunks, ConnectOptions, ConsumeError, Durability};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{EXECUTOR, PATIENCE, alive, shipped_modules, start, unique_sleep, until};
+use crate::{
+    start_work::start_work,
+    support::{EXECUTOR, PATIENCE, alive, shipped_modules, unique_sleep, until},
+};
 
 /// A broker, and the test in the place of the scheduler.
 pub struct Stage {
@@ -190,7 +193,7 @@ impl Stage {
 
     fn start_work(&mut self, module: &str, inputs: &str) -> StartWork {
         self.last_work += 1;
-        let mut start = start(ids::job_id(), inputs);
+        let mut start = start_work(ids::job_id(), inputs);
         start.number = WorkNumber(self.last_work);
         start.module = module.parse().unwrap();
         start

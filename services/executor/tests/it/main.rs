@@ -6,4 +6,5 @@ mod logs;
 mod manifests;
 mod outputs;
 mod programs;
+mod start_work;
 mod support;

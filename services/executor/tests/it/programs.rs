@@ -7,7 +7,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Place, alive, error, or_skipped, outputs, start, unique_sleep, until};
+use crate::{
+    start_work::start_work,
+    support::{Place, alive, error, or_skipped, outputs, unique_sleep, until},
+};
 
 /// Starts processes that leave the program's group, session and environment, each in another way.
 fn runaways(seconds: &str) -> String {
@@ -372,7 +375,7 @@ async fn attempts_run_side_by_side() {
     let module = place.script("sleep 0.3; echo $NOX_JOB_ID > id", "[[keep]]\npath = 'id'");
     let began = place.runner.clock.monotonic();
     let runs = (0..8).map(|_| async {
-        let mut start = start(nox_service::ids::job_id(), "{}");
+        let mut start = start_work(nox_service::ids::job_id(), "{}");
         start.user_id = UserId::new("../eve/ü?#").unwrap();
         let stop = CancellationToken::new();
         let finished = place.runner.run(&start, &module, "/bin/sh".as_ref(), stop, || ()).await;

@@ -7,10 +7,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{
-    Attempt, AttemptEnd, EventNumber, JobError, JobId, RawJson, Resources, StartWork, Token,
-    UserId, WorkNumber,
-};
+use nox_contract::{AttemptEnd, JobError, StartWork};
 use nox_executor::{
     artifacts::Artifacts,
     attempt::{Finished, Runner},
@@ -25,6 +22,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::start_work::start_work;
 
 /// The supervisor: this crate's own program.
 pub const EXECUTOR: &str = env!("CARGO_BIN_EXE_nox-executor");
@@ -75,7 +74,7 @@ impl Place {
             clock: Clock::system(),
             metrics,
         };
-        Self { folder, runner, printed, start: start(ids::job_id(), "{}") }
+        Self { folder, runner, printed, start: start_work(ids::job_id(), "{}") }
     }
 
     /// A module whose program is `sh`, with `script` as its only argument, and `more` of a manifest.
@@ -139,21 +138,6 @@ async fn store(logs: Logs, stored: mpsc::UnboundedSender<Sent>) {
             let _ = stored.send(sent);
         }
         logs.more().await;
-    }
-}
-
-pub fn start(job_id: JobId, inputs: &str) -> StartWork {
-    StartWork {
-        number: WorkNumber(1),
-        job_id,
-        attempt: Attempt(1),
-        token: Token::compute(&[0; 32], job_id, Attempt(1), EventNumber(1)),
-        tenant: "acme".parse().unwrap(),
-        user_id: UserId::new("ada").unwrap(),
-        module: "script".parse().unwrap(),
-        inputs: RawJson::parse(inputs.to_owned()).unwrap(),
-        resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 20, gpu: 0 },
-        traceparent: None,
     }
 }
 
