@@ -9,7 +9,7 @@ use async_nats::{
 use nox_contract::Incarnation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Broker, Error, Message, layout};
+use crate::{Broker, Error, Message, difference};
 
 /// How long a question to the broker may take. A stream without a leader answers nobody for up to
 /// 9 s; whoever asks, asks again.
@@ -20,7 +20,10 @@ impl Broker {
     /// by every question about it.
     pub(crate) async fn info(&self, stream: &str) -> Result<StreamInfo, Error> {
         let info = self.info_unchecked(stream).await?;
-        match self.layout().stream(stream).and_then(|wanted| layout::foreign(wanted, &info.config))
+        match self
+            .layout()
+            .stream(stream)
+            .and_then(|wanted| difference::foreign(wanted, &info.config))
         {
             Some(difference) => Err(Error::Drift(difference.of(stream))),
             None => Ok(info),

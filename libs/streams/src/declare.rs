@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     Broker, Error, Layout,
     api::{ID_KEY, StreamInfo},
+    difference::{self, Difference, Remedy},
     error::Drift,
-    layout::{self, Difference, Remedy},
     repair,
 };
 
@@ -175,10 +175,10 @@ impl Broker {
         wanted: &Map<String, Value>,
         found: StreamInfo,
     ) -> Result<(), DeclareError> {
-        if let Some(difference) = layout::foreign(wanted, &found.config) {
+        if let Some(difference) = difference::foreign(wanted, &found.config) {
             return Err(difference.of(stream).into());
         }
-        let differences = layout::differences(wanted, &found.config);
+        let differences = difference::differences(wanted, &found.config);
         let mut config = found.config;
         let mut changed = false;
         for difference in differences.into_iter().filter(|d| d.remedy == Remedy::Update) {
@@ -192,7 +192,7 @@ impl Broker {
         }
         let updated = self.api::<StreamInfo>(&format!("STREAM.UPDATE.{stream}"), &config).await;
         let updated = updated.map_err(|error| failed(stream, error.about(stream)))?;
-        let left = layout::differences(wanted, &updated.config);
+        let left = difference::differences(wanted, &updated.config);
         match left.into_iter().find(|difference| difference.remedy != Remedy::Leave) {
             None => Ok(()),
             Some(difference) => Err(difference.of(stream).into()),

@@ -7,6 +7,7 @@
 //! | `api` | asks the broker, while the connection lasts |
 //! | `denied` | what the broker does not let its user do |
 //! | [`declare`] | makes the broker have the streams of `nats/streams.toml` |
+//! | `difference` | what to do where the broker's are other than wanted |
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
 //! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
 //! | [`consume`] | a stream from a position on, each message once; `pull` is one attachment |
@@ -27,6 +28,7 @@ mod connect;
 pub mod consume;
 pub mod declare;
 mod denied;
+mod difference;
 mod direct;
 mod durability;
 mod error;

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::{Broker, Error, Message, layout, mux::Link};
+use crate::{Broker, Error, Message, difference, mux::Link};
 
 /// Messages yielded at a time, and asked for at a time.
 const CHUNK: usize = 1000;
@@ -224,7 +224,7 @@ fn check_consumer(stream: &str, asked: &Value, made: &Value) -> Result<(), Error
         let reason = "no configuration".to_owned();
         return Err(Error::Unreadable { what: "consumer", reason });
     };
-    match layout::foreign_consumer(asked, made) {
+    match difference::foreign_consumer(asked, made) {
         Some(difference) => Err(Error::Drift(difference.of(&format!("{stream} (consumer)")))),
         None => Ok(()),
     }

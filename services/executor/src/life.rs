@@ -1,19 +1,17 @@
 //! The loop: carries out what the session decides, and tells it what happened.
 
 mod readiness;
+mod reports;
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nox_contract::{
-    AttemptEnd, HandBack, Incarnation, ReportMessage, StartWork, Usage, WorkMessage, beat::Held,
-    subject,
-};
-use nox_protocol::session::{Effect, ReportId, Session};
-use nox_service::{Backoff, crash_point};
-use nox_streams::{Error, Heard, Link, PublishError};
+use nox_contract::{AttemptEnd, HandBack, StartWork, Usage, WorkMessage, beat::Held, subject};
+use nox_protocol::session::{Effect, Session};
+use nox_service::Backoff;
+use nox_streams::{Heard, Link};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinError,
@@ -21,10 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::reports::{LOOK_EVERY, Looking, Publishing};
 use crate::{
     attempt::{Finished, Runner},
     builtin::Noop,
-    evidence,
     failure::{Failure, KILLED},
     instance,
     modules::{Engine, Modules},
@@ -53,13 +51,6 @@ fn ends_within(modules: &Modules) -> Duration {
     Duration::from_secs(grace.unwrap_or_default().into())
 }
 
-/// Between two looks at the stream of reports: it may be made anew while the connection lasts, and
-/// until that is noticed, no sign of life counts.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// The same, when the last look came to nothing.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
 /// Events of attempts taken at a time.
 const EVENTS_MAX: usize = 1_000;
 
@@ -83,11 +74,6 @@ enum Phase {
 
 /// A look whether attempts can be run.
 type Probing = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
-
-type Publishing = Pin<Box<dyn Future<Output = (ReportId, Result<u64, PublishError>)> + Send>>;
-
-/// A look at the stream of reports, with what the session knew to be stored when it began.
-type Looking = Pin<Box<dyn Future<Output = (u64, Result<(Incarnation, u64), Error>)> + Send>>;
 
 /// A worker at work.
 pub struct Life {
@@ -337,64 +323,6 @@ impl Life {
                     self.pause(reason.clone());
                 }
                 self.session.on_ended(held, usage, end, now);
-            }
-        }
-    }
-
-    fn look(&mut self) {
-        let (broker, position) = (self.worker.broker.clone(), self.session.reports_up_to());
-        self.looking =
-            Some(Box::pin(async move { (position, broker.extent(subject::REPORTS).await) }));
-    }
-
-    fn on_look(&mut self, position: u64, seen: Result<(Incarnation, u64), Error>) {
-        self.looking = None;
-        match seen {
-            Ok((found, last)) => {
-                if let Err(reason) = self.session.on_reports_seen(&found, last, position) {
-                    tracing::error!(%reason, "Reports are lost; beginning a new session");
-                }
-            }
-            Err(error) => {
-                match error {
-                    Error::Drift(drift) => self.set_ready(Err(&drift.to_string())),
-                    error => tracing::debug!(%error, "Cannot look at the stream of reports yet"),
-                }
-                self.next_look.reset_after(LOOK_AGAIN);
-            }
-        }
-    }
-
-    fn publish(&mut self, id: ReportId, message: &Arc<ReportMessage>) {
-        crash_point("executor.before_report");
-        let (broker, worker_id) = (self.worker.broker.clone(), self.worker.worker_id.clone());
-        let message = message.clone();
-        self.publishing = Some(Box::pin(async move {
-            let outcome = evidence::publish(&broker, &worker_id, &message).await;
-            if outcome.is_ok() {
-                crash_point("executor.after_report");
-            }
-            (id, outcome)
-        }));
-    }
-
-    fn on_published(&mut self, id: ReportId, outcome: Result<u64, PublishError>) {
-        self.publishing = None;
-        match outcome {
-            Ok(stream_seq) => {
-                self.worker.metrics.report_messages.inc();
-                self.session.on_report_acked(id, stream_seq);
-                if !self.ready {
-                    tracing::info!(session = %self.session.id(), "Reports are stored");
-                    self.show();
-                }
-                self.show_ready();
-            }
-            Err(error) => {
-                self.worker.metrics.report_retries.inc();
-                tracing::warn!(%error, "Reports are not stored yet");
-                self.session.on_report_failed(id, self.worker.runtime.clock.now());
-                self.set_ready(Err("reports are not stored"));
             }
         }
     }

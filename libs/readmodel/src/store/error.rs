@@ -1,0 +1,91 @@
+//! Why a batch was not taken in, and what there is to do then.
+
+use nox_contract::EventNumber;
+
+use crate::{
+    consequence::{Consequence, Described},
+    project::IllegalEvent,
+};
+
+/// Why a batch was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another projector is alive. Exit.
+    #[error("another projector moved the checkpoint away from event {n}")]
+    Conflict { n: EventNumber },
+    /// A rebuild has finished. [`prepare`](super::Store::prepare) attaches to the new rows.
+    #[error("generation {from} was replaced by generation {to}")]
+    Switched { from: u64, to: u64 },
+    /// This is an earlier state of the rows: a standby that was promoted before it had all, or a
+    /// backup. [`prepare`](super::Store::prepare) attaches to them, and the log is read again from there.
+    #[error("the rows went back from event {from} to event {to}")]
+    WentBack { from: EventNumber, to: EventNumber },
+    /// The tables are not there, most likely because the database was made anew. [`prepare`](super::Store::prepare).
+    #[error("the database is not prepared{}", because(.0))]
+    Unprepared(Option<sqlx::Error>),
+    /// The stream was made anew: what it numbers is not what was folded in. Stop.
+    #[error("the log is another one: expected incarnation {expected:?}, found {found:?}")]
+    OtherIncarnation { expected: String, found: String },
+    /// Log or code is broken. Stop.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// Postgres refuses data; the event could not even be parked. Stop.
+    #[error("postgres refuses the data: {}", Described(.0))]
+    Data(sqlx::Error),
+    /// Postgres is away, or refuses for a reason that can pass. Try the same batch again.
+    #[error("postgres is not available: {}", Described(.0))]
+    Unavailable(sqlx::Error),
+    /// The tables are not what this version needs. Stop.
+    #[error("postgres does not do what it must: {}", Described(.0))]
+    Broken(sqlx::Error),
+}
+
+/// What there is to do after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same again, after a pause.
+    TryAgain,
+    /// [`prepare`](super::Store::prepare), and read on from where the rows are then.
+    PrepareAgain,
+    /// Nothing: going on would make wrong rows, or never help.
+    Stop,
+}
+
+impl StoreError {
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Unavailable(_) => Remedy::TryAgain,
+            Self::Switched { .. } | Self::WentBack { .. } | Self::Unprepared(_) => {
+                Remedy::PrepareAgain
+            }
+            Self::Conflict { .. }
+            | Self::OtherIncarnation { .. }
+            | Self::Illegal(_)
+            | Self::Data(_)
+            | Self::Broken(_) => Remedy::Stop,
+        }
+    }
+
+    /// The same where no job's data are at hand: then there is nothing to park, and it can pass.
+    pub(super) fn without_data(self) -> Self {
+        match self {
+            Self::Data(error) => Self::Unavailable(error),
+            other => other,
+        }
+    }
+}
+
+fn because(error: &Option<sqlx::Error>) -> String {
+    error.as_ref().map(|error| format!(": {}", Described(error))).unwrap_or_default()
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match Consequence::of(&error) {
+            Consequence::Park => Self::Data(error),
+            Consequence::Prepare => Self::Unprepared(Some(error)),
+            Consequence::Stop => Self::Broken(error),
+            Consequence::Retry => Self::Unavailable(error),
+        }
+    }
+}
