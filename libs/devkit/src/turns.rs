@@ -1,5 +1,5 @@
 //! One address whose connections go to several databases in turn: what a client's pool sees while a
-//! failover is under way.
+//! failover is under way. As some poolers do, it passes on who connects, and no other parameter.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ async fn start_up(client: &mut UnixStream) -> Result<Vec<u8>> {
     Ok(message)
 }
 
-/// The version, then names and values, each ended by a zero, and one more in the end.
+/// The version, then names and values, each ended by a zero, and one more in the end. Of these the user
+/// is kept, and the database is `database`.
 fn naming(message: &[u8], database: &str) -> io::Result<Vec<u8>> {
     let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let (version, parameters) = message.split_at_checked(4).ok_or_else(short)?;
@@ -90,7 +91,11 @@ fn naming(message: &[u8], database: &str) -> io::Result<Vec<u8>> {
     while let (Some(name), Some(value)) =
         (words.next().filter(|name| !name.is_empty()), words.next())
     {
-        let value = if name == b"database" { database.as_bytes() } else { value };
+        let value = match name {
+            b"database" => database.as_bytes(),
+            b"user" => value,
+            _ => continue,
+        };
         for word in [name, value] {
             changed.extend_from_slice(word);
             changed.push(0);

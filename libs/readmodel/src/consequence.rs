@@ -1,9 +1,10 @@
 //! What follows from an error of Postgres: the one place that knows SQLSTATEs.
 //!
-//! Named is only what is certain. Data park the one job that brought them; a defect of ours ends the
-//! process, since nothing that it could wait for would mend it. Whatever is not named here can pass: a
-//! standby that was promoted, a password that is being changed, a privilege that is missing, a database
-//! that is being restored. Then the connection is let go of, and it is tried again.
+//! Named is only what is certain, code by code: no class is data or defect as a whole. Data park the one
+//! job that brought them; a defect of ours ends the process, since nothing that it could wait for would
+//! mend it. Whatever is not named here can pass: a standby that was promoted, a password that is being
+//! changed, a constraint, trigger or column of the operator's, a database that is being restored. Then
+//! the connection is let go of, and it is tried again.
 
 use std::fmt;
 
@@ -12,11 +13,13 @@ use crate::session::POOL_MODE;
 /// What to do about an error of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consequence {
-    /// Another value would pass: the job that brought this one is parked, all others go on.
+    /// Another value may pass: if the event does without it, the job that brought it is parked, and all
+    /// others go on.
     Park,
-    /// The tables are not there: the database was made anew, or was never prepared. Prepare it again.
+    /// Tables are not there, or the rows that are always in them: the database was made anew, or was
+    /// never prepared. Prepare it again.
     Prepare,
-    /// Statement or tables are not what this version needs: no waiting helps.
+    /// A statement of ours is wrong, or what is stored is not of this version: no waiting helps.
     Stop,
     /// Anything else. Let go of the connection, wait, and try again.
     Retry,
@@ -26,7 +29,15 @@ impl Consequence {
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         use sqlx::{Error, migrate::MigrateError};
         match error {
-            Error::Database(refusal) => refusal.code().map_or(Self::Retry, |c| Self::of_code(&c)),
+            Error::Database(refusal) => refusal.code().map_or(Self::Retry, |code| {
+                match Self::of_code(&code) {
+                    _ if is_job_twice(error) => Self::Park,
+                    // Said within a function, it is of a trigger: those are not ours.
+                    Self::Stop | Self::Prepare if is_within_function(&**refusal) => Self::Retry,
+                    consequence => consequence,
+                }
+            }),
+            Error::RowNotFound => Self::Prepare,
             Error::Encode(_) => Self::Park,
             // A row that is read as something else than this version writes, or a wrong setting.
             Error::ColumnDecode { .. }
@@ -42,7 +53,7 @@ impl Consequence {
                 }
                 _ => Self::Stop,
             },
-            // The connection broke, or there was none to have, or a row is missing that is always there.
+            // The connection broke, or there was none to have.
             _ => Self::Retry,
         }
     }
@@ -50,24 +61,18 @@ impl Consequence {
     /// By SQLSTATE: five characters, of which the first two are the class.
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
-            // insufficient_privilege: somebody can grant it.
-            "42501" => Self::Retry,
-            // duplicate_prepared_statement: another client of a pooler made it.
-            "42P05" => Self::Retry,
+            // What a text or a number of a job can be refused for on its way into a column: a number
+            // beyond `numeric`, an instant beyond `timestamptz`, bytes that are no character, no JSON,
+            // and U+0000 or half a surrogate pair in it. Not 54000: it is also said of limits of the
+            // whole server, such as transactions that were never vacuumed.
+            "22003" | "22008" | "22021" | "22P02" | "22P05" => Self::Park,
             // undefined_table, invalid_schema_name
             "42P01" | "3F000" => Self::Prepare,
-            // program_limit_exceeded and statement_too_complex: of statements that never change, only
-            // values can be too large or too deep.
-            "54000" | "54001" => Self::Park,
-            // too_many_columns, too_many_arguments
-            "54011" | "54023" => Self::Stop,
-            _ => match code.get(..2) {
-                // data_exception, integrity_constraint_violation
-                Some("22" | "23") => Self::Park,
-                // syntax_error_or_access_rule_violation, cardinality_violation
-                Some("42" | "21") => Self::Stop,
-                _ => Self::Retry,
-            },
+            // Of a statement, and of nothing that is stored: cardinality_violation, syntax_error,
+            // datatype_mismatch, undefined_parameter, ambiguous_parameter, indeterminate_datatype,
+            // too_many_arguments
+            "21000" | "42601" | "42804" | "42P02" | "42P08" | "42P18" | "54023" => Self::Stop,
+            _ => Self::Retry,
         }
     }
 }
@@ -83,6 +88,9 @@ impl fmt::Display for Described<'_> {
                 write!(f, "{POOL_MODE} ({}, SQLSTATE {code})", self.0)
             }
             Some(code) => write!(f, "{} (SQLSTATE {code})", self.0),
+            None if matches!(self.0, sqlx::Error::RowNotFound) => {
+                f.write_str("the one row of projection, or of nox.generation, is missing")
+            }
             None => write!(f, "{}", self.0),
         }
     }
@@ -91,6 +99,18 @@ impl fmt::Display for Described<'_> {
 /// The SQLSTATE of a refusal.
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Into::into)
+}
+
+/// Whether the refusal is that a job has a row before its first event: that is no data, and is looked
+/// into.
+pub(crate) fn is_job_twice(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some("jobs_pkey")
+}
+
+/// Whether a function of the database's met with the error, and no statement of ours.
+fn is_within_function(refusal: &(dyn sqlx::error::DatabaseError + 'static)) -> bool {
+    let refusal = refusal.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+    refusal.and_then(|refusal| refusal.r#where()).is_some()
 }
 
 /// Whether the refusal is that the log was already taken in at this place.
@@ -123,13 +143,16 @@ mod tests {
             ("10608", Retry),   // invalid_argument_for_xquery
             ("20000", Retry),   // case_not_found
             ("21000", Stop),    // cardinality_violation
-            ("22000", Park),    // data_exception
+            ("22000", Retry),   // data_exception
             ("22003", Park),    // numeric_value_out_of_range
+            ("22008", Park),    // datetime_field_overflow
             ("22021", Park),    // character_not_in_repertoire
+            ("22P02", Park),    // invalid_text_representation: what is no JSON
+            ("22P03", Retry),   // invalid_binary_representation
             ("22P05", Park),    // untranslatable_character
-            ("23000", Park),    // integrity_constraint_violation
-            ("23505", Park),    // unique_violation
-            ("23514", Park),    // check_violation
+            ("23000", Retry),   // integrity_constraint_violation
+            ("23505", Retry),   // unique_violation
+            ("23514", Retry),   // check_violation
             ("24000", Retry),   // invalid_cursor_state
             ("25000", Retry),   // invalid_transaction_state
             ("25006", Retry),   // read_only_sql_transaction: a standby, or a disk that is full
@@ -151,10 +174,11 @@ mod tests {
             ("40000", Retry),   // transaction_rollback
             ("40001", Retry),   // serialization_failure
             ("40P01", Retry),   // deadlock_detected
-            ("42000", Stop),    // syntax_error_or_access_rule_violation
+            ("42000", Retry),   // syntax_error_or_access_rule_violation
             ("42501", Retry),   // insufficient_privilege
             ("42601", Stop),    // syntax_error
-            ("42703", Stop),    // undefined_column
+            ("42883", Retry),   // undefined_function
+            ("42703", Retry),   // undefined_column: somebody renamed it
             ("42P01", Prepare), // undefined_table
             ("42P05", Retry),   // duplicate_prepared_statement
             ("44000", Retry),   // with_check_option_violation
@@ -162,9 +186,9 @@ mod tests {
             ("53100", Retry),   // disk_full
             ("53200", Retry),   // out_of_memory
             ("53300", Retry),   // too_many_connections
-            ("54000", Park),    // program_limit_exceeded
-            ("54001", Park),    // statement_too_complex: JSON nested too deep
-            ("54011", Stop),    // too_many_columns
+            ("54000", Retry),   // program_limit_exceeded
+            ("54001", Retry),   // statement_too_complex: JSON that nests deeper is refused before
+            ("54011", Retry),   // too_many_columns
             ("54023", Stop),    // too_many_arguments
             ("55000", Retry),   // object_not_in_prerequisite_state
             ("55P03", Retry),   // lock_not_available
@@ -198,6 +222,7 @@ mod tests {
         let broken = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert_eq!(Consequence::of(&broken), Consequence::Retry);
         assert_eq!(Consequence::of(&sqlx::Error::PoolTimedOut), Consequence::Retry);
+        assert_eq!(Consequence::of(&sqlx::Error::RowNotFound), Consequence::Prepare);
         assert_eq!(Consequence::of(&sqlx::Error::Protocol("cut".into())), Consequence::Retry);
         assert_eq!(Consequence::of(&sqlx::Error::Decode("?".into())), Consequence::Stop);
     }

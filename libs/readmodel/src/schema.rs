@@ -131,12 +131,15 @@ impl Database {
     }
 }
 
-/// What makes a transaction's statements mean the tables of `generation`, and no others.
+/// What makes a transaction's statements mean the tables of `generation`, and no others, and its text be
+/// in the encoding that we write: a role may have another one as its own.
 pub(crate) fn scope(generation: u64) -> String {
-    format!("set local search_path = {}", schema(generation))
+    let schema = schema(generation);
+    format!("set local search_path = {schema}; set local client_encoding = 'UTF8'")
 }
 
-fn schema(generation: u64) -> String {
+/// The schema of a generation's tables.
+pub(crate) fn schema(generation: u64) -> String {
     format!("nox_{generation}")
 }
 

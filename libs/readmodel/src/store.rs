@@ -11,11 +11,11 @@ pub use self::error::{Remedy, StoreError};
 use crate::{
     batch::{Batch, Entry},
     checkpoint::{self, Checkpoint},
-    consequence::is_taken_in,
+    consequence::{is_job_twice, is_taken_in},
     load,
     project::{self, Treatment},
     rows::Rows,
-    schema::Database,
+    schema::{Database, schema},
     segment::{self, Segment},
     session::Session,
     sql::{count, number},
@@ -41,6 +41,8 @@ pub struct Store {
     attached: Option<Attached>,
     /// The last commit may have succeeded without our hearing of it.
     unsure: bool,
+    /// The database was prepared since a batch was last taken in: to prepare it once more is no help.
+    prepared: bool,
 }
 
 /// Which rows to write.
@@ -74,17 +76,17 @@ impl Store {
     }
 
     fn of(database: Database, target: Target) -> Self {
-        Self { database, target, attached: None, unsure: false }
+        Self { database, target, attached: None, unsure: false, prepared: false }
     }
 
     /// Brings the database up to date and attaches to the current generation.
     pub async fn prepare(&mut self) -> Result<(), StoreError> {
         self.attached = None;
         if let Target::Current { attached } = &mut self.target {
-            let prepared = self.database.prepare().await;
-            *attached = Some(prepared.map_err(|error| StoreError::from(error).without_data())?);
+            *attached = Some(self.database.prepare().await?);
+            self.prepared = true;
         }
-        self.attached = Some(self.attach().await?);
+        self.attached = Some(self.attach().await.map_err(|error| self.incomplete(error))?);
         self.unsure = false;
         Ok(())
     }
@@ -99,8 +101,7 @@ impl Store {
     /// after that it must be the same.
     pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
         let mut attached = self.take_attached().await?;
-        let followed = attached.follow(incarnation).await;
-        followed.map_err(StoreError::without_data)?;
+        attached.follow(incarnation).await?;
         let recorded = attached.checkpoint.incarnation.clone().unwrap_or_default();
         self.attached = Some(attached);
         if recorded != *incarnation {
@@ -112,9 +113,9 @@ impl Store {
 
     /// Takes a batch in, whole, and moves the checkpoint with it.
     ///
-    /// An event that Postgres refuses is parked, and the others are taken in. After
-    /// [`StoreError::Unavailable`] the same batch may be given again: it is found out how much of it
-    /// was taken in. Dropping the future is like that.
+    /// An event whose data Postgres refuses is parked, and the others are taken in. After an error that
+    /// says [`Remedy::TryAgain`] the same batch may be given again: it is found out how much of it was
+    /// taken in. Dropping the future is like that.
     pub async fn commit(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
         let attempt = tokio::time::timeout(COMMIT_WITHIN, self.commit_batch(batch));
         attempt.await.unwrap_or_else(|_| {
@@ -129,12 +130,23 @@ impl Store {
         let unsure = std::mem::replace(&mut self.unsure, true);
         let outcome = self.commit_through(&mut attached, batch, unsure).await;
         match &outcome {
-            Ok(_) => self.attached = Some(attached),
-            Err(StoreError::Unavailable(_)) => return outcome,
+            Ok(_) => (self.attached, self.prepared) = (Some(attached), false),
+            Err(error) if error.remedy() == Remedy::TryAgain => return outcome,
             Err(_) => {}
         }
         self.unsure = false;
-        outcome
+        outcome.map_err(|error| self.incomplete(error))
+    }
+
+    /// What is not there though it was just prepared, is said with what can be done.
+    fn incomplete(&self, error: StoreError) -> StoreError {
+        match (error, self.target) {
+            (
+                StoreError::Unprepared(Some(cause)),
+                Target::Current { attached: Some(generation) },
+            ) if self.prepared => StoreError::Incomplete { schema: schema(generation), cause },
+            (error, _) => error,
+        }
     }
 
     async fn commit_through(
@@ -183,20 +195,19 @@ impl Store {
         let detail = refused.to_string();
         // First again with a look at rows that it should be the first to make: an event that makes a
         // job twice is no bad data but a broken log.
-        let attempts = [
-            (Treatment::Fold, true),
-            (Treatment::Freeze { detail: &detail }, true),
-            (Treatment::KeepBytes { detail: &detail }, true),
-        ];
-        for (treatment, distrust) in attempts {
-            match self.attempt(attached, entry, segments, treatment, distrust).await {
-                Err(StoreError::Data(error)) => {
-                    let n = entry[0].n.0;
-                    tracing::error!(event.n = n, %error, ?treatment, "Postgres refuses an event");
-                }
+        let looked = self.attempt(attached, entry, segments, Treatment::Fold, true).await;
+        if !matches!(looked, Err(StoreError::Data(_))) || is_job_twice(&refused) {
+            return looked;
+        }
+        for treatment in
+            [Treatment::Freeze { detail: &detail }, Treatment::KeepBytes { detail: &detail }]
+        {
+            match self.attempt(attached, entry, segments, treatment, true).await {
+                Err(StoreError::Data(_)) => {}
                 outcome => return outcome,
             }
         }
+        // Nothing of the job's is left in what was refused last.
         Err(StoreError::Data(refused))
     }
 
@@ -290,10 +301,6 @@ impl Store {
     }
 
     async fn attach(&self) -> Result<Attached, StoreError> {
-        self.try_attach().await.map_err(StoreError::without_data)
-    }
-
-    async fn try_attach(&self) -> Result<Attached, StoreError> {
         let generation = match self.target {
             Target::Building(generation) => generation,
             Target::Current { attached } => {

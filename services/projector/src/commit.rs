@@ -1,6 +1,7 @@
 //! Gives batches to Postgres, in order, each until it is in.
 
 use anyhow::Context;
+use nox_contract::EventNumber;
 use nox_readmodel::{Batch, Committed, Remedy, Store, StoreError};
 use nox_service::{Runtime, crash_point};
 
@@ -9,8 +10,11 @@ use crate::{Config, POSTGRES, metrics::Metrics, pause::Pause, read::Batches};
 /// Why no more batches are committed.
 pub(crate) enum End {
     Stopped,
-    /// The rows are others than those that were attached to.
-    OtherRows(StoreError),
+    /// The rows are others than those that were attached to, and did not take the log in up to an event.
+    OtherRows {
+        reason: StoreError,
+        up_to: EventNumber,
+    },
 }
 
 /// Commits what comes, until something else is to be done.
@@ -35,7 +39,7 @@ pub(crate) async fn all(
             Ok(Some(committed)) => committed,
             Ok(None) => return Ok(End::Stopped),
             Err(error) if error.remedy() == Remedy::PrepareAgain => {
-                return Ok(End::OtherRows(error));
+                return Ok(End::OtherRows { reason: error, up_to: batch.end().0 });
             }
             Err(error) => return Err(error).context("cannot take the log in"),
         };

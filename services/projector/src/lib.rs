@@ -25,7 +25,7 @@ mod pause;
 mod read;
 
 use anyhow::Context;
-use nox_contract::{Incarnation, Positions, subject};
+use nox_contract::{EventNumber, Incarnation, Positions, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::Runtime;
@@ -76,6 +76,12 @@ async fn connect(config: &Config) -> anyhow::Result<Broker> {
     .context("cannot use the broker")
 }
 
+/// Why the rows could not take the log in up to an event.
+struct Refused {
+    up_to: EventNumber,
+    reason: String,
+}
+
 /// Follows the log, into one generation of rows after the other.
 async fn project(
     config: &Config,
@@ -85,12 +91,15 @@ async fn project(
 ) -> anyhow::Result<()> {
     let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
     let mut pause = Pause::new(runtime);
+    let mut refused: Option<Refused> = None;
     loop {
         let Some(incarnation) = incarnation(broker, runtime).await? else { return Ok(()) };
         let Some((mut store, place)) = attach(config, runtime, &incarnation).await? else {
             return Ok(());
         };
-        runtime.readiness.set(POSTGRES, Ok::<(), String>(()));
+        // That tables could be attached to says nothing of one that a batch needs, until it is in.
+        let still = refused.take().filter(|refused| place.n() < refused.up_to);
+        runtime.readiness.set(POSTGRES, still.map_or(Ok(()), |refused| Err(refused.reason)));
         runtime.readiness.set(PROJECTOR, Ok::<(), String>(()));
         tracing::info!(event.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
         metrics.place(place.n());
@@ -98,7 +107,12 @@ async fn project(
         let batches = read::start(broker, incarnation, place);
         match commit::all(config, runtime, metrics, &mut store, batches).await? {
             End::Stopped => return Ok(()),
-            End::OtherRows(reason) => tracing::warn!(%reason, "Attaches to other rows"),
+            End::OtherRows { reason, up_to } => {
+                tracing::warn!(%reason, "Attaches to other rows");
+                if let StoreError::Unprepared(_) | StoreError::Incomplete { .. } = reason {
+                    refused = Some(Refused { up_to, reason: reason.to_string() });
+                }
+            }
         }
         // Two servers behind one address may take turns.
         if !pause.wait().await {

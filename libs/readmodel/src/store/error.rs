@@ -23,17 +23,24 @@ pub enum StoreError {
     /// The tables are not there, most likely because the database was made anew. [`prepare`](super::Store::prepare).
     #[error("the database is not prepared{}", because(.0))]
     Unprepared(Option<sqlx::Error>),
+    /// They are not there though the database was prepared: somebody took away a part of them.
+    #[error(
+        "a table of {schema} is missing, or hidden, or without its row: {}; bring it back, or drop \
+         schema {schema} cascade: it is made anew then, and filled from the log", Described(.cause)
+    )]
+    Incomplete { schema: String, cause: sqlx::Error },
     /// The stream was made anew: what it numbers is not what was folded in. Stop.
     #[error("the log is another one: expected incarnation {expected:?}, found {found:?}")]
     OtherIncarnation { expected: String, found: String },
     /// Log or code is broken. Stop.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
-    /// Postgres refuses data; the event could not even be parked. Stop.
-    #[error("postgres refuses the data: {}", Described(.0))]
+    /// Postgres refuses in words that are said of data, and does so without any job's data as well: it
+    /// can pass. Try the same batch again.
+    #[error("postgres refuses whatever is written: {}", Described(.0))]
     Data(sqlx::Error),
     /// Postgres is away, or refuses for a reason that can pass. Try the same batch again.
-    #[error("postgres is not available: {}", Described(.0))]
+    #[error("postgres is away or refuses: {}", Described(.0))]
     Unavailable(sqlx::Error),
     /// The tables are not what this version needs. Stop.
     #[error("postgres does not do what it must: {}", Described(.0))]
@@ -54,23 +61,15 @@ pub enum Remedy {
 impl StoreError {
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Unavailable(_) => Remedy::TryAgain,
-            Self::Switched { .. } | Self::WentBack { .. } | Self::Unprepared(_) => {
-                Remedy::PrepareAgain
-            }
+            Self::Unavailable(_) | Self::Data(_) => Remedy::TryAgain,
+            Self::Switched { .. }
+            | Self::WentBack { .. }
+            | Self::Unprepared(_)
+            | Self::Incomplete { .. } => Remedy::PrepareAgain,
             Self::Conflict { .. }
             | Self::OtherIncarnation { .. }
             | Self::Illegal(_)
-            | Self::Data(_)
             | Self::Broken(_) => Remedy::Stop,
-        }
-    }
-
-    /// The same where no job's data are at hand: then there is nothing to park, and it can pass.
-    pub(super) fn without_data(self) -> Self {
-        match self {
-            Self::Data(error) => Self::Unavailable(error),
-            other => other,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One user's data never stops the others.
 
 use nox_contract::{EventNumber, Fact, FactOrUnknown, JobState};
-use nox_readmodel::{Parked, audit, audit::content_hash};
+use nox_readmodel::{Parked, Remedy, audit, audit::content_hash};
 
 use crate::{
     log::{
@@ -153,12 +153,63 @@ async fn an_unknown_fact_about_anything_else_is_kept_and_the_known_ones_count() 
     assert_eq!(database.ask("select count(*) from parked where job_id is null").await, "2");
 }
 
+/// From now on rows of jobs are refused, in the words that are said of data, when `condition` holds.
+async fn refuse(database: &Database, condition: &str) {
+    let function = format!(
+        "create function refuse() returns trigger language plpgsql
+         as $$ begin raise exception 'no' using errcode = '22P05'; end $$;
+         create trigger refuse before insert or update on jobs
+         for each row when ({condition}) execute function refuse()"
+    );
+    database.ask(&function).await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_stays_without_the_job_s_data_parks_nobody_and_is_waited_out() {
+    let database = Database::start().await;
+    let mut store = database.store().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada"]);
+    for number in 0..20 {
+        log.submit(&JobOf::new("acme", "ada", "xtb", number));
+    }
+    let batch = log.batch_after(EventNumber(0));
+    let rules = [
+        // As if each were somebody's data.
+        (
+            "create function refuse() returns trigger language plpgsql
+             as $$ begin raise exception 'no' using errcode = '22P05'; end $$;
+             create trigger refuse before insert on metrics execute function refuse()",
+            "drop function refuse cascade",
+        ),
+        (
+            "alter table segments add constraint few check (n_last < 3) not valid",
+            "alter table segments drop constraint few",
+        ),
+        (
+            "alter table jobs add constraint never check (false) not valid",
+            "alter table jobs drop constraint never",
+        ),
+    ];
+    for (rule, allow) in rules {
+        database.ask(rule).await;
+        for _ in 0..3 {
+            let refused = store.commit(&batch).await.unwrap_err();
+            assert_eq!(refused.remedy(), Remedy::TryAgain, "{refused:?}");
+        }
+        assert_eq!(database.ask("select count(*) from parked").await, "0");
+        database.ask(allow).await;
+    }
+    assert_eq!(store.commit(&batch).await.unwrap().parked, 0);
+    assert_eq!(store.checkpoint().await.unwrap().n, log.n());
+}
+
 /// What no check foresaw, Postgres still refuses: then the batch is halved until the event is found.
 #[tokio::test]
 async fn an_event_that_postgres_refuses_is_found_in_its_batch_and_parked() {
     let database = Database::start().await;
     let mut store = database.store().await;
-    database.ask("alter table jobs add check (outputs::text not like '%poison%')").await;
+    refuse(&database, "new.outputs::text like '%poison%'").await;
     let mut log = Log::new();
     log.open_tenant("acme", &["ada"]);
     let jobs: Vec<_> = (0..40).map(|number| JobOf::new("acme", "ada", "xtb", number)).collect();
@@ -213,7 +264,7 @@ impl Log {
 async fn a_job_whose_row_postgres_refuses_altogether_is_kept_as_bytes() {
     let database = Database::start().await;
     let mut store = database.store().await;
-    database.ask("alter table jobs add check (module <> 'poison')").await;
+    refuse(&database, "new.module = 'poison'").await;
     let mut log = Log::new();
     log.open_tenant("acme", &["ada"]);
     let bad = JobOf::new("acme", "ada", "poison", 1);
@@ -232,7 +283,7 @@ async fn a_job_whose_row_postgres_refuses_altogether_is_kept_as_bytes() {
     // The same when the second event comes to a store that starts anew.
     let other = Database::start().await;
     let mut store = other.store().await;
-    other.ask("alter table jobs add check (module <> 'poison')").await;
+    refuse(&other, "new.module = 'poison'").await;
     store.commit(&log.batches(half.0 as usize)[0]).await.unwrap();
     let mut store = other.store().await;
     assert_eq!(store.commit(&log.batch_after(half)).await.unwrap().parked, 1);

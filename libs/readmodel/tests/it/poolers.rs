@@ -15,7 +15,7 @@ use nox_contract::EventNumber;
 use nox_readmodel::{Filter, LogMessage, Reader, Store, audit::content_hash, rebuild, switch};
 
 use crate::{
-    log::{JobOf, eventful, tenant},
+    log::{JobOf, eventful, reserved, submitted_with, tenant},
     support::{Database, commit_all},
 };
 
@@ -49,6 +49,27 @@ async fn what_is_said_of_rows_is_said_of_the_database_that_they_were_read_from()
     }
     assert!(found > 0 && missing > 0, "{found} and {missing}: one database was never seen");
     assert!(torn > 0, "nothing was ever torn apart: the test proves nothing");
+}
+
+/// Where a pooler drops what a connection was begun with, a role may have another encoding as its own.
+#[tokio::test]
+async fn text_is_what_it_was_whatever_encoding_a_role_has() {
+    let database = Database::start().await;
+    database.ask("alter role nox set client_encoding = 'LATIN1'").await;
+    let pooler = database.postgres.in_turn(&["postgres"]).unwrap();
+    let mut log = eventful(1);
+    let job = JobOf::new("acme", "ada", "xtb", 1_000_000);
+    log.event(&job.entity(), [submitted_with(r#"{"text": "é😀"}"#), reserved()]);
+    let mut store = Store::new(&pooler.url()).unwrap();
+    store.prepare().await.unwrap();
+    commit_all(&mut store, log.batches(100)).await;
+
+    let stored = "select encode(convert_to(inputs->>'text', 'UTF8'), 'hex') from jobs
+                  order by submitted_n desc limit 1";
+    assert_eq!(database.ask(stored).await, "c3a9f09f9880");
+    let reader = Reader::new(&pooler.url(), 1).unwrap();
+    let row = reader.job(&job.tenant, job.id).await.unwrap().value.unwrap();
+    assert_eq!(row.inputs.unwrap().get(), r#"{"text": "é😀"}"#);
 }
 
 /// As Debian ships it, PgBouncer refuses whoever names a start-up parameter that it does not know.

@@ -1,5 +1,7 @@
 //! Postgres refuses for a while, for reasons that pass: it says so, and goes on by itself.
 
+use std::time::Duration;
+
 use nox_readmodel::Reader;
 use nox_service::Secret;
 
@@ -61,6 +63,42 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
              execute function nox_1.refuse()",
             "drop function nox_1.refuse cascade",
         ),
+        // What an operator added refuses all jobs alike, and is no job's data.
+        (
+            "23514",
+            "alter table nox_1.segments add constraint few check (n_last < 30) not valid",
+            "alter table nox_1.segments drop constraint few",
+        ),
+        (
+            "23514",
+            "create function nox_1.refuse() returns trigger language plpgsql
+             as 'begin raise exception ''no'' using errcode = ''23514''; end';
+             create trigger refuse before insert on nox_1.metrics
+             execute function nox_1.refuse()",
+            "drop function nox_1.refuse cascade",
+        ),
+        // Even in words that are otherwise said of data, or of a statement that is wrong.
+        (
+            "22P05",
+            "create function nox_1.refuse() returns trigger language plpgsql
+             as 'begin raise exception ''no'' using errcode = ''22P05''; end';
+             create trigger refuse before insert on nox_1.metrics
+             execute function nox_1.refuse()",
+            "drop function nox_1.refuse cascade",
+        ),
+        (
+            "42601",
+            "create function nox_1.refuse() returns trigger language plpgsql
+             as 'begin execute ''selct''; return new; end';
+             create trigger refuse before insert on nox_1.metrics
+             execute function nox_1.refuse()",
+            "drop function nox_1.refuse cascade",
+        ),
+        (
+            "42703",
+            "alter table nox_1.jobs rename column worker_id to worker",
+            "alter table nox_1.jobs rename column worker to worker_id",
+        ),
     ];
     for (code, refuse, allow) in refusals {
         let readiness = projector.runtime.readiness.clone();
@@ -83,5 +121,61 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
         tenancy.system.caught_up().await;
         tenancy.system.until("it is ready again", async || readiness.is_ready()).await;
     }
+    let parked = tenancy.system.postgres.psql_in("rows", "select count(*) from nox_1.parked");
+    assert_eq!(parked.await.unwrap(), "0");
+    projector.stop().await;
+}
+
+/// Preparing the database makes what is missing, and not what somebody took away.
+#[tokio::test]
+async fn while_a_table_is_missing_it_is_not_ready_and_says_which_and_what_to_do() {
+    let mut system = System::start().await;
+    let projector = system.projector(system.config());
+    let readiness = projector.runtime.readiness.clone();
+    system.write(|log| log.jobs(20)).await;
+    system.caught_up().await;
+
+    for back in ["alter table nox_1.away rename to jobs", "drop schema nox_1 cascade"] {
+        system.postgres.psql("alter table nox_1.jobs rename to away").await.unwrap();
+        system.write(|log| log.jobs(5)).await;
+        let says = || format!("{:?}", readiness.snapshot().parts["projector.postgres"]);
+        let words = ["42P01", "jobs", "drop schema nox_1 cascade"];
+        let told = || words.iter().all(|word| says().contains(word));
+        system.until("it says what is missing", async || told()).await;
+        // Over many tries.
+        for _ in 0..300 {
+            assert!(!readiness.is_ready());
+            assert!(says().contains("42P01"), "{}", says());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(told(), "{}", says());
+        system.postgres.psql(back).await.unwrap();
+        system.caught_up().await;
+        system.until("it is ready again", async || readiness.is_ready()).await;
+    }
+    projector.stop().await;
+}
+
+#[tokio::test]
+async fn a_generation_that_nothing_names_any_more_is_named_again() {
+    let mut system = System::start().await;
+    let projector = system.projector(system.config());
+    system.write(|log| log.jobs(20)).await;
+    system.caught_up().await;
+    system.postgres.psql("delete from nox.generation").await.unwrap();
+    system.write(|log| log.jobs(5)).await;
+    system.caught_up().await;
+
+    // Where the rows were, only the rows themselves knew.
+    system.postgres.psql("delete from nox_1.projection").await.unwrap();
+    system.write(|log| log.jobs(5)).await;
+    let readiness = projector.runtime.readiness.clone();
+    let says = || format!("{:?}", readiness.snapshot().parts["projector.postgres"]);
+    let told = || says().contains("drop schema nox_1 cascade");
+    system.until("it says what to do", async || told()).await;
+    assert!(says().contains("projection"), "{}", says());
+    system.postgres.psql("drop schema nox_1 cascade").await.unwrap();
+    system.caught_up().await;
+    system.until("it is ready again", async || readiness.is_ready()).await;
     projector.stop().await;
 }
