@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::JSON_DEPTH_MAX;
+use crate::{JSON_DEPTH_MAX, OUTPUTS_BYTES_MAX};
 
 /// A JSON text, kept byte for byte. Cheap to clone.
 #[derive(Clone, Serialize)]
@@ -26,6 +26,10 @@ pub enum UnstorableJson {
     Number,
     #[error("is nested deeper than {JSON_DEPTH_MAX} levels")]
     Depth,
+    #[error(
+        "has more than {OUTPUTS_BYTES_MAX} bytes when its numbers are written without exponents"
+    )]
+    Expanded,
 }
 
 impl RawJson {
@@ -47,9 +51,20 @@ impl RawJson {
     ///
     /// A `jsonb` string holds neither U+0000 nor half a surrogate pair, and a `jsonb` number is a
     /// `numeric`, whose exponent we bound well inside its range. One user's string must never stop
-    /// the projector.
+    /// the projector. And `numeric` is written without an exponent, so what is small enough as it stands
+    /// here has to be so there, too: a few kilobytes of `1e300` are a megabyte.
     pub fn check_storable(&self) -> Result<(), UnstorableJson> {
-        check_storable(self.get().as_bytes())
+        let length = self.get().len();
+        let expanded = expanded(self.get().as_bytes())?;
+        if length <= OUTPUTS_BYTES_MAX && expanded > OUTPUTS_BYTES_MAX {
+            return Err(UnstorableJson::Expanded);
+        }
+        Ok(())
+    }
+
+    /// How many bytes the text has when its numbers are written without exponents, as Postgres does.
+    pub fn expanded_len(&self) -> Result<usize, UnstorableJson> {
+        expanded(self.get().as_bytes())
     }
 }
 
@@ -92,9 +107,11 @@ impl JsonSchema for RawJson {
 /// Largest power of ten, and number of digits, of a number that we let through.
 const EXPONENT_MAX: usize = 1000;
 
-fn check_storable(text: &[u8]) -> Result<(), UnstorableJson> {
+/// Checks a text, and returns its length with all numbers written out.
+fn expanded(text: &[u8]) -> Result<usize, UnstorableJson> {
     let mut depth = 0usize;
     let mut at = 0;
+    let mut length = text.len();
     while at < text.len() {
         match text[at] {
             b'{' | b'[' => {
@@ -109,11 +126,15 @@ fn check_storable(text: &[u8]) -> Result<(), UnstorableJson> {
                 at += 1;
             }
             b'"' => at = check_string(text, at + 1)?,
-            b'-' | b'0'..=b'9' => at = check_number(text, at)?,
+            b'-' | b'0'..=b'9' => {
+                let zeros;
+                (at, zeros) = check_number(text, at)?;
+                length += zeros;
+            }
             _ => at += 1,
         }
     }
-    Ok(())
+    Ok(length)
 }
 
 /// Returns the index after the closing quote. The text is known to be well-formed JSON.
@@ -147,8 +168,8 @@ fn check_string(text: &[u8], mut at: usize) -> Result<usize, UnstorableJson> {
     Err(UnstorableJson::Invalid)
 }
 
-/// Returns the index after the number that begins at `at`.
-fn check_number(text: &[u8], at: usize) -> Result<usize, UnstorableJson> {
+/// Returns the index after the number that begins at `at`, and how many zeros its exponent stands for.
+fn check_number(text: &[u8], at: usize) -> Result<(usize, usize), UnstorableJson> {
     let end = text[at..]
         .iter()
         .position(|b| !matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
@@ -157,15 +178,15 @@ fn check_number(text: &[u8], at: usize) -> Result<usize, UnstorableJson> {
     let mantissa = number.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(number.len());
     let exponent = std::str::from_utf8(number.get(mantissa + 1..).unwrap_or_default())
         .map_err(|_| UnstorableJson::Invalid)?;
-    let too_big = !exponent.is_empty()
-        && exponent
-            .trim_start_matches('+')
-            .parse::<i64>()
-            .map_or(true, |power| power.unsigned_abs() as usize > EXPONENT_MAX);
-    if mantissa > EXPONENT_MAX || too_big {
+    let power = match exponent.trim_start_matches('+') {
+        "" => 0,
+        digits => digits.parse::<i64>().map_err(|_| UnstorableJson::Number)?.unsigned_abs(),
+    };
+    let zeros = usize::try_from(power).unwrap_or(usize::MAX);
+    if mantissa > EXPONENT_MAX || zeros > EXPONENT_MAX {
         return Err(UnstorableJson::Number);
     }
-    Ok(end)
+    Ok((end, zeros))
 }
 
 #[cfg(test)]
@@ -189,6 +210,28 @@ mod tests {
         assert_eq!(check(&"9".repeat(2000)), Err(UnstorableJson::Number));
         let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
         assert_eq!(check(&deep), Err(UnstorableJson::Depth));
+    }
+
+    #[test]
+    fn a_text_counts_with_all_the_digits_of_its_numbers() {
+        let expanded = |text: &str| RawJson::parse(text.to_owned()).unwrap().expanded_len();
+        for (text, plain) in [
+            ("[1,-2.5]", "[1,-2.5]".len()),
+            (r#"{"1e300":"1e300"}"#, r#"{"1e300":"1e300"}"#.len()),
+            ("1e300", 301),
+            ("-1.5E+20", "-150000000000000000000".len()),
+            ("1e-300", "0.".len() + 300),
+            ("[1e1000,1e-1000]", "[,]".len() + 1_001 + 1_002),
+        ] {
+            let counted = expanded(text).unwrap();
+            // Exact but for the exponent itself.
+            assert!((plain..=plain + 16).contains(&counted), "{text}: {counted}, {plain}");
+        }
+
+        let numbers = |count: usize| format!("[{}]", vec!["1e300"; count].join(","));
+        let most = OUTPUTS_BYTES_MAX / 306;
+        assert_eq!(check(&numbers(most - 1)), Ok(()));
+        assert_eq!(check(&numbers(most + 1)), Err(UnstorableJson::Expanded));
     }
 
     #[test]

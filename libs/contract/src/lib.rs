@@ -56,19 +56,21 @@ pub const INPUT_MESSAGE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128 * 1024;
 /// Largest event, in bytes; the rest of the broker's 1 MiB is for headers.
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
 
-/// Largest `outputs` of one job, in bytes of JSON. Larger ones belong into a file.
+/// Largest `outputs` of one job, in bytes of JSON, also with its numbers written without exponents.
+/// Larger ones belong into a file.
 pub const OUTPUTS_BYTES_MAX: usize = 512 * 1024;
 
 /// Longest code and message of a job's error, in bytes.
 pub const ERROR_CODE_BYTES_MAX: usize = 128;
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-/// Largest inline `inputs` of one job, in bytes of canonical JSON: what they say counts, and not how
-/// they are written.
+/// Largest inline `inputs` of one job, in bytes of canonical JSON whose numbers are written without
+/// exponents: what they say counts, and not how they are written.
 pub const INPUTS_BYTES_MAX: usize = 16 * 1024;
 
-/// Longest text of inputs that is kept as it was written: with every character escaped. Of a longer
-/// one, which has that many blanks or zeros in it, the canonical text is kept.
+/// Longest text of inputs that is kept as it was written: with every character escaped, and numbers
+/// without exponents. Of a longer one, which has that many blanks or zeros in it, the canonical text is
+/// kept.
 pub const INPUTS_TEXT_BYTES_MAX: usize = 6 * INPUTS_BYTES_MAX;
 
 /// Deepest nesting of user-supplied JSON; Postgres' parser and ours both recurse.

@@ -57,8 +57,8 @@ impl Outputs {
             flags: &flags,
         };
         RawJson::of(&json).ok().filter(|json| json.check_storable().is_ok()).unwrap_or_else(|| {
-            // Each part was checked where it was read, so this is a mistake of ours.
-            tracing::error!(job.id = %start.job_id, "Outputs that cannot be stored are left out");
+            // Each part was checked where it was read; together their numbers may have too many digits.
+            tracing::warn!(job.id = %start.job_id, "Outputs that cannot be stored are left out");
             empty(self.wall, &[UNSTORABLE])
         })
     }

@@ -1,6 +1,6 @@
 //! Jobs, one and many.
 
-use std::{fmt, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr};
 
 use nox_contract::{
     Attempt, EventNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
@@ -103,7 +103,8 @@ impl Reader {
         id: JobId,
     ) -> Result<At<Option<JobRow>>, QueryError> {
         let mut look = self.look().await?;
-        let mut query = select_jobs(tenant);
+        let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
+        query.push_bind(tenant.as_str().to_owned());
         query.push(" and id = ").push_bind(id.0).push(look.mark());
         let row = query.build().fetch_optional(look.connection()).await;
         let row = row.map_err(|error| look.failed(error))?;
@@ -113,50 +114,105 @@ impl Reader {
     /// A page of jobs, newest first. Jobs that come in meanwhile are before the first page; none is
     /// listed twice or missed by following `next`.
     pub async fn jobs(&self, filter: &Filter) -> Result<At<Page<JobRow>>, QueryError> {
+        let At { progress, value } =
+            self.jobs_within(filter, usize::MAX, |_| Ok::<(), Infallible>(())).await?;
+        let Ok((page, ())) = value;
+        Ok(At { progress, value: page })
+    }
+
+    /// The same, of at most `bytes_max` bytes, or of one row. Before they are read, `room` is asked for
+    /// as many bytes as they have; what it gives comes with the page, and its refusal instead of it.
+    pub async fn jobs_within<R, E>(
+        &self,
+        filter: &Filter,
+        bytes_max: usize,
+        room: impl FnOnce(usize) -> Result<R, E>,
+    ) -> Result<At<Result<(Page<JobRow>, R), E>>, QueryError> {
         let mut look = self.look().await?;
         let limit = filter.limit.clamp(1, PAGE_MAX);
-        let mut query = select_jobs(&filter.tenant);
-        if let Some(user) = &filter.user {
-            query.push(" and user_id = ").push_bind(user.as_str().to_owned());
-        }
-        // As words of the statement, so that the planner sees whether the partial index serves.
-        match filter.status {
-            Some(JobState::Draft) => query.push(" and status = 'draft'"),
-            Some(JobState::Queued) => query.push(" and status = 'queued'"),
-            Some(JobState::Running) => query.push(" and status = 'running'"),
-            Some(JobState::Succeeded) => query.push(" and status = 'succeeded'"),
-            Some(JobState::Failed) => query.push(" and status = 'failed'"),
-            Some(JobState::Canceled) => query.push(" and status = 'canceled'"),
-            None => &mut query,
-        };
-        if let Some(module) = &filter.module {
-            query.push(" and module = ").push_bind(module.as_str().to_owned());
-        }
-        if let Some(Cursor(before)) = filter.before {
-            query.push(" and submitted_n < ").push_bind(big(before.0));
-        }
+        let mut query = QueryBuilder::new(SIZES);
+        restrict(&mut query, filter);
         query.push(" order by submitted_n desc limit ").push_bind(limit as i64 + 1);
         query.push(look.mark());
+        let sizes = query.build().fetch_all(look.connection()).await;
+        let sizes = sizes.map_err(|error| look.failed(error))?;
+        let sizes = sizes.iter().map(size).collect::<sqlx::Result<Vec<_>>>()?;
+        let (bytes, last) = fitting(&sizes[..limit.min(sizes.len())], bytes_max);
+        let room = match room(bytes) {
+            Ok(room) => room,
+            Err(refused) => return look.end(Err(refused)).await,
+        };
+        let Some(last) = last else {
+            return look.end(Ok((Page { rows: Vec::new(), next: None }, room))).await;
+        };
 
+        let mut query = QueryBuilder::new(COLUMNS);
+        restrict(&mut query, filter);
+        query.push(" and submitted_n >= ").push_bind(big(last.0));
+        query.push(" order by submitted_n desc").push(look.mark());
         let found = query.build().fetch_all(look.connection()).await;
         let found = found.map_err(|error| look.failed(error))?;
-        let rows = found.iter().take(limit).map(job).collect::<sqlx::Result<Vec<_>>>()?;
-        let more = found.len() > limit;
-        let next = rows.last().filter(|_| more).map(|last| Cursor(last.submitted_n));
-        look.end(Page { rows, next }).await
+        let rows = found.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
+        let next = (rows.len() < sizes.len()).then_some(Cursor(last));
+        look.end(Ok((Page { rows, next }, room))).await
     }
 }
 
-fn select_jobs(tenant: &TenantId) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(
-        "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, outputs,
-                requested_resources, reserved_resources, created_at, started_at, ended_at, due_at,
-                error, n, worker_id, priority, fingerprint, parked, submitted_n
-         from jobs
-         where tenant = ",
-    );
-    query.push_bind(tenant.as_str().to_owned());
-    query
+/// What a row takes up beside what is counted: names, ids and instants.
+const ROW_BYTES: usize = 1024;
+
+/// How many bytes each row has where that is not small, of the same snapshot as the rows.
+const SIZES: &str = "select submitted_n,
+        octet_length(coalesce(inputs::text, '')) + octet_length(coalesce(outputs::text, ''))
+            + octet_length(coalesce(error::text, '')) as bytes
+ from jobs
+ where tenant = ";
+
+const COLUMNS: &str = "select id, tenant, user_id, module, status, attempt, waiting_code, inputs,
+        outputs, requested_resources, reserved_resources, created_at, started_at, ended_at, due_at,
+        error, n, worker_id, priority, fingerprint, parked, submitted_n
+ from jobs
+ where tenant = ";
+
+fn size(row: &PgRow) -> sqlx::Result<(EventNumber, usize)> {
+    let bytes: i32 = row.try_get("bytes")?;
+    Ok((number(row.try_get("submitted_n")?), bytes.unsigned_abs() as usize + ROW_BYTES))
+}
+
+/// The first rows that have at most `bytes_max` bytes, but at least one: their bytes, and the last.
+fn fitting(sizes: &[(EventNumber, usize)], bytes_max: usize) -> (usize, Option<EventNumber>) {
+    let (mut bytes, mut last) = (0, None);
+    for (n, size) in sizes {
+        if last.is_some() && bytes + size > bytes_max {
+            break;
+        }
+        (bytes, last) = (bytes + size, Some(*n));
+    }
+    (bytes, last)
+}
+
+/// Which rows a filter lets through, behind `where tenant = `.
+fn restrict(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    query.push_bind(filter.tenant.as_str().to_owned());
+    if let Some(user) = &filter.user {
+        query.push(" and user_id = ").push_bind(user.as_str().to_owned());
+    }
+    // As words of the statement, so that the planner sees whether the partial index serves.
+    match filter.status {
+        Some(JobState::Draft) => query.push(" and status = 'draft'"),
+        Some(JobState::Queued) => query.push(" and status = 'queued'"),
+        Some(JobState::Running) => query.push(" and status = 'running'"),
+        Some(JobState::Succeeded) => query.push(" and status = 'succeeded'"),
+        Some(JobState::Failed) => query.push(" and status = 'failed'"),
+        Some(JobState::Canceled) => query.push(" and status = 'canceled'"),
+        None => &mut *query,
+    };
+    if let Some(module) = &filter.module {
+        query.push(" and module = ").push_bind(module.as_str().to_owned());
+    }
+    if let Some(Cursor(before)) = filter.before {
+        query.push(" and submitted_n < ").push_bind(big(before.0));
+    }
 }
 
 fn job(row: &PgRow) -> sqlx::Result<JobRow> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
@@ -16,14 +16,21 @@ use super::{find::min_n, view::JobView};
 use crate::{
     app::App,
     auth::Caller,
+    memory::Account,
     problem::{ApiError, FieldError},
     required::Required,
     routes,
 };
 
-/// Jobs in a page that names no limit, and most in any: each may carry 16 KiB of inputs.
+/// Jobs in a page that names no limit, and most in any.
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
+
+/// Bytes after which a page ends early, unless it has one job alone: what jobs carry is the programs'.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// How often a page is in memory while it is made: as it came, as rows, and as text.
+const COPIES: usize = 3;
 
 /// A misspelt filter would silently show everything, so unknown ones are refused.
 #[derive(Deserialize)]
@@ -48,6 +55,7 @@ struct Listed<'a> {
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(account): Extension<Account>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -59,7 +67,12 @@ pub async fn list(
         }
         return Ok(Json(Listed::default()).into_response());
     };
-    let page = app.barrier.read(&required, || app.reader.jobs(&filter)).await?.value;
+    let account = &account;
+    let read = || {
+        let room = move |bytes| account.take(COPIES * bytes);
+        app.reader.jobs_within(&filter, PAGE_BYTES_MAX, room)
+    };
+    let (page, _room) = app.barrier.read(&required, read).await?.value?;
 
     let next = page.next.as_ref().map(Cursor::to_string);
     let jobs: Vec<_> = page.rows.iter().map(JobView::from).collect();

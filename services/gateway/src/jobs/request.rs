@@ -191,13 +191,19 @@ fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
                 .with_errors(vec![FieldError::new("/inputs", error.to_string())])
         }
     })?;
-    let bytes = canonical.get().len();
+    // Rows write numbers without exponents, so that is how they count.
+    let bytes = canonical.expanded_len().map_err(ApiError::internal)?;
     if bytes > INPUTS_BYTES_MAX {
-        let detail =
-            format!("inputs have {bytes} bytes; inline inputs have at most {INPUTS_BYTES_MAX}");
-        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail));
+        let detail = format!(
+            "inputs have {bytes} bytes, their numbers without exponents; inline inputs have at most \
+             {INPUTS_BYTES_MAX}"
+        );
+        let place = FieldError::new("/inputs", detail.clone());
+        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail).with_errors(vec![place]));
     }
-    let kept = if text.len() > INPUTS_TEXT_BYTES_MAX { canonical.clone() } else { inputs };
+    // Zeros count here as well: 0e-1000 has a thousand.
+    let written = inputs.expanded_len().map_err(ApiError::internal)?;
+    let kept = if written > INPUTS_TEXT_BYTES_MAX { canonical.clone() } else { inputs };
     Ok((kept, canonical))
 }
 

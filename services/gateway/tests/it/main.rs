@@ -10,6 +10,7 @@ mod jobs;
 mod late;
 mod logs;
 mod outages;
+mod pages;
 mod proxy;
 mod quotas;
 mod rights;

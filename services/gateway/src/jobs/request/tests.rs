@@ -136,6 +136,24 @@ fn inputs_may_say_so_much_however_they_are_written() {
 }
 
 #[test]
+fn inputs_count_with_the_digits_of_their_numbers_and_are_kept_where_those_are_few() {
+    let with = |number: &str, count: usize| {
+        let numbers = vec![number; count].join(",");
+        JobRequest::parse(&format!(r#"{{"module":"a","inputs":[{numbers}]}}"#))
+    };
+    for number in ["1e300", "1e-300", "-2.5e299"] {
+        let error = with(number, 60).unwrap_err();
+        assert_eq!(error.code(), ProblemCode::BodyTooLarge, "{number}");
+        assert_eq!(error.document()["errors"][0]["pointer"], "/inputs");
+        assert!(with(number, 50).unwrap().inputs.get().contains(number));
+    }
+    // It says no more than 0, and rows would write a thousand digits.
+    let zeros = with("0e-1000", 200).unwrap().inputs;
+    assert_eq!(zeros.get(), format!("[{}]", vec!["0"; 200].join(",")));
+    assert_eq!(with("0e-1000", 3).unwrap().inputs.get(), "[0e-1000,0e-1000,0e-1000]");
+}
+
+#[test]
 fn a_fingerprint_tells_requests_apart_and_not_spellings_of_one() {
     let print = |text: &str| JobRequest::parse(text).unwrap().fingerprint();
     let one = print(r#"{"module":"a","inputs":{"x":1},"priority":3}"#);
