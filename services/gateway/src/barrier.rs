@@ -7,10 +7,7 @@
 
 use std::{
     cmp::Ordering::Less,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -41,8 +38,9 @@ pub struct Barrier {
     commands: End,
     reports: End,
     events: End,
-    /// The newest place in the log that this gateway has heard of.
-    seen: AtomicU64,
+    /// The newest place in the log that this gateway has heard of, in the life of the log that the
+    /// newest snapshot was of.
+    seen: Mutex<Position>,
     /// The newest place in the log that an answer was of: no later answer is of an earlier one.
     answered: Mutex<Position>,
 }
@@ -72,7 +70,7 @@ impl Barrier {
             commands: end(subject::COMMANDS),
             reports: end(subject::REPORTS),
             events: end(subject::EVENTS),
-            seen: AtomicU64::new(0),
+            seen: Mutex::default(),
             answered: Mutex::default(),
         })
     }
@@ -156,8 +154,8 @@ impl Barrier {
     }
 
     /// The last event of the log, as the broker has it now; the view may be behind.
-    pub async fn log_end(&self) -> Result<EventNumber, ApiError> {
-        Ok(EventNumber(self.end(&self.events).await?.seq))
+    pub async fn log_end(&self) -> Result<Position, ApiError> {
+        self.end(&self.events).await
     }
 
     /// The last message of the stream of commands, as the broker has it now.
@@ -165,20 +163,30 @@ impl Barrier {
         self.end(&self.commands).await
     }
 
-    /// The newest place in the log that this gateway has heard of, for the stamps of submits.
-    pub fn seen(&self) -> EventNumber {
-        EventNumber(self.seen.load(Ordering::Relaxed))
+    /// The newest place in the log that this gateway has heard of.
+    pub fn seen(&self) -> Position {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// This gateway has heard of event `n`.
+    /// This gateway has heard of event `n`, of the log that there is.
     pub fn saw(&self, n: EventNumber) {
-        self.seen.fetch_max(n.0, Ordering::Relaxed);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.seq = seen.seq.max(n.0);
+    }
+
+    /// This gateway has seen rows that are a fold of the log up to there.
+    pub fn saw_rows(&self, place: Position) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of another life of the log, an earlier place is the newer one.
+        if !seen.reaches(&place) {
+            *seen = place;
+        }
     }
 
     async fn until(&self, required: &Required) -> Result<Progress, ApiError> {
         match self.progress.until(BARRIER_WAIT, |at| required.is_met(at)).await {
             Ok(at) => {
-                self.saw(at.n);
+                self.saw_rows(at.place());
                 Ok(at)
             }
             Err(Behind::At(at)) => Err(self.lagging(required, &at).await),
@@ -196,9 +204,9 @@ impl Barrier {
         if place.partial_cmp(&answered) == Some(Less) {
             return false;
         }
-        *answered = place;
+        *answered = place.clone();
         drop(answered);
-        self.saw(at.n);
+        self.saw_rows(place);
         true
     }
 

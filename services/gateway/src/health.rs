@@ -46,7 +46,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     };
     let jobs = json!({
         "status": status,
-        "n": app.barrier.seen(),
+        "n": app.barrier.seen().seq,
         "view_lag_events": app.metrics.lag_events.get(),
     });
     (code, Json(json!({"status": status, "jobs": jobs}))).into_response()
@@ -162,7 +162,7 @@ pub async fn watch(app: Arc<App>) {
             readiness.note("admission", app.admission.judge(streams, disk));
         }
         if let (Ok(Ok(end)), Ok(progress)) = (end, view) {
-            app.barrier.saw(progress.n);
+            app.barrier.saw_rows(progress.place());
             let log = Position::from(end);
             let lag = log.seq.saturating_sub(progress.n.0);
             app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));

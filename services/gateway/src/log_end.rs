@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::EventNumber;
+use nox_contract::{EventNumber, Position};
 use nox_service::Clock;
 
 use crate::{barrier::Barrier, problem::ApiError};
@@ -18,7 +18,7 @@ pub struct LogEnd {
     barrier: Arc<Barrier>,
     clock: Clock,
     /// The end, and when it was asked for.
-    known: Mutex<Option<(EventNumber, Duration)>>,
+    known: Mutex<Option<(Position, Duration)>>,
 }
 
 impl LogEnd {
@@ -30,9 +30,13 @@ impl LogEnd {
     /// behind that, and says nothing of it.
     pub async fn recent(&self) -> Result<EventNumber, ApiError> {
         let now = self.clock.monotonic();
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let log = self.barrier.seen().incarnation;
         match known {
-            Some((end, at)) if now.saturating_sub(at) < RECENT => Ok(end),
+            // Of another life of the log, it says nothing.
+            Some((end, at)) if now.saturating_sub(at) < RECENT && end.incarnation == log => {
+                Ok(EventNumber(end.seq))
+            }
             _ => self.now().await,
         }
     }
@@ -41,7 +45,8 @@ impl LogEnd {
     pub async fn now(&self) -> Result<EventNumber, ApiError> {
         let asked_at = self.clock.monotonic();
         let end = self.barrier.log_end().await?;
+        let n = EventNumber(end.seq);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, asked_at));
-        Ok(end)
+        Ok(n)
     }
 }

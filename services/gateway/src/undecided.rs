@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use nox_contract::{Command, CommandMessage, JobId, TenantId};
+use nox_contract::{Command, CommandMessage, Incarnation, JobId, Position, TenantId};
 use nox_streams::Error;
 use tokio::sync::Mutex;
 
@@ -49,7 +49,7 @@ pub enum Unknown {
     Decided,
     #[error("more than {ENTRIES_MAX} submits wait for the scheduler")]
     Full,
-    #[error("the stream of commands ends at {last}, before {after}")]
+    #[error("the stream of commands ends at {last}, and not behind {after}, or is another one")]
     Gone { last: u64, after: u64 },
     #[error(transparent)]
     Broker(#[from] Error),
@@ -61,8 +61,10 @@ pub struct Undecided {
     is_empty: AtomicBool,
 }
 
+/// Of one life of the stream: what waited in another one is decided by nobody.
 #[derive(Default)]
 struct Index {
+    incarnation: Incarnation,
     tenants: HashMap<TenantId, Kept>,
     count: usize,
 }
@@ -92,15 +94,18 @@ impl Undecided {
         &self,
         tenant: &TenantId,
         job: JobId,
-        after: u64,
-        last: u64,
+        after: &Position,
+        last: &Position,
     ) -> Result<Vec<Waiting>, Unknown> {
-        if last < after {
-            return Err(Unknown::Gone { last, after });
+        if !last.reaches(after) {
+            return Err(Unknown::Gone { last: last.seq, after: after.seq });
         }
         let mut index = self.index.lock().await;
         self.is_empty.store(false, Ordering::Relaxed);
-        let read = self.read(&mut index, tenant, after, last).await;
+        if index.incarnation != last.incarnation {
+            *index = Index { incarnation: last.incarnation.clone(), ..Index::default() };
+        }
+        let read = self.read(&mut index, tenant, after.seq, last.seq).await;
         if let Err(error) = read {
             if !matches!(error, Unknown::Decided) {
                 // What was read so far is of no use any more.
@@ -119,7 +124,7 @@ impl Undecided {
         after: u64,
         last: u64,
     ) -> Result<(), Unknown> {
-        let Index { tenants, count } = index;
+        let Index { tenants, count, .. } = index;
         let kept = tenants.entry(tenant.clone()).or_insert_with(|| Kept {
             from: after,
             up_to: after,

@@ -234,8 +234,13 @@ async fn compare(
             // The stream is another one: what waits in it has no order with what was decided.
             break;
         }
-        let (after, last) = (at.commands.seq, last.seq);
-        match app.undecided.of(&caller.tenant, submit.job_id, after, last).await {
+        let waiting = app.undecided.of(&caller.tenant, submit.job_id, &at.commands, &last).await;
+        if !app.barrier.last_command().await?.reaches(&last) {
+            // It became another one while it was read.
+            app.undecided.forget();
+            break;
+        }
+        match waiting {
             Ok(waiting) => match standing(&waiting, fingerprint) {
                 Standing::Ours => return Ok(None),
                 Standing::Free if !submit.pending => return Ok(None),

@@ -104,6 +104,25 @@ async fn of_two_requests_at_once_none_is_promised_what_the_other_gets() {
     assert_eq!(two.promised(&winner).await, body["inputs"]);
 }
 
+#[tokio::test]
+async fn what_waited_in_a_stream_that_is_gone_decides_nothing() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    system.clerk.set_mood(Mood::Sleep);
+    let ask = async |text: &str| {
+        let request = system.request(Method::POST, "/jobs", &ada).json(&saying(text));
+        send(request.header("idempotency-key", "k")).await
+    };
+    assert_eq!(ask("lost").await.expect(202)["pending"], true);
+    // The control: as long as the stream is there, it decides.
+    ask("another").await.expect_problem(422, "idempotency_conflict");
+
+    system.replace_commands().await;
+    system.clerk.take_up_commands().await;
+    assert_eq!(ask("kept").await.expect(202)["pending"], true);
+    ask("another").await.expect_problem(422, "idempotency_conflict");
+}
+
 /// What waits undecided in the last test, in messages and bytes of each.
 const UNDECIDED: usize = 24;
 const UNDECIDED_BYTES: usize = 512 * 1024;
