@@ -13,6 +13,7 @@ mod budget;
 mod bulk;
 mod commands;
 mod config;
+mod connections;
 mod courier;
 mod head;
 mod health;

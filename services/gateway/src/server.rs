@@ -3,9 +3,15 @@
 //! `axum::serve` installs no timer, so hyper's limit on slow heads would be silently off; hence a
 //! loop of our own.
 
-use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration,
+};
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, header},
+};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -20,6 +26,7 @@ use tower::ServiceExt;
 
 use crate::{
     budget::{Address, Budget},
+    connections::{Activity, Connections},
     head::{HEAD_BYTES_MAX, HEADERS_MAX},
     memory::Account,
     transport::Transport,
@@ -88,7 +95,8 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
         .max_headers(HEADERS_ROOM);
     let mut spare_builder = builder.clone();
     spare_builder.header_read_timeout(SPARE_HEAD_WAIT).keep_alive(false);
-    let connections = GracefulShutdown::new();
+    let graceful = GracefulShutdown::new();
+    let connections = Connections::default();
     let mut spare = Spare::default();
 
     loop {
@@ -99,17 +107,31 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
         let Some((stream, peer)) = accepted else { continue };
         let address = Address::of(peer.ip());
         let account = Account::new(memory.clone(), address);
-        let watcher = connections.watcher();
-        match places.take(address, 1) {
+        let watcher = graceful.watcher();
+        let place = match places.take(address, 1) {
+            Err(_) if connections.make_room_for(address) => Ok(places.take_anyway(address, 1)),
+            place => place,
+        };
+        match place {
             Ok(place) => {
-                let served = connection(&builder, stream, router.clone(), account, watcher);
+                let member = connections.enter(address);
+                let transport = Transport::new(stream, member.activity.clone());
+                let activity = member.activity.clone();
+                let served =
+                    connection(&builder, transport, activity, router.clone(), account, watcher);
                 tokio::spawn(async move {
-                    served.await;
-                    drop(place);
+                    tokio::select! {
+                        () = served => {}
+                        () = member.gone.cancelled() => {}
+                    }
+                    drop((place, member));
                 });
             }
             Err(_) => {
-                let served = connection(&spare_builder, stream, full.clone(), account, watcher);
+                let activity = Arc::<Activity>::default();
+                let transport = Transport::new(stream, activity.clone());
+                let served =
+                    connection(&spare_builder, transport, activity, full.clone(), account, watcher);
                 spare.push(tokio::spawn(async move {
                     // An error says that its time is over.
                     let _ = tokio::time::timeout(SPARE_WAIT, served).await;
@@ -118,7 +140,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
         }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_WAIT, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
         tracing::warn!("Connections were cut off while requests were in hand");
     }
 }
@@ -126,7 +148,8 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
 /// Serves one connection to its end.
 fn connection(
     builder: &http1::Builder,
-    stream: TcpStream,
+    transport: Transport,
+    activity: Arc<Activity>,
     router: Router,
     account: Account,
     watcher: Watcher,
@@ -134,9 +157,16 @@ fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(account.clone());
         let answer = router.clone().oneshot(request.map(Body::new));
-        async move { answer.await.map_err(|never: Infallible| match never {}) }
+        let activity = activity.clone();
+        async move {
+            let mut answer = answer.await.map_err(|never: Infallible| match never {})?;
+            if activity.answers() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
-    let connection = builder.serve_connection(TokioIo::new(Transport::new(stream)), service);
+    let connection = builder.serve_connection(TokioIo::new(transport), service);
     async move {
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "Connection ended badly");

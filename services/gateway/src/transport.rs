@@ -7,6 +7,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,6 +17,8 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
+
+use crate::connections::Activity;
 
 /// How long a peer may leave an answer unread, and the bytes that it has to take in each such time:
 /// some 3 KiB a second. The kernel tells of progress in thirds of its send buffer, which
@@ -35,9 +38,19 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 /// A connection as hyper uses it.
 pub struct Transport {
     stream: TcpStream,
+    activity: Arc<Activity>,
+    /// Runs from the first answer that the kernel did not take, until one went without that: whoever
+    /// takes in a little of each has no more time than one who takes in little of one.
+    slow: Option<Slow>,
     /// Runs while there is something that the kernel does not take.
     stalled: Option<Stalled>,
     lingering: Option<Lingering>,
+}
+
+struct Slow {
+    until: Pin<Box<Sleep>>,
+    /// Whether it was so since the peer was last waited for.
+    again: bool,
 }
 
 struct Stalled {
@@ -52,8 +65,8 @@ struct Lingering {
 }
 
 impl Transport {
-    pub fn new(stream: TcpStream) -> Self {
-        Self { stream, stalled: None, lingering: None }
+    pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, slow: None, stalled: None, lingering: None }
     }
 
     /// Counts what the kernel took, and its refusals until they last too long.
@@ -71,6 +84,11 @@ impl Transport {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
+                let slow = self.slow.get_or_insert_with(Slow::new);
+                slow.again = true;
+                if slow.until.as_mut().poll(cx).is_ready() {
+                    self.activity.slows();
+                }
                 let stalled = self.stalled.get_or_insert_with(Stalled::new);
                 while stalled.until.as_mut().poll(cx).is_ready() {
                     if stalled.written < WRITE_BYTES_MIN {
@@ -81,6 +99,12 @@ impl Transport {
                 Poll::Pending
             }
         }
+    }
+}
+
+impl Slow {
+    fn new() -> Self {
+        Self { until: Box::pin(sleep(WRITE_WAIT)), again: true }
     }
 }
 
@@ -123,7 +147,17 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let filled = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if outcome.is_pending() {
+            self.activity.waits();
+        }
+        ready!(outcome)?;
+        if buffer.filled().len() > filled && self.activity.reads() {
+            // A pause: what came before it is over.
+            self.slow.take_if(|slow| !std::mem::take(&mut slow.again));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
