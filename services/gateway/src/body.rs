@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     http::{HeaderMap, header},
 };
 use futures_util::StreamExt;
-use nox_contract::ProblemCode;
+use nox_contract::{ProblemCode, canonical::pointer_token};
 
 use crate::{
     memory::{Account, Room},
-    problem::ApiError,
+    object::Object,
+    problem::{ApiError, FieldError},
 };
 
 /// Largest body of one job: its inputs and what stands around them have room many times over.
@@ -19,6 +20,9 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Largest body of a request with many jobs.
 pub const BULK_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Largest body where there is nothing to say: enough to find out what somebody would say.
+const NOTHING_BYTES_MAX: usize = 4 * 1024;
 
 /// Longest time from the head of a request to the end of its body.
 const BODY_WAIT: Duration = Duration::from_secs(10);
@@ -54,14 +58,22 @@ pub async fn read_json(
         return Err(too_large(limit));
     }
     let mut room = account.take(0)?;
-    let read = read(body, limit, &mut room);
-    let bytes = tokio::time::timeout(BODY_WAIT, read).await.map_err(|_| {
-        ApiError::new(ProblemCode::BodyTimeout, format!("the body took longer than {BODY_WAIT:?}"))
-    })??;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| ApiError::new(ProblemCode::MalformedJson, "the body is not UTF-8"))?;
+    let text = text(within(read(body, limit, &mut room)).await?)?;
     room.grow(COPIES * text.len())?;
     Ok(JsonBody { text, _room: room })
+}
+
+/// What comes in time.
+async fn within<T>(read: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    tokio::time::timeout(BODY_WAIT, read).await.unwrap_or_else(|_| {
+        let detail = format!("the body took longer than {BODY_WAIT:?}");
+        Err(ApiError::new(ProblemCode::BodyTimeout, detail))
+    })
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, ApiError> {
+    String::from_utf8(bytes)
+        .map_err(|_| ApiError::new(ProblemCode::MalformedJson, "the body is not UTF-8"))
 }
 
 async fn read(body: Body, limit: usize, room: &mut Room) -> Result<Vec<u8>, ApiError> {
@@ -85,12 +97,46 @@ async fn read(body: Body, limit: usize, room: &mut Room) -> Result<Vec<u8>, ApiE
     Ok(bytes)
 }
 
+/// Reads a body where there is nothing to say: there is none, or an object without members.
+pub async fn read_nothing(
+    account: &Account,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(), ApiError> {
+    if body.is_end_stream() {
+        return Ok(());
+    }
+    let mut room = account.take(0)?;
+    let bytes = within(read(body, NOTHING_BYTES_MAX, &mut room)).await?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    check_kind(headers)?;
+    let Object(members) = Object::read(&text(bytes)?)?;
+    let errors = members.iter().map(|(name, _)| {
+        let name: String = name.chars().take(64).collect();
+        FieldError::new(format!("/{}", pointer_token(&name)), "is not known here; nothing is")
+    });
+    let errors: Vec<_> = errors.collect();
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
+}
+
 fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence != "application/json" {
-        let detail = "the body must be application/json";
+    let mut parts = kind.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    if !is_json || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        let detail = "the body must be application/json, and nothing beside it";
+        return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
+    }
+    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter_map(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("charset").then_some(value.trim().trim_matches('"'))
+    });
+    let is_utf_8 =
+        |charset: &str| ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    if !charsets.all(is_utf_8) {
+        let detail = "the body must be in UTF-8";
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let encoded = headers.contains_key(header::CONTENT_ENCODING)

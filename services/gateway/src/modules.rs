@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
-    extract::State,
+    Extension, Json,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
@@ -20,11 +20,13 @@ use crate::{
     app::App,
     auth::Caller,
     barrier::Sources,
+    body::read_nothing,
     commands::{Delivery, Until},
-    jobs::min_n,
+    jobs::only_min_n,
+    memory::Account,
     problem::ApiError,
     required::Required,
-    routes::Segment,
+    routes::{self, Segment},
 };
 
 /// `GET /modules`, for everybody: what there is to run is no secret.
@@ -33,7 +35,7 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let required = Required::event(min_n(&uri, &headers)?);
+    let required = Required::event(only_min_n(&uri, &headers)?);
     let modules = app.barrier.read(&required, || app.modules.all()).await?.value;
     let modules = modules.iter().map(ModuleView::from).collect();
     Ok(Json(Listed { modules }).into_response())
@@ -46,7 +48,7 @@ pub async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row = find(&app, &name, Required::event(min_n(&uri, &headers)?)).await?;
+    let row = find(&app, &name, Required::event(only_min_n(&uri, &headers)?)).await?;
     Ok(Json(ModuleView::from(&row)).into_response())
 }
 
@@ -54,27 +56,36 @@ pub async fn get(
 pub async fn enable(
     state: State<Arc<App>>,
     caller: Caller,
+    account: Extension<Account>,
     name: Segment,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    switch(state, caller, name, true).await
+    switch(state, caller, account, name, request, true).await
 }
 
 /// `POST /modules/{name}/disable`, for operators.
 pub async fn disable(
     state: State<Arc<App>>,
     caller: Caller,
+    account: Extension<Account>,
     name: Segment,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    switch(state, caller, name, false).await
+    switch(state, caller, account, name, request, false).await
 }
 
 async fn switch(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(account): Extension<Account>,
     Segment(name): Segment,
+    request: Request,
     enabled: bool,
 ) -> Result<Response, ApiError> {
     caller.require_operator()?;
+    routes::nothing(request.uri())?;
+    let (head, body) = request.into_parts();
+    read_nothing(&account, &head.headers, body).await?;
     let module = find(&app, &name, Required::default()).await?.name;
     let command =
         Command::SetModule(SetModule { module: module.clone(), enabled, by: caller.user.clone() });

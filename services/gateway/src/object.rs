@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use nox_contract::ProblemCode;
 use serde::{
     Deserialize,
     de::{self, Deserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::problem::{ApiError, FieldError};
 
 /// Most members that we look at. No request has nearly as many, and a million of them should not
 /// cost a million allocations before they are refused.
@@ -15,6 +18,19 @@ const MEMBERS_MAX: usize = 64;
 /// Members in their order, their values unparsed.
 #[derive(Debug)]
 pub struct Object(pub Vec<(String, Box<RawValue>)>);
+
+impl Object {
+    /// Reads an object; what is no JSON, and what is no object, are refused differently.
+    pub fn read(text: &str) -> Result<Self, ApiError> {
+        serde_json::from_str(text).map_err(|error| {
+            if error.is_data() {
+                ApiError::invalid(vec![FieldError::new("", error.to_string())])
+            } else {
+                ApiError::new(ProblemCode::MalformedJson, error.to_string())
+            }
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -26,7 +26,12 @@ const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
 
 /// `GET /quotas/my/quotas`: the limits. Nobody has any before the first submit.
-pub async fn quotas(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
+pub async fn quotas(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    routes::nothing(&uri)?;
     let account = subject::user_account(&caller.user);
     let limits = limits(&app, &caller, &account).await?;
     let quotas = limits
@@ -39,7 +44,12 @@ pub async fn quotas(State(app): State<Arc<App>>, caller: Caller) -> Result<Respo
 }
 
 /// `GET /quotas/my/usage`: today's budget.
-pub async fn usage(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
+pub async fn usage(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    routes::nothing(&uri)?;
     let account = subject::user_account(&caller.user);
     let limits = limits(&app, &caller, &account).await?;
     let read = || app.reader.balances(&caller.tenant, &account, 1);
@@ -65,6 +75,7 @@ pub async fn violations(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Asked {
         limit: Option<usize>,
     }

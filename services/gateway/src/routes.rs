@@ -72,12 +72,23 @@ async fn not_so() -> ApiError {
     ApiError::new(ProblemCode::MethodNotAllowed, "this address does not have this method")
 }
 
-/// Reads the query of `uri`.
+/// Reads the query of `uri`. What nobody heeds is refused, so that a misspelt parameter is not passed
+/// over: every `T` denies unknown fields.
 pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let parsed = Query::try_from_uri(uri);
     parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
         ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
     })
+}
+
+/// Checks that `uri` asks for nothing beyond its path.
+pub fn nothing(uri: &Uri) -> Result<(), ApiError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    let Nothing {} = query(uri)?;
+    Ok(())
 }
 
 /// The one variable part of a path.

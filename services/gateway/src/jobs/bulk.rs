@@ -6,11 +6,10 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
 use futures_util::future::join_all;
-use nox_contract::ProblemCode;
 use nox_service::crash_point;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -27,6 +26,7 @@ use crate::{
     memory::Account,
     object::Object,
     problem::{ApiError, FieldError},
+    routes,
 };
 
 /// Most jobs in a request: two full messages to the scheduler.
@@ -49,9 +49,11 @@ pub async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     Extension(account): Extension<Account>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    routes::nothing(&uri)?;
     let key = idempotency_key(&headers)?;
     let body = read_json(&account, &headers, body, BULK_BODY_BYTES_MAX).await?;
     let jobs = split(body.text())?;
@@ -82,13 +84,7 @@ fn split(text: &str) -> Result<Vec<&RawValue>, ApiError> {
     let rule = || format!("must be an array of 1 to {JOBS_MAX} jobs");
 
     // Looked at twice: first for what else stands there, then for the jobs, borrowed.
-    let object: Object = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            ApiError::invalid(vec![FieldError::new("", error.to_string())])
-        } else {
-            ApiError::new(ProblemCode::MalformedJson, error.to_string())
-        }
-    })?;
+    let object = Object::read(text)?;
     if let Some((name, _)) = object.0.iter().find(|(name, _)| name != "jobs") {
         let detail = "is not known here; the body has jobs alone";
         return Err(ApiError::invalid(vec![FieldError::new(format!("/{name}"), detail)]));
@@ -109,6 +105,8 @@ fn split(text: &str) -> Result<Vec<&RawValue>, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use nox_contract::ProblemCode;
+
     use super::*;
 
     #[test]

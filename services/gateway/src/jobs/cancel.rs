@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
@@ -11,11 +12,13 @@ use axum::{
 use nox_contract::{Cancel, Command, EventNumber, JobId, JobState, Outcome, ProblemCode};
 use serde_json::json;
 
-use super::find::{find, min_n};
+use super::find::{find, only_min_n};
 use crate::{
     app::App,
     auth::Caller,
+    body::read_nothing,
     commands::{Delivery, Until},
+    memory::Account,
     problem::ApiError,
     routes::{self, Segment},
 };
@@ -25,11 +28,15 @@ pub async fn cancel(
     State(app): State<Arc<App>>,
     caller: Caller,
     Segment(id): Segment,
+    Extension(account): Extension<Account>,
     uri: Uri,
     headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, ApiError> {
     let id = routes::job_id(&id)?;
-    let row = find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+    let min_n = only_min_n(&uri, &headers)?;
+    read_nothing(&account, &headers, body).await?;
+    let row = find(&app, &caller, id, min_n).await?;
     // An end is final, so this needs no decision.
     match row.status {
         JobState::Canceled => return Ok(canceled(id, row.n)),

@@ -23,9 +23,11 @@ use crate::{
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     /// Events after this one; all, if left out.
     after: Option<u64>,
+    n: Option<u64>,
 }
 
 /// A page. Not by way of a `Value`, which would write the events anew.
@@ -44,8 +46,8 @@ pub async fn events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = routes::job_id(&id)?;
-    let Asked { after } = routes::query(&uri)?;
-    let row = find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+    let Asked { after, n } = routes::query(&uri)?;
+    let row = find(&app, &caller, id, min_n(n, &headers)?).await?;
 
     let subject = subject::event(&Entity::Job {
         tenant: row.tenant,

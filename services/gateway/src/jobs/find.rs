@@ -33,22 +33,29 @@ pub async fn find(
     found.value.ok_or_else(ApiError::no_job)
 }
 
-/// The event that a request wants to see: `?n=` or the header, the newer of both.
-pub fn min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<EventNumber>, ApiError> {
+/// The event that a request wants to see, which can ask for nothing else: `?n=` or the header.
+pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<EventNumber>, ApiError> {
     #[derive(Deserialize)]
-    struct Required {
+    #[serde(deny_unknown_fields)]
+    struct Asked {
         n: Option<u64>,
     }
 
-    let Required { n } = routes::query(uri)?;
-    let header = headers.get(MIN_N).map(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let header = match header {
-        None => None,
-        Some(Some(n)) => Some(n),
-        Some(None) => {
-            let error = FieldError::new(MIN_N, "must be the number of an event");
-            return Err(ApiError::invalid(vec![error]));
-        }
+    let Asked { n } = routes::query(uri)?;
+    min_n(n, headers)
+}
+
+/// The newer of what `?n=` and the header name.
+pub fn min_n(n: Option<u64>, headers: &HeaderMap) -> Result<Option<EventNumber>, ApiError> {
+    let wrong = |detail| Err(ApiError::invalid(vec![FieldError::new(MIN_N, detail)]));
+    let mut values = headers.get_all(MIN_N).iter();
+    let header = match (values.next(), values.next()) {
+        (None, _) => None,
+        (Some(value), None) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
+            Some(header) => Some(header),
+            None => return wrong("must be the number of an event"),
+        },
+        (Some(_), Some(_)) => return wrong("stands there twice"),
     };
     Ok(n.max(header).map(EventNumber))
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    find::{find, min_n},
+    find::{find, only_min_n},
     view::JobView,
 };
 use crate::{
@@ -28,6 +28,6 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = routes::job_id(&id)?;
-    let row = find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+    let row = find(&app, &caller, id, only_min_n(&uri, &headers)?).await?;
     Ok(Json(JobView::from(&row)).into_response())
 }

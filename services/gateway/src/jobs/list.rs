@@ -41,8 +41,7 @@ struct Asked {
     user_id: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
-    #[serde(rename = "n")]
-    _n: Option<u64>,
+    n: Option<u64>,
 }
 
 /// A page. Not by way of a `Value`, which would make doubles of the numbers in inputs and outputs.
@@ -59,8 +58,9 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let filter = filter(&caller, routes::query(&uri)?)?;
-    let required = Required::event(min_n(&uri, &headers)?);
+    let asked: Asked = routes::query(&uri)?;
+    let required = Required::event(min_n(asked.n, &headers)?);
+    let filter = filter(&caller, asked)?;
     let Some(filter) = filter else {
         if let Some(n) = required.n {
             app.barrier.event(n).await?;

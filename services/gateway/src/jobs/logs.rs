@@ -29,9 +29,11 @@ use crate::{
 const PAGE_CHUNKS: usize = 64;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     /// Chunks after this one; all, if left out.
     after: Option<u64>,
+    n: Option<u64>,
 }
 
 pub async fn logs(
@@ -43,8 +45,8 @@ pub async fn logs(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = routes::job_id(&id)?;
-    let Asked { after } = routes::query(&uri)?;
-    find(&app, &caller, id, min_n(&uri, &headers)?).await?;
+    let Asked { after, n } = routes::query(&uri)?;
+    find(&app, &caller, id, min_n(n, &headers)?).await?;
 
     let place = app.bulk.place().await?;
     let first =

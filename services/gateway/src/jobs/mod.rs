@@ -13,4 +13,4 @@ mod request;
 pub mod submit;
 mod view;
 
-pub use find::min_n;
+pub use find::only_min_n;

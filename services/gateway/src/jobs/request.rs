@@ -65,7 +65,7 @@ impl AskedResources {
 impl JobRequest {
     /// Reads one job. All that is wrong with it is named at once.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        let Object(members) = object(text)?;
+        let Object(members) = Object::read(text)?;
 
         let mut errors = Vec::new();
         let mut module = None;
@@ -163,17 +163,6 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
         Some(key) => Ok(Some(key)),
         None => wrong("must be 1 to 255 printable ASCII characters"),
     }
-}
-
-/// Reads an object; what is no JSON, and what is no object, are refused differently.
-fn object(text: &str) -> Result<Object, ApiError> {
-    serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            ApiError::invalid(vec![FieldError::new("", error.to_string())])
-        } else {
-            ApiError::new(ProblemCode::MalformedJson, error.to_string())
-        }
-    })
 }
 
 /// Checks inputs for size and for what no store keeps; returns them as they are kept, and what they

@@ -6,7 +6,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use nox_contract::{EventNumber, JobId, JobState};
@@ -23,6 +23,7 @@ use crate::{
     body::{BODY_BYTES_MAX, read_json},
     memory::Account,
     problem::ApiError,
+    routes,
 };
 
 /// Says that an answer repeats an earlier one, under the name that clients know from elsewhere.
@@ -83,9 +84,11 @@ pub async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     Extension(account): Extension<Account>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Admitted, ApiError> {
+    routes::nothing(&uri)?;
     let key = idempotency_key(&headers)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
     let request = JobRequest::parse(body.text())?;

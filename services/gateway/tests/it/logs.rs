@@ -41,7 +41,7 @@ async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits()
     });
     join_all(chunks).await.into_iter().for_each(|kept| assert!(kept.is_ok(), "{kept:?}"));
 
-    let path = format!("/jobs/{job}/logs?min_n={n}");
+    let path = format!("/jobs/{job}/logs?n={n}");
     let read = |slow: bool| {
         let request = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
         async move {

@@ -14,5 +14,6 @@ mod pages;
 mod proxy;
 mod quotas;
 mod rights;
+mod strict;
 mod submits;
 mod system;
