@@ -151,20 +151,20 @@ impl Client {
     }
 
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<Answer, ClientError> {
-        self.post_as(path, body, None).await
+        self.post_as(path, body.map(Value::to_string), None).await
     }
 
-    /// Posts under an idempotency key, if there is one: the same key twice does the same thing once.
+    /// Posts a text of JSON, under an idempotency key if there is one: the same key twice does the same
+    /// thing once.
     pub async fn post_as(
         &self,
         path: &str,
-        body: Option<&Value>,
+        body: Option<String>,
         idempotency_key: Option<&str>,
     ) -> Result<Answer, ClientError> {
         let mut request = self.request(Method::POST, path)?;
         if let Some(body) = body {
-            request =
-                request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", header("the idempotency key", key)?);

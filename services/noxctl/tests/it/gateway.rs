@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -18,17 +19,23 @@ pub const JOB: &str = "0193a000-0000-7000-8000-000000000001";
 /// gives a status and a body.
 pub struct Gateway {
     url: String,
+    bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gateway {
     pub fn start(answer: impl Fn(&str, &str, usize) -> (u16, Value) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let read = bodies.clone();
         thread::spawn(move || {
             let mut asked = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let Some(line) = request(&stream) else { continue };
+                let Some((line, body)) = request(&stream) else { continue };
+                if !body.is_empty() {
+                    read.lock().unwrap().push(body);
+                }
                 let mut words = line.split([' ', '?']);
                 let request = [words.next(), words.next()].map(|word| word.unwrap().to_owned());
                 let before = asked.iter().filter(|other| **other == request).count();
@@ -42,7 +49,12 @@ impl Gateway {
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        Self { url }
+        Self { url, bodies }
+    }
+
+    /// The bodies that were sent to it.
+    pub fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
     }
 
     /// `noxctl` that asks it.
@@ -53,8 +65,8 @@ impl Gateway {
     }
 }
 
-/// Reads a request; returns its first line.
-fn request(stream: &TcpStream) -> Option<String> {
+/// Reads a request; returns its first line and its body.
+fn request(stream: &TcpStream) -> Option<(String, String)> {
     let mut lines = BufReader::new(stream);
     let mut first = String::new();
     lines.read_line(&mut first).ok().filter(|length| *length > 0)?;
@@ -69,8 +81,9 @@ fn request(stream: &TcpStream) -> Option<String> {
             break;
         }
     }
-    lines.read_exact(&mut vec![0; length]).ok()?;
-    Some(first)
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).ok()?;
+    Some((first, String::from_utf8(body).unwrap()))
 }
 
 /// The job, as `state`, with `words` wherever somebody else chose them.

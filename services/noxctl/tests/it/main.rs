@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod dev;
 mod gateway;
+mod inputs;
 mod lifecycle;
 mod modules;
 mod operations;

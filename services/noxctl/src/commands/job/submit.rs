@@ -1,13 +1,14 @@
 //! `noxctl job submit`: what a job is to be, and handing it in.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nox_contract::{JobId, ModuleName};
-use serde_json::{Map, Value, json};
+use nox_contract::{JobId, ModuleName, NoMeaning, RawJson};
+use serde::Serialize;
 
 use crate::{
     client::{Client, ClientError},
@@ -64,6 +65,34 @@ pub struct Order {
     idempotency_key: Option<String>,
 }
 
+/// The body of a submit. What is not given here is left out, and is the module's or the gateway's.
+#[derive(Serialize)]
+struct Body<'a> {
+    module: &'a ModuleName,
+    /// As they were written, digit by digit.
+    inputs: RawJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_resources: Option<Resources>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    after: &'a [JobId],
+}
+
+#[derive(PartialEq, Eq, Default, Serialize)]
+struct Resources {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mem_mb: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wall_time_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu: Option<u32>,
+}
+
 /// An input as it was typed.
 #[derive(Debug, Clone, PartialEq)]
 struct Param {
@@ -85,19 +114,23 @@ impl std::str::FromStr for Param {
 }
 
 impl Param {
-    fn value(&self) -> Result<Value> {
+    fn value(&self) -> Result<RawJson> {
         if let Some(path) = self.value.strip_prefix('@') {
-            return Ok(Value::String(text_of(Path::new(path))?));
+            return Ok(RawJson::of(&text_of(Path::new(path))?)?);
         }
-        Ok(serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone())))
+        match RawJson::parse(self.value.clone()) {
+            Ok(json) => Ok(json),
+            Err(_) => Ok(RawJson::of(&self.value)?),
+        }
     }
 
     /// How to give it as text, if it was read as something else.
     fn hint(&self) -> Option<String> {
         let Self { key, value } = self;
-        let read: Value =
-            serde_json::from_str(value).ok().filter(|read: &Value| !read.is_string())?;
-        let text = Value::String(value.clone()).to_string();
+        let read =
+            RawJson::parse(value.clone()).ok().filter(|read| !read.get().starts_with('"'))?;
+        let text = RawJson::of(value).ok()?;
+        let (read, text) = (read.get(), text.get());
         Some(format!("{key} was read as the JSON value {read}; as text it is -p '{key}={text}'"))
     }
 }
@@ -117,39 +150,25 @@ pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> 
 pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)> {
     let body = order.body()?;
     let key = order.idempotency_key.as_deref();
-    let answer = client.post_as("/jobs", Some(&body), key).await;
+    let answer = client.post_as("/jobs", Some(body), key).await;
     let answer = answer.map_err(|error| order.with_hint(error))?;
     let admitted = answer.read()?;
     Ok((answer.body, admitted))
 }
 
 impl Order {
-    fn body(&self) -> Result<Value> {
-        let mut body = Map::new();
-        body.insert("module".to_owned(), json!(self.module));
-        body.insert("inputs".to_owned(), self.inputs()?);
-        let resources: Map<String, Value> = [
-            ("cpu", self.cpu),
-            ("mem_mb", self.mem_mb),
-            ("wall_time_s", self.wall_time_s),
-            ("gpu", self.gpu),
-        ]
-        .into_iter()
-        .filter_map(|(name, asked)| Some((name.to_owned(), json!(asked?))))
-        .collect();
-        if !resources.is_empty() {
-            body.insert("requested_resources".to_owned(), resources.into());
-        }
-        if let Some(priority) = self.priority {
-            body.insert("priority".to_owned(), json!(priority));
-        }
-        if let Some(run_at) = &self.run_at {
-            body.insert("run_at".to_owned(), json!(run_at));
-        }
-        if !self.after.is_empty() {
-            body.insert("after".to_owned(), json!(self.after));
-        }
-        Ok(body.into())
+    fn body(&self) -> Result<String> {
+        let Self { cpu, mem_mb, wall_time_s, gpu, .. } = *self;
+        let resources = Resources { cpu, mem_mb, wall_time_s, gpu };
+        let body = Body {
+            module: &self.module,
+            inputs: self.inputs()?,
+            requested_resources: Some(resources).filter(|asked| *asked != Resources::default()),
+            priority: self.priority,
+            run_at: self.run_at.as_deref(),
+            after: &self.after,
+        };
+        Ok(serde_json::to_string(&body)?)
     }
 
     /// Tells why an input was not taken, where that may be how this program read it.
@@ -163,21 +182,34 @@ impl Order {
         ClientError::Refused(problem)
     }
 
-    fn inputs(&self) -> Result<Value> {
+    fn inputs(&self) -> Result<RawJson> {
         let Some(path) = &self.input else {
-            let mut inputs = Map::new();
+            let mut inputs = BTreeMap::new();
             for param in &self.param {
-                let before = inputs.insert(param.key.clone(), param.value()?);
+                let before = inputs.insert(&param.key, param.value()?);
                 ensure!(before.is_none(), "the input {} is given twice", param.key);
             }
-            return Ok(inputs.into());
+            let inputs = RawJson::of(&inputs)?;
+            check(&inputs)?;
+            return Ok(inputs);
         };
-        let inputs: Value = serde_json::from_str(&text_of(path)?)
+        let inputs = RawJson::parse(text_of(path)?)
             .with_context(|| format!("{} is not JSON", path.display()))?;
-        if !inputs.is_object() {
+        if !inputs.get().starts_with('{') {
             bail!("{} holds no JSON object", path.display());
         }
+        check(&inputs).with_context(|| path.display().to_string())?;
         Ok(inputs)
+    }
+}
+
+/// What the gateway would refuse for what it says, or for saying two things: here nothing is sent, and
+/// the place is told in the same words.
+fn check(inputs: &RawJson) -> Result<()> {
+    match inputs.canonical() {
+        Ok(_) => Ok(()),
+        Err(NoMeaning::Twice { pointer }) => bail!("/inputs{pointer} stands there twice"),
+        Err(NoMeaning::Unstorable(error)) => bail!("/inputs {error}"),
     }
 }
 
@@ -194,19 +226,20 @@ fn text_of(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Value {
-        text.parse::<Param>().unwrap().value().unwrap()
+    fn value(text: &str) -> String {
+        text.parse::<Param>().unwrap().value().unwrap().get().to_owned()
     }
 
     #[test]
     fn a_value_that_is_json_is_taken_as_such_and_any_other_as_text() {
-        assert_eq!(value("a=5"), json!(5));
-        assert_eq!(value("a=true"), json!(true));
-        assert_eq!(value("a=[1,2]"), json!([1, 2]));
-        assert_eq!(value("a=hello there"), json!("hello there"));
-        assert_eq!(value("a=\"5\""), json!("5"));
-        assert_eq!(value("a=x=y"), json!("x=y"));
-        assert_eq!(value("a="), json!(""));
+        assert_eq!(value("a=5"), "5");
+        assert_eq!(value("a=true"), "true");
+        assert_eq!(value("a=[1, 2.50]"), "[1, 2.50]");
+        assert_eq!(value("a=1e400"), "1e400");
+        assert_eq!(value("a=hello there"), r#""hello there""#);
+        assert_eq!(value("a=\"5\""), r#""5""#);
+        assert_eq!(value("a=x=y"), r#""x=y""#);
+        assert_eq!(value("a="), r#""""#);
         assert!("=5".parse::<Param>().is_err());
         assert!("a".parse::<Param>().is_err());
     }
@@ -216,7 +249,7 @@ mod tests {
         let hint = |text: &str| text.parse::<Param>().unwrap().hint();
         let told = hint("text=123").unwrap();
         assert!(told.ends_with(r#"-p 'text="123"'"#), "{told}");
-        assert_eq!(value("text=\"123\""), json!("123"));
+        assert_eq!(value("text=\"123\""), r#""123""#);
         assert_eq!(hint("text=hello"), None);
         assert_eq!(hint("text=\"123\""), None);
     }
@@ -226,6 +259,6 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("water.xyz");
         fs_err::write(&path, "3\n\nO 0 0 0\n").unwrap();
-        assert_eq!(value(&format!("xyz=@{}", path.display())), json!("3\n\nO 0 0 0\n"));
+        assert_eq!(value(&format!("xyz=@{}", path.display())), r#""3\n\nO 0 0 0\n""#);
     }
 }
