@@ -39,7 +39,7 @@ impl LogGaps {
     }
 }
 
-/// A log as one text, with a line where something is missing.
+/// A log in one piece, byte for byte as it was printed, with a line where something is missing.
 #[derive(Debug, Clone)]
 pub struct LogText {
     gaps: LogGaps,
@@ -52,21 +52,22 @@ impl LogText {
         Self { gaps: LogGaps::new(from_start), mid_line: false }
     }
 
-    /// The next chunk's part of the text.
-    pub fn of(&mut self, chunk: &LogChunk) -> String {
-        let Some(missing) = self.gaps.before(chunk) else { return String::new() };
-        self.with_gap(missing, chunk.stream.as_str(), &chunk.text)
+    /// The next chunk's part of it.
+    pub fn of(&mut self, chunk: &LogChunk) -> Vec<u8> {
+        let Some(missing) = self.gaps.before(chunk) else { return Vec::new() };
+        self.with_gap(missing, chunk.stream.as_str(), &chunk.bytes)
     }
 
     /// The same for a chunk that somebody else has compared already.
-    pub fn with_gap(&mut self, missing: u64, stream: &str, text: &str) -> String {
-        let mut out = String::new();
+    pub fn with_gap(&mut self, missing: u64, stream: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
         if missing > 0 {
             let newline = if self.mid_line { "\n" } else { "" };
-            out = format!("{newline}[nox: {missing} bytes of {stream} are missing here]\n");
+            let gap = format!("{newline}[nox: {missing} bytes of {stream} are missing here]\n");
+            out = gap.into_bytes();
         }
-        out.push_str(text);
-        self.mid_line = if out.is_empty() { self.mid_line } else { !out.ends_with('\n') };
+        out.extend_from_slice(bytes);
+        self.mid_line = if out.is_empty() { self.mid_line } else { !out.ends_with(b"\n") };
         out
     }
 }
@@ -87,7 +88,7 @@ mod tests {
             length: text.len() as u64,
             missing,
             end: false,
-            text: text.to_owned(),
+            bytes: text.to_owned().into(),
         }
     }
 
@@ -109,10 +110,11 @@ mod tests {
     #[test]
     fn a_gap_is_a_line_of_its_own() {
         let mut text = LogText::new(true);
-        let mut all = String::new();
+        let mut all = Vec::new();
         for chunk in [chunk(0, 0, "ab"), chunk(5, 3, "cd\n"), chunk(9, 1, ""), chunk(9, 0, "")] {
-            all += &text.of(&chunk);
+            all.extend(text.of(&chunk));
         }
+        let all = String::from_utf8(all).unwrap();
         let line = |bytes| format!("[nox: {bytes} bytes of stdout are missing here]\n");
         assert_eq!(all, format!("ab\n{}cd\n{}", line(3), line(1)));
     }

@@ -67,14 +67,14 @@ pub struct LogChunk {
     pub stream: LogStream,
     /// How many bytes the attempt had printed to the stream before these.
     pub offset: u64,
-    /// How many of the text's it printed: all, or none of a word of the executor's own.
+    /// How many of the bytes it printed: all, or none of a word of the executor's own.
     pub length: u64,
     /// How many right before these the executor knows to be missing.
     pub missing: u64,
     /// Nothing follows on this stream of the attempt.
     pub end: bool,
-    /// Bytes that are no UTF-8 are replaced.
-    pub text: String,
+    /// As they were printed, which need not be text.
+    pub bytes: Bytes,
 }
 
 impl Broker {
@@ -141,6 +141,6 @@ fn log_chunk(reply: Reply) -> Option<LogChunk> {
         at,
         attempt: Attempt(u32::from_str(headers.get(ATTEMPT_HEADER)?.as_str()).ok()?),
         stream,
-        text: String::from_utf8_lossy(&message.payload).into_owned(),
+        bytes: message.payload,
     })
 }

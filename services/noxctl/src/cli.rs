@@ -66,6 +66,7 @@ impl Cli {
 
     pub async fn run(self) -> anyhow::Result<Exit> {
         let (target, output) = (self.target, Output::new(self.output));
+        target.check()?;
         match self.command {
             Command::Dev(args) => dev::run(args, &target).await,
             Command::Demo(args) => demo::run(args).await,

@@ -30,6 +30,9 @@ pub enum ClientError {
     /// Give something else there: it cannot be sent, and nothing was.
     #[error("{what} has a character that no header may hold: {character:?}, as number {place}")]
     Header { what: &'static str, character: char, place: usize },
+    /// Give something else there; it was read from a file with line ends of another system, say.
+    #[error("{what} has a control character: {character:?}, as number {place}")]
+    Control { what: &'static str, character: char, place: usize },
     /// Start a system, or name one.
     #[error("{0}")]
     NoSystem(String),

@@ -42,7 +42,9 @@ impl Exit {
             Some(ClientError::Refused(problem)) => {
                 Self::of_problem(problem.status, problem.code.as_deref().unwrap_or_default())
             }
-            Some(ClientError::Address(_) | ClientError::Header { .. }) => Self::Usage,
+            Some(
+                ClientError::Address(_) | ClientError::Header { .. } | ClientError::Control { .. },
+            ) => Self::Usage,
             Some(ClientError::Unreadable(_)) | None => Self::Failed,
         }
     }

@@ -233,14 +233,17 @@ pub async fn logs(
     }
 }
 
-/// What of the raw `chunks` is text, with a line where something is missing.
-pub fn text(chunks: &[Box<RawValue>], shown: &mut LogText) -> Result<String, ClientError> {
-    let text = chunks.iter().map(|chunk| {
-        let LogChunk { stream, missing, text } = serde_json::from_str(chunk.get())?;
-        Ok(shown.with_gap(missing, &stream, &text))
-    });
-    let text: serde_json::Result<String> = text.collect();
-    text.map_err(|error| ClientError::Unreadable(error.to_string()))
+/// What the job printed in the raw `chunks`, byte for byte, with a line where something is missing.
+pub fn printed(chunks: &[Box<RawValue>], shown: &mut LogText) -> Result<Vec<u8>, ClientError> {
+    let unreadable = |error: &dyn std::fmt::Display| ClientError::Unreadable(error.to_string());
+    let mut all = Vec::new();
+    for chunk in chunks {
+        let chunk: LogChunk = serde_json::from_str(chunk.get()).map_err(|e| unreadable(&e))?;
+        let (missing, stream) = (chunk.missing, chunk.stream.clone());
+        let bytes = chunk.bytes().map_err(|e| unreadable(&e))?;
+        all.extend(shown.with_gap(missing, &stream, &bytes));
+    }
+    Ok(all)
 }
 
 /// All events of a job after event `after`, and the number of the last.

@@ -32,26 +32,22 @@ mod views;
 
 use std::{io, process::ExitCode};
 
+use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::{cli::Cli, exit::Exit, terminal::note};
+use crate::{
+    cli::Cli,
+    exit::Exit,
+    terminal::{note, print, print_error},
+};
 
 fn main() -> ExitCode {
     // The executor starts this program again as the supervisor of an attempt.
     nox_executor::supervise_if_asked();
-    let cli = Cli::parse();
-    if cli.has_executor() {
-        system::engines::find();
-    }
-    let threads = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(threads) => threads,
-        Err(error) => {
-            note!("noxctl: cannot start: {error}");
-            return Exit::Failed.into();
-        }
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(said) => tell(&said),
     };
-    let outcome = threads.block_on(cli.run());
-    threads.shutdown_background();
     match outcome {
         Ok(exit) => exit.into(),
         // Whoever reads our output has seen enough.
@@ -61,6 +57,28 @@ fn main() -> ExitCode {
             Exit::of(&error).into()
         }
     }
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    if cli.has_executor() {
+        system::engines::find();
+    }
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.context("cannot start")?;
+    let outcome = threads.block_on(cli.run());
+    threads.shutdown_background();
+    outcome
+}
+
+/// Prints what the parser of arguments has to say: help, or what is wrong with them, which it quotes.
+fn tell(said: &clap::Error) -> Result<Exit> {
+    let text = said.render().to_string();
+    if said.use_stderr() {
+        print_error(text);
+        return Ok(Exit::Usage);
+    }
+    print(text)?;
+    Ok(Exit::Done)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

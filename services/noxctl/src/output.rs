@@ -79,16 +79,16 @@ impl Output {
     }
 
     pub fn line(&self, line: &str) -> io::Result<()> {
-        print(&format!("{line}\n"))
+        print(format!("{line}\n"))
     }
 
-    /// Prints text that somebody else ends lines in.
-    pub fn text(&self, text: &str) -> io::Result<()> {
-        print(text)
+    /// Prints what somebody else ends lines in, which need not be text.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        print(bytes)
     }
 
     fn lines(&self, lines: &[String]) -> io::Result<()> {
-        print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+        print(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
     }
 }
 

@@ -41,6 +41,23 @@ pub struct Target {
 }
 
 impl Target {
+    /// # Errors
+    /// The address or the folder has a character that is there by mistake, and that nobody would see
+    /// in any message about it.
+    pub fn check(&self) -> Result<(), ClientError> {
+        let folder = self.data.as_ref().map(|data| data.to_string_lossy());
+        for (what, text) in [
+            ("NOX_URL (or --url)", self.url.as_deref()),
+            ("NOX_DATA (or --data)", folder.as_deref()),
+        ] {
+            let mut characters = text.unwrap_or_default().chars().zip(1..);
+            if let Some((character, place)) = characters.find(|(c, _)| c.is_control()) {
+                return Err(ClientError::Control { what, character, place });
+            }
+        }
+        Ok(())
+    }
+
     pub fn folder(&self) -> PathBuf {
         home::folder(self.data.as_deref())
     }

@@ -1,5 +1,6 @@
 //! What is read of the gateway's answers. Members that are not named here are left alone.
 
+use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
 use nox_contract::{Event, EventNumber, JobError, JobId, JobState, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -68,6 +69,8 @@ pub struct LogChunk {
     #[serde(default)]
     pub missing: u64,
     pub text: String,
+    /// The bytes, where they are no text; what stands for them in `text` is not all.
+    pub base64: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +85,16 @@ pub struct Module {
     #[serde(default)]
     pub title: String,
     pub enabled: bool,
+}
+
+impl LogChunk {
+    /// What the job printed, byte for byte.
+    pub fn bytes(self) -> Result<Vec<u8>, DecodeError> {
+        match self.base64 {
+            Some(bytes) => STANDARD.decode(bytes),
+            None => Ok(self.text.into_bytes()),
+        }
+    }
 }
 
 impl Job {

@@ -64,7 +64,7 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
     }
     assert_eq!(read.len(), 700);
     for (chunk, i) in read.iter().zip(0_u32..) {
-        assert_eq!(chunk.text, format!("line {i}\n"));
+        assert_eq!(chunk.bytes, format!("line {i}\n"));
         assert_eq!(chunk.attempt, Attempt(1 + i / 350));
         assert_eq!(chunk.stream, if i % 3 == 0 { Stderr } else { Stdout });
     }

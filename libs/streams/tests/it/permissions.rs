@@ -159,7 +159,7 @@ async fn every_service_can_do_its_work() {
         end: true,
     };
     executor.append_log(&tenant, job, piece, text("hi")).await.unwrap();
-    assert_eq!(gateway.read_logs(&tenant, job, 0, 9, 8 << 20).await.unwrap()[0].text, "hi");
+    assert_eq!(gateway.read_logs(&tenant, job, 0, 9, 8 << 20).await.unwrap()[0].bytes, "hi");
 }
 
 #[tokio::test]

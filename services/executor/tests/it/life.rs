@@ -288,7 +288,7 @@ async fn an_executor_declares_itself_runs_attempts_and_says_how_they_went() {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!((logs[0].text.as_str(), logs[0].attempt), ("hello from M9", start.attempt));
+    assert_eq!((&logs[0].bytes[..], logs[0].attempt), (&b"hello from M9"[..], start.attempt));
 
     let unknown = stage.start("orca", "{}");
     let ended = stage.ended().await;

@@ -55,7 +55,7 @@ fn sum(log: &[LogChunk]) -> (u64, u64) {
         present += chunk.length;
         missing += before;
         if chunk.length > 0 {
-            assert_eq!(chunk.text.len() as u64, chunk.length);
+            assert_eq!(chunk.bytes.len() as u64, chunk.length);
         }
     }
     (present, missing)

@@ -1,6 +1,6 @@
 //! `GET /jobs/{id}/logs`: what a job printed.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Extension, Json,
@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::{Stream, stream};
 use nox_contract::{JobId, TenantId};
 use nox_streams::{LogChunk, LogGaps, LogText};
@@ -52,6 +53,7 @@ pub async fn logs(
     let first =
         app.bulk.logs(&place, &caller.tenant, id, after.unwrap_or_default(), PAGE_CHUNKS).await?;
     if wants_text(&headers) {
+        // Nearly all that jobs print is UTF-8. What is not comes as it is.
         let texts = texts(app, account, place, caller.tenant, id, first, is_start(after));
         let body = Body::from_stream(texts);
         let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
@@ -60,7 +62,8 @@ pub async fn logs(
     let next = first.last().map(|chunk| chunk.seq).or(after);
     let mut gaps = LogGaps::new(is_start(after));
     let chunks = first.iter().map(|chunk| {
-        json!({
+        let text = String::from_utf8_lossy(&chunk.bytes);
+        let mut shown = json!({
             "missing": gaps.before(chunk).unwrap_or_default(),
             "seq": chunk.seq,
             "at": chunk.at,
@@ -69,8 +72,13 @@ pub async fn logs(
             "offset": chunk.offset,
             "length": chunk.length,
             "end": chunk.end,
-            "text": chunk.text,
-        })
+            "text": text,
+        });
+        if let Cow::Owned(_) = text {
+            // Something was replaced in it.
+            shown["base64"] = STANDARD.encode(&chunk.bytes).into();
+        }
+        shown
     });
     let chunks: Vec<_> = chunks.collect();
     // An empty page is the end, so far.
@@ -111,7 +119,7 @@ fn texts(
                 return Some((broken, (Page::None, shown)));
             };
             let last = chunks.last()?.seq;
-            let text: String = chunks.iter().map(|chunk| shown.of(chunk)).collect();
+            let text = chunks.iter().map(|chunk| shown.of(chunk)).collect::<Vec<_>>().concat();
             let Ok(room) = account.take(text.len()) else {
                 let broken = Err(std::io::Error::other("the log broke off"));
                 return Some((broken, (Page::None, shown)));

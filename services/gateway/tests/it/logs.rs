@@ -71,3 +71,47 @@ async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits()
         .expect("in time");
     assert!(read.iter().all(|bytes| *bytes == CHUNKS * CHUNK_BYTES), "{read:?}");
 }
+
+#[tokio::test]
+async fn what_is_no_text_comes_byte_for_byte_as_it_was_printed() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (job, n) = system.submit(&ada, "xtb_hello").await;
+    let tenant = TenantId::new(TenantId::DEFAULT).unwrap();
+    let mut printed: Vec<u8> = Vec::new();
+    for (number, bytes) in
+        (0..).zip([&b"a\xff\xfeb\n"[..], "gr\u{fc}n\n".as_bytes(), b"\x80\0\x1b"])
+    {
+        let piece = LogPiece {
+            attempt: Attempt(1),
+            number,
+            stream: LogStream::Stdout,
+            offset: printed.len() as u64,
+            length: bytes.len() as u64,
+            missing: 0,
+            end: false,
+        };
+        system.broker.append_log(&tenant, job.parse().unwrap(), piece, bytes.into()).await.unwrap();
+        printed.extend(bytes);
+    }
+    let path = format!("/jobs/{job}/logs?n={n}");
+    let plain = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
+    let plain = plain.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+    assert_eq!(plain, printed);
+
+    let page = system.get(&path, &ada).await.expect(200);
+    let told: Vec<_> = page["chunks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|chunk| (chunk["text"].as_str().unwrap(), chunk["base64"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a\u{fffd}\u{fffd}b\n", Some("Yf/+Ygo=")),
+            ("gr\u{fc}n\n", None),
+            ("\u{fffd}\0\u{1b}", Some("gAAb")),
+        ]
+    );
+}

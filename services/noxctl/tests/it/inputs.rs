@@ -72,10 +72,13 @@ fn what_the_gateway_would_refuse_for_its_meaning_is_refused_with_its_place_and_n
     let path = temp.path().join("twice.json");
     fs::write(&path, r#"{"a": 1, "a": 2}"#).unwrap();
     let gateway = taking();
-    let path = path.display().to_string();
-    let ended = run(submit(&gateway, &["-i".to_owned(), path.clone()]));
-    for part in ["/inputs/a stands there twice", &path] {
-        assert!(ended.stderr.contains(part), "no {part} in {ended:?}");
+    let (named, read) = (path.display().to_string(), "standard input".to_owned());
+    for (word, name) in [(named.clone(), named), ("-".to_owned(), read)] {
+        let mut command = submit(&gateway, &["-i".to_owned(), word]);
+        command.stdin(fs::File::open(&path).unwrap());
+        let ended = run(command);
+        let told = format!("{name}: /inputs/a stands there twice");
+        assert!(ended.stderr.contains(&told), "no {told} in {ended:?}");
     }
     assert_eq!(gateway.bodies(), [""; 0]);
     // A name may stand in two objects.

@@ -11,6 +11,7 @@ mod inputs;
 mod lifecycle;
 mod modules;
 mod operations;
+mod outputs;
 mod permissions;
 mod program;
 mod steps;

@@ -10,11 +10,16 @@ use crate::{
 };
 
 fn module(folder: &Path, name: &str) {
+    printing(folder, name, "echo mine");
+}
+
+/// A module whose program is the line `script` of a shell.
+pub fn printing(folder: &Path, name: &str, script: &str) {
     fs::create_dir_all(folder.join(name)).unwrap();
     let toml = format!(
         "name = '{name}'\nversion = '1'\nsandbox = 'process'\ninput_schema = {{}}\n\
          resources = {{ cpu = 1, mem_mb = 64, wall_time_s = 60 }}\n\
-         run = {{ program = 'sh', args = ['-c', 'echo mine'] }}"
+         run = {{ program = 'sh', args = ['-c', '''{script}'''] }}"
     );
     fs::write(folder.join(name).join("module.toml"), toml).unwrap();
 }

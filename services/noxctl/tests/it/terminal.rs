@@ -17,18 +17,29 @@ const HOSTILE: &str = "\x1b]0;owned\x07\x1b[2J\r\u{9b}31mred\u{202e}txt.exe\u{20
 /// How a terminal shows it.
 const MARKED: &str = "␛]0;owned␇␛[2J␍<U+009B>31mred<U+202E>txt.exe<U+2066><U+200F>␡";
 
+/// Of no width: spaces, a hyphen, joiners, a letter that is none, a variation, tags.
+const INVISIBLE: &str =
+    "a\u{200b}b\u{feff}c\u{ad}d\u{200d}e\u{2060}f\u{3164}g\u{fe0f}h\u{e0041}\u{e007f}";
+const INVISIBLE_MARKED: &str =
+    "a<U+200B>b<U+FEFF>c<U+00AD>d<U+200D>e<U+2060>f<U+3164>g<U+FE0F>h<U+E0041><U+E007F>";
+
 /// A gateway whose job failed, printed and is called what no terminal should obey.
 fn hostile() -> Gateway {
-    Gateway::start(|method, path, before| match (method, path) {
+    whose(HOSTILE)
+}
+
+/// The same with other words.
+fn whose(words: &'static str) -> Gateway {
+    Gateway::start(move |method, path, before| match (method, path) {
         ("POST", "/jobs") => (202, json!({"job_id": JOB, "n": 1})),
         (_, path) if path.ends_with("/logs") && before == 0 => (
             200,
-            json!({"chunks": [{"stream": "stdout", "text": format!("{HOSTILE}\n")}], "next": 7}),
+            json!({"chunks": [{"stream": "stdout", "text": format!("{words}\n")}], "next": 7}),
         ),
         (_, path) if path.ends_with("/logs") => (200, json!({"chunks": [], "next": 7})),
-        (_, "/jobs") => (200, json!({"jobs": [job("failed", HOSTILE)], "next": null})),
-        (_, "/modules") => (403, json!({"title": HOSTILE, "detail": HOSTILE, "status": 403})),
-        _ => (200, job("failed", HOSTILE)),
+        (_, "/jobs") => (200, json!({"jobs": [job("failed", words)], "next": null})),
+        (_, "/modules") => (403, json!({"title": words, "detail": words, "status": 403})),
+        _ => (200, job("failed", words)),
     })
 }
 
@@ -74,6 +85,41 @@ fn a_terminal_shows_what_others_wrote_and_never_obeys_it() {
         let shown = told.contains(MARKED) || told.contains("<U+202E>");
         assert!(shown, "{words:?}: {told:?}");
     }
+}
+
+#[test]
+fn a_terminal_shows_what_has_no_width() {
+    for words in [&["job", "logs", JOB][..], &["job", "list"], &["module", "list"]] {
+        let told = on_a_terminal(&whose(INVISIBLE).command(words));
+        assert!(told.contains(INVISIBLE_MARKED), "{words:?}: {told:?}");
+    }
+    let printed = run(whose(INVISIBLE).command(&["job", "logs", JOB])).with(0);
+    assert_eq!(printed, format!("{INVISIBLE}\n"));
+}
+
+#[test]
+fn a_terminal_shows_words_that_were_not_understood_and_never_obeys_them() {
+    let noxctl = |words: &[&str]| {
+        let mut command = noxctl();
+        command.args(words);
+        command
+    };
+    let mut address = noxctl(&["dev"]);
+    address.env("NOX_HTTP_ADDR", HOSTILE);
+    for command in [
+        noxctl(&["job", "get", HOSTILE]),
+        noxctl(&[HOSTILE]),
+        noxctl(&["job", "submit", "noop", "-p", HOSTILE]),
+        noxctl(&["job", "list", "-o", HOSTILE]),
+        address,
+    ] {
+        let told = on_a_terminal(&command);
+        assert!(obeyed(&told).is_empty(), "{command:?}: {told:?}");
+        assert!(told.contains(MARKED), "{command:?}: {told:?}");
+    }
+    let ended = run(noxctl(&["job", "get", HOSTILE]));
+    assert_eq!(ended.status, 2, "{ended:?}");
+    assert!(ended.stderr.contains("--help") && ended.stdout.is_empty(), "{ended:?}");
 }
 
 #[test]
@@ -185,6 +231,30 @@ fn a_token_that_no_header_may_hold_is_not_blamed_on_the_server() {
     let ended = run(command);
     assert_eq!(ended.status, 2, "{ended:?}");
     assert!(ended.stderr.contains("idempotency key"), "{ended:?}");
+}
+
+#[test]
+fn an_address_or_folder_with_a_control_character_is_refused_by_the_name_of_its_variable() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("data\r").display().to_string();
+    for (variable, value, character) in [
+        ("NOX_URL", "http://127.0.0.1:9\r", r"'\r', as number 19"),
+        ("NOX_URL", "\thttp://127.0.0.1:9", r"'\t', as number 1"),
+        ("NOX_URL", "http://127.0.0.1:9\u{9b}", r"'\u{9b}', as number 19"),
+        ("NOX_DATA", &folder, r"'\r'"),
+    ] {
+        for words in [&["job", "list"][..], &["module", "list"], &["token"], &["dev"]] {
+            let mut command = noxctl();
+            command.args(words).env(variable, value);
+            let ended = run(command);
+            assert_eq!(ended.status, 2, "{words:?}: {ended:?}");
+            for part in [variable, "control character", character] {
+                assert!(ended.stderr.contains(part), "no {part} in {ended:?}");
+            }
+            assert!(obeyed(&ended.stderr).is_empty(), "{ended:?}");
+        }
+    }
+    assert!(!fs::exists(&folder).unwrap());
 }
 
 #[test]

@@ -160,7 +160,8 @@ impl Demo {
         self.row(&events[0].tenant, id, last).await?;
 
         let (chunks, _) = follow::logs(&self.client, id, 0).await?;
-        let text = follow::text(&chunks, &mut LogText::new(true))?;
+        let printed = follow::printed(&chunks, &mut LogText::new(true))?;
+        let text = String::from_utf8_lossy(&printed);
         if text.is_empty() {
             say!("\nIt printed nothing.")?;
         } else {

@@ -1,4 +1,4 @@
-//! `noxctl job logs`: what a job printed. A pipe gets it as it is, which is how to see colours:
+//! `noxctl job logs`: what a job printed. A pipe gets its bytes as they are, which is how to see colours:
 //! `noxctl job logs <id> | less -R`.
 
 use anyhow::Result;
@@ -20,7 +20,7 @@ pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<
 async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result<u64> {
     let (chunks, next) = follow::logs(client, id, after).await?;
     if output.format == Format::Table {
-        output.text(&follow::text(&chunks, &mut LogText::new(true))?)?;
+        output.bytes(&follow::printed(&chunks, &mut LogText::new(true))?)?;
     } else {
         output.documents(&chunks)?;
     }

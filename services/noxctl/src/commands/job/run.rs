@@ -43,9 +43,9 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
                 let (chunks, next) = follow::logs(client, id, printed).await?;
                 printed = next;
                 *place = printed;
-                let text = follow::text(&chunks, &mut shown)?;
-                print_error(&text);
-                mid_line = if text.is_empty() { mid_line } else { !text.ends_with('\n') };
+                let bytes = follow::printed(&chunks, &mut shown)?;
+                print_error(&bytes);
+                mid_line = if bytes.is_empty() { mid_line } else { !bytes.ends_with(b"\n") };
             }
             if changed {
                 if std::mem::take(&mut mid_line) {
@@ -61,13 +61,14 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         note!("{id} was not heard of in time; `noxctl job get {id}` shows it");
         return Ok(Exit::Pending);
     };
-    match (output.format, &job.outputs) {
-        (Format::Table, Some(outputs)) => output.json(outputs.get())?,
-        (Format::Table, None) => {}
+    let printed = match (output.format, &job.outputs) {
+        (Format::Table, Some(outputs)) => output.json(outputs.get()),
+        (Format::Table, None) => Ok(()),
         (Format::Json | Format::Jsonl, _) => {
-            output.json(&client.get(&format!("/jobs/{id}")).await?.body)?;
+            output.json(&client.get(&format!("/jobs/{id}")).await?.body)
         }
-    }
+    };
+    printed.map_err(|error| submit::unprinted(id, &error))?;
     if !job.state.is_ended() {
         note!("{id} goes on; `noxctl job get {id}` shows it");
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nox_contract::{JobId, ModuleName, NoMeaning, RawJson};
 use serde::Serialize;
 
@@ -141,9 +141,14 @@ pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> 
         Format::Table => output.line(&admitted.job_id.to_string()),
         Format::Json | Format::Jsonl => output.json(&answer),
     };
-    // Whoever cannot read it there must not lose it.
-    printed.with_context(|| format!("{} is submitted", admitted.job_id))?;
+    printed.map_err(|error| unprinted(admitted.job_id, &error))?;
     Ok(Exit::Done)
+}
+
+/// What was to be printed of a job that this command has submitted is in nobody's hands. Also where a
+/// reader has gone: whoever cannot read the id there must not lose it.
+pub fn unprinted(id: JobId, error: &io::Error) -> anyhow::Error {
+    anyhow!("{id} is submitted: {error}")
 }
 
 /// Hands the job in; returns the answer as it came, and what it says.
@@ -193,12 +198,14 @@ impl Order {
             check(&inputs)?;
             return Ok(inputs);
         };
-        let inputs = RawJson::parse(text_of(path)?)
-            .with_context(|| format!("{} is not JSON", path.display()))?;
+        let text = text_of(path)?;
+        let is_file = path != Path::new("-");
+        let name = if is_file { path.to_string_lossy() } else { "standard input".into() };
+        let inputs = RawJson::parse(text).with_context(|| format!("{name} is not JSON"))?;
         if !inputs.get().starts_with('{') {
-            bail!("{} holds no JSON object", path.display());
+            bail!("{name} holds no JSON object");
         }
-        check(&inputs).with_context(|| path.display().to_string())?;
+        check(&inputs).context(name.into_owned())?;
         Ok(inputs)
     }
 }
