@@ -8,13 +8,16 @@ use crate::logs::{LogChunk, LogStream};
 #[derive(Debug, Clone)]
 pub struct LogGaps {
     read_up_to: BTreeMap<(u32, LogStream), u64>,
+    /// The number of the newest word of an executor's own in each attempt's log, which no offset tells
+    /// from one that is there twice.
+    last_word: BTreeMap<u32, u64>,
     from_start: bool,
 }
 
 impl LogGaps {
     /// For chunks from the first one on, or from somewhere in the middle.
     pub fn new(from_start: bool) -> Self {
-        Self { read_up_to: BTreeMap::new(), from_start }
+        Self { read_up_to: BTreeMap::new(), last_word: BTreeMap::new(), from_start }
     }
 
     /// How many bytes are missing right before the next chunk; `None` if it was there before.
@@ -31,10 +34,19 @@ impl LogGaps {
             None => begins,
         };
         let is_word = chunk.length == 0 && chunk.missing == 0;
-        if ends <= before && !is_word {
+        let again = if is_word {
+            let last = self.last_word.get(&chunk.attempt.0);
+            last.is_some_and(|last| chunk.number <= *last)
+        } else {
+            ends <= before
+        };
+        if again {
             return None;
         }
-        self.read_up_to.insert(key, ends);
+        if is_word {
+            self.last_word.insert(chunk.attempt.0, chunk.number);
+        }
+        self.read_up_to.insert(key, ends.max(before));
         Some(chunk.missing + begins.saturating_sub(before))
     }
 }
@@ -83,6 +95,7 @@ mod tests {
             seq: 1,
             at: Timestamp::default(),
             attempt: Attempt(1),
+            number: 0,
             stream: LogStream::Stdout,
             offset,
             length: text.len() as u64,
@@ -105,6 +118,27 @@ mod tests {
         // Nobody knows what was before the middle.
         let mut gaps = LogGaps::new(false);
         assert_eq!(gaps.before(&chunk(7, 2, "abc")), Some(2));
+    }
+
+    #[test]
+    fn a_word_of_the_executors_own_is_shown_once_however_often_it_is_sent() {
+        let word = |number, end, text: &str| {
+            let stream = if number < 4 { LogStream::Stdout } else { LogStream::Stderr };
+            let bytes = text.to_owned().into();
+            LogChunk { number, stream, length: 0, end, bytes, ..chunk(2, 0, "") }
+        };
+        let printed = |number, text| LogChunk { number, ..chunk(2 * number, 0, text) };
+        let sent = [printed(0, "ab"), word(1, false, "[enough]\n"), word(2, true, "")];
+        let more = [word(4, false, "[here as well]\n"), word(5, true, "")];
+        let mut text = LogText::new(true);
+        let mut all = Vec::new();
+        // The connection was lost: what was stored lately came a second time.
+        for chunk in sent.iter().chain(&sent[1..]).chain(&sent).chain(&more).chain(&more) {
+            all.extend(text.of(chunk));
+        }
+        let all = String::from_utf8(all).unwrap();
+        let gap = "[nox: 2 bytes of stderr are missing here]\n";
+        assert_eq!(all, format!("ab[enough]\n{gap}[here as well]\n"));
     }
 
     #[test]

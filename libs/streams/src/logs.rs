@@ -64,6 +64,8 @@ pub struct LogChunk {
     /// When it was stored.
     pub at: Timestamp,
     pub attempt: Attempt,
+    /// Its number among the chunks of the attempt.
+    pub number: u64,
     pub stream: LogStream,
     /// How many bytes the attempt had printed to the stream before these.
     pub offset: u64,
@@ -132,7 +134,9 @@ fn log_chunk(reply: Reply) -> Option<LogChunk> {
         _ => return None,
     };
     let count = |name| headers.get(name)?.as_str().parse::<u64>().ok();
+    let (_, number) = headers.get(ID_HEADER)?.as_str().rsplit_once('.')?;
     Some(LogChunk {
+        number: number.parse().ok()?,
         offset: count(OFFSET_HEADER)?,
         length: count(LENGTH_HEADER)?,
         missing: count(MISSING_HEADER).unwrap_or_default(),

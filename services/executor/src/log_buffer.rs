@@ -156,7 +156,8 @@ impl LogBuffer {
     }
 
     fn push(&mut self, lane: Lane, stream: Stream, bytes: Bytes, length: u64, end: bool) -> u64 {
-        let fits = bytes.is_empty() || self.make_room(lane, bytes.len() + PIECE_BYTES);
+        // The executor's own words are few and short, and nothing would tell that one is missing.
+        let fits = length == 0 || self.make_room(lane, bytes.len() + PIECE_BYTES);
         let Some(pieces) = self.lanes.get_mut(&lane) else { return 0 };
         let Some(printed) = pieces.streams.get_mut(&stream) else { return 0 };
         if !fits {

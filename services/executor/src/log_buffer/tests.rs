@@ -134,3 +134,18 @@ fn what_is_more_than_is_kept_counts_as_missing_and_not_as_lost() {
     assert_eq!((sum(&sent), buffer.lost(lane)), ((4, 7), 0));
     assert_eq!((sent[2].piece.offset, sent[2].piece.end), (11, true));
 }
+
+#[test]
+fn a_word_of_the_executors_own_always_fits() {
+    let mut buffer = LogBuffer::default();
+    let lane = buffer.open(&start(1));
+    let chunk = Bytes::from(vec![b'x'; 64 << 10]);
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        while buffer.add(lane, stream, chunk.clone()) == 0 {}
+        buffer.note(lane, stream, "[enough]".to_owned());
+    }
+    let sent = store_all(&mut buffer);
+    let words = sent.iter().filter(|sent| &sent.piece.bytes[..] == b"[enough]");
+    // What did not fit before it is told of with it.
+    assert_eq!(words.map(|sent| sent.piece.missing).collect::<Vec<_>>(), [64 << 10; 2]);
+}
