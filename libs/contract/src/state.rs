@@ -137,16 +137,16 @@ pub enum LostReason {
 }
 
 /// What the loss of an attempt says of its job. A worker goes down for one reason; only an attempt
-/// that alone ran there is charged with it.
+/// that is known to have caused it is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
-    /// Nothing: it had not started, or the worker went or gave it back for a reason of its own.
+    /// Nothing: the worker went or gave it back for a reason of its own.
     Nobody,
-    /// It was one of several that ran on a worker that went: one of them may have caused it. A job
-    /// that this happens to repeatedly is given a worker of its own.
+    /// It may have caused it: it was one of several that the worker was given, nobody heard of its
+    /// start, or the worker fell silent. A job that this happens to repeatedly runs in isolation.
     Suspected,
-    /// It alone ran on a worker that went: counts as a crash.
+    /// It alone ran on a worker whose process ended, or it ran in isolation: counts as a crash.
     Crashed,
 }
 

@@ -9,8 +9,8 @@ use nox_contract::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Losses beside other attempts after which a job runs alone. Once is the machine's: a power cut would
-/// else make all jobs of a large worker run one by one. A second time is worth finding out.
+/// Losses that a job may have caused after which it runs in isolation. Once is the machine's: a power
+/// cut would else make all jobs of a large worker run one by one. A second time is worth finding out.
 pub const SUSPICIONS_MAX: u32 = 2;
 
 /// Where a job stands. `JobState` is its public face; this says in addition who holds it.
@@ -48,9 +48,9 @@ pub struct Job {
     pub attempt: Attempt,
     /// Attempts that ended by themselves and badly, without a crash.
     pub failures: u32,
-    /// Attempts that crashed, or alone ran on a worker that was lost.
+    /// Attempts that crashed, or are charged with the end of their worker.
     pub crashes: u32,
-    /// Attempts that ran beside others on a worker that was lost.
+    /// Attempts that may have caused the loss of their worker.
     pub suspicions: u32,
     /// The event that made the job; its `submitted` fact holds the inputs.
     pub submitted_n: EventNumber,

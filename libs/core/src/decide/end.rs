@@ -73,8 +73,10 @@ pub(super) fn failed(
 
 /// How a worker went.
 pub(super) enum Departure {
-    /// Its process ended, or nobody hears of it: what ran there may have caused it.
-    Unasked(LostReason),
+    /// Nobody hears of it. That does not prove that it ended: it may stand still, or be cut off.
+    Silent,
+    /// Another process has begun in its place, so its own has ended.
+    Ended,
     /// For a reason that nothing which ran there can have caused.
     Planned(LostReason),
 }
@@ -95,8 +97,10 @@ impl Loss {
 
 /// Every slot of `worker` is lost: one draft for each job.
 ///
-/// Only what began a crash may be charged with it. One attempt alone on its worker is; of several,
-/// all are suspects and none is charged.
+/// Only what began a crash may be charged with it. Whatever was handed out may have run, for its start
+/// may not be heard of yet: of several, all are suspects and none is charged. One alone is charged if it
+/// is known that it ran and that the worker's process ended; else it is a suspect, too, until it has been
+/// one often enough to run in isolation: a job that takes a whole machine down would else run for ever.
 pub(super) fn lost_all(
     state: &State,
     rules: &Rules,
@@ -104,26 +108,34 @@ pub(super) fn lost_all(
     departure: &Departure,
 ) -> Vec<Draft> {
     let Some(worker) = state.workers.get(worker_id) else { return Vec::new() };
+    let faults = &rules.faults;
+    let excused = worker.draining && !faults.planned_stop_counts;
     let (reason, planned) = match *departure {
-        Departure::Unasked(_) if worker.draining && !rules.faults.planned_stop_counts => {
-            (LostReason::Draining, true)
-        }
-        Departure::Unasked(reason) => (reason, false),
+        Departure::Silent | Departure::Ended if excused => (LostReason::Draining, true),
+        Departure::Silent => (LostReason::WorkerSilent, false),
+        Departure::Ended => (LostReason::NewSession, false),
         Departure::Planned(reason) => (reason, true),
     };
-    // An attempt that never started did nothing to its worker.
-    let ran = |slot: &Assignment| slot.started || rules.faults.unstarted_counts_as_crash;
+    let ended = matches!(departure, Departure::Ended) || faults.silence_proves_an_end;
+    let ran = |slot: &Assignment| slot.started || !faults.unheard_starts_excused;
     let alone = worker.assignments.values().filter(|slot| ran(slot)).count() == 1;
-    let blame = |slot: &Assignment| match ran(slot) && !planned {
-        false => Blame::Nobody,
-        true if alone || rules.faults.neighbours_blamed => Blame::Crashed,
-        true => Blame::Suspected,
+    let blame = |id: JobId, slot: &Assignment| {
+        if planned || !ran(slot) {
+            return Blame::Nobody;
+        }
+        let started = slot.started || faults.unstarted_counts_as_crash;
+        let proven = alone && started && ended;
+        if proven || worker.isolated == Some(id) || faults.neighbours_blamed {
+            Blame::Crashed
+        } else {
+            Blame::Suspected
+        }
     };
     worker
         .assignments
         .iter()
         .filter_map(|(id, slot)| {
-            let loss = Loss { reason, blame: blame(slot), detail: None };
+            let loss = Loss { reason, blame: blame(*id, slot), detail: None };
             lost(state, rules, worker_id, *id, loss)
         })
         .flat_map(|decision| decision.drafts)
@@ -156,7 +168,7 @@ pub(super) fn lost(
             LostReason::WorkerSilent => "fell silent",
             _ => "ended",
         };
-        let message = format!("worker {worker_id} {how} while it alone ran there");
+        let message = format!("worker {worker_id} {how} while it had no other job");
         let error = JobError { code: "lost".to_owned(), message, exit_status: None };
         facts.push(Fact::Failed { error: crashed_too_often(crashes, &error) });
     }

@@ -13,8 +13,6 @@ use super::{
 };
 use crate::state::State;
 
-const SILENT: Departure = Departure::Unasked(LostReason::WorkerSilent);
-
 /// Of a session whose words went with their stream.
 const FORGOTTEN: Departure = Departure::Planned(LostReason::NewSession);
 
@@ -71,7 +69,7 @@ pub(super) fn decide(
             if part > 0 || !known {
                 return None;
             }
-            let mut drafts = end::lost_all(state, rules, worker_id, &SILENT);
+            let mut drafts = end::lost_all(state, rules, worker_id, &Departure::Silent);
             let fact = Fact::WorkerLeft { session: *session, lost: true };
             drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
             Some(Decision { drafts, answer: None })

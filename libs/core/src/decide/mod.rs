@@ -34,9 +34,13 @@ pub struct Rules {
 pub struct Faults {
     /// Believe every report, whatever its token.
     pub token_unchecked: bool,
-    /// Count a lost attempt as a crash although it never started.
+    /// Count a lost attempt as a crash although nobody heard of its start.
     pub unstarted_counts_as_crash: bool,
-    /// Charge every attempt that ran on a lost worker with the loss.
+    /// Believe that an attempt whose start nobody heard of did not run.
+    pub unheard_starts_excused: bool,
+    /// Believe that the process of a worker that is silent has ended.
+    pub silence_proves_an_end: bool,
+    /// Charge every attempt of a lost worker with the loss.
     pub neighbours_blamed: bool,
     /// Charge attempts although their worker was to stop.
     pub planned_stop_counts: bool,

@@ -81,7 +81,7 @@ fn joined(
         // It lives, and has ended what it ran by itself.
         Departure::Planned(LostReason::NewSession)
     } else {
-        Departure::Unasked(LostReason::NewSession)
+        Departure::Ended
     };
     let mut drafts = end::lost_all(state, rules, worker_id, &departure);
     let modules = hello

@@ -139,6 +139,13 @@ fn hosts_in_turn<'s>(
     if hosts.is_empty() { Err(WaitingCode::Resources) } else { Ok(hosts) }
 }
 
+/// Workers that a match may give the job to.
+pub fn hosts_of_match(state: &State, id: JobId) -> Vec<(&WorkerId, &Worker)> {
+    let mut queue = (0..).zip(in_order(state));
+    let of_job = queue.find(|(_, (other, _))| *other == id);
+    of_job.and_then(|(place, (_, job))| hosts_in_turn(state, place, job).ok()).unwrap_or_default()
+}
+
 /// The job that a match has to place next.
 pub fn next(state: &State) -> Option<JobId> {
     let could = |place, job: &ActiveJob| hosts_in_turn(state, place, job).is_ok();

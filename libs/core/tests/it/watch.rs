@@ -6,7 +6,7 @@ use nox_contract::{
     Blame, Event, Fact, JobId, JobState, LostReason, ModuleName, ProblemCode, Resources, Source,
     TenantId, Timestamp, UserId, WaitingCode, WorkerId, subject,
 };
-use nox_core::State;
+use nox_core::{State, job::SUSPICIONS_MAX};
 
 use crate::{
     log::{Violation, hold},
@@ -15,7 +15,7 @@ use crate::{
 
 /// The property that only what may have caused a loss is charged or suspected.
 pub const LOSSES: &str =
-    "a loss is a crash of what alone ran there, and no one's if it was planned";
+    "a loss is a crash of what is known to have caused it, and no one's if it was planned";
 /// The property that the ledger moves as the facts say.
 pub const NOTHING_LEFT: &str = "nothing stays reserved for a job that is over";
 
@@ -65,7 +65,7 @@ pub struct Watch {
     violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
     next_work: BTreeMap<WorkerId, u64>,
     draining: BTreeSet<WorkerId>,
-    /// The last event that lost an attempt, and how many started ones were lost in a row up to it.
+    /// The last event that lost an attempt with its worker, and how many were lost in a row up to it.
     lost: (u64, u32),
     at: Timestamp,
 }
@@ -325,24 +325,29 @@ impl Watch {
         reason: LostReason,
         blame: Blame,
     ) -> Result<(), Violation> {
+        let sudden = matches!(reason, LostReason::WorkerSilent | LostReason::NewSession);
         // All that a worker loses at once is lost in a row.
         if self.lost.0 + 1 != event.n.0 {
             self.lost.1 = 0;
         }
-        self.lost.0 = event.n.0;
-        let runs = |story: &&Story| story.started && story.held_by.as_ref() == Some(worker);
-        let company = self.stories.values().filter(runs).count() as u32 + self.lost.1;
-        let started = self.stories.get(&id).is_some_and(|story| story.started);
-        self.lost.1 += u32::from(started);
-        let sudden = matches!(reason, LostReason::WorkerSilent | LostReason::NewSession);
-        let unplanned = started && sudden && !self.draining.contains(worker);
+        if sudden {
+            self.lost.0 = event.n.0;
+        }
+        let held = |story: &&Story| story.held_by.as_ref() == Some(worker);
+        let company = self.stories.values().filter(held).count() as u32 + self.lost.1;
+        self.lost.1 += u32::from(sudden);
+        let story = self.stories.get(&id);
+        let started = story.is_some_and(|story| story.started);
+        let isolated = story.is_some_and(|story| story.suspicions >= SUSPICIONS_MAX);
+        let unplanned = sudden && !self.draining.contains(worker);
+        let proven = started && company == 1 && reason == LostReason::NewSession;
         let right = match blame {
-            Blame::Crashed => unplanned && company == 1,
-            Blame::Suspected => unplanned && company > 1,
+            Blame::Crashed => unplanned && (proven || isolated),
+            Blame::Suspected => unplanned && !proven && !isolated,
             // A worker that begins anew by itself has the same reason as one that was begun anew.
             Blame::Nobody => !unplanned || reason == LostReason::NewSession,
         };
-        hold(right, LOSSES, || format!("{company} ran on {worker}: {event:?}"))
+        hold(right, LOSSES, || format!("{company} were on {worker}: {event:?}"))
     }
 
     fn of_worker(&mut self, worker: &WorkerId, fact: &Fact) -> Result<(), Violation> {
@@ -485,7 +490,10 @@ fn place_is_good(
     let told = || format!("{event:?}");
     // A new job may go where an equal one that was there before could have gone.
     if let Some(job) = before.job(id).or_else(|| after.job(id)) {
-        let hosts = oracle::hosts(before, job).unwrap_or_default();
+        let hosts = match event.input.src {
+            Source::Match => oracle::hosts_of_match(before, id),
+            _ => oracle::hosts(before, job).unwrap_or_default(),
+        };
         let free = |worker: &nox_core::worker::Worker| worker.capacity.slots - worker.used.slots;
         let chosen = hosts.iter().find(|(host, _)| *host == worker);
         let Some((_, chosen)) = chosen else {

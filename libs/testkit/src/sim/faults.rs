@@ -52,6 +52,8 @@ named!(
         OtherSessionsHeeded = "other_sessions_heeded",
         TokenUnchecked = "token_unchecked",
         UnstartedCountsAsCrash = "unstarted_counts_as_crash",
+        UnheardStartsExcused = "unheard_starts_excused",
+        SilenceProvesAnEnd = "silence_proves_an_end",
         ReservationKeptOnLoss = "reservation_kept_on_loss",
         NeighboursBlamed = "neighbours_blamed",
         PlannedStopCounts = "planned_stop_counts",
@@ -78,6 +80,8 @@ impl Bug {
         nox_core::Faults {
             token_unchecked: bug == Some(Self::TokenUnchecked),
             unstarted_counts_as_crash: bug == Some(Self::UnstartedCountsAsCrash),
+            unheard_starts_excused: bug == Some(Self::UnheardStartsExcused),
+            silence_proves_an_end: bug == Some(Self::SilenceProvesAnEnd),
             reservation_kept_on_loss: bug == Some(Self::ReservationKeptOnLoss),
             neighbours_blamed: bug == Some(Self::NeighboursBlamed),
             planned_stop_counts: bug == Some(Self::PlannedStopCounts),

@@ -79,6 +79,8 @@ sandbox = "process"
 
 [input_schema]
 type = "object"
+required = ["after_s"]
+properties.after_s = { type = "number", minimum = 0 }
 
 [resources]
 cpu = 1
@@ -88,12 +90,12 @@ wall_time_s = 60
 [run]
 program = "/bin/sh"
 args = ["-c", '''
-sleep 0.5
+if [ "$1" != 0 ]; then sleep "$1"; fi
 while read key value; do
   if [ "$key" = PPid: ]; then kill -9 "$value"; fi
 done < "/proc/$PPID/status"
 sleep 9
-''']
+''', "killer", "{inputs.after_s}"]
 "#;
 
 /// As the first users' example has it: reads a text, writes a file.

@@ -163,8 +163,20 @@ fn believing_every_report_is_noticed() {
 }
 
 #[test]
-fn counting_attempts_that_never_started_is_noticed() {
+fn counting_attempts_that_nobody_heard_start_is_noticed() {
     let noticed = broken_by(Faults { unstarted_counts_as_crash: true, ..Faults::default() });
+    assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn excusing_attempts_whose_start_nobody_heard_of_is_noticed() {
+    let noticed = broken_by(Faults { unheard_starts_excused: true, ..Faults::default() });
+    assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn taking_silence_for_the_end_of_a_process_is_noticed() {
+    let noticed = broken_by(Faults { silence_proves_an_end: true, ..Faults::default() });
     assert!(noticed.contains(LOSSES), "{noticed}");
 }
 

@@ -38,32 +38,98 @@ fn lose(world: &mut World, jobs: &[JobId]) -> Said {
     said
 }
 
+/// Another process of worker `w` begins, so the one before has ended.
+fn restart(world: &mut World) -> Said {
+    let session = session_id(u32::try_from(world.log.state.n.0).unwrap() + 1_000);
+    world.hello("w", session, slots(9), &[manifest("m")])
+}
+
 #[test]
-fn of_several_that_ran_on_a_lost_worker_none_is_charged() {
-    let mut world = World::working(9);
-    let (killer, innocent, unstarted) =
-        (world.submit(ask()), world.submit(by("grace")), world.submit(ask()));
-    world.start(killer);
-    world.place();
-    world.start(innocent);
-    let said = world.silent("w");
-    let suspected = (LostReason::WorkerSilent, Blame::Suspected);
-    let nobody = (LostReason::WorkerSilent, Blame::Nobody);
-    assert_eq!(blames(&said), [suspected, suspected, nobody]);
-    for (job, expected) in [(killer, (0, 0, 1)), (innocent, (0, 0, 1)), (unstarted, (0, 0, 0))] {
-        assert_eq!(counts(&world, job), expected);
+fn of_several_that_were_handed_to_a_lost_worker_none_is_charged_and_all_may_have_run() {
+    for ended in [true, false] {
+        let mut world = World::working(9);
+        let (killer, innocent, unheard) =
+            (world.submit(ask()), world.submit(by("grace")), world.submit(ask()));
+        world.start(killer);
+        world.place();
+        world.start(innocent);
+        let said = if ended { restart(&mut world) } else { world.silent("w") };
+        let reason = if ended { LostReason::NewSession } else { LostReason::WorkerSilent };
+        assert_eq!(blames(&said), [(reason, Blame::Suspected); 3]);
+        for job in [killer, innocent, unheard] {
+            assert_eq!(counts(&world, job), (0, 0, 1));
+        }
     }
 }
 
 #[test]
-fn what_ran_alone_on_a_lost_worker_is_charged() {
+fn only_what_is_known_to_have_run_alone_until_its_workers_process_ended_is_charged() {
+    let charged = |started: bool, ended: bool| {
+        let mut world = World::working(9);
+        let job = world.submit(ask());
+        if started {
+            world.start(job);
+        }
+        let said = if ended { restart(&mut world) } else { world.silent("w") };
+        (blames(&said)[0].1, counts(&world, job))
+    };
+    let suspected = (Blame::Suspected, (0, 0, 1));
+    assert_eq!(charged(true, true), (Blame::Crashed, (0, 1, 0)));
+    assert_eq!(charged(false, true), suspected);
+    // A worker that nobody hears of may stand still, or be cut off.
+    assert_eq!(charged(true, false), suspected);
+    assert_eq!(charged(false, false), suspected);
+}
+
+#[test]
+fn what_runs_beside_one_whose_start_nobody_heard_of_is_not_alone() {
     let mut world = World::working(9);
-    let (alone, unstarted) = (world.submit(ask()), world.submit(ask()));
-    world.start(alone);
-    let said = world.hello("w", session_id(9), slots(9), &[manifest("m")]);
-    let crashed = (LostReason::NewSession, Blame::Crashed);
-    assert_eq!(blames(&said), [crashed, (LostReason::NewSession, Blame::Nobody)]);
-    assert_eq!((counts(&world, alone), counts(&world, unstarted)), ((0, 1, 0), (0, 0, 0)));
+    let (innocent, killer) = (world.submit(ask()), world.submit(ask()));
+    world.start(innocent);
+    let said = restart(&mut world);
+    assert_eq!(blames(&said), [(LostReason::NewSession, Blame::Suspected); 2]);
+    assert_eq!((counts(&world, innocent), counts(&world, killer)), ((0, 0, 1), (0, 0, 1)));
+
+    // Nor beside one that was canceled, and has yet to stop.
+    let mut world = World::working(9);
+    let (innocent, canceled) = (world.submit(ask()), world.submit(ask()));
+    world.start(innocent);
+    world.start(canceled);
+    world.cancel(canceled);
+    restart(&mut world);
+    assert_eq!(counts(&world, innocent), (0, 0, 1));
+}
+
+#[test]
+fn a_job_that_kills_its_worker_before_anybody_hears_of_its_start_is_found() {
+    for ended in [true, false] {
+        let mut world = World::working(9);
+        let (killer, innocent) = (world.submit(ask()), world.submit(by("grace")));
+        let mut losses = 0;
+        while world.log.state.job(killer).is_some() {
+            world.place();
+            if world.holder(innocent).is_some() {
+                world.start(innocent);
+            }
+            if world.holder(killer).is_none() {
+                world.succeed(innocent);
+                continue;
+            }
+            losses += 1;
+            assert!(losses <= 10, "it is never found");
+            if ended {
+                restart(&mut world);
+            } else {
+                world.silent("w");
+                world.join("w", slots(9), &[manifest("m")]);
+            }
+            if world.log.state.job(innocent).is_some() {
+                assert_eq!(counts(&world, innocent).1, 0, "the neighbour pays");
+            }
+        }
+        assert_eq!((losses, world.state_of(killer)), (SUSPICIONS_MAX + 3, JobState::Failed));
+        assert_ne!(world.state_of(innocent), JobState::Failed);
+    }
 }
 
 #[test]
@@ -93,8 +159,8 @@ fn a_job_that_takes_its_workers_down_is_parked_and_its_neighbours_finish() {
                 assert_eq!(error.code, "crashed");
                 assert_eq!(
                     error.message,
-                    "3 attempts crashed, the last one with: worker w fell silent while it alone \
-                     ran there"
+                    "3 attempts crashed, the last one with: worker w fell silent while it had no \
+                     other job"
                 );
             }
             world.join("w", slots(9), &[manifest("m")]);

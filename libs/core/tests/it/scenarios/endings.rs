@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use nox_contract::{AttemptEnd, Fact, JobId, JobState, RetryPolicy, Timestamp, WaitingCode};
+use nox_core::job::SUSPICIONS_MAX;
 
 use crate::{
     log::Said,
-    world::{World, ask, config, crashed, error, failed, id, manifest, seconds, slots, succeeded},
+    world::{
+        World, ask, config, crashed, error, failed, id, manifest, seconds, session_id, slots,
+        succeeded,
+    },
 };
 
 /// A worker whose module is tried so often, and waits so long in between.
@@ -132,36 +136,36 @@ fn a_job_that_crashes_three_times_is_ended_with_the_evidence() {
 }
 
 #[test]
-fn a_loss_of_a_started_attempt_is_a_crash() {
+fn a_loss_of_a_started_attempt_with_its_process_is_a_crash() {
     let mut world = World::working(1);
     let job = world.submit(ask());
     for crashes in 1..=3 {
         world.start(job);
-        let said = world.silent("w");
+        let said = world.hello("w", session_id(100 + crashes), slots(1), &[manifest("m")]);
         if crashes == 3 {
             assert_eq!(error_of(&said, job).code, "crashed");
             break;
         }
-        assert_eq!(said.names(), ["attempt_lost", "worker_left"]);
-        world.join("w", slots(1), &[manifest("m")]);
+        assert_eq!(said.names(), ["attempt_lost", "worker_joined"]);
         world.place();
     }
     assert_eq!(world.state_of(job), JobState::Failed);
 }
 
+/// Once it is suspected often enough to run in isolation, for it may take down the whole machine.
 #[test]
-fn a_loss_of_an_attempt_that_never_started_counts_for_nothing() {
+fn a_job_whose_workers_fall_silent_each_time_is_ended_in_the_end() {
     let mut world = World::working(1);
     let job = world.submit(ask());
-    for attempt in 1..=50 {
-        assert_eq!(world.attempt(job), attempt);
-        let said = world.silent("w");
-        assert_eq!(said.names(), ["attempt_lost", "worker_left"]);
+    let crashes = |world: &World| world.log.state.job(job).map(|active| active.job.crashes);
+    for silences in 1..=SUSPICIONS_MAX + 3 {
+        assert_eq!(world.attempt(job), silences);
+        assert_eq!(crashes(&world), Some(silences.saturating_sub(SUSPICIONS_MAX + 1)));
+        world.silent("w");
         world.join("w", slots(1), &[manifest("m")]);
         world.place();
     }
-    let active = world.log.state.job(job).unwrap();
-    assert_eq!((active.job.crashes, active.job.failures), (0, 0));
+    assert_eq!(world.state_of(job), JobState::Failed);
 }
 
 #[test]

@@ -84,7 +84,6 @@ fn a_lost_attempt_costs_its_user_nothing() {
     let job = world.submit(ask());
     for _ in 0..3 {
         world.start(job);
-        world.silent("w");
         world.join("w", crate::world::slots(9), &[crate::world::manifest("m")]);
         world.place();
     }

@@ -73,9 +73,9 @@ fn a_new_session_loses_what_the_old_one_held() {
     let said = world.hello("w", session_id(9), slots(3), &[manifest("m")]);
     assert_eq!(reasons(&said), [LostReason::NewSession; 3]);
     assert_eq!(said.names().last(), Some(&"worker_joined"));
-    for (job, crashes) in [(started, 1), (assigned, 0)] {
+    for job in [started, assigned] {
         let active = world.log.state.job(job).unwrap();
-        assert_eq!(active.job.crashes, crashes);
+        assert_eq!((active.job.crashes, active.job.suspicions), (0, 1));
         assert_eq!(world.waiting(job), Some(WaitingCode::Priority));
     }
     assert_eq!(world.state_of(canceled), JobState::Canceled);

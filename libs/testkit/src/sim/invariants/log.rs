@@ -269,8 +269,10 @@ impl Oracle {
                     return Err(format!("work {work} of {session}, expected {}", joined.next_work));
                 }
                 joined.next_work = work.next();
+                let trail = self.trails.get(&job_id).and_then(|trail| trail.versions.last());
                 let assigned = Assigned {
                     n: event.n,
+                    isolated: trail.is_some_and(|(_, job)| job.is_isolated()),
                     worker: worker_id.clone(),
                     session: *session,
                     started: false,
@@ -297,7 +299,7 @@ impl Oracle {
             }
             Fact::AttemptLost { attempt, reason, blame, .. } => {
                 self.stats.lost += 1;
-                self.check_blame(event, Held { job_id, attempt: *attempt }, *blame)?;
+                self.check_blame(event, Held { job_id, attempt: *attempt }, *reason, *blame)?;
                 let assigned = self.open_attempt(job_id, *attempt)?;
                 assigned.over = true;
                 let (worker, session) = (assigned.worker.clone(), assigned.session);
@@ -367,9 +369,16 @@ impl Oracle {
         Ok(())
     }
 
-    /// Only what alone ran on a worker that went without being told to is charged with that; what ran
-    /// beside others is suspected, and a planned stop charges nobody.
-    fn check_blame(&mut self, event: &Event, held: Held, blame: Blame) -> Result<(), String> {
+    /// Only what is known to have run alone on a worker whose process ended without being told to, and
+    /// what runs in isolation, is charged; what else was there is suspected, and a planned stop charges
+    /// nobody.
+    fn check_blame(
+        &mut self,
+        event: &Event,
+        held: Held,
+        reason: LostReason,
+        blame: Blame,
+    ) -> Result<(), String> {
         let input = Some((event.input.src, event.input.seq));
         if self.losing.0 != input {
             self.losing = (input, 0);
@@ -377,16 +386,22 @@ impl Oracle {
         let Held { job_id, attempt } = held;
         let lost = self.open_attempt(job_id, attempt)?.clone();
         let beside = self.assigned.values().filter(|a| a.session == lost.session && !a.over);
-        let company = beside.filter(|a| a.started).count() as u32 + self.losing.1;
-        self.losing.1 += u32::from(lost.started);
-        let planned = self.sessions.get(&lost.session).is_some_and(|joined| joined.draining);
+        let company = beside.count() as u32 + self.losing.1;
+        self.losing.1 += 1;
+        let joined = self.sessions.get(&lost.session);
+        let draining = joined.is_some_and(|joined| joined.draining);
+        let silent = reason == LostReason::WorkerSilent;
+        let ended = reason == LostReason::NewSession && event.input.src == Source::Reports;
+        let sudden = !draining && (silent || ended);
+        let proven = ended && lost.started && company == 1;
         let legal = match blame {
-            Blame::Nobody => true,
-            Blame::Suspected => lost.started && !planned && company > 1,
-            Blame::Crashed => lost.started && !planned && company == 1,
+            // A process that begins another session has ended what it ran by itself.
+            Blame::Nobody => !silent,
+            Blame::Suspected => sudden && !proven && !lost.isolated,
+            Blame::Crashed => sudden && (proven || lost.isolated),
         };
         if !legal {
-            return Err(format!("{blame:?}, but planned {planned}, {company} ran: {lost:?}"));
+            return Err(format!("{blame:?}, {reason:?}, draining {draining}, {company}: {lost:?}"));
         }
         match blame {
             Blame::Nobody => self.stats.excused += u64::from(lost.started),

@@ -38,7 +38,7 @@ struct Trail {
     /// Submitted, not rejected.
     admitted: bool,
     succeeded: u32,
-    /// Crashes of its own: alone on a worker that went, or reported of it alone.
+    /// Crashes of its own: charged with the end of its worker, or reported of it alone.
     charged: u32,
     versions: Vec<(EventNumber, Job)>,
 }
@@ -57,6 +57,8 @@ struct Assigned {
     n: EventNumber,
     worker: WorkerId,
     session: SessionId,
+    /// It runs alone, for having been suspected before.
+    isolated: bool,
     started: bool,
     over: bool,
 }
@@ -107,7 +109,7 @@ pub struct Oracle {
     trails: BTreeMap<JobId, Trail>,
     assigned: BTreeMap<Held, Assigned>,
     sessions: BTreeMap<SessionId, Joined>,
-    /// The input that lost attempts last, and how many of them had started.
+    /// The input that lost attempts last, and how many of them.
     losing: (Option<(Source, u64)>, u32),
     // What really happened.
     living: BTreeSet<SessionId>,
