@@ -3,12 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, JobId, SessionId, WorkNumber};
+use crate::{Attempt, JobId, Origin, SessionId, WorkNumber};
 
 /// A worker's view of itself at one moment. Only the newest counts, so the stream keeps one a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Beat {
     pub session: SessionId,
+    /// As its `hello` says: whoever is superseded by another process of its own instance has a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// All work up to and including this number has arrived.
     pub received_up_to: WorkNumber,
     /// Attempts that were taken on and whose end is not yet acknowledged.

@@ -58,8 +58,8 @@ pub struct Hello {
 }
 
 /// Whose session it is. Of two sessions under one name, a later one of the same instance replaces the
-/// earlier, for no two processes hold one data folder; one of another instance is refused as long as
-/// the earlier lives.
+/// earlier, for no two processes hold one data folder (an earlier one that lives all the same ends, for
+/// its folder was copied); one of another instance is refused as long as the earlier lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     pub instance: InstanceId,

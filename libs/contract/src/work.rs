@@ -43,7 +43,8 @@ pub enum Work {
     /// The log has taken this session on. The answer to `hello`, sent again until a beat says that it
     /// was heard.
     Joined,
-    /// Another worker of this name lives, and so the log does not take this session on.
+    /// Another worker of this name lives, and so the log does not take this session on; or, where it had
+    /// taken it on, another process of this very worker was taken on in its place.
     Refused {
         reason: String,
     },

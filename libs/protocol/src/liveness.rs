@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nox_contract::{Beat, SessionId, WorkNumber, WorkerId, beat::Held};
-use nox_core::{Internal, State};
+use nox_contract::{Beat, Origin, SessionId, WorkNumber, WorkerId, beat::Held};
+use nox_core::{Internal, State, worker::Worker};
 
 /// A leader that did not look for this part of a lease, and this long, was away itself.
 const AWAY_PART: u32 = 4;
@@ -12,6 +12,9 @@ const AWAY_MIN: Duration = Duration::from_secs(1);
 /// How long after a worker was first found silent it is looked at again. A leader that stood still for
 /// a moment has beats before it that it did not read yet.
 const SECOND_LOOK: Duration = Duration::from_millis(5);
+
+/// Most beats that are kept of workers that the log does not know: anybody may beat under any name.
+const STRANGERS_MAX: usize = 64;
 
 /// Most attempts that one beat gives up, so that they fit into one event; the next beat gives up
 /// the others.
@@ -30,7 +33,8 @@ pub enum Verdict {
     Superseded { worker_id: WorkerId, session: SessionId },
     /// The worker has yet to hear that the log has taken its session on.
     Joined { worker_id: WorkerId, session: SessionId },
-    /// The worker's session was not taken on, for another one of its name lives.
+    /// The worker's session was not taken on, for another one of its name lives; or another process of
+    /// its own instance was taken on in its place while it lives, and it must not take that back.
     Refused { worker_id: WorkerId, session: SessionId },
 }
 
@@ -59,6 +63,8 @@ pub struct Liveness {
     /// Beats that wait until the reports they refer to are consumed; the newest of each worker, and the
     /// newest under its name of another session: that must not keep the worker from being heard.
     unjudged: BTreeMap<(WorkerId, bool), Beat>,
+    /// The same of names that no worker has: a few.
+    strangers: BTreeMap<WorkerId, Beat>,
 }
 
 impl Liveness {
@@ -70,6 +76,7 @@ impl Liveness {
             looked: now,
             watches: BTreeMap::new(),
             unjudged: BTreeMap::new(),
+            strangers: BTreeMap::new(),
         };
         liveness.follow(state, now);
         liveness
@@ -92,16 +99,29 @@ impl Liveness {
                 stray: Vec::new(),
             });
         }
+        self.unjudged.retain(|(id, _), _| self.watches.contains_key(id));
     }
 
     pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Duration) {
-        let watch = self.watches.get_mut(&worker_id);
-        let watch = watch.filter(|watch| watch.session == beat.session);
-        let known = watch.is_some();
-        if let Some(watch) = watch {
+        let Some(watch) = self.watches.get_mut(&worker_id) else {
+            return self.on_strange_beat(worker_id, beat);
+        };
+        let known = watch.session == beat.session;
+        if known {
             watch.heard = now;
         }
         self.unjudged.insert((worker_id, known), beat);
+    }
+
+    /// Of too many, the one goes whose reports are the furthest away: it would be judged last.
+    fn on_strange_beat(&mut self, worker_id: WorkerId, beat: Beat) {
+        self.strangers.insert(worker_id, beat);
+        if self.strangers.len() > STRANGERS_MAX {
+            let last = self.strangers.iter().max_by_key(|(_, beat)| beat.reports_up_to);
+            if let Some(last) = last.map(|(id, _)| id.clone()) {
+                self.strangers.remove(&last);
+            }
+        }
     }
 
     /// Silence that nobody listened to proves nothing: time in which this leader was away itself
@@ -125,21 +145,17 @@ impl Liveness {
         self.forgive(now);
         self.follow(state, now);
         let mut verdicts = Vec::new();
-        let ready: Vec<_> = self
-            .unjudged
-            .iter()
-            .filter(|(_, beat)| {
-                // Of a session that is known to be over, no report can change anything.
-                beat.reports_up_to <= reports
-                    || state.workers.is_past(beat.session)
-                    || self.judge_early
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for key in ready {
-            if let Some(beat) = self.unjudged.remove(&key) {
-                self.judge_beat(state, key.0, &beat, now, &mut verdicts);
-            }
+        let judge_early = self.judge_early;
+        let is_ready = |beat: &mut Beat| {
+            // Of a session that is known to be over, no report can change anything.
+            beat.reports_up_to <= reports || state.workers.is_past(beat.session) || judge_early
+        };
+        let mut ready: Vec<(WorkerId, Beat)> =
+            self.strangers.extract_if(.., |_, beat| is_ready(beat)).collect();
+        let of_known = self.unjudged.extract_if(.., |_, beat| is_ready(beat));
+        ready.extend(of_known.map(|((worker_id, _), beat)| (worker_id, beat)));
+        for (worker_id, beat) in ready {
+            self.judge_beat(state, worker_id, &beat, now, &mut verdicts);
         }
         for (worker_id, watch) in &mut self.watches {
             if now.saturating_sub(watch.heard) <= self.lease {
@@ -167,9 +183,11 @@ impl Liveness {
         let (Some(worker), Some(watch)) = (worker, self.watches.get_mut(&worker_id)) else {
             // Before its first report is acknowledged a session is nobody's to supersede.
             if beat.reports_up_to > 0 {
-                let past = state.workers.is_past(session);
-                // Its `hello` is consumed, and the log holds on to the worker that it has.
-                let refused = !past && state.workers.get(&worker_id).is_some();
+                let refused = state.workers.get(&worker_id).is_some_and(|holder| {
+                    // Its `hello` is consumed, and the log holds on to the worker that it has.
+                    let not_taken_on = !state.workers.is_past(session) && !beat.joined;
+                    not_taken_on || beat.origin.is_some_and(|origin| is_copy(holder, origin))
+                });
                 verdicts.push(if refused {
                     Verdict::Refused { worker_id, session }
                 } else {
@@ -216,6 +234,11 @@ impl Liveness {
         watch.received = above;
         watch.expected = worker.next_work;
     }
+}
+
+/// Whether `holder` is another process of the worker that `origin` is one of, while that lives, too.
+fn is_copy(holder: &Worker, origin: Origin) -> bool {
+    holder.origin.instance == origin.instance && holder.origin.process != origin.process
 }
 
 #[cfg(test)]

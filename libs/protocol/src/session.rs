@@ -14,8 +14,8 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, HandBack, Hello, Incarnation, Report, ReportMessage, SessionId, StartWork,
-    StopWork, Timestamp, Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, HandBack, Hello, Incarnation, Origin, Report, ReportMessage, SessionId,
+    StartWork, StopWork, Timestamp, Token, Usage, Work, WorkMessage,
     beat::Held,
     report::{Ended, Started, Stopped},
 };
@@ -43,7 +43,8 @@ pub enum Effect {
     Publish { id: ReportId, message: Arc<ReportMessage> },
     /// This session is over. When everything was killed, begin another one under a new id.
     NewSession,
-    /// This session is over, and no other will be taken on: another worker of the name lives.
+    /// This session is over, and no other may begin: another worker of the name lives, or, where this
+    /// session had been taken on, another process of this very worker.
     GiveUp { reason: String },
 }
 
@@ -77,6 +78,7 @@ pub struct SessionFaults {
 #[derive(Debug, Clone)]
 pub struct Session {
     id: SessionId,
+    origin: Origin,
     faults: SessionFaults,
     inbox: Inbox,
     held: BTreeMap<Held, Attempt>,
@@ -130,10 +132,11 @@ enum Over {
 impl Session {
     /// Begins with `hello`. `id` is new for every life.
     pub fn new(id: SessionId, hello: Hello) -> Self {
-        let mut outbox = Outbox::default();
+        let (mut outbox, origin) = (Outbox::default(), hello.origin);
         outbox.owe(Report::Hello(Box::new(hello)), Timestamp::default());
         Self {
             id,
+            origin,
             faults: SessionFaults::default(),
             inbox: Inbox::default(),
             held: BTreeMap::new(),
@@ -498,6 +501,7 @@ impl Session {
     pub fn beat(&self) -> Beat {
         Beat {
             session: self.id,
+            origin: Some(self.origin),
             received_up_to: self.inbox.up_to(),
             held: self.held().collect(),
             joined: self.joined,

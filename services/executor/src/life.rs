@@ -90,7 +90,7 @@ pub struct Life {
     link: watch::Receiver<Link>,
     /// The session is over; the next begins when nothing of this one runs.
     begin_again: bool,
-    /// Another worker has this one's name: it ends when nothing runs.
+    /// Another worker, or a copy of this one, has its name: it ends when nothing runs.
     given_up: Option<String>,
     /// Why no attempt can be run at present, while that is looked at.
     unfit: Option<String>,
@@ -228,7 +228,9 @@ impl Life {
                         self.begin_again = true;
                     }
                     Effect::GiveUp { reason } => {
-                        tracing::error!(session = %self.session.id(), reason, "Not taken on");
+                        let copied = self.session.is_joined();
+                        let reason = if copied { self.worker.replaced() } else { reason };
+                        tracing::error!(session = %self.session.id(), reason, "Gives up");
                         self.set_ready(Err(&reason));
                         (self.publishing, self.looking) = (None, None);
                         self.given_up = Some(reason);

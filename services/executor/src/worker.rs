@@ -55,6 +55,18 @@ impl Worker {
         Ok(())
     }
 
+    /// Why another process has this one's place, although this one was taken on and lives. If it took
+    /// that back, the two would throw each other out for ever.
+    pub fn replaced(&self) -> String {
+        format!(
+            "another executor named {} has taken this one's place, and is the same to the log: the \
+             data folder {} was copied while this executor lives, or its lock does not hold on this \
+             file system; each executor needs a name and a data folder of its own",
+            self.worker_id,
+            self.data.display(),
+        )
+    }
+
     /// A session that has yet to say `hello`, and what its attempts are run with.
     pub fn new_session(&self) -> (Session, Arc<Runner>) {
         self.metrics.sessions.inc();

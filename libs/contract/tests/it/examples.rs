@@ -37,7 +37,7 @@ pub fn all() -> Vec<Example> {
     all.extend(answers());
     all.extend(reports());
     all.extend(work());
-    all.push(beat());
+    all.extend(beats());
     all.extend(events());
     all.push(epoch());
     all
@@ -392,9 +392,10 @@ fn work() -> Vec<Example> {
     .collect()
 }
 
-fn beat() -> Example {
-    let beat = Beat {
+fn beats() -> [Example; 2] {
+    let beat = |origin| Beat {
         session: session(),
+        origin,
         received_up_to: WorkNumber(18),
         held: vec![
             Held { job_id: job(1), attempt: Attempt(1) },
@@ -403,7 +404,10 @@ fn beat() -> Example {
         joined: true,
         reports_up_to: 55_123,
     };
-    example(Kind::Beats, "beat", &beat)
+    [
+        example(Kind::Beats, "beat", &beat(None)),
+        example(Kind::Beats, "beat_with_origin", &beat(Some(origin()))),
+    ]
 }
 
 // --- the log ---

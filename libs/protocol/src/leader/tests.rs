@@ -163,6 +163,7 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
     for second in 4..7 {
         let beat = Beat {
             session: session(2),
+            origin: None,
             received_up_to: WorkNumber(0),
             held: Vec::new(),
             joined: true,

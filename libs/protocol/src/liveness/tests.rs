@@ -1,5 +1,6 @@
 use nox_contract::{
-    Capacity, Hello, Origin, Positions, Report, ReportMessage, Timestamp, event::Chain,
+    Capacity, Hello, InstanceId, Positions, ProcessId, Report, ReportMessage, Timestamp,
+    event::Chain,
 };
 use nox_core::Rules;
 
@@ -16,9 +17,19 @@ fn worker() -> WorkerId {
     "w1".parse().unwrap()
 }
 
+fn session(number: u32) -> SessionId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+/// Of one instance, or of another one.
+fn origin(instance: u32, process: u32) -> Origin {
+    Origin { instance: InstanceId(session(instance).0), process: ProcessId(session(process).0) }
+}
+
 fn beat() -> Beat {
     Beat {
-        session: format!("{:032x}", 1).parse().unwrap(),
+        session: session(1),
+        origin: Some(origin(1, 1)),
         received_up_to: WorkNumber(0),
         held: Vec::new(),
         joined: true,
@@ -28,18 +39,25 @@ fn beat() -> Beat {
 
 /// A log that knows one worker.
 fn state() -> State {
-    let hello = Hello {
-        origin: Origin::default(),
-        capacity: Capacity::default(),
-        modules: Vec::new(),
-        labels: Vec::new(),
-    };
-    let message =
-        ReportMessage { session: beat().session, reports: vec![Report::Hello(Box::new(hello))] };
-    let input = Input::Reports { seq: 1, worker_id: worker(), message };
+    state_after(&[origin(1, 1)])
+}
+
+/// A log in which sessions 1, 2, … of one name said `hello` after each other.
+fn state_after(origins: &[Origin]) -> State {
     let mut sequencer =
         Sequencer::new(State::default(), Positions::default(), Chain::START, Rules::default());
-    sequencer.run(&input, Timestamp::default()).unwrap();
+    for (number, origin) in (1..).zip(origins) {
+        let hello = Hello {
+            origin: *origin,
+            capacity: Capacity::default(),
+            modules: Vec::new(),
+            labels: Vec::new(),
+        };
+        let reports = vec![Report::Hello(Box::new(hello))];
+        let message = ReportMessage { session: session(number), reports };
+        let input = Input::Reports { seq: number.into(), worker_id: worker(), message };
+        sequencer.run(&input, Timestamp::default()).unwrap();
+    }
     sequencer.state().clone()
 }
 
@@ -122,6 +140,57 @@ fn a_session_that_has_yet_to_hear_that_it_was_taken_on_is_told() {
     assert_eq!(liveness.judge(&state, 1, second(3)), []);
 }
 
+/// Each would throw the other out for ever.
+#[test]
+fn a_process_that_another_of_its_instance_has_replaced_while_it_lives_may_not_come_back() {
+    let verdict = |origins: &[Origin], beat: Beat| {
+        let state = state_after(origins);
+        let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+        liveness.on_beat(worker(), beat, second(1));
+        liveness.judge(&state, 9, second(1))
+    };
+    let refused = [Verdict::Refused { worker_id: worker(), session: session(1) }];
+    let superseded = [Verdict::Superseded { worker_id: worker(), session: session(1) }];
+    assert_eq!(verdict(&[origin(1, 1), origin(1, 2)], beat()), refused);
+    // Its own next session, which it knows of.
+    assert_eq!(verdict(&[origin(1, 1), origin(1, 1)], beat()), superseded);
+    // One of an older version does not say who it is.
+    let old = Beat { origin: None, ..beat() };
+    assert_eq!(verdict(&[origin(1, 1), origin(1, 2)], old), superseded);
+    // Another worker, after it was away for so long that the log does not remember it: its `hello` will
+    // be refused.
+    let away = Beat { session: session(7), ..beat() };
+    let begins_anew = [Verdict::Superseded { worker_id: worker(), session: session(7) }];
+    assert_eq!(verdict(&[origin(2, 9)], away), begins_anew);
+}
+
+#[test]
+fn of_names_that_no_worker_has_a_few_beats_are_kept() {
+    let state = state();
+    let mut liveness = Liveness::new(&state, LEASE, false, second(0));
+    let name = |number: u32| format!("nobody-{number}").parse::<WorkerId>().unwrap();
+    // One who has yet to say `hello`, and many who never will.
+    let coming = Beat { session: session(2), joined: false, reports_up_to: 10, ..beat() };
+    liveness.on_beat(name(0), coming, second(1));
+    let never = Beat { session: session(3), reports_up_to: u64::MAX, ..beat() };
+    for number in 1..10_000 {
+        liveness.on_beat(name(number), never.clone(), second(1));
+    }
+    assert_eq!(liveness.judge(&state, 9, second(1)), []);
+    assert!(liveness.strangers.len() + liveness.unjudged.len() <= STRANGERS_MAX);
+    let superseded = Verdict::Superseded { worker_id: name(0), session: session(2) };
+    assert_eq!(liveness.judge(&state, 10, second(1)), [superseded]);
+}
+
+/// Whoever joins, beats and leaves under one name after the other.
+#[test]
+fn of_workers_that_have_left_no_beats_are_kept() {
+    let mut liveness = Liveness::new(&state(), LEASE, false, second(0));
+    liveness.on_beat(worker(), Beat { reports_up_to: u64::MAX, ..beat() }, second(1));
+    liveness.judge(&State::default(), 1, second(1));
+    assert!(liveness.unjudged.is_empty());
+}
+
 #[test]
 fn another_worker_of_the_name_is_refused_and_does_not_drown_the_first_ones_beats() {
     let state = state();
@@ -129,7 +198,7 @@ fn another_worker_of_the_name_is_refused_and_does_not_drown_the_first_ones_beats
     let other = format!("{:032x}", 2).parse().unwrap();
     // The first one's beat waits for its reports when the other's comes.
     liveness.on_beat(worker(), Beat { joined: false, reports_up_to: 3, ..beat() }, second(1));
-    let foreign = Beat { session: other, reports_up_to: 2, ..beat() };
+    let foreign = Beat { session: other, reports_up_to: 2, joined: false, ..beat() };
     liveness.on_beat(worker(), foreign, second(1));
     let refused = Verdict::Refused { worker_id: worker(), session: other };
     assert_eq!(liveness.judge(&state, 2, second(1)), [refused]);

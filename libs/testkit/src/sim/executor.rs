@@ -330,7 +330,9 @@ impl Executor {
                 self.begin_again = true;
             }
             Effect::GiveUp { .. } => {
-                self.given_up = wire.quiet;
+                // Its place went to a process of its own, whose `hello` was long on its way: that is dead.
+                let replaced = self.session.as_ref().is_some_and(Session::is_joined);
+                self.given_up = wire.quiet && !replaced;
                 self.die(wire);
             }
         }

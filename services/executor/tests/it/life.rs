@@ -644,6 +644,20 @@ async fn an_executor_that_is_not_taken_on_ends_with_the_reason() {
     assert!(stage.log().contains(&reason), "{}", stage.log());
 }
 
+/// It was taken on, and no worker of another folder takes its place while it lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_whose_place_a_copy_of_it_took_ends_with_the_reason() {
+    let mut stage = Stage::new().await;
+    let mut executor = stage.executor(&[]);
+    stage.hello().await;
+    stage.send(vec![Work::Joined]);
+    stage.beat(|beat| beat.joined).await;
+    stage.send(vec![Work::Refused { reason: "another executor of the name".to_owned() }]);
+    until("it gives up", || executor.ended().unwrap().is_some()).await;
+    assert!(!executor.ended().unwrap().unwrap().success());
+    assert!(stage.log().contains("was copied while this executor lives"), "{}", stage.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_executors_of_one_name_do_not_share_a_folder() {
     let mut stage = Stage::new().await;

@@ -289,10 +289,10 @@ impl Oracle {
         }
     }
 
-    /// A session hears that another worker has its name.
+    /// A session hears that another worker has its name, or another process of its own has its place.
     pub fn on_refused(&mut self, session: SessionId) {
         let comparable = !self.log_lost && !self.reports_lost;
-        if comparable && self.sessions.contains_key(&session) {
+        if comparable && self.sessions.get(&session).is_some_and(|joined| !joined.over) {
             self.fail(format!("session {session} is refused, which the log has taken on"));
         }
     }
