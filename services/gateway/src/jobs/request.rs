@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use nox_contract::{
     INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, ModuleName, NoMeaning, ProblemCode, RawJson,
-    Resources, Timestamp,
+    Resources, Timestamp, UnstorableJson,
     canonical::pointer_token,
     command::{PRIORITY_DEFAULT, PRIORITY_MAX},
 };
@@ -175,6 +175,9 @@ fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
             let pointer: String = pointer.chars().take(POINTER_CHARS_MAX).collect();
             ApiError::invalid(vec![FieldError::new(format!("/inputs{pointer}"), error.to_string())])
         }
+        NoMeaning::Unstorable(UnstorableJson::Expanded) => {
+            too_large(inputs.expanded_len().unwrap_or(usize::MAX))
+        }
         NoMeaning::Unstorable(error) => {
             ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
                 .with_errors(vec![FieldError::new("/inputs", error.to_string())])
@@ -183,17 +186,21 @@ fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
     // Rows write numbers without exponents, so that is how they count.
     let bytes = canonical.expanded_len().map_err(ApiError::internal)?;
     if bytes > INPUTS_BYTES_MAX {
-        let detail = format!(
-            "inputs have {bytes} bytes, their numbers without exponents; inline inputs have at most \
-             {INPUTS_BYTES_MAX}"
-        );
-        let place = FieldError::new("/inputs", detail.clone());
-        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail).with_errors(vec![place]));
+        return Err(too_large(bytes));
     }
     // Zeros count here as well: 0e-1000 has a thousand.
     let written = inputs.expanded_len().map_err(ApiError::internal)?;
     let kept = if written > INPUTS_TEXT_BYTES_MAX { canonical.clone() } else { inputs };
     Ok((kept, canonical))
+}
+
+fn too_large(bytes: usize) -> ApiError {
+    let detail = format!(
+        "inputs have {bytes} bytes, their numbers without exponents; inline inputs have at most \
+         {INPUTS_BYTES_MAX}"
+    );
+    let place = FieldError::new("/inputs", detail.clone());
+    ApiError::new(ProblemCode::BodyTooLarge, detail).with_errors(vec![place])
 }
 
 fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResources, String> {
