@@ -10,6 +10,10 @@ use crate::life::Stage;
 /// Bytes of the printing jobs: nearly what is kept of a stream, and more than goes through in a moment.
 const PRINTED: u64 = 15_000_000;
 
+/// What the one prints first, for more than a second; with the rest it is within what is kept.
+const STEPS: u64 = 50;
+const STEP_BYTES: u64 = 30_000;
+
 /// How long a broker may need to take in what has waited, on a busy machine.
 const STORED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -83,14 +87,19 @@ async fn jobs_print_on_while_the_broker_is_away_and_nothing_of_it_is_lost() {
         let port = free_port();
         let _executor = stage.executor(&[("NOX_ADMIN_ADDR", &format!("127.0.0.1:{port}"))]);
         stage.hello().await;
-        // The one prints from before the broker goes, the other while it is away.
-        let jobs =
-            [stage.print("yes 123456789 | head -c 500000; sleep 0.5"), stage.print("sleep 1")];
+        // The one prints all the time while the broker goes, the other while it is away.
+        let steadily = format!(
+            "for i in $(seq {STEPS}); do yes 123456789 | head -c {STEP_BYTES}; sleep 0.02; done"
+        );
+        let jobs = [stage.print(&steadily), stage.print("sleep 1")];
         for _ in &jobs {
             assert!(matches!(stage.said().await, nox_contract::Report::Started(_)));
         }
         tokio::time::sleep(Duration::from_millis(400)).await;
         if crash {
+            // Killed with a piece under way, which it has read and never stored.
+            stage.nats.freeze();
+            tokio::time::sleep(Duration::from_millis(300)).await;
             stage.nats.kill9();
             tokio::time::sleep(Duration::from_secs(3)).await;
             stage.nats.restart().await.unwrap();
@@ -105,7 +114,7 @@ async fn jobs_print_on_while_the_broker_is_away_and_nothing_of_it_is_lost() {
             assert_eq!(missing, 0, "crash: {crash}");
             present.push(printed);
         }
-        assert_eq!(present, [500_000 + PRINTED + 4, PRINTED + 4], "crash: {crash}");
+        assert_eq!(present, [STEPS * STEP_BYTES + PRINTED + 4, PRINTED + 4], "crash: {crash}");
         assert_eq!(count_of_lost(port).await, 0);
         for _ in &jobs {
             let end = stage.ended().await.end;

@@ -45,15 +45,16 @@ async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits()
     let read = |slow: bool| {
         let request = system.request(Method::GET, &path, &ada).header("accept", "text/plain");
         async move {
-            let mut answer = request.send().await.unwrap().error_for_status().unwrap();
+            let mut answer = request.send().await?.error_for_status()?;
             let mut bytes = 0;
-            while let Some(chunk) = answer.chunk().await.unwrap() {
+            while let Some(chunk) = answer.chunk().await? {
                 bytes += chunk.len();
                 if slow {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             }
-            bytes
+            // Not fatal here: how the submits fared beside them is seen first.
+            Ok::<_, reqwest::Error>(bytes)
         }
     };
     let readers = join_all((0..FAST_READERS + SLOW_READERS).map(|i| read(i < SLOW_READERS)));
@@ -69,7 +70,8 @@ async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits()
     let (read, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(readers, submits) })
         .await
         .expect("in time");
-    assert!(read.iter().all(|bytes| *bytes == CHUNKS * CHUNK_BYTES), "{read:?}");
+    let all_of_it = |read: &_| matches!(read, Ok(bytes) if *bytes == CHUNKS * CHUNK_BYTES);
+    assert!(read.iter().all(all_of_it), "{read:?}");
 }
 
 #[tokio::test]
