@@ -8,17 +8,19 @@ create table projection (
     chain text not null check (chain like 'b3:%'),
     -- Which life of NOX_EVENTS `n` counts in; null until the projector first attached.
     incarnation text,
-    -- How far the inputs are consumed, and which lives of NOX_COMMANDS and NOX_REPORTS that counts in:
-    -- those of the first term, until an operator gave one up. Empty before the first term.
-    pos_commands bigint not null check (pos_commands >= 0),
+    -- How far the inputs are consumed: everything before this part of this message. And which lives of
+    -- NOX_COMMANDS and NOX_REPORTS that counts in: those of the first term, until an operator gave one
+    -- up. Empty before the first term.
+    commands_seq bigint not null default 0 check (commands_seq >= 0),
+    commands_part integer not null default 0 check (commands_part >= 0),
     commands_incarnation text not null default '',
-    pos_reports bigint not null check (pos_reports >= 0),
+    reports_seq bigint not null default 0 check (reports_seq >= 0),
+    reports_part integer not null default 0 check (reports_part >= 0),
     reports_incarnation text not null default '',
     at timestamptz
 );
 
-insert into projection (n, chain, pos_commands, pos_reports)
-values (0, 'b3:' || repeat('0', 64), 0, 0);
+insert into projection (n, chain) values (0, 'b3:' || repeat('0', 64));
 
 create table jobs (
     id uuid primary key,
@@ -39,7 +41,7 @@ create table jobs (
     started_at timestamptz,
     ended_at timestamptz,
     error jsonb,
-    -- The newest event of the job.
+    -- The newest frame with an entry of the job.
     n bigint not null,
     -- The worker of the newest attempt; kept after its end.
     worker_id text,
@@ -47,9 +49,10 @@ create table jobs (
     fingerprint text,
     -- Why the row does not tell all, or all of it: see `parked`.
     parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
-    -- The event that made the job. Lists are paged by it: it is newest first, and unlike an instant
-    -- no two jobs share one.
+    -- The frame whose entry made the job, and the place of that entry among the frame's, counted from 0.
+    -- Lists are paged by them, newest first: unlike an instant, no two jobs share them.
     submitted_n bigint not null check (submitted_n between 1 and n),
+    submitted_place integer not null check (submitted_place >= 0),
     due_at timestamptz,
     -- What else the fold needs to go on: the work that was handed out and not yet started, whether
     -- a worker has it or still has to say `stopped`, and how it went before.
@@ -64,19 +67,20 @@ create table jobs (
     reserved bigint not null check (reserved >= 0),
     used bigint not null check (used >= 0),
     overrun bigint not null check (overrun >= 0),
-    -- The numbers of the job's events after the first, each as a LEB128 distance from the one before.
-    events bytea not null,
+    -- The numbers of the frames with entries of the job after `submitted_n`, each once, as a LEB128
+    -- distance from the one before; of very many the newest.
+    frames bytea not null,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null)),
     check (not held or worker_id is not null)
 );
 
-create index jobs_by_tenant on jobs (tenant, submitted_n);
-create index jobs_by_user on jobs (tenant, user_id, submitted_n);
-create index jobs_by_module on jobs (tenant, module, submitted_n);
+create index jobs_by_tenant on jobs (tenant, submitted_n, submitted_place);
+create index jobs_by_user on jobs (tenant, user_id, submitted_n, submitted_place);
+create index jobs_by_module on jobs (tenant, module, submitted_n, submitted_place);
 -- Nearly all jobs have succeeded, so a page of those is found by the others at once.
-create index jobs_by_status on jobs (tenant, status, submitted_n) where status <> 'succeeded';
+create index jobs_by_status on jobs (tenant, status, submitted_n, submitted_place) where status <> 'succeeded';
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.
 create view quota_ledger as
@@ -127,7 +131,7 @@ create table quota_limits (
 
 create table quota_violations (
     n bigint not null,
-    -- Which fact of the event, counted from 0.
+    -- Which of all facts of the frame, counted from 0.
     part integer not null,
     tenant text not null,
     account text not null,
@@ -181,7 +185,7 @@ create table metrics (
     primary key (name, labels)
 );
 
--- The events as they were written: the second copy of the log.
+-- The messages as they were written: the second copy of the log.
 create table segments (
     n_first bigint primary key,
     n_last bigint not null,
@@ -197,17 +201,19 @@ create table segments (
 
 alter table segments alter column content set storage external;
 
--- Events that rows could not take in, byte for byte.
+-- Entries that rows could not take in, byte for byte.
 create table parked (
-    n bigint primary key,
-    subject text not null,
+    n bigint not null,
+    -- Which entry of the frame, counted from 0.
+    place integer not null check (place >= 0),
     tenant text not null,
     job_id uuid,
     -- `unstorable`: the fold goes on, what could not be stored is missing from the row.
     -- `unknown_fact`, `refused`: the job's row stays as it was before, whatever comes after.
     reason text not null check (reason in ('unstorable', 'unknown_fact', 'refused')),
     detail text not null,
-    payload bytea not null
+    payload bytea not null,
+    primary key (n, place)
 );
 
 create index parked_by_job on parked (job_id) where job_id is not null;

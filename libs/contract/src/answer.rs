@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventNumber, JobId, JobState, Refusal, tolerance};
+use crate::{FrameNumber, JobId, JobState, Refusal, tolerance};
 
 /// The answers to the parts of one [`crate::CommandMessage`] that were decided by one leader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +33,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// A reader that has folded the log up to here sees the effect.
-    pub n: EventNumber,
+    pub n: FrameNumber,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
     #[serde(

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EventNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId,
+    FrameNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId,
     tolerance::{self, Part},
 };
 
@@ -60,7 +60,7 @@ pub struct Submit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// The newest place in the log that the gateway had seen when it found the id unused.
-    pub seen: EventNumber,
+    pub seen: FrameNumber,
     /// The asker was already told that the job is pending, so a refusal must become a failed job.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pending: bool,

@@ -103,8 +103,6 @@ pub enum Fact {
     // --- the log itself ---
     /// The configuration that later decisions rest on.
     Configured { config: Box<SchedulerConfig> },
-    /// Inputs up to `pos` were consumed, the last of them without a fact.
-    Mark,
     /// An operator accepts that an input stream was lost; its positions begin anew.
     InputsReset { src: Source, incarnation: Incarnation, by: String },
 }
@@ -171,7 +169,6 @@ impl Fact {
             Self::ModuleDeclared { .. } => "module_declared",
             Self::ModuleSwitched { .. } => "module_switched",
             Self::Configured { .. } => "configured",
-            Self::Mark => "mark",
             Self::InputsReset { .. } => "inputs_reset",
         }
     }

@@ -194,7 +194,7 @@ number_id!(
 );
 number_id!(
     /// A message's place in the log of facts: gapless, from 1.
-    EventNumber(u64)
+    FrameNumber(u64)
 );
 number_id!(
     /// A leader's term, from 1.
@@ -213,7 +213,7 @@ pub struct Token(String);
 
 impl Token {
     /// Computes the token of an attempt.
-    pub fn compute(key: &[u8; 32], job: JobId, attempt: Attempt, assigned: EventNumber) -> Self {
+    pub fn compute(key: &[u8; 32], job: JobId, attempt: Attempt, assigned: FrameNumber) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(key);
         hasher.update(job.0.as_bytes());
         hasher.update(&attempt.0.to_be_bytes());

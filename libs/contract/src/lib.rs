@@ -10,13 +10,17 @@ pub mod answer;
 pub mod artifact;
 pub mod beat;
 pub mod canonical;
+pub mod chain;
 pub mod command;
-pub mod event;
+pub mod entity;
+pub mod epoch;
 pub mod fact;
+pub mod frame;
 pub mod ids;
 pub mod json;
 pub mod limits;
 pub mod module;
+pub mod place;
 pub mod problem;
 pub mod report;
 pub mod resources;
@@ -29,15 +33,17 @@ pub mod work;
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
 pub use beat::Beat;
 pub use canonical::NoMeaning;
+pub use chain::Chain;
 pub use command::{Cancel, Command, CommandMessage, SetModule, Submit};
-pub use event::{
-    Entity, EpochRecord, Event, FactOrUnknown, Incarnation, InputRef, Position, Positions, Source,
-};
+pub use entity::Entity;
+pub use epoch::EpochRecord;
 pub use fact::Fact;
+pub use frame::{Cause, Entry, FactOrUnknown, Frame, Source};
 pub use ids::*;
 pub use json::{RawJson, UnstorableJson};
 pub use limits::{Limits, RoleLimits, SchedulerConfig};
 pub use module::{Manifest, RetryPolicy};
+pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};
@@ -50,11 +56,11 @@ pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
 pub const MESSAGE_BYTES_MAX: usize = 768 * 1024;
 
 /// Largest message of an input stream that is read, in bytes. What is larger is consumed without a
-/// fact: an event repeats what it was caused by, and has to fit into a message beside its envelope.
+/// fact: an entry repeats what it was caused by, and has to fit into a frame.
 pub const INPUT_MESSAGE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128 * 1024;
 
-/// Largest event, in bytes; the rest of the broker's 1 MiB is for headers.
-pub const EVENT_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+/// Largest frame, in bytes; the rest of the broker's 1 MiB is for headers.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
 
 /// Largest `outputs` of one job, in bytes of JSON, also with its numbers written without exponents.
 /// Larger ones belong into a file.

@@ -1,6 +1,6 @@
 //! The names of streams and subjects, in this one file.
 
-use crate::{Entity, JobId, TenantId, UserId, WorkerId};
+use crate::{JobId, TenantId, UserId, WorkerId};
 
 pub const COMMANDS: &str = "NOX_COMMANDS";
 pub const REPORTS: &str = "NOX_REPORTS";
@@ -14,10 +14,10 @@ pub const SNAPSHOTS: &str = "NOX_SNAPSHOTS";
 
 /// Who leads, and the fence against everybody who no longer does.
 pub const EPOCH: &str = "nox.ctl.epoch";
-/// Facts about the log itself.
-pub const MARK: &str = "nox.ctl.mark";
+/// The frames of the log. One subject for all of them: the broker remembers every subject for ever.
+pub const FRAMES: &str = "nox.evt";
 
-/// Header of an event: the names of its facts, comma-separated.
+/// Header of a frame: the names of its facts, each once, comma-separated.
 pub const FACTS_HEADER: &str = "Nox-Facts";
 
 pub fn commands(tenant: &TenantId) -> String {
@@ -47,21 +47,6 @@ pub fn user_account(user: &UserId) -> String {
 
 /// The tenant's own account.
 pub const TENANT_ACCOUNT: &str = "tenant";
-
-/// Where the events of an entity are written. A user id may be any text, so an account's subject
-/// bears a hash of it.
-pub fn event(entity: &Entity) -> String {
-    match entity {
-        Entity::Job { tenant, job_id, .. } => format!("nox.evt.{tenant}.job.{job_id}"),
-        Entity::Account { tenant, account } => {
-            let hash = blake3::hash(account.as_bytes()).to_hex();
-            format!("nox.evt.{tenant}.quota.{}", &hash[..32])
-        }
-        Entity::Worker(worker) => format!("nox.evt.{}.worker.{worker}", TenantId::SYSTEM),
-        Entity::Module(module) => format!("nox.evt.{}.module.{module}", TenantId::SYSTEM),
-        Entity::Control => MARK.to_owned(),
-    }
-}
 
 /// The last token of a subject of commands, reports, beats or work: the tenant or the worker.
 pub fn last_token(subject: &str) -> &str {

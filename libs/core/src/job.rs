@@ -4,7 +4,7 @@
 //! for the projector's rows.
 
 use nox_contract::{
-    Attempt, Blame, EventNumber, Fact, JobError, JobState, ProblemCode, Resources, Timestamp,
+    Attempt, Blame, Fact, FrameNumber, JobError, JobState, ProblemCode, Resources, Timestamp,
     WaitingCode, WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ pub struct Job {
     /// Attempts that may have caused the loss of their worker.
     pub suspicions: u32,
     /// The event that made the job; its `submitted` fact holds the inputs.
-    pub submitted_n: EventNumber,
+    pub submitted_n: FrameNumber,
     pub requested_resources: Resources,
     pub priority: u8,
     pub created_at: Timestamp,
@@ -76,7 +76,7 @@ pub struct IllegalFact {
 
 impl Job {
     /// The job after its first fact, which is `submitted` or `rejected`.
-    pub fn create(fact: &Fact, n: EventNumber, at: Timestamp) -> Result<Self, IllegalFact> {
+    pub fn create(fact: &Fact, n: FrameNumber, at: Timestamp) -> Result<Self, IllegalFact> {
         let (phase, resources, priority, due_at, error) = match fact {
             Fact::Submitted(submitted) => {
                 // The event says beside this fact what the job waits for, unless it was assigned.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    EventNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
+    FrameNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
 };
 
 /// The most that one step of priority is worth, in microseconds: more than any log lasts, and no
@@ -18,7 +18,8 @@ const STEP_MAX: i64 = i64::MAX / 512;
 pub struct Rank {
     /// Microseconds: when it was admitted, less what its priority is worth.
     order: i64,
-    submitted: EventNumber,
+    /// The frame that made it, and the entry there.
+    submitted: (FrameNumber, u32),
 }
 
 impl Rank {
@@ -26,7 +27,7 @@ impl Rank {
         created_at: Timestamp,
         priority: u8,
         ageing_ms: u64,
-        submitted: EventNumber,
+        submitted: (FrameNumber, u32),
     ) -> Self {
         let step = i64::try_from(ageing_ms).unwrap_or(STEP_MAX).saturating_mul(1_000);
         let worth = i64::from(priority) * step.min(STEP_MAX);
@@ -56,23 +57,54 @@ impl Class {
         self.by_rank.first_key_value().map(|(rank, job)| (*rank, *job))
     }
 
-    /// The first job, other than the head, whose recorded reason is not `expected`.
-    pub fn first_behind_head_without(&self, expected: WaitingCode) -> Option<JobId> {
-        let (head, _) = self.head()?;
-        let rank = self
-            .by_code
+    /// The jobs, other than the head, whose recorded reason is not `expected`.
+    pub fn behind_head_without(&self, expected: WaitingCode) -> impl Iterator<Item = JobId> {
+        let head = self.head().map(|(rank, _)| rank);
+        self.by_code
             .iter()
-            .filter(|(code, _)| **code != expected)
-            .filter_map(|(_, ranks)| ranks.iter().find(|rank| **rank != head))
-            .min()?;
-        self.by_rank.get(rank).copied()
+            .filter(move |(code, _)| **code != expected)
+            .flat_map(|(_, ranks)| ranks)
+            .filter(move |rank| Some(**rank) != head)
+            .filter_map(|rank| self.by_rank.get(rank).copied())
+    }
+}
+
+/// The queued jobs of one module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    pub classes: BTreeMap<ClassKey, Class>,
+    /// The classes in the order of their first jobs.
+    pub heads: BTreeMap<Rank, ClassKey>,
+}
+
+impl Waiting {
+    /// Changes a class, which begins to be and ceases to be as it is needed.
+    fn change(&mut self, key: &ClassKey, change: impl FnOnce(&mut Class)) {
+        let class = self.classes.entry(key.clone()).or_default();
+        let before = class.head();
+        change(class);
+        let after = class.head();
+        if before == after {
+            return;
+        }
+        if let Some((rank, _)) = before {
+            self.heads.remove(&rank);
+        }
+        match after {
+            Some((rank, _)) => {
+                self.heads.insert(rank, key.clone());
+            }
+            None => {
+                self.classes.remove(key);
+            }
+        }
     }
 }
 
 /// All queued jobs that nothing but the match holds back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
-    pub modules: BTreeMap<ModuleName, BTreeMap<ClassKey, Class>>,
+    pub modules: BTreeMap<ModuleName, Waiting>,
     /// How many of them need a worker of their own; mostly none.
     isolated: usize,
 }
@@ -81,15 +113,16 @@ impl Queue {
     pub(crate) fn insert(
         &mut self,
         module: &ModuleName,
-        key: ClassKey,
+        key: &ClassKey,
         rank: Rank,
         code: WaitingCode,
         job: JobId,
     ) {
         self.isolated += usize::from(key.isolated);
-        let class = self.modules.entry(module.clone()).or_default().entry(key).or_default();
-        class.by_rank.insert(rank, job);
-        class.by_code.entry(code).or_default().insert(rank);
+        self.modules.entry(module.clone()).or_default().change(key, |class| {
+            class.by_rank.insert(rank, job);
+            class.by_code.entry(code).or_default().insert(rank);
+        });
     }
 
     pub(crate) fn remove(
@@ -99,33 +132,35 @@ impl Queue {
         rank: Rank,
         code: WaitingCode,
     ) {
-        let Some(classes) = self.modules.get_mut(module) else { return };
-        let Some(class) = classes.get_mut(key) else { return };
-        class.by_rank.remove(&rank);
+        let Some(waiting) = self.modules.get_mut(module) else { return };
         self.isolated -= usize::from(key.isolated);
-        if let Some(ranks) = class.by_code.get_mut(&code) {
-            ranks.remove(&rank);
-            if ranks.is_empty() {
-                class.by_code.remove(&code);
+        waiting.change(key, |class| {
+            class.by_rank.remove(&rank);
+            if let Some(ranks) = class.by_code.get_mut(&code) {
+                ranks.remove(&rank);
+                if ranks.is_empty() {
+                    class.by_code.remove(&code);
+                }
             }
-        }
-        if class.by_rank.is_empty() {
-            classes.remove(key);
-            if classes.is_empty() {
-                self.modules.remove(module);
-            }
+        });
+        if waiting.classes.is_empty() {
+            self.modules.remove(module);
         }
     }
 
-    /// The first jobs of their kind that need a worker of their own.
-    pub fn isolated(&self) -> impl Iterator<Item = (&ModuleName, &ClassKey, Rank)> {
+    /// The kinds of jobs that need a worker of their own.
+    pub fn isolated(&self) -> impl Iterator<Item = (&ModuleName, &ClassKey, &Class)> {
         let modules = (self.isolated > 0).then_some(&self.modules).into_iter().flatten();
         modules
-            .flat_map(|(module, classes)| {
-                classes.iter().map(move |(key, class)| (module, key, class))
+            .flat_map(|(module, waiting)| {
+                waiting.classes.iter().map(move |(key, class)| (module, key, class))
             })
             .filter(|(_, key, _)| key.isolated)
-            .filter_map(|(module, key, class)| Some((module, key, class.head()?.0)))
+    }
+
+    /// How many kinds of jobs wait.
+    pub fn classes(&self) -> usize {
+        self.modules.values().map(|waiting| waiting.classes.len()).sum()
     }
 
     /// Whether anybody of `module` waits to be placed.

@@ -6,12 +6,13 @@ use std::{
 };
 
 use nox_contract::{
-    Epoch, EventNumber, Incarnation, JobId, JobState, Manifest, ModuleName, Positions,
+    Epoch, FrameNumber, Incarnation, JobId, JobState, Manifest, ModuleName, Positions,
     SchedulerConfig, TenantId, Timestamp, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    apply::EndToTell,
     job::{Job, Phase},
     ledger::Ledger,
     queue::{ClassKey, Queue, Rank},
@@ -25,10 +26,14 @@ pub const ENDED_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 /// The fold of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The last event folded.
-    pub n: EventNumber,
+    /// The last message folded, or the frame that is being folded.
+    pub n: FrameNumber,
     /// Its instant.
     pub at: Timestamp,
+    /// The entries of frame `n` that were folded, while it is not whole.
+    #[serde(skip)]
+    pub(crate) entries: u32,
+    /// How far the inputs are consumed, as the last whole frame says.
     pub pos: Positions,
     pub epoch: Epoch,
     /// When the present term began.
@@ -46,7 +51,9 @@ pub struct State {
     pub(crate) ended: BTreeMap<JobId, EndedJob>,
     pub(crate) ended_order: VecDeque<(Timestamp, JobId)>,
     /// The newest `submitted` among ended jobs that are no longer remembered.
-    pub forgotten: EventNumber,
+    pub forgotten: FrameNumber,
+    /// Jobs that ended, with dependents that are still to be told.
+    pub(crate) ends_to_tell: VecDeque<EndToTell>,
     // Derived from the above, and rebuilt from it after a snapshot.
     #[serde(skip)]
     pub(crate) queue: Queue,
@@ -74,7 +81,9 @@ pub struct ActiveJob {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub module: ModuleName,
-    pub fingerprint: Option<String>,
+    pub fingerprint: Option<Fingerprint>,
+    /// Which entry of the frame `submitted_n` made the job: first come, first served.
+    pub submitted_place: u32,
     /// Core seconds still reserved, and the period they are reserved in.
     pub reserved: i64,
     pub period: Timestamp,
@@ -92,9 +101,22 @@ pub struct EndedJob {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub state: JobState,
-    pub n: EventNumber,
-    pub submitted_n: EventNumber,
-    pub fingerprint: Option<String>,
+    pub n: FrameNumber,
+    pub submitted_n: FrameNumber,
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What tells a request from another one under the same key: of the text that the submit names, a hash,
+/// for there may be millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    pub fn of(text: &str) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+        Self(bytes)
+    }
 }
 
 impl ActiveJob {
@@ -121,6 +143,11 @@ impl State {
         self.jobs.get(&job)
     }
 
+    /// Whether the job exists and has not ended.
+    pub(crate) fn is_open(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|job| !job.job.state().is_ended())
+    }
+
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, &ActiveJob)> {
         self.jobs.iter().map(|(id, job)| (*id, job))
     }
@@ -140,6 +167,16 @@ impl State {
         !self.queue.modules.is_empty() || !self.unblocked.is_empty()
     }
 
+    /// Whether jobs wait for no other one any more, and the match has yet to say so.
+    pub fn has_unblocked(&self) -> bool {
+        !self.unblocked.is_empty()
+    }
+
+    /// How many kinds of jobs wait for the match.
+    pub fn waiting_classes(&self) -> usize {
+        self.queue.classes()
+    }
+
     /// Rebuilds the derived indexes; after reading a snapshot.
     pub fn reindex(&mut self) {
         self.workers.reindex();
@@ -147,13 +184,28 @@ impl State {
         self.timers.clear();
         self.dependents.clear();
         self.unblocked.clear();
+        self.share_names();
         let ids: Vec<_> = self.jobs.keys().copied().collect();
         for id in ids {
             self.index(id);
             let Some(job) = self.jobs.get(&id) else { continue };
-            for dependency in &job.after {
-                self.dependents.entry(*dependency).or_default().insert(id);
+            let open: Vec<_> = job.after.iter().copied().filter(|id| self.is_open(*id)).collect();
+            for dependency in open {
+                self.dependents.entry(dependency).or_default().insert(id);
             }
+        }
+    }
+
+    /// Makes all jobs of an owner, and of a module, share one copy of each name.
+    fn share_names(&mut self) {
+        for job in self.jobs.values_mut() {
+            self.ledger.share_names(&mut job.tenant, &mut job.user_id);
+            if let Some((name, _)) = self.modules.get_key_value(&job.module) {
+                job.module = name.clone();
+            }
+        }
+        for job in self.ended.values_mut() {
+            self.ledger.share_names(&mut job.tenant, &mut job.user_id);
         }
     }
 
@@ -177,7 +229,7 @@ impl State {
             code => {
                 let (key, rank) = self.place_in_queue(job);
                 let module = job.module.clone();
-                self.queue.insert(&module, key, rank, code, id);
+                self.queue.insert(&module, &key, rank, code, id);
             }
         }
     }
@@ -202,12 +254,12 @@ impl State {
     }
 
     fn place_in_queue(&self, job: &ActiveJob) -> (ClassKey, Rank) {
-        let rank =
-            Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), job.job.submitted_n);
+        let submitted = (job.job.submitted_n, job.submitted_place);
+        let rank = Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), submitted);
         (job.class(), rank)
     }
 
-    /// Checks what must hold after every event; for tests and the simulation.
+    /// Checks what must hold after every frame; for tests and the simulation.
     pub fn check(&self) -> Result<(), String> {
         let mut reserved: BTreeMap<(&TenantId, Option<&UserId>, Timestamp), i64> = BTreeMap::new();
         let mut queued: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
-    Attempt, Capacity, EventNumber, JobId, ModuleName, Origin, Resources, SessionId, Timestamp,
+    Attempt, Capacity, FrameNumber, JobId, ModuleName, Origin, Resources, SessionId, Timestamp,
     WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct Assignment {
     pub attempt: Attempt,
     pub work: WorkNumber,
     /// The event that assigned it; part of the token.
-    pub assigned_n: EventNumber,
+    pub assigned_n: FrameNumber,
     pub resources: Resources,
     pub started: bool,
     /// The piece of work that told the worker to stop it.
@@ -110,6 +110,15 @@ impl Workers {
                 self.serving.entry(module.clone()).or_default().insert(id.clone());
             }
         }
+    }
+
+    /// Attempts that the workers which take work could run beside those that they do.
+    pub fn free_slots(&self) -> u64 {
+        self.by_id
+            .values()
+            .filter(|worker| !worker.draining && !worker.paused)
+            .map(|worker| u64::from(worker.capacity.slots.saturating_sub(worker.used.slots)))
+            .sum()
     }
 
     /// Workers that serve `module` and take work, if they have room.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Older servers silently ignore guards and batches, which the log stands on.
+/// Older servers silently ignore guards, which the log stands on.
 pub const NATS_SERVER_MIN: Version = Version([2, 15, 1]);
 /// The oldest that the SQL is tested with.
 pub const POSTGRES_MIN: Version = Version([15, 0, 0]);

@@ -10,13 +10,14 @@ pub struct Faults {
     pub predicted_sequence_off: bool,
     /// After an unknown outcome, send everything in flight again without comparing the tail.
     pub blind_resend: bool,
-    /// A new leader takes a half-committed input for done.
+    /// A new leader takes an input of which some parts are consumed for done.
     pub half_input_dropped: bool,
-    /// A new leader completes an input from where the input before it stood, as if nothing had been
-    /// consumed in between.
-    pub factless_inputs_forgotten: bool,
-    /// A new leader applies the last complete input once more.
-    pub complete_input_reapplied: bool,
+    /// A frame that ends within an input says that one part more is consumed.
+    pub part_skipped: bool,
+    /// A new leader goes on where the last frame with entries stood, as if those without said nothing.
+    pub empty_frames_ignored: bool,
+    /// A new leader decides the last whole input once more.
+    pub consumed_input_repeated: bool,
     /// Answer, and hand out work, before the write is acknowledged.
     pub answer_before_ack: bool,
     /// Go on at the old position in a stream that is another one.

@@ -7,10 +7,10 @@
 //! | file | the machine |
 //! |---|---|
 //! | [`reader`] | reads the log: order, chain |
-//! | [`sequencer`] | inputs in, stamped log messages and answers out |
-//! | [`appender`] | gets messages into the log, or finds out that it may not |
-//! | [`takeover`] | folds the log for a new leader and completes what the last one left |
-//! | [`leader`] | a term of office: all of the above together |
+//! | [`sequencer`] | inputs in, frames and answers out |
+//! | [`appender`] | gets frames into the log, or finds out that it may not |
+//! | [`takeover`] | folds the log for a new leader |
+//! | [`leader`] | a term: all of the above together |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 

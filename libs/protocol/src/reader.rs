@@ -1,25 +1,25 @@
 //! Reads the log, and stops where it is not the log that was read before.
 
-use nox_contract::{EpochRecord, Event, EventNumber, Positions, event::Chain, subject};
+use nox_contract::{Chain, EpochRecord, Frame, FrameNumber, Positions, subject};
 
 /// A verified message of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    Event(Box<Event>),
+    Frame(Box<Frame>),
     Epoch(EpochRecord),
 }
 
 /// Why the log cannot be read on. All of these stop the reader: the log or the code is broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    #[error("gap in the log: expected event {expected}, found {found}")]
-    Gap { expected: EventNumber, found: EventNumber },
-    #[error("chain broken at event {n}: it follows {claimed}, but {expected} was read before it")]
-    ChainBroken { n: EventNumber, expected: Chain, claimed: String },
-    #[error("event {n}: positions go back from {before:?} to {found:?}")]
-    PositionsGoBack { n: EventNumber, before: Positions, found: Positions },
-    #[error("undecodable message after event {after}: {reason}")]
-    Undecodable { after: EventNumber, reason: String },
+    #[error("gap in the log: expected frame {expected}, found {found}")]
+    Gap { expected: FrameNumber, found: FrameNumber },
+    #[error("chain broken at frame {n}: it follows {claimed}, but {expected} was read before it")]
+    ChainBroken { n: FrameNumber, expected: Chain, claimed: String },
+    #[error("frame {n}: positions go back from {before:?} to {found:?}")]
+    PositionsGoBack { n: FrameNumber, before: Positions, found: Positions },
+    #[error("undecodable message after frame {after}: {reason}")]
+    Undecodable { after: FrameNumber, reason: String },
     #[error("the log was rolled back: it ends at {last}, but {position} was read before")]
     LogRegressed { position: u64, last: u64 },
     #[error("the stream was rolled back and has grown since: message {position} is another one")]
@@ -29,29 +29,29 @@ pub enum ReadError {
 }
 
 /// How far the log was read: the number and the chain together, for neither alone is an identity; and
-/// how far its newest event says that the inputs are consumed.
+/// how far its newest frame says that the inputs are consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader {
-    n: EventNumber,
+    n: FrameNumber,
     chain: Chain,
     pos: Positions,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self::new(EventNumber(0), Chain::START, Positions::default())
+        Self::new(FrameNumber(0), Chain::START, Positions::default())
     }
 }
 
 impl Reader {
     /// Goes on after message `n`, where the chain was `chain` and the inputs consumed up to `pos`.
-    pub fn new(n: EventNumber, chain: Chain, pos: Positions) -> Self {
+    pub fn new(n: FrameNumber, chain: Chain, pos: Positions) -> Self {
         Self { n, chain, pos }
     }
 
-    /// The number of the last message read; 0 before the first. The log's stream is never purged,
-    /// so this is the message's stream sequence as well.
-    pub fn n(&self) -> EventNumber {
+    /// The number of the last message read; 0 before the first. The log's stream begins with the first
+    /// message and is cut from its beginning only, so this is the message's stream sequence as well.
+    pub fn n(&self) -> FrameNumber {
         self.n
     }
 
@@ -59,7 +59,7 @@ impl Reader {
         self.chain
     }
 
-    /// How far the inputs are consumed, as the newest event says, be it an input's last or not.
+    /// How far the inputs are consumed, as the newest frame says.
     pub fn pos(&self) -> Positions {
         self.pos
     }
@@ -72,25 +72,25 @@ impl Reader {
         let record = if subject == subject::EPOCH {
             Record::Epoch(serde_json::from_slice(payload).map_err(undecodable)?)
         } else {
-            let event: Event = serde_json::from_slice(payload).map_err(undecodable)?;
-            if event.n != n {
-                return Err(ReadError::Gap { expected: n, found: event.n });
+            let frame: Frame = serde_json::from_slice(payload).map_err(undecodable)?;
+            if frame.n != n {
+                return Err(ReadError::Gap { expected: n, found: frame.n });
             }
-            if Chain::parse(&event.prev) != Some(self.chain) {
+            if Chain::parse(&frame.prev) != Some(self.chain) {
                 return Err(ReadError::ChainBroken {
                     n,
                     expected: self.chain,
-                    claimed: event.prev,
+                    claimed: frame.prev,
                 });
             }
-            if !event.positions_follow(self.pos) {
-                let (before, found) = (self.pos, event.pos);
+            if !frame.positions_follow(self.pos) {
+                let (before, found) = (self.pos, frame.pos);
                 return Err(ReadError::PositionsGoBack { n, before, found });
             }
-            Record::Event(Box::new(event))
+            Record::Frame(Box::new(frame))
         };
-        if let Record::Event(event) = &record {
-            self.pos = event.pos;
+        if let Record::Frame(frame) = &record {
+            self.pos = frame.pos;
         }
         self.n = n;
         self.chain = self.chain.extend(payload);

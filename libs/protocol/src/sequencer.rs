@@ -1,17 +1,26 @@
-//! Inputs in, stamped messages of the log out.
+//! Inputs in, frames out.
 //!
-//! The state here is ahead of the log by what is not yet acknowledged. It is never rolled back: a
-//! leader that cannot get a message in drops it whole and folds the log again.
+//! What follows from each part of an input is applied at once and gathers in the open frame, until
+//! somebody seals it: the leader when the appender can take it, or the sequencer itself when it is
+//! large enough. The state here is ahead of the log by what is not yet acknowledged. It is never
+//! rolled back: a leader that cannot get a frame in drops it whole and folds the log again.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use nox_contract::{
-    Answer, CommandMessage, EVENT_BYTES_MAX, Entity, EpochRecord, Event, EventNumber, Fact,
-    FactOrUnknown, InputRef, Outcome, Positions, RawJson, ReportMessage, Source, TenantId,
-    Timestamp, WorkerId, event::Chain, subject,
+    Answer, Cause, Chain, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX, Fact, FrameNumber,
+    Outcome, Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
 };
 use nox_core::{ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide};
+use serde::Serialize;
+
+/// From this size on a frame is sealed, in bytes: large enough that what a message costs is shared by
+/// hundreds of jobs, small enough that a write stays short.
+pub const FRAME_BYTES_FULL: usize = 256 * 1024;
+
+/// For what stands around the entries, in bytes; `inputs` come on top.
+const ENVELOPE_BYTES: usize = 1024;
 
 /// Something to decide.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,40 +30,26 @@ pub enum Input {
     Internal(Internal),
 }
 
-impl Input {
-    pub fn source(&self) -> Source {
-        match self {
-            Self::Commands { .. } => Source::Commands,
-            Self::Reports { .. } => Source::Reports,
-            Self::Internal(internal) => internal.source(),
-        }
-    }
-}
-
-/// A message of the log, ready to be appended.
+/// A frame, ready to be appended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LogMessage {
-    pub subject: String,
+pub struct SealedFrame {
+    pub n: FrameNumber,
+    /// How far it says that the inputs are consumed.
+    pub pos: Positions,
+    /// How many entries it has.
+    pub entries: usize,
     /// The names of its facts, for the `Nox-Facts` header.
     pub facts: String,
     pub payload: Bytes,
-    /// What the payload says.
-    pub event: Event,
 }
 
 /// What followed from one input.
 #[derive(Debug, Default)]
 pub struct Decided {
-    pub messages: Vec<LogMessage>,
+    /// In the order in which they became true, with the frames that they stand in.
+    pub entries: Vec<(FrameNumber, Entry)>,
     /// For each part that somebody waits for.
     pub answers: Vec<Answer>,
-}
-
-/// A record of an input that the last leader did not complete.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Unfinished {
-    Event(Box<Event>),
-    Epoch(EventNumber, EpochRecord),
 }
 
 /// Why an input cannot be decided. Log or code is broken: the leader stops loudly.
@@ -62,256 +57,363 @@ pub enum Unfinished {
 pub enum SequenceError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    #[error("event {n} of an unfinished input is not what the same input leads to now")]
-    Diverged { n: EventNumber },
     #[error("a message cannot be serialised: {0}")]
     Json(String),
     #[error(
-        "event {n}, caused by {src:?} {seq}, has {bytes} bytes; the log takes {EVENT_BYTES_MAX}"
+        "what part {part} of {src:?} {seq} leads to has {bytes} bytes; a frame holds {FRAME_BYTES_MAX}"
     )]
-    TooLarge { n: EventNumber, src: Source, seq: u64, bytes: usize },
+    TooLarge { src: Source, seq: u64, part: u32, bytes: usize },
 }
 
-/// Decides inputs one after the other and numbers what follows.
+/// Decides inputs one after the other, and gathers what follows in frames.
 #[derive(Debug, Clone)]
 pub struct Sequencer {
     state: State,
     rules: Rules,
+    /// After the last sealed frame.
     chain: Chain,
-    /// How far the inputs are consumed, those without a fact included.
+    /// How far the inputs are consumed, what no frame tells of yet included.
     pos: Positions,
+    open: Option<OpenFrame>,
+    sealed: Vec<SealedFrame>,
+    /// From this size on a frame is sealed, in bytes.
+    frame_bytes: usize,
+    /// Say of every frame that ends within an input that one part more is consumed; a negative control.
+    part_skipped: bool,
+}
+
+/// The frame that entries are added to.
+#[derive(Debug, Clone, Default)]
+struct OpenFrame {
+    inputs: Vec<RawJson>,
+    inputs_bytes: usize,
+    /// The entries as they will stand in the payload, comma-separated.
+    entries: Vec<u8>,
+    entries_count: usize,
+    facts: BTreeSet<&'static str>,
+}
+
+/// What stands before the entries of a frame.
+#[derive(Serialize)]
+struct Head<'f> {
+    n: FrameNumber,
+    epoch: Epoch,
+    at: Timestamp,
+    rules: u32,
+    prev: String,
+    pos: Positions,
+    #[serde(skip_serializing_if = "<[RawJson]>::is_empty")]
+    inputs: &'f [RawJson],
 }
 
 impl Sequencer {
-    /// Goes on from a folded state, where the chain was `chain` and the inputs consumed up to `pos`:
-    /// further than the state says, where the log has parts of an input that is still to be completed.
+    /// Goes on from a folded state, where the chain was `chain`, at place `pos` of the inputs.
     pub fn new(state: State, pos: Positions, chain: Chain, rules: Rules) -> Self {
-        Self { state, rules, chain, pos }
+        Self {
+            state,
+            rules,
+            chain,
+            pos,
+            open: None,
+            sealed: Vec::new(),
+            frame_bytes: FRAME_BYTES_FULL,
+            part_skipped: false,
+        }
     }
 
+    /// Seals frames from this size on, in bytes.
+    pub fn with_frame_bytes(mut self, frame_bytes: usize) -> Self {
+        self.frame_bytes = frame_bytes;
+        self
+    }
+
+    /// Breaks it, see [`crate::Faults::part_skipped`].
+    pub(crate) fn with_part_skipped(mut self, part_skipped: bool) -> Self {
+        self.part_skipped = part_skipped;
+        self
+    }
+
+    /// The fold of all entries so far, those of the open frame included.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    pub fn chain(&self) -> Chain {
-        self.chain
+    /// The state and the chain after the last frame; `None` while one is open.
+    pub fn fold(&self) -> Option<(&State, Chain)> {
+        self.open.is_none().then_some((&self.state, self.chain))
     }
 
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// How far the inputs are consumed.
+    /// Where to go on in the inputs.
     pub fn pos(&self) -> Positions {
         self.pos
     }
 
-    /// Whether inputs were consumed that no event of the log tells of.
-    pub fn needs_mark(&self) -> bool {
+    /// Whether entries wait to be sealed.
+    pub fn has_open_frame(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether inputs were consumed that no frame tells of, not even the open one when it is sealed now.
+    pub fn needs_frame(&self) -> bool {
         self.pos != self.state.pos
     }
 
-    /// Decides one input, all of its parts.
-    pub fn run(&mut self, input: &Input, now: Timestamp) -> Result<Decided, SequenceError> {
-        self.complete(input, now, VecDeque::new())
+    /// The number of the frame that the next thing to become true would stand in.
+    pub fn next_n(&self) -> FrameNumber {
+        if self.open.is_some() { self.state.n } else { self.state.n.next() }
     }
 
-    /// Decides an input of which the log already has `recorded`; what follows must begin with that.
-    pub fn complete(
-        &mut self,
-        input: &Input,
-        now: Timestamp,
-        recorded: VecDeque<Unfinished>,
-    ) -> Result<Decided, SequenceError> {
-        let mut run = Run {
-            at: now.max(self.state.at),
-            src: input.source(),
-            seq: 0,
-            body: None,
-            recorded,
-            held: None,
-            decided: Decided::default(),
-        };
+    /// When something that is decided now, by a clock that says `now`, becomes true: all entries of a
+    /// frame do at one instant.
+    pub fn instant(&self, now: Timestamp) -> Timestamp {
+        if self.open.is_some() { self.state.at } else { now.max(self.state.at) }
+    }
+
+    /// Takes the frames that were sealed, in order.
+    pub fn take_sealed(&mut self) -> Vec<SealedFrame> {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// Decides one input, all of its parts that are not consumed yet.
+    pub fn run(&mut self, input: &Input, now: Timestamp) -> Result<Decided, SequenceError> {
+        let mut run = Run { at: self.instant(now), embedded: None, decided: Decided::default() };
         match input {
             Input::Commands { seq, tenant, message } => {
-                run.seq = *seq;
-                for (part, command) in (0..).zip(&message.commands) {
-                    let decision = decide::command(&self.state, tenant, command, run.at);
-                    self.take(&mut run, part, decision)?;
+                let Some(done) = self.pos.commands.parts_of(*seq) else { return Ok(run.decided) };
+                let count = message.commands.len();
+                for (part, command) in (0..).zip(&message.commands).skip(done as usize) {
+                    let by = Cause { src: Source::Commands, seq: *seq, part };
+                    self.part(&mut run, by, None, |state, _, at| {
+                        Some(decide::command(state, tenant, command, at))
+                    })?;
+                    self.pos.commands = behind(by, count);
+                    self.seal_if_full(run.at)?;
                 }
-                self.pos.commands = *seq;
+                self.pos.commands = Place::after(*seq);
             }
             Input::Reports { seq, worker_id, message } => {
-                run.seq = *seq;
-                for (part, report) in (0..).zip(&message.reports) {
-                    let decision = decide::report(
-                        &self.state,
-                        &self.rules,
-                        worker_id,
-                        message.session,
-                        report,
-                        run.at,
-                    );
-                    self.take(&mut run, part, decision)?;
+                let Some(done) = self.pos.reports.parts_of(*seq) else { return Ok(run.decided) };
+                let (session, count) = (message.session, message.reports.len());
+                for (part, report) in (0..).zip(&message.reports).skip(done as usize) {
+                    let by = Cause { src: Source::Reports, seq: *seq, part };
+                    self.part(&mut run, by, None, |state, rules, at| {
+                        Some(decide::report(state, rules, worker_id, session, report, at))
+                    })?;
+                    self.pos.reports = behind(by, count);
+                    self.seal_if_full(run.at)?;
                 }
-                self.pos.reports = *seq;
+                self.pos.reports = Place::after(*seq);
             }
-            Input::Internal(internal) => {
-                if let Internal::ResetInputs { src, position, .. } = internal {
-                    match src {
-                        Source::Commands => self.pos.commands = *position,
-                        _ => self.pos.reports = *position,
-                    }
+            Input::Internal(internal) => self.internal(&mut run, internal)?,
+        }
+        Ok(run.decided)
+    }
+
+    fn internal(&mut self, run: &mut Run, internal: &Internal) -> Result<(), SequenceError> {
+        let body = RawJson::of(internal).map_err(|e| SequenceError::Json(e.to_string()))?;
+        let src = internal.source();
+        let mut part = 0;
+        loop {
+            let by = Cause { src, seq: 0, part };
+            let more = self.part(run, by, Some(&body), |state, rules, _| {
+                decide::internal(state, rules, internal, part)
+            })?;
+            if let Internal::ResetInputs { src, position, .. } = internal {
+                // It stands in the same frame as the fact that says so.
+                match src {
+                    Source::Commands => self.pos.commands = Place::after(*position),
+                    _ => self.pos.reports = Place::after(*position),
                 }
-                run.seq = self.state.n.0 + 1;
-                run.body =
-                    Some(RawJson::of(internal).map_err(|e| SequenceError::Json(e.to_string()))?);
-                if let Some(Unfinished::Event(first)) = run.recorded.front() {
-                    run.seq = first.input.seq;
-                }
-                let mut part = 0;
-                while let Some(decision) =
-                    decide::internal(&self.state, &self.rules, internal, part)
+            }
+            if !more {
+                return Ok(());
+            }
+            self.seal_if_full(run.at)?;
+            part += 1;
+        }
+    }
+
+    /// Decides one part, in as many steps as it takes; whether there was something to decide.
+    fn part(
+        &mut self,
+        run: &mut Run,
+        by: Cause,
+        body: Option<&RawJson>,
+        question: impl Fn(&State, &Rules, Timestamp) -> Option<Decision>,
+    ) -> Result<bool, SequenceError> {
+        loop {
+            let Some(decision) = question(&self.state, &self.rules, run.at) else {
+                return Ok(false);
+            };
+            let (more, has_facts) = (decision.more, !decision.drafts.is_empty());
+            self.take(run, by, body, decision.drafts)?;
+            if let Some(mut outcome) = decision.answer {
+                if let Outcome::Accepted(accepted) = &mut outcome
+                    && has_facts
                 {
-                    self.take(&mut run, part, decision)?;
-                    part += 1;
+                    accepted.n = self.state.n;
                 }
+                run.decided.answers.push(Answer { part: by.part, outcome });
+            }
+            if !more {
+                return Ok(true);
             }
         }
-        self.finish(run)
     }
 
-    /// Applies what follows from one part.
-    fn take(&mut self, run: &mut Run, part: u32, decision: Decision) -> Result<(), SequenceError> {
-        let decided_facts = !decision.drafts.is_empty();
-        for draft in decision.drafts {
-            if let Some(held) = run.held.take() {
-                self.emit(run, held)?;
-            }
-            self.draft(run, part, draft)?;
-        }
-        if let Some(mut outcome) = decision.answer {
-            if let Outcome::Accepted(accepted) = &mut outcome
-                && decided_facts
-            {
-                accepted.n = self.state.n;
-            }
-            run.decided.answers.push(Answer { part, outcome });
-        }
-        Ok(())
-    }
-
-    /// Stamps one draft and applies it. It is held back, for the next draft decides whether it is
-    /// its input's last.
-    fn draft(&mut self, run: &mut Run, part: u32, draft: Draft) -> Result<(), SequenceError> {
-        while let Some(Unfinished::Epoch(n, record)) = run.recorded.front() {
-            self.state.apply_epoch(*n, record)?;
-            run.recorded.pop_front();
-        }
-        if let Some(Unfinished::Event(recorded)) = run.recorded.pop_front() {
-            let facts: Vec<FactOrUnknown> = draft.facts.into_iter().map(Into::into).collect();
-            let same = recorded.input.part == part
-                && recorded.entity().as_ref() == Some(&draft.entity)
-                && same_bytes(&recorded.facts, &facts);
-            if !same {
-                return Err(SequenceError::Diverged { n: recorded.n });
-            }
-            run.body = None;
-            self.state.apply(&recorded)?;
-            // An epoch may follow right behind it.
-            while let Some(Unfinished::Epoch(n, record)) = run.recorded.front() {
-                self.state.apply_epoch(*n, record)?;
-                run.recorded.pop_front();
-            }
+    /// Applies what follows from one step of a part, and adds it to the open frame.
+    fn take(
+        &mut self,
+        run: &mut Run,
+        mut by: Cause,
+        body: Option<&RawJson>,
+        drafts: Vec<Draft>,
+    ) -> Result<(), SequenceError> {
+        if drafts.is_empty() {
             return Ok(());
         }
-        let event = self.stamp(run, part, draft);
-        self.state.apply(&event)?;
-        run.held = Some(event);
+        let body_size = body.map_or(0, |body| body.get().len() + 1);
+        if body.is_some() {
+            by.seq = self.place_of_input(run);
+        }
+        let mut entries = entries_of(by, drafts);
+        let mut bytes = bytes_of(&entries)?;
+        let size = bytes.len() + body_size + ENVELOPE_BYTES;
+        if size > FRAME_BYTES_MAX {
+            // The broker would refuse it again and again, and whoever leads next would write it
+            // again: better to say so once.
+            let Cause { src, seq, part } = by;
+            return Err(SequenceError::TooLarge { src, seq, part, bytes: size });
+        }
+        if self.open.as_ref().is_some_and(|open| open.bytes() + size > FRAME_BYTES_MAX) {
+            self.seal(run.at)?;
+            if body.is_some() {
+                by.seq = self.place_of_input(run);
+                entries.iter_mut().for_each(|entry| entry.by = by);
+                bytes = bytes_of(&entries)?;
+            }
+        }
+        if self.open.is_none() {
+            self.state.begin_frame(self.state.n.next(), run.at)?;
+        }
+        let n = self.state.n;
+        let open = self.open.get_or_insert_default();
+        if let Some(body) = body
+            && run.embedded.is_none_or(|(in_frame, _)| in_frame != n)
+        {
+            run.embedded = Some((n, by.seq));
+            open.inputs.push(body.clone());
+            open.inputs_bytes += body_size;
+        }
+        open.entries.append(&mut bytes);
+        open.entries_count += entries.len();
+        for entry in entries {
+            open.facts.extend(entry.known_facts().map(Fact::name));
+            self.state.apply_entry(&entry)?;
+            run.decided.entries.push((n, entry));
+        }
         Ok(())
     }
 
-    fn stamp(&self, run: &mut Run, part: u32, draft: Draft) -> Event {
-        let mut event = Event {
-            n: self.state.n.next(),
-            // Of the state, not of the beginning: the own record may stand within an unfinished input.
-            epoch: self.state.epoch,
-            at: run.at.max(self.state.at),
-            rules: RULES_VERSION,
-            prev: String::new(),
-            input: InputRef {
-                src: run.src,
-                seq: run.seq,
-                part,
-                last: false,
-                body: run.body.take(),
-            },
-            pos: self.pos,
-            tenant: TenantId::system(),
-            job_id: None,
-            user_id: None,
-            module: None,
-            worker_id: None,
-            account: None,
-            facts: draft.facts.into_iter().map(Into::into).collect(),
-        };
-        event.set_entity(draft.entity);
-        event
+    /// The place that the input of `run` has, or will have, among the inputs of the open frame.
+    fn place_of_input(&self, run: &Run) -> u64 {
+        let Some(open) = &self.open else { return 0 };
+        match run.embedded {
+            Some((n, place)) if n == self.state.n => place,
+            _ => open.inputs.len() as u64,
+        }
     }
 
-    /// Serialises and chains an event that was applied.
-    fn emit(&mut self, run: &mut Run, mut event: Event) -> Result<(), SequenceError> {
-        event.prev = self.chain.to_string();
-        let payload = serde_json::to_vec(&event).map_err(|e| SequenceError::Json(e.to_string()))?;
-        if payload.len() > EVENT_BYTES_MAX {
-            // The broker would refuse it again and again, and whoever leads next would write it
-            // again: better to say so once.
-            let (n, InputRef { src, seq, .. }) = (event.n, event.input);
-            return Err(SequenceError::TooLarge { n, src, seq, bytes: payload.len() });
+    fn seal_if_full(&mut self, at: Timestamp) -> Result<(), SequenceError> {
+        match &self.open {
+            Some(open) if open.bytes() >= self.frame_bytes => self.seal(at),
+            _ => Ok(()),
         }
+    }
+
+    /// Ends the open frame. Without one, makes a frame without entries of the instant `now`: it says
+    /// how far the inputs are consumed, and that its leader still leads.
+    pub fn seal(&mut self, now: Timestamp) -> Result<(), SequenceError> {
+        if self.open.is_none() {
+            self.state.begin_frame(self.state.n.next(), self.instant(now))?;
+        }
+        let open = self.open.take().unwrap_or_default();
+        let mut pos = self.pos;
+        if self.part_skipped && pos.commands.part > 0 {
+            pos.commands.part += 1;
+        }
+        self.state.end_frame(pos)?;
+        let head = Head {
+            n: self.state.n,
+            epoch: self.state.epoch,
+            at: self.state.at,
+            rules: RULES_VERSION,
+            prev: self.chain.to_string(),
+            pos,
+            inputs: &open.inputs,
+        };
+        let mut payload =
+            serde_json::to_vec(&head).map_err(|e| SequenceError::Json(e.to_string()))?;
+        payload.pop(); // the brace that ends it
+        payload.extend_from_slice(b",\"entries\":[");
+        payload.extend_from_slice(open.entries.strip_suffix(b",").unwrap_or(&open.entries));
+        payload.extend_from_slice(b"]}");
         self.chain = self.chain.extend(&payload);
-        let entity = event.entity().unwrap_or(Entity::Control);
-        let facts = event.known_facts().map(Fact::name).collect::<Vec<_>>().join(",");
-        run.decided.messages.push(LogMessage {
-            subject: subject::event(&entity),
+        let facts = open.facts.into_iter().collect::<Vec<_>>().join(",");
+        self.sealed.push(SealedFrame {
+            n: self.state.n,
+            pos,
+            entries: open.entries_count,
             facts,
             payload: payload.into(),
-            event,
         });
         Ok(())
     }
+}
 
-    /// The last event of the input carries the position that includes it.
-    fn finish(&mut self, mut run: Run) -> Result<Decided, SequenceError> {
-        if let Some(Unfinished::Event(event)) = run.recorded.front() {
-            return Err(SequenceError::Diverged { n: event.n });
-        }
-        if let Some(mut last) = run.held.take() {
-            last.input.last = true;
-            last.pos = self.pos;
-            self.state.pos = self.pos;
-            self.emit(&mut run, last)?;
-        }
-        Ok(run.decided)
+impl OpenFrame {
+    /// About as long as its payload will be.
+    fn bytes(&self) -> usize {
+        self.entries.len() + self.inputs_bytes + ENVELOPE_BYTES
     }
 }
 
 /// An input while it is being decided.
 struct Run {
     at: Timestamp,
-    src: Source,
-    seq: u64,
-    /// Until the first event has taken it.
-    body: Option<RawJson>,
-    recorded: VecDeque<Unfinished>,
-    held: Option<Event>,
+    /// The frame that an input which is in no stream was embedded in last, and its place there.
+    embedded: Option<(FrameNumber, u64)>,
     decided: Decided,
 }
 
-/// Compares as the log has them: byte for byte.
-fn same_bytes(a: &[FactOrUnknown], b: &[FactOrUnknown]) -> bool {
-    match (serde_json::to_vec(a), serde_json::to_vec(b)) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
+/// Behind the part `by` of a message that has `count`.
+fn behind(by: Cause, count: usize) -> Place {
+    let next = by.part + 1;
+    if next as usize == count { Place::after(by.seq) } else { Place { seq: by.seq, part: next } }
 }
+
+fn entries_of(by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
+    drafts
+        .into_iter()
+        .map(|Draft { entity, facts }| {
+            Entry::new(by, entity, facts.into_iter().map(Into::into).collect())
+        })
+        .collect()
+}
+
+/// The entries as they stand in a frame, each with a comma behind it.
+fn bytes_of(entries: &[Entry]) -> Result<Vec<u8>, SequenceError> {
+    let mut bytes = Vec::with_capacity(512);
+    for entry in entries {
+        serde_json::to_writer(&mut bytes, entry).map_err(|e| SequenceError::Json(e.to_string()))?;
+        bytes.push(b',');
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

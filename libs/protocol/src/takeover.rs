@@ -1,21 +1,19 @@
-//! Folds the log for a new leader, and completes what the last one left half-done.
+//! Folds the log for a new leader.
 //!
 //! The order is the safety argument: first the epoch record, which fences every older leader out,
-//! then the fold up to it. Nothing can be written between the two but by a still newer leader.
-
-use std::collections::VecDeque;
+//! then the fold up to it. Nothing can be written between the two but by a still newer leader. A frame
+//! is whole or not there, so nothing is ever half done: whoever leads next goes on at its `pos`.
 
 use nox_contract::{
-    CommandMessage, Epoch, EpochRecord, Event, EventNumber, Fact, INPUT_MESSAGE_BYTES_MAX,
-    Incarnation, Positions, ReportMessage, Source, TenantId, Timestamp, WorkerId, event::Chain,
-    subject,
+    Chain, CommandMessage, Epoch, EpochRecord, FrameNumber, INPUT_MESSAGE_BYTES_MAX, Incarnation,
+    Place, Positions, ReportMessage, Source, TenantId, Timestamp, WorkerId, subject,
 };
-use nox_core::{ApplyError, Internal, Rules, State};
+use nox_core::{ApplyError, Internal, State};
 
 use crate::{
     faults::Faults,
     reader::{ReadError, Reader, Record, check_position},
-    sequencer::{Decided, Input, SequenceError, Sequencer, Unfinished},
+    sequencer::Input,
 };
 
 /// The input streams as the new leader finds them.
@@ -39,8 +37,6 @@ pub enum TakeoverEffect {
     /// Look at the input streams again: the leader before may have read on until the epoch record
     /// fenced it out.
     Attach,
-    /// Read one message of an input stream.
-    ReadInput { src: Source, seq: u64 },
     /// The fold is complete.
     Lead(Box<Ready>),
 }
@@ -50,46 +46,28 @@ pub enum TakeoverEffect {
 pub struct Ready {
     pub state: State,
     pub chain: Chain,
-    /// How far the newest event says that the inputs are consumed. The state may be behind: what was
-    /// consumed without a fact before the unfinished input shows in that input's events alone.
+    /// Where to go on in the inputs.
     pub pos: Positions,
-    /// The term that begins; the state may be of an earlier one, as above.
-    pub epoch: Epoch,
     pub epoch_seq: u64,
-    /// The input that the last leader left unfinished, and what of it the log has.
-    pub unfinished: Option<(Input, Timestamp, VecDeque<Unfinished>)>,
     /// Input streams that an operator gave up, to be recorded first.
     pub resets: Vec<Internal>,
 }
 
 impl Ready {
-    /// How far the log says that the inputs are consumed; 0 where the stream is another one now, of
-    /// which an old position says nothing.
+    /// How far the log says that the inputs are consumed; nothing where the stream is another one now,
+    /// of which an old position says nothing.
     pub(crate) fn acked_pos(&self) -> Positions {
-        let unfinished = self.unfinished.as_ref().and_then(|(input, ..)| match input {
-            Input::Internal(internal) => Some(internal),
-            _ => None,
-        });
         let mut pos = self.pos;
-        for reset in self.resets.iter().chain(unfinished) {
+        for reset in &self.resets {
             match reset {
-                Internal::ResetInputs { src: Source::Commands, .. } => pos.commands = 0,
-                Internal::ResetInputs { .. } => pos.reports = 0,
+                Internal::ResetInputs { src: Source::Commands, .. } => {
+                    pos.commands = Place::default();
+                }
+                Internal::ResetInputs { .. } => pos.reports = Place::default(),
                 _ => {}
             }
         }
         pos
-    }
-
-    /// Begins to decide: completes the unfinished input, if there is one.
-    pub fn begin(
-        self,
-        rules: Rules,
-    ) -> Result<(Sequencer, Option<(Input, Decided)>), SequenceError> {
-        let mut sequencer = Sequencer::new(self.state, self.pos, self.chain, rules);
-        let Some((input, at, recorded)) = self.unfinished else { return Ok((sequencer, None)) };
-        let decided = sequencer.complete(&input, at, recorded)?;
-        Ok((sequencer, Some((input, decided))))
     }
 }
 
@@ -104,8 +82,6 @@ pub enum TakeoverError {
         "log_regressed: {src:?} is not the stream that the log's positions belong to: {source}"
     )]
     Inputs { src: Source, source: ReadError },
-    #[error("the unfinished input {src:?} {seq} cannot be read: {reason}")]
-    Input { src: Source, seq: u64, reason: String },
 }
 
 #[derive(Debug)]
@@ -114,7 +90,6 @@ enum Step {
     AppendingEpoch,
     Folding { epoch_seq: u64 },
     Attaching { epoch_seq: u64 },
-    ReadingInput { epoch_seq: u64, src: Source, seq: u64 },
     Done,
 }
 
@@ -130,11 +105,9 @@ pub struct Takeover {
     faults: Faults,
     step: Step,
     reader: Reader,
-    /// Of the newest epoch record that was read.
-    epoch: Epoch,
     state: State,
-    /// Records since the last complete input.
-    unfinished: VecDeque<Unfinished>,
+    /// Where the last frame with entries stood, for a negative control.
+    pos_of_entries: Positions,
 }
 
 impl Takeover {
@@ -159,9 +132,8 @@ impl Takeover {
             faults,
             step: Step::ReadingEpoch,
             reader: Reader::new(state.n, chain, state.pos),
-            epoch: state.epoch,
+            pos_of_entries: state.pos,
             state,
-            unfinished: VecDeque::new(),
         }
     }
 
@@ -216,19 +188,16 @@ impl Takeover {
             // one shows only here.
             let expected = self.reader.n().next();
             if *seq != expected.0 {
-                return Err(ReadError::Gap { expected, found: EventNumber(*seq) }.into());
+                return Err(ReadError::Gap { expected, found: FrameNumber(*seq) }.into());
             }
             match self.reader.read(subject, payload)? {
-                Record::Event(event) => self.fold(event)?,
-                Record::Epoch(record) => {
-                    let n = self.reader.n();
-                    self.epoch = record.epoch;
-                    if self.unfinished.is_empty() {
-                        self.state.apply_epoch(n, &record)?;
-                    } else {
-                        self.unfinished.push_back(Unfinished::Epoch(n, record));
+                Record::Frame(frame) => {
+                    self.state.apply(&frame)?;
+                    if !frame.entries.is_empty() {
+                        self.pos_of_entries = frame.pos;
                     }
                 }
+                Record::Epoch(record) => self.state.apply_epoch(self.reader.n(), &record)?,
             }
         }
         if self.reader.n().0 < epoch_seq {
@@ -248,79 +217,15 @@ impl Takeover {
     ) -> Result<Option<TakeoverEffect>, TakeoverError> {
         let Step::Attaching { epoch_seq } = self.step else { return Ok(None) };
         self.attachment = attachment;
-        self.folded(epoch_seq).map(Some)
-    }
-
-    /// Applies an input when its last event is there, and not before.
-    fn fold(&mut self, event: Box<Event>) -> Result<(), TakeoverError> {
-        let complete = event.input.last;
-        self.unfinished.push_back(Unfinished::Event(event));
-        if complete {
-            self.fold_unfinished()?;
-        }
-        Ok(())
-    }
-
-    fn fold_unfinished(&mut self) -> Result<(), TakeoverError> {
-        for record in std::mem::take(&mut self.unfinished) {
-            match record {
-                Unfinished::Event(event) => self.state.apply(&event)?,
-                Unfinished::Epoch(n, record) => self.state.apply_epoch(n, &record)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The log is read. What remains is the input that was cut off.
-    fn folded(&mut self, epoch_seq: u64) -> Result<TakeoverEffect, TakeoverError> {
         self.check_inputs()?;
-        if self.faults.half_input_dropped
-            && let Some(Unfinished::Event(event)) = self.unfinished.front()
-        {
-            let (src, seq) = (event.input.src, event.input.seq);
-            self.fold_unfinished()?;
-            match src {
-                Source::Commands => self.state.pos.commands = seq,
-                Source::Reports => self.state.pos.reports = seq,
-                _ => {}
-            }
-        }
-        let Some(Unfinished::Event(first)) = self.unfinished.front() else {
-            return Ok(self.lead(epoch_seq, None));
-        };
-        let (src, seq) = (first.input.src, first.input.seq);
-        let given_up =
-            |reset: &Internal| matches!(reset, Internal::ResetInputs { src: of, .. } if *of == src);
-        if self.resets.iter().any(given_up) {
-            // It went with the stream that the operator gave up; what the log has of it stands.
-            self.fold_unfinished()?;
-            return Ok(self.lead(epoch_seq, None));
-        }
-        if matches!(src, Source::Commands | Source::Reports) {
-            self.step = Step::ReadingInput { epoch_seq, src, seq };
-            return Ok(TakeoverEffect::ReadInput { src, seq });
-        }
-        let body = first.input.body.as_ref().map_or("null", |body| body.get());
-        let internal: Internal = serde_json::from_str(body).map_err(|e| TakeoverError::Input {
-            src,
-            seq,
-            reason: e.to_string(),
-        })?;
-        Ok(self.lead(epoch_seq, Some(Input::Internal(internal))))
-    }
-
-    /// The input that was asked for, or `None` if its stream has it no more.
-    pub fn on_input(
-        &mut self,
-        message: Option<(String, bytes::Bytes)>,
-    ) -> Result<Option<TakeoverEffect>, TakeoverError> {
-        let Step::ReadingInput { epoch_seq, src, seq } = self.step else { return Ok(None) };
-        let unreadable =
-            |reason: &str| TakeoverError::Input { src, seq, reason: reason.to_owned() };
-        let (subject, payload) = message.ok_or_else(|| unreadable("it is gone"))?;
-        let input = decode_input(src, seq, &subject, &payload)
-            .ok_or_else(|| unreadable("it cannot be decoded"))?;
-        Ok(Some(self.lead(epoch_seq, Some(input))))
+        self.step = Step::Done;
+        Ok(Some(TakeoverEffect::Lead(Box::new(Ready {
+            pos: self.go_on_at(),
+            state: std::mem::take(&mut self.state),
+            chain: self.reader.chain(),
+            epoch_seq,
+            resets: std::mem::take(&mut self.resets),
+        }))))
     }
 
     fn check_inputs(&mut self) -> Result<(), TakeoverError> {
@@ -329,11 +234,23 @@ impl Takeover {
         }
         let mut resets = Vec::new();
         let found = &self.attachment;
-        for (src, found, last) in [
-            (Source::Commands, &found.commands, found.commands_last),
-            (Source::Reports, &found.reports, found.reports_last),
+        for (src, expected, consumed, found, last) in [
+            (
+                Source::Commands,
+                &self.state.commands,
+                self.state.pos.commands,
+                &found.commands,
+                found.commands_last,
+            ),
+            (
+                Source::Reports,
+                &self.state.reports,
+                self.state.pos.reports,
+                &found.reports,
+                found.reports_last,
+            ),
         ] {
-            let (expected, position) = self.position(src);
+            let position = reached(consumed);
             let Err(source) = check_position(&expected.0, &found.0, position, last) else {
                 continue;
             };
@@ -352,62 +269,36 @@ impl Takeover {
         Ok(())
     }
 
-    /// How far the log says that a stream is consumed, and which stream that belongs to. An operator's
-    /// word that stands in the log counts from there on, also while what follows from it is not
-    /// complete.
-    fn position(&self, src: Source) -> (&Incarnation, u64) {
-        let accepted = self.unfinished.iter().find_map(|record| {
-            let Unfinished::Event(event) = record else { return None };
-            event.known_facts().find_map(|fact| match fact {
-                Fact::InputsReset { src: reset, incarnation, .. } if *reset == src => {
-                    Some(incarnation)
-                }
-                _ => None,
-            })
-        });
-        let (incarnation, consumed) = match src {
-            Source::Commands => (&self.state.commands, self.reader.pos().commands),
-            _ => (&self.state.reports, self.reader.pos().reports),
-        };
-        (accepted.unwrap_or(incarnation), consumed)
-    }
-
     /// Where whoever leads now goes on in the input streams.
-    fn consumed(&self) -> Positions {
-        let mut pos = self.reader.pos();
-        if self.faults.factless_inputs_forgotten || self.faults.half_input_dropped {
-            pos = self.state.pos;
+    fn go_on_at(&self) -> Positions {
+        let mut pos = self.state.pos;
+        if self.faults.empty_frames_ignored {
+            pos = self.pos_of_entries;
         }
-        if self.faults.complete_input_reapplied && self.unfinished.is_empty() {
-            pos.commands = pos.commands.saturating_sub(1);
-            pos.reports = pos.reports.saturating_sub(1);
+        if self.faults.half_input_dropped {
+            for place in [&mut pos.commands, &mut pos.reports] {
+                if place.part > 0 {
+                    *place = Place::after(place.seq);
+                }
+            }
+        }
+        if self.faults.consumed_input_repeated {
+            for place in [&mut pos.commands, &mut pos.reports] {
+                *place = Place { seq: place.whole(), part: 0 };
+            }
         }
         pos
     }
 
-    fn lead(&mut self, epoch_seq: u64, input: Option<Input>) -> TakeoverEffect {
-        self.step = Step::Done;
-        let pos = self.consumed();
-        let recorded = std::mem::take(&mut self.unfinished);
-        let at = match recorded.front() {
-            Some(Unfinished::Event(first)) => first.at,
-            _ => self.at,
-        };
-        TakeoverEffect::Lead(Box::new(Ready {
-            state: std::mem::take(&mut self.state),
-            chain: self.reader.chain(),
-            pos,
-            epoch: self.epoch,
-            epoch_seq,
-            unfinished: input.map(|input| (input, at, recorded)),
-            resets: std::mem::take(&mut self.resets),
-        }))
-    }
-
     /// How far the log was folded.
-    pub fn folded_up_to(&self) -> EventNumber {
+    pub fn folded_up_to(&self) -> FrameNumber {
         self.reader.n()
     }
+}
+
+/// The last message of which something is consumed.
+fn reached(place: Place) -> u64 {
+    if place.part > 0 { place.seq } else { place.whole() }
 }
 
 /// Reads a message of an input stream. `None` if it is no such message, or larger than any that

@@ -1,7 +1,7 @@
 //! Whether the rows are what they should be: the ledger's balance, and a hash over all of them.
 
 use futures_util::TryStreamExt;
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
 pub struct ContentHash {
     pub generation: u64,
     /// The place in the log that the rows are a fold of.
-    pub n: EventNumber,
+    pub n: FrameNumber,
     /// BLAKE3, as hex digits. Depends on the log up to `n` and on this version's fold alone: neither on
-    /// the generation nor on how the events were batched.
+    /// the generation nor on how the frames were batched.
     pub hash: String,
 }
 
@@ -27,8 +27,8 @@ pub struct ContentHash {
 const TABLES: [(&str, &str); 10] = [
     (
         "projection",
-        "select row(n, chain, pos_commands, commands_incarnation, pos_reports,
-                    reports_incarnation, at)::text
+        "select row(n, chain, commands_seq, commands_part, commands_incarnation, reports_seq,
+                    reports_part, reports_incarnation, at)::text
          from projection",
     ),
     ("jobs", "select jobs::text from jobs order by id"),
@@ -46,7 +46,7 @@ const TABLES: [(&str, &str); 10] = [
     ("modules", "select modules::text from modules order by name collate \"C\""),
     ("workers", "select workers::text from workers order by worker_id collate \"C\""),
     ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
-    ("parked", "select parked::text from parked order by n"),
+    ("parked", "select parked::text from parked order by n, place"),
     ("segments", ""),
 ];
 
@@ -100,7 +100,7 @@ pub(crate) async fn content_hash_of(
     Ok(ContentHash { generation, n, hash: hasher.finalize().to_hex().to_string() })
 }
 
-pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<EventNumber> {
+pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<FrameNumber> {
     sqlx::query_scalar("select n from projection").fetch_one(connection).await.map(number)
 }
 
@@ -118,7 +118,7 @@ async fn hash_segments(
                 .map_err(crate::load::decode)?;
         for message in &messages {
             raw.clear();
-            segment::frame(&mut raw, message);
+            segment::append(&mut raw, message);
             hasher.update(&raw);
         }
     }

@@ -1,10 +1,15 @@
 //! Messages of the log, verified and in order: what one transaction takes in.
 
+use std::fmt;
+
 use bytes::Bytes;
-use nox_contract::{EventNumber, event::Chain};
+use nox_contract::{Chain, Entry, FrameNumber, Timestamp};
 use nox_protocol::{ReadError, Reader, Record};
 
-use crate::segment::{self, Segment};
+use crate::{
+    raw_frame,
+    segment::{self, Segment},
+};
 
 /// A message as the log's stream holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,19 +20,78 @@ pub struct LogMessage {
 
 /// A message that follows the ones before it, with what it says.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    pub n: EventNumber,
+pub struct ReadMessage {
+    pub n: FrameNumber,
     /// The chain after this message.
     pub chain: Chain,
     pub message: LogMessage,
     pub record: Record,
 }
 
+impl ReadMessage {
+    /// The entries of a frame, in order, each with where it stands. The record of a term has none.
+    pub fn entries(&self) -> impl Iterator<Item = PlacedEntry<'_>> {
+        let frame = match &self.record {
+            Record::Frame(frame) => Some(frame),
+            Record::Epoch(_) => None,
+        };
+        frame.into_iter().flat_map(move |frame| {
+            let mut facts = 0;
+            (0..).zip(&frame.entries).map(move |(place, entry)| {
+                let fact_first = facts;
+                facts += entry.facts.len() as u32;
+                let (n, at, payload) = (self.n, frame.at, &self.message.payload);
+                PlacedEntry { n, place, at, fact_first, entry, payload }
+            })
+        })
+    }
+}
+
+/// Where in the log an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// The frame.
+    pub n: FrameNumber,
+    /// Among the frame's entries, counted from 0.
+    pub place: u32,
+}
+
+impl fmt::Display for EntryPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "frame {}, entry {}", self.n, self.place)
+    }
+}
+
+/// An entry, and where in the log it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct PlacedEntry<'a> {
+    pub n: FrameNumber,
+    pub place: u32,
+    /// When its frame was decided.
+    pub at: Timestamp,
+    /// The place of its first fact among all facts of the frame, counted from 0.
+    pub fact_first: u32,
+    pub entry: &'a Entry,
+    /// Of the frame.
+    payload: &'a Bytes,
+}
+
+impl PlacedEntry<'_> {
+    pub fn stands(&self) -> EntryPlace {
+        EntryPlace { n: self.n, place: self.place }
+    }
+
+    /// The entry byte for byte.
+    pub fn raw(&self) -> Bytes {
+        raw_frame::entry(self.payload, self.place)
+    }
+}
+
 /// A run of the log without a gap.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    start: (EventNumber, Chain),
-    entries: Vec<Entry>,
+    start: (FrameNumber, Chain),
+    messages: Vec<ReadMessage>,
     segments: Vec<Segment>,
 }
 
@@ -44,37 +108,38 @@ impl Batch {
         messages: impl IntoIterator<Item = LogMessage>,
     ) -> Result<Self, ReadError> {
         let start = (reader.n(), reader.chain());
-        let entries = messages
+        let messages = messages
             .into_iter()
             .map(|message| {
                 let record = reader.read(&message.subject, &message.payload)?;
-                Ok(Entry { n: reader.n(), chain: reader.chain(), message, record })
+                Ok(ReadMessage { n: reader.n(), chain: reader.chain(), message, record })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let segments = segment::encode(&entries);
-        Ok(Self { start, entries, segments })
+        let segments = segment::encode(&messages);
+        Ok(Self { start, messages, segments })
     }
 
     /// The place in the log that it follows.
-    pub fn start(&self) -> (EventNumber, Chain) {
+    pub fn start(&self) -> (FrameNumber, Chain) {
         self.start
     }
 
     /// The place in the log after it.
-    pub fn end(&self) -> (EventNumber, Chain) {
-        self.entries.last().map_or(self.start, |entry| (entry.n, entry.chain))
+    pub fn end(&self) -> (FrameNumber, Chain) {
+        self.messages.last().map_or(self.start, |message| (message.n, message.chain))
     }
 
+    /// Messages, records of terms included.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.messages.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.messages.is_empty()
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub(crate) fn messages(&self) -> &[ReadMessage] {
+        &self.messages
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {

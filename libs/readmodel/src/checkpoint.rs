@@ -1,13 +1,14 @@
 //! The place in the log that the rows are a fold of.
 
 use nox_contract::{
-    EpochRecord, Event, EventNumber, Fact, Incarnation, Position, Source, Timestamp, event::Chain,
+    Chain, Entry, EpochRecord, Fact, Frame, FrameNumber, Incarnation, Place, Position, Positions,
+    Source, Timestamp,
 };
 use nox_protocol::Record;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
-    batch::{Batch, Entry},
+    batch::{Batch, ReadMessage},
     sql::{Instant, count, number},
     store::StoreError,
 };
@@ -16,78 +17,80 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub generation: u64,
-    pub n: EventNumber,
+    pub n: FrameNumber,
     pub chain: Chain,
     /// The life of NOX_EVENTS that `n` counts in; `None` before the first attach.
     pub incarnation: Option<Incarnation>,
     /// How far the inputs are consumed.
-    pub commands: Position,
-    pub reports: Position,
-    /// Of the newest event.
+    pub pos: Positions,
+    /// The lives of NOX_COMMANDS and NOX_REPORTS that `pos` counts in; empty before the first term.
+    pub commands: Incarnation,
+    pub reports: Incarnation,
+    /// Of the newest frame.
     pub at: Option<Timestamp>,
 }
 
 impl Checkpoint {
-    /// The checkpoint after `entries`, which follow it.
-    pub(crate) fn after(&self, entries: &[Entry]) -> Self {
+    /// The checkpoint after `messages`, which follow it.
+    pub(crate) fn after(&self, messages: &[ReadMessage]) -> Self {
         let mut next = self.clone();
-        for entry in entries {
-            next.n = entry.n;
-            next.chain = entry.chain;
-            match &entry.record {
-                Record::Event(event) => next.event(event),
+        for message in messages {
+            next.n = message.n;
+            next.chain = message.chain;
+            match &message.record {
+                Record::Frame(frame) => next.frame(frame),
                 Record::Epoch(record) => next.term(record),
             }
         }
         next
     }
 
-    fn event(&mut self, event: &Event) {
-        for fact in event.known_facts() {
+    fn frame(&mut self, frame: &Frame) {
+        for fact in frame.entries.iter().flat_map(Entry::known_facts) {
             let Fact::InputsReset { src, incarnation, .. } = fact else { continue };
-            let position = match src {
+            let of_stream = match src {
                 Source::Commands => &mut self.commands,
                 _ => &mut self.reports,
             };
-            position.incarnation = incarnation.clone();
+            *of_stream = incarnation.clone();
         }
-        self.commands.seq = event.pos.commands;
-        self.reports.seq = event.pos.reports;
-        self.at = Some(event.at);
+        self.pos = frame.pos;
+        self.at = Some(frame.at);
     }
 
     /// As `nox_core`'s state has it: the first term says which streams the log reads, and from then on
     /// only an operator's word makes them others. A leader that finds others before it is given writes
     /// its record and nothing else.
     fn term(&mut self, record: &EpochRecord) {
-        if self.commands.incarnation == Incarnation::default() {
-            self.commands.incarnation = record.commands.clone();
-            self.reports.incarnation = record.reports.clone();
+        if self.commands == Incarnation::default() {
+            self.commands = record.commands.clone();
+            self.reports = record.reports.clone();
         }
     }
 
-    /// The entries of `batch` that are still to be taken in. If it is `unsure` what became of the last
+    /// The messages of `batch` that are still to be taken in. If it is `unsure` what became of the last
     /// commit, the first ones may be in already.
     pub(crate) fn remaining<'a>(
         &self,
         batch: &'a Batch,
         unsure: bool,
-    ) -> Result<&'a [Entry], StoreError> {
+    ) -> Result<&'a [ReadMessage], StoreError> {
         let place = (self.n, self.chain);
         if batch.start() == place {
-            return Ok(batch.entries());
+            return Ok(batch.messages());
         }
         // Our last word may have been heard without our hearing so.
-        let taken_in = batch.entries().iter().position(|entry| (entry.n, entry.chain) == place);
+        let taken_in =
+            batch.messages().iter().position(|message| (message.n, message.chain) == place);
         match taken_in {
-            Some(last) if unsure => Ok(&batch.entries()[last + 1..]),
+            Some(last) if unsure => Ok(&batch.messages()[last + 1..]),
             _ => Err(moved(batch.start().0, self.n)),
         }
     }
 }
 
 /// Why the checkpoint is at `stored`, and not at `n`, where it was left. It never goes back by itself.
-pub(crate) fn moved(n: EventNumber, stored: EventNumber) -> StoreError {
+pub(crate) fn moved(n: FrameNumber, stored: FrameNumber) -> StoreError {
     if stored < n {
         return StoreError::WentBack { from: n, to: stored };
     }
@@ -100,8 +103,8 @@ pub(crate) async fn read(
     generation: u64,
 ) -> Result<Checkpoint, StoreError> {
     let row = sqlx::query(
-        "select n, chain, incarnation, pos_commands, commands_incarnation, pos_reports,
-                reports_incarnation, at
+        "select n, chain, incarnation, commands_seq, commands_part, commands_incarnation,
+                reports_seq, reports_part, reports_incarnation, at
          from projection
          for update",
     )
@@ -114,13 +117,25 @@ pub(crate) async fn read(
         n: number(row.try_get("n")?),
         chain: Chain::parse(chain).ok_or_else(no_chain)?,
         incarnation: row.try_get::<Option<String>, _>("incarnation")?.map(Incarnation),
-        commands: position(&row, "commands_incarnation", "pos_commands")?,
-        reports: position(&row, "reports_incarnation", "pos_reports")?,
+        pos: Positions {
+            commands: place(&row, "commands_seq", "commands_part")?,
+            reports: place(&row, "reports_seq", "reports_part")?,
+        },
+        commands: Incarnation(row.try_get("commands_incarnation")?),
+        reports: Incarnation(row.try_get("reports_incarnation")?),
         at: row.try_get::<Option<Instant>, _>("at")?.map(|instant| instant.0),
     })
 }
 
+fn place(row: &PgRow, seq: &str, part: &str) -> sqlx::Result<Place> {
+    let part = row.try_get::<i32, _>(part)?.unsigned_abs();
+    Ok(Place { seq: count(row.try_get(seq)?), part })
+}
+
+/// How far a stream's messages are consumed whole.
 pub(crate) fn position(row: &PgRow, incarnation: &str, seq: &str) -> sqlx::Result<Position> {
     let incarnation = Incarnation(row.try_get(incarnation)?);
-    Ok(Position { incarnation, seq: count(row.try_get(seq)?) })
+    // Parts of a message are no reason to say that it is consumed.
+    let place = Place { seq: count(row.try_get(seq)?), part: 0 };
+    Ok(Position { incarnation, seq: place.whole() })
 }

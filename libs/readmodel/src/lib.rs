@@ -3,15 +3,17 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`batch`] | verified messages of the log, in order |
+//! | `raw_frame` | the entries of a frame, byte for byte |
 //! | [`rows`] | what is stored of each thing |
-//! | [`project`] | how an event changes rows; pure |
-//! | `storable` | what of an event Postgres can store; pure |
+//! | [`project`] | how an entry changes rows; pure |
+//! | `storable` | what of an entry Postgres can store; pure |
 //! | `checkpoint` | the place in the log that they are a fold of |
 //! | [`store`] | one transaction a batch, and what becomes of one that fails |
 //! | `consequence` | what follows from an error of Postgres |
+//! | `apply` | entries into rows, within that transaction |
 //! | `load`, `write` | its statements, one a function |
 //! | `session` | transactions that work through any pooler |
-//! | [`segment`] | raw events, many to a row |
+//! | [`segment`] | raw messages, many to a row |
 //! | [`query`] | answers |
 //! | [`metrics`] | the metrics of jobs, as numbers |
 //! | [`audit`] | whether the ledger balances; what all rows together hash to |
@@ -21,6 +23,7 @@
 //! A batch is applied once: the checkpoint moves by compare-and-set in its transaction. Whatever is in
 //! memory is a copy that can be dropped.
 
+mod apply;
 pub mod audit;
 pub mod batch;
 mod checkpoint;
@@ -29,6 +32,7 @@ mod load;
 pub mod metrics;
 pub mod project;
 pub mod query;
+mod raw_frame;
 pub mod rebuild;
 pub mod rows;
 pub mod schema;
@@ -40,10 +44,10 @@ pub mod store;
 mod write;
 
 pub use audit::ContentHash;
-pub use batch::{Batch, LogMessage};
+pub use batch::{Batch, EntryPlace, LogMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
-pub use project::IllegalEvent;
+pub use project::IllegalEntry;
 pub use query::{At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
 pub use rows::Parked;

@@ -24,7 +24,7 @@ pub(crate) async fn jobs(
         "select id, tenant, user_id, module, status, attempt, waiting_code, requested_resources,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
                 due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, events
+                used, overrun, frames, submitted_place
          from jobs
          where id = any($1)",
     )
@@ -69,6 +69,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             error: error.map(|Json(error)| error),
         },
         n: number(row.try_get("n")?),
+        submitted_place: small("submitted_place")?,
         worker_id: worker_id.map(WorkerId::new).transpose().map_err(decode)?,
         ledger: JobLedger {
             period: instant("period")?,
@@ -77,12 +78,12 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             used: row.try_get("used")?,
             overrun: row.try_get("overrun")?,
         },
-        events: row.try_get("events")?,
+        frames: row.try_get("frames")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
     })
 }
 
-/// Which of `ids` have parked events.
+/// Which of `ids` have parked entries.
 pub(crate) async fn parked_jobs(
     connection: &mut PgConnection,
     ids: &[JobId],

@@ -45,7 +45,7 @@ pub enum MetricKey {
     Violations {
         code: ProblemCode,
     },
-    /// Events that rows could not take in.
+    /// Entries that rows could not take in.
     Parked {
         reason: Parked,
     },
@@ -101,7 +101,7 @@ pub struct MetricsSnapshot {
     pub failures: Vec<(ModuleName, u64)>,
     /// `nox_quota_violations_total`: recorded refusals, by problem code.
     pub violations: Vec<(String, u64)>,
-    /// `nox_projection_parked_total`: events that rows could not take in, by reason. An alarm.
+    /// `nox_projection_parked_total`: entries that rows could not take in, by reason. An alarm.
     pub parked: Vec<(String, u64)>,
 }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_protocol::{ReadError, Reader};
 use sqlx::Connection;
 
@@ -14,8 +14,10 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Messages a transaction: large, since nobody waits for these rows.
+/// Messages a transaction, and their bytes: large, since nobody waits for these rows, and small enough
+/// that they fit into memory.
 const BATCH_MAX: usize = 5_000;
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Why there is no new generation. The current one is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +29,7 @@ pub enum RebuildError {
     #[error("the log cannot be read")]
     Source(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the log ends at {end}, but the current rows are a fold up to {n}")]
-    Short { end: EventNumber, n: EventNumber },
+    Short { end: FrameNumber, n: FrameNumber },
     #[error("the database was never prepared")]
     NotPrepared,
 }
@@ -104,7 +106,7 @@ async fn fill<S, E>(
     store: &mut Store,
     reader: &mut Reader,
     log: &mut std::pin::Pin<&mut S>,
-    n: EventNumber,
+    n: FrameNumber,
 ) -> Result<(), RebuildError>
 where
     S: Stream<Item = Result<LogMessage, E>>,
@@ -112,10 +114,13 @@ where
 {
     while reader.n() < n {
         let wanted = usize::try_from(n.0 - reader.n().0).unwrap_or(BATCH_MAX).min(BATCH_MAX);
-        let mut messages = Vec::with_capacity(wanted);
-        while messages.len() < wanted {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while messages.len() < wanted && bytes < BATCH_BYTES_MAX {
             match log.next().await {
-                Some(Ok(message)) => messages.push(message),
+                Some(Ok(message)) => {
+                    bytes += message.payload.len();
+                    messages.push(message);
+                }
                 Some(Err(error)) => return Err(RebuildError::Source(Box::new(error))),
                 None => break,
             }

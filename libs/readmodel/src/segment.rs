@@ -1,11 +1,12 @@
 //! Raw messages of the log, many to a row: a row each would cost more than all other rows together.
 
-use nox_contract::{EventNumber, event::Chain};
+use nox_contract::{Chain, FrameNumber};
 
-use crate::batch::{Entry, LogMessage};
+use crate::batch::{LogMessage, ReadMessage};
 
-/// Raw bytes after which a segment is closed. Whoever reads one job's history decompresses whole
-/// segments, so they must stay small; below this the compression suffers.
+/// Raw bytes after which a segment is closed: as many as a full frame has, so those stand alone, and
+/// small ones share. Whoever reads one job's history decompresses whole segments, so they must stay
+/// small; below this the compression suffers.
 const SEGMENT_BYTES: usize = 256 * 1024;
 
 /// Level 1 keeps nearly all of what higher levels save on JSON that repeats itself, at the lowest cost.
@@ -14,8 +15,8 @@ const ZSTD_LEVEL: i32 = 1;
 /// Messages `n_first` to `n_last`, compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    pub n_first: EventNumber,
-    pub n_last: EventNumber,
+    pub n_first: FrameNumber,
+    pub n_last: FrameNumber,
     /// The chain after `n_last`.
     pub chain: Chain,
     /// Length of the content before compression.
@@ -27,25 +28,25 @@ pub struct Segment {
 #[derive(Debug, thiserror::Error)]
 #[error("segment {n_first} is damaged: {reason}")]
 pub struct DamagedSegment {
-    pub n_first: EventNumber,
+    pub n_first: FrameNumber,
     pub reason: String,
 }
 
 /// Packs messages; each segment but the last holds [`SEGMENT_BYTES`] or one message more.
-pub(crate) fn encode(entries: &[Entry]) -> Vec<Segment> {
+pub(crate) fn encode(messages: &[ReadMessage]) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut raw = Vec::new();
     let mut n_first = None;
-    for (index, entry) in entries.iter().enumerate() {
-        n_first.get_or_insert(entry.n);
-        frame(&mut raw, &entry.message);
-        if raw.len() < SEGMENT_BYTES && index + 1 < entries.len() {
+    for (index, read) in messages.iter().enumerate() {
+        n_first.get_or_insert(read.n);
+        append(&mut raw, &read.message);
+        if raw.len() < SEGMENT_BYTES && index + 1 < messages.len() {
             continue;
         }
         segments.push(Segment {
-            n_first: n_first.take().unwrap_or(entry.n),
-            n_last: entry.n,
-            chain: entry.chain,
+            n_first: n_first.take().unwrap_or(read.n),
+            n_last: read.n,
+            chain: read.chain,
             bytes: raw.len(),
             content: compress(&raw),
         });
@@ -65,7 +66,7 @@ fn compress(raw: &[u8]) -> Vec<u8> {
 }
 
 /// Appends one message in the form that segments hold and content hashes are taken of.
-pub(crate) fn frame(raw: &mut Vec<u8>, message: &LogMessage) {
+pub(crate) fn append(raw: &mut Vec<u8>, message: &LogMessage) {
     for part in [message.subject.as_bytes(), &message.payload] {
         let length = u32::try_from(part.len()).expect("the broker takes no message of 4 GiB");
         raw.extend_from_slice(&length.to_le_bytes());
@@ -75,7 +76,7 @@ pub(crate) fn frame(raw: &mut Vec<u8>, message: &LogMessage) {
 
 /// Unpacks the content of the segment that begins at `n_first`, `bytes` long when unpacked.
 pub(crate) fn decode(
-    n_first: EventNumber,
+    n_first: FrameNumber,
     bytes: usize,
     content: &[u8],
 ) -> Result<Vec<LogMessage>, DamagedSegment> {
@@ -112,7 +113,7 @@ mod tests {
 
     fn raw(messages: &[LogMessage]) -> Vec<u8> {
         let mut raw = Vec::new();
-        messages.iter().for_each(|message| frame(&mut raw, message));
+        messages.iter().for_each(|message| append(&mut raw, message));
         raw
     }
 
@@ -126,31 +127,31 @@ mod tests {
                 .map(|(subject, payload)| LogMessage { subject, payload: Bytes::from(payload) })
                 .collect();
             let raw = raw(&messages);
-            let read = decode(EventNumber(1), raw.len(), &compress(&raw)).unwrap();
+            let read = decode(FrameNumber(1), raw.len(), &compress(&raw)).unwrap();
             prop_assert_eq!(read, messages);
         }
 
         #[test]
         fn damage_is_an_error_and_no_panic(cut in 1usize..60, bytes in 0usize..99) {
-            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"facts\": []}");
-            let raw = raw(&[LogMessage { subject: "nox.evt.acme.job.1".to_owned(), payload }]);
+            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"entries\": []}");
+            let raw = raw(&[LogMessage { subject: "nox.evt".to_owned(), payload }]);
             let cut = &raw[..raw.len() - cut.min(raw.len() - 1)];
-            prop_assert!(decode(EventNumber(1), cut.len(), &compress(cut)).is_err());
+            prop_assert!(decode(FrameNumber(1), cut.len(), &compress(cut)).is_err());
             if bytes != raw.len() {
-                prop_assert!(decode(EventNumber(1), bytes, &compress(&raw)).is_err());
+                prop_assert!(decode(FrameNumber(1), bytes, &compress(&raw)).is_err());
             }
-            prop_assert!(decode(EventNumber(1), raw.len(), cut).is_err());
+            prop_assert!(decode(FrameNumber(1), raw.len(), cut).is_err());
         }
 
         #[test]
         fn a_flipped_bit_is_never_another_message(place in any::<prop::sample::Index>(), bit in 0..8) {
-            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"facts\": []}");
-            let message = LogMessage { subject: "nox.evt.acme.job.1".to_owned(), payload };
+            let payload = Bytes::from_static(b"{\"n\": 1, \"prev\": \"b3:00\", \"entries\": []}");
+            let message = LogMessage { subject: "nox.evt".to_owned(), payload };
             let raw = raw(std::slice::from_ref(&message));
             let mut content = compress(&raw);
             *place.get_mut(&mut content) ^= 1u8 << bit;
-            // A few bits of the frame's header say nothing about the content.
-            if let Ok(read) = decode(EventNumber(1), raw.len(), &content) {
+            // A few bits of zstd's header say nothing about the content.
+            if let Ok(read) = decode(FrameNumber(1), raw.len(), &content) {
                 prop_assert_eq!(read, vec![message]);
             }
         }

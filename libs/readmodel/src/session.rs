@@ -24,6 +24,23 @@ pub(crate) async fn end(connection: &mut PgConnection, word: &'static str) -> sq
     Ok(())
 }
 
+/// Marks where [`rollback_to_savepoint`] goes back to within a transaction. There is one at a time.
+pub(crate) async fn savepoint(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("savepoint entry").execute(connection).await?;
+    Ok(())
+}
+
+/// Undoes what was done since the savepoint, which stays.
+pub(crate) async fn rollback_to_savepoint(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("rollback to savepoint entry").execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn release_savepoint(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("release savepoint entry").execute(connection).await?;
+    Ok(())
+}
+
 /// The writer's connection, which is one for as long as it lasts.
 pub(crate) struct Session {
     connection: PgConnection,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nox_contract::{EventNumber, Timestamp};
+use nox_contract::{FrameNumber, Timestamp};
 use serde::Serialize;
 use sqlx::{
     Postgres,
@@ -102,11 +102,16 @@ pub(crate) fn big(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A small count as `integer`.
+pub(crate) fn small(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 /// A count from `bigint`; the tables' checks keep negative ones out.
 pub(crate) fn count(big: i64) -> u64 {
     u64::try_from(big).unwrap_or(0)
 }
 
-pub(crate) fn number(big: i64) -> EventNumber {
-    EventNumber(count(big))
+pub(crate) fn number(big: i64) -> FrameNumber {
+    FrameNumber(count(big))
 }

@@ -1,7 +1,7 @@
-//! What of an event Postgres cannot store, found before it is tried.
+//! What of an entry Postgres cannot store, found before it is tried.
 //!
 //! The gateway and the executor refuse such text, so this is the second line; and found here, it does
-//! not depend on which other events share the transaction.
+//! not depend on which other entries share the transaction.
 
 use nox_contract::{Fact, JobError, Refusal, json::UnstorableJson};
 
@@ -50,7 +50,6 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         | Fact::WorkerLeft { .. }
         | Fact::ModuleSwitched { .. }
         | Fact::Configured { .. }
-        | Fact::Mark
         | Fact::InputsReset { .. } => Ok(()),
     }
 }

@@ -2,18 +2,19 @@
 
 mod error;
 
-use std::{io, time::Duration};
+use std::{borrow::Cow, io, time::Duration};
 
-use nox_contract::{EventNumber, Incarnation, JobId};
+use nox_contract::{FrameNumber, Incarnation};
 use sqlx::PgConnection;
 
 pub use self::error::{Remedy, StoreError};
 use crate::{
-    batch::{Batch, Entry},
+    apply,
+    batch::{Batch, ReadMessage},
     checkpoint::{self, Checkpoint},
-    consequence::{is_job_twice, is_taken_in},
+    consequence::is_taken_in,
     load,
-    project::{self, Treatment},
+    project::{ParkedEntry, Treatment},
     rows::Rows,
     schema::{Database, schema},
     segment::{self, Segment},
@@ -29,8 +30,9 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 /// What a commit did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Committed {
-    pub events: usize,
-    /// Events among them that rows could not take in: an alarm, and a row in `parked`.
+    /// Messages, records of terms included.
+    pub frames: usize,
+    /// Entries in them that rows could not take in: an alarm each, and a row in `parked`.
     pub parked: usize,
 }
 
@@ -52,6 +54,15 @@ enum Target {
     Current { attached: Option<u64> },
     /// A generation that is being rebuilt.
     Building(u64),
+}
+
+/// What is written in one go.
+#[derive(Clone, Copy)]
+enum Grouping {
+    /// All that a transaction takes in.
+    All,
+    /// One entry: what Postgres refuses of it costs its job alone, and the rest of the frame is taken in.
+    Entry,
 }
 
 /// A session, and what is known through it.
@@ -113,7 +124,7 @@ impl Store {
 
     /// Takes a batch in, whole, and moves the checkpoint with it.
     ///
-    /// An event whose data Postgres refuses is parked, and the others are taken in. After an error that
+    /// An entry whose data Postgres refuses is parked, and the others are taken in. After an error that
     /// says [`Remedy::TryAgain`] the same batch may be given again: it is found out how much of it was
     /// taken in. Dropping the future is like that.
     pub async fn commit(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
@@ -155,28 +166,27 @@ impl Store {
         batch: &Batch,
         unsure: bool,
     ) -> Result<Committed, StoreError> {
-        let entries = attached.checkpoint.remaining(batch, unsure)?;
-        let mut committed = Committed { events: batch.len(), parked: 0 };
-        let mut pending = vec![entries];
-        while let Some(entries) = pending.pop() {
-            if entries.is_empty() {
+        let messages = attached.checkpoint.remaining(batch, unsure)?;
+        let mut committed = Committed { frames: batch.len(), parked: 0 };
+        let mut pending = vec![messages];
+        while let Some(messages) = pending.pop() {
+            if messages.is_empty() {
                 continue;
             }
-            let encoded;
-            let segments = if entries.len() == batch.len() {
-                batch.segments()
-            } else {
-                encoded = segment::encode(entries);
-                &encoded
+            let segments = match messages.len() == batch.len() {
+                true => Cow::Borrowed(batch.segments()),
+                false => Cow::Owned(segment::encode(messages)),
             };
-            match self.attempt(attached, entries, segments, Treatment::Fold, false).await {
+            match self.transaction(attached, messages, &segments, Grouping::All).await {
                 Ok(parked) => committed.parked += parked,
-                Err(StoreError::Data(_)) if entries.len() > 1 => {
-                    let (left, right) = entries.split_at(entries.len() / 2);
+                Err(StoreError::Data(_)) if messages.len() > 1 => {
+                    let (left, right) = messages.split_at(messages.len() / 2);
                     pending.extend([right, left]);
                 }
-                Err(StoreError::Data(error)) => {
-                    committed.parked += self.park(attached, entries, segments, error).await?;
+                Err(StoreError::Data(_)) => {
+                    let apart = Grouping::Entry;
+                    committed.parked +=
+                        self.transaction(attached, messages, &segments, apart).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -184,54 +194,31 @@ impl Store {
         Ok(committed)
     }
 
-    /// Takes in what can be taken in of the one event that Postgres refuses.
-    async fn park(
-        &self,
-        attached: &mut Attached,
-        entry: &[Entry],
-        segments: &[Segment],
-        refused: sqlx::Error,
-    ) -> Result<usize, StoreError> {
-        let detail = refused.to_string();
-        // First again with a look at rows that it should be the first to make: an event that makes a
-        // job twice is no bad data but a broken log.
-        let looked = self.attempt(attached, entry, segments, Treatment::Fold, true).await;
-        if !matches!(looked, Err(StoreError::Data(_))) || is_job_twice(&refused) {
-            return looked;
-        }
-        for treatment in
-            [Treatment::Freeze { detail: &detail }, Treatment::KeepBytes { detail: &detail }]
-        {
-            match self.attempt(attached, entry, segments, treatment, true).await {
-                Err(StoreError::Data(_)) => {}
-                outcome => return outcome,
-            }
-        }
-        // Nothing of the job's is left in what was refused last.
-        Err(StoreError::Data(refused))
-    }
-
-    /// One transaction; returns how many events were parked. On an error nothing was done, unless
+    /// Takes messages in; returns how many entries were parked. On an error nothing was done, unless
     /// the connection broke.
-    async fn attempt(
+    async fn transaction(
         &self,
         attached: &mut Attached,
-        entries: &[Entry],
+        messages: &[ReadMessage],
         segments: &[Segment],
-        treatment: Treatment<'_>,
-        distrust: bool,
+        grouping: Grouping,
     ) -> Result<usize, StoreError> {
         let Attached { session, checkpoint, rows } = attached;
-        let next = checkpoint.after(entries);
+        let next = checkpoint.after(messages);
+        let entries: Vec<_> = messages.iter().flat_map(ReadMessage::entries).collect();
         let connection = session.begin().await?;
         let write = async {
             let current = self.current();
             if !write::checkpoint(&mut *connection, checkpoint, &next, current).await? {
                 return Err(self.why_not_moved(connection, checkpoint.n).await?);
             }
-            load_needed(&mut *connection, rows, entries, distrust).await?;
-            let changes = project::project(rows, entries, treatment)?;
-            write::changes(connection, &changes, segments).await.map_err(|error| {
+            let changes = match grouping {
+                Grouping::All => {
+                    apply::all(&mut *connection, rows, &entries, Treatment::Fold, false).await?
+                }
+                Grouping::Entry => apply::one_by_one(&mut *connection, rows, &entries).await?,
+            };
+            write::segments(connection, segments).await.map_err(|error| {
                 let taken_in = is_taken_in(&error);
                 if taken_in { StoreError::Conflict { n: checkpoint.n } } else { error.into() }
             })?;
@@ -248,16 +235,8 @@ impl Store {
         session.commit().await?;
 
         *checkpoint = next;
+        changes.parked.iter().for_each(alarm);
         let parked = changes.parked.len();
-        for event in &changes.parked {
-            tracing::error!(
-                event.n = event.n.0,
-                job.id = event.job_id.map(|id| id.to_string()),
-                reason = event.reason.as_str(),
-                detail = event.detail,
-                "Parked an event"
-            );
-        }
         rows.absorb(changes);
         Ok(parked)
     }
@@ -274,7 +253,7 @@ impl Store {
     async fn why_not_moved(
         &self,
         connection: &mut PgConnection,
-        n: EventNumber,
+        n: FrameNumber,
     ) -> Result<StoreError, StoreError> {
         let stored = sqlx::query_scalar("select n from projection")
             .fetch_one(&mut *connection)
@@ -335,24 +314,13 @@ impl Attached {
     }
 }
 
-async fn load_needed(
-    connection: &mut PgConnection,
-    rows: &mut Rows,
-    entries: &[Entry],
-    distrust: bool,
-) -> Result<(), StoreError> {
-    let needed = project::needed(rows, entries, distrust);
-    if !needed.jobs.is_empty() {
-        let found = load::jobs(connection, &needed.jobs).await?;
-        rows.jobs.extend(found.into_iter().map(|job| (job.id, job)));
-        let missing: Vec<JobId> =
-            needed.jobs.into_iter().filter(|id| !rows.jobs.contains_key(id)).collect();
-        if !missing.is_empty() {
-            rows.rowless.extend(load::parked_jobs(connection, &missing).await?);
-        }
-    }
-    if !needed.balances.is_empty() {
-        rows.balances.extend(load::balances(connection, &needed.balances).await?);
-    }
-    Ok(())
+fn alarm(parked: &ParkedEntry) {
+    tracing::error!(
+        frame.n = parked.n.0,
+        entry.place = parked.place,
+        job.id = parked.job_id.map(|id| id.to_string()),
+        reason = parked.reason.as_str(),
+        detail = parked.detail,
+        "Parked an entry"
+    );
 }

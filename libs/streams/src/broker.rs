@@ -100,7 +100,7 @@ impl Broker {
         payload: Bytes,
     ) -> impl Future<Output = Result<Ack, PublishError>> + Send + use<> {
         let headers = headers.unwrap_or_default();
-        self.inner.mux.publish(vec![Outgoing { subject, headers, payload }])
+        self.inner.mux.publish(Outgoing { subject, headers, payload })
     }
 
     /// Writes one message and forgets it: for what is repeated anyway.
@@ -130,6 +130,12 @@ impl Broker {
     pub async fn extent(&self, stream: &str) -> Result<(Incarnation, u64), Error> {
         let info = self.info(stream).await?;
         Ok((info.incarnation(), info.state.last_seq))
+    }
+
+    /// How many servers keep the stream.
+    pub async fn replicas(&self, stream: &str) -> Result<u64, Error> {
+        let config = self.info(stream).await?.config;
+        Ok(config.get("num_replicas").and_then(serde_json::Value::as_u64).unwrap_or(1))
     }
 
     /// How full the stream is, as its leader says.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderMap, Message as Reply};
+use async_nats::{HeaderMap, Message as Reply, Request};
 use futures_util::StreamExt;
 use nox_contract::Timestamp;
 use serde_json::json;
@@ -51,6 +51,29 @@ impl Broker {
     ) -> Result<Vec<Message>, Error> {
         let replies = self.read_subject(stream, subject, after_seq, max, bytes_max).await?;
         Ok(replies.into_iter().filter_map(|reply| Stored::of(&reply).map(|s| s.message)).collect())
+    }
+
+    /// The message at `seq`, from any replica; `None` if that one has none (any more, or yet).
+    pub async fn read_direct(&self, stream: &str, seq: u64) -> Result<Option<Message>, Error> {
+        let asked = format!("$JS.API.DIRECT.GET.{stream}");
+        let unavailable = |e: String| Error::Unavailable(format!("reading {stream}: {e}"));
+        let request = Request::new()
+            .payload(json!({ "seq": seq }).to_string().into())
+            .timeout(Some(REPLY_WAIT));
+        let question = self.inner.client.send_request(asked.clone(), request);
+        let reply =
+            self.answered(&asked, question).await?.map_err(|e| unavailable(e.to_string()))?;
+        match reply.status.map(|status| status.as_u16()) {
+            None => match Stored::of(&reply) {
+                Some(stored) => Ok(Some(stored.message)),
+                None => Err(unavailable("a message without its place".into())),
+            },
+            Some(404) => Ok(None),
+            Some(status) => Err(Error::Refused {
+                code: status.into(),
+                description: reply.description.unwrap_or_default(),
+            }),
+        }
     }
 
     pub(crate) async fn read_subject(

@@ -2,22 +2,18 @@
 
 use std::{future::Future, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use nox_contract::{EpochRecord, subject};
+use nox_protocol::sequencer::SealedFrame;
 
 use crate::{
     Broker, Error, Message,
     consume::Chunks,
-    mux::Outgoing,
     publish::{self, Headers, PublishError},
 };
 
 /// A message of the log. Its payload says everything else.
 pub type LogRecord = Message;
-
-/// The broker takes no larger batches.
-pub const BATCH_MAX: usize = 1000;
 
 /// Up to here, asking for each message is faster than a consumer (0.2 ms against 2 ms).
 const SINGLE_READS_MAX: u64 = 8;
@@ -30,15 +26,6 @@ pub struct EpochAt {
     /// Its stream sequence: what guards name.
     pub seq: u64,
     pub record: EpochRecord,
-}
-
-/// A message to be appended to the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogMessage {
-    pub subject: String,
-    /// The names of its facts, comma-separated; empty for none.
-    pub facts: String,
-    pub payload: Bytes,
 }
 
 /// What must be true of the log for an append to be let in. Each half alone is not enough: the first
@@ -59,15 +46,6 @@ impl Guard {
             ("Nats-Expected-Last-Subject-Sequence-Subject", subject::EPOCH.to_owned()),
             ("Nats-Expected-Last-Sequence", self.last_seq.to_string()),
         ]
-    }
-}
-
-impl LogMessage {
-    fn outgoing(self, mut headers: Headers) -> Outgoing {
-        if !self.facts.is_empty() {
-            headers.push((subject::FACTS_HEADER, self.facts));
-        }
-        Outgoing { subject: self.subject, headers, payload: self.payload }
     }
 }
 
@@ -98,60 +76,21 @@ impl Broker {
         Ok(self.publish(subject::EPOCH.to_owned(), Some(headers), payload.into()).await?.seq)
     }
 
-    /// Appends one message under both guards and returns its sequence. Calls pipeline on one replica.
+    /// Appends one frame under both guards and returns its sequence.
+    ///
+    /// The order of calls is the order on the wire. On one replica they pipeline; on several the broker
+    /// refuses a frame while another one that names the same epoch is in flight.
     pub fn append(
         &self,
-        message: LogMessage,
+        frame: SealedFrame,
         guard: Guard,
     ) -> impl Future<Output = Result<u64, PublishError>> + Send + use<> {
-        let ack = self.inner.mux.publish(vec![message.outgoing(guard.headers())]);
-        async move { Ok(ack.await?.seq) }
-    }
-
-    /// Appends all messages or none, next to each other, and returns the sequence of the last.
-    ///
-    /// At most [`BATCH_MAX`] messages; one message alone is appended without a batch. The order of
-    /// calls is the order on the wire, mixed with [`append`](Self::append) as well.
-    pub fn append_batch(
-        &self,
-        messages: Vec<LogMessage>,
-        guard: Guard,
-    ) -> impl Future<Output = Result<u64, PublishError>> + Send + use<> {
-        let count = messages.len();
-        // An empty batch, or one too large, is never sent.
-        let size_fits = (1..=BATCH_MAX).contains(&count);
-        let ack = size_fits.then(|| {
-            let id = self.unique();
-            let outgoing = messages.into_iter().zip(1..).map(|(message, place)| {
-                // The broker checks the expected last sequence on the first message alone, and the
-                // epoch once is enough: the batch is one step.
-                let mut headers = if place == 1 { guard.headers() } else { Headers::new() };
-                if count > 1 {
-                    headers.push(("Nats-Batch-Id", id.clone()));
-                    headers.push(("Nats-Batch-Sequence", place.to_string()));
-                    if place == count {
-                        headers.push(("Nats-Batch-Commit", "1".to_owned()));
-                    }
-                }
-                message.outgoing(headers)
-            });
-            self.inner.mux.publish(outgoing.collect())
-        });
-        async move {
-            let Some(ack) = ack else {
-                let description = format!("a batch of {count}, but 1 to {BATCH_MAX} are possible");
-                return Err(PublishError::refused(publish::BATCH_TOO_LARGE, description));
-            };
-            let ack = ack.await?;
-            // A server without batches would have stored the messages one by one.
-            if count > 1 && ack.batch_size != Some(count as u64) {
-                return Err(PublishError::Unknown(format!(
-                    "stored {:?} of a batch of {count}",
-                    ack.batch_size
-                )));
-            }
-            Ok(ack.seq)
+        let mut headers = guard.headers();
+        if !frame.facts.is_empty() {
+            headers.push((subject::FACTS_HEADER, frame.facts));
         }
+        let ack = self.publish(subject::FRAMES.to_owned(), Some(headers), frame.payload);
+        async move { Ok(ack.await?.seq) }
     }
 
     /// Reads the log from `from_seq` to its present end, as the stream's leader has it. For a few

@@ -1,8 +1,8 @@
 //! Follows the log without a consumer: by sequence, and woken by what is republished.
 //!
 //! Only the scheduler may make consumers, for whoever makes one also says where its messages go. A
-//! reader needs none: it asks for what comes after its position, and the broker's copy of each new message
-//! on `live.>` tells it when to ask again.
+//! reader needs none: it asks for what comes after its position, and the headers of each new message, which
+//! the broker repeats on `live.>`, tell it when to ask again.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const RETRY_MIN: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// From this pause on, failing to read is worth a warning.
 const RETRY_LOUD: Duration = Duration::from_millis(500);
-/// Where the broker republishes what is stored in the log.
+/// Where the broker repeats the headers of what is stored in the log.
 const LIVE: &str = "live.>";
 
 impl Broker {

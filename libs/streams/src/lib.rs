@@ -59,7 +59,7 @@ pub use declare::DeclareError;
 pub use denied::{Denied, NOT_PERMITTED, Verb};
 pub use durability::{Durability, UnknownDurability};
 pub use error::{ConsumeError, Drift, Error};
-pub use facts::{EpochAt, Guard, LogMessage, LogRecord};
+pub use facts::{EpochAt, Guard, LogRecord};
 pub use health::DiskSpace;
 pub use hear::Heard;
 pub use layout::{Layout, LayoutError};

@@ -7,7 +7,6 @@
 mod tasks;
 
 use std::{
-    collections::VecDeque,
     future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -144,18 +143,17 @@ impl Mux {
         self.link.subscribe()
     }
 
-    /// Writes the messages next to each other, in the order of the calls, and waits for one reply: to
-    /// the last of them.
+    /// Writes a message, in the order of the calls, and waits for the reply to it.
     ///
     /// A write that is declared `Unknown` may still be under way: the client library keeps what it
     /// took before a disconnect and sends it afterwards. Whoever writes the log again does so with
     /// the same guards, and these let in one of the two.
     pub(crate) fn publish(
         &self,
-        messages: Vec<Outgoing>,
+        message: Outgoing,
     ) -> impl Future<Output = Outcome> + Send + use<> {
         let (reply, outcome) = oneshot::channel();
-        if let Err((error, reply)) = self.enqueue(messages, Some(reply))
+        if let Err((error, reply)) = self.enqueue(message, Some(reply))
             && let Some(reply) = reply
         {
             // The receiver is ours.
@@ -169,7 +167,7 @@ impl Mux {
     /// Writes without a reply; dropped where it cannot be sent now.
     pub(crate) fn publish_unacked(&self, message: Outgoing) {
         let subject = message.subject.clone();
-        if let Err((error, _)) = self.enqueue(vec![message], None) {
+        if let Err((error, _)) = self.enqueue(message, None) {
             tracing::debug!(subject, %error, "Dropped an unacknowledged message");
         }
     }
@@ -193,16 +191,13 @@ impl Mux {
 
     fn enqueue(
         &self,
-        messages: Vec<Outgoing>,
+        message: Outgoing,
         reply: Option<oneshot::Sender<Outcome>>,
     ) -> Result<(), (PublishError, Option<oneshot::Sender<Outcome>>)> {
-        let mut outbound = VecDeque::with_capacity(messages.len());
-        for message in messages {
-            match message.outbound() {
-                Ok(message) => outbound.push_back(message),
-                Err(error) => return Err((error, reply)),
-            }
-        }
+        let mut message = match message.outbound() {
+            Ok(message) => message,
+            Err(error) => return Err((error, reply)),
+        };
         let nobody = |text| PublishError::refused(publish::NOBODY_THERE, text);
 
         // The lock makes the order of tokens, of the queue and of the calls one order.
@@ -213,26 +208,18 @@ impl Mux {
         if state.acks.count() >= IN_FLIGHT_MAX {
             return Err((nobody("too many writes await their acknowledgement"), reply));
         }
-        let bytes: usize = outbound.iter().map(|message| message.payload.len()).sum();
-        let queued = self.queued_bytes.load(Ordering::Relaxed);
-        // One batch alone may be larger.
-        let fits = queued == 0 || queued + bytes <= QUEUE_BYTES_MAX;
-        let (Ok(places), true) = (self.queue.try_reserve_many(outbound.len()), fits) else {
+        let bytes = message.payload.len();
+        let fits = self.queued_bytes.load(Ordering::Relaxed) + bytes <= QUEUE_BYTES_MAX;
+        let (Ok(place), true) = (self.queue.try_reserve(), fits) else {
             return Err((nobody("too many writes await the connection"), reply));
         };
         self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let tick = state.tick;
-        let subject = outbound.back().map(|last| last.subject.clone());
-        let token = reply.map(|reply| state.acks.add_about(tick, subject, reply));
+        let token =
+            reply.map(|reply| state.acks.add_about(tick, Some(message.subject.clone()), reply));
+        message.reply = token.map(|token| format!("{}.{ACKS}.{token}", self.inbox).into());
         let generation = self.generation.load(Ordering::Relaxed);
-        for place in places {
-            let Some(mut message) = outbound.pop_front() else { break };
-            let last = outbound.is_empty();
-            if let Some(token) = token.filter(|_| last) {
-                message.reply = Some(format!("{}.{ACKS}.{token}", self.inbox).into());
-            }
-            place.send(Order::Send { message, generation, token });
-        }
+        place.send(Order::Send { message, generation, token });
         Ok(())
     }
 

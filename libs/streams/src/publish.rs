@@ -15,10 +15,8 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
     pub stream: String,
-    /// Its stream sequence; of the last message where it was a batch.
+    /// Its stream sequence.
     pub seq: u64,
-    /// How many messages of an atomic batch were stored.
-    pub batch_size: Option<u64>,
 }
 
 /// Why a write has no acknowledgement.
@@ -45,12 +43,10 @@ pub const NOBODY_THERE: u64 = 503;
 pub const TOO_LARGE: u64 = 10054;
 /// The client's own: the subject or a header cannot be sent.
 pub const MALFORMED: u64 = 400;
-/// The batch has more messages than the broker takes.
-pub const BATCH_TOO_LARGE: u64 = 10199;
 
 /// The broker's codes that it sends only before it has stored anything; read in its source
 /// (`processJetStreamMsg` and what it calls). Every other error leaves open what happened.
-const PROOFS: [u64; 26] = [
+const PROOFS: [u64; 17] = [
     10002, // the account's resources are used up
     10023, // the server's resources are used up
     10028, // memory is used up
@@ -66,17 +62,8 @@ const PROOFS: [u64; 26] = [
     10165, // the TTL cannot be read
     10166, // no TTLs on this stream
     10167, // too many requests
-    10174, // no atomic batches on this stream
-    10175, // a batch's message without a number
-    10176, // a batch's message is missing, or it took too long
-    10177, // a header that batches cannot have
-    10179, // the batch's id is bad
     10185, // the message asks for a newer server
     10193, // a guard's subject without its sequence
-    BATCH_TOO_LARGE,
-    10200, // the commit cannot be read
-    10201, // a duplicate in the batch
-    10210, // too many batches at a time
 ];
 
 impl PublishError {
@@ -107,7 +94,6 @@ struct Reply {
     stream: String,
     #[serde(default)]
     seq: u64,
-    count: Option<u64>,
     error: Option<ReplyError>,
 }
 
@@ -130,7 +116,7 @@ pub(crate) fn outcome(status: Option<u16>, payload: &[u8]) -> Result<Ack, Publis
     match reply.error {
         Some(error) => Err(error.into()),
         None if reply.seq == 0 => Err(PublishError::Unknown("reply without a sequence".into())),
-        None => Ok(Ack { stream: reply.stream, seq: reply.seq, batch_size: reply.count }),
+        None => Ok(Ack { stream: reply.stream, seq: reply.seq }),
     }
 }
 
@@ -154,8 +140,8 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_names_the_sequence() {
-        let ack = outcome(None, br#"{"stream":"S","seq":7,"batch":"b","count":3}"#).unwrap();
-        assert_eq!(ack, Ack { stream: "S".into(), seq: 7, batch_size: Some(3) });
+        let ack = outcome(None, br#"{"stream":"S","seq":7,"domain":"d"}"#).unwrap();
+        assert_eq!(ack, Ack { stream: "S".into(), seq: 7 });
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use async_nats::Message as Reply;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::future::join_all;
 use nox_contract::subject;
 use nox_protocol::Reader;
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ use crate::{
     Broker, Error,
     api::{ID_KEY, INCARNATION_KEY, StreamInfo},
     direct::{DirectGet, Stored},
-    publish::{Ack, Headers, PublishError},
+    publish::Headers,
 };
 
 /// All that was in the log when it was repaired.
@@ -27,11 +27,9 @@ pub const BACKUP: &str = "NOX_EVENTS_BACKUP";
 /// refuses the stream.
 const REPAIR_KEY: &str = "nox_repair";
 
-/// Messages and bytes read at a time.
+/// Messages and bytes read at a time, and on their way at a time.
 const CHUNK: usize = 1000;
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-/// Copies on their way.
-const IN_FLIGHT_MAX: usize = 256;
 /// How often in a row the backup may be found no longer than before: for a minute.
 const BACKUP_LOOKS_MAX: u32 = 600;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -224,30 +222,25 @@ impl Broker {
 
     /// Writes the messages from `from` to `to` as they are in the backup.
     async fn copy(&self, from: u64, to: u64) -> Result<(), Error> {
-        let mut written = FuturesOrdered::new();
         let mut next = from;
         while next <= to {
             let (replies, _) = self.direct_get(chunk(BACKUP, next)).await?;
-            let mut progress = false;
+            let mut written = Vec::with_capacity(replies.len());
             for reply in replies {
                 let Some(Stored { message, .. }) = Stored::of(&reply) else { continue };
                 if message.seq != next || next > to {
                     break;
                 }
                 let headers = kept_headers(&reply, message.seq);
-                written.push_back(self.publish(message.subject, Some(headers), message.payload));
-                if written.len() >= IN_FLIGHT_MAX {
-                    stored(written.next().await)?;
-                }
+                written.push(self.publish(message.subject, Some(headers), message.payload));
                 next += 1;
-                progress = true;
             }
-            if !progress {
+            if written.is_empty() {
                 return Err(Error::Unavailable(format!("{BACKUP} cannot be read at {next}")));
             }
-        }
-        while !written.is_empty() {
-            stored(written.next().await)?;
+            for stored in join_all(written).await {
+                stored.map_err(|error| Error::Unavailable(format!("copying the log: {error}")))?;
+            }
         }
         Ok(())
     }
@@ -297,11 +290,4 @@ fn kept_headers(reply: &Reply, seq: u64) -> Headers {
         [subject::FACTS_HEADER, "Nats-TTL", "Nats-Msg-Id"].into_iter().filter_map(value).collect();
     headers.push(("Nats-Expected-Last-Sequence", (seq - 1).to_string()));
     headers
-}
-
-fn stored(written: Option<Result<Ack, PublishError>>) -> Result<(), Error> {
-    match written {
-        Some(Err(error)) => Err(Error::Unavailable(format!("copying the log: {error}"))),
-        Some(Ok(_)) | None => Ok(()),
-    }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{EventNumber, Position, ProblemCode, subject};
+use nox_contract::{FrameNumber, Position, ProblemCode, subject};
 use nox_readmodel::{At, Progress, QueryError, Reader};
 use nox_streams::Broker;
 
@@ -37,7 +37,7 @@ pub struct Barrier {
     progress: ProgressWatch,
     commands: End,
     reports: End,
-    events: End,
+    log: End,
     /// The newest place in the log that this gateway has heard of, in the life of the log that the
     /// newest snapshot was of.
     seen: Mutex<Position>,
@@ -69,7 +69,7 @@ impl Barrier {
             progress,
             commands: end(subject::COMMANDS),
             reports: end(subject::REPORTS),
-            events: end(subject::EVENTS),
+            log: end(subject::EVENTS),
             seen: Mutex::default(),
             answered: Mutex::default(),
         })
@@ -132,17 +132,17 @@ impl Barrier {
         self.read(&required, read).await
     }
 
-    /// Waits until the event `n` is folded, which somebody has heard of.
-    pub async fn event(&self, n: EventNumber) -> Result<Progress, ApiError> {
-        self.until(&Required::event(Some(n))).await
+    /// Waits until frame `n` is folded, which somebody has heard of.
+    pub async fn frame(&self, n: FrameNumber) -> Result<Progress, ApiError> {
+        self.until(&Required::frame(Some(n))).await
     }
 
-    /// Gives the view time to show the event `n`, which a request has just caused, so that whoever reads
-    /// after the answer sees it on every gateway. The event stands without the view: a reader that
+    /// Gives the view time to show frame `n`, which a request has just caused, so that whoever reads
+    /// after the answer sees it on every gateway. The frame stands without the view: a reader that
     /// names its number sees it all the same.
-    pub async fn written(&self, n: EventNumber) {
+    pub async fn written(&self, n: FrameNumber) {
         self.saw(n);
-        if let Err(error) = self.event(n).await {
+        if let Err(error) = self.frame(n).await {
             tracing::warn!(%n, reason = %error.code(), "Answered before the view shows it");
         }
     }
@@ -153,9 +153,9 @@ impl Barrier {
         Ok(Required { commands, ..Required::default() })
     }
 
-    /// The last event of the log, as the broker has it now; the view may be behind.
+    /// The last frame of the log, as the broker has it now; the view may be behind.
     pub async fn log_end(&self) -> Result<Position, ApiError> {
-        self.end(&self.events).await
+        self.end(&self.log).await
     }
 
     /// The last message of the stream of commands, as the broker has it now.
@@ -168,8 +168,8 @@ impl Barrier {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// This gateway has heard of event `n`, of the log that there is.
-    pub fn saw(&self, n: EventNumber) {
+    /// This gateway has heard of frame `n`, of the log that there is.
+    pub fn saw(&self, n: FrameNumber) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.seq = seen.seq.max(n.0);
     }
@@ -218,12 +218,12 @@ impl Barrier {
     /// Why there is no answer, when the projection has not come so far in time.
     async fn lagging(&self, required: &Required, at: &Progress) -> ApiError {
         // Asked only now, for those that are late: the log is never purged, so its last sequence is its
-        // last event. Trying again would be no good advice to who names an event that it does not have.
-        let end = self.end(&self.events).await.ok();
+        // last frame. Trying again would be no good advice to who names a frame that it does not have.
+        let end = self.end(&self.log).await.ok();
         if let (Some(n), Some(end)) = (required.n, &end)
             && n.0 > end.seq
         {
-            let detail = format!("the log has no event {n} yet");
+            let detail = format!("the log has no frame {n} yet");
             return ApiError::invalid(vec![FieldError::new("?n", detail)]);
         }
         // An answer was of a log that was put back since: then it is no measure any more.
@@ -233,7 +233,7 @@ impl Barrier {
         }
         drop(answered);
         let missing = required.missing(at);
-        let detail = format!("the view has events up to {}, but {missing}", at.n);
+        let detail = format!("the view has frames up to {}, but {missing}", at.n);
         ApiError::new(ProblemCode::Lagging, detail)
     }
 

@@ -1,4 +1,4 @@
-//! Reads of many messages, of logs, histories and undecided commands, bounded over all who ask.
+//! Reads of many messages, of logs, frames and undecided commands, bounded over all who ask.
 //!
 //! They have a connection of their own: the broker cuts a client off that does not take what was asked
 //! for fast enough, and with it went everybody's submits. And they ask for little at a time, few of
@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nox_contract::{JobId, ProblemCode, TenantId, subject};
+use nox_contract::{FrameNumber, JobId, ProblemCode, TenantId, subject};
 use nox_streams::{Broker, Error, LogChunk, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,13 +14,12 @@ use crate::problem::ApiError;
 
 /// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
 const READERS_MAX: usize = 256;
-/// Reads of the broker at a time: what is on its way from there at once is no more than 4 MiB, and the
-/// broker cuts off at 64 MiB.
+/// Reads of the broker at a time: what is on its way from there at once is no more than 16 MiB, the largest
+/// frame each, and the broker cuts off at 64 MiB.
 const READS_MAX: usize = 16;
 /// A page, in bytes: two chunks of the largest kind. At least one message comes, however large.
-const PAGE_BYTES: usize = 256 * 1024;
-/// The same in messages, of which many are small. A job that ends at its first attempt has two or three
-/// events.
+pub const PAGE_BYTES: usize = 256 * 1024;
+/// The same in messages, of which many are small.
 const PAGE_MESSAGES: usize = 500;
 /// How long to wait for a place among the readers, in the order of asking.
 const PLACE_WAIT: Duration = Duration::from_secs(5);
@@ -70,14 +69,18 @@ impl Bulk {
         chunks.map_err(unavailable)
     }
 
-    /// A page of the log on `subject` after `after`; an empty one is the end.
-    pub async fn history(
+    /// Frame `n` of the log, from any replica, as `take` makes use of it; `None` if the stream does not
+    /// have it any more.
+    pub async fn frame<T>(
         &self,
         _: &Place,
-        subject: &str,
-        after: u64,
-    ) -> Result<Vec<Message>, ApiError> {
-        self.page(subject::EVENTS, subject, after).await.map_err(unavailable)
+        n: FrameNumber,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, ApiError> {
+        // Kept until the frame, of which little may be wanted, is out of memory again.
+        let _read = self.reads.acquire().await;
+        let frame = self.broker.read_direct(subject::EVENTS, n.0).await.map_err(unavailable)?;
+        Ok(frame.map(|frame| take(&frame.payload)))
     }
 
     /// A page of a tenant's commands after `after`; an empty one is the end. It takes no place among

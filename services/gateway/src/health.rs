@@ -47,7 +47,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     let jobs = json!({
         "status": status,
         "n": app.barrier.seen().seq,
-        "view_lag_events": app.metrics.lag_events.get(),
+        "view_lag_frames": app.metrics.lag_frames.get(),
     });
     (code, Json(json!({"status": status, "jobs": jobs}))).into_response()
 }
@@ -165,9 +165,9 @@ pub async fn watch(app: Arc<App>) {
             app.barrier.saw_rows(progress.place());
             let log = Position::from(end);
             let lag = log.seq.saturating_sub(progress.n.0);
-            app.metrics.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
+            app.metrics.lag_frames.set(i64::try_from(lag).unwrap_or(i64::MAX));
             readiness.note("view_n", progress.n.to_string());
-            readiness.note("view_lag_events", lag.to_string());
+            readiness.note("view_lag_frames", lag.to_string());
             let now = app.runtime.clock.monotonic();
             let follows = standstill.judge(now, progress.place(), &log);
             well &= follows.is_ok();

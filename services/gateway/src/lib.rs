@@ -1,6 +1,6 @@
 //! The gateway: HTTP in, commands out, answers and rows back.
 //!
-//! Reads:  Postgres, NOX_EVENTS (one job's part at a time), NOX_LOGS, the scheduler's answers
+//! Reads:  Postgres, NOX_EVENTS (the frames that a job has entries in), NOX_LOGS, the scheduler's answers
 //! Writes: NOX_COMMANDS
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 

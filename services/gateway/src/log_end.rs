@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{EventNumber, Position};
+use nox_contract::{FrameNumber, Position};
 use nox_service::Clock;
 
 use crate::{barrier::Barrier, problem::ApiError};
@@ -28,24 +28,24 @@ impl LogEnd {
 
     /// Where the log ended within the last half minute, as the broker had it. The view may be far
     /// behind that, and says nothing of it.
-    pub async fn recent(&self) -> Result<EventNumber, ApiError> {
+    pub async fn recent(&self) -> Result<FrameNumber, ApiError> {
         let now = self.clock.monotonic();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let log = self.barrier.seen().incarnation;
         match known {
             // Of another life of the log, it says nothing.
             Some((end, at)) if now.saturating_sub(at) < RECENT && end.incarnation == log => {
-                Ok(EventNumber(end.seq))
+                Ok(FrameNumber(end.seq))
             }
             _ => self.now().await,
         }
     }
 
     /// Where the log ends now.
-    pub async fn now(&self) -> Result<EventNumber, ApiError> {
+    pub async fn now(&self) -> Result<FrameNumber, ApiError> {
         let asked_at = self.clock.monotonic();
         let end = self.barrier.log_end().await?;
-        let n = EventNumber(end.seq);
+        let n = FrameNumber(end.seq);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, asked_at));
         Ok(n)
     }

@@ -33,8 +33,8 @@ pub struct Metrics {
     pub packed: Histogram,
     /// What became of commands: `accepted`, `refused`, `pending`, `failed`.
     pub commands: IntCounterVec,
-    /// Events by which the read model is behind the log.
-    pub lag_events: IntGauge,
+    /// Frames by which the read model is behind the log.
+    pub lag_frames: IntGauge,
     /// Connections that have a place.
     pub connections: IntGauge,
     /// What bodies and answers in hand take up.
@@ -68,9 +68,9 @@ impl Metrics {
                 Opts::new("nox_gateway_commands_total", "Commands by what became of them."),
                 &["outcome"],
             )?,
-            lag_events: IntGauge::new(
-                "nox_gateway_view_lag_events",
-                "Events by which the read model is behind the log.",
+            lag_frames: IntGauge::new(
+                "nox_gateway_view_lag_frames",
+                "Frames by which the read model is behind the log.",
             )?,
             connections: IntGauge::new("nox_http_connections", "Connections of clients.")?,
             memory_bytes: IntGauge::new(
@@ -82,7 +82,7 @@ impl Metrics {
         registry.register(Box::new(metrics.durations.clone()))?;
         registry.register(Box::new(metrics.packed.clone()))?;
         registry.register(Box::new(metrics.commands.clone()))?;
-        registry.register(Box::new(metrics.lag_events.clone()))?;
+        registry.register(Box::new(metrics.lag_frames.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.memory_bytes.clone()))?;
         Ok(metrics)
@@ -190,7 +190,7 @@ pub fn job_families(
         ),
         family(
             "nox_projection_parked_total",
-            "Events that the read model could not take in.",
+            "Entries that the read model could not take in.",
             MetricType::COUNTER,
             parked.collect(),
         ),

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nox_contract::{
-    Command, EventNumber, ModuleName, Outcome, ProblemCode, RawJson, Resources, RetryPolicy,
+    Command, FrameNumber, ModuleName, Outcome, ProblemCode, RawJson, Resources, RetryPolicy,
     SetModule,
 };
 use nox_readmodel::ModuleRow;
@@ -35,7 +35,7 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let required = Required::event(only_min_n(&uri, &headers)?);
+    let required = Required::frame(only_min_n(&uri, &headers)?);
     let modules = app.barrier.read(&required, || app.modules.all()).await?.value;
     let modules = modules.iter().map(ModuleView::from).collect();
     Ok(Json(Listed { modules }).into_response())
@@ -48,7 +48,7 @@ pub async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row = find(&app, &name, Required::event(only_min_n(&uri, &headers)?)).await?;
+    let row = find(&app, &name, Required::frame(only_min_n(&uri, &headers)?)).await?;
     Ok(Json(ModuleView::from(&row)).into_response())
 }
 
@@ -125,7 +125,7 @@ struct ModuleView<'a> {
     enabled: bool,
     caps: Caps<'a>,
     schema: Schemas<'a>,
-    n: EventNumber,
+    n: FrameNumber,
 }
 
 #[derive(Serialize)]

@@ -125,7 +125,7 @@ impl Drop for Waiter<'_> {
 mod tests {
     use std::sync::Mutex;
 
-    use nox_contract::EventNumber;
+    use nox_contract::FrameNumber;
 
     use super::*;
 
@@ -133,7 +133,7 @@ mod tests {
     const AT_ONCE: Duration = Duration::from_millis(50);
 
     fn progress(n: u64) -> Progress {
-        Progress { n: EventNumber(n), ..Progress::default() }
+        Progress { n: FrameNumber(n), ..Progress::default() }
     }
 
     type Script = Arc<Mutex<Result<Progress, String>>>;

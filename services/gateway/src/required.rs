@@ -1,19 +1,19 @@
 //! What a snapshot of the rows has to have taken in before it is an answer.
 
-use nox_contract::{EventNumber, Position};
+use nox_contract::{FrameNumber, Position};
 use nox_readmodel::Progress;
 
 /// Nothing, unless said so. Positions in two lives of a stream are not comparable: then it is never met.
 #[derive(Debug, Clone, Default)]
 pub struct Required {
-    /// The event that a reader has heard of.
-    pub n: Option<EventNumber>,
+    /// The frame that a reader has heard of.
+    pub n: Option<FrameNumber>,
     pub commands: Option<Position>,
     pub reports: Option<Position>,
 }
 
 impl Required {
-    pub fn event(n: Option<EventNumber>) -> Self {
+    pub fn frame(n: Option<FrameNumber>) -> Self {
         Self { n, ..Self::default() }
     }
 
@@ -34,7 +34,7 @@ impl Required {
             )
         };
         if let Some(n) = self.n.filter(|n| at.n < *n) {
-            return format!("event {n} is not in it yet");
+            return format!("frame {n} is not in it yet");
         }
         match (&self.commands, &self.reports) {
             (Some(wanted), _) if !at.commands.reaches(wanted) => {

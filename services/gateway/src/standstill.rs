@@ -40,7 +40,7 @@ impl Standstill {
             );
         }
         Err(format!(
-            "the view stands still at event {}, and more have come: see the projector",
+            "the view stands still at frame {}, and more have come: see the projector",
             view.seq
         ))
     }

@@ -1,6 +1,8 @@
 //! Facts in words, for people.
 
-use nox_contract::{Blame, Event, Fact, FactOrUnknown, Resources, Timestamp};
+use nox_contract::{Blame, Fact, FactOrUnknown, Resources, Timestamp};
+
+use crate::views::Entry;
 
 /// The columns of [`rows`].
 pub const HEAD: [&str; 4] = ["time", "n", "fact", "details"];
@@ -8,12 +10,12 @@ pub const HEAD: [&str; 4] = ["time", "n", "fact", "details"];
 /// Longest inputs or outputs that are shown in a table, in characters.
 const JSON_CHARS_MAX: usize = 80;
 
-/// A row for each fact of an event.
-pub fn rows(event: &Event) -> Vec<Vec<String>> {
+/// A row for each fact of an entry.
+pub fn rows(entry: &Entry) -> Vec<Vec<String>> {
     let row = |name: &str, details: String| {
-        vec![clock(event.at), event.n.to_string(), name.to_owned(), details]
+        vec![clock(entry.at), entry.n.to_string(), name.to_owned(), details]
     };
-    event
+    entry
         .facts
         .iter()
         .map(|fact| match fact {
@@ -95,7 +97,7 @@ fn details(fact: &Fact) -> String {
         Fact::ModuleSwitched { enabled, by } => {
             format!("{} by {by}", if *enabled { "on" } else { "off" })
         }
-        Fact::Configured { .. } | Fact::Mark => String::new(),
+        Fact::Configured { .. } => String::new(),
         Fact::InputsReset { src, by, .. } => format!("{src:?} by {by}").to_lowercase(),
     }
 }
@@ -119,16 +121,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fact_of_an_event_is_a_row() {
-        let event = r#"{"n":7,"epoch":1,"at":"2026-11-21T22:01:02.345678Z","rules":1,"prev":"b3:0",
-            "input":{"src":"commands","seq":1,"part":0,"last":true},
-            "pos":{"commands":1,"reports":0},"tenant":"default",
+    fn each_fact_of_an_entry_is_a_row() {
+        let entry = r#"{"n":7,"at":"2026-11-21T22:01:02.345678Z","epoch":1,
+            "by":{"src":"commands","seq":1,"part":0},"tenant":"default",
             "job_id":"0193a000-0000-7000-8000-000000000001","user_id":"ada","module":"noop",
             "facts":[{"reserved":{"period":"2026-11-21T00:00:00Z","cpu_seconds":60}},
                      {"waiting":{"code":"no_worker"}},{"of_tomorrow":{"x":1}}]}"#;
-        let event: Event = serde_json::from_str(event).unwrap();
+        let entry: Entry = serde_json::from_str(entry).unwrap();
         assert_eq!(
-            rows(&event),
+            rows(&entry),
             [
                 ["22:01:02.345", "7", "reserved", "60 core s of the day's budget"],
                 ["22:01:02.345", "7", "waiting", "for no_worker"],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nox_contract::{EventNumber, JobId};
+use nox_contract::{FrameNumber, JobId};
 use nox_service::Clock;
 use nox_streams::LogText;
 use serde_json::value::RawValue;
@@ -95,12 +95,12 @@ impl<'a> Follow<'a> {
         Self { heard: true, ..Self::new(client, id) }
     }
 
-    /// The job as it is now, with the event `n` in it; `None` if that is not known right now.
+    /// The job as it is now, with frame `n` in it; `None` if that is not known right now.
     ///
     /// # Errors
     /// There is no such job, or the gateway has been silent for too long. One that never answered is
     /// not waited for: it is not there, or the address is wrong.
-    pub async fn look(&mut self, n: Option<EventNumber>) -> Result<Option<Job>, ClientError> {
+    pub async fn look(&mut self, n: Option<FrameNumber>) -> Result<Option<Job>, ClientError> {
         let query = n.map(|n| format!("?n={n}")).unwrap_or_default();
         let error = match self.client.read(&format!("/jobs/{}{query}", self.id)).await {
             Ok(job) => {
@@ -139,7 +139,7 @@ impl<'a> Follow<'a> {
     /// As [`look`](Self::look) and `see`; then says that the job goes on, and how to follow it again.
     pub async fn until_ended(
         self,
-        n: Option<EventNumber>,
+        n: Option<FrameNumber>,
         timeout: Option<Duration>,
         see: impl AsyncFnMut(&Job, bool, &mut u64) -> Result<()>,
     ) -> Result<Option<Job>> {
@@ -164,7 +164,7 @@ impl<'a> Follow<'a> {
 
     async fn look_until_ended(
         mut self,
-        n: Option<EventNumber>,
+        n: Option<FrameNumber>,
         timeout: Option<Duration>,
         seen: &mut Seen,
         mut see: impl AsyncFnMut(&Job, bool, &mut u64) -> Result<()>,
@@ -246,7 +246,7 @@ pub fn printed(chunks: &[Box<RawValue>], shown: &mut LogText) -> Result<Vec<u8>,
     Ok(all)
 }
 
-/// All events of a job after event `after`, and the number of the last.
+/// All entries of a job in the frames after `after`, and the number of the last frame.
 pub async fn events(
     client: &Client,
     id: JobId,

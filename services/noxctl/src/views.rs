@@ -1,7 +1,9 @@
 //! What is read of the gateway's answers. Members that are not named here are left alone.
 
 use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
-use nox_contract::{Event, EventNumber, JobError, JobId, JobState, Timestamp};
+use nox_contract::{
+    Fact, FactOrUnknown, FrameNumber, JobError, JobId, JobState, TenantId, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +12,7 @@ use serde_json::value::RawValue;
 pub struct Admitted {
     pub job_id: JobId,
     /// A reader that names this number sees the job; absent while nobody has decided.
-    pub n: Option<EventNumber>,
+    pub n: Option<FrameNumber>,
 }
 
 /// A job.
@@ -45,12 +47,22 @@ pub struct Jobs {
     pub next: Option<String>,
 }
 
-/// A page of a job's events, each as it was written.
+/// A page of a job's entries in the log, each as it was written.
 #[derive(Debug, Deserialize)]
 pub struct Events {
     pub events: Vec<Box<RawValue>>,
     /// Where to go on. An empty page is the end so far.
     pub next: Option<u64>,
+}
+
+/// An entry of a job, with what its frame says of all of its entries.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    /// The frame.
+    pub n: FrameNumber,
+    pub at: Timestamp,
+    pub tenant: TenantId,
+    pub facts: Vec<FactOrUnknown>,
 }
 
 /// A page of what a job printed.
@@ -119,8 +131,18 @@ impl Job {
 }
 
 impl Events {
-    /// The events of this page, understood.
-    pub fn read(&self) -> serde_json::Result<Vec<Event>> {
-        self.events.iter().map(|event| serde_json::from_str(event.get())).collect()
+    /// The entries of this page, understood.
+    pub fn read(&self) -> serde_json::Result<Vec<Entry>> {
+        self.events.iter().map(|entry| serde_json::from_str(entry.get())).collect()
+    }
+}
+
+impl Entry {
+    /// The facts that this version of the code knows.
+    pub fn known_facts(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().filter_map(|fact| match fact {
+            FactOrUnknown::Known(fact) => Some(fact),
+            FactOrUnknown::Unknown(_) => None,
+        })
     }
 }

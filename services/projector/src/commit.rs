@@ -1,7 +1,7 @@
 //! Gives batches to Postgres, in order, each until it is in.
 
 use anyhow::Context;
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_readmodel::{Batch, Committed, Remedy, Store, StoreError};
 use nox_service::{Runtime, crash_point};
 
@@ -13,7 +13,7 @@ pub(crate) enum End {
     /// The rows are others than those that were attached to, and did not take the log in up to an event.
     OtherRows {
         reason: StoreError,
-        up_to: EventNumber,
+        up_to: FrameNumber,
     },
 }
 
@@ -46,11 +46,11 @@ pub(crate) async fn all(
         crash_point("projector.after_commit");
         let took = runtime.clock.monotonic().saturating_sub(began);
         metrics.commit_seconds.observe(took.as_secs_f64());
-        metrics.batch_events.observe(committed.events as f64);
+        metrics.batch_frames.observe(committed.frames as f64);
         metrics.place(batch.end().0);
         tracing::debug!(
-            event.n = batch.end().0.0,
-            events = committed.events,
+            frame.n = batch.end().0.0,
+            frames = committed.frames,
             parked = committed.parked,
             took_us = took.as_micros() as u64,
             "Committed"

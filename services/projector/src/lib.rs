@@ -25,7 +25,7 @@ mod pause;
 mod read;
 
 use anyhow::Context;
-use nox_contract::{EventNumber, Incarnation, Positions, subject};
+use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::Runtime;
@@ -78,7 +78,7 @@ async fn connect(config: &Config) -> anyhow::Result<Broker> {
 
 /// Why the rows could not take the log in up to an event.
 struct Refused {
-    up_to: EventNumber,
+    up_to: FrameNumber,
     reason: String,
 }
 
@@ -101,7 +101,7 @@ async fn project(
         let still = refused.take().filter(|refused| place.n() < refused.up_to);
         runtime.readiness.set(POSTGRES, still.map_or(Ok(()), |refused| Err(refused.reason)));
         runtime.readiness.set(PROJECTOR, Ok::<(), String>(()));
-        tracing::info!(event.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
+        tracing::info!(frame.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
         metrics.place(place.n());
 
         let batches = read::start(broker, incarnation, place);
@@ -147,8 +147,7 @@ async fn place(store: &mut Store, incarnation: &Incarnation) -> Result<Reader, S
     store.prepare().await?;
     store.follow(incarnation).await?;
     let checkpoint = store.checkpoint().await?;
-    let pos = Positions { commands: checkpoint.commands.seq, reports: checkpoint.reports.seq };
-    Ok(Reader::new(checkpoint.n, checkpoint.chain, pos))
+    Ok(Reader::new(checkpoint.n, checkpoint.chain, checkpoint.pos))
 }
 
 /// Which log there is, once there is one; `None` if asked to stop before.

@@ -5,17 +5,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
 /// The projector's metrics.
 #[derive(Clone)]
 pub struct Metrics {
-    pub lag_events: IntGauge,
-    pub batch_events: Histogram,
+    pub lag_frames: IntGauge,
+    pub batch_frames: Histogram,
     pub commit_seconds: Histogram,
     pub retries: IntCounter,
-    /// The last event that is in the rows.
+    /// The last frame that is in the rows.
     place: Arc<AtomicU64>,
 }
 
@@ -23,12 +23,12 @@ impl Metrics {
     /// Registers everything once; fails if the names are taken.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
-            lag_events: IntGauge::new(
-                "nox_projection_lag_events",
-                "Events in the log that are not in the rows yet",
+            lag_frames: IntGauge::new(
+                "nox_projection_lag_frames",
+                "Frames of the log that are not in the rows yet",
             )?,
-            batch_events: Histogram::with_opts(
-                HistogramOpts::new("nox_projection_batch_events", "Events in one transaction")
+            batch_frames: Histogram::with_opts(
+                HistogramOpts::new("nox_projection_batch_frames", "Frames in one transaction")
                     .buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?),
             )?,
             commit_seconds: Histogram::with_opts(
@@ -44,21 +44,21 @@ impl Metrics {
             )?,
             place: Arc::default(),
         };
-        registry.register(Box::new(metrics.lag_events.clone()))?;
-        registry.register(Box::new(metrics.batch_events.clone()))?;
+        registry.register(Box::new(metrics.lag_frames.clone()))?;
+        registry.register(Box::new(metrics.batch_frames.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
         Ok(metrics)
     }
 
     /// The rows are a fold of the log up to `n`.
-    pub fn place(&self, n: EventNumber) {
+    pub fn place(&self, n: FrameNumber) {
         self.place.store(n.0, Ordering::Relaxed);
     }
 
     /// The log ends at `n`.
     pub fn log_ends_at(&self, n: u64) {
         let lag = n.saturating_sub(self.place.load(Ordering::Relaxed));
-        self.lag_events.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.lag_frames.set(i64::try_from(lag).unwrap_or(i64::MAX));
     }
 }

@@ -1,6 +1,6 @@
 //! Verifies the log, and makes batches of it, while the batch before is being committed.
 
-use std::{mem, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
@@ -11,13 +11,14 @@ use nox_streams::{Broker, Chunks, ConsumeError, Message};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Events after which a batch is full. Larger ones save nothing more, and hold up readers for longer.
-const BATCH_EVENTS_MAX: usize = 2_000;
+/// Frames after which a batch is full: where each holds little.
+const BATCH_FRAMES_MAX: usize = 2_000;
 
-/// Bytes after which a batch is full: with the largest messages, so many would not fit into memory.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes after which a batch is full: some thousand entries. Larger ones save nothing more, and hold up
+/// readers for longer.
+const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Shortest time between two batches. A commit costs about as much as twenty jobs; an event that comes
+/// Shortest time between two batches. A commit costs about as much as twenty jobs; a frame that comes
 /// after a pause does not wait.
 const BATCH_EVERY: Duration = Duration::from_millis(5);
 
@@ -38,7 +39,7 @@ impl Batches {
 
 /// Reads on from where `reader` is, in the life of the log that it was reading.
 pub(crate) fn start(broker: &Broker, incarnation: Incarnation, reader: Reader) -> Batches {
-    // The log is never purged, so the number of a message is its sequence.
+    // The log is cut from its beginning only, so the number of a message is its sequence.
     let from = reader.n().next().0;
     let chunks = broker.follow(subject::EVENTS, from, Some(incarnation));
     // One batch ready while another is being committed; more would only make memory of the log.
@@ -58,33 +59,41 @@ async fn read(
     mut reader: Reader,
     sender: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> anyhow::Result<()> {
-    let mut pending: Vec<Message> = Vec::new();
-    let mut bytes = 0;
+    let mut pending: VecDeque<Message> = VecDeque::new();
     let mut paused = false;
     let mut pause = Box::pin(tokio::time::sleep(BATCH_EVERY));
     loop {
-        let full = pending.len() >= BATCH_EVENTS_MAX || bytes >= BATCH_BYTES_MAX;
+        let (frames, full) = next_batch(&pending);
         tokio::select! {
             // What is there already comes first, so that a batch is as large as it can be.
             biased;
             chunk = chunks.next(), if !full => {
-                let chunk = chunk.context("the log ended")?.context("the log cannot be followed")?;
-                bytes += chunk.iter().map(|message| message.payload.len()).sum::<usize>();
-                pending.extend(chunk);
+                pending.extend(chunk.context("the log ended")?.context("the log cannot be followed")?);
             }
             () = &mut pause, if !paused => paused = true,
             permit = sender.reserve(), if (paused || full) && !pending.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
-                let messages = mem::take(&mut pending).into_iter().map(|message| LogMessage {
+                let messages = pending.drain(..frames).map(|message| LogMessage {
                     subject: message.subject,
                     payload: message.payload,
                 });
                 let batch = Batch::read(&mut reader, messages).context("the log is broken")?;
                 permit.send(Ok(batch));
-                bytes = 0;
                 paused = false;
                 pause = Box::pin(tokio::time::sleep(BATCH_EVERY));
             }
         }
     }
+}
+
+/// How many of `pending` are the next batch, and whether no more go into it.
+fn next_batch(pending: &VecDeque<Message>) -> (usize, bool) {
+    let mut bytes = 0;
+    for (frames, message) in (1..).zip(pending) {
+        bytes += message.payload.len();
+        if frames >= BATCH_FRAMES_MAX || bytes >= BATCH_BYTES_MAX {
+            return (frames, true);
+        }
+    }
+    (pending.len(), false)
 }

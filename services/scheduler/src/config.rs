@@ -38,9 +38,9 @@ pub struct Config {
     /// decided that, is recorded. Counts for the next takeover only.
     #[arg(long, env = "NOX_ACCEPT_INPUT_RESET")]
     pub accept_input_reset: Option<String>,
-    /// Fewest events between two snapshots of the state.
-    #[arg(long, env = "NOX_SNAPSHOT_EVENTS", default_value_t = 50_000, hide = true)]
-    pub snapshot_events: u64,
+    /// Fewest entries of the log between two snapshots of the state.
+    #[arg(long, env = "NOX_SNAPSHOT_ENTRIES", default_value_t = 50_000, hide = true)]
+    pub snapshot_entries: u64,
     /// Shortest time between two snapshots of the state, in milliseconds.
     #[arg(long, env = "NOX_SNAPSHOT_MS", default_value_t = 60_000, hide = true)]
     pub snapshot_ms: u64,

@@ -3,86 +3,144 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Covers, Event, Fact, MESSAGE_BYTES_MAX, SessionId, StartWork, Work, WorkMessage, WorkerId,
-    subject,
+    Covers, JobId, MESSAGE_BYTES_MAX, RawJson, SessionId, Work, WorkMessage, WorkerId, subject,
 };
 use nox_protocol::leader::Dispatch;
 use nox_streams::Broker;
+use tokio::sync::mpsc;
+
+use crate::submitted::Submitted;
 
 /// Most pieces of work in one message, so that a long list of small ones stays readable.
 const WORK_MAX: usize = 500;
 /// What a piece of work needs beside its inputs, in bytes, estimated from above.
 const OVERHEAD_BYTES: usize = 700;
+/// Flushes whose work waits for its inputs. Beyond that the log cannot be read at the moment, and
+/// workers ask again for what did not arrive.
+const UNREAD_MAX: usize = 256;
 
 /// Work that may be handed out now.
-#[derive(Default)]
 pub struct Outbox {
-    by_session: BTreeMap<(WorkerId, SessionId), Vec<Work>>,
+    broker: Broker,
+    ready: BTreeMap<(WorkerId, SessionId), Vec<Work>>,
+    /// Work of which the log has the inputs.
+    unread: BTreeMap<(WorkerId, SessionId), Vec<Dispatch>>,
+    again: Vec<Parcel>,
+    read: mpsc::Sender<Vec<Parcel>>,
+}
+
+/// Work for one session, some of it without its inputs.
+struct Parcel {
+    worker: WorkerId,
+    session: SessionId,
+    /// On what is handed out again: all of it in one message, or nothing.
+    covers: Option<Covers>,
+    work: Vec<Dispatch>,
 }
 
 impl Outbox {
-    /// Takes one piece on. One without its inputs takes its own way by the log.
-    pub fn push(&mut self, broker: &Broker, worker: WorkerId, session: SessionId, work: Dispatch) {
+    pub fn start(broker: Broker) -> Self {
+        let (read, parcels) = mpsc::channel(UNREAD_MAX);
+        // Ends when the outbox has gone and its last work is on its way.
+        tokio::spawn(hand_out(broker.clone(), parcels));
+        let (ready, unread) = (BTreeMap::new(), BTreeMap::new());
+        Self { broker, ready, unread, again: Vec::new(), read }
+    }
+
+    /// Takes one piece on.
+    pub fn push(&mut self, worker: WorkerId, session: SessionId, work: Dispatch) {
+        let to = (worker, session);
         match work {
-            Dispatch::Ready(work) => {
-                self.by_session.entry((worker, session)).or_default().push(work);
-            }
-            Dispatch::ReadInputs { submitted_n, start } => {
-                let broker = broker.clone();
-                tokio::spawn(async move {
-                    let Some(start) = with_inputs(&broker, submitted_n.0, *start).await else {
-                        // The worker's next beat asks for it again.
-                        return;
-                    };
-                    send(&broker, &worker, session, None, vec![Work::Start(Box::new(start))]);
-                });
+            Dispatch::Ready(work) => self.ready.entry(to).or_default().push(work),
+            unread @ Dispatch::ReadInputs { .. } => {
+                self.unread.entry(to).or_default().push(unread);
             }
         }
     }
 
-    /// Sends again what did not arrive, all of it in one message or nothing.
+    /// Takes on what is handed out again, because it did not arrive.
     pub fn redeliver(
-        broker: &Broker,
+        &mut self,
         worker: WorkerId,
         session: SessionId,
         covers: Covers,
         work: Vec<Dispatch>,
     ) {
-        let broker = broker.clone();
-        tokio::spawn(async move {
-            let mut complete = Vec::with_capacity(work.len());
-            for piece in work {
-                complete.push(match piece {
-                    Dispatch::Ready(work) => work,
-                    Dispatch::ReadInputs { submitted_n, start } => {
-                        match with_inputs(&broker, submitted_n.0, *start).await {
-                            Some(start) => Work::Start(Box::new(start)),
-                            // The worker's next beat asks for all of it again.
-                            None => return,
-                        }
-                    }
-                });
-            }
-            send(&broker, &worker, session, Some(covers), complete);
-        });
+        self.again.push(Parcel { worker, session, covers: Some(covers), work });
     }
 
-    /// Sends what was taken on.
-    pub fn flush(&mut self, broker: &Broker) {
-        for ((worker, session), work) in std::mem::take(&mut self.by_session) {
-            let mut message = Vec::new();
-            let mut bytes = 0;
-            for piece in work {
-                let size = OVERHEAD_BYTES + inputs_bytes(&piece);
-                if bytes + size > MESSAGE_BYTES_MAX || message.len() >= WORK_MAX {
-                    send(broker, &worker, session, None, std::mem::take(&mut message));
-                    bytes = 0;
-                }
-                bytes += size;
-                message.push(piece);
-            }
-            send(broker, &worker, session, None, message);
+    /// Sends what was taken on: at once, or as soon as its inputs were read.
+    pub fn flush(&mut self) {
+        for ((worker, session), work) in std::mem::take(&mut self.ready) {
+            send_packed(&self.broker, &worker, session, work);
         }
+        let mut parcels = std::mem::take(&mut self.again);
+        for ((worker, session), work) in std::mem::take(&mut self.unread) {
+            parcels.push(Parcel { worker, session, covers: None, work });
+        }
+        if !parcels.is_empty() && self.read.try_send(parcels).is_err() {
+            tracing::warn!("Work is not handed out: the log is not read fast enough");
+        }
+    }
+}
+
+/// Completes parcels one flush after the other, and sends them.
+async fn hand_out(broker: Broker, mut parcels: mpsc::Receiver<Vec<Parcel>>) {
+    let mut submitted = Submitted::default();
+    while let Some(parcels) = parcels.recv().await {
+        let mut wanted = BTreeMap::<_, Vec<_>>::new();
+        for piece in parcels.iter().flat_map(|parcel| &parcel.work) {
+            if let Dispatch::ReadInputs { submitted_n, start } = piece {
+                wanted.entry(*submitted_n).or_default().push(start.job_id);
+            }
+        }
+        let inputs = submitted.find(&broker, &wanted).await;
+        for parcel in parcels {
+            parcel.send(&broker, &inputs);
+        }
+    }
+}
+
+impl Parcel {
+    /// Sends it, as far as its inputs were found: the worker's next beat asks for the rest.
+    fn send(self, broker: &Broker, inputs: &BTreeMap<JobId, RawJson>) {
+        let Self { worker, session, covers, work } = self;
+        let count = work.len();
+        let complete: Vec<_> =
+            work.into_iter().filter_map(|piece| with_inputs(piece, inputs)).collect();
+        match covers {
+            None => send_packed(broker, &worker, session, complete),
+            Some(_) if complete.len() < count => {}
+            Some(covers) => send(broker, &worker, session, Some(covers), complete),
+        }
+    }
+}
+
+fn with_inputs(piece: Dispatch, inputs: &BTreeMap<JobId, RawJson>) -> Option<Work> {
+    match piece {
+        Dispatch::Ready(work) => Some(work),
+        Dispatch::ReadInputs { mut start, .. } => {
+            start.inputs = inputs.get(&start.job_id)?.clone();
+            Some(Work::Start(start))
+        }
+    }
+}
+
+/// Sends work in as many messages as it needs.
+fn send_packed(broker: &Broker, worker: &WorkerId, session: SessionId, work: Vec<Work>) {
+    let mut message = Vec::new();
+    let mut bytes = 0;
+    for piece in work {
+        let size = OVERHEAD_BYTES + inputs_bytes(&piece);
+        if bytes + size > MESSAGE_BYTES_MAX || message.len() >= WORK_MAX {
+            send(broker, worker, session, None, std::mem::take(&mut message));
+            bytes = 0;
+        }
+        bytes += size;
+        message.push(piece);
+    }
+    if !message.is_empty() {
+        send(broker, worker, session, None, message);
     }
 }
 
@@ -109,21 +167,4 @@ fn send(
         Ok(payload) => broker.publish_unacked(subject::work(worker), payload.into()),
         Err(error) => tracing::error!(%error, "Cannot serialise work"),
     }
-}
-
-/// Reads a job's inputs from the event that submitted it.
-async fn with_inputs(broker: &Broker, submitted_n: u64, start: StartWork) -> Option<StartWork> {
-    let message = match broker.read_one(subject::EVENTS, submitted_n).await {
-        Ok(message) => message?,
-        Err(error) => {
-            tracing::warn!(%error, job.id = %start.job_id, "Cannot read a job's inputs");
-            return None;
-        }
-    };
-    let event: Event = serde_json::from_slice(&message.payload).ok()?;
-    let inputs = event.known_facts().find_map(|fact| match fact {
-        Fact::Submitted(submitted) => Some(submitted.inputs.clone()),
-        _ => None,
-    })?;
-    Some(StartWork { inputs, ..start })
 }

@@ -9,20 +9,26 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`config`] | what an operator can set |
-//! | `office` | gets the lease and keeps it |
+//! | `held_lease` | gets the lease and keeps it |
 //! | `takeover` | carries out what a new leader has to read and write |
 //! | `term` | carries out what a leader decides |
+//! | `inputs` | gives each input stream its share of a turn |
+//! | `replies` | what the broker said to appends, in order |
 //! | `dispatch` | packs work for workers |
+//! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
 //! | `streams` | looks after the streams, which it alone makes |
 //! | `metrics` | what it counts |
 
 pub mod config;
 mod dispatch;
+mod held_lease;
+mod inputs;
 mod metrics;
-mod office;
+mod replies;
 mod snapshot;
 mod streams;
+mod submitted;
 mod takeover;
 mod term;
 
@@ -34,8 +40,8 @@ use nox_streams::{Broker, ConnectOptions};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use config::Config;
+use held_lease::HeldLease;
 use metrics::Metrics;
-use office::Office;
 use term::End;
 
 /// How long to wait before trying to lead again after a term that ended badly.
@@ -82,10 +88,10 @@ async fn serve(
         let lease = broker.lease(holder.clone(), ttl);
         runtime.readiness.set("scheduler", Ok::<(), String>(()));
         runtime.readiness.note("scheduler.role", "standby");
-        let Some(office) = Office::enter(lease, ttl, &runtime.stop).await else { break };
-        let end = lead(config, runtime, broker, metrics, &office, &holder, &mut resets).await;
+        let Some(lease) = HeldLease::acquire(lease, ttl, &runtime.stop).await else { break };
+        let end = lead(config, runtime, broker, metrics, &lease, &holder, &mut resets).await;
         metrics.leading.set(0);
-        office.leave().await;
+        lease.release().await;
         match end {
             Ok(end) => {
                 metrics.terms_ended.with_label_values(&[end.reason()]).inc();
@@ -108,7 +114,7 @@ async fn lead(
     runtime: &Runtime,
     broker: &Broker,
     metrics: &Metrics,
-    office: &Office,
+    lease: &HeldLease,
     holder: &str,
     resets: &mut Option<String>,
 ) -> anyhow::Result<End> {
@@ -120,21 +126,20 @@ async fn lead(
             Err(takeover::Failure::Broken(error)) => return Err(error),
             Err(takeover::Failure::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
         },
-        () = office.lost() => return Ok(End::LeaseLost),
+        () = lease.lost() => return Ok(End::LeaseLost),
         () = runtime.stop.cancelled() => return Ok(End::Stopped),
     };
     // An operator's word counts once.
     *resets = None;
     let took = runtime.clock.monotonic().saturating_sub(began);
     tracing::info!(
-        epoch = ready.epoch.0,
+        epoch = ready.state.epoch.0,
         n = ready.epoch_seq,
-        unfinished = ready.unfinished.is_some(),
         took_ms = took.as_millis() as u64,
         "Leads"
     );
     metrics.leading.set(1);
     metrics.takeover_seconds.set(took.as_secs_f64());
     runtime.readiness.note("scheduler.role", "leader");
-    term::run(config, runtime, broker, metrics, office, ready).await
+    term::run(config, runtime, broker, metrics, lease, ready).await
 }

@@ -11,7 +11,8 @@ pub struct Metrics {
     pub takeover_seconds: Gauge,
     pub takeover_snapshot_n: IntGauge,
     pub terms_ended: IntCounterVec,
-    pub events: IntCounter,
+    pub frames: IntCounter,
+    pub entries: IntCounter,
     pub inputs: IntCounterVec,
     pub backlog: IntGauge,
     pub append_seconds: Histogram,
@@ -29,20 +30,24 @@ impl Metrics {
             )?,
             takeover_snapshot_n: IntGauge::new(
                 "nox_scheduler_takeover_snapshot_n",
-                "The event up to which the last takeover had a snapshot; 0 without one",
+                "The frame up to which the last takeover had a snapshot; 0 without one",
             )?,
             terms_ended: IntCounterVec::new(
                 Opts::new("nox_scheduler_terms_ended_total", "Terms that ended, by reason"),
                 &["reason"],
             )?,
-            events: IntCounter::new("nox_scheduler_events_total", "Events put into the log")?,
+            frames: IntCounter::new("nox_scheduler_frames_total", "Frames sent to the log")?,
+            entries: IntCounter::new(
+                "nox_scheduler_entries_total",
+                "Entries of the frames sent to the log",
+            )?,
             inputs: IntCounterVec::new(
                 Opts::new("nox_scheduler_inputs_total", "Messages consumed, by stream"),
                 &["stream"],
             )?,
             backlog: IntGauge::new(
-                "nox_scheduler_backlog_events",
-                "Events decided and not yet in the log",
+                "nox_scheduler_backlog_frames",
+                "Frames decided and not yet in the log",
             )?,
             append_seconds: Histogram::with_opts(
                 HistogramOpts::new(
@@ -60,7 +65,8 @@ impl Metrics {
         registry.register(Box::new(metrics.takeover_seconds.clone()))?;
         registry.register(Box::new(metrics.takeover_snapshot_n.clone()))?;
         registry.register(Box::new(metrics.terms_ended.clone()))?;
-        registry.register(Box::new(metrics.events.clone()))?;
+        registry.register(Box::new(metrics.frames.clone()))?;
+        registry.register(Box::new(metrics.entries.clone()))?;
         registry.register(Box::new(metrics.inputs.clone()))?;
         registry.register(Box::new(metrics.backlog.clone()))?;
         registry.register(Box::new(metrics.append_seconds.clone()))?;

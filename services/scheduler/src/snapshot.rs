@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nox_contract::{Event, EventNumber, event::Chain, subject};
+use nox_contract::{Chain, Frame, FrameNumber, subject};
 use nox_core::State;
 use nox_protocol::Leader;
 use nox_streams::Broker;
@@ -12,47 +12,54 @@ use tokio::{task::JoinHandle, time::timeout};
 use crate::Config;
 
 /// Of the state's serialised form; another one is not read.
-const FORMAT: &str = "state1";
+const FORMAT: &str = "state2";
 
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);
 
 /// Keeps folds now and then, one at a time: each is as large as all that is remembered.
 pub struct Snapshots {
-    events_min: u64,
+    entries_min: u64,
     interval: Duration,
-    /// What the last one was of, and when it was taken.
-    n: EventNumber,
+    /// Entries since the last one was taken, or since the term began; and when that was.
+    entries: u64,
     at: Duration,
-    /// Taken, and to be kept once the log has its last message.
+    /// Taken, and to be kept once the log has its last frame.
     taken: Option<(State, Chain)>,
     keeping: Option<JoinHandle<()>>,
 }
 
 impl Snapshots {
-    /// A term begins with a log of `n` events.
-    pub fn new(config: &Config, n: EventNumber, now: Duration) -> Self {
+    /// A term begins.
+    pub fn new(config: &Config, now: Duration) -> Self {
         Self {
-            events_min: config.snapshot_events,
+            entries_min: config.snapshot_entries,
             interval: Duration::from_millis(config.snapshot_ms),
-            n,
+            entries: 0,
             at: now,
             taken: None,
             keeping: None,
         }
     }
 
-    /// Takes a fold if one is due, and keeps the one that was taken as soon as it is worth it.
+    /// The log gets a frame. One without entries has to be read by a takeover as well.
+    pub fn count(&mut self, entries: usize) {
+        self.entries += entries.max(1) as u64;
+    }
+
+    /// Takes a fold if one is due and no frame is open, and keeps the one that was taken as soon as it is
+    /// worth it.
     pub fn look(&mut self, leader: &Leader, broker: &Broker, now: Duration) {
         if self.keeping.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        let n = leader.state().n;
-        let is_due = n.0 >= self.n.0 + self.events_min && now >= self.at + self.interval;
-        if is_due && self.taken.is_none() {
-            let (state, chain) = leader.fold();
+        let is_due = self.entries >= self.entries_min && now >= self.at + self.interval;
+        if is_due
+            && self.taken.is_none()
+            && let Some((state, chain)) = leader.fold()
+        {
             self.taken = Some((state.clone(), chain));
-            (self.n, self.at) = (n, now);
+            (self.entries, self.at) = (0, now);
         }
         if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
             self.keeping = Some(tokio::spawn(keep(broker.clone(), state, chain)));
@@ -79,7 +86,7 @@ async fn keep(broker: Broker, state: State, chain: Chain) {
     }
 }
 
-fn name(n: EventNumber, chain: Chain) -> String {
+fn name(n: FrameNumber, chain: Chain) -> String {
     format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"))
 }
 
@@ -105,20 +112,20 @@ pub async fn find(broker: &Broker) -> Option<(State, Chain)> {
     Some((state, chain))
 }
 
-fn parse(name: &str) -> Option<(EventNumber, Chain)> {
+fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
     let mut parts = name.split('-');
     if parts.next()? != FORMAT {
         return None;
     }
-    let n = EventNumber(parts.next()?.parse().ok()?);
+    let n = FrameNumber(parts.next()?.parse().ok()?);
     Some((n, Chain::parse(&format!("b3:{}", parts.next()?))?))
 }
 
-/// The chain after message `n`, as the log itself has it: an event names the chain before it.
-async fn chain_at(broker: &Broker, n: EventNumber) -> Option<Chain> {
+/// The chain after message `n`, as the log itself has it: a frame names the chain before it.
+async fn chain_at(broker: &Broker, n: FrameNumber) -> Option<Chain> {
     let message = broker.read_one(subject::EVENTS, n.0).await.ok()??;
-    let event: Event = serde_json::from_slice(&message.payload).ok()?;
-    Some(Chain::parse(&event.prev)?.extend(&message.payload))
+    let frame: Frame = serde_json::from_slice(&message.payload).ok()?;
+    Some(Chain::parse(&frame.prev)?.extend(&message.payload))
 }
 
 #[cfg(test)]
@@ -127,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_snapshot_s_name_says_what_it_is_a_fold_of() {
-        let chain = Chain::START.extend(b"an event");
-        let name = name(EventNumber(50_001), chain);
-        assert_eq!(parse(&name), Some((EventNumber(50_001), chain)));
-        assert_eq!(parse(&name.replace(FORMAT, "state0")), None, "of another version");
+        let chain = Chain::START.extend(b"a frame");
+        let name = name(FrameNumber(50_001), chain);
+        assert_eq!(parse(&name), Some((FrameNumber(50_001), chain)));
+        assert_eq!(parse(&name.replace(FORMAT, "state1")), None, "of another version");
         assert_eq!(parse(&name[..name.len() - 1]), None);
-        assert_eq!(parse("state1-x-00"), None);
+        assert_eq!(parse("state2-x-00"), None);
     }
 }

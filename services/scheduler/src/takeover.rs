@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nox_contract::{Source, subject};
+use nox_contract::subject;
 use nox_protocol::{
     Faults, Takeover,
     takeover::{Attachment, Ready, TakeoverEffect, TakeoverError},
@@ -89,17 +89,6 @@ pub async fn run(
                 Some(next) => next,
                 None => takeover.start(),
             },
-            TakeoverEffect::ReadInput { src, seq } => {
-                let stream = match src {
-                    Source::Commands => subject::COMMANDS,
-                    _ => subject::REPORTS,
-                };
-                let message = broker.read_one(stream, seq).await?;
-                match takeover.on_input(message.map(|m| (m.subject, m.payload)))? {
-                    Some(next) => next,
-                    None => takeover.start(),
-                }
-            }
             TakeoverEffect::Lead(ready) => return Ok(*ready),
         };
     }

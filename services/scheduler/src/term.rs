@@ -2,32 +2,41 @@
 
 use std::{fmt, time::Duration};
 
-use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt};
 use nox_contract::{Beat, Source, WorkerId, subject};
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now,
-    appender::Pace,
+    appender::Deposed,
     leader::{Effect, TermEnd},
     takeover::Ready,
 };
 use nox_service::{Runtime, crash_point};
-use nox_streams::{Broker, ConsumeError, Durability, Guard, LogMessage, Message, PublishError};
+use nox_streams::{Broker, Error, Guard, Message};
 
-use crate::{Config, dispatch::Outbox, metrics::Metrics, office::Office, snapshot::Snapshots};
+use crate::{
+    Config,
+    dispatch::Outbox,
+    held_lease::HeldLease,
+    inputs::Inputs,
+    metrics::Metrics,
+    replies::{Replies, Reply},
+    snapshot::Snapshots,
+};
 
-/// Messages decided and not in the log, beyond which no inputs are read: enough to keep the
-/// broker busy, few enough to keep a frozen leader's memory small.
-const BACKLOG_MAX: usize = 20_000;
-/// Most input messages in one group, so that answers do not wait for long.
-const GROUP_MAX: usize = 256;
+/// Most frames in flight where one server keeps the log, whether or not it syncs each of them: while one
+/// is written the next is on its way, and what is decided meanwhile shares a frame. More would only be
+/// smaller frames.
+const WINDOW: usize = 4;
+/// The same where several do: the broker refuses a frame while another one that names the same epoch
+/// is in flight.
+const WINDOW_REPLICATED: usize = 1;
+/// Frames that may be decided beyond the window before inputs are left unread: enough that there is one
+/// to send whenever there is room, few enough to keep a frozen leader's memory small.
+const AHEAD_MAX: usize = 4;
 /// How often time alone is looked at, while inputs arrive all the time.
 const TICK: Duration = Duration::from_millis(10);
 /// Longest sleep, so that a forgotten wake-up does little harm.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
-/// How long to wait before the tail is asked for again where nothing got into the log since it was
-/// asked for last; doubled each time.
-const TAIL_PAUSE: Duration = Duration::from_millis(100);
-const TAIL_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often the input streams are looked at for room.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -61,31 +70,25 @@ impl fmt::Display for End {
     }
 }
 
-/// What the broker said to something that was sent.
-enum Reply {
-    Stored { tag: u64, seq: u64, sent: Duration },
-    Unknown(PublishError),
-    Tail { last: u64, records: Vec<(u64, bytes::Bytes)> },
-    TailFailed(String),
-}
-
-type Chunk = Result<Vec<Message>, ConsumeError>;
-
 /// Leads from what the takeover found.
 pub async fn run(
     config: &Config,
     runtime: &Runtime,
     broker: &Broker,
     metrics: &Metrics,
-    office: &Office,
+    lease: &HeldLease,
     ready: Ready,
 ) -> anyhow::Result<End> {
+    let window = match broker.replicas(subject::EVENTS).await {
+        Ok(1) => WINDOW,
+        Ok(_) => WINDOW_REPLICATED,
+        Err(Error::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
+        Err(error) => return Err(error.into()),
+    };
     let leader_config = LeaderConfig {
         rules: nox_core::Rules { token_key: config.cluster_key.0, ..Default::default() },
-        pace: match config.sync {
-            Durability::Strict => Pace::Strict,
-            Durability::Relaxed => Pace::Relaxed,
-        },
+        window,
+        frame_bytes: nox_protocol::sequencer::FRAME_BYTES_FULL,
         worker_lease: Duration::from_millis(config.worker_lease_ms),
         scheduler: config.limits.0.clone(),
         faults: Faults::default(),
@@ -95,50 +98,44 @@ pub async fn run(
         Err(end) => return term_end(end),
     };
     let state = leader.state();
-    let mut commands = Box::pin(broker.consume(
-        subject::COMMANDS,
-        None,
-        leader.next_command(),
-        Some(state.commands.clone()),
-    ));
-    let mut reports = Box::pin(broker.consume(
-        subject::REPORTS,
-        None,
-        leader.next_report(),
-        Some(state.reports.clone()),
-    ));
+    let (next, found) = (leader.next_command(), Some(state.commands.clone()));
+    let commands = broker.consume(subject::COMMANDS, None, next, found);
+    let (next, found) = (leader.next_report(), Some(state.reports.clone()));
+    let reports = broker.consume(subject::REPORTS, None, next, found);
+    let mut commands = Inputs::new(Source::Commands, commands);
+    let mut reports = Inputs::new(Source::Reports, reports);
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
-    let snapshots = Snapshots::new(config, state.n, runtime.clock.monotonic());
+    let snapshots = Snapshots::new(config, runtime.clock.monotonic());
     let mut term = Term {
         runtime,
         broker,
         metrics,
         leader,
-        replies: FuturesUnordered::new(),
-        outbox: Outbox::default(),
+        replies: Replies::default(),
+        outbox: Outbox::start(broker.clone()),
         ticked: Duration::ZERO,
-        patience: Patience::default(),
         unsure: false,
         snapshots,
         trimmed: runtime.clock.monotonic(),
-        input_error: None,
     };
 
     loop {
         if let Err(end) = term.step() {
             return term_end(end);
         }
-        let open = term.leader.backlog() < BACKLOG_MAX;
+        let open = term.leader.backlog() < window + AHEAD_MAX;
         let sleep = term.sleep();
-        let outcome = tokio::select! {
+        let woken = tokio::select! {
             () = runtime.stop.cancelled() => return Ok(term.finish().await),
-            () = office.lost() => return Ok(End::LeaseLost),
+            () = lease.lost() => return Ok(End::LeaseLost),
             Some(reply) = term.replies.next() => term.on_reply(reply),
-            Some(chunk) = commands.next(), if open => {
-                term.on_inputs(Source::Commands, chunk?, commands.as_mut())
+            ready = commands.ready(), if open => {
+                ready?;
+                Ok(())
             }
-            Some(chunk) = reports.next(), if open => {
-                term.on_inputs(Source::Reports, chunk?, reports.as_mut())
+            ready = reports.ready(), if open => {
+                ready?;
+                Ok(())
             }
             Some(chunk) = beats.next() => {
                 term.on_beats(chunk?);
@@ -146,11 +143,13 @@ pub async fn run(
             }
             () = tokio::time::sleep(sleep) => Ok(()),
         };
-        if let Err(end) = outcome {
+        // Ends first: they make room for what is submitted.
+        let turn = woken.and_then(|()| match open {
+            true => term.on_inputs(&mut reports).and_then(|()| term.on_inputs(&mut commands)),
+            false => Ok(()),
+        });
+        if let Err(end) = turn {
             return term_end(end);
-        }
-        if let Some(error) = term.input_error.take() {
-            return Err(error.into());
         }
     }
 }
@@ -158,7 +157,7 @@ pub async fn run(
 /// A deposed leader may try again; a broken log may not.
 fn term_end(end: TermEnd) -> anyhow::Result<End> {
     match end {
-        TermEnd::Deposed(deposed @ nox_protocol::appender::Deposed::Foreign { .. }) => {
+        TermEnd::Deposed(deposed @ Deposed::Foreign { .. }) => {
             Ok(End::Deposed(deposed.to_string()))
         }
         other => Err(anyhow::Error::new(other).context("log_regressed or broken")),
@@ -178,34 +177,31 @@ struct Term<'t> {
     broker: &'t Broker,
     metrics: &'t Metrics,
     leader: Leader,
-    replies: FuturesUnordered<BoxFuture<'static, Reply>>,
+    replies: Replies,
     outbox: Outbox,
     /// When time alone was looked at last.
     ticked: Duration,
-    patience: Patience,
     /// An append had no clean acknowledgement, and none had one since.
     unsure: bool,
     snapshots: Snapshots,
     trimmed: Duration,
-    /// Why an input stream cannot be read on, found behind messages that still count.
-    input_error: Option<ConsumeError>,
 }
 
 impl Term<'_> {
-    /// One turn: what is due by time, the end of the group, and everything that follows.
+    /// Ends a turn: what is due by time, and everything that follows from what was decided.
     fn step(&mut self) -> Result<(), TermEnd> {
         let now = now(self.runtime);
         if now.monotonic.saturating_sub(self.ticked) >= TICK {
             self.ticked = now.monotonic;
             self.leader.tick(now)?;
-            self.snapshots.look(&self.leader, self.broker, now.monotonic);
             self.trim_inputs(now.monotonic);
         }
-        self.leader.end_group(now)?;
-        while let Some(effect) = self.leader.poll() {
+        self.leader.end_turn(now)?;
+        while let Some(effect) = self.leader.poll()? {
             self.carry_out(effect);
         }
-        self.outbox.flush(self.broker);
+        self.outbox.flush();
+        self.snapshots.look(&self.leader, self.broker, now.monotonic);
         self.metrics.backlog.set(self.leader.backlog() as i64);
         Ok(())
     }
@@ -218,29 +214,23 @@ impl Term<'_> {
         wake.max(TICK.saturating_sub(now.monotonic.saturating_sub(self.ticked)))
     }
 
-    fn on_inputs(
-        &mut self,
-        src: Source,
-        first: Vec<Message>,
-        mut stream: impl Stream<Item = Chunk> + Unpin,
-    ) -> Result<(), TermEnd> {
-        let mut group = first;
-        // Whatever else has already arrived belongs to the same group.
-        while group.len() < GROUP_MAX {
-            match stream.next().now_or_never() {
-                Some(Some(Ok(more))) => group.extend(more),
-                Some(Some(Err(error))) => {
-                    self.input_error = Some(error);
-                    break;
-                }
-                _ => break,
-            }
+    /// Decides the share that a stream has of this turn.
+    fn on_inputs(&mut self, inputs: &mut Inputs) -> Result<(), TermEnd> {
+        let share = inputs.share();
+        if share.is_empty() {
+            return Ok(());
         }
-        let label = if src == Source::Commands { "commands" } else { "reports" };
-        self.metrics.inputs.with_label_values(&[label]).inc_by(group.len() as u64);
-        for message in group {
+        let label = if inputs.src == Source::Commands { "commands" } else { "reports" };
+        self.metrics.inputs.with_label_values(&[label]).inc_by(share.len() as u64);
+        for message in share {
             let at = now(self.runtime);
-            self.leader.on_input(src, message.seq, &message.subject, &message.payload, at)?;
+            self.leader.on_input(
+                inputs.src,
+                message.seq,
+                &message.subject,
+                &message.payload,
+                at,
+            )?;
         }
         crash_point("scheduler.after_decide");
         Ok(())
@@ -270,11 +260,11 @@ impl Term<'_> {
 
     fn take_reply(&mut self, reply: Reply) -> Result<(), TermEnd> {
         match reply {
-            Reply::Stored { tag, seq, sent } => {
+            Reply::Stored { n, seq, sent } => {
                 let took = self.runtime.clock.monotonic().saturating_sub(sent);
                 self.metrics.append_seconds.observe(took.as_secs_f64());
                 self.unsure = false;
-                self.leader.on_stored(tag, seq);
+                self.leader.on_stored(n, seq);
             }
             Reply::Unknown(error) => {
                 // All that was in flight fails for one reason: the first is enough for people.
@@ -295,44 +285,28 @@ impl Term<'_> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Append { tag, guard, messages } => {
+            Effect::Append { guard, frame } => {
                 crash_point("scheduler.before_append");
-                self.metrics.events.inc_by(messages.len() as u64);
-                let sent = self.runtime.clock.monotonic();
                 let (Some(epoch_seq), Some(last_seq)) = (guard.epoch_seq, guard.last_seq) else {
                     unreachable!("only negative controls append without a guard");
                 };
-                let guard = Guard { epoch_seq, last_seq };
-                let mut messages: Vec<_> = messages
-                    .into_iter()
-                    .map(|m| LogMessage { subject: m.subject, facts: m.facts, payload: m.payload })
-                    .collect();
-                let stored = move |outcome| match outcome {
-                    Ok(seq) => Reply::Stored { tag, seq, sent },
-                    Err(error) => Reply::Unknown(error),
-                };
+                self.metrics.frames.inc();
+                self.metrics.entries.inc_by(frame.entries as u64);
+                self.snapshots.count(frame.entries);
+                let (n, sent) = (frame.n, self.runtime.clock.monotonic());
                 // Called now, so that the order of effects is the order on the wire.
-                let reply = match (messages.len(), messages.pop()) {
-                    (1, Some(message)) => self.broker.append(message, guard).map(stored).boxed(),
-                    (_, last) => {
-                        messages.extend(last);
-                        self.broker.append_batch(messages, guard).map(stored).boxed()
-                    }
-                };
-                self.replies.push(reply);
+                let stored = self.broker.append(frame, Guard { epoch_seq, last_seq });
+                self.replies.expect(n, sent, stored);
                 crash_point("scheduler.after_append");
             }
-            Effect::ReadTail { from } => {
-                let (broker, pause) = (self.broker.clone(), self.patience.before(from));
-                self.replies.push(read_tail(broker, from, pause).boxed());
-            }
+            Effect::ReadTail { from } => self.replies.read_tail(self.broker, from),
             Effect::Answer { reply_to, message } => self.broker.answer(reply_to, &message),
             Effect::Dispatch { worker_id, session, work } => {
                 crash_point("scheduler.before_dispatch");
-                self.outbox.push(self.broker, worker_id, session, work);
+                self.outbox.push(worker_id, session, work);
             }
             Effect::Redeliver { worker_id, session, covers, work } => {
-                Outbox::redeliver(self.broker, worker_id, session, covers, work);
+                self.outbox.redeliver(worker_id, session, covers, work);
             }
         }
     }
@@ -344,12 +318,11 @@ impl Term<'_> {
         }
         let pos = self.leader.acked_pos();
         self.trimmed = now;
-        for (stream, consumed) in
-            [(subject::COMMANDS, pos.commands), (subject::REPORTS, pos.reports)]
+        for (stream, place) in [(subject::COMMANDS, pos.commands), (subject::REPORTS, pos.reports)]
         {
             let broker = self.broker.clone();
             tokio::spawn(async move {
-                match broker.trim(stream, consumed).await {
+                match broker.trim(stream, place.whole()).await {
                     Ok(0) => {}
                     Ok(count) => tracing::info!(stream, count, "Removed consumed inputs"),
                     Err(error) => tracing::warn!(stream, %error, "Cannot make room"),
@@ -360,12 +333,12 @@ impl Term<'_> {
 
     /// Gets what was decided into the log, within a bound, and hands it out.
     async fn finish(&mut self) -> End {
-        let last_group = self.leader.finish(now(self.runtime));
-        if last_group.and_then(|()| self.step()).is_err() {
+        self.leader.finish(now(self.runtime));
+        if self.step().is_err() {
             return End::Stopped;
         }
         let drained = async {
-            while self.leader.backlog() > 0 {
+            while !self.leader.is_settled() {
                 let Some(reply) = self.replies.next().await else { return };
                 if self.on_reply(reply).and_then(|()| self.step()).is_err() {
                     return;
@@ -377,59 +350,5 @@ impl Term<'_> {
         }
         self.broker.flush().await;
         End::Stopped
-    }
-}
-
-/// How long to wait before the tail is read: a broker that refuses everything, because it is full
-/// for example, is not to be asked as fast as it can say no.
-#[derive(Debug, Default)]
-struct Patience {
-    from: u64,
-    pause: Duration,
-}
-
-impl Patience {
-    /// The tail is to be read from `from`, which is behind everything that is known to be stored.
-    fn before(&mut self, from: u64) -> Duration {
-        self.pause = if from == self.from {
-            (self.pause * 2).clamp(TAIL_PAUSE, TAIL_PAUSE_MAX)
-        } else {
-            Duration::ZERO
-        };
-        self.from = from;
-        self.pause
-    }
-}
-
-/// The end of the log, from its leader.
-async fn read_tail(broker: Broker, from: u64, pause: Duration) -> Reply {
-    tokio::time::sleep(pause).await;
-    let tail = async {
-        let last = broker.last_sequence(subject::EVENTS).await?;
-        let records = if last < from { Vec::new() } else { broker.read_log(from).await? };
-        Ok::<_, nox_streams::Error>((last, records))
-    };
-    match tail.await {
-        Ok((last, records)) => {
-            // What was written between the two questions counts as well.
-            let last = records.last().map_or(last, |record| record.seq.max(last));
-            let records = records.into_iter().map(|r| (r.seq, r.payload)).collect();
-            Reply::Tail { last, records }
-        }
-        Err(error) => Reply::TailFailed(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_that_takes_nothing_is_asked_ever_more_slowly_until_it_does() {
-        let mut patience = Patience::default();
-        let pauses: Vec<_> = (0..6).map(|_| patience.before(7).as_millis()).collect();
-        assert_eq!(pauses, [0, 100, 200, 400, 800, 1_000]);
-        assert_eq!(patience.before(8), Duration::ZERO);
-        assert_eq!(patience.before(8), TAIL_PAUSE);
     }
 }

@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Command,
-    CommandMessage, Covers, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, HandBack, Hello,
-    Incarnation, InputRef, JobError, JobId, JobState, Limits, LostReason, Manifest, ModuleName,
-    Origin, Outcome, Positions, ProblemCode, RawJson, Refusal, Report, ReportMessage, Resources,
-    RetryPolicy, SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork,
-    Submit, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage, WorkNumber,
-    WorkerId,
+    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Cause,
+    Chain, Command, CommandMessage, Covers, Entity, Entry, Epoch, EpochRecord, Fact, Frame,
+    FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits, LostReason,
+    Manifest, ModuleName, Origin, Outcome, Place, Positions, ProblemCode, RawJson, Refusal, Report,
+    ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Source,
+    StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage, UserId, WaitingCode, Work,
+    WorkMessage, WorkNumber, WorkerId,
     beat::Held,
-    event::Chain,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
 };
@@ -38,7 +37,7 @@ pub fn all() -> Vec<Example> {
     all.extend(reports());
     all.extend(work());
     all.extend(beats());
-    all.extend(events());
+    all.extend(frames());
     all.push(epoch());
     all
 }
@@ -85,7 +84,7 @@ fn json(text: &str) -> RawJson {
 }
 
 fn token() -> Token {
-    Token::compute(&[7; 32], job(1), Attempt(1), EventNumber(41_822))
+    Token::compute(&[7; 32], job(1), Attempt(1), FrameNumber(41_822))
 }
 
 fn fingerprint() -> String {
@@ -185,7 +184,7 @@ fn commands() -> Vec<Example> {
         run_at: Some(at("2026-11-22T06:00:00Z")),
         after: vec![job(2), job(3)],
         fingerprint: Some(fingerprint()),
-        seen: EventNumber(41_800),
+        seen: FrameNumber(41_800),
         pending: true,
         traceparent: Some(TRACEPARENT.to_owned()),
     };
@@ -252,7 +251,7 @@ fn answers() -> Vec<Example> {
         example(Kind::Answers, name, &message)
     };
     let accepted = |job_id, state, repeated| {
-        Outcome::Accepted(Accepted { n: EventNumber(41_822), job_id, state, repeated })
+        Outcome::Accepted(Accepted { n: FrameNumber(41_822), job_id, state, repeated })
     };
     let mut all = vec![answer("accepted".to_owned(), accepted(None, None, false))];
     for state in STATES {
@@ -423,40 +422,50 @@ fn epoch() -> Example {
     example(Kind::Epochs, "epoch", &record)
 }
 
-/// An event about `entity`, caused by a part of a message of `src`.
-fn event(entity: Entity, src: Source, facts: Vec<Fact>) -> Event {
-    let embedded = !matches!(src, Source::Commands | Source::Reports);
-    let mut event = Event {
-        n: EventNumber(41_822),
+/// What a part of an input of `src` caused for `entity`.
+fn entry(entity: Entity, src: Source, facts: Vec<Fact>) -> Entry {
+    let by = match src {
+        Source::Commands => Cause { src, seq: 90_211, part: 2 },
+        Source::Reports => Cause { src, seq: 55_123, part: 0 },
+        _ => Cause { src, seq: 0, part: 0 },
+    };
+    Entry::new(by, entity, facts.into_iter().map(Into::into).collect())
+}
+
+/// A frame of these entries. What is in no stream is embedded.
+fn frame(entries: Vec<Entry>) -> Frame {
+    let embedded = |entry: &Entry| !matches!(entry.by.src, Source::Commands | Source::Reports);
+    let inputs = entries.iter().any(embedded);
+    let matched = json(r#"{"match": {"placements_max": 256, "classes_max": 10000, "skip": 0}}"#);
+    Frame {
+        n: FrameNumber(41_822),
         epoch: Epoch(7),
         at: at("2026-11-21T22:00:00.123456Z"),
         rules: 1,
         prev: Chain::START.extend(b"the message before").to_string(),
-        input: InputRef {
-            src,
-            seq: if embedded { 41_822 } else { 90_211 },
-            part: if embedded { 0 } else { 3 },
-            last: embedded,
-            body: embedded.then(|| json(r#"{"match": {"placements_max": 1000}}"#)),
-        },
-        pos: Positions { commands: 90_210, reports: 55_123 },
-        tenant: TenantId::system(),
-        job_id: None,
-        user_id: None,
-        module: None,
-        worker_id: None,
-        account: None,
-        facts: facts.into_iter().map(Into::into).collect(),
-    };
-    event.set_entity(entity);
-    event
+        pos: Positions { commands: Place { seq: 90_211, part: 3 }, reports: Place::after(55_123) },
+        inputs: if inputs { vec![matched] } else { Vec::new() },
+        entries,
+    }
 }
 
-fn events() -> Vec<Example> {
-    let mut all = job_events();
-    all.extend(waiting_events());
-    all.extend(system_events());
-    all.into_iter().map(|(name, event)| example(Kind::Events, name, &event)).collect()
+fn frames() -> Vec<Example> {
+    let mut all = job_entries();
+    all.extend(waiting_entries());
+    all.extend(system_entries());
+    let turn = [("submitted", 1), ("succeeded", 0), ("canceled", 2), ("assigned", 0)];
+    let turn = turn.map(|(of, part)| {
+        let (_, entry) = all.iter().find(|(name, _)| name == of).expect("an example");
+        let mut entry = entry.clone();
+        entry.by.part = part;
+        entry
+    });
+    let mut frames: Vec<_> =
+        all.into_iter().map(|(name, entry)| (name, frame(vec![entry]))).collect();
+    // What one turn decided for several jobs, of both streams and in none.
+    frames.push(("turn".to_owned(), frame(turn.to_vec())));
+    frames.push(("without_entries".to_owned(), frame(Vec::new())));
+    frames.into_iter().map(|(name, frame)| example(Kind::Frames, name, &frame)).collect()
 }
 
 fn about_job() -> Entity {
@@ -475,7 +484,7 @@ fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
     }))
 }
 
-fn job_events() -> Vec<(String, Event)> {
+fn job_entries() -> Vec<(String, Entry)> {
     let period = at("2026-11-21T00:00:00Z");
     let attempt = Attempt(1);
     let reserved = Fact::Reserved { period, cpu_seconds: 60 };
@@ -544,16 +553,16 @@ fn job_events() -> Vec<(String, Event)> {
         ),
     ];
     let named = |src: Source| {
-        move |(name, facts): (&str, Vec<Fact>)| (name.to_owned(), event(about_job(), src, facts))
+        move |(name, facts): (&str, Vec<Fact>)| (name.to_owned(), entry(about_job(), src, facts))
     };
     let mut all: Vec<_> = commands.into_iter().map(named(Source::Commands)).collect();
     all.extend(reports.into_iter().map(named(Source::Reports)));
     all.extend(detector.into_iter().map(named(Source::Detector)));
-    all.push(("assigned".to_owned(), event(about_job(), Source::Match, vec![assigned])));
+    all.push(("assigned".to_owned(), entry(about_job(), Source::Match, vec![assigned])));
     all
 }
 
-fn waiting_events() -> Vec<(String, Event)> {
+fn waiting_entries() -> Vec<(String, Entry)> {
     // `dispatching` is implied by `assigned`, and never written; still it can be read.
     let codes = [
         WaitingCode::Priority,
@@ -571,12 +580,12 @@ fn waiting_events() -> Vec<(String, Event)> {
     ];
     let named = |code: WaitingCode| {
         let facts = vec![Fact::Waiting { code }];
-        (format!("waiting_{}", code.as_str()), event(about_job(), Source::Timer, facts))
+        (format!("waiting_{}", code.as_str()), entry(about_job(), Source::Timer, facts))
     };
     codes.into_iter().map(named).collect()
 }
 
-fn system_events() -> Vec<(String, Event)> {
+fn system_entries() -> Vec<(String, Entry)> {
     let period = at("2026-11-21T00:00:00Z");
     let user = Entity::Account { tenant: id("acme"), account: "user/ada@example.org".to_owned() };
     let tenant = Entity::Account { tenant: id("acme"), account: "tenant".to_owned() };
@@ -668,11 +677,10 @@ fn system_events() -> Vec<(String, Event)> {
             Source::Configuration,
             vec![Fact::Configured { config: Box::new(config) }],
         ),
-        ("mark", Entity::Control, Source::Mark, vec![Fact::Mark]),
         ("inputs_reset_commands", Entity::Control, Source::Operator, vec![reset(Source::Commands)]),
         ("inputs_reset_reports", Entity::Control, Source::Operator, vec![reset(Source::Reports)]),
     ]
     .into_iter()
-    .map(|(name, entity, src, facts)| (name.to_owned(), event(entity, src, facts)))
+    .map(|(name, entity, src, facts)| (name.to_owned(), entry(entity, src, facts)))
     .collect()
 }

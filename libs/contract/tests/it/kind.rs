@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use nox_contract::{
-    AnswerMessage, Beat, CommandMessage, EpochRecord, Event, FactOrUnknown, ReportMessage,
+    AnswerMessage, Beat, CommandMessage, EpochRecord, FactOrUnknown, Frame, ReportMessage,
     WorkMessage,
 };
 use schemars::{JsonSchema, Schema, schema_for};
@@ -16,7 +16,7 @@ pub enum Kind {
     Reports,
     Work,
     Beats,
-    Events,
+    Frames,
     Epochs,
 }
 
@@ -27,7 +27,7 @@ impl Kind {
         Self::Reports,
         Self::Work,
         Self::Beats,
-        Self::Events,
+        Self::Frames,
         Self::Epochs,
     ];
 
@@ -39,7 +39,7 @@ impl Kind {
             Self::Reports => "reports",
             Self::Work => "work",
             Self::Beats => "beats",
-            Self::Events => "events",
+            Self::Frames => "frames",
             Self::Epochs => "epochs",
         }
     }
@@ -52,14 +52,16 @@ impl Kind {
             Self::Reports => again::<ReportMessage>(text),
             Self::Work => again::<WorkMessage>(text),
             Self::Beats => again::<Beat>(text),
-            Self::Events => {
-                let event: Event = serde_json::from_str(text).map_err(|e| e.to_string())?;
-                let unknown = |fact: &&FactOrUnknown| matches!(fact, FactOrUnknown::Unknown(_));
-                if let Some(fact) = event.facts.iter().find(unknown) {
-                    return Err(format!("a fact is unknown: {fact:?}"));
+            Self::Frames => {
+                let frame: Frame = serde_json::from_str(text).map_err(|e| e.to_string())?;
+                for entry in &frame.entries {
+                    let unknown = |fact: &&FactOrUnknown| matches!(fact, FactOrUnknown::Unknown(_));
+                    if let Some(fact) = entry.facts.iter().find(unknown) {
+                        return Err(format!("a fact is unknown: {fact:?}"));
+                    }
+                    entry.entity().ok_or("it is about several entities")?;
                 }
-                event.entity().ok_or("it is about several entities")?;
-                again::<Event>(text)
+                again::<Frame>(text)
             }
             Self::Epochs => again::<EpochRecord>(text),
         }
@@ -75,7 +77,7 @@ impl Kind {
             Self::Reports => of::<ReportMessage>(),
             Self::Work => of::<WorkMessage>(),
             Self::Beats => of::<Beat>(),
-            Self::Events => of::<Event>(),
+            Self::Frames => of::<Frame>(),
             Self::Epochs => of::<EpochRecord>(),
         }
     }

@@ -1,8 +1,8 @@
 //! What a newer version adds does not stop an older one.
 
 use nox_contract::{
-    Answer, AnswerMessage, Command, CommandMessage, Event, Fact, FactOrUnknown, JobState, Outcome,
-    ProblemCode, Refusal, Report, ReportMessage, WaitingCode, Work, WorkMessage,
+    Answer, AnswerMessage, Command, CommandMessage, Entry, Fact, FactOrUnknown, Frame, JobState,
+    Outcome, ProblemCode, Refusal, Report, ReportMessage, WaitingCode, Work, WorkMessage,
 };
 use serde_json::{Value, json};
 
@@ -60,38 +60,46 @@ fn objects(path: &str, value: &Value) -> Vec<String> {
     }
 }
 
-/// An event with these facts, as a newer version would have written it.
-fn event_with(facts: &str) -> Event {
-    let (_, text) = Kind::Events.stored().into_iter().find(|(n, _)| n == "events/mark").unwrap();
+/// A frame with these facts in its one entry, as a newer version would have written it.
+fn frame_with(facts: &str) -> Frame {
+    let stored = Kind::Frames.stored();
+    let (_, text) = stored.into_iter().find(|(n, _)| n == "frames/worker_draining").unwrap();
     let text: String = text.split_whitespace().collect();
-    let newer = text.replace(r#""facts":["mark"]"#, &format!(r#""facts":[{facts}]"#));
-    assert_ne!(text, newer);
-    serde_json::from_str(&newer).unwrap()
+    let at = text.find(r#""facts":["#).unwrap();
+    serde_json::from_str(&format!(r#"{}"facts":[{facts}]}}]}}"#, &text[..at])).unwrap()
+}
+
+fn only_entry(frame: &Frame) -> &Entry {
+    let [entry] = frame.entries.as_slice() else { panic!("{frame:?}") };
+    entry
 }
 
 #[test]
 fn an_unknown_fact_keeps_its_bytes_and_hides_no_other() {
     // Neither the order of its fields nor its numbers nor its spaces are ours to change.
     let unknown = r#"{"teleported": {"z": 1.0, "a":1e2,  "to": "\u00e9"}}"#;
-    let event = event_with(&format!(r#"{{"waiting":{{"code":"rate"}}}},{unknown},"frobnicated""#));
+    let frame = frame_with(&format!(r#"{{"waiting":{{"code":"rate"}}}},{unknown},"frobnicated""#));
+    let entry = only_entry(&frame);
 
-    assert_eq!(event.facts.len(), 3);
-    let FactOrUnknown::Unknown(raw) = &event.facts[1] else { panic!("{:?}", event.facts[1]) };
+    assert_eq!(entry.facts.len(), 3);
+    let FactOrUnknown::Unknown(raw) = &entry.facts[1] else { panic!("{:?}", entry.facts[1]) };
     assert_eq!(raw.get(), unknown);
     assert!(
-        matches!(&event.facts[2], FactOrUnknown::Unknown(raw) if raw.get() == "\"frobnicated\"")
+        matches!(&entry.facts[2], FactOrUnknown::Unknown(raw) if raw.get() == "\"frobnicated\"")
     );
-    let known: Vec<_> = event.known_facts().collect();
+    let known: Vec<_> = entry.known_facts().collect();
     assert_eq!(known, [&Fact::Waiting { code: WaitingCode::Rate }]);
-    assert!(serde_json::to_string(&event).unwrap().contains(unknown));
+    assert!(serde_json::to_string(&frame).unwrap().contains(unknown));
 }
 
 #[test]
 fn a_known_fact_with_a_word_that_is_not_known_counts_as_unknown() {
-    for fact in [r#"{"waiting":{"code":"moon_phase"}}"#, r#"{"waiting":{}}"#, r#"{"mark":{}}"#] {
-        let event = event_with(fact);
-        let [FactOrUnknown::Unknown(raw)] = event.facts.as_slice() else {
-            panic!("{:?}", event.facts)
+    for fact in [r#"{"waiting":{"code":"moon_phase"}}"#, r#"{"waiting":{}}"#, r#"{"submitted":7}"#]
+    {
+        let frame = frame_with(fact);
+        let entry = only_entry(&frame);
+        let [FactOrUnknown::Unknown(raw)] = entry.facts.as_slice() else {
+            panic!("{:?}", entry.facts)
         };
         assert_eq!(raw.get(), fact);
     }

@@ -3,8 +3,8 @@
 use std::{fmt::Debug, time::Duration};
 
 use nox_contract::{
-    Attempt, Capacity, Entity, EventNumber, JobId, JobState, ModuleName, Resources, TenantId,
-    Timestamp, Token, UserId, WorkerId, event::Chain, subject,
+    Attempt, Capacity, Chain, FrameNumber, JobId, JobState, ModuleName, Place, Resources, TenantId,
+    Timestamp, Token, UserId, WorkerId, subject,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -53,13 +53,13 @@ fn a_user_may_be_any_text_without_control_characters() {
 fn a_token_is_good_for_one_attempt_of_one_assignment() {
     let (key, job): ([u8; 32], JobId) = ([1; 32], JOB.parse().unwrap());
     let other: JobId = "0193a000-0000-7000-8000-000000000002".parse().unwrap();
-    let token = Token::compute(&key, job, Attempt(1), EventNumber(10));
-    assert!(token.verify(&Token::compute(&key, job, Attempt(1), EventNumber(10))));
+    let token = Token::compute(&key, job, Attempt(1), FrameNumber(10));
+    assert!(token.verify(&Token::compute(&key, job, Attempt(1), FrameNumber(10))));
     for forged in [
-        Token::compute(&[2; 32], job, Attempt(1), EventNumber(10)),
-        Token::compute(&key, other, Attempt(1), EventNumber(10)),
-        Token::compute(&key, job, Attempt(2), EventNumber(10)),
-        Token::compute(&key, job, Attempt(1), EventNumber(11)),
+        Token::compute(&[2; 32], job, Attempt(1), FrameNumber(10)),
+        Token::compute(&key, other, Attempt(1), FrameNumber(10)),
+        Token::compute(&key, job, Attempt(2), FrameNumber(10)),
+        Token::compute(&key, job, Attempt(1), FrameNumber(11)),
     ] {
         assert!(!token.verify(&forged));
     }
@@ -224,28 +224,27 @@ fn every_surfaces_word_for_a_state_is_understood() {
 }
 
 #[test]
-fn every_entity_has_a_subject_of_its_own_whatever_its_user_is_called() {
+fn a_subject_names_whose_it_is() {
     let tenant: TenantId = "acme".parse().unwrap();
-    let account = |name: &str| {
-        subject::event(&Entity::Account { tenant: tenant.clone(), account: name.to_owned() })
-    };
-    let job = subject::event(&Entity::Job {
-        tenant: tenant.clone(),
-        job_id: JOB.parse().unwrap(),
-        user_id: "a.b > *".parse().unwrap(),
-        module: "xtb".parse().unwrap(),
-    });
-    assert_eq!(job, format!("nox.evt.acme.job.{JOB}"));
-    let worker = Entity::Worker("exec-1".parse().unwrap());
-    assert_eq!(subject::event(&worker), "nox.evt._system.worker.exec-1");
-    let module = Entity::Module("xtb".parse().unwrap());
-    assert_eq!(subject::event(&module), "nox.evt._system.module.xtb");
-    assert_eq!(subject::event(&Entity::Control), "nox.ctl.mark");
-
-    let hostile: UserId = "a.b > *".parse().unwrap();
-    let hostile = account(&subject::user_account(&hostile));
-    assert_ne!(hostile, account(subject::TENANT_ACCOUNT));
-    let last = subject::last_token(&hostile);
-    assert!(last.len() == 32 && last.bytes().all(|b| b.is_ascii_hexdigit()), "{last}");
+    let worker: WorkerId = "exec-1".parse().unwrap();
     assert_eq!(subject::last_token(&subject::commands(&tenant)), "acme");
+    for subject in [subject::reports(&worker), subject::work(&worker), subject::beat(&worker)] {
+        assert_eq!(subject::last_token(&subject), "exec-1");
+    }
+    // A user may be called as it likes, and has the tenant's name for none of its own.
+    let hostile: UserId = "tenant".parse().unwrap();
+    assert_ne!(subject::user_account(&hostile), subject::TENANT_ACCOUNT);
+}
+
+#[test]
+fn a_place_says_what_is_consumed_to_the_part() {
+    let within = Place { seq: 7, part: 3 };
+    assert_eq!(within.whole(), 6);
+    assert_eq!([6, 7, 8].map(|seq| within.parts_of(seq)), [None, Some(3), Some(0)]);
+    let behind = Place::after(7);
+    assert_eq!(behind.whole(), 7);
+    assert_eq!([7, 8].map(|seq| behind.parts_of(seq)), [None, Some(0)]);
+    assert!(Place::default() < within && within < behind && behind < Place { seq: 8, part: 1 });
+    // The beginning of a stream, which has no message 0.
+    assert_eq!((Place::default().whole(), Place::default().parts_of(1)), (0, Some(0)));
 }

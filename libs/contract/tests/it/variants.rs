@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nox_contract::{
-    AnswerMessage, AttemptEnd, Blame, Command, CommandMessage, Entity, Event, Fact, FactOrUnknown,
+    AnswerMessage, AttemptEnd, Blame, Command, CommandMessage, Entity, Fact, FactOrUnknown, Frame,
     HandBack, JobState, LostReason, Outcome, ProblemCode, Report, ReportMessage, Source,
     StopReason, WaitingCode, Work, WorkMessage,
 };
@@ -108,7 +108,6 @@ variants!(fact: Fact {
     ModuleDeclared { .. } => "module_declared",
     ModuleSwitched { .. } => "module_switched",
     Configured { .. } => "configured",
-    Mark => "mark",
     InputsReset { .. } => "inputs_reset",
 });
 
@@ -120,7 +119,6 @@ variants!(source: Source {
     Match => "match",
     Configuration => "configuration",
     Operator => "operator",
-    Mark => "mark",
 });
 
 variants!(problem: ProblemCode {
@@ -248,19 +246,21 @@ fn shown(kind: Kind, text: &str) -> Vec<&'static str> {
             let message: WorkMessage = serde_json::from_str(text).unwrap();
             shown.extend(message.work.iter().map(work::name));
         }
-        Kind::Events => {
-            let event: Event = serde_json::from_str(text).unwrap();
-            shown.push(source::name(&event.input.src));
-            shown.extend(event.entity().as_ref().map(entity::name));
-            for known in event.known_facts() {
-                shown.push(fact::name(known));
-                match known {
-                    Fact::Waiting { code } => shown.push(waiting::name(code)),
-                    Fact::AttemptLost { reason, blame, .. } => {
-                        shown.extend([lost::name(reason), blame::name(blame)]);
+        Kind::Frames => {
+            let frame: Frame = serde_json::from_str(text).unwrap();
+            for entry in &frame.entries {
+                shown.push(source::name(&entry.by.src));
+                shown.extend(entry.entity().as_ref().map(entity::name));
+                for known in entry.known_facts() {
+                    shown.push(fact::name(known));
+                    match known {
+                        Fact::Waiting { code } => shown.push(waiting::name(code)),
+                        Fact::AttemptLost { reason, blame, .. } => {
+                            shown.extend([lost::name(reason), blame::name(blame)]);
+                        }
+                        Fact::StopRequested { reason, .. } => shown.push(stop::name(reason)),
+                        _ => {}
                     }
-                    Fact::StopRequested { reason, .. } => shown.push(stop::name(reason)),
-                    _ => {}
                 }
             }
         }
@@ -286,17 +286,17 @@ fn every_variant_of_everything_that_is_said_has_a_stored_example() {
 
 #[test]
 fn a_variant_without_an_example_is_noticed() {
-    assert!(without_example(&[Kind::Events]).contains(&"Command::submit"));
-    let few: Vec<_> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Events).collect();
+    assert!(without_example(&[Kind::Frames]).contains(&"Command::submit"));
+    let few: Vec<_> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Frames).collect();
     assert!(without_example(&few).contains(&"Fact::succeeded"));
 }
 
 #[test]
 fn a_variant_bears_one_name_in_code_and_in_json() {
     let (mut facts, mut codes) = (0, 0);
-    for (name, text) in Kind::Events.stored() {
-        let event: Event = serde_json::from_str(&text).unwrap();
-        for fact in &event.facts {
+    for (name, text) in Kind::Frames.stored() {
+        let frame: Frame = serde_json::from_str(&text).unwrap();
+        for fact in frame.entries.iter().flat_map(|entry| &entry.facts) {
             let FactOrUnknown::Known(fact) = fact else { panic!("{name}: {fact:?}") };
             let json = serde_json::to_value(fact).unwrap();
             let tag = json.as_str().or_else(|| json.as_object()?.keys().next().map(|k| &**k));

@@ -95,13 +95,16 @@ impl Loss {
     }
 }
 
-/// Every slot of `worker` is lost: one draft for each job.
+/// Most attempts that one step of a loss takes; with the longest names they fit into a frame.
+const LOST_MAX: usize = 100;
+
+/// Some of the slots of `worker`, lost: one draft for each job. Nothing when none is left.
 ///
 /// Only what began a crash may be charged with it. Whatever was handed out may have run, for its start
 /// may not be heard of yet: of several, all are suspects and none is charged. One alone is charged if it
 /// is known that it ran and that the worker's process ended; else it is a suspect, too, until it has been
 /// one often enough to run in isolation: a job that takes a whole machine down would else run for ever.
-pub(super) fn lost_all(
+pub(super) fn lost_some(
     state: &State,
     rules: &Rules,
     worker_id: &WorkerId,
@@ -118,7 +121,9 @@ pub(super) fn lost_all(
     };
     let ended = matches!(departure, Departure::Ended) || faults.silence_proves_an_end;
     let ran = |slot: &Assignment| slot.started || !faults.unheard_starts_excused;
-    let alone = worker.assignments.values().filter(|slot| ran(slot)).count() == 1;
+    let (suspects, innocent): (Vec<_>, Vec<_>) =
+        worker.assignments.iter().partition(|(_, slot)| ran(slot));
+    let alone = suspects.len() == 1;
     let blame = |id: JobId, slot: &Assignment| {
         if planned || !ran(slot) {
             return Blame::Nobody;
@@ -131,9 +136,13 @@ pub(super) fn lost_all(
             Blame::Suspected
         }
     };
-    worker
-        .assignments
-        .iter()
+    // The last suspect of several must not be left to look as if it had been alone.
+    let left = (innocent.len() + suspects.len()).saturating_sub(LOST_MAX);
+    let take = if left == 1 { LOST_MAX - 1 } else { LOST_MAX };
+    innocent
+        .into_iter()
+        .chain(suspects)
+        .take(take)
         .filter_map(|(id, slot)| {
             let loss = Loss { reason, blame: blame(*id, slot), detail: None };
             lost(state, rules, worker_id, *id, loss)

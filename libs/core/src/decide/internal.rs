@@ -7,9 +7,9 @@ use nox_contract::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Decision, Draft, Rules,
+    Decision, Rules,
     end::{self, Departure, Loss},
-    matching,
+    matching, reason,
 };
 use crate::state::State;
 
@@ -26,17 +26,16 @@ pub enum Internal {
     WorkerSilent { worker_id: WorkerId, session: SessionId },
     /// A worker lives but does not hold these attempts, which it was sent.
     AttemptsMissing { worker_id: WorkerId, session: SessionId, missing: Vec<Held> },
-    /// Place queued jobs, at most so many.
-    Match { placements_max: u32 },
-    /// Bring the reasons of queued jobs up to date, at most so many.
-    Reasons { reasons_max: u32 },
+    /// Place queued jobs, at most so many. Of the kinds of jobs that wait, look at so many behind the
+    /// first `skip`.
+    Match { placements_max: u32, classes_max: u32, skip: u32 },
+    /// Bring the reasons of queued jobs up to date, at most so many; likewise.
+    Reasons { reasons_max: u32, classes_max: u32, skip: u32 },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
     /// An operator accepts that an input stream was lost; its inputs are read from behind
     /// `position` on.
     ResetInputs { src: Source, incarnation: Incarnation, position: u64, by: String },
-    /// Inputs were consumed without a fact.
-    Mark,
 }
 
 impl Internal {
@@ -48,7 +47,6 @@ impl Internal {
             Self::Match { .. } | Self::Reasons { .. } => Source::Match,
             Self::Configure { .. } => Source::Configuration,
             Self::ResetInputs { .. } => Source::Operator,
-            Self::Mark => Source::Mark,
         }
     }
 }
@@ -66,13 +64,8 @@ pub(super) fn decide(
         }
         Internal::WorkerSilent { worker_id, session } => {
             let known = state.workers.get(worker_id).is_some_and(|w| w.session == *session);
-            if part > 0 || !known {
-                return None;
-            }
-            let mut drafts = end::lost_all(state, rules, worker_id, &Departure::Silent);
-            let fact = Fact::WorkerLeft { session: *session, lost: true };
-            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
-            Some(Decision { drafts, answer: None })
+            let departure = &Departure::Silent;
+            (part == 0 && known).then(|| leave(state, rules, worker_id, *session, departure))
         }
         Internal::AttemptsMissing { worker_id, session, missing } => {
             let held = missing.get(part as usize)?;
@@ -87,13 +80,15 @@ pub(super) fn decide(
             let lost = slot.and_then(|_| end::lost(state, rules, worker_id, held.job_id, loss));
             Some(lost.unwrap_or_default())
         }
-        Internal::Match { placements_max } if part < *placements_max => {
-            matching::next_placement(state)
+        Internal::Match { placements_max, classes_max, skip } if part == 0 => {
+            matching::placements(state, *placements_max, *classes_max, *skip)
         }
-        Internal::Reasons { reasons_max } if part < *reasons_max => matching::next_reason(state),
+        Internal::Reasons { reasons_max, classes_max, skip } if part == 0 => {
+            reason::reasons(state, *reasons_max, *classes_max, *skip)
+        }
         Internal::Match { .. } | Internal::Reasons { .. } => None,
         Internal::Configure { config } => {
-            if part > 0 || !matching::differs(state, config) {
+            if part > 0 || state.config.as_ref() == Some(config) {
                 return None;
             }
             let fact = Fact::Configured { config: Box::new(config.clone()) };
@@ -102,12 +97,29 @@ pub(super) fn decide(
         Internal::ResetInputs { src, incarnation, by, .. } => {
             (part == 0).then(|| reset(state, rules, *src, incarnation, by))
         }
-        Internal::Mark => (part == 0).then(|| Decision::of(Entity::Control, vec![Fact::Mark])),
     }
 }
 
-/// An input stream is another one. With the reports went ends of attempts, and words that sessions
-/// began with, and nobody tells them twice: every session is over, so that its worker begins anew.
+/// The next step of a worker's departure: some of its attempts are lost, or it has left.
+fn leave(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    session: SessionId,
+    departure: &Departure,
+) -> Decision {
+    let lost = end::lost_some(state, rules, worker_id, departure);
+    if lost.is_empty() {
+        let fact = Fact::WorkerLeft { session, lost: true };
+        return Decision::of(Entity::Worker(worker_id.clone()), vec![fact]);
+    }
+    Decision::step(lost)
+}
+
+/// The next step of taking an input stream for another one. With the reports went ends of attempts, and
+/// words that sessions began with, and nobody tells them twice: every session is over, so that its
+/// worker begins anew. The last step says so of the stream: a leader that dies before it leaves the
+/// next one to find the same.
 fn reset(
     state: &State,
     rules: &Rules,
@@ -115,14 +127,11 @@ fn reset(
     incarnation: &Incarnation,
     by: &str,
 ) -> Decision {
-    let fact = Fact::InputsReset { src, incarnation: incarnation.clone(), by: by.to_owned() };
-    let mut drafts = vec![Draft { entity: Entity::Control, facts: vec![fact] }];
-    if src == Source::Reports {
-        for (worker_id, worker) in state.workers.iter() {
-            drafts.extend(end::lost_all(state, rules, worker_id, &FORGOTTEN));
-            let fact = Fact::WorkerLeft { session: worker.session, lost: true };
-            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
-        }
+    let over = state.workers.iter().next().filter(|_| src == Source::Reports);
+    if let Some((worker_id, worker)) = over {
+        let step = leave(state, rules, worker_id, worker.session, &FORGOTTEN);
+        return Decision { more: true, ..step };
     }
-    Decision { drafts, answer: None }
+    let fact = Fact::InputsReset { src, incarnation: incarnation.clone(), by: by.to_owned() };
+    Decision::of(Entity::Control, vec![fact])
 }

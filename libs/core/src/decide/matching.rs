@@ -1,157 +1,187 @@
-//! The match: which queued job runs where, and why the others do not.
+//! The match: which queued jobs run where.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap, btree_map},
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use nox_contract::{
-    Attempt, Capacity, Fact, JobError, JobId, JobState, ModuleName, WaitingCode, WorkerId,
+    Fact, JobError, JobId, JobState, ModuleName, Resources, TenantId, UserId, WaitingCode,
 };
 
-use super::{Decision, end, job_entity};
+use super::{
+    Decision, Draft, end, job_entity,
+    place::{Given, Kept, asks_no_less, is_unasked_for, place},
+};
 use crate::{
-    queue::{Class, ClassKey, Rank},
+    queue::{ClassKey, Rank, Waiting},
     state::State,
-    worker::Worker,
 };
 
-/// The worker that would take such a job now, or why none does. The order of the checks is the
-/// order in which their removal helps: what concerns everybody comes first.
-pub(super) fn place<'s>(
+/// Requests that found no place which one match remembers, so that larger ones need not ask.
+const UNPLACED_MAX: usize = 16;
+
+/// Frees jobs from their dependencies, at most `placements_max`; if there are none, places queued jobs,
+/// at most so many, first come, first served. The first is the first of all modules, for they share
+/// workers.
+///
+/// Of the kinds of jobs that wait, those behind the first `skip` are looked at, at most `classes_max`: many
+/// that do not fit must not hold everybody up.
+pub(super) fn placements(
+    state: &State,
+    placements_max: u32,
+    classes_max: u32,
+    skip: u32,
+) -> Option<Decision> {
+    let freed = state.unblocked.iter().filter_map(|id| unblock(state, *id));
+    let mut drafts: Vec<_> = freed.take(placements_max as usize).collect();
+    if drafts.is_empty() {
+        drafts = Match::new(state).run(placements_max as usize, classes_max, skip);
+    }
+    (!drafts.is_empty()).then(|| Decision { drafts, ..Decision::default() })
+}
+
+/// The first job of a kind that was not looked at yet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate<'s> {
+    rank: Rank,
+    job: JobId,
+    /// Of the module, in the order of their names.
+    module: usize,
+    key: &'s ClassKey,
+    /// Whether it is the first of its kind; else those before it were placed.
+    is_head: bool,
+}
+
+struct Match<'s> {
     state: &'s State,
-    module: &ModuleName,
-    key: &ClassKey,
-) -> Result<(&'s WorkerId, &'s Worker), WaitingCode> {
-    place_but(state, module, key, None)
+    kept: Option<Kept<'s>>,
+    given: Given<'s>,
+    modules: Vec<Module<'s>>,
+    next: BinaryHeap<Reverse<Candidate<'s>>>,
+    /// Who may run no more.
+    over_quota: BTreeSet<(&'s TenantId, &'s UserId)>,
 }
 
-/// As [`place`], with a worker that is kept for somebody else.
-fn place_but<'s>(
-    state: &'s State,
-    module: &ModuleName,
-    key: &ClassKey,
-    kept: Option<&WorkerId>,
-) -> Result<(&'s WorkerId, &'s Worker), WaitingCode> {
-    let known = state.modules.get(module).ok_or(WaitingCode::NoWorker)?;
-    if !known.enabled {
-        return Err(WaitingCode::Paused);
-    }
-    if state.workers.serving(module).next().is_none() {
-        return Err(WaitingCode::NoWorker);
-    }
-    if known.manifest.running_max.is_some_and(|max| known.running >= max) {
-        return Err(WaitingCode::Concurrency);
-    }
-    let tenant = &key.tenant;
-    let limits = [state.ledger.user(tenant, &key.user_id), state.ledger.tenant(tenant)];
-    if limits.into_iter().flatten().any(|a| a.running_jobs >= a.limits.running_jobs) {
-        return Err(WaitingCode::Quota);
-    }
-    let place = state
-        .workers
-        .serving(module)
-        .filter(|(id, worker)| kept != Some(*id) && has_place(worker, key))
-        // The emptiest, so that load spreads; the name settles a tie, so that a replay agrees.
-        .max_by_key(|(id, worker)| {
-            (worker.capacity.slots - worker.used.slots, std::cmp::Reverse(*id))
-        });
-    place.ok_or_else(|| match to_be_emptied(state, module, key) {
-        Some(_) => WaitingCode::Isolation,
-        None => WaitingCode::Resources,
-    })
+struct Module<'s> {
+    name: &'s ModuleName,
+    waiting: &'s Waiting,
+    heads: btree_map::Iter<'s, Rank, ClassKey>,
+    /// Nobody else of it can be placed.
+    closed: bool,
+    unplaced: Vec<Resources>,
 }
 
-/// Whether a worker has room for a job like this, and for its company.
-fn has_place(worker: &Worker, key: &ClassKey) -> bool {
-    let alone = worker.isolated.is_none() && (!key.isolated || worker.assignments.is_empty());
-    alone && worker.capacity.fits(&worker.used, &key.resources)
-}
-
-/// The worker that a job which has to be alone waits for, if it is one: the one with the least to do.
-fn to_be_emptied<'s>(
-    state: &'s State,
-    module: &ModuleName,
-    key: &ClassKey,
-) -> Option<&'s WorkerId> {
-    let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
-    let serving = state.workers.serving(module).filter(|(_, worker)| key.isolated && could(worker));
-    serving.min_by_key(|(id, worker)| (worker.used.slots, *id)).map(|(id, _)| id)
-}
-
-/// A worker that nobody behind a job's place is given, so that it gets empty for that job.
-#[derive(Clone, Copy)]
-struct Kept<'s> {
-    worker: &'s WorkerId,
-    ahead: Rank,
-}
-
-impl<'s> Kept<'s> {
-    /// For the first job that nothing but others' company holds back: without it, short jobs that
-    /// come all the time would keep a suspect waiting for ever.
-    fn find(state: &'s State) -> Option<Self> {
-        let waits = |module, key| place(state, module, key).err() == Some(WaitingCode::Isolation);
-        let (ahead, worker) = state
+impl<'s> Match<'s> {
+    fn new(state: &'s State) -> Self {
+        let modules: Vec<_> = state
             .queue
-            .isolated()
-            .filter(|(module, key, _)| waits(module, key))
-            .filter_map(|(module, key, rank)| Some((rank, to_be_emptied(state, module, key)?)))
-            .min()?;
-        Some(Self { worker, ahead })
-    }
-
-    fn from(kept: Option<Self>, rank: Rank) -> Option<&'s WorkerId> {
-        kept.filter(|kept| kept.ahead < rank).map(|kept| kept.worker)
-    }
-}
-
-/// The fact that gives a worker an attempt.
-pub(super) fn assign((worker_id, worker): (&WorkerId, &Worker), attempt: Attempt) -> Fact {
-    Fact::Assigned {
-        worker_id: worker_id.clone(),
-        session: worker.session,
-        attempt,
-        work: worker.next_work,
-    }
-}
-
-/// Whether nobody waits for anything that `worker` does, so that giving it work now passes nobody
-/// over.
-pub(super) fn is_unasked_for(state: &State, worker: &Worker) -> bool {
-    !worker.modules.iter().any(|module| state.queue.is_waited_for(module))
-}
-
-/// The next thing that a match does: free a job from its dependencies, else place the first job
-/// that can be placed. Modules share workers, so the first is the first of all of them.
-pub(super) fn next_placement(state: &State) -> Option<Decision> {
-    if let Some(id) = state.unblocked.first() {
-        return Some(unblock(state, *id));
-    }
-    let mut first: Option<(Rank, JobId, (&WorkerId, &Worker))> = None;
-    let kept = Kept::find(state);
-    for (module, classes) in &state.queue.modules {
-        if !has_room(state, module) {
-            continue;
+            .modules
+            .iter()
+            .map(|(name, waiting)| Module {
+                name,
+                waiting,
+                heads: waiting.heads.iter(),
+                closed: false,
+                unplaced: Vec::new(),
+            })
+            .collect();
+        let mut this = Self {
+            state,
+            kept: Kept::find(state, &Given::default()),
+            given: Given::default(),
+            next: BinaryHeap::with_capacity(modules.len()),
+            modules,
+            over_quota: BTreeSet::new(),
+        };
+        for module in 0..this.modules.len() {
+            this.advance(module);
         }
-        for (key, class) in classes {
-            let Some((rank, job)) = class.head() else { continue };
-            if first.is_some_and(|(ahead, ..)| ahead < rank) {
-                continue;
+        this
+    }
+
+    /// Enters the next kind of jobs of a module.
+    fn advance(&mut self, module: usize) {
+        let of = &mut self.modules[module];
+        if of.closed {
+            return;
+        }
+        let Some((rank, key)) = of.heads.next() else { return };
+        let Some((_, job)) = of.waiting.classes.get(key).and_then(|class| class.head()) else {
+            return;
+        };
+        self.next.push(Reverse(Candidate { rank: *rank, job, module, key, is_head: true }));
+    }
+
+    fn run(mut self, placements_max: usize, classes_max: u32, skip: u32) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let mut free = self.state.workers.free_slots();
+        let mut looked = 0;
+        while free > 0 && drafts.len() < placements_max {
+            let Some(Reverse(candidate)) = self.next.pop() else { break };
+            if candidate.is_head {
+                self.advance(candidate.module);
+                looked += 1;
+                if looked <= skip {
+                    continue;
+                }
+                if looked > skip.saturating_add(classes_max) {
+                    break;
+                }
             }
-            let placed = place_but(state, module, key, Kept::from(kept, rank));
-            if let Ok(worker) = placed {
-                first = Some((rank, job, worker));
+            if let Some(draft) = self.look(candidate) {
+                drafts.push(draft);
+                free -= 1;
             }
         }
+        drafts
     }
-    let (_, job, worker) = first?;
-    let active = state.job(job)?;
-    let fact = assign(worker, active.job.attempt.next());
-    Some(Decision::of(job_entity(job, active), vec![fact]))
+
+    /// Places the candidate, if that is possible, and enters the one behind it.
+    fn look(&mut self, candidate: Candidate<'s>) -> Option<Draft> {
+        let Candidate { rank, job, key, .. } = candidate;
+        let of = &mut self.modules[candidate.module];
+        let unplaced = |less: &Resources| asks_no_less(&key.resources, less);
+        if of.closed
+            || self.over_quota.contains(&(&key.tenant, &key.user_id))
+            || of.unplaced.iter().any(unplaced)
+        {
+            return None;
+        }
+        let kept = Kept::from(self.kept, rank);
+        let place = match place(self.state, &self.given, of.name, key, kept) {
+            Ok(place) => place,
+            Err(WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Concurrency) => {
+                of.closed = true;
+                return None;
+            }
+            Err(WaitingCode::Quota) => {
+                self.over_quota.insert((&key.tenant, &key.user_id));
+                return None;
+            }
+            Err(WaitingCode::Resources) if of.unplaced.len() < UNPLACED_MAX => {
+                of.unplaced.push(key.resources);
+                return None;
+            }
+            Err(_) => return None,
+        };
+        self.given.take(of.name, key, rank, place);
+        self.kept = Kept::find(self.state, &self.given);
+        let behind = of.waiting.classes.get(key)?.by_rank.range((Excluded(rank), Unbounded)).next();
+        if let Some((rank, job)) = behind {
+            let (rank, job) = (*rank, *job);
+            self.next.push(Reverse(Candidate { rank, job, is_head: false, ..candidate }));
+        }
+        let active = self.state.job(job)?;
+        let facts = vec![place.assign(active.job.attempt.next())];
+        Some(Draft { entity: job_entity(job, active), facts })
+    }
 }
 
-/// Whether a worker of `module` has a free slot; spares a look at every class when all are busy.
-fn has_room(state: &State, module: &ModuleName) -> bool {
-    state.workers.serving(module).any(|(_, worker)| worker.used.slots < worker.capacity.slots)
-}
-
-fn unblock(state: &State, id: JobId) -> Decision {
-    let Some(active) = state.job(id) else { return Decision::nothing() };
+/// What becomes of a job that waits for no other one any more.
+fn unblock(state: &State, id: JobId) -> Option<Draft> {
+    let active = state.job(id)?;
     let facts = if let Some((dependency, state)) = active.doomed {
         let error = JobError {
             code: "dependency".to_owned(),
@@ -166,7 +196,7 @@ fn unblock(state: &State, id: JobId) -> Decision {
     } else {
         vec![Fact::Waiting { code: WaitingCode::Priority }]
     };
-    Decision::of(job_entity(id, active), facts)
+    Some(Draft { entity: job_entity(id, active), facts })
 }
 
 fn ended_as(state: JobState) -> &'static str {
@@ -176,43 +206,6 @@ fn ended_as(state: JobState) -> &'static str {
     }
 }
 
-/// The next queued job whose recorded reason is no longer the right one.
-///
-/// The first of its kind waits for what `place` says. Those behind it wait for their turn, unless
-/// what holds the first back would hold them back just the same.
-pub(super) fn next_reason(state: &State) -> Option<Decision> {
-    let kept = Kept::find(state);
-    for (module, classes) in &state.queue.modules {
-        for (key, class) in classes {
-            let wrong = wrong_reason(state, module, key, class, kept);
-            let Some((job, code)) = wrong else { continue };
-            let active = state.job(job)?;
-            return Some(Decision::of(job_entity(job, active), vec![Fact::Waiting { code }]));
-        }
-    }
-    None
-}
-
-fn wrong_reason(
-    state: &State,
-    module: &ModuleName,
-    key: &ClassKey,
-    class: &Class,
-    kept: Option<Kept<'_>>,
-) -> Option<(JobId, WaitingCode)> {
-    let (rank, head) = class.head()?;
-    // A job that can be placed is the match's to place, not to explain.
-    let code = place_but(state, module, key, Kept::from(kept, rank)).err()?;
-    if state.job(head)?.job.waiting() != Some(code) {
-        return Some((head, code));
-    }
-    let behind = match code {
-        WaitingCode::NoWorker | WaitingCode::Paused => code,
-        _ => WaitingCode::Priority,
-    };
-    class.first_behind_head_without(behind).map(|job| (job, behind))
-}
-
 /// What a job does whose instant has come: run if nobody is ahead, else queue up.
 pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
     let active = state.job(id)?;
@@ -220,15 +213,10 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
     if !matches!(waiting, WaitingCode::Scheduled | WaitingCode::Backoff) {
         return None;
     }
-    let fact = match place(state, &active.module, &active.class()) {
-        Ok(worker) if is_unasked_for(state, worker.1) => assign(worker, active.job.attempt.next()),
+    let fact = match place(state, &Given::default(), &active.module, &active.class(), None) {
+        Ok(place) if is_unasked_for(state, place.worker) => place.assign(active.job.attempt.next()),
         Ok(_) => Fact::Waiting { code: WaitingCode::Priority },
         Err(code) => Fact::Waiting { code },
     };
     Some(Decision::of(job_entity(id, active), vec![fact]))
-}
-
-/// Whether the configuration in the log is not the one that was given.
-pub(super) fn differs(state: &State, given: &nox_contract::SchedulerConfig) -> bool {
-    state.config.as_ref() != Some(given)
 }

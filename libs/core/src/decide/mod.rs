@@ -5,14 +5,16 @@ mod end;
 mod internal;
 mod matching;
 mod module;
+mod place;
 mod quota;
+mod reason;
 mod report;
 mod submit;
 
 use std::sync::LazyLock;
 
 use nox_contract::{
-    Accepted, Command, Entity, EventNumber, Fact, JobId, JobState, Outcome, ProblemCode, Refusal,
+    Accepted, Command, Entity, Fact, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal,
     Report, SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
 };
 
@@ -56,8 +58,12 @@ pub struct Decision {
     /// One for each entity that something becomes true of, in this order.
     pub drafts: Vec<Draft>,
     /// What to tell whoever asked, once this is in the log. Where facts follow, `n` is still 0 and
-    /// is set to the number of their last event.
+    /// is set to the number of their frame.
     pub answer: Option<Outcome>,
+    /// More follows from the same part: ask again after applying this. What one part leads to may be
+    /// more than a frame holds; a leader that dies in between leaves a state from which the same
+    /// question leads to the rest.
+    pub more: bool,
 }
 
 /// Facts about one entity, not yet numbered.
@@ -73,20 +79,25 @@ impl Decision {
     }
 
     fn of(entity: Entity, facts: Vec<Fact>) -> Self {
-        Self { drafts: vec![Draft { entity, facts }], answer: None }
+        Self { drafts: vec![Draft { entity, facts }], ..Self::default() }
     }
 
     fn refused(refusal: Refusal) -> Self {
-        Self { drafts: Vec::new(), answer: Some(Outcome::Refused(refusal)) }
+        Self { answer: Some(Outcome::Refused(refusal)), ..Self::default() }
     }
 
-    fn repeated(n: EventNumber, job: JobId, state: JobState) -> Self {
+    fn repeated(n: FrameNumber, job: JobId, state: JobState) -> Self {
         let accepted = Accepted { n, job_id: Some(job), state: Some(state), repeated: true };
-        Self { drafts: Vec::new(), answer: Some(Outcome::Accepted(accepted)) }
+        Self { answer: Some(Outcome::Accepted(accepted)), ..Self::default() }
+    }
+
+    /// A step, and not the last one, of what follows.
+    fn step(drafts: Vec<Draft>) -> Self {
+        Self { drafts, answer: None, more: true }
     }
 
     fn accepted(mut self, job: Option<JobId>, state: Option<JobState>) -> Self {
-        let accepted = Accepted { n: EventNumber(0), job_id: job, state, repeated: false };
+        let accepted = Accepted { n: FrameNumber(0), job_id: job, state, repeated: false };
         self.answer = Some(Outcome::Accepted(accepted));
         self
     }

@@ -14,7 +14,7 @@ pub(super) fn switch(state: &State, set: &SetModule) -> Decision {
     };
     if module.enabled == set.enabled {
         let accepted = Accepted { n: state.n, job_id: None, state: None, repeated: true };
-        return Decision { drafts: Vec::new(), answer: Some(Outcome::Accepted(accepted)) };
+        return Decision { answer: Some(Outcome::Accepted(accepted)), ..Decision::nothing() };
     }
     let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
     Decision::of(Entity::Module(set.module.clone()), vec![fact]).accepted(None, None)

@@ -9,7 +9,7 @@ use nox_contract::{
 };
 
 use super::{
-    Decision, Draft, Rules,
+    Decision, Rules,
     end::{self, Departure, Loss},
     job_entity, module,
 };
@@ -52,14 +52,17 @@ pub(super) fn decide(
         Report::Resumed => about_worker(Fact::WorkerResumed { session }),
         Report::Bye => {
             let departure = Departure::Planned(LostReason::Draining);
-            let mut drafts = end::lost_all(state, rules, worker_id, &departure);
-            let fact = Fact::WorkerLeft { session, lost: false };
-            drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
-            Decision { drafts, answer: None }
+            let lost = end::lost_some(state, rules, worker_id, &departure);
+            if lost.is_empty() {
+                return about_worker(Fact::WorkerLeft { session, lost: false });
+            }
+            Decision::step(lost)
         }
     }
 }
 
+/// A session begins, in steps: the attempts of the one before are lost, manifests that the log does
+/// not know are declared, and it has joined.
 fn joined(
     state: &State,
     rules: &Rules,
@@ -83,7 +86,13 @@ fn joined(
     } else {
         Departure::Ended
     };
-    let mut drafts = end::lost_all(state, rules, worker_id, &departure);
+    let lost = end::lost_some(state, rules, worker_id, &departure);
+    if !lost.is_empty() {
+        return Decision::step(lost);
+    }
+    if let Some(declared) = hello.modules.iter().find_map(|m| module::declare(state, m)) {
+        return Decision::step(vec![declared]);
+    }
     let modules = hello
         .modules
         .iter()
@@ -96,9 +105,7 @@ fn joined(
         modules,
         labels: hello.labels.clone(),
     };
-    drafts.push(Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] });
-    drafts.extend(hello.modules.iter().filter_map(|manifest| module::declare(state, manifest)));
-    Decision { drafts, answer: None }
+    Decision::of(Entity::Worker(worker_id.clone()), vec![fact])
 }
 
 /// The slot that a report speaks of, if whoever reports holds its token.

@@ -7,10 +7,14 @@ use nox_contract::{
     subject,
 };
 
-use super::{Decision, Draft, matching, quota};
+use super::{
+    Decision, Draft,
+    place::{Given, is_unasked_for, place},
+    quota,
+};
 use crate::{
     queue::ClassKey,
-    state::{ActiveJob, State},
+    state::{ActiveJob, Fingerprint, State},
 };
 
 pub(super) fn decide(
@@ -64,7 +68,7 @@ pub(super) fn decide(
     ];
     facts.extend(first_step(state, tenant, submit, open, !drafts.is_empty()));
     drafts.push(Draft { entity, facts });
-    Decision { drafts, answer: None }.accepted(Some(submit.job_id), Some(JobState::Queued))
+    Decision { drafts, ..Decision::nothing() }.accepted(Some(submit.job_id), Some(JobState::Queued))
 }
 
 /// The answer to a job id that the log knows.
@@ -76,7 +80,8 @@ fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decisio
         let ended = state.ended(submit.job_id)?;
         (&ended.tenant, &ended.user_id, &ended.fingerprint, ended.n, ended.state)
     };
-    if owner != tenant || *user != submit.user_id || *fingerprint != submit.fingerprint {
+    let asked = submit.fingerprint.as_deref().map(Fingerprint::of);
+    if owner != tenant || *user != submit.user_id || *fingerprint != asked {
         return Some(Decision::refused(Refusal::new(
             ProblemCode::IdempotencyConflict,
             "the key was used for another request",
@@ -156,10 +161,8 @@ fn first_step(
         resources: submit.requested_resources,
         isolated: false,
     };
-    match matching::place(state, &submit.module, &key) {
-        Ok(worker) if matching::is_unasked_for(state, worker.1) => {
-            Some(matching::assign(worker, Attempt(1)))
-        }
+    match place(state, &Given::default(), &submit.module, &key, None) {
+        Ok(place) if is_unasked_for(state, place.worker) => Some(place.assign(Attempt(1))),
         Ok(_) => None,
         Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused)) => Some(Fact::Waiting { code }),
         Err(_) if state.queue.is_waited_for(&submit.module) => None,

@@ -1,12 +1,12 @@
-//! A log in memory: decides an input, stamps what follows, folds it in, and has it watched.
+//! A log in memory: decides an input, gathers what follows in frames, folds it in, and has it watched.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref};
 
 use nox_contract::{
-    Command, EpochRecord, Event, EventNumber, Fact, InputRef, Outcome, Positions, Report,
-    SessionId, Source, TenantId, Timestamp, WorkerId,
+    Cause, Command, Entry, EpochRecord, Fact, Frame, FrameNumber, Outcome, Place, Positions,
+    Report, SessionId, Source, TenantId, Timestamp, WorkerId,
 };
-use nox_core::{Decision, Draft, Internal, Rules, State, decide};
+use nox_core::{ApplyError, Decision, Draft, Internal, Rules, State, decide};
 
 use crate::{oracle, watch::Watch};
 
@@ -14,9 +14,9 @@ use crate::{oracle, watch::Watch};
 pub const TOKEN_KEY: [u8; 32] = [42; 32];
 
 /// The property that [`State::check`] looks after.
-pub const SOUND: &str = "the state is sound after every event";
+pub const SOUND: &str = "the state is sound after every frame";
 
-/// Most parts of one input; an input that goes on for longer never ends.
+/// Most parts of one input and steps of one part; what goes on for longer never ends.
 const PARTS_MAX: u32 = 10_000;
 
 /// Something that must hold and does not.
@@ -42,16 +42,42 @@ pub fn hold(
     if holds { Ok(()) } else { Err(Violation { property, detail: detail() }) }
 }
 
+/// An entry, and the frame that it stands in.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    pub n: FrameNumber,
+    pub at: Timestamp,
+    entry: Entry,
+}
+
+impl Deref for Placed {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
 /// What followed from one input.
 #[derive(Debug, Clone, Default)]
 pub struct Said {
-    pub events: Vec<Event>,
+    pub entries: Vec<Placed>,
     pub answer: Option<Outcome>,
 }
 
 enum Record {
-    Event(String),
-    Epoch(EventNumber, EpochRecord),
+    Frame(String),
+    Epoch(FrameNumber, EpochRecord),
+}
+
+/// Places queued jobs of all kinds.
+pub fn placing(placements_max: u32) -> Internal {
+    Internal::Match { placements_max, classes_max: u32::MAX, skip: 0 }
+}
+
+/// Explains queued jobs of all kinds.
+pub fn explaining(reasons_max: u32) -> Internal {
+    Internal::Reasons { reasons_max, classes_max: u32::MAX, skip: 0 }
 }
 
 pub struct Log {
@@ -63,6 +89,10 @@ pub struct Log {
     pub shown: BTreeMap<(&'static str, String), u32>,
     records: Vec<Record>,
     pos: Positions,
+    /// The entries of the frame that is open, if one is.
+    open: Option<Vec<Entry>>,
+    /// How many more decisions share the open frame.
+    gather: u32,
     /// A state that came out of a snapshot, and goes the same way from there on.
     twin: Option<State>,
 }
@@ -77,16 +107,21 @@ impl Log {
             watch: Watch::default(),
             shown: BTreeMap::new(),
             records: Vec::new(),
-            pos: Positions::default(),
+            pos: Positions { commands: Place::after(0), reports: Place::after(0) },
+            open: None,
+            gather: 0,
             twin: None,
         }
     }
 
     pub fn command(&mut self, tenant: &TenantId, command: &Command) -> Result<Said, Violation> {
-        let at = self.at();
-        let decision = self.decide(|state, _| decide::command(state, tenant, command, at))?;
-        self.pos.commands += 1;
-        self.take(Source::Commands, 0, decision)
+        let place = self.pos.commands;
+        let by = Cause { src: Source::Commands, seq: place.seq, part: 0 };
+        let mut said = Said::default();
+        self.part(by, &mut said, |state, _, at| Some(decide::command(state, tenant, command, at)))?;
+        self.pos.commands = Place::after(place.seq);
+        self.end_decision()?;
+        Ok(said)
     }
 
     pub fn report(
@@ -95,11 +130,15 @@ impl Log {
         session: SessionId,
         report: &Report,
     ) -> Result<Said, Violation> {
-        let at = self.at();
-        let decision =
-            self.decide(|state, rules| decide::report(state, rules, worker, session, report, at))?;
-        self.pos.reports += 1;
-        self.take(Source::Reports, 0, decision)
+        let place = self.pos.reports;
+        let by = Cause { src: Source::Reports, seq: place.seq, part: 0 };
+        let mut said = Said::default();
+        self.part(by, &mut said, |state, rules, at| {
+            Some(decide::report(state, rules, worker, session, report, at))
+        })?;
+        self.pos.reports = Place::after(place.seq);
+        self.end_decision()?;
+        Ok(said)
     }
 
     /// Decides all parts of an input that is in no stream.
@@ -109,15 +148,22 @@ impl Log {
         }
         let mut said = Said::default();
         let mut part = 0;
-        while let Some(decision) =
-            self.decide(|state, rules| decide::internal(state, rules, input, part))?
-        {
-            said.events.extend(self.take(input.source(), part, decision)?.events);
+        loop {
+            let by = Cause { src: input.source(), seq: 0, part };
+            if !self.part(by, &mut said, |state, rules, _| {
+                decide::internal(state, rules, input, part)
+            })? {
+                break;
+            }
+            self.end_decision()?;
             part += 1;
             hold(part < PARTS_MAX, "an input has an end", || format!("{input:?}"))?;
         }
-        if let Internal::Match { placements_max } = input
-            && part < *placements_max
+        let assigned =
+            |entry: &Placed| entry.known_facts().all(|fact| matches!(fact, Fact::Assigned { .. }));
+        if let Internal::Match { placements_max, classes_max: u32::MAX, skip: 0 } = input
+            && said.entries.len() < *placements_max as usize
+            && said.entries.iter().all(assigned)
         {
             let left = oracle::next(&self.state);
             hold(left.is_none(), "a match leaves nobody who could run", || format!("{left:?}"))?;
@@ -125,8 +171,27 @@ impl Log {
         Ok(said)
     }
 
+    /// The last message that is in the log: what anybody can have seen of it.
+    pub fn last(&self) -> FrameNumber {
+        FrameNumber(self.state.n.0 - u64::from(self.open.is_some()))
+    }
+
+    /// The next so many decisions stand in one frame.
+    pub fn gather(&mut self, decisions: u32) -> Result<(), Violation> {
+        self.seal()?;
+        self.gather = decisions;
+        Ok(())
+    }
+
+    /// A frame of what is gathered; without entries if that is nothing.
+    pub fn frame(&mut self) -> Result<(), Violation> {
+        self.begin()?;
+        self.seal()
+    }
+
     /// A new leader begins its term.
     pub fn epoch(&mut self) -> Result<(), Violation> {
+        self.seal()?;
         let n = self.state.n.next();
         let record = EpochRecord {
             epoch: self.state.epoch.next(),
@@ -137,6 +202,8 @@ impl Log {
             reports: Default::default(),
         };
         self.fold(|state| state.apply_epoch(n, &record))?;
+        let checked = self.state.check();
+        hold(checked.is_ok(), SOUND, || format!("{checked:?}"))?;
         self.records.push(Record::Epoch(n, record));
         Ok(())
     }
@@ -144,6 +211,7 @@ impl Log {
     /// Writes the state as a snapshot and reads it back: it is the same state, and from here on it
     /// is asked and told everything that the live one is.
     pub fn snapshot(&mut self) -> Result<(), Violation> {
+        self.seal()?;
         let text = serde_json::to_string(&self.state).map_err(|e| Violation {
             property: "every state can be written as a snapshot",
             detail: e.to_string(),
@@ -161,16 +229,17 @@ impl Log {
     }
 
     /// Whether folding the log from its beginning, and from the last snapshot, leads here.
-    pub fn verify(&self) -> Result<(), Violation> {
+    pub fn verify(&mut self) -> Result<(), Violation> {
+        self.seal()?;
         let mut folded = State::default();
         for record in &self.records {
             let applied = match record {
-                Record::Event(text) => {
-                    let event: Event = serde_json::from_str(text).map_err(|e| Violation {
-                        property: "every event can be read",
+                Record::Frame(text) => {
+                    let frame: Frame = serde_json::from_str(text).map_err(|e| Violation {
+                        property: "every frame can be read",
                         detail: e.to_string(),
                     })?;
-                    folded.apply(&event)
+                    folded.apply(&frame)
                 }
                 Record::Epoch(n, record) => folded.apply_epoch(*n, record),
             };
@@ -185,8 +254,33 @@ impl Log {
         })
     }
 
+    /// All that stands in a frame becomes true at one instant.
     fn at(&self) -> Timestamp {
-        self.now.max(self.state.at)
+        if self.open.is_some() { self.state.at } else { self.now.max(self.state.at) }
+    }
+
+    /// Decides one part, in as many steps as it takes; whether there was something to decide.
+    fn part(
+        &mut self,
+        by: Cause,
+        said: &mut Said,
+        question: impl Fn(&State, &Rules, Timestamp) -> Option<Decision>,
+    ) -> Result<bool, Violation> {
+        for _ in 0..PARTS_MAX {
+            let at = self.at();
+            let Some(decision) = self.decide(|state, rules| question(state, rules, at))? else {
+                return Ok(false);
+            };
+            let (more, drafts) = (decision.more, decision.drafts.len());
+            hold(!more || drafts > 0, "a step leads to something", || format!("{by:?}"))?;
+            self.take(by, decision, said)?;
+            if !more {
+                return Ok(true);
+            }
+            self.end_decision()?;
+        }
+        hold(false, "a part has an end", || format!("{by:?}"))?;
+        Ok(false)
     }
 
     /// Decides three times: the same question to the same state has one answer.
@@ -204,29 +298,72 @@ impl Log {
         Ok(decision)
     }
 
-    fn take(&mut self, src: Source, part: u32, decision: Decision) -> Result<Said, Violation> {
-        let drafts = decision.drafts.len();
-        let mut said = Said { events: Vec::with_capacity(drafts), answer: decision.answer };
-        for (i, draft) in (1..).zip(decision.drafts) {
-            hold(!draft.facts.is_empty(), "an event has facts", || format!("{draft:?}"))?;
-            let event = self.stamp(src, part, i == drafts, draft);
-            let text = serde_json::to_string(&event).expect("events are JSON");
+    fn take(&mut self, by: Cause, decision: Decision, said: &mut Said) -> Result<(), Violation> {
+        let has_facts = !decision.drafts.is_empty();
+        for Draft { entity, facts } in decision.drafts {
+            hold(!facts.is_empty(), "an entry has facts", || format!("{entity:?}"))?;
+            self.begin()?;
+            let entry = Entry::new(by, entity.clone(), facts.into_iter().map(Into::into).collect());
+            hold(entry.entity() == Some(entity), "an entry says what it is about", || {
+                format!("{entry:?}")
+            })?;
             let before = self.state.clone();
-            self.fold(|state| state.apply(&event))?;
-            self.records.push(Record::Event(text));
-            self.watch.observe(&before, &event, &self.state)?;
-            event.known_facts().for_each(|fact| self.show(fact));
-            said.events.push(event);
+            self.fold(|state| state.apply_entry(&entry))?;
+            self.open.get_or_insert_default().push(entry.clone());
+            let placed = Placed { n: self.state.n, at: self.state.at, entry };
+            self.watch.observe(&before, &placed, &self.state)?;
+            placed.known_facts().for_each(|fact| self.show(fact));
+            said.entries.push(placed);
         }
-        match &mut said.answer {
-            Some(Outcome::Accepted(accepted)) if drafts > 0 => accepted.n = self.state.n,
-            Some(Outcome::Refused(refusal)) => {
-                let word = ("refused", refusal.code.to_string());
-                *self.shown.entry(word).or_default() += 1;
+        if let Some(mut answer) = decision.answer {
+            match &mut answer {
+                Outcome::Accepted(accepted) if has_facts => accepted.n = self.state.n,
+                Outcome::Refused(refusal) => {
+                    let word = ("refused", refusal.code.to_string());
+                    *self.shown.entry(word).or_default() += 1;
+                }
+                Outcome::Accepted(_) => {}
             }
-            _ => {}
+            said.answer = Some(answer);
         }
-        Ok(said)
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Violation> {
+        if self.open.is_none() {
+            let (n, at) = (self.state.n.next(), self.at());
+            self.fold(|state| state.begin_frame(n, at))?;
+            self.open = Some(Vec::new());
+        }
+        Ok(())
+    }
+
+    /// A decision is made; unless others are to share its frame, that ends here.
+    fn end_decision(&mut self) -> Result<(), Violation> {
+        self.gather = self.gather.saturating_sub(1);
+        if self.gather == 0 { self.seal() } else { Ok(()) }
+    }
+
+    /// Ends the open frame, if one is.
+    pub fn seal(&mut self) -> Result<(), Violation> {
+        self.gather = 0;
+        let Some(entries) = self.open.take() else { return Ok(()) };
+        let pos = self.pos;
+        self.fold(|state| state.end_frame(pos))?;
+        let frame = Frame {
+            n: self.state.n,
+            epoch: self.state.epoch,
+            at: self.state.at,
+            rules: nox_core::RULES_VERSION,
+            prev: String::new(),
+            pos,
+            inputs: Vec::new(),
+            entries,
+        };
+        let text = serde_json::to_string(&frame).expect("frames are JSON");
+        self.records.push(Record::Frame(text));
+        let checked = self.state.check();
+        hold(checked.is_ok(), SOUND, || format!("{checked:?}"))
     }
 
     fn show(&mut self, fact: &Fact) {
@@ -243,38 +380,16 @@ impl Log {
 
     fn fold(
         &mut self,
-        apply: impl Fn(&mut State) -> Result<(), nox_core::ApplyError>,
+        apply: impl Fn(&mut State) -> Result<(), ApplyError>,
     ) -> Result<(), Violation> {
         apply(&mut self.state).map_err(illegal)?;
-        if let Some(twin) = &mut self.twin {
-            apply(twin).map_err(illegal)?;
+        match &mut self.twin {
+            Some(twin) => apply(twin).map_err(illegal),
+            None => Ok(()),
         }
-        let checked = self.state.check();
-        hold(checked.is_ok(), SOUND, || format!("{checked:?}"))
-    }
-
-    fn stamp(&self, src: Source, part: u32, last: bool, draft: Draft) -> Event {
-        let mut event = Event {
-            n: self.state.n.next(),
-            epoch: self.state.epoch,
-            at: self.at(),
-            rules: nox_core::RULES_VERSION,
-            prev: String::new(),
-            input: InputRef { src, seq: self.pos.commands, part, last, body: None },
-            pos: if last { self.pos } else { self.state.pos },
-            tenant: TenantId::system(),
-            job_id: None,
-            user_id: None,
-            module: None,
-            worker_id: None,
-            account: None,
-            facts: draft.facts.into_iter().map(Into::into).collect(),
-        };
-        event.set_entity(draft.entity);
-        event
     }
 }
 
-fn illegal(error: nox_core::ApplyError) -> Violation {
+fn illegal(error: ApplyError) -> Violation {
     Violation { property: "every decided fact is legal", detail: error.to_string() }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Blame, Capacity, EventNumber, Fact, Incarnation, JobState, Limits, LostReason, Origin,
+    Attempt, Blame, Capacity, Fact, FrameNumber, Incarnation, JobState, Limits, LostReason, Origin,
     ProblemCode, RawJson, Refusal, SchedulerConfig, Source, StopReason, Timestamp, WaitingCode,
     WorkNumber, WorkerId,
     fact::{Rejected, Submitted},
@@ -58,7 +58,7 @@ fn noon() -> Timestamp {
 
 /// A job in each phase, led there by its facts.
 fn job_in(phase: &str) -> Job {
-    let mut job = Job::create(&submitted(), EventNumber(7), noon()).unwrap();
+    let mut job = Job::create(&submitted(), FrameNumber(7), noon()).unwrap();
     let path: &[&str] = match phase {
         "queued" => &[],
         "assigned" => &["assigned"],
@@ -167,7 +167,6 @@ fn facts(job: &Job) -> Vec<Fact> {
         Fact::ModuleDeclared { manifest: Box::new(manifest("m")), enabled: true },
         Fact::ModuleSwitched { enabled: false, by: id("root") },
         Fact::Configured { config: Box::new(SchedulerConfig::default()) },
-        Fact::Mark,
         Fact::InputsReset {
             src: Source::Commands,
             incarnation: Incarnation::default(),
@@ -180,7 +179,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 29;
+    const VARIANTS: u64 = 28;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -208,10 +207,9 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::ModuleDeclared { .. } => 22,
             Fact::ModuleSwitched { .. } => 23,
             Fact::Configured { .. } => 24,
-            Fact::Mark => 25,
-            Fact::InputsReset { .. } => 26,
-            Fact::WorkerPaused { .. } => 27,
-            Fact::WorkerResumed { .. } => 28,
+            Fact::InputsReset { .. } => 25,
+            Fact::WorkerPaused { .. } => 26,
+            Fact::WorkerResumed { .. } => 27,
         };
         seen | 1 << bit
     });
@@ -251,9 +249,9 @@ fn every_fact_in_every_phase_is_an_arrow_of_the_table_or_refused() {
 #[test]
 fn a_job_begins_with_its_submission_or_its_rejection() {
     for fact in facts(&job_in("queued")) {
-        match (fact.name(), Job::create(&fact, EventNumber(7), noon())) {
+        match (fact.name(), Job::create(&fact, FrameNumber(7), noon())) {
             ("submitted", Ok(job)) => {
-                assert_eq!((job.state(), job.submitted_n), (JobState::Queued, EventNumber(7)));
+                assert_eq!((job.state(), job.submitted_n), (JobState::Queued, FrameNumber(7)));
                 assert_eq!((job.attempt, job.ended_at), (Attempt(0), None));
                 assert_eq!(job.waiting(), Some(WaitingCode::Priority));
             }

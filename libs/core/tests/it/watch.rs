@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    Blame, Event, Fact, JobId, JobState, LostReason, ModuleName, ProblemCode, Resources, Source,
-    TenantId, Timestamp, UserId, WaitingCode, WorkerId, subject,
+    Blame, Fact, JobId, JobState, LostReason, ModuleName, ProblemCode, Resources, Source, TenantId,
+    Timestamp, UserId, WaitingCode, WorkerId, subject,
 };
 use nox_core::{State, job::SUSPICIONS_MAX};
 
 use crate::{
-    log::{Violation, hold},
+    log::{Placed, Violation, hold},
     oracle,
 };
 
@@ -65,7 +65,9 @@ pub struct Watch {
     violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
     next_work: BTreeMap<WorkerId, u64>,
     draining: BTreeSet<WorkerId>,
-    /// The last event that lost an attempt with its worker, and how many were lost in a row up to it.
+    /// Entries so far.
+    seen: u64,
+    /// The last entry that lost an attempt with its worker, and how many were lost in a row up to it.
     lost: (u64, u32),
     at: Timestamp,
 }
@@ -96,31 +98,32 @@ impl Watch {
     pub fn observe(
         &mut self,
         before: &State,
-        event: &Event,
+        entry: &Placed,
         after: &State,
     ) -> Result<(), Violation> {
-        hold(event.at >= self.at, "time never runs backwards", || format!("{event:?}"))?;
-        self.at = event.at;
-        for fact in event.known_facts() {
-            match (event.job_id, &event.account, &event.worker_id) {
-                (Some(id), ..) => self.of_job(before, after, event, id, fact)?,
-                (_, Some(account), _) => self.of_account(event, account, fact)?,
+        hold(entry.at >= self.at, "time never runs backwards", || format!("{entry:?}"))?;
+        self.at = entry.at;
+        self.seen += 1;
+        for fact in entry.known_facts() {
+            match (entry.job_id, &entry.account, &entry.worker_id) {
+                (Some(id), ..) => self.of_job(before, after, entry, id, fact)?,
+                (_, Some(account), _) => self.of_account(entry, account, fact)?,
                 (.., Some(worker)) => self.of_worker(worker, fact)?,
                 _ => {}
             }
         }
-        if let Some(story) = event.job_id.and_then(|id| self.stories.get(&id)) {
+        if let Some(story) = entry.job_id.and_then(|id| self.stories.get(&id)) {
             let over = story.ended.is_some() && story.held_by.is_none();
-            hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{event:?}"))?;
+            hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{entry:?}"))?;
             // How long an attempt of a canceled job ran is in no fact. And who reserved nothing has
             // nothing to settle from.
             let measured = story.ended != Some(JobState::Canceled) && story.asked.cpu_seconds() > 0;
             let used = i128::from(story.core_ms.div_ceil(1_000));
             hold(!over || !measured || story.settled == used, "what was used is settled", || {
-                format!("{story:?}: {event:?}")
+                format!("{story:?}: {entry:?}")
             })?;
             let crashes_max = before.config.as_ref().map_or(3, |config| config.crashes_max);
-            let crashed = event.known_facts().any(|fact| {
+            let crashed = entry.known_facts().any(|fact| {
                 matches!(
                     fact,
                     Fact::AttemptFailed { crashed: true, .. }
@@ -130,17 +133,17 @@ impl Watch {
             hold(
                 !crashed || story.ended.is_some() || story.crashes < crashes_max,
                 "a job that crashed too often is ended",
-                || format!("{event:?}"),
+                || format!("{entry:?}"),
             )?;
         }
-        self.compare(after, event)
+        self.compare(after, entry)
     }
 
     fn of_job(
         &mut self,
         before: &State,
         after: &State,
-        event: &Event,
+        entry: &Placed,
         id: JobId,
         fact: &Fact,
     ) -> Result<(), Violation> {
@@ -153,21 +156,21 @@ impl Watch {
             return Ok(());
         }
         if matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
-            hold(!self.stories.contains_key(&id), "a job is made once", || format!("{event:?}"))?;
-            self.stories.insert(id, begin(event, fact));
+            hold(!self.stories.contains_key(&id), "a job is made once", || format!("{entry:?}"))?;
+            self.stories.insert(id, begin(entry, fact));
             return Ok(());
         }
         let ready = self.dependencies(id);
         if let Fact::AttemptLost { worker_id, reason, blame, .. } = fact {
-            self.check_loss(event, id, worker_id, *reason, *blame)?;
+            self.check_loss(entry, id, worker_id, *reason, *blame)?;
         }
-        let told = || format!("{fact:?} of {event:?}");
+        let told = || format!("{fact:?} of {entry:?}");
         let Some(story) = self.stories.get_mut(&id) else {
             return hold(false, "a job begins with its submission", told);
         };
-        let named = event.user_id.as_ref() == Some(&story.user_id)
-            && event.module.as_ref() == Some(&story.module)
-            && event.tenant == story.tenant;
+        let named = entry.user_id.as_ref() == Some(&story.user_id)
+            && entry.module.as_ref() == Some(&story.module)
+            && entry.tenant == story.tenant;
         hold(named, "a job keeps its tenant, user and module", told)?;
         let open = story.ended.is_none();
         let free = story.held_by.is_none();
@@ -188,7 +191,7 @@ impl Watch {
                 let worker = before.workers.get(worker_id);
                 let same = worker.is_some_and(|worker| worker.session == *session);
                 hold(same, "work goes to a live session", told)?;
-                place_is_good(before, after, event, id, worker_id)?;
+                place_is_good(before, after, entry, id, worker_id)?;
                 story.held_by = Some(worker_id.clone());
                 story.attempts = attempt.0;
                 story.started = false;
@@ -224,7 +227,7 @@ impl Watch {
             Fact::RetryScheduled { attempt, due_at } => {
                 hold(open && free, "only a queued job is tried again", told)?;
                 hold(attempt.0 == story.attempts + 1, "attempts are counted gaplessly", told)?;
-                hold(*due_at >= event.at, "a retry is in the future", told)?;
+                hold(*due_at >= entry.at, "a retry is in the future", told)?;
                 story.timer = Some(WaitingCode::Backoff);
                 story.waiting = WaitingCode::Backoff;
             }
@@ -259,14 +262,14 @@ impl Watch {
                 story.held_by = None;
             }
             Fact::Reserved { period, cpu_seconds } => {
-                hold(*period == event.at.start_of_day(), "a day is a period", told)?;
+                hold(*period == entry.at.start_of_day(), "a day is a period", told)?;
                 hold(*cpu_seconds == story.asked.cpu_seconds(), "what is asked is reserved", told)?;
                 story.reserved += cpu_seconds;
-                self.shift(event, *period, |sums| {
+                self.shift(entry, *period, |sums| {
                     sums.free -= cpu_seconds;
                     sums.reserved += cpu_seconds;
                 });
-                for sums in self.both(event, *period) {
+                for sums in self.both(entry, *period) {
                     hold(sums.free >= 0, "nobody is admitted beyond the budget", told)?;
                 }
             }
@@ -275,7 +278,7 @@ impl Watch {
                 hold(whole && *overrun >= 0, "an overrun is what the reservation lacks", told)?;
                 story.settled += i128::from(*cpu_seconds) + i128::from(*overrun);
                 story.reserved -= cpu_seconds;
-                self.shift(event, *period, |sums| {
+                self.shift(entry, *period, |sums| {
                     sums.reserved -= cpu_seconds;
                     sums.used += cpu_seconds;
                     sums.overrun = sums.overrun.saturating_add(*overrun);
@@ -284,7 +287,7 @@ impl Watch {
             Fact::Released { period, cpu_seconds } => {
                 hold(*cpu_seconds > 0, "a release frees something", told)?;
                 story.reserved -= cpu_seconds;
-                self.shift(event, *period, |sums| {
+                self.shift(entry, *period, |sums| {
                     sums.reserved -= cpu_seconds;
                     sums.free += cpu_seconds;
                 });
@@ -294,8 +297,8 @@ impl Watch {
         Ok(())
     }
 
-    fn of_account(&mut self, event: &Event, name: &str, fact: &Fact) -> Result<(), Violation> {
-        let account = self.accounts.entry((event.tenant.clone(), name.to_owned())).or_default();
+    fn of_account(&mut self, entry: &Placed, name: &str, fact: &Fact) -> Result<(), Violation> {
+        let account = self.accounts.entry((entry.tenant.clone(), name.to_owned())).or_default();
         match fact {
             Fact::LimitsSet { .. } => {}
             Fact::Granted { period, cpu_seconds } => {
@@ -304,14 +307,14 @@ impl Watch {
                 sums.granted = *cpu_seconds;
             }
             Fact::QuotaViolated { refusal, .. } => {
-                let key = (event.tenant.clone(), name.to_owned(), refusal.code);
-                let last = self.violations.insert(key, event.at);
-                let rare = last.is_none_or(|last| event.at.since(last).as_secs() >= 1);
+                let key = (entry.tenant.clone(), name.to_owned(), refusal.code);
+                let last = self.violations.insert(key, entry.at);
+                let rare = last.is_none_or(|last| entry.at.since(last).as_secs() >= 1);
                 hold(rare, "a violation is recorded at most once a second", || {
-                    format!("{event:?}")
+                    format!("{entry:?}")
                 })?;
             }
-            _ => hold(false, "a fact stands with what it is about", || format!("{event:?}"))?,
+            _ => hold(false, "a fact stands with what it is about", || format!("{entry:?}"))?,
         }
         Ok(())
     }
@@ -319,7 +322,7 @@ impl Watch {
     /// Whether whoever is charged with a loss, or suspected, may have caused it.
     fn check_loss(
         &mut self,
-        event: &Event,
+        entry: &Placed,
         id: JobId,
         worker: &WorkerId,
         reason: LostReason,
@@ -327,11 +330,11 @@ impl Watch {
     ) -> Result<(), Violation> {
         let sudden = matches!(reason, LostReason::WorkerSilent | LostReason::NewSession);
         // All that a worker loses at once is lost in a row.
-        if self.lost.0 + 1 != event.n.0 {
+        if self.lost.0 + 1 != self.seen {
             self.lost.1 = 0;
         }
         if sudden {
-            self.lost.0 = event.n.0;
+            self.lost.0 = self.seen;
         }
         let held = |story: &&Story| story.held_by.as_ref() == Some(worker);
         let company = self.stories.values().filter(held).count() as u32 + self.lost.1;
@@ -347,7 +350,7 @@ impl Watch {
             // A worker that begins anew by itself has the same reason as one that was begun anew.
             Blame::Nobody => !unplanned || reason == LostReason::NewSession,
         };
-        hold(right, LOSSES, || format!("{company} were on {worker}: {event:?}"))
+        hold(right, LOSSES, || format!("{company} were on {worker}: {entry:?}"))
     }
 
     fn of_worker(&mut self, worker: &WorkerId, fact: &Fact) -> Result<(), Violation> {
@@ -363,29 +366,29 @@ impl Watch {
         Ok(())
     }
 
-    fn shift(&mut self, event: &Event, period: Timestamp, change: impl Fn(&mut Sums)) {
-        for account in account_names(event) {
-            let account = self.accounts.entry((event.tenant.clone(), account)).or_default();
+    fn shift(&mut self, entry: &Placed, period: Timestamp, change: impl Fn(&mut Sums)) {
+        for account in account_names(entry) {
+            let account = self.accounts.entry((entry.tenant.clone(), account)).or_default();
             change(account.entry(period).or_default());
         }
     }
 
-    fn both(&self, event: &Event, period: Timestamp) -> Vec<Sums> {
-        account_names(event)
+    fn both(&self, entry: &Placed, period: Timestamp) -> Vec<Sums> {
+        account_names(entry)
             .into_iter()
-            .filter_map(|name| self.accounts.get(&(event.tenant.clone(), name))?.get(&period))
+            .filter_map(|name| self.accounts.get(&(entry.tenant.clone(), name))?.get(&period))
             .copied()
             .collect()
     }
 
     /// Whether the state's books are these books.
-    fn compare(&self, state: &State, event: &Event) -> Result<(), Violation> {
+    fn compare(&self, state: &State, entry: &Placed) -> Result<(), Violation> {
         for ((tenant, name), periods) in &self.accounts {
             let account = match name.strip_prefix("user/") {
                 Some(user) => state.ledger.user(tenant, &user.parse().expect("a user")),
                 None => state.ledger.tenant(tenant),
             };
-            let told = || format!("{tenant}/{name}: {periods:?}, {account:?} after {event:?}");
+            let told = || format!("{tenant}/{name}: {periods:?}, {account:?} after {entry:?}");
             let Some(account) = account else {
                 return hold(false, "the ledger is what the facts say", told);
             };
@@ -413,7 +416,7 @@ impl Watch {
         for (name, module) in &state.modules {
             let running = oracle::running_of_module(state, name);
             hold(module.running == running, "running jobs are counted", || {
-                format!("{name}: {}, not {running} after {event:?}", module.running)
+                format!("{name}: {}, not {running} after {entry:?}", module.running)
             })?;
         }
         for (id, worker) in state.workers.iter() {
@@ -423,7 +426,7 @@ impl Watch {
                 && used.mem_mb <= has.mem_mb
                 && used.gpu <= has.gpu;
             hold(fits && used == worker.used, "no worker holds more than it has", || {
-                format!("{id}: {worker:?} after {event:?}")
+                format!("{id}: {worker:?} after {entry:?}")
             })?;
         }
         for (id, job) in state.jobs() {
@@ -436,14 +439,14 @@ impl Watch {
                     && job.job.waiting().is_none_or(|code| code == story.waiting)
             });
             hold(same, "the state says of a job what its facts do", || {
-                format!("{story:?}, {job:?} after {event:?}")
+                format!("{story:?}, {job:?} after {entry:?}")
             })?;
         }
         Ok(())
     }
 }
 
-fn begin(event: &Event, fact: &Fact) -> Story {
+fn begin(entry: &Placed, fact: &Fact) -> Story {
     let (asked, after, run_at, ended) = match fact {
         Fact::Submitted(submitted) => {
             let s = &**submitted;
@@ -455,9 +458,9 @@ fn begin(event: &Event, fact: &Fact) -> Story {
         other => unreachable!("{other:?} begins no job"),
     };
     Story {
-        tenant: event.tenant.clone(),
-        user_id: event.user_id.clone().expect("a job's event names its user"),
-        module: event.module.clone().expect("a job's event names its module"),
+        tenant: entry.tenant.clone(),
+        user_id: entry.user_id.clone().expect("a job's entry names its user"),
+        module: entry.module.clone().expect("a job's entry names its module"),
         asked,
         after,
         timer: run_at.map(|_| WaitingCode::Scheduled),
@@ -474,8 +477,8 @@ fn begin(event: &Event, fact: &Fact) -> Story {
     }
 }
 
-fn account_names(event: &Event) -> [String; 2] {
-    let user = event.user_id.as_ref().expect("a job's event names its user");
+fn account_names(entry: &Placed) -> [String; 2] {
+    let user = entry.user_id.as_ref().expect("a job's entry names its user");
     [subject::TENANT_ACCOUNT.to_owned(), subject::user_account(user)]
 }
 
@@ -483,14 +486,14 @@ fn account_names(event: &Event) -> [String; 2] {
 fn place_is_good(
     before: &State,
     after: &State,
-    event: &Event,
+    entry: &Placed,
     id: JobId,
     worker: &WorkerId,
 ) -> Result<(), Violation> {
-    let told = || format!("{event:?}");
+    let told = || format!("{entry:?}");
     // A new job may go where an equal one that was there before could have gone.
     if let Some(job) = before.job(id).or_else(|| after.job(id)) {
-        let hosts = match event.input.src {
+        let hosts = match entry.by.src {
             Source::Match => oracle::hosts_of_match(before, id),
             _ => oracle::hosts(before, job).unwrap_or_default(),
         };
@@ -502,15 +505,15 @@ fn place_is_good(
         let emptiest = hosts.iter().all(|(_, host)| free(host) <= free(chosen));
         hold(emptiest, "a job goes to the emptiest worker", told)?;
     }
-    match event.input.src {
+    match entry.by.src {
         Source::Match => {
             let next = oracle::next(before);
-            hold(next == Some(id), "a match places who is next", || format!("{next:?}: {event:?}"))
+            hold(next == Some(id), "a match places who is next", || format!("{next:?}: {entry:?}"))
         }
         _ => {
             let other = oracle::passed_over(before, worker, id);
             hold(other.is_none(), "who comes later passes nobody over", || {
-                format!("{other:?}: {event:?}")
+                format!("{other:?}: {entry:?}")
             })
         }
     }

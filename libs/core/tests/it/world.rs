@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Command, Event, EventNumber, Fact, HandBack, Hello,
-    InstanceId, JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome,
-    ProcessId, RawJson, Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId,
-    SetModule, Submit, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
+    Attempt, AttemptEnd, Cancel, Capacity, Command, Fact, FrameNumber, HandBack, Hello, InstanceId,
+    JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome, ProcessId, RawJson,
+    Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit,
+    TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
     beat::Held,
     report::{Ended, Started, Stopped},
 };
 use nox_core::{Internal, ledger::Balance};
 
 use crate::{
-    log::{Log, Said, TOKEN_KEY},
+    log::{Log, Said, TOKEN_KEY, explaining, placing},
     oracle,
 };
 
@@ -98,7 +98,7 @@ pub struct Ask {
     pub run_at: Option<Timestamp>,
     pub after: Vec<JobId>,
     pub fingerprint: Option<String>,
-    pub seen: Option<EventNumber>,
+    pub seen: Option<FrameNumber>,
     pub pending: bool,
     pub job: Option<JobId>,
 }
@@ -187,13 +187,13 @@ pub fn origin(session: SessionId) -> Origin {
 impl Said {
     /// The names of all facts, in order.
     pub fn names(&self) -> Vec<&'static str> {
-        self.events.iter().flat_map(Event::known_facts).map(Fact::name).collect()
+        self.entries.iter().flat_map(|entry| entry.known_facts()).map(Fact::name).collect()
     }
 
     /// The facts about one job.
     pub fn of(&self, job: JobId) -> Vec<&Fact> {
-        let about = self.events.iter().filter(|event| event.job_id == Some(job));
-        about.flat_map(Event::known_facts).collect()
+        let about = self.entries.iter().filter(|entry| entry.job_id == Some(job));
+        about.flat_map(|entry| entry.known_facts()).collect()
     }
 
     pub fn refusal(&self) -> &Refusal {
@@ -276,7 +276,7 @@ impl World {
             run_at: ask.run_at,
             after: ask.after.clone(),
             fingerprint: ask.fingerprint.clone(),
-            seen: ask.seen.unwrap_or(self.log.state.n),
+            seen: ask.seen.unwrap_or(self.log.last()),
             pending: ask.pending,
             traceparent: None,
         };
@@ -401,13 +401,20 @@ impl World {
 
     /// Places whoever can be placed.
     pub fn place(&mut self) -> Said {
-        self.internal(Internal::Match { placements_max: 1_000 })
+        let mut said = Said::default();
+        loop {
+            let step = self.internal(placing(1_000));
+            if step.entries.is_empty() {
+                return said;
+            }
+            said.entries.extend(step.entries);
+        }
     }
 
     /// Places whoever can be placed, and explains the others.
     pub fn settle(&mut self) {
         self.place();
-        self.internal(Internal::Reasons { reasons_max: 1_000 });
+        self.internal(explaining(1_000));
         for (job, code) in oracle::reasons(&self.log.state) {
             assert_eq!(self.waiting(job), Some(code), "{job}");
         }

@@ -1,11 +1,13 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use nox_contract::{
-    AttemptEnd, Capacity, Command, CommandMessage, EVENT_BYTES_MAX, Hello, JobError, JobState,
-    Limits, Manifest, Origin, Report, ReportMessage, RetryPolicy, Submit, report::Ended, subject,
+    AttemptEnd, Capacity, Command, CommandMessage, FRAME_BYTES_MAX, Hello, JobError, JobId,
+    JobState, Limits, Manifest, Origin, Place, RawJson, Report, ReportMessage, Resources,
+    RetryPolicy, StartWork, Submit, WaitingCode, WorkNumber, report::Ended, subject,
 };
 
 use super::*;
+use crate::sequencer::FRAME_BYTES_FULL;
 
 fn job(number: u32) -> JobId {
     format!("00000000-0000-0000-0000-{number:012}").parse().unwrap()
@@ -16,15 +18,7 @@ fn leader() -> Leader {
 }
 
 fn ready(state: State) -> Ready {
-    Ready {
-        pos: state.pos,
-        epoch: state.epoch,
-        state,
-        chain: Chain::START,
-        epoch_seq: 0,
-        unfinished: None,
-        resets: Vec::new(),
-    }
+    Ready { pos: state.pos, state, chain: Chain::START, epoch_seq: 0, resets: Vec::new() }
 }
 
 /// Leads on a log that has nothing but this state.
@@ -32,7 +26,8 @@ fn leader_after(state: State) -> Leader {
     let ready = ready(state);
     let config = LeaderConfig {
         rules: Rules::default(),
-        pace: Pace::Relaxed,
+        window: 4,
+        frame_bytes: FRAME_BYTES_FULL,
         worker_lease: Duration::from_secs(15),
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),
@@ -81,17 +76,21 @@ fn hello() -> Report {
 }
 
 fn submit(leader: &mut Leader, number: u32, now: Now) {
+    submit_after(leader, number, &[], now);
+}
+
+fn submit_after(leader: &mut Leader, number: u32, after: &[JobId], now: Now) {
     let seq = leader.next_command();
     let submit = Submit {
         job_id: job(number),
         user_id: "ada".parse().unwrap(),
-        role: "user".to_owned(),
+        role: "admin".to_owned(),
         module: "noop".parse().unwrap(),
         inputs: RawJson::default(),
         requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
         priority: 5,
         run_at: None,
-        after: Vec::new(),
+        after: after.to_vec(),
         fingerprint: None,
         seen: leader.state().n,
         pending: false,
@@ -105,31 +104,39 @@ fn submit(leader: &mut Leader, number: u32, now: Now) {
 /// A broker that stores what was sent when it is told to, in order.
 #[derive(Default)]
 struct Broker {
-    sent: VecDeque<(u64, u64)>,
+    sent: VecDeque<FrameNumber>,
     /// The largest payload that was sent, in bytes.
     largest: usize,
 }
 
 impl Broker {
-    /// Takes what is to be done, and stores so many of the appends that were sent.
+    /// Takes what is to be done, and stores so many of the frames that were sent.
     fn store(&mut self, leader: &mut Leader, mut count: usize) -> Vec<Effect> {
         let mut effects = Vec::new();
         loop {
-            while let Some(effect) = leader.poll() {
+            while let Some(effect) = leader.poll().unwrap() {
                 match effect {
-                    Effect::Append { tag, messages, .. } => {
-                        let sizes = messages.iter().map(|message| message.payload.len());
-                        self.largest = sizes.fold(self.largest, usize::max);
-                        self.sent.push_back((tag, messages.last().unwrap().event.n.0));
+                    Effect::Append { frame, .. } => {
+                        self.largest = self.largest.max(frame.payload.len());
+                        self.sent.push_back(frame.n);
                     }
                     effect => effects.push(effect),
                 }
             }
-            let Some((tag, seq)) = self.sent.pop_front_if(|_| count > 0) else { return effects };
-            leader.on_stored(tag, seq);
+            let Some(n) = self.sent.pop_front_if(|_| count > 0) else { return effects };
+            leader.on_stored(n, n.0);
             count -= 1;
         }
     }
+}
+
+fn cancel(leader: &mut Leader, number: u32, now: Now) {
+    let by = "ada".parse().unwrap();
+    let cancel = nox_contract::Cancel { job_id: job(number), by, admin: false };
+    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(cancel)] };
+    let message = serde_json::to_vec(&message).unwrap();
+    let seq = leader.next_command();
+    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
 }
 
 /// What a resend may say to have settled: no more than was handed out in that very session.
@@ -140,26 +147,21 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
     for number in 1..=4 {
         submit(&mut leader, number, at(1));
     }
-    leader.end_group(at(1)).unwrap();
+    leader.end_turn(at(1)).unwrap();
     let handed_out = broker.store(&mut leader, usize::MAX);
     // And the answer to the `hello`.
     assert_eq!(handed_out.iter().filter(|e| matches!(e, Effect::Dispatch { .. })).count(), 5);
     // More work of the first session waits for the log, so that numbers up to 8 are known of.
     for number in 1..=4 {
-        let cancel =
-            nox_contract::Cancel { job_id: job(number), by: "ada".parse().unwrap(), admin: false };
-        let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(cancel)] };
-        let message = serde_json::to_vec(&message).unwrap();
-        let seq = leader.next_command();
-        leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, at(2)).unwrap();
+        cancel(&mut leader, number, at(2));
     }
-    leader.end_group(at(2)).unwrap();
-    broker.store(&mut leader, 3);
+    leader.end_turn(at(2)).unwrap();
+    broker.store(&mut leader, 0);
 
     // The worker begins anew, with numbers from 1, while something is still on its way.
     tell(&mut leader, session(2), hello(), at(3));
     submit(&mut leader, 5, at(3));
-    leader.end_group(at(3)).unwrap();
+    leader.end_turn(at(3)).unwrap();
     for second in 4..7 {
         let beat = Beat {
             session: session(2),
@@ -171,7 +173,7 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
         };
         leader.on_beat(worker(), beat, at(second));
         leader.tick(at(second)).unwrap();
-        leader.end_group(at(second)).unwrap();
+        leader.end_turn(at(second)).unwrap();
     }
     let everything = broker.store(&mut leader, usize::MAX);
 
@@ -214,7 +216,7 @@ fn end_of(start: &StartWork, end: impl Fn(String) -> AttemptEnd) -> Report {
 }
 
 #[test]
-fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
+fn reports_as_large_as_the_broker_takes_lead_to_frames_that_it_takes_too() {
     let failed = |message| AttemptEnd::Failed {
         error: JobError { code: "exit_status".to_owned(), message, exit_status: Some(1) },
         retryable: false,
@@ -235,16 +237,16 @@ fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
         &|text| succeeded(three_quarters(text)),
     ]) {
         submit(&mut leader, number, at(2));
-        leader.end_group(at(2)).unwrap();
+        leader.end_turn(at(2)).unwrap();
         let handed_out = broker.store(&mut leader, usize::MAX);
         let start = handed_out.iter().find_map(|effect| match effect {
             Effect::Dispatch { work: Dispatch::Ready(Work::Start(start)), .. } => Some(start),
             _ => None,
         });
         tell(&mut leader, session(1), end_of(start.expect("it is handed out"), end), at(3));
-        leader.end_group(at(3)).unwrap();
+        leader.end_turn(at(3)).unwrap();
         broker.store(&mut leader, usize::MAX);
-        assert!(broker.largest <= EVENT_BYTES_MAX, "an event of {} bytes", broker.largest);
+        assert!(broker.largest <= FRAME_BYTES_MAX, "a frame of {} bytes", broker.largest);
         assert_eq!(leader.backlog(), 0);
         // One that is larger than any message of ours is not read: its attempt is missed later.
         if let Some(ended) = leader.state().ended(job(number)) {
@@ -255,7 +257,7 @@ fn reports_as_large_as_the_broker_takes_lead_to_events_that_it_takes_too() {
 }
 
 #[test]
-fn what_no_event_can_carry_ends_the_term_loudly() {
+fn what_no_frame_can_carry_ends_the_term_loudly() {
     let role =
         |number| (format!("{number:0>1000}"), Limits { ..SchedulerConfig::default().tenant });
     let config = SchedulerConfig { roles: (0..1_000).map(role).collect(), ..Default::default() };
@@ -263,7 +265,10 @@ fn what_no_event_can_carry_ends_the_term_loudly() {
     let config = LeaderConfig { scheduler: config, ..leader().config };
     let end = Leader::begin(ready, config, at(0)).map(|_| ());
     assert!(
-        matches!(end, Err(TermEnd::Broken(SequenceError::TooLarge { n: EventNumber(1), .. }))),
+        matches!(
+            end,
+            Err(TermEnd::Broken(SequenceError::TooLarge { src: Source::Configuration, .. }))
+        ),
         "{end:?}"
     );
 }
@@ -276,7 +281,7 @@ fn log_time_goes_on_under_a_leader_whose_clock_is_behind() {
     let (mut leader, mut broker) = (leader_after(ahead), Broker::default());
     tell(&mut leader, session(1), hello(), at(1));
     submit(&mut leader, 1, at(2));
-    leader.end_group(at(2)).unwrap();
+    leader.end_turn(at(2)).unwrap();
     let handed_out = broker.store(&mut leader, usize::MAX);
     let start = handed_out.iter().find_map(|effect| match effect {
         Effect::Dispatch { work: Dispatch::Ready(Work::Start(start)), .. } => Some(start),
@@ -288,7 +293,9 @@ fn log_time_goes_on_under_a_leader_whose_clock_is_behind() {
         crashed: false,
     };
     tell(&mut leader, session(1), end_of(start.unwrap(), |_| failed(String::new())), at(3));
-    leader.end_group(at(3)).unwrap();
+    leader.end_turn(at(3)).unwrap();
+    // All of a frame is true at one instant; the next one has its own.
+    broker.store(&mut leader, usize::MAX);
     let (due_at, id) = leader.state().timers().next().expect("a retry is scheduled");
     assert_eq!(id, job(1));
     let waits = due_at.since(at(3).at + day);
@@ -297,7 +304,7 @@ fn log_time_goes_on_under_a_leader_whose_clock_is_behind() {
     let later = 3 + waits.as_secs() + 1;
     assert!(leader.next_wake(at(3)).unwrap() <= waits);
     leader.tick(at(later)).unwrap();
-    leader.end_group(at(later)).unwrap();
+    leader.end_turn(at(later)).unwrap();
     assert_eq!(leader.state().timers().next(), None, "the retry's instant has come");
     assert_eq!(leader.state().at, at(later).at + day);
 }
@@ -326,17 +333,17 @@ fn a_loop_of_refused_requests_cannot_fill_the_log() {
         let now = Now { monotonic: Duration::from_millis(milli), ..at(1) };
         cancel_nothing(&mut leader, now);
         asked += 1;
-        leader.end_group(now).unwrap();
+        leader.end_turn(now).unwrap();
         answered += answers(&broker.store(&mut leader, usize::MAX));
         assert!(asked - answered <= 100, "nobody waits for longer than that: {answered}");
-        assert!(leader.next_wake(now).is_none_or(|wake| wake <= MARK_INTERVAL));
+        assert!(leader.next_wake(now).is_none_or(|wake| wake <= EMPTY_FRAMES_INTERVAL));
     }
     let written = leader.state().n.0 - before;
     assert!((10..=22).contains(&written), "{written} messages in two seconds");
 
     // A leader that stops lets nobody wait.
     let now = Now { monotonic: Duration::from_millis(3_000), ..at(1) };
-    leader.finish(now).unwrap();
+    leader.finish(now);
     answered += answers(&broker.store(&mut leader, usize::MAX));
     assert_eq!(answered, asked);
     assert!(leader.is_settled());
@@ -346,17 +353,17 @@ fn a_loop_of_refused_requests_cannot_fill_the_log() {
 fn one_refused_request_is_answered_at_once_and_so_is_what_comes_with_facts() {
     let (mut leader, mut broker) = (leader(), Broker::default());
     tell(&mut leader, session(1), hello(), at(1));
-    leader.end_group(at(1)).unwrap();
+    leader.end_turn(at(1)).unwrap();
     broker.store(&mut leader, usize::MAX);
     cancel_nothing(&mut leader, at(2));
-    leader.end_group(at(2)).unwrap();
+    leader.end_turn(at(2)).unwrap();
     assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 1);
 
     cancel_nothing(&mut leader, at(2));
-    leader.end_group(at(2)).unwrap();
+    leader.end_turn(at(2)).unwrap();
     assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 0);
     submit(&mut leader, 1, at(2));
-    leader.end_group(at(2)).unwrap();
+    leader.end_turn(at(2)).unwrap();
     assert_eq!(answers(&broker.store(&mut leader, usize::MAX)), 1);
 }
 
@@ -364,30 +371,18 @@ fn one_refused_request_is_answered_at_once_and_so_is_what_comes_with_facts() {
 fn inputs_may_be_removed_as_far_as_the_log_knows_of_them_while_more_is_on_its_way() {
     let (mut leader, mut broker) = (leader(), Broker::default());
     tell(&mut leader, session(1), hello(), at(1));
-    leader.end_group(at(1)).unwrap();
+    leader.end_turn(at(1)).unwrap();
     broker.store(&mut leader, usize::MAX);
-    assert_eq!(leader.acked_pos(), Positions { commands: 0, reports: 1 });
+    let acked = Positions { commands: Place::default(), reports: Place::after(1) };
+    assert_eq!(leader.acked_pos(), acked);
     for number in 1..=9 {
         submit(&mut leader, number, at(2));
-        leader.end_group(at(2)).unwrap();
-        broker.store(&mut leader, 1);
-        assert!(number < 3 || leader.backlog() > 0);
+        leader.end_turn(at(2)).unwrap();
+        broker.store(&mut leader, usize::from(number <= 3));
+        assert!(number <= 3 || leader.backlog() > 0);
     }
-    let (acked, consumed) = (leader.acked_pos().commands, leader.next_command() - 1);
-    assert!(acked > 0 && acked < consumed, "{acked} of {consumed}");
-}
-
-#[test]
-fn hot_inputs_are_bounded_whoever_waits_for_long() {
-    let mut hot = HotInputs::default();
-    hot.insert(job(0), RawJson::default());
-    for number in 1..100_000 {
-        hot.insert(job(number), RawJson::default());
-        hot.take(job(number));
-    }
-    assert!(hot.order.len() < 3_000, "{} are remembered", hot.order.len());
-    assert_eq!(hot.take(job(0)), Some(RawJson::default()));
-    assert_eq!((hot.bytes, hot.by_job.len()), (0, 0));
+    let (acked, consumed) = (leader.acked_pos().commands.whole(), leader.next_command() - 1);
+    assert_eq!((acked, consumed), (3, 9));
 }
 
 #[test]
@@ -397,13 +392,69 @@ fn the_inputs_of_a_job_that_is_canceled_before_it_was_handed_out_are_let_go() {
     for number in 1..=5 {
         submit(&mut leader, number, at(2));
     }
-    leader.end_group(at(2)).unwrap();
+    leader.end_turn(at(2)).unwrap();
     broker.store(&mut leader, usize::MAX);
     assert_eq!(leader.hot_inputs.by_job.len(), 1, "the worker has four slots");
-    let cancel = nox_contract::Cancel { job_id: job(5), by: "ada".parse().unwrap(), admin: false };
-    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(cancel)] };
-    let message = serde_json::to_vec(&message).unwrap();
-    let seq = leader.next_command();
-    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, at(3)).unwrap();
+    cancel(&mut leader, 5, at(3));
     assert_eq!(leader.hot_inputs.by_job.len(), 0);
+}
+
+/// How many still wait for another job.
+fn waiting_for_another(leader: &Leader) -> usize {
+    let waits =
+        |job: &nox_core::state::ActiveJob| job.job.waiting() == Some(WaitingCode::Dependency);
+    leader.state().jobs().filter(|(_, job)| waits(job)).count()
+}
+
+#[test]
+fn dependents_without_end_are_told_over_several_frames_and_others_go_on_between() {
+    const DEPENDENTS: u32 = 3_000;
+    let (mut leader, mut broker) = (leader(), Broker::default());
+    submit(&mut leader, 1, at(1));
+    leader.end_turn(at(1)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    // Nobody serves the module yet.
+    assert_eq!(leader.state().job(job(1)), None);
+    tell(&mut leader, session(1), hello(), at(1));
+    submit(&mut leader, 2, at(1));
+    for number in 10..10 + DEPENDENTS {
+        submit_after(&mut leader, number, &[job(2)], at(1));
+    }
+    leader.end_turn(at(1)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    assert_eq!(waiting_for_another(&leader), DEPENDENTS as usize);
+
+    // What failed dooms them; whoever takes its place need not wait for all of that.
+    cancel(&mut leader, 2, at(2));
+    submit(&mut leader, 3, at(2));
+    let mut frames = 0;
+    let mut placed_after = None;
+    while waiting_for_another(&leader) > 0 || leader.state().has_ends_to_tell() {
+        assert_eq!(
+            leader.next_wake(at(2)),
+            Some(Duration::ZERO),
+            "nobody waits for the next input"
+        );
+        leader.end_turn(at(2)).unwrap();
+        let before = leader.state().n;
+        let handed_out = broker.store(&mut leader, usize::MAX);
+        let of_third = |effect: &&Effect| match effect {
+            Effect::Dispatch { work: Dispatch::Ready(Work::Start(start)), .. } => {
+                start.job_id == job(3)
+            }
+            _ => false,
+        };
+        frames += 1;
+        if handed_out.iter().any(|effect| of_third(&effect)) {
+            placed_after.get_or_insert(frames);
+        }
+        assert!(leader.state().n >= before);
+        assert!(frames < 100, "{} still wait", waiting_for_another(&leader));
+    }
+    assert!(frames >= 3, "all were told within {frames} frames");
+    assert_eq!(placed_after, Some(1));
+    let failed = (10..10 + DEPENDENTS).filter(|number| {
+        leader.state().ended(job(*number)).map(|ended| ended.state) == Some(JobState::Failed)
+    });
+    assert_eq!(failed.count(), DEPENDENTS as usize);
 }

@@ -1,6 +1,5 @@
 use nox_contract::{
-    Capacity, Hello, InstanceId, Positions, ProcessId, Report, ReportMessage, Timestamp,
-    event::Chain,
+    Capacity, Chain, Hello, InstanceId, Positions, ProcessId, Report, ReportMessage, Timestamp,
 };
 use nox_core::Rules;
 

@@ -1,7 +1,7 @@
 //! Scenarios of one worker's session. Each guarantee that a fault can break is shown broken too.
 
 use nox_contract::{
-    Attempt, Capacity, Covers, EventNumber, JobError, JobId, MESSAGE_BYTES_MAX, Origin, RawJson,
+    Attempt, Capacity, Covers, FrameNumber, JobError, JobId, MESSAGE_BYTES_MAX, Origin, RawJson,
     Resources, WorkNumber,
 };
 
@@ -118,7 +118,7 @@ fn held(job: u128) -> Held {
 }
 
 fn token(job: u128) -> Token {
-    Token::compute(&[0; 32], job_id(job), Attempt(1), EventNumber(1))
+    Token::compute(&[0; 32], job_id(job), Attempt(1), FrameNumber(1))
 }
 
 fn start(number: u64, job: u128) -> Work {

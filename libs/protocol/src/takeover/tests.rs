@@ -2,14 +2,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nox_contract::{
-    Cancel, Capacity, Command, Hello, JobId, RawJson, Report, Resources, SchedulerConfig,
-    SessionId, Submit, event::Chain,
+    Cancel, Capacity, Cause, Command, Frame, Hello, JobId, RawJson, Report, Resources,
+    SchedulerConfig, SessionId, Submit,
 };
+use nox_core::Rules;
 
 use super::*;
 use crate::{
-    appender::Pace,
     leader::{Effect, Leader, LeaderConfig, Now, TermEnd},
+    sequencer::{SealedFrame, SequenceError, Sequencer},
 };
 
 /// A log as the broker has it.
@@ -28,7 +29,7 @@ fn attachment(life: &str, commands_last: u64) -> Attachment {
     }
 }
 
-/// Two submits that are refused, and promised: several events each.
+/// Two submits that are refused, and promised: several facts each.
 fn commands() -> CommandMessage {
     submits(&[1, 2])
 }
@@ -46,7 +47,7 @@ fn submits(numbers: &[u128]) -> CommandMessage {
             run_at: None,
             after: Vec::new(),
             fingerprint: None,
-            seen: EventNumber(0),
+            seen: FrameNumber(0),
             pending: true,
             traceparent: None,
         }))
@@ -54,40 +55,48 @@ fn submits(numbers: &[u128]) -> CommandMessage {
     CommandMessage { reply_to: None, commands: numbers.iter().copied().map(submit).collect() }
 }
 
-fn payload() -> Bytes {
-    serde_json::to_vec(&commands()).unwrap().into()
-}
+/// From how many bytes on frames are sealed here: each part has one of its own.
+const EVERY_PART: usize = 1;
 
-/// What the first leader had written when it died: its epoch, and so many messages of one input.
-fn first_term(messages: usize) -> Log {
-    first_term_of(&[commands()], messages)
-}
-
-/// As above, of the last of several inputs; what followed from those before it is all there.
-fn first_term_of(inputs: &[CommandMessage], messages: usize) -> Log {
-    let record = EpochRecord {
+fn first_epoch() -> EpochRecord {
+    EpochRecord {
         epoch: Epoch(1),
         leader: "first".to_owned(),
         at: at(0),
         commands: Incarnation("commands/0".to_owned()),
         reports: Incarnation("reports".to_owned()),
-    };
+    }
+}
+
+/// A log with the first leader's epoch, and who decides for it.
+fn begun() -> (Log, Sequencer) {
+    let record = first_epoch();
     let mut state = State::default();
-    state.apply_epoch(EventNumber(1), &record).unwrap();
+    state.apply_epoch(FrameNumber(1), &record).unwrap();
     let payload: Bytes = serde_json::to_vec(&record).unwrap().into();
     let chain = Chain::START.extend(&payload);
-    let mut log = vec![(1, subject::EPOCH.to_owned(), payload)];
-    let mut sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default());
-    let mut written = Vec::new();
-    for (seq, message) in (1..).zip(inputs) {
-        let tenant = "acme".parse().unwrap();
-        let input = Input::Commands { seq, tenant, message: message.clone() };
-        let decided = sequencer.run(&input, at(seq)).unwrap().messages;
-        let is_last = seq == inputs.len() as u64;
-        assert!(!is_last || decided.len() > 1);
-        written.extend(decided.into_iter().take(if is_last { messages } else { usize::MAX }));
-    }
-    log.extend((2..).zip(written).map(|(seq, m)| (seq, m.subject, m.payload)));
+    let sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default())
+        .with_frame_bytes(EVERY_PART);
+    (vec![(1, subject::EPOCH.to_owned(), payload)], sequencer)
+}
+
+fn append(log: &mut Log, frames: Vec<SealedFrame>) {
+    let frames = frames.into_iter().map(|f| (f.n.0, subject::FRAMES.to_owned(), f.payload));
+    log.extend(frames);
+}
+
+fn input(seq: u64, message: CommandMessage) -> Input {
+    Input::Commands { seq, tenant: "acme".parse().unwrap(), message }
+}
+
+/// What the first leader had written when it died: its epoch, and so many frames of one input.
+fn first_term(frames: usize) -> Log {
+    let (mut log, mut sequencer) = begun();
+    sequencer.run(&input(1, commands()), at(1)).unwrap();
+    let mut written = sequencer.take_sealed();
+    assert_eq!(written.len(), 2);
+    written.truncate(frames);
+    append(&mut log, written);
     log
 }
 
@@ -127,7 +136,8 @@ fn lead(effect: Option<TakeoverEffect>) -> Ready {
 fn begin(ready: Ready) -> Result<Leader, TermEnd> {
     let config = LeaderConfig {
         rules: Rules::default(),
-        pace: Pace::Relaxed,
+        window: 4,
+        frame_bytes: EVERY_PART,
         worker_lease: Duration::from_secs(15),
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),
@@ -136,96 +146,160 @@ fn begin(ready: Ready) -> Result<Leader, TermEnd> {
     Leader::begin(ready, config, now)
 }
 
-/// The epoch record stands within the unfinished input, and is folded only with it.
-#[test]
-fn what_is_left_of_an_unfinished_input_is_written_in_the_epoch_of_who_completes_it() {
-    let mut log = first_term(2);
-    let mut takeover = second_term(&mut log, attachment("commands/0", 1), None);
-    let read = TakeoverEffect::ReadInput { src: Source::Commands, seq: 1 };
-    assert_eq!(takeover.on_attachment(attachment("commands/0", 1)).unwrap(), Some(read));
-    let message = ("nox.cmd.acme".to_owned(), payload());
-    let ready = lead(takeover.on_input(Some(message)).unwrap());
-
-    let mut leader = begin(ready).unwrap();
-    let mut reader = Reader::default();
-    for (_, subject, payload) in &log {
-        reader.read(subject, payload).unwrap();
-    }
-    let mut written = 0;
-    while let Some(Effect::Append { messages, .. }) = leader.poll() {
-        for message in messages {
-            assert_eq!(message.event.epoch, Epoch(2));
-            reader.read(&message.subject, &message.payload).unwrap();
-            written += 1;
-        }
-    }
-    assert!(written > 0);
+fn ready(log: &mut Log, commands_last: u64, faults: Faults) -> Ready {
+    let found = attachment("commands/0", commands_last);
+    let mut takeover = second_term_with(log, found.clone(), None, faults);
+    lead(takeover.on_attachment(found).unwrap())
 }
 
-/// A submit, two cancels of no job, which lead to nothing, and a packed message that is cut off: how
-/// far the cancels were consumed stands in nothing but its parts.
-fn cut_off_behind_what_led_to_nothing() -> Log {
+/// Stores all that a leader writes; whatever it does beside is not done.
+fn write_all(leader: &mut Leader, log: &mut Log) -> Result<(), TermEnd> {
+    while let Some(effect) = leader.poll()? {
+        if let Effect::Append { frame, .. } = effect {
+            let n = frame.n;
+            append(log, vec![frame]);
+            leader.on_stored(n, log.len() as u64);
+        }
+    }
+    Ok(())
+}
+
+fn now() -> Now {
+    Now { at: at(9), wall: at(9), monotonic: Duration::ZERO }
+}
+
+/// Every message of a log, as whoever reads it finds it, and what it folds to.
+fn read(log: &Log) -> (Vec<Frame>, State) {
+    let (mut reader, mut state, mut frames) = (Reader::default(), State::default(), Vec::new());
+    for (seq, subject, payload) in log {
+        match reader.read(subject, payload).unwrap() {
+            Record::Frame(frame) => {
+                state.apply(&frame).unwrap();
+                frames.push(*frame);
+            }
+            Record::Epoch(record) => state.apply_epoch(FrameNumber(*seq), &record).unwrap(),
+        }
+    }
+    (frames, state)
+}
+
+/// The parts that led to something, in order.
+fn parts(frames: &[Frame]) -> Vec<Cause> {
+    let mut parts: Vec<_> = frames.iter().flat_map(|f| f.entries.iter().map(|e| e.by)).collect();
+    parts.retain(|by| by.src == Source::Commands);
+    parts.dedup();
+    parts
+}
+
+#[test]
+fn wherever_a_term_ends_the_next_one_goes_on_at_the_very_part() {
+    let numbers: Vec<_> = (1..=5).collect();
+    let message = submits(&numbers);
+    let (_, mut whole) = begun();
+    whole.run(&input(1, message.clone()), at(1)).unwrap();
+    let written = whole.take_sealed();
+    assert_eq!(written.len(), numbers.len());
+    for cut in 0..=written.len() {
+        let (mut log, _) = begun();
+        append(&mut log, written[..cut].to_vec());
+        let ready = ready(&mut log, 1, Faults::default());
+        let expected = match cut {
+            0 => Place::default(),
+            5 => Place::after(1),
+            part => Place { seq: 1, part: part as u32 },
+        };
+        assert_eq!((ready.pos.commands, ready.acked_pos().commands), (expected, expected));
+
+        let mut leader = begin(ready).unwrap();
+        assert_eq!(leader.next_command(), if cut == 5 { 2 } else { 1 });
+        let payload = serde_json::to_vec(&message).unwrap();
+        leader.on_input(Source::Commands, 1, "nox.cmd.acme", &payload, now()).unwrap();
+        leader.end_turn(now()).unwrap();
+        write_all(&mut leader, &mut log).unwrap();
+        assert!(leader.is_settled());
+        let (frames, state) = read(&log);
+        let each_once: Vec<_> =
+            (0..5).map(|part| Cause { src: Source::Commands, seq: 1, part }).collect();
+        assert_eq!(parts(&frames), each_once, "cut after {cut}");
+        assert_eq!(state, *leader.state());
+        let own = frames.iter().filter(|frame| frame.epoch == Epoch(2));
+        assert!(own.clone().all(|frame| frame.n > FrameNumber(1 + cut as u64)));
+        assert_eq!(state.pos.commands, Place::after(1));
+    }
+}
+
+#[test]
+fn a_leader_that_drops_what_is_left_of_an_input_leaves_a_hole() {
+    let mut log = first_term(1);
+    let ready = ready(&mut log, 1, Faults { half_input_dropped: true, ..Faults::default() });
+    assert_eq!(ready.pos.commands, Place::after(1));
+}
+
+/// A submit, and two cancels of no job, which lead to nothing: only a frame without entries says that
+/// they are consumed.
+fn ends_with_what_led_to_nothing() -> Log {
     let cancel = Command::Cancel(Cancel {
         job_id: format!("{:032x}", 99).parse::<JobId>().unwrap(),
         by: "ada".parse().unwrap(),
         admin: false,
     });
     let refused = CommandMessage { reply_to: None, commands: vec![cancel] };
-    first_term_of(&[submits(&[7]), refused.clone(), refused, commands()], 1)
-}
-
-fn ready_behind_what_led_to_nothing(log: &mut Log, faults: Faults) -> Ready {
-    let mut takeover = second_term_with(log, attachment("commands/0", 4), None, faults);
-    let read = TakeoverEffect::ReadInput { src: Source::Commands, seq: 4 };
-    assert_eq!(takeover.on_attachment(attachment("commands/0", 4)).unwrap(), Some(read));
-    lead(takeover.on_input(Some(("nox.cmd.acme".to_owned(), payload()))).unwrap())
+    let (mut log, mut sequencer) = begun();
+    for (seq, message) in (1..).zip([submits(&[7]), refused.clone(), refused]) {
+        sequencer.run(&input(seq, message), at(seq)).unwrap();
+    }
+    sequencer.seal(at(4)).unwrap();
+    append(&mut log, sequencer.take_sealed());
+    assert_eq!(log.len(), 3);
+    log
 }
 
 #[test]
-fn whoever_completes_an_input_goes_on_where_its_parts_say_that_the_inputs_were() {
-    let mut log = cut_off_behind_what_led_to_nothing();
-    let ready = ready_behind_what_led_to_nothing(&mut log, Faults::default());
-    assert_eq!((ready.state.pos.commands, ready.pos.commands), (1, 3));
-    assert_eq!(ready.acked_pos().commands, 3);
-    // What is told of the term is its own record, which the state has yet to fold.
-    assert_eq!((ready.state.epoch, ready.epoch), (Epoch(1), Epoch(2)));
-
-    let mut leader = begin(ready).unwrap();
-    let mut reader = Reader::default();
-    for (_, subject, payload) in &log {
-        reader.read(subject, payload).unwrap();
-    }
-    while let Some(Effect::Append { messages, .. }) = leader.poll() {
-        for message in messages {
-            let before = reader.pos();
-            reader.read(&message.subject, &message.payload).unwrap();
-            assert!(reader.pos().commands >= before.commands);
-        }
-    }
-    assert_eq!(reader.pos().commands, 4);
+fn a_frame_without_entries_says_where_to_go_on() {
+    let mut log = ends_with_what_led_to_nothing();
+    let ready = ready(&mut log, 4, Faults::default());
+    assert_eq!(ready.pos.commands, Place::after(3));
+    assert_eq!((ready.state.epoch, ready.state.n), (Epoch(2), FrameNumber(4)));
+    assert_eq!(begin(ready).unwrap().next_command(), 4);
 }
 
 #[test]
 fn a_leader_whose_positions_would_go_back_writes_nothing() {
-    let mut log = cut_off_behind_what_led_to_nothing();
-    let faults = Faults { factless_inputs_forgotten: true, ..Faults::default() };
-    let ready = ready_behind_what_led_to_nothing(&mut log, faults);
-    let end = begin(ready).map(|_| ());
-    let refused = TermEnd::Broken(SequenceError::Apply(ApplyError::PositionsGoBack {
-        n: EventNumber(log.len() as u64 + 1),
-        before: Positions { commands: 3, reports: 0 },
-        found: Positions { commands: 1, reports: 0 },
-    }));
-    assert_eq!(end, Err(refused));
+    for (faults, seq) in [
+        (Faults { empty_frames_ignored: true, ..Faults::default() }, 2),
+        (Faults { consumed_input_repeated: true, ..Faults::default() }, 3),
+    ] {
+        let mut log = ends_with_what_led_to_nothing();
+        let ready = ready(&mut log, 4, faults);
+        let written = log.len();
+        let end = begin(ready).and_then(|mut leader| write_all(&mut leader, &mut log));
+        let place = |seq| Positions { commands: Place { seq, part: 0 }, ..Positions::default() };
+        let refused = TermEnd::Broken(SequenceError::Apply(ApplyError::PositionsGoBack {
+            n: FrameNumber(written as u64 + 1),
+            before: place(4),
+            found: place(seq),
+        }));
+        assert_eq!((end, log.len()), (Err(refused), written));
+    }
 }
 
-/// What the parts of an unfinished input say of a stream counts as well.
 #[test]
 fn inputs_that_were_consumed_without_a_fact_and_are_gone_stop_everybody() {
-    let mut log = cut_off_behind_what_led_to_nothing();
+    let mut log = ends_with_what_led_to_nothing();
     let mut takeover = second_term(&mut log, attachment("commands/0", 4), None);
     let end = takeover.on_attachment(attachment("commands/0", 2));
     assert!(matches!(end, Err(TakeoverError::Inputs { src: Source::Commands, .. })), "{end:?}");
+}
+
+#[test]
+fn an_input_that_was_consumed_in_part_and_is_gone_stops_everybody() {
+    for (last, stops) in [(1, false), (0, true)] {
+        let mut log = first_term(1);
+        let mut takeover = second_term(&mut log, attachment("commands/0", 1), None);
+        let end = takeover.on_attachment(attachment("commands/0", last));
+        let stopped = matches!(end, Err(TakeoverError::Inputs { src: Source::Commands, .. }));
+        assert_eq!(stopped, stops, "{end:?}");
+    }
 }
 
 /// The streams were looked at before the epoch record fenced the last leader out.
@@ -234,7 +308,7 @@ fn inputs_that_the_last_leader_consumed_meanwhile_are_no_regression() {
     let mut log = first_term(usize::MAX);
     let mut takeover = second_term(&mut log, attachment("commands/0", 0), None);
     let ready = lead(takeover.on_attachment(attachment("commands/0", 1)).unwrap());
-    assert_eq!(ready.state.pos.commands, 1);
+    assert_eq!(ready.pos.commands, Place::after(1));
 }
 
 #[test]
@@ -252,13 +326,19 @@ fn inputs_that_were_consumed_and_are_gone_stop_everybody() {
 
 /// The new stream may well have a message of the same number, and it is another one.
 #[test]
-fn an_unfinished_input_goes_with_the_stream_that_an_operator_gave_up() {
-    let mut log = first_term(2);
+fn what_is_left_of_an_input_goes_with_the_stream_that_an_operator_gave_up() {
+    let mut log = first_term(1);
     let mut takeover = second_term(&mut log, attachment("commands/1", 5), Some("ops"));
     let ready = lead(takeover.on_attachment(attachment("commands/1", 5)).unwrap());
-    assert_eq!(ready.unfinished, None);
-    assert_eq!(ready.state.n, EventNumber(4));
+    assert_eq!(ready.pos.commands, Place { seq: 1, part: 1 });
+    assert_eq!(ready.acked_pos().commands, Place::default());
     assert!(matches!(&ready.resets[..], [Internal::ResetInputs { position: 0, .. }]));
+    let mut leader = begin(ready).unwrap();
+    assert_eq!(leader.next_command(), 1);
+    write_all(&mut leader, &mut log).unwrap();
+    let (_, state) = read(&log);
+    assert_eq!(state.pos.commands, Place::after(0));
+    assert_eq!(state.commands, Incarnation("commands/1".to_owned()));
 }
 
 /// An epoch record says nothing of its place in the log, so its sequence has to.
@@ -281,44 +361,63 @@ fn a_message_that_is_missing_before_an_epoch_record_stops_the_fold() {
     assert!(matches!(end, Err(TakeoverError::Read(ReadError::Gap { .. }))), "{end:?}");
 }
 
-/// The operator's word is in the log, and what follows from it is not: all sessions are to end.
+/// All sessions are to end before the stream is said to be another one; whoever dies in between
+/// leaves the next one to find the same.
 #[test]
-fn a_reset_that_was_cut_off_is_completed_by_whoever_takes_over() {
-    let mut log = first_term(0);
-    let record: EpochRecord = serde_json::from_slice(&log[0].2).unwrap();
-    let mut state = State::default();
-    state.apply_epoch(EventNumber(1), &record).unwrap();
-    let chain = Chain::START.extend(&log[0].2);
-    let mut sequencer = Sequencer::new(state, Positions::default(), chain, Rules::default());
+fn a_reset_that_was_cut_off_is_done_by_whoever_is_told_again() {
+    let (mut log, mut sequencer) = begun();
     let hello = Hello {
         origin: Default::default(),
         capacity: Capacity { slots: 1, cpu: 1, mem_mb: 1, gpu: 0 },
         modules: Vec::new(),
         labels: Default::default(),
     };
-    let session = SessionId(format!("{:032x}", 7).parse::<JobId>().unwrap().0);
-    let message = ReportMessage { session, reports: vec![Report::Hello(Box::new(hello))] };
-    let joins = Input::Reports { seq: 5, worker_id: "w1".parse().unwrap(), message };
+    for (seq, name) in [(5, "w1"), (6, "w2")] {
+        let session = SessionId(format!("{seq:032x}").parse::<JobId>().unwrap().0);
+        let reports = vec![Report::Hello(Box::new(hello.clone()))];
+        let message = ReportMessage { session, reports };
+        let joins = Input::Reports { seq, worker_id: name.parse().unwrap(), message };
+        sequencer.run(&joins, at(1)).unwrap();
+    }
+    append(&mut log, sequencer.take_sealed());
+    let (_, before) = read(&log);
     let reset = Internal::ResetInputs {
         src: Source::Reports,
         incarnation: Incarnation("reports/1".to_owned()),
         position: 0,
         by: "ops".to_owned(),
     };
-    let joined = sequencer.run(&joins, at(1)).unwrap().messages;
-    let gone = sequencer.run(&Input::Internal(reset), at(2)).unwrap().messages;
-    assert!(gone.len() > 1);
-    let written = joined.into_iter().chain(gone.into_iter().take(1));
-    log.extend((2..).zip(written).map(|(seq, m)| (seq, m.subject, m.payload)));
+    let gone = sequencer.run(&Input::Internal(reset.clone()), at(2)).unwrap().entries;
+    assert_eq!(gone.len(), 3);
+    // A frame with nothing but the first step.
+    let chain = log.iter().fold(Chain::START, |chain, (.., payload)| chain.extend(payload));
+    let first = Frame {
+        n: before.n.next(),
+        epoch: Epoch(1),
+        at: at(2),
+        rules: nox_core::RULES_VERSION,
+        prev: chain.to_string(),
+        pos: before.pos,
+        inputs: vec![RawJson::of(&reset).unwrap()],
+        entries: vec![gone[0].1.clone()],
+    };
+    let payload = serde_json::to_vec(&first).unwrap().into();
+    log.push((first.n.0, subject::FRAMES.to_owned(), payload));
 
     let mut found = attachment("commands/0", 0);
     found.reports = Incarnation("reports/1".to_owned());
-    let mut takeover = second_term(&mut log, found.clone(), None);
+    let mut unasked = second_term(&mut log.clone(), found.clone(), None);
+    let end = unasked.on_attachment(found.clone());
+    assert!(matches!(end, Err(TakeoverError::Inputs { src: Source::Reports, .. })), "{end:?}");
+
+    let mut takeover = second_term(&mut log, found.clone(), Some("ops"));
     let ready = lead(takeover.on_attachment(found).unwrap());
-    assert!(ready.resets.is_empty() && ready.unfinished.is_some());
+    assert_eq!(ready.state.workers.iter().count(), 1);
     // Of the stream that is there now nothing was read, so none of it may be removed.
-    assert_eq!((ready.state.pos.reports, ready.acked_pos().reports), (5, 0));
-    let (sequencer, completed) = ready.begin(Rules::default()).unwrap();
-    assert_eq!(completed.unwrap().1.messages.len(), 1);
-    assert_eq!(sequencer.state().workers.iter().count(), 0);
+    assert_eq!(ready.pos.reports, Place::after(6));
+    assert_eq!(ready.acked_pos().reports, Place::default());
+    let mut leader = begin(ready).unwrap();
+    assert_eq!(leader.state().workers.iter().count(), 0);
+    write_all(&mut leader, &mut log).unwrap();
+    assert_eq!(read(&log).1.reports, Incarnation("reports/1".to_owned()));
 }

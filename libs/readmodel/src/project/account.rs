@@ -2,7 +2,7 @@
 
 use nox_contract::{Entity, Fact};
 
-use super::{Context, IllegalEvent, Projection, Violation};
+use super::{Context, IllegalEntry, Projection, Violation};
 use crate::{
     metrics::MetricKey,
     rows::{BalanceKey, StoredLimits},
@@ -15,11 +15,11 @@ impl Projection<'_> {
         context: &Context<'_>,
         fact: &Fact,
         storable: bool,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<(), IllegalEntry> {
         let Entity::Account { tenant, account } = context.entity else {
             return Err(context.misplaced(fact));
         };
-        let n = context.entry.n;
+        let n = context.placed.n;
         if !storable || storable::text(account).is_err() {
             return Ok(());
         }
@@ -31,8 +31,8 @@ impl Projection<'_> {
             let key =
                 BalanceKey { tenant: tenant.clone(), account: account.clone(), period: *period };
             let balance = self.balance(&key).unwrap_or_default();
-            let balance = balance.after(fact).ok_or_else(|| IllegalEvent::Unbalanced {
-                n,
+            let balance = balance.after(fact).ok_or_else(|| IllegalEntry::Unbalanced {
+                at: context.placed.stands(),
                 fact: fact.name(),
                 account: account.clone(),
             })?;
@@ -48,7 +48,7 @@ impl Projection<'_> {
                 job_id: *job_id,
                 module: module.clone(),
                 refusal: (**refusal).clone(),
-                at: context.event.at,
+                at: context.placed.at,
             });
             let key = MetricKey::Violations { code: refusal.code };
             *self.changes.metrics.entry(key).or_default() += 1;

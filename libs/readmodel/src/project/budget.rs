@@ -1,13 +1,16 @@
 //! What facts beside a job's move in the ledger: in its own entry, and in two accounts.
 
-use nox_contract::{Entity, Event, EventNumber, Fact, Timestamp};
+use nox_contract::{Entity, Fact, FrameNumber, Timestamp};
 use nox_core::ledger::{Balance, add_overrun};
 
 use super::{
-    Context, IllegalEvent, Projection, ReservedResources,
+    Context, IllegalEntry, Projection, ReservedResources,
     needed::{accounts, period},
 };
-use crate::rows::{BalanceKey, JobLedger, StoredJob};
+use crate::{
+    batch::PlacedEntry,
+    rows::{BalanceKey, JobLedger, StoredJob},
+};
 
 impl Projection<'_> {
     /// Moves core seconds in the job's entry, its user's account and its tenant's alike.
@@ -15,13 +18,13 @@ impl Projection<'_> {
         &mut self,
         context: &mut Context<'_>,
         fact: &Fact,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<(), IllegalEntry> {
         let (Entity::Job { .. }, Some(period), Some(change)) =
             (context.entity, period(fact), context.job.as_mut())
         else {
             return Err(context.misplaced(fact));
         };
-        let moved = self.moved_budget(context.event, &change.row, fact, period);
+        let moved = self.moved_budget(&context.placed, &change.row, fact, period);
         let (entry, balances) = match moved {
             Ok(moved) => moved,
             // What it follows may be the very fact that is not known here.
@@ -41,27 +44,27 @@ impl Projection<'_> {
     #[expect(clippy::type_complexity, reason = "one caller, and all of it is one movement")]
     fn moved_budget(
         &self,
-        event: &Event,
+        placed: &PlacedEntry<'_>,
         row: &StoredJob,
         fact: &Fact,
         period: Timestamp,
-    ) -> Result<(JobLedger, Vec<(BalanceKey, (Balance, EventNumber))>), IllegalEvent> {
-        let (n, fact_name) = (event.n, fact.name());
-        let unbalanced = |account| IllegalEvent::Unbalanced { n, fact: fact_name, account };
+    ) -> Result<(JobLedger, Vec<(BalanceKey, (Balance, FrameNumber))>), IllegalEntry> {
+        let (at, fact_name) = (placed.stands(), fact.name());
+        let unbalanced = |account| IllegalEntry::Unbalanced { at, fact: fact_name, account };
         if row.ledger.period.is_some_and(|of_job| of_job != period) {
-            return Err(IllegalEvent::OtherPeriod { n, fact: fact_name });
+            return Err(IllegalEntry::OtherPeriod { at, fact: fact_name });
         }
         let entry = move_entry(JobLedger { period: Some(period), ..row.ledger }, fact)
             .ok_or_else(|| unbalanced(format!("job {}", row.id)))?;
         let mut balances = Vec::with_capacity(2);
-        for account in accounts(event).into_iter().flatten() {
-            let key = BalanceKey { tenant: event.tenant.clone(), account, period };
+        for account in accounts(placed.entry).into_iter().flatten() {
+            let key = BalanceKey { tenant: placed.entry.tenant.clone(), account, period };
             let Some(balance) = self.balance(&key) else {
                 let account = key.account;
-                return Err(IllegalEvent::NotGranted { n, fact: fact_name, account });
+                return Err(IllegalEntry::NotGranted { at, fact: fact_name, account });
             };
             let moved = balance.after(fact).ok_or_else(|| unbalanced(key.account.clone()))?;
-            balances.push((key, (moved, n)));
+            balances.push((key, (moved, placed.n)));
         }
         Ok((entry, balances))
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nox_contract::{
-    EventNumber, Fact, JobId, ModuleName, RawJson, Refusal, Resources, TenantId, Timestamp, UserId,
+    Fact, FrameNumber, JobId, ModuleName, RawJson, Refusal, Resources, TenantId, Timestamp, UserId,
     WorkerId,
 };
 use nox_core::ledger::Balance;
@@ -20,14 +20,14 @@ pub struct Changes {
     /// In the order in which the batch first touched them.
     pub jobs: Vec<JobChange>,
     pub(super) places: HashMap<JobId, usize>,
-    pub balances: BTreeMap<BalanceKey, (Balance, EventNumber)>,
+    pub balances: BTreeMap<BalanceKey, (Balance, FrameNumber)>,
     pub limits: BTreeMap<(TenantId, String), StoredLimits>,
     pub violations: Vec<Violation>,
     pub modules: BTreeMap<ModuleName, StoredModule>,
     pub workers: BTreeMap<WorkerId, StoredWorker>,
     /// Differences.
     pub metrics: BTreeMap<MetricKey, i64>,
-    pub parked: Vec<ParkedEvent>,
+    pub parked: Vec<ParkedEntry>,
     pub rowless: Vec<JobId>,
 }
 
@@ -61,9 +61,9 @@ pub struct ReservedResources {
 /// A refusal that the log recorded.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    pub n: EventNumber,
-    /// Which fact of the event, counted from 0.
-    pub part: usize,
+    pub n: FrameNumber,
+    /// Which of all facts of the frame, counted from 0.
+    pub part: u32,
     pub tenant: TenantId,
     pub account: String,
     pub user_id: UserId,
@@ -73,15 +73,17 @@ pub struct Violation {
     pub at: Timestamp,
 }
 
-/// An event that rows could not take in.
+/// An entry that rows could not take in.
 #[derive(Debug, Clone)]
-pub struct ParkedEvent {
-    pub n: EventNumber,
-    pub subject: String,
+pub struct ParkedEntry {
+    pub n: FrameNumber,
+    /// Among the frame's entries, counted from 0.
+    pub place: u32,
     pub tenant: TenantId,
     pub job_id: Option<JobId>,
     pub reason: Parked,
     pub detail: String,
+    /// The entry byte for byte.
     pub payload: bytes::Bytes,
 }
 

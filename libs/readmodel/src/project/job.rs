@@ -1,9 +1,9 @@
 //! What facts make of a job, and what metrics see of that.
 
-use nox_contract::{Entity, Event, Fact, JobState, Timestamp};
+use nox_contract::{Entity, Entry, Fact, JobState, Timestamp};
 use nox_core::job::Job;
 
-use super::{Context, IllegalEvent, JobChange, Projection};
+use super::{Context, IllegalEntry, JobChange, Projection};
 use crate::{
     metrics::{self, MetricKey},
     rows::{self, Parked, StoredJob},
@@ -15,18 +15,18 @@ impl Projection<'_> {
         context: &mut Context<'_>,
         fact: &Fact,
         storable: bool,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<(), IllegalEntry> {
         let Entity::Job { tenant, job_id, user_id, module } = context.entity else {
             return Err(context.misplaced(fact));
         };
-        let n = context.entry.n;
-        let illegal = |source| IllegalEvent::Fact { n, source };
+        let (place, at) = (context.placed.stands(), context.placed.at);
+        let illegal = |source| IllegalEntry::Fact { at: place, source };
         if context.job.as_ref().is_some_and(|change| change.row.is_frozen()) {
             return Ok(());
         }
         let change = match &mut context.job {
             Some(change) => {
-                change.row.job.apply(fact, context.event.at).map_err(illegal)?;
+                change.row.job.apply(fact, at).map_err(illegal)?;
                 if let Fact::Rejected(_) = fact {
                     // A repetition; what the row shows of its job is what was asked for first.
                     return Ok(());
@@ -34,15 +34,8 @@ impl Projection<'_> {
                 change
             }
             none => {
-                let job = Job::create(fact, n, context.event.at).map_err(illegal)?;
-                let row = rows::shell(
-                    *job_id,
-                    tenant.clone(),
-                    user_id.clone(),
-                    module.clone(),
-                    n,
-                    context.event.at,
-                );
+                let job = Job::create(fact, place.n, at).map_err(illegal)?;
+                let row = rows::shell(*job_id, tenant, user_id, module, place, at);
                 none.insert(JobChange::new(StoredJob { job, ..row }))
             }
         };
@@ -63,9 +56,9 @@ impl Projection<'_> {
         Ok(())
     }
 
-    /// Counts what the event made of its job.
-    pub(super) fn observe(&mut self, before: Observed, after: Observed, event: &Event) {
-        let Some(module) = &event.module else { return };
+    /// Counts what the entry made of its job.
+    pub(super) fn observe(&mut self, before: Observed, after: Observed, entry: &Entry) {
+        let Some(module) = &entry.module else { return };
         let metrics = &mut self.changes.metrics;
         let difference = i64::from(after.running) - i64::from(before.running);
         if difference != 0 {
@@ -85,15 +78,14 @@ impl Projection<'_> {
     }
 }
 
-/// Stops folding the event's job, and keeps the event. Other things have no life cycle to lose: what
-/// is known of the event still counts for them.
+/// Stops folding the entry's job, and keeps the entry. Other things have no life cycle to lose: what
+/// is known of the entry still counts for them.
 pub(super) fn freeze(context: &mut Context<'_>, reason: Parked, detail: String) {
     context.parked = Some((reason, detail));
     let Entity::Job { tenant, job_id, user_id, module } = context.entity else { return };
-    let at = context.event.at;
+    let (place, at) = (context.placed.stands(), context.placed.at);
     let change = context.job.get_or_insert_with(|| {
-        let (tenant, user_id) = (tenant.clone(), user_id.clone());
-        JobChange::new(rows::shell(*job_id, tenant, user_id, module.clone(), context.entry.n, at))
+        JobChange::new(rows::shell(*job_id, tenant, user_id, module, place, at))
     });
     change.freeze(reason);
 }

@@ -1,6 +1,6 @@
-//! How an event changes rows: rows and events in, rows out. No I/O and no clock.
+//! How an entry changes rows: rows and entries in, rows out. No I/O and no clock.
 //!
-//! A job moves by `nox_core`'s fold alone. What an event cannot be folded into is parked; what cannot
+//! A job moves by `nox_core`'s fold alone. What an entry cannot be folded into is parked; what cannot
 //! follow at all stops the reader.
 
 mod account;
@@ -10,38 +10,37 @@ mod job;
 mod needed;
 mod registry;
 
-use nox_contract::{Entity, Event, EventNumber, Fact, FactOrUnknown, JobId};
+use nox_contract::{Entity, Fact, FactOrUnknown, JobId};
 use nox_core::job::IllegalFact;
-use nox_protocol::Record;
 
 use crate::{
-    batch::Entry,
+    batch::{EntryPlace, PlacedEntry},
     metrics::MetricKey,
     rows::{self, Parked, Rows},
     storable,
 };
-pub use changes::{Changes, Created, JobChange, ParkedEvent, ReservedResources, Violation};
+pub use changes::{Changes, Created, JobChange, ParkedEntry, ReservedResources, Violation};
 use job::{Observed, freeze};
 pub use needed::{Needed, needed};
 
-/// An event that cannot follow those before it: log or code is broken, and the reader stops.
+/// An entry that cannot follow those before it: log or code is broken, and the reader stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IllegalEvent {
-    #[error("event {n}: {source}")]
-    Fact { n: EventNumber, source: IllegalFact },
-    #[error("event {n}: {fact} does not belong on {subject}")]
-    Misplaced { n: EventNumber, fact: &'static str, subject: String },
-    #[error("event {n} has fields of several entities")]
-    NoEntity { n: EventNumber },
-    #[error("event {n}: {fact} finds no budget of that period on {account}")]
-    NotGranted { n: EventNumber, fact: &'static str, account: String },
-    #[error("event {n}: {fact} does not balance on {account}")]
-    Unbalanced { n: EventNumber, fact: &'static str, account: String },
-    #[error("event {n}: {fact} names another period than the job's reservation")]
-    OtherPeriod { n: EventNumber, fact: &'static str },
+pub enum IllegalEntry {
+    #[error("{at}: {source}")]
+    Fact { at: EntryPlace, source: IllegalFact },
+    #[error("{at}: {fact} does not belong to {entity}")]
+    Misplaced { at: EntryPlace, fact: &'static str, entity: &'static str },
+    #[error("{at}: it has fields of several entities")]
+    NoEntity { at: EntryPlace },
+    #[error("{at}: {fact} finds no budget of that period on {account}")]
+    NotGranted { at: EntryPlace, fact: &'static str, account: String },
+    #[error("{at}: {fact} does not balance on {account}")]
+    Unbalanced { at: EntryPlace, fact: &'static str, account: String },
+    #[error("{at}: {fact} names another period than the job's reservation")]
+    OtherPeriod { at: EntryPlace, fact: &'static str },
 }
 
-/// What to make of events.
+/// What to make of entries.
 #[derive(Debug, Clone, Copy)]
 pub enum Treatment<'a> {
     /// Fold them in.
@@ -54,22 +53,18 @@ pub enum Treatment<'a> {
 }
 
 /// Folds `entries` into `rows`, which stay as they are; [`Rows::absorb`] takes the changes over once
-/// they are committed.
+/// they are written. What happens to one thing several times is one change.
 ///
 /// # Errors
-/// An event cannot follow. Nothing of the batch may be written.
+/// An entry cannot follow. Nothing of the batch may be written.
 pub fn project(
     rows: &Rows,
-    entries: &[Entry],
+    entries: &[PlacedEntry<'_>],
     treatment: Treatment<'_>,
-) -> Result<Changes, IllegalEvent> {
+) -> Result<Changes, IllegalEntry> {
     let mut projection = Projection { rows, treatment, changes: Changes::default() };
-    for entry in entries {
-        match &entry.record {
-            Record::Event(event) => projection.event(entry, event)?,
-            // A term begins; no row tells of it.
-            Record::Epoch(_) => {}
-        }
+    for placed in entries {
+        projection.entry(*placed)?;
     }
     Ok(projection.changes)
 }
@@ -80,25 +75,28 @@ pub(crate) struct Projection<'a> {
     changes: Changes,
 }
 
-/// An event while it is being folded in.
+/// An entry while it is being folded in.
 pub(crate) struct Context<'a> {
-    entry: &'a Entry,
-    event: &'a Event,
+    placed: PlacedEntry<'a>,
     entity: &'a Entity,
-    part: usize,
-    /// The job that the event is about, where it exists.
+    /// The place of the fact at hand among all facts of the frame, counted from 0.
+    part: u32,
+    /// The job that the entry is about, where it exists.
     job: Option<JobChange>,
-    /// Why the event must be kept byte for byte.
+    /// Why the entry must be kept byte for byte.
     parked: Option<(Parked, String)>,
 }
 
 impl Context<'_> {
-    fn misplaced(&self, fact: &Fact) -> IllegalEvent {
-        IllegalEvent::Misplaced {
-            n: self.entry.n,
-            fact: fact.name(),
-            subject: self.entry.message.subject.clone(),
-        }
+    fn misplaced(&self, fact: &Fact) -> IllegalEntry {
+        let entity = match self.entity {
+            Entity::Job { .. } => "a job",
+            Entity::Account { .. } => "an account",
+            Entity::Worker(_) => "a worker",
+            Entity::Module(_) => "a module",
+            Entity::Control => "the log",
+        };
+        IllegalEntry::Misplaced { at: self.placed.stands(), fact: fact.name(), entity }
     }
 
     fn park(&mut self, reason: Parked, detail: String) {
@@ -107,10 +105,11 @@ impl Context<'_> {
 }
 
 impl Projection<'_> {
-    fn event(&mut self, entry: &Entry, event: &Event) -> Result<(), IllegalEvent> {
-        let entity = event.entity().ok_or(IllegalEvent::NoEntity { n: entry.n })?;
-        let mut context =
-            Context { entry, event, entity: &entity, part: 0, job: None, parked: None };
+    fn entry(&mut self, placed: PlacedEntry<'_>) -> Result<(), IllegalEntry> {
+        let entry = placed.entry;
+        let entity = entry.entity().ok_or(IllegalEntry::NoEntity { at: placed.stands() })?;
+        let part = placed.fact_first;
+        let mut context = Context { placed, entity: &entity, part, job: None, parked: None };
         if let Entity::Job { job_id, .. } = &entity {
             context.job = self.open(*job_id);
         }
@@ -119,7 +118,7 @@ impl Projection<'_> {
         match self.treatment {
             Treatment::KeepBytes { detail } => {
                 context.park(Parked::Refused, detail.to_owned());
-                match (&mut context.job, event.job_id) {
+                match (&mut context.job, entry.job_id) {
                     (Some(change), _) => change.freeze(Parked::Refused),
                     (None, id) => self.changes.rowless.extend(id),
                 }
@@ -129,28 +128,28 @@ impl Projection<'_> {
                 self.facts(&mut context)?;
             }
             Treatment::Fold if self.is_rowless(&context) => {
-                context.park(Parked::Refused, "the job's first event was refused".to_owned());
+                context.park(Parked::Refused, "the job's first entry was refused".to_owned());
             }
             Treatment::Fold => self.facts(&mut context)?,
         }
-        self.observe(before, Observed::of(context.job.as_ref()), event);
+        self.observe(before, Observed::of(context.job.as_ref()), entry);
         self.close(context);
         Ok(())
     }
 
     fn is_rowless(&self, context: &Context<'_>) -> bool {
         context.job.is_none()
-            && context.event.job_id.is_some_and(|id| self.rows.rowless.contains(&id))
+            && context.placed.entry.job_id.is_some_and(|id| self.rows.rowless.contains(&id))
     }
 
-    fn facts(&mut self, context: &mut Context<'_>) -> Result<(), IllegalEvent> {
-        let event = context.event;
-        for (part, fact) in event.facts.iter().enumerate() {
-            context.part = part;
+    fn facts(&mut self, context: &mut Context<'_>) -> Result<(), IllegalEntry> {
+        let placed = context.placed;
+        for (index, fact) in (0..).zip(&placed.entry.facts) {
+            context.part = placed.fact_first + index;
             match fact {
                 FactOrUnknown::Known(fact) => self.fact(context, fact)?,
                 FactOrUnknown::Unknown(_) => {
-                    let detail = format!("fact {part} is not known to this version");
+                    let detail = format!("fact {index} is not known to this version");
                     freeze(context, Parked::UnknownFact, detail);
                 }
             }
@@ -159,7 +158,7 @@ impl Projection<'_> {
     }
 
     /// One arm for what each fact moves; a new fact asks here what to do.
-    fn fact(&mut self, context: &mut Context<'_>, fact: &Fact) -> Result<(), IllegalEvent> {
+    fn fact(&mut self, context: &mut Context<'_>, fact: &Fact) -> Result<(), IllegalEntry> {
         let storable = storable::check(fact);
         if let Err(reason) = &storable {
             context.park(Parked::Unstorable, format!("{} {reason}", fact.name()));
@@ -193,9 +192,8 @@ impl Projection<'_> {
                 self.move_module(context, fact, storable.is_ok())
             }
             // These say what later decisions rest on, and where reading the inputs goes on; the
-            // positions stand in every event, and nobody reads the rest from rows.
-            Fact::Configured { .. } | Fact::Mark | Fact::InputsReset { .. } => match context.entity
-            {
+            // positions stand in every frame, and nobody reads the rest from rows.
+            Fact::Configured { .. } | Fact::InputsReset { .. } => match context.entity {
                 Entity::Control => Ok(()),
                 _ => Err(context.misplaced(fact)),
             },
@@ -211,19 +209,19 @@ impl Projection<'_> {
         Some(JobChange { row: row.clone(), created: None, reserved_resources: None, outputs: None })
     }
 
-    /// Files what became of the event's job, and the event itself if it must be kept.
+    /// Files what became of the entry's job, and the entry itself if it must be kept.
     fn close(&mut self, context: Context<'_>) {
-        let Context { entry, event, job, mut parked, .. } = context;
+        let Context { placed, job, mut parked, .. } = context;
         if let Some(mut change) = job {
-            if entry.n > change.row.n {
-                rows::push_event(&mut change.row.events, change.row.n, entry.n);
-                change.row.n = entry.n;
+            if placed.n > change.row.n {
+                rows::push_frame(&mut change.row.frames, change.row.n, placed.n);
+                change.row.n = placed.n;
             }
             if let (None, Some((reason, _))) = (change.row.parked, &parked) {
                 change.row.parked = Some(*reason);
             }
             if let Some(reason) = change.row.parked.filter(|reason| reason.is_frozen()) {
-                parked.get_or_insert_with(|| (reason, "follows a parked event".to_owned()));
+                parked.get_or_insert_with(|| (reason, "follows a parked entry".to_owned()));
             }
             match self.changes.places.get(&change.row.id) {
                 Some(place) => self.changes.jobs[*place] = change,
@@ -235,14 +233,14 @@ impl Projection<'_> {
         }
         let Some((reason, detail)) = parked else { return };
         *self.changes.metrics.entry(MetricKey::Parked { reason }).or_default() += 1;
-        self.changes.parked.push(ParkedEvent {
-            n: entry.n,
-            subject: entry.message.subject.clone(),
-            tenant: event.tenant.clone(),
-            job_id: event.job_id,
+        self.changes.parked.push(ParkedEntry {
+            n: placed.n,
+            place: placed.place,
+            tenant: placed.entry.tenant.clone(),
+            job_id: placed.entry.job_id,
             reason,
             detail,
-            payload: entry.message.payload.clone(),
+            payload: placed.raw(),
         });
     }
 }

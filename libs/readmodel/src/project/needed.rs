@@ -1,12 +1,11 @@
-//! Which rows an event looks at.
+//! Which rows an entry looks at.
 
 use std::collections::{BTreeSet, HashMap};
 
-use nox_contract::{Event, Fact, FactOrUnknown, JobId, Timestamp, subject};
-use nox_protocol::Record;
+use nox_contract::{Entry, Fact, FactOrUnknown, JobId, Timestamp, subject};
 
 use crate::{
-    batch::Entry,
+    batch::PlacedEntry,
     rows::{BalanceKey, Rows},
 };
 
@@ -20,23 +19,22 @@ pub struct Needed {
 /// Says which rows to load before [`project`](super::project).
 ///
 /// A job that is submitted here is taken for new, unless `distrust`: then all rows are asked for, so
-/// that an event which makes a job twice meets the first one. One that is rejected may repeat a job
+/// that an entry which makes a job twice meets the first one. One that is rejected may repeat a job
 /// which has ended.
-pub fn needed(rows: &Rows, entries: &[Entry], distrust: bool) -> Needed {
+pub fn needed(rows: &Rows, entries: &[PlacedEntry<'_>], distrust: bool) -> Needed {
     let mut jobs: HashMap<JobId, bool> = HashMap::new();
     let mut balances = BTreeSet::new();
-    for entry in entries {
-        let Record::Event(event) = &entry.record else { continue };
-        if let Some(id) = event.job_id
+    for entry in entries.iter().map(|placed| placed.entry) {
+        if let Some(id) = entry.job_id
             && !rows.jobs.contains_key(&id)
         {
             let begins =
-                matches!(event.facts.first(), Some(FactOrUnknown::Known(Fact::Submitted(_))));
+                matches!(entry.facts.first(), Some(FactOrUnknown::Known(Fact::Submitted(_))));
             jobs.entry(id).or_insert(distrust || !begins);
         }
-        for key in event.known_facts().filter_map(period).flat_map(|period| {
-            accounts(event).into_iter().flatten().map(move |account| BalanceKey {
-                tenant: event.tenant.clone(),
+        for key in entry.known_facts().filter_map(period).flat_map(|period| {
+            accounts(entry).into_iter().flatten().map(move |account| BalanceKey {
+                tenant: entry.tenant.clone(),
                 account,
                 period,
             })
@@ -62,9 +60,9 @@ pub(super) fn period(fact: &Fact) -> Option<Timestamp> {
     None
 }
 
-/// The accounts that the facts of an event move: its own, or those of its job's user and tenant.
-pub(super) fn accounts(event: &Event) -> [Option<String>; 2] {
-    match (&event.account, &event.user_id) {
+/// The accounts that the facts of an entry move: its own, or those of its job's user and tenant.
+pub(super) fn accounts(entry: &Entry) -> [Option<String>; 2] {
+    match (&entry.account, &entry.user_id) {
         (Some(account), _) => [Some(account.clone()), None],
         (None, Some(user)) => {
             [Some(subject::user_account(user)), Some(subject::TENANT_ACCOUNT.to_owned())]

@@ -2,7 +2,7 @@
 
 use nox_contract::{Entity, Fact};
 
-use super::{Context, IllegalEvent, Projection};
+use super::{Context, IllegalEntry, Projection};
 use crate::rows::{StoredModule, StoredWorker, WorkerState};
 
 impl Projection<'_> {
@@ -11,11 +11,11 @@ impl Projection<'_> {
         context: &Context<'_>,
         fact: &Fact,
         storable: bool,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<(), IllegalEntry> {
         let Entity::Worker(id) = context.entity else {
             return Err(context.misplaced(fact));
         };
-        let n = context.entry.n;
+        let n = context.placed.n;
         if let (Fact::WorkerJoined { session, capacity, modules, labels, .. }, true) =
             (fact, storable)
         {
@@ -25,7 +25,7 @@ impl Projection<'_> {
                 capacity: *capacity,
                 modules: modules.clone(),
                 labels: labels.clone(),
-                joined_at: context.event.at,
+                joined_at: context.placed.at,
                 left_at: None,
                 n,
             };
@@ -47,7 +47,7 @@ impl Projection<'_> {
         }
         if let Fact::WorkerLeft { lost, .. } = fact {
             worker.state = if *lost { WorkerState::Lost } else { WorkerState::Left };
-            worker.left_at = Some(context.event.at);
+            worker.left_at = Some(context.placed.at);
         }
         worker.n = n;
         self.changes.workers.insert(id.clone(), worker);
@@ -59,11 +59,11 @@ impl Projection<'_> {
         context: &Context<'_>,
         fact: &Fact,
         storable: bool,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<(), IllegalEntry> {
         let Entity::Module(name) = context.entity else {
             return Err(context.misplaced(fact));
         };
-        let n = context.entry.n;
+        let n = context.placed.n;
         if let (Fact::ModuleDeclared { manifest, enabled }, true) = (fact, storable) {
             let module = StoredModule { manifest: (**manifest).clone(), enabled: *enabled, n };
             self.changes.modules.insert(name.clone(), module);

@@ -3,17 +3,18 @@
 use std::{convert::Infallible, fmt, str::FromStr};
 
 use nox_contract::{
-    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
+    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
     Timestamp, UserId, WaitingCode, WorkerId,
 };
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 
 use super::{At, PAGE_MAX, QueryError, Reader};
 use crate::{
+    batch::EntryPlace,
     load::decode,
     project::ReservedResources,
     rows::{self, Parked},
-    sql::{Instant, big, number},
+    sql::{Instant, big, number, small},
 };
 
 /// Which jobs to list, newest first.
@@ -36,21 +37,30 @@ impl Filter {
     }
 }
 
-/// Where a page ended: the number of the event that made its last row.
+/// Where a page ended: the place in the log of the entry that made its last row. As text, the frame and
+/// the place of the entry in it with a dot between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(EventNumber);
+pub struct Cursor(EntryPlace);
+
+/// Text that is no [`Cursor`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the cursor of a page")]
+pub struct NoCursor;
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}.{}", self.0.n, self.0.place)
     }
 }
 
 impl FromStr for Cursor {
-    type Err = std::num::ParseIntError;
+    type Err = NoCursor;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(|n| Self(EventNumber(n)))
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (n, place) = text.split_once('.').ok_or(NoCursor)?;
+        let n = n.parse().map(FrameNumber).map_err(|_| NoCursor)?;
+        let place = place.parse().map_err(|_| NoCursor)?;
+        Ok(Self(EntryPlace { n, place }))
     }
 }
 
@@ -84,16 +94,17 @@ pub struct JobRow {
     /// Not before then, while that is in the future.
     pub due_at: Option<Timestamp>,
     pub error: Option<JobError>,
-    /// The newest event of the job.
-    pub n: EventNumber,
+    /// The newest frame with an entry of the job.
+    pub n: FrameNumber,
     /// The worker of the newest attempt; kept after its end.
     pub worker_id: Option<WorkerId>,
     pub priority: u8,
     pub fingerprint: Option<String>,
     /// Why the row does not tell all.
     pub parked: Option<Parked>,
-    /// The event that made the job.
-    pub submitted_n: EventNumber,
+    /// The frame whose entry made the job, and the place of that entry in it.
+    pub submitted_n: FrameNumber,
+    pub submitted_place: u32,
 }
 
 impl Reader {
@@ -132,7 +143,9 @@ impl Reader {
         let limit = filter.limit.clamp(1, PAGE_MAX);
         let mut query = QueryBuilder::new(SIZES);
         restrict(&mut query, filter);
-        query.push(" order by submitted_n desc limit ").push_bind(limit as i64 + 1);
+        query
+            .push(" order by submitted_n desc, submitted_place desc limit ")
+            .push_bind(limit as i64 + 1);
         query.push(look.mark());
         let sizes = query.build().fetch_all(look.connection()).await;
         let sizes = sizes.map_err(|error| look.failed(error))?;
@@ -148,8 +161,9 @@ impl Reader {
 
         let mut query = QueryBuilder::new(COLUMNS);
         restrict(&mut query, filter);
-        query.push(" and submitted_n >= ").push_bind(big(last.0));
-        query.push(" order by submitted_n desc").push(look.mark());
+        query.push(" and (submitted_n, submitted_place) >= (").push_bind(big(last.n.0));
+        query.push(", ").push_bind(small(last.place)).push(")");
+        query.push(" order by submitted_n desc, submitted_place desc").push(look.mark());
         let found = query.build().fetch_all(look.connection()).await;
         let found = found.map_err(|error| look.failed(error))?;
         let rows = found.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
@@ -162,7 +176,7 @@ impl Reader {
 const ROW_BYTES: usize = 1024;
 
 /// How many bytes each row has where that is not small, of the same snapshot as the rows.
-const SIZES: &str = "select submitted_n,
+const SIZES: &str = "select submitted_n, submitted_place,
         octet_length(coalesce(inputs::text, '')) + octet_length(coalesce(outputs::text, ''))
             + octet_length(coalesce(error::text, '')) as bytes
  from jobs
@@ -170,23 +184,28 @@ const SIZES: &str = "select submitted_n,
 
 const COLUMNS: &str = "select id, tenant, user_id, module, status, attempt, waiting_code, inputs,
         outputs, requested_resources, reserved_resources, created_at, started_at, ended_at, due_at,
-        error, n, worker_id, priority, fingerprint, parked, submitted_n
+        error, n, worker_id, priority, fingerprint, parked, submitted_n,
+        submitted_place
  from jobs
  where tenant = ";
 
-fn size(row: &PgRow) -> sqlx::Result<(EventNumber, usize)> {
+fn size(row: &PgRow) -> sqlx::Result<(EntryPlace, usize)> {
     let bytes: i32 = row.try_get("bytes")?;
-    Ok((number(row.try_get("submitted_n")?), bytes.unsigned_abs() as usize + ROW_BYTES))
+    let place = EntryPlace {
+        n: number(row.try_get("submitted_n")?),
+        place: row.try_get::<i32, _>("submitted_place")?.unsigned_abs(),
+    };
+    Ok((place, bytes.unsigned_abs() as usize + ROW_BYTES))
 }
 
 /// The first rows that have at most `bytes_max` bytes, but at least one: their bytes, and the last.
-fn fitting(sizes: &[(EventNumber, usize)], bytes_max: usize) -> (usize, Option<EventNumber>) {
+fn fitting(sizes: &[(EntryPlace, usize)], bytes_max: usize) -> (usize, Option<EntryPlace>) {
     let (mut bytes, mut last) = (0, None);
-    for (n, size) in sizes {
+    for (place, size) in sizes {
         if last.is_some() && bytes + size > bytes_max {
             break;
         }
-        (bytes, last) = (bytes + size, Some(*n));
+        (bytes, last) = (bytes + size, Some(*place));
     }
     (bytes, last)
 }
@@ -210,8 +229,9 @@ fn restrict(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(module) = &filter.module {
         query.push(" and module = ").push_bind(module.as_str().to_owned());
     }
-    if let Some(Cursor(before)) = filter.before {
-        query.push(" and submitted_n < ").push_bind(big(before.0));
+    if let Some(Cursor(EntryPlace { n, place })) = filter.before {
+        query.push(" and (submitted_n, submitted_place) < (").push_bind(big(n.0));
+        query.push(", ").push_bind(small(place)).push(")");
     }
 }
 
@@ -247,5 +267,6 @@ fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         fingerprint: row.try_get("fingerprint")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
         submitted_n: number(row.try_get("submitted_n")?),
+        submitted_place: row.try_get::<i32, _>("submitted_place")?.unsigned_abs(),
     })
 }

@@ -1,6 +1,6 @@
 //! One read: one connection, one snapshot, and how far the rows are in it.
 
-use nox_contract::{EventNumber, Incarnation, Position};
+use nox_contract::{FrameNumber, Incarnation, Position};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row, pool::PoolConnection, postgres::PgRow};
 
 use super::{QueryError, Reader};
@@ -17,15 +17,16 @@ use crate::{
 const STATEMENT_WITHIN: &str = "10s";
 
 /// Of `nox.generation, projection`.
-const PROGRESS: &str = "generation, n, coalesce(incarnation, '') as incarnation, pos_commands,
-                        commands_incarnation, pos_reports, reports_incarnation";
+const PROGRESS: &str = "generation, n, coalesce(incarnation, '') as incarnation, commands_seq,
+                        commands_incarnation, reports_seq, reports_incarnation";
 
 /// How far the rows are: a fold of the log up to `n`, which had consumed the inputs that far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
-    pub n: EventNumber,
+    pub n: FrameNumber,
     /// The life of NOX_EVENTS that `n` counts in.
     pub log: Incarnation,
+    /// The last messages that are consumed whole.
     pub commands: Position,
     pub reports: Position,
 }
@@ -150,7 +151,7 @@ fn progress(row: &PgRow) -> sqlx::Result<Progress> {
     Ok(Progress {
         n: number(row.try_get("n")?),
         log: Incarnation(row.try_get("incarnation")?),
-        commands: checkpoint::position(row, "commands_incarnation", "pos_commands")?,
-        reports: checkpoint::position(row, "reports_incarnation", "pos_reports")?,
+        commands: checkpoint::position(row, "commands_incarnation", "commands_seq")?,
+        reports: checkpoint::position(row, "reports_incarnation", "reports_seq")?,
     })
 }

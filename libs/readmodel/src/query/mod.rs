@@ -20,8 +20,8 @@ use crate::{
     schema::Database,
     segment::DamagedSegment,
 };
-pub use history::{JOB_EVENTS_MAX, RawEvent};
-pub use jobs::{Cursor, Filter, JobRow, Page};
+pub use history::{JOB_FRAMES_MAX, JobEntry};
+pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
 use look::Look;
 pub use look::{At, Progress};
 pub use quotas::{BalanceRow, LimitsRow, ViolationRow};

@@ -1,6 +1,6 @@
 //! What accounts may, have, and were refused.
 
-use nox_contract::{EventNumber, JobId, Limits, ModuleName, TenantId, Timestamp, UserId};
+use nox_contract::{FrameNumber, JobId, Limits, ModuleName, TenantId, Timestamp, UserId};
 use nox_core::ledger::Balance;
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 
@@ -13,7 +13,7 @@ use crate::{
 /// A refusal that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViolationRow {
-    pub n: EventNumber,
+    pub n: FrameNumber,
     pub account: String,
     pub user_id: UserId,
     pub job_id: JobId,
@@ -35,7 +35,7 @@ pub struct BalanceRow {
     /// The first instant of the UTC day.
     pub period: Timestamp,
     pub balance: Balance,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct LimitsRow {
     /// The role that the limits come from; empty for a tenant.
     pub role: String,
     pub limits: Limits,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 impl Reader {

@@ -1,7 +1,7 @@
 //! Modules and workers.
 
 use nox_contract::{
-    Capacity, EventNumber, Manifest, ModuleName, RawJson, SessionId, Timestamp, WorkerId,
+    Capacity, FrameNumber, Manifest, ModuleName, RawJson, SessionId, Timestamp, WorkerId,
     fact::ServedModule,
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
@@ -22,8 +22,8 @@ pub struct ModuleRow {
     pub schema: RawJson,
     pub enabled: bool,
     pub manifest: Manifest,
-    /// The newest event of the module.
-    pub n: EventNumber,
+    /// The newest frame with an entry of the module.
+    pub n: FrameNumber,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct WorkerRow {
     pub labels: Vec<String>,
     pub joined_at: Timestamp,
     pub left_at: Option<Timestamp>,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 impl Reader {

@@ -1,13 +1,14 @@
 //! A job as it is stored, and how it is read back.
 
 use nox_contract::{
-    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, Resources, TenantId, Timestamp,
+    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, Resources, TenantId, Timestamp,
     UserId, WaitingCode, WorkNumber, WorkerId,
 };
 use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
 
 use super::{Parked, UnknownWord};
+use crate::batch::EntryPlace;
 
 /// A job without its inputs and outputs, which only pass through.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,13 +19,15 @@ pub struct StoredJob {
     pub module: ModuleName,
     /// The same fold as the scheduler's.
     pub job: Job,
-    /// The newest event of the job.
-    pub n: EventNumber,
+    /// The newest frame with an entry of the job.
+    pub n: FrameNumber,
+    /// The place of the entry that made the job among its frame's entries.
+    pub submitted_place: u32,
     /// The worker of the newest attempt; kept after its end.
     pub worker_id: Option<WorkerId>,
     pub ledger: JobLedger,
-    /// The job's events after the first; see `push_event`.
-    pub events: Vec<u8>,
+    /// The frames with entries of the job, after the first; see `push_frame`.
+    pub frames: Vec<u8>,
     pub parked: Option<Parked>,
 }
 
@@ -108,39 +111,61 @@ pub(crate) fn waiting_code(text: &str) -> Result<WaitingCode, UnknownWord> {
         .map_err(|_| UnknownWord { column: "waiting_code", found: text.to_owned() })
 }
 
-/// Appends an event number as a LEB128 distance: mostly two bytes, where a number would be eight.
-pub(crate) fn push_event(events: &mut Vec<u8>, last: EventNumber, n: EventNumber) {
-    let mut distance = n.0 - last.0;
+/// Most frames that a job's row names beside the first: the newest. A job that is tried again and again
+/// must not make its row longer for ever, and so many tell enough of it.
+const FRAMES_MAX: usize = 512;
+
+/// Appends the number of a frame as a LEB128 distance from the one before: mostly two bytes, where a
+/// number would be eight. Forgets the oldest if there are more than [`FRAMES_MAX`].
+pub(crate) fn push_frame(frames: &mut Vec<u8>, last: FrameNumber, n: FrameNumber) {
+    push_distance(frames, n.0 - last.0);
+    // Each takes a byte or more, so there is nothing to count in nearly all rows.
+    if frames.len() <= FRAMES_MAX {
+        return;
+    }
+    let named: Vec<u64> = distances(frames).collect();
+    let forgotten = named.len().saturating_sub(FRAMES_MAX);
+    if forgotten == 0 {
+        return;
+    }
+    frames.clear();
+    push_distance(frames, named[..=forgotten].iter().sum());
+    named[forgotten + 1..].iter().for_each(|distance| push_distance(frames, *distance));
+}
+
+fn push_distance(frames: &mut Vec<u8>, mut distance: u64) {
     while distance >= 0x80 {
-        events.push((distance as u8 & 0x7f) | 0x80);
+        frames.push((distance as u8 & 0x7f) | 0x80);
         distance >>= 7;
     }
-    events.push(distance as u8);
+    frames.push(distance as u8);
 }
 
-/// The numbers of all events of a job, in order.
-pub(crate) fn event_numbers(first: EventNumber, events: &[u8]) -> Vec<EventNumber> {
-    let mut numbers = vec![first];
-    let (mut n, mut distance, mut shift) = (first.0, 0u64, 0u32);
-    for byte in events {
-        distance |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        shift += 7;
-        if byte & 0x80 == 0 {
-            n = n.saturating_add(distance);
-            numbers.push(EventNumber(n));
-            (distance, shift) = (0, 0);
-        }
-    }
-    numbers
+fn distances(frames: &[u8]) -> impl Iterator<Item = u64> {
+    frames.split_inclusive(|byte| byte & 0x80 == 0).map(|bytes| {
+        let shifts = (0..).step_by(7);
+        bytes.iter().zip(shifts).fold(0, |distance, (byte, shift)| {
+            distance | u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0)
+        })
+    })
 }
 
-/// A job of which only an event's envelope is known.
+/// The numbers of the frames that a job's row names, in order.
+pub(crate) fn frame_numbers(first: FrameNumber, frames: &[u8]) -> Vec<FrameNumber> {
+    let later = distances(frames).scan(first.0, |n, distance| {
+        *n = n.saturating_add(distance);
+        Some(FrameNumber(*n))
+    });
+    [first].into_iter().chain(later).collect()
+}
+
+/// A job of which nothing is known but that the entry at `begins` is about it.
 pub(crate) fn shell(
     id: JobId,
-    tenant: TenantId,
-    user_id: UserId,
-    module: ModuleName,
-    n: EventNumber,
+    tenant: &TenantId,
+    user_id: &UserId,
+    module: &ModuleName,
+    begins: EntryPlace,
     at: Timestamp,
 ) -> StoredJob {
     let job = Job {
@@ -149,7 +174,7 @@ pub(crate) fn shell(
         failures: 0,
         crashes: 0,
         suspicions: 0,
-        submitted_n: n,
+        submitted_n: begins.n,
         requested_resources: Resources { cpu: 0, mem_mb: 0, wall_time_s: 0, gpu: 0 },
         priority: 0,
         created_at: at,
@@ -160,14 +185,15 @@ pub(crate) fn shell(
     };
     StoredJob {
         id,
-        tenant,
-        user_id,
-        module,
+        tenant: tenant.clone(),
+        user_id: user_id.clone(),
+        module: module.clone(),
         job,
-        n,
+        n: begins.n,
+        submitted_place: begins.place,
         worker_id: None,
         ledger: JobLedger::default(),
-        events: Vec::new(),
+        frames: Vec::new(),
         parked: None,
     }
 }
@@ -193,10 +219,10 @@ mod tests {
         ] {
             let mut row = shell(
                 JobId(uuid::Uuid::nil()),
-                TenantId::new("acme").unwrap(),
-                UserId::new("ada").unwrap(),
-                ModuleName::new("xtb").unwrap(),
-                EventNumber(1),
+                &TenantId::new("acme").unwrap(),
+                &UserId::new("ada").unwrap(),
+                &ModuleName::new("xtb").unwrap(),
+                EntryPlace { n: FrameNumber(1), place: 0 },
                 Timestamp::default(),
             );
             row.job.phase = phase.clone();
@@ -236,21 +262,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn event_numbers_are_read_back(distances in prop::collection::vec(1u64..1 << 40, 0..20)) {
-            let mut numbers = vec![EventNumber(42)];
-            let mut events = Vec::new();
+        fn frame_numbers_are_read_back_but_for_the_oldest_of_too_many(
+            distances in prop::collection::vec(1u64..1 << 40, 0..2 * FRAMES_MAX)
+        ) {
+            let mut numbers = vec![FrameNumber(42)];
+            let mut frames = Vec::new();
             for distance in distances {
                 let last = numbers[numbers.len() - 1];
-                let n = EventNumber(last.0 + distance);
-                push_event(&mut events, last, n);
+                let n = FrameNumber(last.0 + distance);
+                push_frame(&mut frames, last, n);
                 numbers.push(n);
             }
-            prop_assert_eq!(event_numbers(EventNumber(42), &events), numbers);
+            let forgotten = (numbers.len() - 1).saturating_sub(FRAMES_MAX);
+            numbers.drain(1..=forgotten);
+            prop_assert_eq!(frame_numbers(FrameNumber(42), &frames), numbers);
         }
 
         #[test]
-        fn damaged_event_numbers_are_no_panic(events in prop::collection::vec(any::<u8>(), 0..64)) {
-            event_numbers(EventNumber(u64::MAX), &events);
+        fn damaged_frame_numbers_are_no_panic(frames in prop::collection::vec(any::<u8>(), 0..64)) {
+            frame_numbers(FrameNumber(u64::MAX), &frames);
         }
+    }
+
+    #[test]
+    fn the_first_frame_and_the_newest_are_named_of_however_many() {
+        let mut frames = Vec::new();
+        for n in 2..=10_000 {
+            push_frame(&mut frames, FrameNumber(n - 1), FrameNumber(n));
+        }
+        let named = frame_numbers(FrameNumber(1), &frames);
+        assert_eq!(named.len(), 1 + FRAMES_MAX);
+        assert_eq!((named[0], named[1].0), (FrameNumber(1), 10_001 - FRAMES_MAX as u64));
+        assert!(frames.len() < 2 * FRAMES_MAX, "the row is short: {}", frames.len());
     }
 }

@@ -9,13 +9,13 @@ use std::{
 };
 
 use nox_contract::{
-    Capacity, EventNumber, JobId, Limits, Manifest, ModuleName, SessionId, TenantId, Timestamp,
+    Capacity, FrameNumber, JobId, Limits, Manifest, ModuleName, SessionId, TenantId, Timestamp,
     WorkerId, fact::ServedModule,
 };
 use nox_core::ledger::Balance;
 
 pub use job::{JobLedger, StoredJob};
-pub(crate) use job::{PhaseColumns, event_numbers, phase, push_event, shell, waiting_code};
+pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
 
 /// Why a row does not tell all about its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub enum Parked {
     /// A newer version wrote a fact that this one does not know: the row stays as it was before. A
     /// rebuild by a version that knows it takes the job up again.
     UnknownFact,
-    /// Postgres refused an event for a reason that nobody foresaw: the row stays as it was before.
+    /// Postgres refused an entry for a reason that nobody foresaw: the row stays as it was before.
     Refused,
 }
 
@@ -88,14 +88,14 @@ pub struct BalanceKey {
 pub struct StoredLimits {
     pub role: String,
     pub limits: Limits,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModule {
     pub manifest: Manifest,
     pub enabled: bool,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub struct StoredWorker {
     pub labels: Vec<String>,
     pub joined_at: Timestamp,
     pub left_at: Option<Timestamp>,
-    pub n: EventNumber,
+    pub n: FrameNumber,
 }
 
 /// Where a worker stands.
@@ -155,7 +155,7 @@ impl FromStr for WorkerState {
 #[derive(Debug, Default)]
 pub struct Rows {
     pub jobs: HashMap<JobId, StoredJob>,
-    /// Jobs of which there is no row, because Postgres refused their first event.
+    /// Jobs of which there is no row, because Postgres refused their first entry.
     pub rowless: HashSet<JobId>,
     pub balances: HashMap<BalanceKey, Balance>,
     /// All of them: they are few.

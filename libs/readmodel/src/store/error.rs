@@ -1,25 +1,25 @@
 //! Why a batch was not taken in, and what there is to do then.
 
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 
 use crate::{
     consequence::{Consequence, Described},
-    project::IllegalEvent,
+    project::IllegalEntry,
 };
 
 /// Why a batch was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another projector is alive. Exit.
-    #[error("another projector moved the checkpoint away from event {n}")]
-    Conflict { n: EventNumber },
+    #[error("another projector moved the checkpoint away from frame {n}")]
+    Conflict { n: FrameNumber },
     /// A rebuild has finished. [`prepare`](super::Store::prepare) attaches to the new rows.
     #[error("generation {from} was replaced by generation {to}")]
     Switched { from: u64, to: u64 },
     /// This is an earlier state of the rows: a standby that was promoted before it had all, or a
     /// backup. [`prepare`](super::Store::prepare) attaches to them, and the log is read again from there.
-    #[error("the rows went back from event {from} to event {to}")]
-    WentBack { from: EventNumber, to: EventNumber },
+    #[error("the rows went back from frame {from} to frame {to}")]
+    WentBack { from: FrameNumber, to: FrameNumber },
     /// The tables are not there, most likely because the database was made anew. [`prepare`](super::Store::prepare).
     #[error("the database is not prepared{}", because(.0))]
     Unprepared(Option<sqlx::Error>),
@@ -34,7 +34,7 @@ pub enum StoreError {
     OtherIncarnation { expected: String, found: String },
     /// Log or code is broken. Stop.
     #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
+    Illegal(#[from] IllegalEntry),
     /// Postgres refuses in words that are said of data, and does so without any job's data as well: it
     /// can pass. Try the same batch again.
     #[error("postgres refuses whatever is written: {}", Described(.0))]

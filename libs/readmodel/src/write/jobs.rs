@@ -5,7 +5,7 @@ use sqlx::{PgConnection, postgres::PgBindIterExt};
 use crate::{
     project::JobChange,
     rows::{Parked, StoredJob},
-    sql::{Instant, Jsonb, big},
+    sql::{Instant, Jsonb, big, small},
     storable,
 };
 
@@ -41,7 +41,7 @@ macro_rules! bind_job {
             .bind(column!(c => c.row.ledger.reserved))
             .bind(column!(c => c.row.ledger.used))
             .bind(column!(c => c.row.ledger.overrun))
-            .bind(column!(c => c.row.events.as_slice()))
+            .bind(column!(c => c.row.frames.as_slice()))
             .bind(column!(c => c.row.parked.map(Parked::as_str)))
     }};
 }
@@ -54,8 +54,8 @@ pub(super) async fn insert(
         "insert into jobs
              (id, status, attempt, waiting_code, outputs, reserved_resources, started_at, ended_at,
               error, n, worker_id, work, held, failures, crashes, suspicions, due_at, period,
-              reservation, reserved, used, overrun, events, parked, tenant, user_id, module, inputs,
-              requested_resources, created_at, priority, fingerprint, submitted_n)
+              reservation, reserved, used, overrun, frames, parked, tenant, user_id, module, inputs,
+              requested_resources, created_at, priority, fingerprint, submitted_n, submitted_place)
          select *
          from unnest(
              $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::jsonb[], $6::jsonb[],
@@ -64,7 +64,7 @@ pub(super) async fn insert(
              $17::timestamptz[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bigint[],
              $22::bigint[], $23::bytea[], $24::text[], $25::text[], $26::text[], $27::text[],
              $28::jsonb[], $29::jsonb[], $30::timestamptz[], $31::smallint[], $32::text[],
-             $33::bigint[])",
+             $33::bigint[], $34::integer[])",
     );
     let created = || changes.iter().map(|change| change.created.as_ref());
     bind_job!(query, changes)
@@ -77,6 +77,7 @@ pub(super) async fn insert(
         .bind(changes.iter().map(|c| i16::from(c.row.job.priority)).bind_iter())
         .bind(created().map(|c| c.and_then(|c| c.fingerprint.as_deref())).bind_iter())
         .bind(changes.iter().map(|c| big(c.row.job.submitted_n.0)).bind_iter())
+        .bind(changes.iter().map(|c| small(c.row.submitted_place)).bind_iter())
         .execute(connection)
         .await?;
     Ok(())
@@ -109,7 +110,7 @@ pub(super) async fn update(
              reserved = new.reserved,
              used = new.used,
              overrun = new.overrun,
-             events = new.events,
+             frames = new.frames,
              parked = new.parked
          from unnest(
              $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::jsonb[], $6::jsonb[],
@@ -119,7 +120,7 @@ pub(super) async fn update(
              $22::bigint[], $23::bytea[], $24::text[]) as new
              (id, status, attempt, waiting_code, outputs, reserved_resources, started_at, ended_at,
               error, n, worker_id, work, held, failures, crashes, suspicions, due_at, period,
-              reservation, reserved, used, overrun, events, parked)
+              reservation, reserved, used, overrun, frames, parked)
          where jobs.id = new.id",
     );
     let updated = bind_job!(query, changes).execute(connection).await?.rows_affected();
@@ -134,9 +135,4 @@ pub(super) async fn update(
 fn error(row: &StoredJob) -> Option<Jsonb<'static>> {
     let error = row.job.error.as_ref()?;
     storable::job_error(error).is_ok().then(|| Jsonb::of(error))
-}
-
-/// A small count as `integer`.
-fn small(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -1,19 +1,23 @@
-//! Events as they were written: all of them, and those that rows could not take in.
+//! What was written: all messages, and the entries that rows could not take in.
 
 use sqlx::{PgConnection, postgres::PgBindIterExt};
 
-use crate::{project::Changes, segment::Segment, sql::big};
+use crate::{
+    project::Changes,
+    segment::Segment,
+    sql::{big, small},
+};
 
 pub(super) async fn parked(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
     let rows = &changes.parked;
     sqlx::query(
-        "insert into parked (n, subject, tenant, job_id, reason, detail, payload)
+        "insert into parked (n, place, tenant, job_id, reason, detail, payload)
          select *
          from unnest(
-             $1::bigint[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::bytea[])",
+             $1::bigint[], $2::integer[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::bytea[])",
     )
     .bind(rows.iter().map(|row| big(row.n.0)).bind_iter())
-    .bind(rows.iter().map(|row| row.subject.as_str()).bind_iter())
+    .bind(rows.iter().map(|row| small(row.place)).bind_iter())
     .bind(rows.iter().map(|row| row.tenant.as_str()).bind_iter())
     .bind(rows.iter().map(|row| row.job_id.map(|id| id.0)).bind_iter())
     .bind(rows.iter().map(|row| row.reason.as_str()).bind_iter())
@@ -24,7 +28,7 @@ pub(super) async fn parked(connection: &mut PgConnection, changes: &Changes) -> 
     Ok(())
 }
 
-pub(super) async fn segments(
+pub(crate) async fn segments(
     connection: &mut PgConnection,
     segments: &[Segment],
 ) -> sqlx::Result<()> {

@@ -9,11 +9,12 @@ mod registry;
 use nox_contract::Incarnation;
 use sqlx::PgConnection;
 
+pub(crate) use log::segments;
+
 use crate::{
     checkpoint::Checkpoint,
     project::Changes,
-    segment::Segment,
-    sql::{Instant, big},
+    sql::{Instant, big, small},
 };
 
 /// Moves the checkpoint if it is at `from`, and says whether it was. The first statement of a
@@ -30,23 +31,27 @@ pub(crate) async fn checkpoint(
         "update projection
          set n = $3,
              chain = $4,
-             pos_commands = $5,
-             commands_incarnation = $6,
-             pos_reports = $7,
-             reports_incarnation = $8,
-             at = $9
+             commands_seq = $5,
+             commands_part = $6,
+             commands_incarnation = $7,
+             reports_seq = $8,
+             reports_part = $9,
+             reports_incarnation = $10,
+             at = $11
          where n = $1
            and chain = $2
-           and ($10::bigint is null or $10 = (select generation from nox.generation))",
+           and ($12::bigint is null or $12 = (select generation from nox.generation))",
     )
     .bind(big(from.n.0))
     .bind(from.chain.to_string())
     .bind(big(to.n.0))
     .bind(to.chain.to_string())
-    .bind(big(to.commands.seq))
-    .bind(&to.commands.incarnation.0)
-    .bind(big(to.reports.seq))
-    .bind(&to.reports.incarnation.0)
+    .bind(big(to.pos.commands.seq))
+    .bind(small(to.pos.commands.part))
+    .bind(&to.commands.0)
+    .bind(big(to.pos.reports.seq))
+    .bind(small(to.pos.reports.part))
+    .bind(&to.reports.0)
     .bind(to.at.map(Instant))
     .bind(current.map(big))
     .execute(connection)
@@ -66,11 +71,7 @@ pub(crate) async fn incarnation(
     Ok(())
 }
 
-pub(crate) async fn changes(
-    connection: &mut PgConnection,
-    changes: &Changes,
-    segments: &[Segment],
-) -> sqlx::Result<()> {
+pub(crate) async fn changes(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
     let (new, known): (Vec<_>, Vec<_>) =
         changes.jobs.iter().partition(|change| change.created.is_some());
     if !new.is_empty() {
@@ -99,9 +100,6 @@ pub(crate) async fn changes(
     }
     if !changes.parked.is_empty() {
         log::parked(connection, changes).await?;
-    }
-    if !segments.is_empty() {
-        log::segments(connection, segments).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, postgres::PgBindIterExt};
 
 use crate::{
     project::Changes,
-    sql::{Instant, big},
+    sql::{Instant, big, small},
 };
 
 pub(super) async fn balances(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
@@ -86,7 +86,7 @@ pub(super) async fn violations(
              $14::text[], $15::timestamptz[])",
     )
     .bind(rows.iter().map(|row| big(row.n.0)).bind_iter())
-    .bind(rows.iter().map(|row| i32::try_from(row.part).unwrap_or(i32::MAX)).bind_iter())
+    .bind(rows.iter().map(|row| small(row.part)).bind_iter())
     .bind(rows.iter().map(|row| row.tenant.as_str()).bind_iter())
     .bind(rows.iter().map(|row| row.account.as_str()).bind_iter())
     .bind(rows.iter().map(|row| row.user_id.as_str()).bind_iter())

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_devkit::{Postgres, PostgresOptions};
 use nox_readmodel::{Batch, LogMessage, Store};
 
@@ -12,9 +12,9 @@ const JOBS: u64 = 20_000;
 /// Of a tick in `/proc/<pid>/stat`.
 const TICK_MICROS: u64 = 10_000;
 
-/// A log of no-op jobs, two messages each, `in_flight` at a time.
-fn no_op_jobs(in_flight: u64) -> Log {
-    let mut log = Log::new();
+/// A log of no-op jobs, two entries each, `in_flight` at a time.
+fn no_op_jobs(in_flight: u64, entries: usize) -> Log {
+    let mut log = Log::in_frames_of(entries);
     let users: Vec<String> = (0..20).map(|user| format!("user-{user}")).collect();
     log.open_tenant("default", &users.iter().map(String::as_str).collect::<Vec<_>>());
     let job = |number: u64| JobOf::new("default", &users[number as usize % 20], "command", number);
@@ -26,6 +26,7 @@ fn no_op_jobs(in_flight: u64) -> Log {
             log.start_and_succeed(&job(number - in_flight), "exec-1");
         }
     }
+    log.seal();
     log
 }
 
@@ -45,11 +46,13 @@ fn children_micros(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn the_cost_of_a_no_op_job() {
-    for (in_flight, batch) in [(50, 100), (50, 1_000), (500, 200), (500, 1_000), (2_000, 1_000)] {
+    for (in_flight, entries, batch) in
+        [(50, 10, 10), (50, 100, 10), (500, 100, 10), (2_000, 400, 8), (2_000, 400, 32)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let postgres =
             Postgres::start(PostgresOptions::new(folder.path().join("pg"))).await.unwrap();
-        let log = no_op_jobs(in_flight);
+        let log = no_op_jobs(in_flight, entries);
         let mut store = Store::new(&postgres.url()).unwrap();
         store.prepare().await.unwrap();
         let messages: Vec<Vec<LogMessage>> =
@@ -58,7 +61,7 @@ async fn the_cost_of_a_no_op_job() {
         let own = cpu_micros(std::process::id());
         let theirs = children_micros(postgres.pid().unwrap());
         let clock = fs::read_to_string("/proc/uptime").unwrap();
-        let mut reader = reader_at(&log.messages, EventNumber(0));
+        let mut reader = reader_at(&log.messages, FrameNumber(0));
         for messages in messages {
             let batch = Batch::read(&mut reader, messages).unwrap();
             store.commit(&batch).await.unwrap();
@@ -75,7 +78,7 @@ async fn the_cost_of_a_no_op_job() {
             .await
             .unwrap();
         println!(
-            "{in_flight:>5} in flight, {batch:>5} events a batch: postgres {:>3} µs/job, projector \
+            "{in_flight:>5} in flight, {batch:>2} frames of {entries:>3} a batch: postgres {:>3} µs/job, projector \
              {:>3} µs/job, {:>6.0} jobs/s; {bytes}",
             theirs / JOBS,
             own / JOBS,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_readmodel::{Batch, Remedy, Store, StoreError, audit::content_hash};
 
 use crate::{
@@ -68,7 +68,7 @@ async fn killed_in_the_middle_of_a_transaction_postgres_keeps_all_of_it_or_nothi
 async fn a_commit_that_was_heard_of_too_late_is_not_repeated() {
     let database = Database::start().await;
     let log = eventful(64);
-    let batch = log.batch_after(EventNumber(0));
+    let batch = log.batch_after(FrameNumber(0));
     let mut store = database.store().await;
     // The call is given up at every moment of its life.
     for micros in (0..40).map(|step| step * 200) {
@@ -123,7 +123,7 @@ async fn another_projector_that_moved_on_meanwhile_is_noticed_after_an_outage() 
     database.postgres.restart().await.unwrap();
     // Its batches end elsewhere.
     let mut other = database.store().await;
-    other.commit(&log.batch_after(EventNumber(20))).await.unwrap();
+    other.commit(&log.batch_after(FrameNumber(20))).await.unwrap();
 
     let first = store.commit(&batches[1]).await;
     assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
@@ -140,7 +140,7 @@ async fn rows_that_went_back_are_attached_to_again_where_they_are() {
     let mut promoted = standby.store().await;
     promoted.commit(&batches[0]).await.unwrap();
     let behind = promoted.commit(&batches[2]).await.unwrap_err();
-    let (from, to) = (EventNumber(20), EventNumber(10));
+    let (from, to) = (FrameNumber(20), FrameNumber(10));
     assert!(
         matches!(behind, StoreError::WentBack { from: f, to: t } if (f, t) == (from, to)),
         "{behind:?}"

@@ -1,7 +1,10 @@
 //! Facts become rows, and rows become answers.
 
-use nox_contract::{EventNumber, Fact, Incarnation, JobId, JobState, Position, WaitingCode};
-use nox_protocol::{Reader, Record};
+use nox_contract::{
+    Entity, Fact, FrameNumber, Incarnation, JobId, JobState, Place, Position, Positions, Source,
+    WaitingCode,
+};
+use nox_protocol::{ReadError, Reader, Record};
 use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
 
 use crate::{
@@ -68,7 +71,8 @@ async fn every_fate_of_a_job_has_its_row() {
     let checkpoint = store.checkpoint().await.unwrap();
     assert_eq!((checkpoint.n, checkpoint.chain), (log.n(), log.chain));
     assert_eq!(checkpoint.at, Some(log.at));
-    assert_eq!(checkpoint.commands, position("commands", log.pos.commands));
+    assert_eq!(checkpoint.pos, log.pos);
+    assert_eq!(checkpoint.commands, Incarnation("commands".to_owned()));
 }
 
 #[tokio::test]
@@ -97,8 +101,8 @@ async fn every_other_table_is_filled_and_answers() {
 
     let progress = reader.progress().await.unwrap();
     assert_eq!(progress.n, log.n());
-    assert_eq!(progress.commands, position("commands", log.pos.commands));
-    assert_eq!(progress.reports, position("reports", log.pos.reports));
+    assert_eq!(progress.commands, position("commands", log.pos.commands.whole()));
+    assert_eq!(progress.reports, position("reports", log.pos.reports.whole()));
 
     let modules = reader.modules().await.unwrap().value;
     assert_eq!(modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["command", "xtb"]);
@@ -182,7 +186,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
         let job = JobOf::new("acme", "ada", "command", number as u64);
         log.submit_and_assign(&job, "exec-1");
         let settled = Fact::Settled { period: period(), cpu_seconds: CPU_SECONDS, overrun };
-        log.event(&job.entity(), [started("exec-1", 1), succeeded(1), settled]);
+        log.entry(&job.entity(), [started("exec-1", 1), succeeded(1), settled]);
     }
 
     let mut state = nox_core::State::default();
@@ -190,7 +194,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
     for message in &log.messages {
         match in_order.read(&message.subject, &message.payload).unwrap() {
             Record::Epoch(record) => state.apply_epoch(in_order.n(), &record).unwrap(),
-            Record::Event(event) => state.apply(&event).unwrap(),
+            Record::Frame(frame) => state.apply(&frame).unwrap(),
         }
     }
     let database = Database::start().await;
@@ -242,39 +246,14 @@ async fn metrics_count_what_happened() {
 }
 
 #[tokio::test]
-async fn the_history_of_a_job_and_the_whole_log_are_kept_byte_for_byte() {
+async fn the_whole_log_is_kept_byte_for_byte() {
     let database = Database::start().await;
     let log = eventful(200);
     database.filled(&log, 64).await;
     let reader = database.reader();
-
-    for number in [0u64, 2, 6, 7, 199] {
-        let job = job(number);
-        let subject = nox_contract::subject::event(&job.entity());
-        let written: Vec<_> = log
-            .messages
-            .iter()
-            .enumerate()
-            .filter(|(_, message)| message.subject == subject)
-            .map(|(index, message)| (EventNumber(index as u64 + 1), message.payload.clone()))
-            .collect();
-        let kept =
-            reader.job_events(&job.tenant, job.id, EventNumber(0)).await.unwrap().value.unwrap();
-        let kept: Vec<_> = kept.into_iter().map(|event| (event.n, event.payload)).collect();
-        assert_eq!(kept, written);
-        let later =
-            reader.job_events(&job.tenant, job.id, written[0].0).await.unwrap().value.unwrap();
-        assert_eq!(later.len(), written.len() - 1);
-    }
-    let nobody = JobId(uuid::Uuid::nil());
-    assert_eq!(
-        reader.job_events(&tenant("acme"), nobody, EventNumber(0)).await.unwrap().value,
-        None
-    );
-
     let mut copy = Vec::new();
     loop {
-        let after = EventNumber(copy.len() as u64);
+        let after = FrameNumber(copy.len() as u64);
         let messages = reader.log(after).await.unwrap().value;
         if messages.is_empty() {
             break;
@@ -282,7 +261,49 @@ async fn the_history_of_a_job_and_the_whole_log_are_kept_byte_for_byte() {
         copy.extend(messages.into_iter().map(|(_, message)| message));
     }
     assert_eq!(copy, log.messages);
-    assert_eq!(reader.log(EventNumber(100)).await.unwrap().value[0].0, EventNumber(101));
+    assert_eq!(reader.log(FrameNumber(100)).await.unwrap().value[0].0, FrameNumber(101));
+}
+
+/// How far the inputs are consumed is kept to the part, and told of whole messages alone.
+#[tokio::test]
+async fn a_frame_that_ends_within_an_input_says_so_and_the_input_does_not_count_as_consumed() {
+    let database = Database::start().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada"]);
+    log.pos =
+        Positions { commands: Place { seq: 90, part: 3 }, reports: Place { seq: 55, part: 0 } };
+    log.frame();
+    let mut store = database.filled(&log, 100).await;
+    assert_eq!(store.checkpoint().await.unwrap().pos, log.pos);
+    let progress = database.reader().progress().await.unwrap();
+    assert_eq!(progress.n, log.n());
+    assert_eq!(progress.commands, position("commands", 89));
+    assert_eq!(progress.reports, position("reports", 54));
+
+    // The next leader goes on with the next part, and one that went back a part would be found out.
+    let after = log.n();
+    let checkpoint = database.store().await.checkpoint().await.unwrap();
+    let mut reader = Reader::new(checkpoint.n, checkpoint.chain, checkpoint.pos);
+    log.pos.commands.part = 2;
+    log.frame();
+    let back = &log.messages[after.0 as usize];
+    let back = reader.read(&back.subject, &back.payload);
+    assert!(matches!(back, Err(ReadError::PositionsGoBack { .. })), "{back:?}");
+
+    // It begins anew where a frame says that the stream is another one.
+    let anew = Incarnation("commands-2".to_owned());
+    let mut log = Log::in_frames_of(2);
+    log.pos.commands = Place { seq: 90, part: 3 };
+    log.frame();
+    let (src, by) = (Source::Commands, "root".to_owned());
+    log.entry(&Entity::Control, [Fact::InputsReset { src, incarnation: anew.clone(), by }]);
+    log.pos.commands = Place::default();
+    log.frame();
+    let database = Database::start().await;
+    database.filled(&log, 100).await;
+    let progress = database.reader().progress().await.unwrap();
+    assert_eq!(progress.commands, Position { incarnation: anew, seq: 0 });
+    assert_eq!(progress.reports.incarnation, Incarnation("reports".to_owned()));
 }
 
 #[tokio::test]
@@ -311,7 +332,7 @@ async fn an_empty_read_model_answers_and_one_that_was_never_prepared_is_not_avai
     let progress = reader.progress().await.unwrap();
     assert_eq!(progress, Progress::default());
     assert_eq!(reader.modules().await.unwrap().value, []);
-    assert_eq!(reader.log(EventNumber(0)).await.unwrap().value, []);
+    assert_eq!(reader.log(FrameNumber(0)).await.unwrap().value, []);
 }
 
 #[tokio::test]

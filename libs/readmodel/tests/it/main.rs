@@ -3,6 +3,8 @@
 mod cost;
 mod crash;
 mod fill;
+mod frames;
+mod history;
 mod log;
 mod pages;
 mod parked;

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use nox_contract::{EventNumber, JobState};
-use nox_readmodel::{Filter, JobRow, Page};
+use nox_contract::JobState;
+use nox_readmodel::{Cursor, Filter, JobRow, Page};
 
 use crate::{
-    log::{JobOf, Log, eventful, module, tenant, user},
+    log::{JobOf, Log, eventful, eventful_in, module, tenant, user},
     support::Database,
 };
 
 #[tokio::test]
 async fn every_combination_of_filters_finds_what_it_names() {
     let database = Database::start().await;
-    database.filled(&eventful(96), 50).await;
+    database.filled(&eventful_in(Log::in_frames_of(5), 96), 50).await;
     let reader = database.reader();
     let all = reader.jobs(&Filter::of(tenant("acme"), 1_000)).await.unwrap().value;
     assert_eq!((all.rows.len(), all.next), (64, None));
-    assert!(all.rows.windows(2).all(|pair| pair[0].submitted_n > pair[1].submitted_n));
+    let place = |row: &JobRow| (row.submitted_n, row.submitted_place);
+    assert!(all.rows.windows(2).all(|pair| place(&pair[0]) > place(&pair[1])));
     assert!(all.rows.windows(2).all(|pair| pair[0].created_at >= pair[1].created_at));
 
     use JobState::{Canceled, Draft, Failed, Queued, Running, Succeeded};
@@ -60,12 +61,14 @@ async fn pages(reader: &nox_readmodel::Reader, mut filter: Filter) -> Vec<JobRow
 #[tokio::test]
 async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
     let database = Database::start().await;
-    let mut log = Log::new();
+    // Pages end within frames, and all jobs of a frame have its number.
+    let mut log = Log::in_frames_of(23);
     log.open_tenant("acme", &["ada"]);
     let job = |number| JobOf::new("acme", "ada", "xtb", number);
     for number in 0..100 {
         log.submit(&job(number));
     }
+    log.seal();
     let mut store = database.filled(&log, 1_000).await;
     let before: BTreeSet<_> = (0..100).map(|number| job(number).id).collect();
 
@@ -85,6 +88,7 @@ async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
             arriving += 1;
         }
         log.assign(&job(arriving - 103), "exec-1", 1);
+        log.seal();
         store.commit(&log.batch_after(after)).await.unwrap();
     }
     let distinct: BTreeSet<_> = seen.iter().copied().collect();
@@ -109,7 +113,8 @@ async fn no_page_sorts_or_scans_the_table() {
         let plan = database
             .ask(&format!(
                 "explain (costs off) select * from jobs where tenant = 'acme' {filter}
-                 and submitted_n < 9000000 order by submitted_n desc limit 51"
+                 and (submitted_n, submitted_place) < (9000000, 7)
+                 order by submitted_n desc, submitted_place desc limit 51"
             ))
             .await;
         assert!(plan.contains("Index Scan Backward"), "{filter}: {plan}");
@@ -125,9 +130,13 @@ async fn a_limit_is_kept_within_its_bounds() {
     let reader = database.reader();
     let one = reader.jobs(&Filter::of(tenant("acme"), 0)).await.unwrap().value;
     assert_eq!(one.rows.len(), 1);
-    assert_eq!(one.next.unwrap().to_string(), one.rows[0].submitted_n.to_string());
+    let last = &one.rows[0];
+    let cursor = format!("{}.{}", last.submitted_n, last.submitted_place);
+    assert_eq!(one.next.unwrap().to_string(), cursor);
+    for text in ["", "7", "7.", ".7", "7.x", "7.1.2", "-1.0"] {
+        assert!(text.parse::<Cursor>().is_err(), "{text}");
+    }
     assert!(
         reader.jobs(&Filter::of(tenant("acme"), usize::MAX)).await.unwrap().value.rows.len() > 1
     );
-    assert_eq!(EventNumber(0), EventNumber::default());
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_readmodel::{Filter, LogMessage, Reader, Store, audit::content_hash, rebuild, switch};
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     support::{Database, commit_all},
 };
 
-/// A failover that lost the last events, while connections to the old server are still good.
+/// A failover that lost the last frames, while connections to the old server are still good.
 #[tokio::test]
 async fn what_is_said_of_rows_is_said_of_the_database_that_they_were_read_from() {
     let database = Database::start().await;
@@ -59,7 +59,7 @@ async fn text_is_what_it_was_whatever_encoding_a_role_has() {
     let pooler = database.postgres.in_turn(&["postgres"]).unwrap();
     let mut log = eventful(1);
     let job = JobOf::new("acme", "ada", "xtb", 1_000_000);
-    log.event(&job.entity(), [submitted_with(r#"{"text": "é😀"}"#), reserved()]);
+    log.entry(&job.entity(), [submitted_with(r#"{"text": "é😀"}"#), reserved()]);
     let mut store = Store::new(&pooler.url()).unwrap();
     store.prepare().await.unwrap();
     commit_all(&mut store, log.batches(100)).await;
@@ -96,7 +96,7 @@ async fn behind_a_pooler_of_sessions_all_is_read_written_and_rebuilt_as_without(
     assert_eq!(direct.generation, 2);
     let late = log.submit(&JobOf::new("acme", "ada", "xtb", 1_000_000));
     store.prepare().await.unwrap();
-    store.commit(&log.batch_after(EventNumber(late.0 - 1))).await.unwrap();
+    store.commit(&log.batch_after(FrameNumber(late.0 - 1))).await.unwrap();
     assert_eq!(reader.progress().await.unwrap().n, late);
 }
 

@@ -1,7 +1,7 @@
 //! Nothing is taken in twice, whoever tries.
 
-use nox_contract::EventNumber;
-use nox_readmodel::{Batch, IllegalEvent, StoreError, audit::content_hash};
+use nox_contract::FrameNumber;
+use nox_readmodel::{Batch, IllegalEntry, StoreError, audit::content_hash};
 
 use crate::{
     log::{JobOf, Log, eventful, granted, released, started, submitted},
@@ -12,7 +12,7 @@ use crate::{
 async fn a_batch_that_was_taken_in_is_refused() {
     let database = Database::start().await;
     let log = eventful(16);
-    let batch = log.batch_after(EventNumber(0));
+    let batch = log.batch_after(FrameNumber(0));
     let mut store = database.store().await;
     store.commit(&batch).await.unwrap();
 
@@ -56,11 +56,11 @@ async fn a_store_that_lost_the_race_while_it_waited_for_the_row_finds_out() {
     let mut late = database.store().await;
     database.filled(&log, 1_000).await;
 
-    let outcome = late.commit(&log.batch_after(EventNumber(0))).await;
+    let outcome = late.commit(&log.batch_after(FrameNumber(0))).await;
     assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
 }
 
-/// The negative control of the compare-and-set: with the checkpoint put back by hand, the same events
+/// The negative control of the compare-and-set: with the checkpoint put back by hand, the same frames
 /// come in again, and three things notice, each where the one before is taken away.
 #[tokio::test]
 async fn without_the_compare_and_set_a_second_application_is_noticed() {
@@ -75,13 +75,13 @@ async fn without_the_compare_and_set_a_second_application_is_noticed() {
 
     // The place in the log is taken.
     database.ask(back).await;
-    let outcome = database.store().await.commit(&log.batch_after(EventNumber(0))).await;
+    let outcome = database.store().await.commit(&log.batch_after(FrameNumber(0))).await;
     assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
 
     // The fold does not make a job twice.
     database.ask("delete from segments").await;
-    let outcome = database.store().await.commit(&log.batch_after(EventNumber(0))).await;
-    assert!(matches!(outcome, Err(StoreError::Illegal(IllegalEvent::Fact { .. }))), "{outcome:?}");
+    let outcome = database.store().await.commit(&log.batch_after(FrameNumber(0))).await;
+    assert!(matches!(outcome, Err(StoreError::Illegal(IllegalEntry::Fact { .. }))), "{outcome:?}");
 
     // The hash tells what can be repeated legally.
     database.ask(&format!("{back}; delete from segments")).await;
@@ -91,24 +91,24 @@ async fn without_the_compare_and_set_a_second_application_is_noticed() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_follow_stops_the_store_and_changes_nothing() {
+async fn an_entry_that_cannot_follow_stops_the_store_and_changes_nothing() {
     let job = JobOf::new("acme", "ada", "xtb", 1);
     type Spoil = fn(&mut Log, &JobOf);
     let spoilers: [(&str, Spoil); 5] = [
         ("started cannot follow", |log, job| {
-            log.event(&job.entity(), [started("exec-1", 1)]);
+            log.entry(&job.entity(), [started("exec-1", 1)]);
         }),
         ("started cannot follow nothing", |log, _| {
-            log.event(&JobOf::new("acme", "ada", "xtb", 2).entity(), [started("exec-1", 1)]);
+            log.entry(&JobOf::new("acme", "ada", "xtb", 2).entity(), [started("exec-1", 1)]);
         }),
         ("submitted cannot follow", |log, job| {
-            log.event(&job.entity(), [submitted()]);
+            log.entry(&job.entity(), [submitted()]);
         }),
         ("does not balance", |log, job| {
-            log.event(&job.entity(), [released(1_000)]);
+            log.entry(&job.entity(), [released(1_000)]);
         }),
-        ("does not belong on", |log, job| {
-            log.event(&job.entity(), [granted(1)]);
+        ("does not belong to a job", |log, job| {
+            log.entry(&job.entity(), [granted(1)]);
         }),
     ];
     let database = Database::start().await;

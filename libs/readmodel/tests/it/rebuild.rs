@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 
 use futures_util::{Stream, stream};
-use nox_contract::EventNumber;
+use nox_contract::FrameNumber;
 use nox_readmodel::{
     LogMessage, QueryError, RebuildError, StoreError, audit::content_hash, rebuild, schema, switch,
 };
 
 use crate::{
-    log::{JobOf, eventful, tenant},
+    log::{JobOf, Log, eventful, eventful_in, tenant},
     support::Database,
 };
 
@@ -20,16 +20,17 @@ fn messages(of: &[LogMessage]) -> impl Stream<Item = Result<LogMessage, Infallib
 
 #[tokio::test]
 async fn the_content_does_not_depend_on_the_batches() {
-    let log = eventful(120);
-    let mut hashes = Vec::new();
-    for size in [1, 7, 1_000] {
-        let database = Database::start().await;
-        database.filled(&log, size).await;
-        hashes.push(content_hash(&database.url, None).await.unwrap());
+    for log in [eventful(120), eventful_in(Log::in_frames_of(50), 120)] {
+        let mut hashes = Vec::new();
+        for size in [1, 7, 1_000] {
+            let database = Database::start().await;
+            database.filled(&log, size).await;
+            hashes.push(content_hash(&database.url, None).await.unwrap());
+        }
+        assert_eq!(hashes[0], hashes[1]);
+        assert_eq!(hashes[0], hashes[2]);
+        assert_eq!(hashes[0].n, log.n());
     }
-    assert_eq!(hashes[0], hashes[1]);
-    assert_eq!(hashes[0], hashes[2]);
-    assert_eq!(hashes[0].n, log.n());
 }
 
 #[tokio::test]
@@ -56,7 +57,7 @@ async fn the_hash_sees_every_table() {
     database.filled(&log, 50).await;
     let before = content_hash(&database.url, None).await.unwrap();
     for change in [
-        "update projection set pos_reports = pos_reports + 1",
+        "update projection set reports_part = reports_part + 1",
         "update jobs set priority = 6 where submitted_n = (select min(submitted_n) from jobs)",
         "update quota_balances set free = free - 1, granted = granted - 1 where account = 'tenant'",
         "update quota_limits set cpu = 1 where account = 'tenant'",
@@ -64,7 +65,7 @@ async fn the_hash_sees_every_table() {
         "update modules set caps = '{}' where name = 'xtb'",
         "update workers set labels = '[]' where worker_id = 'exec-1'",
         "update metrics set value = value + 1 where name = 'nox_job_failures_total'",
-        "insert into parked values (3, 's', 't', null, 'refused', '', '')",
+        "insert into parked values (3, 0, 't', null, 'refused', '', '')",
         "delete from segments where n_first = (select max(n_first) from segments)",
     ] {
         database.ask(change).await;
@@ -85,7 +86,7 @@ async fn a_damaged_segment_is_noticed() {
         .ask("update segments set content = set_byte(content, 40, get_byte(content, 40) # 16)")
         .await;
     assert!(content_hash(&database.url, None).await.is_err());
-    let read = database.reader().log(EventNumber(0)).await;
+    let read = database.reader().log(FrameNumber(0)).await;
     assert!(matches!(read, Err(QueryError::Damaged(_))), "{read:?}");
 }
 
@@ -129,7 +130,7 @@ async fn a_rebuild_equals_the_rows_and_readers_and_projector_change_over() {
 }
 
 #[tokio::test]
-async fn a_rebuild_while_events_come_in_catches_up() {
+async fn a_rebuild_while_frames_come_in_catches_up() {
     let database = Database::start().await;
     let log = eventful(400);
     let mut store = database.store().await;
@@ -173,7 +174,7 @@ async fn the_rows_can_be_rebuilt_from_the_copy_in_the_rows() {
     let database = Database::start().await;
     database.filled(&eventful(60), 7).await;
     let reader = database.reader();
-    let copy = stream::unfold(EventNumber(0), |after| {
+    let copy = stream::unfold(FrameNumber(0), |after| {
         let reader = reader.clone();
         async move {
             let messages = reader.log(after).await.unwrap().value;

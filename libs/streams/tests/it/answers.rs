@@ -1,9 +1,9 @@
-use nox_contract::{Accepted, Answer, AnswerMessage, EventNumber, Outcome};
+use nox_contract::{Accepted, Answer, AnswerMessage, FrameNumber, Outcome};
 
 use crate::support::{connect, setup, soon, until};
 
 fn answer(n: u64) -> AnswerMessage {
-    let accepted = Accepted { n: EventNumber(n), job_id: None, state: None, repeated: false };
+    let accepted = Accepted { n: FrameNumber(n), job_id: None, state: None, repeated: false };
     AnswerMessage { answers: vec![Answer { part: 0, outcome: Outcome::Accepted(accepted) }] }
 }
 
@@ -44,7 +44,7 @@ async fn an_inbox_works_again_after_a_restart() {
 #[tokio::test]
 async fn an_answer_goes_nowhere_but_to_an_inbox() {
     let setup = setup().await;
-    setup.broker.answer("nox.evt.t.job.1".into(), &answer(1));
+    setup.broker.answer("nox.evt".into(), &answer(1));
     soon(setup.broker.flush()).await;
     assert_eq!(setup.broker.last_sequence("NOX_EVENTS").await.unwrap(), 0);
 }

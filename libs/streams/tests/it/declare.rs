@@ -48,7 +48,7 @@ async fn a_stream_that_could_lose_what_it_holds_is_refused() {
     for (wanted, wrong) in [
         ("storage = \"file\"", "storage = \"memory\""),
         ("retention = \"limits\"", "retention = \"interest\""),
-        ("\"nox.ctl.mark\"]", "\"nox.ctl.mark\", \"more\"]"),
+        ("\"nox.ctl.epoch\"]", "\"nox.ctl.epoch\", \"more\"]"),
     ] {
         let (server, _folder) = server(Sync::Relaxed).await;
         let broker = connect(&server, "test").await;
@@ -86,8 +86,9 @@ async fn what_can_be_updated_is_and_more_room_is_left_alone() {
     let jetstream = async_nats::jetstream::new(raw(&server).await);
     let stream = jetstream.get_stream(subject::EVENTS).await.unwrap();
     let config = &stream.cached_info().config;
-    assert!(config.deny_purge && config.deny_delete && config.allow_atomic_publish);
-    assert_eq!(config.republish.as_ref().unwrap().destination, "live.>");
+    assert!(config.deny_purge && config.deny_delete && !config.allow_atomic_publish);
+    let republish = config.republish.as_ref().unwrap();
+    assert_eq!((republish.destination.as_str(), republish.headers_only), ("live.>", true));
 }
 
 #[tokio::test]
@@ -108,7 +109,7 @@ async fn a_stream_that_the_broker_has_no_room_for_is_refused_with_its_name() {
 async fn the_log_of_facts_cannot_be_deleted_purged_or_rolled_up() {
     let setup = setup().await;
     let broker = &setup.broker;
-    let seq = crate::support::store(broker, "nox.evt.t.job.1", "one".into()).await;
+    let seq = crate::support::store(broker, "nox.evt", "one".into()).await;
     let client = raw(&setup.server).await;
     let jetstream = async_nats::jetstream::new(client);
     let stream = jetstream.get_stream(subject::EVENTS).await.unwrap();
@@ -116,6 +117,6 @@ async fn the_log_of_facts_cannot_be_deleted_purged_or_rolled_up() {
     assert!(stream.delete_message(seq).await.is_err());
     assert!(stream.purge().await.is_err());
     let rollup = crate::support::headers(&[("Nats-Rollup", "all")]);
-    broker.publish("nox.evt.t.job.1".into(), rollup, "x".into()).await.unwrap_err();
+    broker.publish("nox.evt".into(), rollup, "x".into()).await.unwrap_err();
     assert_eq!(broker.usage(subject::EVENTS).await.unwrap().messages, 1);
 }

@@ -1,26 +1,8 @@
 use futures_util::{StreamExt, future::join_all};
-use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
-use nox_streams::{Broker, Guard, LogMessage, PublishError};
+use nox_contract::{FRAME_BYTES_MAX, subject};
+use nox_streams::{Broker, Guard, PublishError};
 
-use crate::support::{headers, raw, setup, soon, text};
-
-fn epoch(number: u64) -> EpochRecord {
-    EpochRecord {
-        epoch: Epoch(number),
-        leader: "test".into(),
-        at: Timestamp::from_micros(1),
-        commands: Incarnation("c".into()),
-        reports: Incarnation("r".into()),
-    }
-}
-
-fn message(i: u64) -> LogMessage {
-    LogMessage {
-        subject: format!("nox.evt.t.job.{i}"),
-        facts: "submitted,assigned".into(),
-        payload: text(&i.to_string()),
-    }
-}
+use crate::support::{epoch, frame, headers, raw, setup, soon, text};
 
 /// Whether the epoch alone, the sequence alone, or both guard the messages.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,7 +29,7 @@ async fn append_with_one_refused(broker: &Broker, guards: Guards, epoch_seq: u64
             if i == 9 {
                 pairs.push(("Nats-TTL", "soon"));
             }
-            broker.publish(format!("nox.evt.t.job.{i}"), headers(&pairs), text("x"))
+            broker.publish(subject::FRAMES.to_owned(), headers(&pairs), text("x"))
         })
         .collect();
     soon(join_all(appends)).await.into_iter().filter(Result::is_ok).count()
@@ -67,20 +49,17 @@ async fn a_deposed_leader_is_kept_out_unless_the_epoch_guard_is_off() {
     let setup = setup().await;
     let broker = &setup.broker;
     let first = broker.append_epoch(&epoch(1), 0).await.unwrap();
-    let last =
-        broker.append(message(1), Guard { epoch_seq: first, last_seq: first }).await.unwrap();
+    let guard = Guard { epoch_seq: first, last_seq: first };
+    let last = broker.append(frame("1"), guard).await.unwrap();
 
     let second = broker.append_epoch(&epoch(2), first).await.unwrap();
     assert_eq!(second, last + 1);
     // The deposed leader predicts the end of the log, and is refused all the same.
     let deposed = Guard { epoch_seq: first, last_seq: second };
-    assert!(broker.append(message(2), deposed).await.unwrap_err().is_guard());
-    assert!(
-        broker.append_batch(vec![message(2), message(3)], deposed).await.unwrap_err().is_guard()
-    );
+    assert!(broker.append(frame("2"), deposed).await.unwrap_err().is_guard());
 
     let alone = headers(&[("Nats-Expected-Last-Sequence", &second.to_string())]);
-    let let_in = broker.publish("nox.evt.t.job.2".into(), alone, text("deposed")).await;
+    let let_in = broker.publish(subject::FRAMES.to_owned(), alone, text("deposed")).await;
     assert_eq!(let_in.unwrap().seq, second + 1);
 }
 
@@ -89,7 +68,8 @@ async fn pipelined_appends_pass_until_the_epoch_changes_under_them() {
     let setup = setup().await;
     let broker = &setup.broker;
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
-    let append = |i: u64| broker.append(message(i), Guard { epoch_seq, last_seq: epoch_seq + i });
+    let append =
+        |i: u64| broker.append(frame(i.to_string()), Guard { epoch_seq, last_seq: epoch_seq + i });
     let mut appends: Vec<_> = (0..500).map(append).collect();
     let successor = epoch(2);
     let takeover = broker.append_epoch(&successor, epoch_seq);
@@ -115,32 +95,11 @@ async fn the_newest_epoch_is_read_and_only_its_successor_is_accepted() {
     let first = broker.append_epoch(&epoch(1), 0).await.unwrap();
     assert!(broker.append_epoch(&epoch(1), 0).await.unwrap_err().is_guard());
     let guard = Guard { epoch_seq: first, last_seq: first };
-    broker.append(message(1), guard).await.unwrap();
+    broker.append(frame("1"), guard).await.unwrap();
     let second = broker.append_epoch(&epoch(2), first).await.unwrap();
 
     let found = broker.epoch().await.unwrap().unwrap();
     assert_eq!((found.seq, found.record), (second, epoch(2)));
-}
-
-#[tokio::test]
-async fn a_batch_gets_in_whole_or_not_at_all() {
-    let setup = setup().await;
-    let broker = &setup.broker;
-    let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
-    let batch = |n: u64| (0..n).map(message).collect::<Vec<_>>();
-    let guard = |last_seq| Guard { epoch_seq, last_seq };
-
-    let last = soon(broker.append_batch(batch(1000), guard(epoch_seq))).await.unwrap();
-    assert_eq!(last, epoch_seq + 1000);
-    let last = soon(broker.append_batch(batch(1), guard(last))).await.unwrap();
-    assert_eq!(last, epoch_seq + 1001);
-    assert!(broker.append_batch(batch(10), guard(last - 1)).await.unwrap_err().is_guard());
-    for unsendable in [0, 1001] {
-        assert!(broker.append_batch(batch(unsendable), guard(last)).await.is_err());
-    }
-    assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), last);
-    // Single appends go on where the batch ended.
-    assert_eq!(broker.append(message(7), guard(last)).await.unwrap(), last + 1);
 }
 
 #[tokio::test]
@@ -150,7 +109,7 @@ async fn the_log_is_read_from_anywhere_to_its_end() {
     assert_eq!(broker.read_log(1).await.unwrap(), []);
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
     let appends: Vec<_> = (0..2999)
-        .map(|i| broker.append(message(i), Guard { epoch_seq, last_seq: epoch_seq + i }))
+        .map(|i| broker.append(frame(i.to_string()), Guard { epoch_seq, last_seq: epoch_seq + i }))
         .collect();
     soon(join_all(appends)).await;
 
@@ -170,27 +129,48 @@ async fn the_log_is_read_from_anywhere_to_its_end() {
 }
 
 #[tokio::test]
-async fn facts_are_republished_for_watchers_with_their_place() {
+async fn a_message_of_the_log_is_read_by_its_sequence() {
     let setup = setup().await;
     let broker = &setup.broker;
-    // Any client of NATS can.
-    let client = raw(&setup.server).await;
-    let mut live = client.subscribe("live.nox.evt.t.job.>").await.unwrap();
-    client.flush().await.unwrap();
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
-    for i in 0..2 {
-        let same = LogMessage { subject: "nox.evt.t.job.1".into(), ..message(i) };
-        broker.append(same, Guard { epoch_seq, last_seq: epoch_seq + i }).await.unwrap();
+    for i in 0..3 {
+        let guard = Guard { epoch_seq, last_seq: epoch_seq + i };
+        broker.append(frame(format!("frame {i}")), guard).await.unwrap();
     }
-    for (place, (seq, previous)) in [("2", "0"), ("3", "2")].into_iter().enumerate() {
+    let read = |seq| broker.read_direct(subject::EVENTS, seq);
+    let found = read(epoch_seq + 2).await.unwrap().unwrap();
+    assert_eq!((found.seq, found.subject.as_str()), (epoch_seq + 2, subject::FRAMES));
+    assert_eq!(found.payload, "frame 1");
+    for nothing in [epoch_seq + 4, u64::MAX] {
+        assert_eq!(read(nothing).await.unwrap(), None, "{nothing}");
+    }
+    assert!(broker.read_direct("NOX_OTHERS", 1).await.is_err());
+
+    // The largest there is, in either way.
+    let guard = Guard { epoch_seq, last_seq: epoch_seq + 3 };
+    let largest = broker.append(frame(vec![b'x'; FRAME_BYTES_MAX]), guard).await.unwrap();
+    let found = read(largest).await.unwrap().unwrap();
+    assert_eq!(found.payload.len(), FRAME_BYTES_MAX);
+    assert_eq!(broker.read_one(subject::EVENTS, largest).await.unwrap(), Some(found));
+}
+
+#[tokio::test]
+async fn that_something_was_stored_is_repeated_and_what_it_says_is_not() {
+    let setup = setup().await;
+    let broker = &setup.broker;
+    let client = raw(&setup.server).await;
+    let mut live = client.subscribe("live.>").await.unwrap();
+    // The server knows of it when it answers.
+    client.request("$JS.API.INFO", "".into()).await.unwrap();
+    let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
+    let guard = Guard { epoch_seq, last_seq: epoch_seq };
+    broker.append(frame("{}"), guard).await.unwrap();
+    for (subject, seq) in [(subject::EPOCH, "1"), (subject::FRAMES, "2")] {
         let message = soon(live.next()).await.unwrap();
-        assert_eq!(message.payload, place.to_string());
+        assert_eq!(message.subject.as_str(), format!("live.{subject}"));
+        assert!(message.payload.is_empty(), "{message:?}");
         let headers = message.headers.unwrap();
-        let header = |name: &str| headers.get(name).map(|value| value.as_str());
-        assert_eq!(header("Nats-Sequence"), Some(seq));
-        // Of the message before it on its own subject: whoever missed one can tell.
-        assert_eq!(header("Nats-Last-Sequence"), Some(previous));
-        assert_eq!(header("Nats-Subject"), Some("nox.evt.t.job.1"));
+        assert_eq!(headers.get("Nats-Sequence").map(|value| value.as_str()), Some(seq));
     }
 }
 
@@ -201,12 +181,12 @@ async fn a_write_of_unknown_outcome_arrives_late_and_the_same_guards_let_in_one_
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
     let guard = Guard { epoch_seq, last_seq: epoch_seq };
     setup.server.freeze();
-    let first = soon(broker.append(message(1), guard)).await;
+    let first = soon(broker.append(frame("1"), guard)).await;
     assert!(matches!(first, Err(PublishError::Unknown(_))), "{first:?}");
     setup.server.thaw();
 
     soon(broker.link().wait_for(|link| link.up)).await.unwrap();
-    let again = soon(broker.append(message(1), guard)).await;
+    let again = soon(broker.append(frame("1"), guard)).await;
     assert!(again.is_err_and(|error| error.is_guard()));
     let records = broker.read_log(1).await.unwrap();
     assert_eq!(records.iter().map(|r| r.seq).collect::<Vec<_>>(), [epoch_seq, epoch_seq + 1]);

@@ -112,14 +112,14 @@ async fn a_page_of_large_chunks_is_bounded() {
 async fn the_history_of_one_subject_is_read() {
     let setup = setup().await;
     for i in 0..5 {
-        for subject in ["nox.evt.t.job.1", "nox.evt.t.job.2"] {
+        for subject in ["nox.cmd.a", "nox.cmd.b"] {
             crate::support::store(&setup.broker, subject, i.to_string()).await;
         }
     }
     let history =
-        setup.broker.read_history(subject::EVENTS, "nox.evt.t.job.2", 2, 3, 8 << 20).await.unwrap();
+        setup.broker.read_history(subject::COMMANDS, "nox.cmd.b", 2, 3, 8 << 20).await.unwrap();
     let seqs: Vec<_> = history.iter().map(|message| message.seq).collect();
     assert_eq!(seqs, [4, 6, 8]);
-    assert_eq!(history[0].subject, "nox.evt.t.job.2");
+    assert_eq!(history[0].subject, "nox.cmd.b");
     assert_eq!(history[0].payload, "1");
 }

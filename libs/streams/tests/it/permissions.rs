@@ -5,17 +5,14 @@ mod configurations;
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all};
-use nox_contract::{
-    AnswerMessage, Attempt, Epoch, EpochRecord, Incarnation, TenantId, Timestamp, subject,
-};
+use nox_contract::{AnswerMessage, Attempt, TenantId, subject};
 use nox_devkit::{NatsConfig, NatsServer};
 use nox_streams::{
-    Broker, ConnectError, ConnectOptions, Durability, Guard, LogMessage, LogPiece, LogStream,
-    NOT_PERMITTED,
+    Broker, ConnectError, ConnectOptions, Durability, Guard, LogPiece, LogStream, NOT_PERMITTED,
 };
 use tempfile::TempDir;
 
-use crate::support::{code, server_on, soon, stopwatch, store, text};
+use crate::support::{code, epoch, frame, server_on, soon, stopwatch, store, text};
 
 struct Production {
     server: NatsServer,
@@ -78,47 +75,25 @@ async fn every_service_can_do_its_work() {
     lease.release().await.unwrap();
     soon(lease.wait_free()).await;
 
-    let record = EpochRecord {
-        epoch: Epoch(1),
-        leader: "s1".into(),
-        at: Timestamp::from_micros(1),
-        commands: Incarnation::default(),
-        reports: Incarnation::default(),
-    };
-    let watcher = server.raw("gateway").await;
-    let mut live = watcher.subscribe("live.nox.evt.>").await.unwrap();
-    watcher.flush().await.unwrap();
     let mut guard = Guard { epoch_seq: 0, last_seq: 0 };
-    guard.epoch_seq = scheduler.append_epoch(&record, 0).await.unwrap();
-    guard.last_seq = guard.epoch_seq;
-    let message = |subject: &str| LogMessage {
-        subject: subject.to_owned(),
-        facts: "submitted".into(),
-        payload: text("{}"),
-    };
-    guard.last_seq = scheduler.append(message("nox.evt.t.job.1"), guard).await.unwrap();
-    let batch = vec![message("nox.evt.t.job.1"), message(subject::MARK)];
-    scheduler.append_batch(batch, guard).await.unwrap();
-    assert_eq!(scheduler.read_log(1).await.unwrap().len(), 4);
-    let all: Vec<_> = soon(scheduler.stream_log(1, 4).collect()).await;
+    guard.epoch_seq = scheduler.append_epoch(&epoch(1), 0).await.unwrap();
+    for last_seq in 1..=2 {
+        guard.last_seq = last_seq;
+        scheduler.append(frame("{}"), guard).await.unwrap();
+    }
+    assert_eq!(scheduler.read_log(1).await.unwrap().len(), 3);
+    let all: Vec<_> = soon(scheduler.stream_log(1, 3).collect()).await;
     assert!(all.into_iter().all(|chunk| chunk.is_ok()));
-    assert_eq!(soon(live.next()).await.unwrap().subject.as_str(), "live.nox.evt.t.job.1");
-    assert_eq!(
-        gateway
-            .read_history(subject::EVENTS, "nox.evt.t.job.1", 0, 9, 8 << 20)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
+    let found = gateway.read_direct(subject::EVENTS, 3).await.unwrap().unwrap();
+    assert_eq!((found.seq, found.subject.as_str()), (3, subject::FRAMES));
     assert!(
         gateway.read_history(subject::COMMANDS, "nox.cmd.t", 0, 9, 9).await.unwrap().is_empty()
     );
     let incarnation = projector.incarnation(subject::EVENTS).await.unwrap();
     let mut log = projector.follow(subject::EVENTS, 1, Some(incarnation));
-    assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 4);
-    scheduler.append(message(subject::MARK), Guard { last_seq: 4, ..guard }).await.unwrap();
-    assert_eq!(soon(log.next()).await.unwrap().unwrap()[0].seq, 5);
+    assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 3);
+    scheduler.append(frame("{}"), Guard { last_seq: 3, ..guard }).await.unwrap();
+    assert_eq!(soon(log.next()).await.unwrap().unwrap()[0].seq, 4);
 
     for (writer, subject, stream) in
         [(&gateway, "nox.cmd.t", subject::COMMANDS), (&executor, "nox.rep.w1", subject::REPORTS)]
@@ -170,8 +145,7 @@ async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
     let mut connections = Vec::new();
     for service in ["gateway", "executor", "projector"] {
         let broker = server.connect(service).await;
-        for subject in ["nox.evt.t.job.1", subject::EPOCH, subject::MARK, "$KV.NOX_LEASE.scheduler"]
-        {
+        for subject in [subject::FRAMES, subject::EPOCH, "$KV.NOX_LEASE.scheduler"] {
             attempts.push(broker.publish(subject.to_owned(), None, text("x")));
         }
         connections.push(broker);
@@ -208,13 +182,14 @@ async fn what_a_user_may_not_do_is_said_at_once_with_the_user_and_the_subject() 
     assert!(told.contains("\"projector\" may not subscribe to \"_INBOX_noxctl."), "{told}");
 
     let projector = server.connect("projector").await;
-    let job = "nox.evt.t.job.1";
+    let job = "nox.log.t.job";
     let error = projector.read_history(subject::LOGS, job, 0, 9, 9).await.unwrap_err().to_string();
     assert!(error.contains("may not publish to \"$JS.API.DIRECT.GET.NOX_LOGS\""), "{error}");
     let error = projector.read_one(subject::COMMANDS, 1).await.unwrap_err().to_string();
     assert!(error.contains("$JS.API.STREAM.MSG.GET.NOX_COMMANDS"), "{error}");
-    let error = projector.publish(job.into(), None, text("x")).await.unwrap_err().to_string();
-    assert!(error.contains("\"projector\" may not publish to \"nox.evt.t.job.1\""), "{error}");
+    let write = projector.publish(subject::FRAMES.to_owned(), None, text("x"));
+    let error = write.await.unwrap_err().to_string();
+    assert!(error.contains("\"projector\" may not publish to \"nox.evt\""), "{error}");
     assert_eq!(soon(projector.denied()).await.user, "projector");
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 
@@ -242,6 +217,30 @@ async fn none_can_hear_anothers_inbox() {
     scheduler.answer(reply_to, &AnswerMessage { answers: Vec::new() });
     soon(answer).await.unwrap();
     soon(control.next()).await.unwrap();
+    for mut subscription in heard {
+        let message = tokio::time::timeout(Duration::from_millis(100), subscription.next()).await;
+        assert!(!matches!(message, Ok(Some(_))), "{message:?}");
+    }
+}
+
+#[tokio::test]
+async fn none_but_readers_of_the_log_hear_that_something_was_stored() {
+    let server = Production::start().await;
+    let scheduler = server.connect("scheduler").await;
+    scheduler.declare().await.unwrap();
+    let mut heard = Vec::new();
+    for service in ["gateway", "executor"] {
+        let client = server.raw(service).await;
+        heard.push(client.subscribe("live.>").await.unwrap());
+        client.request("$JS.API.INFO", "".into()).await.unwrap();
+    }
+    let projector = server.raw("projector").await;
+    let mut control = projector.subscribe("live.>").await.unwrap();
+    // The server knows of it when it answers.
+    projector.request("$JS.API.INFO", "".into()).await.unwrap();
+
+    scheduler.append_epoch(&epoch(1), 0).await.unwrap();
+    assert!(soon(control.next()).await.unwrap().payload.is_empty());
     for mut subscription in heard {
         let message = tokio::time::timeout(Duration::from_millis(100), subscription.next()).await;
         assert!(!matches!(message, Ok(Some(_))), "{message:?}");

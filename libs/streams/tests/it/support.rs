@@ -7,7 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use nox_contract::{Epoch, EpochRecord, FrameNumber, Incarnation, Positions, Timestamp};
 use nox_devkit::{NatsConfig, NatsOptions, NatsServer, Sync};
+use nox_protocol::sequencer::SealedFrame;
 use nox_streams::{Broker, ConnectOptions, Durability, Headers, PublishError};
 use tempfile::TempDir;
 
@@ -105,6 +107,27 @@ pub fn headers(pairs: &[(&'static str, &str)]) -> Option<Headers> {
 
 pub fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+pub fn epoch(number: u64) -> EpochRecord {
+    EpochRecord {
+        epoch: Epoch(number),
+        leader: "test".into(),
+        at: Timestamp::from_micros(1),
+        commands: Incarnation("c".into()),
+        reports: Incarnation("r".into()),
+    }
+}
+
+/// What is in it is nothing to the broker.
+pub fn frame(payload: impl Into<Bytes>) -> SealedFrame {
+    SealedFrame {
+        n: FrameNumber(0),
+        pos: Positions::default(),
+        entries: 2,
+        facts: "assigned,submitted".into(),
+        payload: payload.into(),
+    }
 }
 
 pub fn code(error: &PublishError) -> Option<u64> {

@@ -2,34 +2,25 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesOrdered};
-use nox_contract::{Epoch, EpochRecord, Incarnation, Timestamp, subject};
+use nox_contract::subject;
 use nox_devkit::Sync;
-use nox_streams::{Broker, Guard, LogMessage};
+use nox_streams::{Broker, Guard};
 
-use crate::support::{connect, server, stopwatch};
+use crate::support::{connect, epoch, frame, server, stopwatch};
 
-const COUNT: u64 = 200_000;
-const WINDOW: usize = 4000;
+const FRAMES: u64 = 5_000;
+/// About a hundred jobs.
+const FRAME_BYTES: usize = 64 * 1024;
+const WINDOW: usize = 4;
 
 async fn append(broker: &Broker, count: u64) -> f64 {
-    let record = EpochRecord {
-        epoch: Epoch(1),
-        leader: "bench".into(),
-        at: Timestamp::from_micros(1),
-        commands: Incarnation::default(),
-        reports: Incarnation::default(),
-    };
-    let epoch_seq = broker.append_epoch(&record, 0).await.unwrap();
-    let payload = Bytes::from(vec![b'x'; 256]);
+    let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();
+    let payload = Bytes::from(vec![b'x'; FRAME_BYTES]);
     let begun = stopwatch();
     let mut acks = FuturesOrdered::new();
     for i in 0..count {
-        let message = LogMessage {
-            subject: format!("nox.evt.t.job.{}", i / 2),
-            facts: "submitted".into(),
-            payload: payload.clone(),
-        };
-        acks.push_back(broker.append(message, Guard { epoch_seq, last_seq: epoch_seq + i }));
+        let guard = Guard { epoch_seq, last_seq: epoch_seq + i };
+        acks.push_back(broker.append(frame(payload.clone()), guard));
         if acks.len() >= WINDOW {
             acks.next().await.unwrap().unwrap();
         }
@@ -43,11 +34,11 @@ async fn append(broker: &Broker, count: u64) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn throughput_of_guarded_appends_and_of_reading_them() {
-    for (sync, count) in [(Sync::Relaxed, COUNT), (Sync::Strict, COUNT / 100)] {
+    for (sync, count) in [(Sync::Relaxed, FRAMES), (Sync::Strict, FRAMES / 10)] {
         let (server, _folder) = server(sync).await;
         let broker = connect(&server, "bench").await;
         broker.declare().await.unwrap();
-        println!("{sync:?}: {:.0} guarded appends a second", append(&broker, count).await);
+        println!("{sync:?}: {:.0} guarded frames a second", append(&broker, count).await);
 
         let begun = stopwatch();
         let mut chunks = broker.consume(subject::EVENTS, None, 1, None);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use nox_contract::{EpochRecord, Event, Incarnation, Source, WorkerId, event::Chain, subject};
+use nox_contract::{Chain, EpochRecord, Frame, Incarnation, Source, WorkerId, subject};
 use nox_protocol::{appender::Guard, takeover::Attachment};
 
 /// A message of a stream.
@@ -176,20 +176,16 @@ impl Broker {
         self.epochs.last().cloned()
     }
 
-    /// Stores all of `messages` or, where a guard fails, none.
-    pub fn append(&mut self, guard: Guard, messages: Vec<(String, Bytes)>) -> Option<u64> {
+    /// Stores a frame, unless a guard fails.
+    pub fn append(&mut self, guard: Guard, payload: Bytes) -> Option<u64> {
         let epoch_seq = self.epochs.last().map_or(0, |(seq, _)| *seq);
         if guard.epoch_seq.is_some_and(|expected| expected != epoch_seq)
             || guard.last_seq.is_some_and(|expected| expected != self.log_last())
         {
             return None;
         }
-        let stored = messages.into_iter().map(|(subject, payload)| Stored {
-            subject,
-            payload,
-            forged: false,
-        });
-        self.log.extend(stored);
+        let subject = subject::FRAMES.to_owned();
+        self.log.push(Stored { subject, payload, forged: false });
         Some(self.log_last())
     }
 
@@ -205,15 +201,17 @@ impl Broker {
         Some(self.log_last())
     }
 
-    pub fn roll_back_log(&mut self, last: u64) {
-        self.log.truncate(last as usize);
+    /// Returns what is lost.
+    pub fn roll_back_log(&mut self, last: u64) -> BTreeMap<u64, Bytes> {
+        let lost = self.log.split_off(last as usize);
         self.epochs.retain(|(seq, _)| *seq <= last);
+        (last + 1..).zip(lost.into_iter().map(|stored| stored.payload)).collect()
     }
 
-    /// The chain after message `n`, as the log itself has it: an event names the chain before it.
+    /// The chain after message `n`, as the log itself has it: a frame names the chain before it.
     pub fn chain_at(&self, n: u64) -> Option<Chain> {
         let stored = self.log.get(index(n)?)?;
-        let event: Event = serde_json::from_slice(&stored.payload).ok()?;
-        Some(Chain::parse(&event.prev)?.extend(&stored.payload))
+        let frame: Frame = serde_json::from_slice(&stored.payload).ok()?;
+        Some(Chain::parse(&frame.prev)?.extend(&stored.payload))
     }
 }

@@ -1,7 +1,7 @@
 //! Gateways and their users: submits, repetitions, cancels, switches; and somebody who forges reports.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Command, CommandMessage, EventNumber, JobError, JobId, RawJson,
+    Attempt, AttemptEnd, Cancel, Command, CommandMessage, FrameNumber, JobError, JobId, RawJson,
     Report, ReportMessage, Resources, SetModule, Submit, TenantId, Token, Usage, UserId,
     report::{Ended, Started, Stopped},
 };
@@ -34,7 +34,7 @@ pub struct Client {
     pub id: usize,
     sent: Vec<Sent>,
     /// What it submitted: job, asker, and how far the log was seen then.
-    jobs: Vec<(JobId, usize, EventNumber)>,
+    jobs: Vec<(JobId, usize, FrameNumber)>,
     last_job: u64,
 }
 
@@ -100,7 +100,11 @@ impl Client {
         }
         let asker = wire.between(0, USERS.len() as u64 - 1) as usize;
         let tenant: TenantId = USERS[asker].0.parse().expect("a tenant");
-        let count = if wire.chance(0.3) { wire.between(2, 5) } else { 1 };
+        let count = match wire.between(0, 99) {
+            0..30 => wire.between(2, 5),
+            30..33 => wire.between(6, 30),
+            _ => 1,
+        };
         let commands = (0..count).filter_map(|_| self.command(asker, wire)).collect();
         self.send(tenant, commands, wire);
     }
@@ -214,7 +218,7 @@ impl Client {
         }))
     }
 
-    fn some_job(&self, wire: &mut Wire) -> Option<(JobId, usize, EventNumber)> {
+    fn some_job(&self, wire: &mut Wire) -> Option<(JobId, usize, FrameNumber)> {
         if self.jobs.is_empty() {
             return None;
         }
@@ -247,7 +251,7 @@ impl Forger {
         // Out of thin air, or of an earlier attempt of the same job.
         let token = match earlier {
             Some(token) if wire.chance(0.5) => token,
-            _ => Token::compute(&[7; 32], job_id, Attempt(1), EventNumber(1)),
+            _ => Token::compute(&[7; 32], job_id, Attempt(1), FrameNumber(1)),
         };
         let report = match wire.between(0, 3) {
             0 => Report::Started(Started { job_id, attempt, token, elapsed_ms: 1 }),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{Limits, SchedulerConfig};
-use nox_protocol::{appender::Pace, session::SessionFaults};
+use nox_protocol::{sequencer::FRAME_BYTES_FULL, session::SessionFaults};
 use rand::{RngExt, rngs::ChaCha8Rng};
 
 macro_rules! named {
@@ -40,8 +40,9 @@ named!(
         PredictedSequenceOff = "predicted_sequence_off",
         BlindResend = "blind_resend",
         HalfInputDropped = "half_input_dropped",
-        FactlessInputsForgotten = "factless_inputs_forgotten",
-        CompleteInputReapplied = "complete_input_reapplied",
+        PartSkipped = "part_skipped",
+        EmptyFramesIgnored = "empty_frames_ignored",
+        ConsumedInputRepeated = "consumed_input_repeated",
         AnswerBeforeAck = "answer_before_ack",
         IncarnationIgnored = "incarnation_ignored",
         BeatJudgedEarly = "beat_judged_early",
@@ -68,8 +69,9 @@ impl Bug {
             predicted_sequence_off: bug == Some(Self::PredictedSequenceOff),
             blind_resend: bug == Some(Self::BlindResend),
             half_input_dropped: bug == Some(Self::HalfInputDropped),
-            factless_inputs_forgotten: bug == Some(Self::FactlessInputsForgotten),
-            complete_input_reapplied: bug == Some(Self::CompleteInputReapplied),
+            part_skipped: bug == Some(Self::PartSkipped),
+            empty_frames_ignored: bug == Some(Self::EmptyFramesIgnored),
+            consumed_input_repeated: bug == Some(Self::ConsumedInputRepeated),
             answer_before_ack: bug == Some(Self::AnswerBeforeAck),
             incarnation_ignored: bug == Some(Self::IncarnationIgnored),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),
@@ -105,6 +107,8 @@ named!(
     Fault {
         /// Stored, but the acknowledgement gets lost.
         AckLost = "ack_lost",
+        /// Stored, and acknowledged after what was stored later.
+        AckOvertaken = "ack_overtaken",
         /// Not stored, and nobody says so.
         PublishLost = "publish_lost",
         /// Arrives after its sender has given it up.
@@ -152,6 +156,7 @@ impl Fault {
     fn rate(self) -> f64 {
         match self {
             Self::AckLost | Self::PublishLost | Self::PublishDelayed => 0.02,
+            Self::AckOvertaken => 0.1,
             Self::PublishRefused => 0.01,
             Self::SlowNetwork => 0.02,
             Self::ReadFails => 0.1,
@@ -203,6 +208,8 @@ named!(
         ReportsRecreated = "reports_recreated",
         /// Power is lost and the last of what was acknowledged with it, or an old copy is restored.
         LogRolledBack = "log_rolled_back",
+        /// Power is lost before the newest frames, which were acknowledged, were written to disk.
+        LogUnsynced = "log_unsynced",
         CommandsRolledBack = "commands_rolled_back",
         ReportsRolledBack = "reports_rolled_back",
     }
@@ -223,7 +230,10 @@ const DISASTER_ONE_IN: u32 = 6;
 pub struct Plan {
     pub bug: Option<Bug>,
     pub disaster: Option<Disaster>,
-    pub pace: Pace,
+    /// Most frames in flight.
+    pub window: usize,
+    /// From how many bytes on a frame is full; small ones end within inputs, at every part.
+    pub frame_bytes: usize,
     /// By how much people, jobs and leases are slower than the network; makes long histories.
     pub scale: u64,
     pub rates: BTreeMap<Fault, f64>,
@@ -266,11 +276,8 @@ impl Plan {
             let wanted = chance || bug == Some(Bug::IncarnationIgnored);
             wanted.then_some(drawn)
         });
-        let pace = match rng.random_range(0..5) {
-            0 | 1 => Pace::Relaxed,
-            2 | 3 => Pace::Strict,
-            _ => Pace::Replicated,
-        };
+        let window = [1, 2, 4][rng.random_range(0..3)];
+        let frame_bytes = [1, 1, 1_500, 4_000, FRAME_BYTES_FULL][rng.random_range(0..5)];
         // Half of the runs begin shortly before a day of budgets ends.
         let begins_at = if rng.random_bool(0.5) { NOON } else { NOON + 12 * HOUR - 5_000_000 };
         let skew = |rng: &mut ChaCha8Rng| match rng.random_range(0..3) {
@@ -286,7 +293,8 @@ impl Plan {
         Self {
             bug,
             disaster,
-            pace,
+            window,
+            frame_bytes,
             scale: if rng.random_bool(0.2) { 200 } else { 1 },
             rates,
             blows,
@@ -312,11 +320,12 @@ impl Plan {
             self.rates.iter().map(|(fault, rate)| format!("{}={rate:.3}", fault.name())).collect();
         let blows: Vec<_> = self.blows.iter().map(|blow| blow.name()).collect();
         format!(
-            "bug {:?}, disaster {:?}, pace {:?}, scale {}, faults [{}], a blow each {} steps of [{}], \
+            "bug {:?}, disaster {:?}, window {}, frames of {} bytes, scale {}, faults [{}], a blow each {} steps of [{}], \
              {} schedulers, {} executors (namesake {}), {} clients",
             self.bug.map(Bug::name),
             self.disaster.map(Disaster::name),
-            self.pace,
+            self.window,
+            self.frame_bytes,
             self.scale,
             rates.join(" "),
             self.blow_every,

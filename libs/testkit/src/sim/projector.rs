@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use nox_contract::{Entity, Event, EventNumber, JobId, event::Chain};
+use nox_contract::{Chain, Entity, Frame, FrameNumber, JobId};
 use nox_core::job::Job;
 use nox_protocol::{Reader, Record};
 
@@ -24,7 +24,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn n(&self) -> EventNumber {
+    pub fn n(&self) -> FrameNumber {
         self.place.n()
     }
 
@@ -37,7 +37,7 @@ impl Store {
 struct Batch {
     base: Reader,
     reader: Reader,
-    events: Vec<Event>,
+    frames: Vec<Frame>,
 }
 
 pub struct Projector {
@@ -137,15 +137,15 @@ impl Projector {
         if records.is_empty() {
             return;
         }
-        let (mut reader, mut events) = (position, Vec::new());
+        let (mut reader, mut frames) = (position, Vec::new());
         for (_, subject, payload) in records {
             match reader.read(&subject, &payload) {
-                Ok(Record::Event(event)) => events.push(*event),
+                Ok(Record::Frame(frame)) => frames.push(*frame),
                 Ok(Record::Epoch(_)) => {}
                 Err(error) => return self.stop(error.to_string(), wire),
             }
         }
-        self.batch = Some(Batch { base: position, reader, events });
+        self.batch = Some(Batch { base: position, reader, frames });
         let at = wire.now + wire.between(1, 30) * MS;
         wire.schedule(at, self.party(), self.life, Happening::Commit);
     }
@@ -163,7 +163,7 @@ impl Projector {
             }
             return self.die(wire);
         }
-        let rows = match rows(&batch.events, &wire.store) {
+        let rows = match rows(&batch.frames, &wire.store) {
             Ok(rows) => rows,
             Err(why) => return self.stop(why, wire),
         };
@@ -180,17 +180,18 @@ impl Projector {
     }
 }
 
-/// The rows that events change, as the transaction that holds the checkpoint finds them.
-fn rows(events: &[Event], store: &Store) -> Result<BTreeMap<JobId, Job>, String> {
+/// The rows that frames change, as the transaction that holds the checkpoint finds them.
+fn rows(frames: &[Frame], store: &Store) -> Result<BTreeMap<JobId, Job>, String> {
     let mut rows: BTreeMap<JobId, Job> = BTreeMap::new();
-    for event in events {
-        let Some(Entity::Job { job_id, .. }) = event.entity() else { continue };
+    let entries = frames.iter().flat_map(|frame| frame.entries.iter().map(move |e| (frame, e)));
+    for (frame, entry) in entries {
+        let Some(Entity::Job { job_id, .. }) = entry.entity() else { continue };
         let mut job = rows.get(&job_id).or_else(|| store.jobs.get(&job_id)).cloned();
-        for fact in event.known_facts() {
+        for fact in entry.known_facts() {
             match &mut job {
-                Some(job) => job.apply(fact, event.at).map_err(|error| error.to_string())?,
+                Some(job) => job.apply(fact, frame.at).map_err(|error| error.to_string())?,
                 None => {
-                    let created = Job::create(fact, event.n, event.at);
+                    let created = Job::create(fact, frame.n, frame.at);
                     job = Some(created.map_err(|error| error.to_string())?);
                 }
             }

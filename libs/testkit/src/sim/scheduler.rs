@@ -93,7 +93,7 @@ impl Scheduler {
     pub fn memory(&self) -> Option<(u64, (Party, u64, u64))> {
         let n = match &self.status {
             Status::TakingOver(takeover) => takeover.folded_up_to().0,
-            Status::Leading(term) => term.leader.state().n.0 - term.leader.backlog() as u64,
+            Status::Leading(term) => term.leader.acked().0,
             _ => return None,
         };
         Some((n, (self.party(), self.life, self.term)))
@@ -223,7 +223,6 @@ impl Scheduler {
             | Call::Epoch { term }
             | Call::AppendEpoch { term }
             | Call::ReadLog { term }
-            | Call::ReadInput { term }
                 if term == self.term =>
             {
                 self.take_over(call, reply, wire);
@@ -277,7 +276,6 @@ impl Scheduler {
             (Call::Attach { .. }, Reply::Attachment(attachment)) => {
                 takeover.on_attachment(attachment)
             }
-            (Call::ReadInput { .. }, Reply::Input(message)) => takeover.on_input(message),
             // The broker cannot be asked: try again later.
             _ => return self.end_term(wire),
         };
@@ -306,9 +304,6 @@ impl Scheduler {
             TakeoverEffect::Attach => {
                 wire.ask(party, life, Call::Attach { term }, Ask::Attachment);
             }
-            TakeoverEffect::ReadInput { src, seq } => {
-                wire.ask(party, life, Call::ReadInput { term }, Ask::Input { src, seq });
-            }
             TakeoverEffect::Lead(ready) => self.begin_term(*ready, wire),
         }
     }
@@ -317,16 +312,17 @@ impl Scheduler {
 
     fn begin_term(&mut self, ready: Ready, wire: &mut Wire) {
         wire.note(format_args!(
-            "{} leads epoch {} from {}, unfinished: {}",
+            "{} leads epoch {} from {}, at {:?}",
             self.name(),
-            ready.epoch,
+            ready.state.epoch,
             ready.epoch_seq,
-            ready.unfinished.is_some()
+            ready.pos
         ));
         self.accept_reset = false;
         let config = LeaderConfig {
             rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(wire.plan.bug) },
-            pace: wire.plan.pace,
+            window: wire.plan.window,
+            frame_bytes: wire.plan.frame_bytes,
             worker_lease: Duration::from_millis(WORKER_LEASE_MS * wire.plan.scale),
             scheduler: wire.plan.configs[self.id].clone(),
             faults: Bug::of_protocol(wire.plan.bug),

@@ -1,9 +1,9 @@
-//! A term of office: feeds inputs to the real [`Leader`] and carries out what it says.
+//! A term: feeds inputs to the real [`Leader`] and carries out what it says.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use nox_contract::{
-    Beat, Covers, Event, Fact, SessionId, Source, StartWork, Work, WorkMessage, WorkerId,
+    Beat, Covers, Fact, Frame, SessionId, Source, StartWork, Work, WorkMessage, WorkerId,
 };
 use nox_protocol::{
     Leader, Now,
@@ -18,8 +18,8 @@ use super::{
     wire::{Ask, Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
 
-/// Messages decided and not in the log, beyond which no inputs are read.
-const BACKLOG_MAX: usize = 200;
+/// Frames that are not in the log, beyond which no inputs are read.
+const BACKLOG_MAX: usize = 8;
 /// Shortest and longest time between two looks at what is due.
 const TICK_MS: u64 = 10;
 const SLEEP_MAX_MS: u64 = 500;
@@ -149,7 +149,7 @@ impl Term {
         wire: &mut Wire,
     ) -> Result<(), End> {
         match (call, reply) {
-            (Call::Append { tag, .. }, Reply::Stored(seq)) => self.leader.on_stored(tag, seq),
+            (Call::Append { n, .. }, Reply::Stored(seq)) => self.leader.on_stored(n, seq),
             (Call::Append { .. }, _) => self.leader.on_unknown(),
             (Call::Tail { .. }, Reply::Log { last, records }) => {
                 let tail: Vec<_> =
@@ -163,10 +163,10 @@ impl Term {
         self.turn(now, wire)
     }
 
-    /// The end of a group, and everything that follows.
+    /// The end of a turn, and everything that follows.
     pub fn turn(&mut self, now: Now, wire: &mut Wire) -> Result<(), End> {
-        self.leader.end_group(now)?;
-        while let Some(effect) = self.leader.poll() {
+        self.leader.end_turn(now)?;
+        while let Some(effect) = self.leader.poll()? {
             if wire.strikes(Fault::SchedulerCrash) {
                 return Err(End::Crash);
             }
@@ -199,7 +199,7 @@ impl Term {
 
     fn keep_snapshot(&mut self, wire: &mut Wire) {
         // What is not in the log yet counts for nothing if it never gets there.
-        let (state, chain) = self.leader.fold();
+        let Some((state, chain)) = self.leader.fold() else { return };
         if self.leader.is_settled() && wire.oracle.is_due_for_comparison() {
             wire.oracle.compare(state);
         }
@@ -214,10 +214,9 @@ impl Term {
     fn carry_out(&mut self, effect: Effect, wire: &mut Wire) {
         let (party, life, term) = (self.party(), self.life, self.number);
         match effect {
-            Effect::Append { tag, guard, messages } => {
-                let messages = messages.into_iter().map(|m| (m.subject, m.payload)).collect();
-                let publish = Publish::Log { guard, messages };
-                wire.publish(party, life, Call::Append { term, tag }, publish);
+            Effect::Append { guard, frame } => {
+                let publish = Publish::Log { guard, payload: frame.payload };
+                wire.publish(party, life, Call::Append { term, n: frame.n }, publish);
             }
             Effect::ReadTail { from } => {
                 wire.ask(party, life, Call::Tail { term }, Ask::Log { from, max: usize::MAX });
@@ -258,7 +257,7 @@ impl Term {
         self.last_reading += 1;
         let call = Call::Inputs { term: self.number, work: self.last_reading };
         self.reading.insert(self.last_reading, (worker, session, covers, work));
-        wire.ask(self.party(), self.life, call, Ask::Events(missing));
+        wire.ask(self.party(), self.life, call, Ask::Frames(missing));
     }
 
     fn send_read(&mut self, number: u64, reply: Reply, wire: &mut Wire) {
@@ -284,8 +283,9 @@ impl Term {
 }
 
 fn with_inputs(start: StartWork, payload: &[u8]) -> Option<Work> {
-    let event: Event = serde_json::from_slice(payload).ok()?;
-    let inputs = event.known_facts().find_map(|fact| match fact {
+    let frame: Frame = serde_json::from_slice(payload).ok()?;
+    let of_job = frame.entries.iter().filter(|entry| entry.job_id == Some(start.job_id));
+    let inputs = of_job.flat_map(|entry| entry.known_facts()).find_map(|fact| match fact {
         Fact::Submitted(submitted) => Some(submitted.inputs.clone()),
         _ => None,
     })?;

@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use nox_contract::{
-    Beat, EpochRecord, Source, TenantId, Timestamp, WorkMessage, WorkerId, beat::Held, subject,
+    Beat, EpochRecord, FrameNumber, Place, Source, TenantId, Timestamp, WorkMessage, WorkerId,
+    beat::Held, subject,
 };
 use nox_protocol::{appender::Guard, session::ReportId, takeover::Attachment};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -96,8 +97,7 @@ pub enum Call {
     Epoch { term: u64 },
     AppendEpoch { term: u64 },
     ReadLog { term: u64 },
-    ReadInput { term: u64 },
-    Append { term: u64, tag: u64 },
+    Append { term: u64, n: FrameNumber },
     Tail { term: u64 },
     Inputs { term: u64, work: u64 },
     Report { id: ReportId, session: u64 },
@@ -117,13 +117,12 @@ pub enum Reply {
         last: u64,
         records: Vec<(u64, String, Bytes)>,
     },
-    Input(Option<(String, Bytes)>),
 }
 
 /// What is published.
 #[derive(Debug, Clone)]
 pub enum Publish {
-    Log { guard: Guard, messages: Vec<(String, Bytes)> },
+    Log { guard: Guard, payload: Bytes },
     Epoch { record: EpochRecord, expected: u64 },
     Commands { tenant: TenantId, payload: Bytes },
     Reports { worker: WorkerId, payload: Bytes, forged: bool },
@@ -137,8 +136,7 @@ pub enum Ask {
     Attachment,
     Epoch,
     Log { from: u64, max: usize },
-    Input { src: Source, seq: u64 },
-    Events(Vec<u64>),
+    Frames(Vec<u64>),
 }
 
 #[derive(Debug)]
@@ -219,6 +217,8 @@ pub struct Wire {
     regrown: Option<(Source, u64)>,
     /// Terms that remember more than the log has: party, life, term.
     pub doomed: BTreeSet<(Party, u64, u64)>,
+    /// What the log lost and does not have again.
+    lost: BTreeMap<u64, Bytes>,
     pub broker: Broker,
     pub store: Store,
     pub oracle: Oracle,
@@ -246,6 +246,7 @@ impl Wire {
             disaster_struck: false,
             regrown: None,
             doomed: BTreeSet::new(),
+            lost: BTreeMap::new(),
             broker: Broker::new(),
             store: Store::default(),
             trace: Trace { hasher: blake3::Hasher::new(), line: String::new(), print },
@@ -404,6 +405,7 @@ impl Wire {
             Source::Commands => self.oracle.state.pos.commands,
             _ => self.oracle.state.pos.reports,
         };
+        let consumed = reached(consumed);
         // So deep that what is under way does not fill it again before anybody has looked.
         let last = self.between(consumed / 8, consumed / 2);
         self.broker.input_mut(src).roll_back(last);
@@ -418,10 +420,10 @@ impl Wire {
     }
 
     /// Power is lost, and with it the end of the log; returns what is the last message now.
-    pub fn roll_back_log(&mut self) -> u64 {
+    pub fn roll_back_log(&mut self, messages_max: u64) -> u64 {
         let last = self.broker.log_last();
-        let last = last - self.between(1, 60).min(last);
-        self.broker.roll_back_log(last);
+        let last = last - self.between(1, messages_max).min(last);
+        self.lost = self.broker.roll_back_log(last);
         self.oracle.fold_again(&self.broker);
         let span = self.between(100, 1_000) * MS;
         self.crash_broker(span);
@@ -496,10 +498,7 @@ impl Wire {
                 last: self.broker.log_last(),
                 records: self.broker.read_log(from, max),
             },
-            Ask::Input { src, seq } => Reply::Input(
-                self.broker.input(src).get(seq).map(|m| (m.subject.clone(), m.payload.clone())),
-            ),
-            Ask::Events(numbers) => Reply::Log {
+            Ask::Frames(numbers) => Reply::Log {
                 last: self.broker.log_last(),
                 records: numbers.iter().flat_map(|n| self.broker.read_log(*n, 1)).collect(),
             },
@@ -533,34 +532,35 @@ impl Wire {
         {
             self.oracle.fail(format!("{from:?} goes on in a log that lost what it had written"));
         }
-        if acked {
+        if acked && matches!(call, Call::Append { .. }) && self.strikes(Fault::AckOvertaken) {
+            let at = self.now + self.between(1, 30 * MS);
+            self.schedule(at, from, life, Happening::Reply(call, reply));
+        } else if acked {
             self.reply(from, life, call, reply);
         }
     }
 
     fn store(&mut self, from: Party, publish: Publish) -> Reply {
         match publish {
-            Publish::Log { guard, messages } => {
-                let first = self.broker.log_last() + 1;
-                let count = messages.len();
+            Publish::Log { guard, payload } => {
                 let full = self.broker.full_until > self.now;
                 let stored = if full || self.strikes(Fault::PublishRefused) {
                     None
                 } else {
-                    self.broker.append(guard, messages)
+                    self.broker.append(guard, payload)
                 };
                 self.note(format_args!(
-                    "log: {from:?} appends {count} after {:?}: {stored:?}",
+                    "log: {from:?} appends a frame after {:?}: {stored:?}",
                     guard.last_seq
                 ));
-                stored.map_or(Reply::Refused, |last| self.logged(first, last))
+                stored.map_or(Reply::Refused, |seq| self.logged(seq))
             }
             Publish::Epoch { record, expected } => {
                 let epoch = record.epoch;
                 let full = self.broker.full_until > self.now;
                 let stored = if full { None } else { self.broker.append_epoch(record, expected) };
                 self.note(format_args!("log: {from:?} begins epoch {epoch}: {stored:?}"));
-                stored.map_or(Reply::Refused, |last| self.logged(last, last))
+                stored.map_or(Reply::Refused, |seq| self.logged(seq))
             }
             Publish::Commands { .. } | Publish::Reports { .. }
                 if self.strikes(Fault::PublishRefused) =>
@@ -593,15 +593,20 @@ impl Wire {
         }
     }
 
-    fn logged(&mut self, first: u64, last: u64) -> Reply {
-        for (seq, subject, payload) in self.broker.read_log(first, (last + 1 - first) as usize) {
+    fn logged(&mut self, seq: u64) -> Reply {
+        for (seq, subject, payload) in self.broker.read_log(seq, 1) {
+            self.lost.retain(|at, lost| *at != seq || *lost != payload);
+            if self.lost.is_empty() {
+                // The very same frames were still on their way: nothing is lost any more.
+                self.doomed.clear();
+            }
             if self.trace.print {
                 println!("{:>10} {seq}: {}", "", String::from_utf8_lossy(&payload));
             }
             self.oracle.on_log(&self.broker, seq, &subject, &payload);
         }
         self.tell_readers();
-        Reply::Stored(last)
+        Reply::Stored(seq)
     }
 
     fn tell_readers(&mut self) {
@@ -680,4 +685,9 @@ impl Wire {
             self.schedule(at, Party::Scheduler(id), reader.life, happening);
         }
     }
+}
+
+/// The last message of which something is consumed.
+fn reached(place: Place) -> u64 {
+    if place.part > 0 { place.seq } else { place.whole() }
 }

@@ -3,7 +3,7 @@
 //! First everything may go wrong. Then nothing more does, and everything has to settle; unless this
 //! run met a disaster that nobody can survive, and then whoever remembers has to have stopped.
 
-use nox_contract::{Source, event::Chain};
+use nox_contract::{Chain, Source};
 use rand::RngExt;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -203,11 +203,19 @@ impl World {
             Blow::SchedulerCutOff => wire.cut(Party::Scheduler(scheduler), moment),
             Blow::ExecutorDies => self.executors[executor].die(wire),
             Blow::ExecutorFreezes => {
-                let span = wire.slowly(100, 8_000);
+                // Mostly too short for its lease; else for long enough to be given up.
+                let most = if wire.chance(0.3) { 30_000 } else { 8_000 };
+                let span = wire.slowly(100, most);
                 self.executors[executor].frozen_until = wire.now + span;
             }
             Blow::ExecutorCutOff => wire.cut(Party::Executor(executor), moment),
-            Blow::ExecutorDrains => self.executors[executor].drain(wire),
+            Blow::ExecutorDrains => {
+                self.executors[executor].drain(wire);
+                // Not every planned stop gets to its end.
+                if wire.chance(0.3) {
+                    self.executors[executor].die(wire);
+                }
+            }
             Blow::ClientCutOff => wire.cut(Party::Client(client), moment),
             Blow::ProjectorDies => self.projectors[projector].die(wire),
             Blow::ProjectorFreezes => {
@@ -230,8 +238,9 @@ impl World {
             Disaster::ReportsRecreated => wire.recreate(Source::Reports),
             Disaster::CommandsRolledBack => wire.roll_back_input(Source::Commands),
             Disaster::ReportsRolledBack => wire.roll_back_input(Source::Reports),
-            Disaster::LogRolledBack => {
-                let last = wire.roll_back_log();
+            Disaster::LogRolledBack | Disaster::LogUnsynced => {
+                let messages_max = if disaster == Disaster::LogUnsynced { 3 } else { 60 };
+                let last = wire.roll_back_log(messages_max);
                 let doomed = self
                     .schedulers
                     .iter()

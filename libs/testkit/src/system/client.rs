@@ -9,7 +9,7 @@ use std::{
 };
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use nox_contract::{EventNumber, JobId, TenantId, UserId};
+use nox_contract::{FrameNumber, JobId, TenantId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -48,8 +48,8 @@ impl Answer {
         self.body["job_id"].as_str()?.parse().ok()
     }
 
-    fn n(&self) -> Option<EventNumber> {
-        self.body["n"].as_u64().map(EventNumber)
+    fn n(&self) -> Option<FrameNumber> {
+        self.body["n"].as_u64().map(FrameNumber)
     }
 }
 
@@ -196,8 +196,8 @@ impl Client {
         heard
     }
 
-    /// Reads one job, no older than event `min_n`.
-    pub async fn read(&self, gateway: usize, job: JobId, min_n: Option<EventNumber>) -> Heard {
+    /// Reads one job, no older than frame `min_n`.
+    pub async fn read(&self, gateway: usize, job: JobId, min_n: Option<FrameNumber>) -> Heard {
         let ask = Ask::Read { tenant: self.tenant.clone(), job, min_n };
         let pending = self.recorder.invoke(ask);
         let path = match min_n {

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use nox_contract::{Event, TenantId, subject};
+use nox_contract::{Frame, TenantId, subject};
 use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::PAGE_MAX};
 use nox_streams::Broker;
 
@@ -162,9 +162,10 @@ fn log(
 
 fn tenants(log: &[LogEntry]) -> BTreeSet<TenantId> {
     log.iter()
-        .filter_map(|entry| serde_json::from_slice::<Event>(&entry.payload).ok())
-        .filter(|event| event.job_id.is_some())
-        .map(|event| event.tenant)
+        .filter_map(|message| serde_json::from_slice::<Frame>(&message.payload).ok())
+        .flat_map(|frame| frame.entries)
+        .filter(|entry| entry.job_id.is_some())
+        .map(|entry| entry.tenant)
         .collect()
 }
 

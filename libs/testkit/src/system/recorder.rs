@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nox_contract::{EventNumber, JobId, JobState, TenantId, UserId};
+use nox_contract::{FrameNumber, JobId, JobState, TenantId, UserId};
 use serde::Serialize;
 
 /// One call of one client, from the moment it was made to the moment its answer was there.
@@ -28,11 +28,11 @@ pub enum Ask {
         tenant: TenantId,
         job: JobId,
     },
-    /// Read one job, naming the event that the answer must not be older than, if any.
+    /// Read one job, naming the frame that the answer must not be older than, if any.
     Read {
         tenant: TenantId,
         job: JobId,
-        min_n: Option<EventNumber>,
+        min_n: Option<FrameNumber>,
     },
 }
 
@@ -68,11 +68,11 @@ impl fmt::Display for Identity {
 #[serde(rename_all = "snake_case")]
 pub enum Heard {
     /// The submit will be decided, or was; then `n` says where.
-    Admitted { job: JobId, n: Option<EventNumber> },
-    /// The job is canceled by event `n`; without it, the cancel will be decided.
-    Canceled { n: Option<EventNumber> },
-    /// The job as of its event `n`.
-    Seen { n: EventNumber, state: JobState },
+    Admitted { job: JobId, n: Option<FrameNumber> },
+    /// The job is canceled by frame `n`; without it, the cancel will be decided.
+    Canceled { n: Option<FrameNumber> },
+    /// The job as of its frame `n`.
+    Seen { n: FrameNumber, state: JobState },
     /// There is no such job.
     NotFound,
     /// It was not done, and will not be.

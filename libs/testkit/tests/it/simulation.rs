@@ -30,7 +30,9 @@ fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
     // A world in which nothing happens proves nothing.
     for (count, what) in [
         (stats.epochs, "took over"),
-        (stats.completed_by_another, "completed another one's input"),
+        (stats.cut, "ended within an input"),
+        (stats.empty, "was a frame without entries"),
+        (stats.completed_by_another, "went on within another one's input"),
         (stats.succeeded, "succeeded"),
         (stats.failed, "failed"),
         (stats.canceled, "was canceled"),
@@ -107,8 +109,9 @@ notices! {
     the_simulation_notices_an_append_that_does_not_name_the_sequence: PredictedSequenceOff,
     the_simulation_notices_what_is_sent_again_blindly: BlindResend,
     the_simulation_notices_an_input_that_is_left_half_done: HalfInputDropped,
-    the_simulation_notices_a_position_that_goes_back: FactlessInputsForgotten,
-    the_simulation_notices_an_input_that_is_done_twice: CompleteInputReapplied,
+    the_simulation_notices_a_frame_that_skips_a_part: PartSkipped,
+    the_simulation_notices_a_position_that_goes_back: EmptyFramesIgnored,
+    the_simulation_notices_an_input_that_is_done_twice: ConsumedInputRepeated,
     the_simulation_notices_an_answer_before_its_write: AnswerBeforeAck,
     the_simulation_notices_a_position_that_is_used_in_another_stream: IncarnationIgnored,
     the_simulation_notices_a_beat_that_is_judged_before_its_reports: BeatJudgedEarly,

@@ -1,13 +1,13 @@
 //! What a worker is sent to run an attempt: for tests, also those inside the crate.
 
-use nox_contract::{Attempt, EventNumber, JobId, RawJson, Resources, StartWork, Token, WorkNumber};
+use nox_contract::{Attempt, FrameNumber, JobId, RawJson, Resources, StartWork, Token, WorkNumber};
 
 pub fn start_work(job_id: JobId, inputs: &str) -> StartWork {
     StartWork {
         number: WorkNumber(1),
         job_id,
         attempt: Attempt(1),
-        token: Token::compute(&[0; 32], job_id, Attempt(1), EventNumber(1)),
+        token: Token::compute(&[0; 32], job_id, Attempt(1), FrameNumber(1)),
         tenant: "acme".parse().unwrap(),
         user_id: "ada".parse().unwrap(),
         module: "script".parse().unwrap(),

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::{Cancel, Command, EventNumber, JobId, JobState, Outcome, ProblemCode};
+use nox_contract::{Cancel, Command, FrameNumber, JobId, JobState, Outcome, ProblemCode};
 use serde_json::json;
 
 use super::find::{find, only_min_n};
@@ -61,7 +61,7 @@ pub async fn cancel(
     }
 }
 
-fn canceled(id: JobId, n: EventNumber) -> Response {
+fn canceled(id: JobId, n: FrameNumber) -> Response {
     let state = JobState::Canceled;
     let body = json!({"job_id": id, "id": id, "status": state, "state": state, "n": n});
     Json(body).into_response()

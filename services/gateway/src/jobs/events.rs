@@ -1,4 +1,4 @@
-//! `GET /jobs/{id}/events`: the job's own part of the log, as it was written, and nothing of others.
+//! `GET /jobs/{id}/events`: the job's entries in the log, as they were written, and nothing of others.
 
 use std::sync::Arc;
 
@@ -8,34 +8,38 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::{Entity, JobId, RawJson, subject};
+use nox_contract::{FrameNumber, JobId, RawJson};
+use nox_readmodel::{JobRow, query::JobEntry};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    find::{find, min_n},
-    own_part::own_part,
-};
+use super::find::{find, min_n};
 use crate::{
     app::App,
     auth::Caller,
+    bulk::{PAGE_BYTES, Place},
     problem::ApiError,
+    required::Required,
     routes::{self, Segment},
 };
+
+/// Frames read for an answer, each of which may be large and have little of the job. A job that ends at
+/// its first attempt has entries in two or three.
+const PAGE_FRAMES: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Events after this one; all, if left out.
-    after: Option<u64>,
+    /// Entries of the frames after this one; all, if left out.
+    after: Option<FrameNumber>,
     n: Option<u64>,
 }
 
-/// A page. Not by way of a `Value`, which would write the events anew.
+/// A page. Not by way of a `Value`, which would write the entries anew.
 #[derive(Serialize)]
 struct Page {
     job_id: JobId,
     events: Vec<RawJson>,
-    next: Option<u64>,
+    next: Option<FrameNumber>,
 }
 
 pub async fn events(
@@ -49,24 +53,61 @@ pub async fn events(
     let Asked { after, n } = routes::query(&uri)?;
     let row = find(&app, &caller, id, min_n(n, &headers)?).await?;
 
-    let subject = subject::event(&Entity::Job {
-        tenant: row.tenant,
-        job_id: id,
-        user_id: row.user_id,
-        module: row.module,
-    });
-    // The log is never purged, so an event's number is its sequence.
-    let from = after.unwrap_or_default();
     let place = app.bulk.place().await?;
-    let messages = app.bulk.history(&place, &subject, from).await?;
-
-    let next = messages.last().map(|message| message.seq).or(after);
-    let events = messages.into_iter().map(|message| {
-        let text = String::from_utf8_lossy(&message.payload).into_owned();
-        RawJson::parse(text).and_then(own_part).map_err(|error| {
-            ApiError::internal(anyhow::Error::new(error).context("an event is not JSON"))
-        })
-    });
-    let events = events.collect::<Result<Vec<_>, _>>()?;
+    let entries = entries(&app, &place, &row, after.unwrap_or_default()).await?;
+    let next = entries.last().map(|entry| entry.n).or(after);
+    let events: Result<_, _> = entries.iter().map(JobEntry::document).collect();
+    let events = events.map_err(unreadable)?;
     Ok(Json(Page { job_id: id, events, next }).into_response())
+}
+
+/// The job's entries in the next frames that its row names, and no more than a page, but always all that
+/// one frame has.
+async fn entries(
+    app: &App,
+    place: &Place,
+    row: &JobRow,
+    after: FrameNumber,
+) -> Result<Vec<JobEntry>, ApiError> {
+    let (tenant, id) = (&row.tenant, row.id);
+    // As new as the row that was found.
+    let required = Required::frame(Some(row.n));
+    let named = app.barrier.read(&required, || app.reader.job_frames(tenant, id, after)).await?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for n in named.value.unwrap_or_default().into_iter().take(PAGE_FRAMES) {
+        let of_job = |frame: &[u8]| JobEntry::of_frame(n, frame, tenant, id);
+        let Some(found) = app.bulk.frame(place, n, of_job).await? else {
+            if entries.is_empty() {
+                return archived(app, row, after).await;
+            }
+            break;
+        };
+        let found = found.map_err(unreadable)?;
+        bytes += found.iter().map(|entry| entry.entry.get().len()).sum::<usize>();
+        entries.extend(found);
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(entries)
+}
+
+/// The same from the second copy of the log, of frames that its stream does not have any more.
+async fn archived(app: &App, row: &JobRow, after: FrameNumber) -> Result<Vec<JobEntry>, ApiError> {
+    let (tenant, id) = (&row.tenant, row.id);
+    let required = Required::frame(Some(row.n));
+    let found = app.barrier.read(&required, || app.reader.job_events(tenant, id, after)).await?;
+    let mut entries = found.value.unwrap_or_default();
+    let mut bytes = 0;
+    let ends_in = entries.iter().find_map(|entry| {
+        bytes += entry.entry.get().len();
+        (bytes >= PAGE_BYTES).then_some(entry.n)
+    });
+    entries.retain(|entry| ends_in.is_none_or(|last| entry.n <= last));
+    Ok(entries)
+}
+
+fn unreadable(error: serde_json::Error) -> ApiError {
+    ApiError::internal(anyhow::Error::new(error).context("a frame is not as it should be"))
 }

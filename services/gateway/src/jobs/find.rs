@@ -1,7 +1,7 @@
 //! The one way to a job of which somebody knows the id.
 
 use axum::http::{HeaderMap, Uri};
-use nox_contract::{EventNumber, JobId};
+use nox_contract::{FrameNumber, JobId};
 use nox_readmodel::JobRow;
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::{
     routes,
 };
 
-/// Names the event that a reader has heard of and wants to see in the answer, as `?n=` does.
+/// Names the frame that a reader has heard of and wants to see in the answer, as `?n=` does.
 const MIN_N: &str = "nox-min-n";
 
 /// The job, if `caller` may see it. A job that isn't there and one that isn't the caller's cost the
@@ -23,18 +23,18 @@ pub async fn find(
     app: &App,
     caller: &Caller,
     id: JobId,
-    min_n: Option<EventNumber>,
+    min_n: Option<FrameNumber>,
 ) -> Result<JobRow, ApiError> {
     let visible = || async move {
         let found = app.reader.job(&caller.tenant, id).await?;
         Ok(found.map(|row| row.filter(|row| caller.sees(row))))
     };
-    let found = app.barrier.find(Required::event(min_n), Sources::Commands, visible).await?;
+    let found = app.barrier.find(Required::frame(min_n), Sources::Commands, visible).await?;
     found.value.ok_or_else(ApiError::no_job)
 }
 
-/// The event that a request wants to see, which can ask for nothing else: `?n=` or the header.
-pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<EventNumber>, ApiError> {
+/// The frame that a request wants to see, which can ask for nothing else: `?n=` or the header.
+pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<FrameNumber>, ApiError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {
@@ -46,16 +46,16 @@ pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<EventNumber>,
 }
 
 /// The newer of what `?n=` and the header name.
-pub fn min_n(n: Option<u64>, headers: &HeaderMap) -> Result<Option<EventNumber>, ApiError> {
+pub fn min_n(n: Option<u64>, headers: &HeaderMap) -> Result<Option<FrameNumber>, ApiError> {
     let wrong = |detail| Err(ApiError::invalid(vec![FieldError::new(MIN_N, detail)]));
     let mut values = headers.get_all(MIN_N).iter();
     let header = match (values.next(), values.next()) {
         (None, _) => None,
         (Some(value), None) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
             Some(header) => Some(header),
-            None => return wrong("must be the number of an event"),
+            None => return wrong("must be the number of a frame"),
         },
         (Some(_), Some(_)) => return wrong("stands there twice"),
     };
-    Ok(n.max(header).map(EventNumber))
+    Ok(n.max(header).map(FrameNumber))
 }

@@ -59,11 +59,11 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let asked: Asked = routes::query(&uri)?;
-    let required = Required::event(min_n(asked.n, &headers)?);
+    let required = Required::frame(min_n(asked.n, &headers)?);
     let filter = filter(&caller, asked)?;
     let Some(filter) = filter else {
         if let Some(n) = required.n {
-            app.barrier.event(n).await?;
+            app.barrier.frame(n).await?;
         }
         return Ok(Json(Listed::default()).into_response());
     };

@@ -8,7 +8,6 @@ mod find;
 pub mod get;
 pub mod list;
 pub mod logs;
-mod own_part;
 mod request;
 pub mod submit;
 mod view;

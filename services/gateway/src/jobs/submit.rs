@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use nox_contract::{EventNumber, JobId, JobState};
+use nox_contract::{FrameNumber, JobId, JobState};
 use nox_service::crash_point;
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ pub struct Admitted {
     pub state: JobState,
     /// A reader that names this number sees the job; absent while nobody has decided.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub n: Option<EventNumber>,
+    pub n: Option<FrameNumber>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
     /// Whether an earlier request with the same key was answered so.
@@ -48,7 +48,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    pub fn decided(job_id: JobId, n: EventNumber, replayed: bool) -> Self {
+    pub fn decided(job_id: JobId, n: FrameNumber, replayed: bool) -> Self {
         Self { n: Some(n), pending: false, replayed, ..Self::pending(job_id) }
     }
 

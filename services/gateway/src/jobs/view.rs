@@ -1,7 +1,7 @@
 //! A job as its users see it.
 
 use nox_contract::{
-    Attempt, EventNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, Timestamp,
+    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, Timestamp,
     UserId, WaitingCode, WorkerId,
 };
 use nox_readmodel::{JobRow, project::ReservedResources};
@@ -34,8 +34,8 @@ pub struct JobView<'a> {
     /// When a job that waits for an instant may run.
     due_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-    /// The job's newest event that this view shows.
-    n: EventNumber,
+    /// The newest frame with an entry of the job that this view shows.
+    n: FrameNumber,
     /// Why the view does not tell all, where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<&'static str>,

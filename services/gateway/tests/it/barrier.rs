@@ -192,7 +192,7 @@ async fn a_command_in_a_stream_that_was_made_anew_is_not_taken_for_one_that_was_
         system.submit(&ada, "noop").await;
     }
     // The new stream's first command, while all of the old one's are folded.
-    system.replace_commands().await;
+    system.replace("NOX_COMMANDS").await;
     let id = nox_service::ids::job_id();
     let command = json!({"commands": [{"submit": {
         "job_id": id, "user_id": "ada", "role": "user", "module": "noop", "inputs": {},

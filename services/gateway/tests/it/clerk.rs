@@ -10,10 +10,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nox_contract::{
-    Accepted, Answer, AnswerMessage, Attempt, Command, CommandMessage, Entity, Epoch, EpochRecord,
-    Event, EventNumber, Fact, InputRef, JobId, JobState, Limits, Manifest, Outcome, Positions,
-    ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId, WaitingCode, WorkNumber,
-    event::Chain, fact::Submitted, subject,
+    Accepted, Answer, AnswerMessage, Attempt, Cause, Chain, Command, CommandMessage, Entity, Entry,
+    Epoch, EpochRecord, Fact, Frame, FrameNumber, JobId, JobState, Limits, Manifest, Outcome,
+    Place, Positions, ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId,
+    WaitingCode, WorkNumber, fact::Submitted, subject,
 };
 use nox_protocol::Reader as LogReader;
 use nox_readmodel::{Batch, LogMessage, Store};
@@ -49,9 +49,12 @@ pub struct Clerk {
 struct Desk {
     store: Store,
     projected: LogReader,
-    n: EventNumber,
+    n: FrameNumber,
     chain: Chain,
     pos: Positions,
+    /// What the next frame has.
+    inputs: Vec<RawJson>,
+    entries: Vec<Entry>,
     clock: Clock,
     /// All that was written.
     written: Vec<LogMessage>,
@@ -67,10 +70,10 @@ struct Desk {
 struct Known {
     tenant: TenantId,
     entity: Entity,
-    n: EventNumber,
+    n: FrameNumber,
     fingerprint: Option<String>,
     ended: bool,
-    canceled: Option<EventNumber>,
+    canceled: Option<FrameNumber>,
 }
 
 impl Clerk {
@@ -80,9 +83,11 @@ impl Clerk {
         let desk = Desk {
             store,
             projected: LogReader::default(),
-            n: EventNumber(0),
+            n: FrameNumber(0),
             chain: Chain::START,
             pos: Positions::default(),
+            inputs: Vec::new(),
+            entries: Vec::new(),
             clock: Clock::system(),
             written: Vec::new(),
             unprojected: Vec::new(),
@@ -108,13 +113,13 @@ impl Clerk {
     /// Reads commands from another stream than before, as an operator has allowed.
     pub async fn take_up_commands(&self) {
         let mut desk = self.desk.lock().await;
-        desk.pos.commands = 0;
+        desk.pos.commands = Place::default();
         let incarnation = self.broker.incarnation(subject::COMMANDS).await.unwrap();
         let by = "an operator".to_owned();
         let reset = Fact::InputsReset { src: Source::Commands, incarnation, by };
-        let input = desk.timer();
-        desk.write(&self.broker, Entity::Control, input, vec![reset]).await;
-        desk.settle().await;
+        let by = desk.timer();
+        desk.add(by, Entity::Control, vec![reset]);
+        desk.write(&self.broker).await;
         drop(desk);
         tokio::spawn(self.clone().work());
     }
@@ -163,13 +168,12 @@ impl Clerk {
             running_max: None,
         };
         let mut desk = self.desk.lock().await;
-        desk.pos.reports = report.seq;
-        let input =
-            InputRef { src: Source::Reports, seq: report.seq, part: 0, last: true, body: None };
+        desk.pos.reports = Place::after(report.seq);
+        let by = Cause { src: Source::Reports, seq: report.seq, part: 0 };
         let entity = Entity::Module(manifest.name.clone());
         let declared = Fact::ModuleDeclared { manifest: Box::new(manifest), enabled: true };
-        desk.write(&self.broker, entity, input, vec![declared]).await;
-        desk.settle().await;
+        desk.add(by, entity, vec![declared]);
+        desk.write(&self.broker).await;
     }
 
     /// Writes limits and a grant for a user's account.
@@ -182,9 +186,9 @@ impl Clerk {
             Fact::LimitsSet { role: "user".to_owned(), limits },
             Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
         ];
-        let input = desk.timer();
-        desk.write(&self.broker, entity, input, facts).await;
-        desk.settle().await;
+        let by = desk.timer();
+        desk.add(by, entity, facts);
+        desk.write(&self.broker).await;
     }
 
     /// Records that a submit of `user` was refused.
@@ -198,24 +202,20 @@ impl Clerk {
             module: "xtb_hello".parse().unwrap(),
             refusal: Box::new(refusal),
         };
-        let input = desk.timer();
-        desk.write(&self.broker, entity, input, vec![violated]).await;
-        desk.settle().await;
+        let by = desk.timer();
+        desk.add(by, entity, vec![violated]);
+        desk.write(&self.broker).await;
     }
 
     /// One timer wakes these jobs, whoever's they are.
     pub async fn wake(&self, ids: &[JobId]) {
         let mut desk = self.desk.lock().await;
-        let body = RawJson::of(&json!({"timer": {"due": ids}})).unwrap();
-        let mut input = InputRef { part: 0, last: false, body: Some(body), ..desk.timer() };
-        for (part, id) in (0..).zip(ids) {
-            input = InputRef { part, last: part as usize + 1 == ids.len(), ..input };
+        let by = desk.input(json!({"timer": {"due": ids}}));
+        for id in ids {
             let entity = desk.jobs[id].entity.clone();
-            let woken = vec![Fact::Waiting { code: WaitingCode::Priority }];
-            desk.write(&self.broker, entity, input.clone(), woken).await;
-            input.body = None;
+            desk.add(by, entity, vec![Fact::Waiting { code: WaitingCode::Priority }]);
         }
-        desk.settle().await;
+        desk.write(&self.broker).await;
     }
 
     /// Runs a queued job to its end.
@@ -240,9 +240,9 @@ impl Clerk {
         let job = desk.jobs.get_mut(&id).expect("a job that was submitted");
         job.ended = true;
         let entity = job.entity.clone();
-        let input = desk.timer();
-        desk.write(&self.broker, entity, input, facts).await;
-        desk.settle().await;
+        let by = desk.timer();
+        desk.add(by, entity, facts);
+        desk.write(&self.broker).await;
     }
 
     async fn work(self) {
@@ -263,29 +263,23 @@ impl Clerk {
 
     async fn decide(&self, tenant: TenantId, seq: u64, message: CommandMessage) {
         let mut desk = self.desk.lock().await;
-        let count = message.commands.len() as u32;
         let mut answers = Vec::new();
         for (part, command) in (0..).zip(&message.commands) {
-            let last = part + 1 == count;
-            if last {
-                desk.pos.commands = seq;
-            }
             let mood = self.mood.lock().unwrap().clone();
-            let input = InputRef { src: Source::Commands, seq, part, last, body: None };
+            let by = Cause { src: Source::Commands, seq, part };
             let outcome = match (command, mood) {
                 (Command::Submit(_), Mood::Refuse(refusal)) => Outcome::Refused(refusal),
                 (Command::Submit(_), Mood::RefuseOnce(refusal)) => {
                     self.set_mood(Mood::Decide);
                     Outcome::Refused(refusal)
                 }
-                _ => desk.decide(&self.broker, &tenant, command, input).await,
+                _ => desk.decide(&tenant, command, by),
             };
             answers.push(Answer { part, outcome });
         }
-        // The refused have left no fact: a mark says how far it went.
-        let input = InputRef { src: Source::Mark, ..desk.timer() };
-        desk.write(&self.broker, Entity::Control, input, vec![Fact::Mark]).await;
-        desk.settle().await;
+        // One for all of them; where all were refused, it says how far it went and nothing else.
+        desk.pos.commands = Place::after(seq);
+        desk.write(&self.broker).await;
         desk.messages.push(message.clone());
         drop(desk);
         let mood = self.mood.lock().unwrap().clone();
@@ -307,13 +301,7 @@ async fn attach(broker: &Broker, database_url: &str) -> Store {
 }
 
 impl Desk {
-    async fn decide(
-        &mut self,
-        broker: &Broker,
-        tenant: &TenantId,
-        command: &Command,
-        input: InputRef,
-    ) -> Outcome {
+    fn decide(&mut self, tenant: &TenantId, command: &Command, by: Cause) -> Outcome {
         let accepted = |n, job_id, state, repeated| {
             Outcome::Accepted(Accepted { n, job_id, state: Some(state), repeated })
         };
@@ -341,7 +329,7 @@ impl Desk {
                     fingerprint: submit.fingerprint.clone(),
                     traceparent: submit.traceparent.clone(),
                 }));
-                let n = self.write(broker, entity.clone(), input, vec![fact]).await;
+                let n = self.add(by, entity.clone(), vec![fact]);
                 let known = Known {
                     tenant: tenant.clone(),
                     entity,
@@ -369,7 +357,7 @@ impl Desk {
                 job.ended = true;
                 let entity = job.entity.clone();
                 let fact = Fact::Canceled { by: cancel.by.clone() };
-                let n = self.write(broker, entity, input, vec![fact]).await;
+                let n = self.add(by, entity, vec![fact]);
                 if let Some(job) = self.jobs.get_mut(&cancel.job_id) {
                     job.canceled = Some(n);
                 }
@@ -378,43 +366,42 @@ impl Desk {
             Command::SetModule(set) => {
                 let entity = Entity::Module(set.module.clone());
                 let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
-                let n = self.write(broker, entity, input, vec![fact]).await;
+                let n = self.add(by, entity, vec![fact]);
                 Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false })
             }
             Command::Unreadable => unreachable!("the gateway writes what can be read"),
         }
     }
 
-    fn timer(&self) -> InputRef {
-        InputRef { src: Source::Timer, seq: self.n.0 + 1, part: 0, last: true, body: None }
+    /// An input of the next frame that is in no stream.
+    fn input(&mut self, input: Value) -> Cause {
+        self.inputs.push(RawJson::of(&input).unwrap());
+        Cause { src: Source::Timer, seq: self.inputs.len() as u64 - 1, part: 0 }
     }
 
-    async fn write(
-        &mut self,
-        broker: &Broker,
-        entity: Entity,
-        input: InputRef,
-        facts: Vec<Fact>,
-    ) -> EventNumber {
-        let subject = subject::event(&entity);
-        let mut event = Event {
+    fn timer(&mut self) -> Cause {
+        self.input(json!({"timer": {"due": []}}))
+    }
+
+    /// Adds an entry to the next frame, and says which one that is.
+    fn add(&mut self, by: Cause, entity: Entity, facts: Vec<Fact>) -> FrameNumber {
+        self.entries.push(Entry::new(by, entity, facts.into_iter().map(Into::into).collect()));
+        self.n.next()
+    }
+
+    /// Writes the next frame, and folds it unless that is held back.
+    async fn write(&mut self, broker: &Broker) {
+        let frame = Frame {
             n: self.n.next(),
             epoch: Epoch(1),
             at: self.clock.now(),
             rules: 1,
             prev: self.chain.to_string(),
-            input,
             pos: self.pos,
-            tenant: TenantId::system(),
-            job_id: None,
-            user_id: None,
-            module: None,
-            worker_id: None,
-            account: None,
-            facts: facts.into_iter().map(Into::into).collect(),
+            inputs: std::mem::take(&mut self.inputs),
+            entries: std::mem::take(&mut self.entries),
         };
-        event.set_entity(entity);
-        self.append(broker, subject, serde_json::to_vec(&event).unwrap()).await
+        self.append(broker, subject::FRAMES, serde_json::to_vec(&frame).unwrap()).await;
     }
 
     async fn begin_term(&mut self, broker: &Broker) {
@@ -425,23 +412,17 @@ impl Desk {
             commands: broker.incarnation(subject::COMMANDS).await.unwrap(),
             reports: broker.incarnation(subject::REPORTS).await.unwrap(),
         };
-        self.append(broker, subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap()).await;
-        self.settle().await;
+        self.append(broker, subject::EPOCH, serde_json::to_vec(&record).unwrap()).await;
     }
 
-    async fn append(&mut self, broker: &Broker, subject: String, payload: Vec<u8>) -> EventNumber {
-        let payload = Bytes::from(payload);
-        let ack = broker.publish(subject.clone(), None, payload.clone()).await.unwrap();
+    async fn append(&mut self, broker: &Broker, subject: &str, payload: Vec<u8>) {
+        let message = LogMessage { subject: subject.to_owned(), payload: payload.into() };
+        let stored = broker.publish(message.subject.clone(), None, message.payload.clone()).await;
         self.n = self.n.next();
-        assert_eq!(ack.seq, self.n.0, "the clerk alone writes the log");
-        self.chain = self.chain.extend(&payload);
-        self.written.push(LogMessage { subject: subject.clone(), payload: payload.clone() });
-        self.unprojected.push(LogMessage { subject, payload });
-        self.n
-    }
-
-    /// Folds what was written, unless that is held back.
-    async fn settle(&mut self) {
+        assert_eq!(stored.unwrap().seq, self.n.0, "the clerk alone writes the log");
+        self.chain = self.chain.extend(&message.payload);
+        self.written.push(message.clone());
+        self.unprojected.push(message);
         if self.projecting {
             self.project().await;
         }

@@ -117,7 +117,7 @@ async fn what_waited_in_a_stream_that_is_gone_decides_nothing() {
     // The control: as long as the stream is there, it decides.
     ask("another").await.expect_problem(422, "idempotency_conflict");
 
-    system.replace_commands().await;
+    system.replace(subject::COMMANDS).await;
     system.clerk.take_up_commands().await;
     assert_eq!(ask("kept").await.expect(202)["pending"], true);
     ask("another").await.expect_problem(422, "idempotency_conflict");

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use bytes::Bytes;
-use nox_contract::{Attempt, JobId};
+use nox_contract::{Attempt, JobId, subject};
 use nox_streams::{LogPiece, LogStream};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -242,11 +242,10 @@ async fn numbers_stay_what_they_are_and_events_are_shown_as_they_were_written() 
 
     let events = system.get(&format!("/jobs/{id}/events"), &ada).await;
     assert!(events.text.contains(inputs), "{}", events.text);
-    let subject = format!("nox.evt.default.job.{id}");
-    let history = system.broker.read_history("NOX_EVENTS", &subject, 0, 10, 8 << 20).await.unwrap();
-    assert_eq!(history.len(), 1, "{subject}");
-    let written = std::str::from_utf8(&history[0].payload).unwrap();
-    assert!(events.text.contains(written), "{written} is not in {}", events.text);
+    let frame = system.broker.read_direct(subject::EVENTS, n.as_u64().unwrap()).await;
+    let frame = String::from_utf8(frame.unwrap().unwrap().payload.to_vec()).unwrap();
+    let entry = frame.split_once(r#""entries":[{"#).unwrap().1.strip_suffix("]}").unwrap();
+    assert!(events.text.contains(entry), "{entry} is not in {}", events.text);
 
     // A schema keeps its numbers, too.
     let schema = json!({"maximum": 9_007_199_254_740_993_u64});
@@ -295,8 +294,28 @@ async fn a_job_s_history_shows_nothing_of_others_that_the_same_timer_woke() {
         let events = history.expect(200);
         assert_eq!(events["events"].as_array().unwrap().len(), 2);
         assert_eq!(events["events"][1]["facts"][0]["waiting"]["code"], "priority");
-        assert_eq!(events["events"][1]["input"]["src"], "timer");
+        assert_eq!(events["events"][1]["by"]["src"], "timer");
+        assert!(events["events"][1]["n"].is_u64() && events["events"][1]["epoch"].is_u64());
+        assert!(events["events"][1]["at"].is_string());
         assert!(history.text.contains(own.as_str()));
         assert!(!history.text.contains(other.as_str()), "{}", history.text);
     }
+}
+
+#[tokio::test]
+async fn a_job_s_history_stays_where_the_stream_does_not_have_it_any_more() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    system.clerk.succeed(id.parse().unwrap()).await;
+    let path = format!("/jobs/{id}/events");
+    let before = system.get(&path, &ada).await;
+    assert_eq!(before.expect(200)["events"].as_array().unwrap().len(), 2);
+
+    system.replace(subject::EVENTS).await;
+    let first = before.expect(200)["events"][0]["n"].as_u64().unwrap();
+    assert_eq!(system.broker.read_direct(subject::EVENTS, first).await.unwrap(), None);
+    assert_eq!(system.get(&path, &ada).await.text, before.text);
+    let later = system.get(&format!("{path}?after={first}"), &ada).await.expect(200);
+    assert_eq!(later["events"], json!([before.expect(200)["events"][1]]));
 }

@@ -8,7 +8,6 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
-use nox_contract::subject;
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
 use nox_gateway::{Config, Gateway, HttpLimits};
 use nox_service::{Clock, Runtime, Secret};
@@ -145,21 +144,21 @@ impl System {
             start_gateway(nats.url(), nats, database_url, runtime, ROOMY).await;
     }
 
-    /// Takes the stream of commands away, and makes a new one.
-    pub async fn replace_commands(&self) {
+    /// Takes a stream away, and makes a new one.
+    pub async fn replace(&self, stream: &str) {
         let url = self.nats.url();
         let (user, address) = url.strip_prefix("nats://").unwrap().split_once('@').unwrap();
         let (user, pass) = user.split_once(':').unwrap();
         let connect = json!({"user": user, "pass": pass, "verbose": false});
         let mut connection = std::net::TcpStream::connect(address).unwrap();
-        let delete = "PUB $JS.API.STREAM.DELETE.NOX_COMMANDS 0\r\n\r\n";
+        let delete = format!("PUB $JS.API.STREAM.DELETE.{stream} 0\r\n\r\n");
         write!(connection, "CONNECT {connect}\r\n{delete}PING\r\n").unwrap();
         let mut answer = String::new();
         let mut lines = BufReader::new(connection);
         while !answer.ends_with("PONG\r\n") {
             assert_ne!(lines.read_line(&mut answer).unwrap(), 0, "{answer}");
         }
-        until(async || self.broker.incarnation(subject::COMMANDS).await.is_err()).await;
+        until(async || self.broker.incarnation(stream).await.is_err()).await;
         until(async || self.broker.declare().await.is_ok()).await;
     }
 

@@ -112,7 +112,7 @@ async fn while_it_is_behind_it_says_by_how_much() {
     system.write(|log| log.jobs(50)).await;
     let lag = || {
         let families = projector.runtime.registry.gather();
-        let family = families.iter().find(|family| family.name() == "nox_projection_lag_events");
+        let family = families.iter().find(|family| family.name() == "nox_projection_lag_frames");
         family.map_or(0.0, |family| family.get_metric()[0].get_gauge().get_value())
     };
     system.until("it is behind", async || lag() > 0.0).await;

@@ -1,15 +1,16 @@
 //! A broker, a Postgres, a log that is being written, and projectors to run.
 
 use std::{
+    mem,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use bytes::Bytes;
 use nox_contract::{
-    Attempt, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, Incarnation,
-    InputRef, JobId, Limits, ModuleName, Positions, RawJson, Resources, SessionId, Source,
-    TenantId, Timestamp, UserId, WorkNumber, WorkerId, event::Chain, fact::Submitted, subject,
+    Attempt, Cause, Chain, Entity, Entry, Epoch, EpochRecord, Fact, FactOrUnknown, Frame,
+    FrameNumber, Incarnation, JobId, Limits, ModuleName, Place, Positions, RawJson, Resources,
+    SessionId, Source, TenantId, Timestamp, UserId, WorkNumber, WorkerId, fact::Submitted, subject,
 };
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
 use nox_projector::Config;
@@ -193,25 +194,30 @@ impl Drop for Process {
     }
 }
 
+/// Entries of a frame: few, so that a handful of jobs is several frames.
+const ENTRIES_MAX: usize = 4;
+
 /// A log as the scheduler's leader writes it.
 pub struct Log {
     pub messages: Vec<(String, Bytes)>,
     chain: Chain,
     at: Timestamp,
     pos: Positions,
+    /// Of the frame that is being written.
+    open: Vec<Entry>,
     jobs: u64,
 }
 
 impl Default for Log {
     fn default() -> Self {
         let (chain, pos) = (Chain::START, Positions::default());
-        Self { messages: Vec::new(), chain, at: BEGIN, pos, jobs: 0 }
+        Self { messages: Vec::new(), chain, at: BEGIN, pos, open: Vec::new(), jobs: 0 }
     }
 }
 
 impl Log {
-    pub fn n(&self) -> EventNumber {
-        EventNumber(self.messages.len() as u64)
+    pub fn n(&self) -> FrameNumber {
+        FrameNumber(self.messages.len() as u64)
     }
 
     /// A term begins, and both accounts are granted a budget.
@@ -234,14 +240,15 @@ impl Log {
         for account in ["tenant", "user/ada"] {
             let entity = Entity::Account { tenant: tenant(), account: account.to_owned() };
             let period = BEGIN.start_of_day();
-            self.event(
-                &entity,
+            self.entry(
+                entity,
                 vec![
                     Fact::LimitsSet { role: "user".to_owned(), limits },
                     Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
                 ],
             );
         }
+        self.seal();
     }
 
     /// Jobs that run to their end, `count` of them, a few at a time.
@@ -255,6 +262,7 @@ impl Log {
             }
         }
         self.jobs += count;
+        self.seal();
     }
 
     fn submit(&mut self, number: u64) {
@@ -279,7 +287,7 @@ impl Log {
                 work: WorkNumber(number + 1),
             },
         ];
-        self.event(&job(number), facts);
+        self.entry(job(number), facts);
     }
 
     fn succeed(&mut self, number: u64) {
@@ -291,53 +299,50 @@ impl Log {
             Fact::Settled { period, cpu_seconds: 1, overrun: 0 },
             Fact::Released { period, cpu_seconds: 59 },
         ];
-        self.event(&job(number), facts);
+        self.entry(job(number), facts);
     }
 
     /// A message as somebody would write it who does not know the log.
     pub fn forged(&mut self) {
         self.chain = Chain::START.extend(b"something else");
         self.submit(1_000_000);
+        self.seal();
     }
 
     /// A message of which a projector cannot make sense, though it is well chained.
     pub fn illegal(&mut self) {
         self.succeed(2_000_000);
+        self.seal();
     }
 
-    fn event(&mut self, entity: &Entity, facts: Vec<Fact>) {
+    fn entry(&mut self, entity: Entity, facts: Vec<Fact>) {
+        let (seq, part) = (self.pos.commands.seq.max(1), self.open.len() as u32);
+        let by = Cause { src: Source::Commands, seq, part };
+        let facts = facts.into_iter().map(FactOrUnknown::Known).collect();
+        self.open.push(Entry::new(by, entity, facts));
+        if self.open.len() >= ENTRIES_MAX {
+            self.seal();
+        }
+    }
+
+    /// Ends the frame that is being written, if there is one.
+    fn seal(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
         self.at = self.at + Duration::from_micros(137);
-        self.pos.commands += 1;
-        let mut event = Event {
+        self.pos.commands = Place::after(self.pos.commands.seq.max(1));
+        let frame = Frame {
             n: self.n().next(),
             epoch: Epoch(1),
             at: self.at,
             rules: 1,
             prev: self.chain.to_string(),
-            input: InputRef {
-                src: Source::Commands,
-                seq: self.pos.commands,
-                part: 0,
-                last: true,
-                body: None,
-            },
             pos: self.pos,
-            tenant: tenant(),
-            job_id: None,
-            user_id: None,
-            module: None,
-            worker_id: None,
-            account: None,
-            facts: facts.into_iter().map(FactOrUnknown::Known).collect(),
+            inputs: Vec::new(),
+            entries: mem::take(&mut self.open),
         };
-        if let Entity::Job { job_id, user_id, module, .. } = entity.clone() {
-            (event.job_id, event.user_id, event.module) =
-                (Some(job_id), Some(user_id), Some(module));
-        }
-        if let Entity::Account { account, .. } = entity.clone() {
-            event.account = Some(account);
-        }
-        self.push(subject::event(entity), serde_json::to_vec(&event).unwrap());
+        self.push(subject::FRAMES.to_owned(), serde_json::to_vec(&frame).unwrap());
     }
 
     fn push(&mut self, subject: String, payload: Vec<u8>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Cancel, Capacity, Command, EventNumber, HandBack, Hello, JobId, JobState, Limits,
+    Attempt, Cancel, Capacity, Command, FrameNumber, HandBack, Hello, JobId, JobState, Limits,
     Manifest, RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule,
     Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
 };
@@ -11,7 +11,7 @@ use nox_core::{Internal, Rules, State};
 
 use super::steps::{Lie, Step, Submission, What};
 use crate::{
-    log::{Log, TOKEN_KEY, Violation, hold},
+    log::{Log, TOKEN_KEY, Violation, explaining, hold, placing},
     oracle,
     world::{
         Holding, NOON, crashed, failed, handed_back, id, job_id, manifest, origin, session_id,
@@ -109,12 +109,10 @@ impl Actor {
             Step::Timer => self.timer()?,
             Step::WrongTimer => self.wrong_timer()?,
             Step::Match { placements_max } => {
-                let placements_max = u32::from(*placements_max);
-                self.log.internal(&Internal::Match { placements_max })?;
+                self.log.internal(&placing(u32::from(*placements_max)))?;
             }
             Step::Reasons { reasons_max } => {
-                let reasons_max = u32::from(*reasons_max);
-                self.log.internal(&Internal::Reasons { reasons_max })?;
+                self.log.internal(&explaining(u32::from(*reasons_max)))?;
             }
             Step::Settle => self.settle()?,
             Step::Configure { which } => {
@@ -122,7 +120,8 @@ impl Actor {
                 self.log.internal(&Internal::Configure { config })?;
             }
             Step::Takeover => self.log.epoch()?,
-            Step::Mark => drop(self.log.internal(&Internal::Mark)?),
+            Step::EmptyFrame => self.log.frame()?,
+            Step::Gather { decisions } => self.log.gather(u32::from(*decisions))?,
             Step::Snapshot => self.log.snapshot()?,
         }
         Ok(())
@@ -150,7 +149,7 @@ impl Actor {
             run_at: submission.run_in_s.map(|s| self.log.now + secs(s)),
             after: after.collect(),
             fingerprint: submission.keyed.then(|| format!("of {}", self.jobs)),
-            seen: self.log.state.n,
+            seen: self.log.last(),
             pending: submission.pending,
             traceparent: None,
         };
@@ -168,7 +167,7 @@ impl Actor {
         let known = self.log.state.job(again.job_id).is_some()
             || self.log.state.ended(again.job_id).is_some();
         let said = self.log.command(&tenant, &Command::Submit(Box::new(again.clone())))?;
-        hold(!known || said.events.is_empty(), "a repeated submit changes nothing", || {
+        hold(!known || said.entries.is_empty(), "a repeated submit changes nothing", || {
             format!("{again:?}: {said:?}")
         })
     }
@@ -225,7 +224,7 @@ impl Actor {
         let modules = modules.to_vec();
         let hello = Hello { origin: origin(session), capacity, modules, labels: Vec::new() };
         let said = self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
-        hold(said.events.is_empty(), "a repeated hello changes nothing", || format!("{said:?}"))
+        hold(said.entries.is_empty(), "a repeated hello changes nothing", || format!("{said:?}"))
     }
 
     /// What is held, as its holders were told.
@@ -267,7 +266,7 @@ impl Actor {
         let (mut job, mut false_) = (*job, holding.clone());
         match lie {
             Lie::Token => {
-                false_.token = Token::compute(&[0; 32], job, false_.attempt, EventNumber(1));
+                false_.token = Token::compute(&[0; 32], job, false_.attempt, FrameNumber(1));
             }
             Lie::Attempt => false_.attempt = Attempt(false_.attempt.0 + 1),
             Lie::Session => {
@@ -289,7 +288,7 @@ impl Actor {
         }
         let report = report_of(job, &false_, what);
         let said = self.log.report(&false_.worker, false_.session, &report)?;
-        hold(said.events.is_empty(), FORGERY, || format!("{lie:?} {report:?}: {said:?}"))
+        hold(said.entries.is_empty(), FORGERY, || format!("{lie:?} {report:?}: {said:?}"))
     }
 
     fn tell_again(&mut self, pick: u8) -> Result<(), Violation> {
@@ -300,7 +299,7 @@ impl Actor {
         let known = here || self.log.state.workers.is_past(session);
         // What an attempt's start and end may cause a second time, the watch knows: nothing.
         let said = self.log.report(&worker, session, &report)?;
-        let quiet = !matches!(report, Report::Hello(_)) || !known || said.events.is_empty();
+        let quiet = !matches!(report, Report::Hello(_)) || !known || said.entries.is_empty();
         hold(quiet, "a session begins once", || format!("{said:?}"))
     }
 
@@ -322,7 +321,7 @@ impl Actor {
         let Some(session) = session else { return Ok(()) };
         let live = session_of(&self.log.state, &worker_id) == Some(session);
         let said = self.log.internal(&Internal::WorkerSilent { worker_id, session })?;
-        hold(said.events.is_empty() != live, "only a live session can be given up", || {
+        hold(said.entries.is_empty() != live, "only a live session can be given up", || {
             format!("{said:?}")
         })
     }
@@ -351,7 +350,7 @@ impl Actor {
         let due: Vec<_> = timers.map(|(_, id)| id).collect();
         let jobs = due.len();
         let said = self.log.internal(&Internal::Timer { due })?;
-        hold(said.events.len() == jobs, "whose instant has come moves on", || format!("{said:?}"))
+        hold(said.entries.len() == jobs, "whose instant has come moves on", || format!("{said:?}"))
     }
 
     fn wrong_timer(&mut self) -> Result<(), Violation> {
@@ -359,15 +358,17 @@ impl Actor {
         let due: Vec<_> =
             (0..=self.jobs + 1).map(job_id).filter(|job| !timed.contains(job)).collect();
         let said = self.log.internal(&Internal::Timer { due })?;
-        hold(said.events.is_empty(), "a timer moves only who waits for it", || format!("{said:?}"))
+        hold(said.entries.is_empty(), "a timer moves only who waits for it", || format!("{said:?}"))
     }
 
     /// Matches and explains until nothing follows, and compares the reasons with the oracle's.
     pub fn settle(&mut self) -> Result<(), Violation> {
-        self.log.internal(&Internal::Match { placements_max: 9_000 })?;
+        // Whoever waits for a job hears of its end with the frame.
+        self.log.seal()?;
+        while !self.log.internal(&placing(9_000))?.entries.is_empty() {}
         let queued = self.log.state.jobs().count();
-        let said = self.log.internal(&Internal::Reasons { reasons_max: 9_000 })?;
-        let once = said.events.len() <= queued;
+        let said = self.log.internal(&explaining(9_000))?;
+        let once = said.entries.len() <= queued;
         hold(once, "a reason is brought up to date once", || format!("{said:?}"))?;
         let reasons = oracle::reasons(&self.log.state);
         for (id, job) in self.log.state.jobs() {

@@ -52,7 +52,6 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
             "module_declared",
             "module_switched",
             "configured",
-            "mark",
         ],
     ),
     (

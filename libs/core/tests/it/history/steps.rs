@@ -80,7 +80,12 @@ pub enum Step {
         which: u8,
     },
     Takeover,
-    Mark,
+    /// A frame without entries.
+    EmptyFrame,
+    /// The next decisions stand in one frame.
+    Gather {
+        decisions: u8,
+    },
     Snapshot,
 }
 
@@ -172,7 +177,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Settle),
         2 => any::<u8>().prop_map(|which| Step::Configure { which }),
         1 => Just(Step::Takeover),
-        1 => Just(Step::Mark),
+        1 => Just(Step::EmptyFrame),
+        4 => (2..12_u8).prop_map(|decisions| Step::Gather { decisions }),
         1 => Just(Step::Snapshot),
     ]
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn blames(said: &Said) -> Vec<(LostReason, Blame)> {
-    let facts = said.events.iter().flat_map(|event| event.known_facts());
+    let facts = said.entries.iter().flat_map(|entry| entry.known_facts());
     facts
         .filter_map(|fact| match fact {
             Fact::AttemptLost { reason, blame, .. } => Some((*reason, *blame)),
@@ -297,12 +297,12 @@ fn a_worker_that_cannot_run_attempts_is_given_none_until_it_can() {
     let session = world.log.state.workers.get(&id("w")).unwrap().session;
     let paused = || Report::Paused { reason: "no process".to_owned() };
     assert_eq!(world.report(&id("w"), session, paused()).names(), ["worker_paused"]);
-    assert!(world.report(&id("w"), session, paused()).events.is_empty());
+    assert!(world.report(&id("w"), session, paused()).entries.is_empty());
     let job = world.submit(ask());
     world.settle();
     assert_eq!(world.waiting(job), Some(WaitingCode::NoWorker));
     assert_eq!(world.report(&id("w"), session, Report::Resumed).names(), ["worker_resumed"]);
-    assert!(world.report(&id("w"), session, Report::Resumed).events.is_empty());
+    assert!(world.report(&id("w"), session, Report::Resumed).entries.is_empty());
     world.place();
     assert_eq!(world.holder(job), Some("w"));
 }
@@ -346,7 +346,7 @@ fn another_worker_of_the_name_is_not_taken_on_while_the_first_lives() {
     other.instance = nox_contract::InstanceId(other.process.0);
     let modules = [manifest("m")];
     let said = world.hello_from(other, "w", session_id(50), slots(1), &modules);
-    assert!(said.events.is_empty(), "{said:?}");
+    assert!(said.entries.is_empty(), "{said:?}");
     assert_eq!(world.holding(job).session, first);
 
     // Its first word was refused; another one is heard when the first worker has gone.
@@ -359,5 +359,76 @@ fn another_worker_of_the_name_is_not_taken_on_while_the_first_lives() {
 
     // And now the name is its.
     let said = world.hello("w", session_id(52), slots(1), &modules);
-    assert!(said.events.is_empty(), "{said:?}");
+    assert!(said.entries.is_empty(), "{said:?}");
+}
+
+/// Most attempts that one frame says are lost.
+const STEP: usize = 100;
+
+/// How many attempts each frame says are lost.
+fn steps(said: &Said) -> Vec<usize> {
+    let mut steps = Vec::new();
+    let mut last = None;
+    for entry in &said.entries {
+        let lost = entry.known_facts().filter(|fact| matches!(fact, Fact::AttemptLost { .. }));
+        match lost.count() {
+            0 => continue,
+            lost if last == Some(entry.n) => *steps.last_mut().unwrap() += lost,
+            lost => steps.push(lost),
+        }
+        last = Some(entry.n);
+    }
+    steps
+}
+
+/// A worker with so many attempts of which the first so many run; and what is said when it goes.
+fn goes(attempts: u32, started: usize, how: impl Fn(&mut World) -> Said) -> (World, Said) {
+    let mut world = World::working(attempts);
+    let jobs: Vec<_> = (0..attempts).map(|_| world.submit(ask())).collect();
+    for job in &jobs[..started] {
+        world.start(*job);
+    }
+    let said = how(&mut world);
+    assert_eq!(blames(&said).len(), jobs.len(), "each is lost once");
+    assert!(jobs.iter().all(|job| world.waiting(*job) == Some(WaitingCode::Priority)));
+    (world, said)
+}
+
+fn blamed(said: &Said, blame: Blame) -> usize {
+    blames(said).iter().filter(|(_, of)| *of == blame).count()
+}
+
+#[test]
+fn a_worker_with_many_attempts_goes_in_steps_and_nobody_is_blamed_otherwise() {
+    let silent = |world: &mut World| world.silent("w");
+    let (_, said) = goes(250, 250, silent);
+    assert_eq!(steps(&said), [STEP, STEP, 50]);
+    assert_eq!(blamed(&said, Blame::Suspected), 250);
+    assert_eq!(said.names().last(), Some(&"worker_left"));
+
+    // All that were handed out may have run, whether or not anybody has heard of it.
+    let (_, said) = goes(250, 1, silent);
+    assert_eq!(blamed(&said, Blame::Suspected), 250);
+
+    let bye = |world: &mut World| {
+        let session = world.log.state.workers.get(&id("w")).unwrap().session;
+        world.report(&id("w"), session, Report::Bye)
+    };
+    let (_, said) = goes(250, 250, bye);
+    assert_eq!((steps(&said), blamed(&said, Blame::Nobody)), (vec![STEP, STEP, 50], 250));
+
+    let hello = |world: &mut World| world.hello("w", session_id(9), slots(1), &[manifest("m")]);
+    let (world, said) = goes(250, 250, hello);
+    assert_eq!((steps(&said), blamed(&said, Blame::Suspected)), (vec![STEP, STEP, 50], 250));
+    assert_eq!(said.names().last(), Some(&"worker_joined"));
+    assert_eq!(world.log.state.workers.get(&id("w")).unwrap().session, session_id(9));
+}
+
+#[test]
+fn the_last_suspect_of_many_does_not_look_as_if_it_had_been_alone() {
+    for attempts in [99, 100, 101, 201] {
+        let (_, said) = goes(attempts, attempts as usize, |world| world.silent("w"));
+        assert_eq!(blamed(&said, Blame::Suspected), attempts as usize, "of {attempts}");
+        assert!(steps(&said).iter().all(|lost| *lost <= STEP), "{:?}", steps(&said));
+    }
 }

@@ -101,7 +101,7 @@ fn a_late_start_does_not_bring_a_canceled_job_back() {
     let mut world = World::working(1);
     let job = world.submit(ask());
     world.cancel(job);
-    assert!(world.start(job).events.is_empty());
+    assert!(world.start(job).entries.is_empty());
     assert_eq!(world.state_of(job), JobState::Canceled);
 }
 
@@ -112,7 +112,7 @@ fn canceling_twice_is_answered_as_the_first_time() {
     for job in [held, queued] {
         world.cancel(job);
         let again = world.cancel(job);
-        assert!(again.events.is_empty());
+        assert!(again.entries.is_empty());
         assert!(again.accepted().repeated);
         assert_eq!(again.accepted().state, Some(JobState::Canceled));
     }
@@ -151,7 +151,7 @@ fn only_the_owner_and_admins_of_the_tenant_can_cancel_and_nobody_else_learns_of_
         {
             let said = cancel_as(&mut world, &tenant, by, admin, job);
             assert_eq!(said.refusal().code, ProblemCode::JobNotFound, "{by} of {tenant}: {job}");
-            assert!(said.events.is_empty());
+            assert!(said.entries.is_empty());
         }
     }
     let said = cancel_as(&mut world, &acme(), "root", true, number);

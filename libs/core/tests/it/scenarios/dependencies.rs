@@ -7,7 +7,7 @@ use crate::world::{Ask, World, acme, after, ask, id, job_id, of_module, seconds}
 fn assert_refused(world: &mut World, ask: &Ask) {
     let (_, said) = world.ask(ask);
     assert_eq!(said.refusal().code, ProblemCode::InvalidRequest);
-    assert!(said.events.is_empty());
+    assert!(said.entries.is_empty());
 }
 
 fn fail(world: &mut World, job: JobId) {
@@ -168,7 +168,7 @@ fn an_instant_that_came_while_a_job_waited_for_another_has_come() {
     let run_at = Some(world.log.now + seconds(60));
     let job = world.submit(Ask { run_at, ..after(&[first]) });
     world.pass(seconds(120));
-    assert!(world.timer().events.is_empty());
+    assert!(world.timer().entries.is_empty());
     world.succeed(first);
     world.place();
     world.timer();
@@ -182,7 +182,7 @@ fn a_canceled_job_no_longer_waits_for_anybody() {
     let job = world.submit(after(&[first]));
     world.cancel(job);
     world.succeed(first);
-    assert!(world.place().events.is_empty());
+    assert!(world.place().entries.is_empty());
     assert_eq!(world.state_of(job), JobState::Canceled);
 }
 

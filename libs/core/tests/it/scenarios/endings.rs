@@ -240,5 +240,5 @@ fn an_unknown_worker_is_not_heard() {
     let job = world.submit(ask());
     let holding = world.holding(job);
     let said = world.report(&id("nobody"), holding.session, holding.started(job));
-    assert!(said.events.is_empty());
+    assert!(said.entries.is_empty());
 }

@@ -192,7 +192,8 @@ fn an_error_without_end_is_cut_and_ends_its_job_like_any_other() {
         JobError { code: "€".repeat(100), message: "€".repeat(1 << 20), exit_status: Some(3) };
     let end = AttemptEnd::Failed { error, retryable: true, crashed: false };
     let said = world.end(job, 1_000, end);
-    let bytes = serde_json::to_vec(&said.events).unwrap().len();
+    let bytes: usize =
+        said.entries.iter().map(|entry| serde_json::to_vec(&**entry).unwrap().len()).sum();
     assert!(bytes < 4 * ERROR_MESSAGE_BYTES_MAX, "{bytes} bytes");
     let failed = said.of(job).into_iter().find_map(|fact| match fact {
         Fact::Failed { error } => Some(error.clone()),
@@ -204,7 +205,7 @@ fn an_error_without_end_is_cut_and_ends_its_job_like_any_other() {
 }
 
 #[test]
-fn outputs_that_no_event_can_carry_are_a_failure() {
+fn outputs_that_no_entry_can_carry_are_a_failure() {
     let mut world = World::working(1);
     for (bytes, expected) in
         [(OUTPUTS_BYTES_MAX, JobState::Succeeded), (OUTPUTS_BYTES_MAX + 1, JobState::Failed)]

@@ -3,6 +3,7 @@
 use nox_contract::{Capacity, Limits, Manifest, Resources, SchedulerConfig};
 use nox_core::Internal;
 
+use crate::log::placing;
 use crate::world::{
     Ask, ROOMY, SMALL, World, ask, by, config, config_of, id, manifest, of_module, seconds, slots,
 };
@@ -97,7 +98,7 @@ fn priorities_hold_between_modules_that_share_a_worker() {
     world.join("w", slots(1), &[manifest("a"), manifest("b")]);
     world.submit(of_module("a"));
     let running = world.place();
-    let running = running.events[0].job_id.unwrap();
+    let running = running.entries[0].job_id.unwrap();
     let low = world.submit(Ask { priority: 0, ..of_module("a") });
     let high = world.submit(Ask { priority: 9, ..of_module("b") });
     let middle = world.submit(Ask { priority: 5, ..of_module("a") });
@@ -236,11 +237,48 @@ fn a_match_places_no_more_than_it_is_asked_to() {
     world.silent("w");
     let jobs: Vec<_> = (0..5).map(|_| world.submit(ask())).collect();
     world.join("w", slots(9), &[manifest("m")]);
-    let said = world.internal(Internal::Match { placements_max: 2 });
+    let said = world.internal(placing(2));
     assert_eq!(said.names(), ["assigned"; 2]);
     assert!(world.log.state.has_waiting());
     world.place();
     assert!(jobs.iter().all(|job| world.holder(*job).is_some()));
     assert!(!world.log.state.has_waiting());
     assert_eq!(world.log.state.workers.get(&id("w")).unwrap().used.slots, 5);
+}
+
+#[test]
+fn one_match_looks_at_so_many_kinds_of_jobs_and_the_next_goes_on_behind_them() {
+    let mut world = World::working(0);
+    world.join("w", Capacity { mem_mb: 1_000, ..slots(1) }, &[manifest("m")]);
+    let running = world.submit(ask());
+    // Each its own kind: the first two ask for more than anybody has, each for less than the one before.
+    let large = |mem_mb| Resources { mem_mb, ..SMALL };
+    let unfit: Vec<_> =
+        (0..2).map(|i| world.submit(Ask { resources: large(2_000 - i), ..ask() })).collect();
+    let fits = world.submit(Ask { resources: large(7), ..ask() });
+    world.succeed(running);
+    let look = |skip| Internal::Match { placements_max: 9, classes_max: 2, skip };
+    assert!(world.internal(look(0)).entries.is_empty());
+    assert_eq!(world.internal(look(2)).names(), ["assigned"]);
+    assert!(world.holder(fits).is_some());
+    assert!(unfit.iter().all(|job| world.holder(*job).is_none()));
+}
+
+#[test]
+fn one_match_fills_workers_as_if_each_placement_were_asked_for() {
+    // Limits of module, user and worker count what this very match gives away.
+    let narrow = Manifest { running_max: Some(3), ..manifest("narrow") };
+    let mut world = World::with(config_of(Limits { running_jobs: 4, ..ROOMY }));
+    world.join("w", slots(9), &[manifest("m"), narrow.clone()]);
+    world.open("ada");
+    world.open("bob");
+    world.silent("w");
+    for _ in 0..6 {
+        world.submit(ask());
+        world.submit(Ask { user: id("bob"), module: id("narrow"), ..ask() });
+    }
+    world.join("w", slots(9), &[manifest("m"), narrow]);
+    let said = world.internal(placing(100));
+    assert_eq!(said.names().len(), 4 + 3, "ada's limit, and the module's");
+    assert_eq!(world.log.state.workers.get(&id("w")).unwrap().used.slots, 7);
 }

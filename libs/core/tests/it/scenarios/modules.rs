@@ -5,6 +5,7 @@ use nox_contract::{
 };
 use nox_core::Internal;
 
+use crate::log::{explaining, placing};
 use crate::world::{World, ask, config, id, manifest, session_id, slots};
 
 #[test]
@@ -20,7 +21,7 @@ fn a_changed_manifest_is_declared_again_and_stays_as_it_was_switched() {
     world.switch("m", false);
     let changed = Manifest { version: "2".to_owned(), ..manifest("m") };
     let said = world.hello("w", session_id(9), slots(1), std::slice::from_ref(&changed));
-    assert_eq!(said.names(), ["worker_joined", "module_declared"]);
+    assert_eq!(said.names(), ["module_declared", "worker_joined"]);
     let module = &world.log.state.modules[&id("m")];
     assert_eq!((&module.manifest, module.enabled), (&changed, false));
 }
@@ -39,10 +40,10 @@ fn a_changed_manifest_counts_the_attempts_that_run() {
 fn switching_a_module_to_what_it_is_changes_nothing() {
     let mut world = World::working(1);
     let said = world.switch("m", true);
-    assert!(said.events.is_empty() && said.accepted().repeated);
+    assert!(said.entries.is_empty() && said.accepted().repeated);
     assert_eq!(world.switch("m", false).names(), ["module_switched"]);
     let said = world.switch("m", false);
-    assert!(said.events.is_empty() && said.accepted().repeated);
+    assert!(said.entries.is_empty() && said.accepted().repeated);
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn a_module_that_nobody_declared_cannot_be_switched() {
 #[test]
 fn a_configuration_is_recorded_when_it_is_another() {
     let mut world = World::new();
-    assert!(world.configure(config()).events.is_empty());
+    assert!(world.configure(config()).entries.is_empty());
     let other = SchedulerConfig { crashes_max: 7, ..config() };
     assert_eq!(world.configure(other.clone()).names(), ["configured"]);
     assert_eq!(world.log.state.config, Some(other));
@@ -65,19 +66,19 @@ fn a_configuration_is_recorded_when_it_is_another() {
 fn the_default_configuration_is_recorded_too() {
     let mut world = World::with(SchedulerConfig::default());
     assert_eq!(world.log.state.config, Some(SchedulerConfig::default()));
-    assert!(world.configure(SchedulerConfig::default()).events.is_empty());
+    assert!(world.configure(SchedulerConfig::default()).entries.is_empty());
 }
 
 #[test]
-fn a_mark_says_nothing_but_how_far_the_inputs_are_consumed() {
+fn a_frame_without_entries_says_nothing_but_how_far_the_inputs_are_consumed() {
     let mut world = World::new();
     // The first opens the account, the second leaves no trace.
     world.ask(&ask());
     world.ask(&ask());
     let before = world.log.state.clone();
-    assert_eq!(world.internal(Internal::Mark).names(), ["mark"]);
+    world.log.frame().unwrap();
     let mut after = world.log.state.clone();
-    assert_eq!(after.pos.commands, before.pos.commands + 1);
+    assert_eq!(after.pos.commands.seq, before.pos.commands.seq + 1);
     (after.n, after.pos) = (before.n, before.pos);
     assert_eq!(after, before);
 }
@@ -95,7 +96,7 @@ fn an_operator_may_name_another_life_of_an_input_stream() {
         };
         let said = world.internal(reset);
         let expected = Fact::InputsReset { src, incarnation, by: "op".to_owned() };
-        assert_eq!(said.events[0].known_facts().collect::<Vec<_>>(), [&expected]);
+        assert_eq!(said.entries[0].known_facts().collect::<Vec<_>>(), [&expected]);
     }
     assert_eq!(world.log.state.commands, Incarnation("Commands".to_owned()));
     assert_eq!(world.log.state.reports, Incarnation("Reports".to_owned()));
@@ -114,8 +115,8 @@ fn everything_that_the_leader_notices_survives_being_written_into_the_log() {
                 attempt: nox_contract::Attempt(1),
             }],
         },
-        Internal::Match { placements_max: 7 },
-        Internal::Reasons { reasons_max: 7 },
+        placing(7),
+        explaining(7),
         Internal::Configure { config: config() },
         Internal::ResetInputs {
             src: Source::Commands,
@@ -123,7 +124,6 @@ fn everything_that_the_leader_notices_survives_being_written_into_the_log() {
             position: 7,
             by: "op".to_owned(),
         },
-        Internal::Mark,
     ] {
         let text = serde_json::to_string(&input).unwrap();
         assert_eq!(serde_json::from_str::<Internal>(&text).unwrap(), input, "{text}");

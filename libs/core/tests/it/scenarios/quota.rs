@@ -138,11 +138,11 @@ fn violations_are_recorded_once_a_second_for_each_account_and_code() {
 
     let (_, said) = world.ask(&ask());
     assert_eq!(violations(&said), 1);
-    assert_eq!(said.events[0].account.as_deref(), Some("user/ada"));
+    assert_eq!(said.entries[0].account.as_deref(), Some("user/ada"));
     for _ in 0..100 {
         let (_, said) = world.ask(&ask());
         assert_eq!(said.refusal().code, ProblemCode::QueueFull);
-        assert!(said.events.is_empty(), "a loop of refusals fills no log");
+        assert!(said.entries.is_empty(), "a loop of refusals fills no log");
     }
     let (_, other_code) = world.ask(&Ask { resources: large, ..ask() });
     assert_eq!(violations(&other_code), 1);
@@ -161,7 +161,7 @@ fn the_first_request_of_an_account_may_be_its_first_violation() {
     let large = Resources { cpu: 2, ..SMALL };
     let (_, said) = world.ask(&Ask { resources: large, ..by("grace") });
     assert_eq!(said.names(), ["limits_set", "granted", "quota_violated"]);
-    assert_eq!(said.events.len(), 1, "one entity, one event");
+    assert_eq!(said.entries.len(), 1, "one entity, one entry");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Why a job does not run.
 
-use nox_contract::{Capacity, Limits, Manifest, Resources, WaitingCode};
-use nox_core::Internal;
-
+use crate::log::explaining;
 use crate::world::{Ask, ROOMY, SMALL, World, ask, by, config_of, manifest, of_module, slots};
+use nox_contract::{Capacity, Limits, Manifest, Resources, WaitingCode};
 
 use WaitingCode::{Concurrency, NoWorker, Paused, Priority, Quota};
 
@@ -125,15 +124,15 @@ fn a_reason_is_written_only_when_it_changes() {
     let running = world.submit(ask());
     let jobs = row(&mut world);
     world.settle();
-    let all = Internal::Reasons { reasons_max: 1_000 };
-    assert!(world.internal(all.clone()).events.is_empty());
+    let all = explaining(1_000);
+    assert!(world.internal(all.clone()).entries.is_empty());
     // The slot passes from one to the next, and only the new first learns something.
     world.succeed(running);
     world.place();
     let said = world.internal(all.clone());
     assert_eq!(said.names(), ["waiting"]);
-    assert_eq!(said.events[0].job_id, Some(jobs[1]));
-    assert!(world.internal(all).events.is_empty());
+    assert_eq!(said.entries[0].job_id, Some(jobs[1]));
+    assert!(world.internal(all).entries.is_empty());
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn reasons_are_brought_up_to_date_a_few_at_a_time() {
     world.switch("m", false);
     let mut changed = 0;
     for _ in 0..3 {
-        changed += world.internal(Internal::Reasons { reasons_max: 2 }).names().len();
+        changed += world.internal(explaining(2)).names().len();
     }
     assert_eq!(changed, 5);
     assert_eq!(codes(&world, &jobs), [Paused; 5]);
@@ -157,8 +156,8 @@ fn a_job_that_could_run_is_the_matchs_to_place_and_not_to_explain() {
     let jobs = row(&mut world);
     world.settle();
     world.succeed(running);
-    let said = world.internal(Internal::Reasons { reasons_max: 10 });
-    assert!(said.events.is_empty(), "{:?}", said.names());
+    let said = world.internal(explaining(10));
+    assert!(said.entries.is_empty(), "{:?}", said.names());
     world.place();
     assert_eq!(world.holder(jobs[0]), Some("w"));
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn reasons(said: &Said) -> Vec<LostReason> {
-    let facts = said.events.iter().flat_map(|event| event.known_facts());
+    let facts = said.entries.iter().flat_map(|entry| entry.known_facts());
     facts
         .filter_map(|fact| match fact {
             Fact::AttemptLost { reason, .. } => Some(*reason),
@@ -29,7 +29,7 @@ fn session_of(world: &World, worker: &str) -> SessionId {
 fn a_worker_that_joins_brings_its_modules() {
     let mut world = World::new();
     let said = world.hello("w", session_id(9), slots(2), &[manifest("a"), manifest("b")]);
-    assert_eq!(said.names(), ["worker_joined", "module_declared", "module_declared"]);
+    assert_eq!(said.names(), ["module_declared", "module_declared", "worker_joined"]);
     let again = world.hello("v", session_id(8), slots(2), &[manifest("a")]);
     assert_eq!(again.names(), ["worker_joined"], "the log knows the module already");
 }
@@ -40,7 +40,7 @@ fn a_hello_that_is_heard_twice_changes_nothing() {
     let job = world.submit(ask());
     let session = session_of(&world, "w");
     let said = world.hello("w", session, slots(7), &[manifest("m")]);
-    assert!(said.events.is_empty());
+    assert!(said.entries.is_empty());
     assert_eq!(world.holder(job), Some("w"));
 }
 
@@ -50,12 +50,12 @@ fn a_hello_that_was_long_on_its_way_does_not_begin_an_old_session_again() {
     let old = session_of(&world, "w");
     let new = world.join("w", slots(1), &[manifest("m")]);
     let job = world.submit(ask());
-    assert!(world.hello("w", old, slots(1), &[manifest("m")]).events.is_empty());
+    assert!(world.hello("w", old, slots(1), &[manifest("m")]).entries.is_empty());
     assert_eq!((session_of(&world, "w"), world.holder(job)), (new, Some("w")));
 
     world.silent("w");
     for gone in [old, new] {
-        assert!(world.hello("w", gone, slots(1), &[manifest("m")]).events.is_empty());
+        assert!(world.hello("w", gone, slots(1), &[manifest("m")]).entries.is_empty());
     }
     // Nothing of theirs is on its way any more when they are forgotten.
     world.pass(crate::world::seconds(15 * 60));
@@ -90,7 +90,7 @@ fn work_is_numbered_anew_in_every_session() {
     assert_eq!(world.next_work(), 1);
     let said = world.place();
     let Some(Fact::Assigned { work, attempt, .. }) =
-        said.events.iter().flat_map(|event| event.known_facts()).next()
+        said.entries.iter().flat_map(|entry| entry.known_facts()).next()
     else {
         panic!("{said:?}")
     };
@@ -104,7 +104,7 @@ fn a_silent_worker_is_gone_with_all_that_it_held() {
     let said = world.silent("w");
     assert_eq!(reasons(&said), [LostReason::WorkerSilent; 2]);
     let Some(Fact::WorkerLeft { lost: true, .. }) =
-        said.events.last().and_then(|event| event.known_facts().next())
+        said.entries.last().and_then(|entry| entry.known_facts().next())
     else {
         panic!("{said:?}")
     };
@@ -123,15 +123,15 @@ fn a_worker_that_was_given_up_on_can_no_longer_finish_the_job() {
     let late = world.holding(job);
     world.silent("w");
     let report = late.ended(job, true, 1_000, succeeded());
-    assert!(world.report(&late.worker, late.session, report.clone()).events.is_empty());
+    assert!(world.report(&late.worker, late.session, report.clone()).entries.is_empty());
 
     // Nor when it comes back, nor while another has the job.
     world.join("w", slots(1), &[manifest("m")]);
     world.place();
     assert_eq!(world.attempt(job), 2);
-    assert!(world.report(&late.worker, late.session, report.clone()).events.is_empty());
+    assert!(world.report(&late.worker, late.session, report.clone()).entries.is_empty());
     let session = session_of(&world, "w");
-    assert!(world.report(&late.worker, session, report).events.is_empty());
+    assert!(world.report(&late.worker, session, report).entries.is_empty());
     assert_eq!(world.state_of(job), JobState::Queued);
 }
 
@@ -142,11 +142,11 @@ fn a_session_that_was_given_up_is_not_given_up_again() {
     world.join("w", slots(1), &[manifest("m")]);
     let job = world.submit(ask());
     let silent = Internal::WorkerSilent { worker_id: id("w"), session: old };
-    assert!(world.internal(silent).events.is_empty());
+    assert!(world.internal(silent).entries.is_empty());
     let held = vec![Held { job_id: job, attempt: Attempt(1) }];
-    assert!(world.missing("w", old, held).events.is_empty());
-    assert!(world.report(&id("w"), old, Report::Bye).events.is_empty());
-    assert!(world.report(&id("w"), old, Report::Draining).events.is_empty());
+    assert!(world.missing("w", old, held).entries.is_empty());
+    assert!(world.report(&id("w"), old, Report::Bye).entries.is_empty());
+    assert!(world.report(&id("w"), old, Report::Draining).entries.is_empty());
     assert_eq!(world.holder(job), Some("w"));
 }
 
@@ -173,7 +173,7 @@ fn a_worker_that_says_goodbye_is_gone_and_not_lost() {
     let said = world.report(&id("w"), session, Report::Bye);
     assert_eq!(said.names(), ["attempt_lost", "worker_left"]);
     let Some(Fact::WorkerLeft { lost: false, .. }) =
-        said.events.last().and_then(|event| event.known_facts().next())
+        said.entries.last().and_then(|entry| entry.known_facts().next())
     else {
         panic!("{said:?}")
     };
@@ -204,7 +204,7 @@ fn a_worker_that_says_twice_that_it_drains_is_heard_once() {
     let mut world = World::working(1);
     let session = session_of(&world, "w");
     world.report(&id("w"), session, Report::Draining);
-    assert!(world.report(&id("w"), session, Report::Draining).events.is_empty());
+    assert!(world.report(&id("w"), session, Report::Draining).entries.is_empty());
 }
 
 #[test]
@@ -252,12 +252,12 @@ fn sessions_end_with_the_stream_that_they_spoke_in() {
     assert_eq!(session_of(&world, "w"), sessions[0]);
 
     let said = world.internal(reset(Source::Reports));
-    let expected = ["inputs_reset", "attempt_lost", "worker_left", "attempt_lost", "worker_left"];
+    let expected = ["attempt_lost", "worker_left", "attempt_lost", "worker_left", "inputs_reset"];
     assert_eq!(said.names(), expected);
     assert_eq!(world.log.state.workers.iter().count(), 0);
     for (worker, session) in [("w", sessions[0]), ("v", sessions[1])] {
         let again = world.hello(worker, session, slots(1), &[manifest("m")]);
-        assert!(again.events.is_empty(), "its earlier words are gone, so it has to begin anew");
+        assert!(again.entries.is_empty(), "its earlier words are gone, so it has to begin anew");
     }
     world.join("w", slots(2), &[manifest("m")]);
     world.place();

@@ -1,19 +1,19 @@
 //! Submitting once, twice, too late and in vain.
 
-use nox_contract::{EventNumber, Fact, JobState, ProblemCode, WaitingCode};
+use nox_contract::{Fact, FrameNumber, JobState, ProblemCode, WaitingCode};
 
 use crate::world::{Ask, World, acme, after, ask, by, id, job_id, of_module, seconds};
 
 #[test]
-fn a_job_that_a_worker_has_room_for_is_admitted_and_assigned_in_one_event() {
+fn a_job_that_a_worker_has_room_for_is_admitted_and_assigned_in_one_entry() {
     let mut world = World::working(1);
     let (job, said) = world.ask(&ask());
     assert_eq!(said.names(), ["submitted", "reserved", "assigned"]);
-    assert_eq!(said.events.len(), 1);
+    assert_eq!(said.entries.len(), 1);
     assert_eq!((world.holder(job), world.attempt(job)), (Some("w"), 1));
     let accepted = said.accepted();
     assert_eq!((accepted.job_id, accepted.state), (Some(job), Some(JobState::Queued)));
-    assert_eq!((accepted.n, accepted.repeated), (said.events[0].n, false));
+    assert_eq!((accepted.n, accepted.repeated), (said.entries[0].n, false));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn the_first_submit_of_an_account_opens_it_before_the_job() {
     let mut world = World::working(1);
     let (job, said) = world.ask(&by("grace"));
     assert_eq!(said.names(), ["limits_set", "granted", "submitted", "reserved"]);
-    assert_eq!(said.events[0].account.as_deref(), Some("user/grace"));
+    assert_eq!(said.entries[0].account.as_deref(), Some("user/grace"));
     // The limits were not in force yet when the job was admitted, so the match places it.
     assert_eq!(world.waiting(job), Some(WaitingCode::Priority));
     world.place();
@@ -41,9 +41,9 @@ fn the_first_submit_of_an_account_opens_it_before_the_job() {
 fn the_first_submit_of_a_tenant_opens_both_accounts() {
     let mut world = World::working(1);
     let (_, said) = world.ask(&Ask { tenant: id("other"), ..ask() });
-    let accounts: Vec<_> = said.events.iter().filter_map(|e| e.account.as_deref()).collect();
+    let accounts: Vec<_> = said.entries.iter().filter_map(|e| e.account.as_deref()).collect();
     assert_eq!(accounts, ["tenant", "user/ada"]);
-    assert!(said.events.iter().all(|event| event.tenant == id("other")));
+    assert!(said.entries.iter().all(|entry| entry.tenant == id("other")));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_repeated_submit_changes_nothing_and_is_answered_as_the_first() {
             _ => {}
         }
         let (_, said) = world.ask(&again);
-        assert!(said.events.is_empty());
+        assert!(said.entries.is_empty());
         let accepted = said.accepted();
         assert!(accepted.repeated);
         assert_eq!((accepted.job_id, accepted.state), (Some(job), Some(state)));
@@ -97,7 +97,7 @@ fn an_id_that_is_used_for_another_request_is_a_conflict() {
         ] {
             let (_, said) = world.ask(&Ask { job: Some(job), ..other });
             assert_eq!(said.refusal().code, ProblemCode::IdempotencyConflict);
-            assert!(said.events.is_empty());
+            assert!(said.entries.is_empty());
         }
     }
 }
@@ -118,7 +118,7 @@ fn an_ended_job_is_remembered_for_a_quarter_of_an_hour_and_then_a_stale_stamp_is
     world.submit(ask());
     let (_, said) = world.ask(&again);
     assert_eq!(said.refusal().code, ProblemCode::StaleStamp);
-    assert!(said.events.is_empty(), "whoever asks hears it, and asks again");
+    assert!(said.entries.is_empty(), "whoever asks hears it, and asks again");
     // Of a promised one nobody hears. What the table of transitions makes of it is nothing, where
     // there was a job.
     let (_, said) = world.ask(&Ask { pending: true, ..again.clone() });
@@ -167,7 +167,7 @@ fn an_unknown_module_is_refused() {
     let mut world = World::working(1);
     let (_, said) = world.ask(&of_module("nothing"));
     assert_eq!(said.refusal().code, ProblemCode::UnknownModule);
-    assert!(said.events.is_empty());
+    assert!(said.entries.is_empty());
 }
 
 #[test]
@@ -209,5 +209,5 @@ fn a_promised_job_that_is_refused_becomes_a_failed_job_with_the_code() {
 #[test]
 fn a_submit_counts_from_the_stamp_of_an_empty_log() {
     let mut world = World::working(1);
-    world.submit(Ask { seen: Some(EventNumber(0)), ..ask() });
+    world.submit(Ask { seen: Some(FrameNumber(0)), ..ask() });
 }

@@ -72,7 +72,7 @@ fn a_timer_moves_only_jobs_that_wait_for_one() {
     let canceled = world.submit(later(&world, 1));
     world.cancel(canceled);
     let due = vec![running, queued, dependent, canceled, job_id(999)];
-    assert!(world.internal(Internal::Timer { due }).events.is_empty());
+    assert!(world.internal(Internal::Timer { due }).entries.is_empty());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_backoff_ends_with_another_attempt() {
     let mut world = World::working(1);
     let job = world.submit(ask());
     world.end(job, 0, failed());
-    assert!(world.place().events.is_empty(), "the slot is free and the job is not due");
+    assert!(world.place().entries.is_empty(), "the slot is free and the job is not due");
     world.pass(seconds(1));
     assert_eq!(world.timer().names(), ["assigned"]);
     assert_eq!(world.attempt(job), 2);

@@ -1,7 +1,7 @@
 //! An attempt is a token that only its worker holds.
 
 use nox_contract::{
-    Attempt, AttemptEnd, EventNumber, JobId, JobState, Report, Token,
+    Attempt, AttemptEnd, FrameNumber, JobId, JobState, Report, Token,
     report::{Ended, Started, Stopped},
 };
 
@@ -34,7 +34,7 @@ fn everything(job_id: JobId, attempt: Attempt, token: &Token) -> Vec<Report> {
 fn assert_not_believed(world: &mut World, from: &Holding, job: JobId, attempt: u32, token: &Token) {
     for report in everything(job, Attempt(attempt), token) {
         let said = world.report(&from.worker, from.session, report.clone());
-        assert!(said.events.is_empty(), "{report:?} was believed: {:?}", said.names());
+        assert!(said.entries.is_empty(), "{report:?} was believed: {:?}", said.names());
     }
 }
 
@@ -56,8 +56,8 @@ fn a_report_with_another_token_changes_nothing() {
         for forged in [
             token(&[0; 32], 1, assigned),
             token(&TOKEN_KEY, 2, assigned),
-            token(&TOKEN_KEY, 1, EventNumber(assigned.0 - 1)),
-            token(&TOKEN_KEY, 1, EventNumber(0)),
+            token(&TOKEN_KEY, 1, FrameNumber(assigned.0 - 1)),
+            token(&TOKEN_KEY, 1, FrameNumber(0)),
             world.holding(other).token,
             serde_json::from_str(r#""""#).unwrap(),
         ] {
@@ -112,7 +112,7 @@ fn a_report_that_is_heard_twice_is_believed_once() {
         assert_eq!(said.names().len(), facts, "{:?}", said.names());
     }
     for report in [started, ended] {
-        assert!(world.report(&holding.worker, holding.session, report).events.is_empty());
+        assert!(world.report(&holding.worker, holding.session, report).entries.is_empty());
     }
 }
 
@@ -120,8 +120,8 @@ fn a_report_that_is_heard_twice_is_believed_once() {
 fn who_was_not_asked_to_stop_is_not_believed_to_have() {
     let mut world = World::working(1);
     let job = world.submit(ask());
-    assert!(world.stop(job, 0).events.is_empty());
+    assert!(world.stop(job, 0).entries.is_empty());
     world.start(job);
-    assert!(world.stop(job, 0).events.is_empty());
+    assert!(world.stop(job, 0).entries.is_empty());
     assert_eq!(world.holder(job), Some("w"));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Blame, Entity, EventNumber, Fact, LostReason, SessionId, StopReason, WaitingCode,
-    WorkNumber, fact::Rejected, subject,
+    Attempt, Blame, Entity, Fact, LostReason, SessionId, StopReason, WaitingCode, WorkNumber,
+    fact::Rejected, subject,
 };
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ impl Log {
             (2, 2) => {
                 let due_at = self.at + Duration::from_secs(1);
                 let retry = Fact::RetryScheduled { attempt: Attempt(2), due_at };
-                self.event(&entity, [failed(1), retry]);
+                self.entry(&entity, [failed(1), retry]);
             }
             (2, 3) => drop(self.assign(job, "exec-2", 2)),
             (2, 4) => drop(self.start(job, "exec-2", 2)),
@@ -64,11 +64,11 @@ impl Log {
             (3, 1) => drop(self.start(job, "exec-1", 1)),
             (3, 2) => {
                 let end = Fact::Failed { error: error("exit_status") };
-                self.event(&entity, [failed(1), end, settled(60)]);
+                self.entry(&entity, [failed(1), end, settled(60)]);
             }
             // Canceled while it waits.
             (4, 0) => drop(self.submit(job)),
-            (4, 2) => drop(self.event(&entity, [canceled, released(CPU_SECONDS)])),
+            (4, 2) => drop(self.entry(&entity, [canceled, released(CPU_SECONDS)])),
             // Canceled while it runs, and one of them is never heard of again.
             (5, 0) => drop(self.submit_and_assign(job, "exec-1")),
             (5, 1) => drop(self.start(job, "exec-1", 1)),
@@ -79,11 +79,11 @@ impl Log {
                     work: WorkNumber(1),
                     reason: StopReason::Canceled,
                 };
-                self.event(&entity, [canceled, stop, settled(1), released(CPU_SECONDS - 1)]);
+                self.entry(&entity, [canceled, stop, settled(1), released(CPU_SECONDS - 1)]);
             }
             (5, 4) if number % 16 == 5 => {
                 let stopped = Fact::Stopped { worker_id: worker("exec-1"), attempt: Attempt(1) };
-                self.event(&entity, [stopped]);
+                self.entry(&entity, [stopped]);
             }
             (5, 5) if number % 16 == 5 => {}
             // Lost, and assigned again; runs to this day.
@@ -91,7 +91,7 @@ impl Log {
             (6, 1) => drop(self.start(job, "exec-1", 1)),
             (6, 2) => {
                 let waiting = Fact::Waiting { code: WaitingCode::Resources };
-                self.event(&entity, [lost(1, Blame::Suspected), waiting]);
+                self.entry(&entity, [lost(1, Blame::Suspected), waiting]);
             }
             (6, 3) => drop(self.assign(job, "exec-2", 2)),
             (6, 4) => drop(self.start(job, "exec-2", 2)),
@@ -104,7 +104,7 @@ impl Log {
                     refusal: refusal.clone(),
                     fingerprint: None,
                 };
-                self.event(&entity, [Fact::Rejected(Box::new(rejected))]);
+                self.entry(&entity, [Fact::Rejected(Box::new(rejected))]);
                 let account = subject::user_account(&job.user);
                 let violated = Fact::QuotaViolated {
                     job_id: job.id,
@@ -113,16 +113,20 @@ impl Log {
                     refusal: Box::new(refusal),
                 };
                 let account = Entity::Account { tenant: job.tenant.clone(), account };
-                self.event(&account, [violated]);
+                self.entry(&account, [violated]);
             }
             _ => {}
         }
     }
 }
 
-/// A log in which everything happens, `jobs` times.
+/// A log in which everything happens, `jobs` times, an entry a frame.
 pub fn eventful(jobs: usize) -> Log {
-    let mut log = Log::new();
+    eventful_in(Log::new(), jobs)
+}
+
+/// The same in whatever frames `log` makes.
+pub fn eventful_in(mut log: Log, jobs: usize) -> Log {
     log.declare("command");
     log.declare("xtb");
     log.open_tenant("acme", &["ada", "bob"]);
@@ -137,21 +141,20 @@ pub fn eventful(jobs: usize) -> Log {
         })
         .collect();
     log.live(&jobs);
-    let mark = log.event(&Entity::Control, [Fact::Mark]);
-    assert!(mark > EventNumber(1));
-    log.event(
+    log.empty_frame();
+    log.entry(
         &Entity::Module(module("xtb")),
         [Fact::ModuleSwitched { enabled: false, by: user("root") }],
     );
     let session = SessionId(Uuid::from_u128(7));
     let paused = Fact::WorkerPaused { session, reason: "no process".to_owned() };
-    log.event(&Entity::Worker(worker("exec-1")), [paused]);
-    log.event(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session }]);
-    log.event(&Entity::Worker(worker("exec-2")), [Fact::WorkerDraining { session }]);
-    log.event(&Entity::Worker(worker("exec-1")), [Fact::WorkerLeft { session, lost: true }]);
+    log.entry(&Entity::Worker(worker("exec-1")), [paused]);
+    log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session }]);
+    log.entry(&Entity::Worker(worker("exec-2")), [Fact::WorkerDraining { session }]);
+    log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerLeft { session, lost: true }]);
     // A budget of the running day is changed.
     let account = Entity::Account { tenant: tenant("acme"), account: "user/bob".to_owned() };
-    log.event(&account, [granted(900_000_000)]);
+    log.entry(&account, [granted(900_000_000)]);
     log.begin_term();
     log
 }

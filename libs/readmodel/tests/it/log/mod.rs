@@ -1,4 +1,4 @@
-//! Logs for tests: chained events as the scheduler's leader writes them.
+//! Logs for tests: chained frames as the scheduler's leader writes them.
 
 mod facts;
 mod fates;
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nox_contract::{
-    Attempt, Entity, Epoch, EpochRecord, Event, EventNumber, Fact, FactOrUnknown, Incarnation,
-    InputRef, JobError, JobId, ModuleName, Positions, RawJson, Resources, SessionId, Source,
-    TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId, event::Chain, subject,
+    Attempt, Cause, Chain, Entity, Entry, Epoch, EpochRecord, Fact, FactOrUnknown, Frame,
+    FrameNumber, Incarnation, JobError, JobId, ModuleName, Place, Positions, RawJson, Resources,
+    SessionId, Source, TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId, subject,
 };
 use nox_protocol::Reader;
 use nox_readmodel::{Batch, LogMessage};
 use uuid::Uuid;
 
 pub use facts::*;
-pub use fates::eventful;
+pub use fates::{eventful, eventful_in};
 
 /// 2026-11-21T22:00:00Z.
 pub const BEGIN: Timestamp = Timestamp::from_micros(1_795_298_400_000_000);
@@ -56,7 +56,7 @@ pub fn period() -> Timestamp {
     BEGIN.start_of_day()
 }
 
-/// What a job's events say about it.
+/// What a job's entries say about it.
 #[derive(Debug, Clone)]
 pub struct JobOf {
     pub tenant: TenantId,
@@ -98,11 +98,20 @@ pub struct Log {
     pub pos: Positions,
     pub epoch: Epoch,
     next_work: u64,
+    /// Entries after which a frame is sealed.
+    entries_max: usize,
+    /// Of the frame that is being written.
+    open: Vec<Entry>,
 }
 
 impl Log {
-    /// Begins with a term.
+    /// Begins with a term. Each entry is a frame of its own.
     pub fn new() -> Self {
+        Self::in_frames_of(1)
+    }
+
+    /// Begins with a term. Frames have so many entries, but for those that are sealed before.
+    pub fn in_frames_of(entries_max: usize) -> Self {
         let mut log = Self {
             messages: Vec::new(),
             chain: Chain::START,
@@ -110,16 +119,19 @@ impl Log {
             pos: Positions::default(),
             epoch: Epoch(0),
             next_work: 1,
+            entries_max,
+            open: Vec::new(),
         };
         log.begin_term();
         log
     }
 
-    pub fn n(&self) -> EventNumber {
-        EventNumber(self.messages.len() as u64)
+    pub fn n(&self) -> FrameNumber {
+        FrameNumber(self.messages.len() as u64)
     }
 
     pub fn begin_term(&mut self) {
+        self.seal();
         self.epoch = self.epoch.next();
         let record = EpochRecord {
             epoch: self.epoch,
@@ -131,49 +143,100 @@ impl Log {
         self.push(subject::EPOCH.to_owned(), serde_json::to_vec(&record).unwrap());
     }
 
-    /// One event of `facts` for `entity`, 137 µs after the one before.
-    pub fn event(&mut self, entity: &Entity, facts: impl IntoIterator<Item = Fact>) -> EventNumber {
-        self.event_with(entity, facts.into_iter().map(FactOrUnknown::Known).collect())
+    /// An entry of `facts` for `entity`; says in which frame.
+    pub fn entry(&mut self, entity: &Entity, facts: impl IntoIterator<Item = Fact>) -> FrameNumber {
+        self.entry_with(entity, facts.into_iter().map(FactOrUnknown::Known).collect())
     }
 
-    pub fn event_with(&mut self, entity: &Entity, facts: Vec<FactOrUnknown>) -> EventNumber {
-        self.at = self.at + Duration::from_micros(137);
-        self.pos.commands += 1;
-        self.pos.reports += 2;
-        let mut event = Event {
+    pub fn entry_with(&mut self, entity: &Entity, facts: Vec<FactOrUnknown>) -> FrameNumber {
+        let n = self.n().next();
+        if self.open.is_empty() {
+            self.at = self.at + Duration::from_micros(137);
+        }
+        let (seq, part) = (self.pos.commands.seq.max(1), self.open.len() as u32);
+        let by = Cause { src: Source::Commands, seq, part };
+        self.open.push(Entry::new(by, entity.clone(), facts));
+        if self.open.len() >= self.entries_max {
+            self.seal();
+        }
+        n
+    }
+
+    /// Ends the frame that is being written, if there is one, with all that it was caused by.
+    pub fn seal(&mut self) {
+        if !self.open.is_empty() {
+            self.consume();
+            self.frame();
+        }
+    }
+
+    /// A frame without entries: what was consumed caused nothing.
+    pub fn empty_frame(&mut self) -> FrameNumber {
+        self.seal();
+        self.consume();
+        self.frame()
+    }
+
+    fn consume(&mut self) {
+        let Positions { commands, reports } = self.pos;
+        let commands = Place::after(commands.seq.max(1));
+        let reports = Place::after(reports.seq.max(1) + 1);
+        self.pos = Positions { commands, reports };
+    }
+
+    /// Ends the frame that is being written, where `pos` is.
+    pub fn frame(&mut self) -> FrameNumber {
+        let timer = json(r#"{"timer": {"due": ["somebody-elses-job"]}}"#);
+        let frame = Frame {
             n: self.n().next(),
             epoch: self.epoch,
             at: self.at,
             rules: 1,
             prev: self.chain.to_string(),
-            input: InputRef {
-                src: Source::Commands,
-                seq: self.pos.commands,
-                part: 0,
-                last: true,
-                body: None,
-            },
             pos: self.pos,
-            tenant: TenantId::system(),
-            job_id: None,
-            user_id: None,
-            module: None,
-            worker_id: None,
-            account: None,
-            facts,
+            inputs: vec![timer],
+            entries: std::mem::take(&mut self.open),
         };
-        event.set_entity(entity.clone());
-        self.push(subject::event(entity), serde_json::to_vec(&event).unwrap())
+        self.push(subject::FRAMES.to_owned(), serde_json::to_vec(&frame).unwrap())
     }
 
-    fn push(&mut self, subject: String, payload: Vec<u8>) -> EventNumber {
+    fn push(&mut self, subject: String, payload: Vec<u8>) -> FrameNumber {
         self.chain = self.chain.extend(&payload);
         self.messages.push(LogMessage { subject, payload: Bytes::from(payload) });
         self.n()
     }
 
+    /// The entries of a job as they were written, and their frames.
+    pub fn entries_of(&self, job: &JobOf) -> Vec<(FrameNumber, String)> {
+        #[derive(serde::Deserialize)]
+        struct Written {
+            entries: Vec<RawJson>,
+        }
+        // Not as a `Value`, which takes not all that an entry may carry.
+        #[derive(serde::Deserialize)]
+        struct Owner {
+            tenant: String,
+            job_id: Option<String>,
+        }
+        let (tenant, id) = (job.tenant.to_string(), Some(job.id.to_string()));
+        let mut found = Vec::new();
+        for (n, message) in (1..).map(FrameNumber).zip(&self.messages) {
+            if message.subject != subject::FRAMES {
+                continue;
+            }
+            let written: Written = serde_json::from_slice(&message.payload).unwrap();
+            for entry in written.entries {
+                let owner: Owner = serde_json::from_str(entry.get()).unwrap();
+                if owner.job_id == id && owner.tenant == tenant {
+                    found.push((n, entry.get().to_owned()));
+                }
+            }
+        }
+        found
+    }
+
     /// The messages after `after` as one batch.
-    pub fn batch_after(&self, after: EventNumber) -> Batch {
+    pub fn batch_after(&self, after: FrameNumber) -> Batch {
         let mut reader = reader_at(&self.messages, after);
         Batch::read(&mut reader, self.messages[after.0 as usize..].iter().cloned()).unwrap()
     }
@@ -195,52 +258,52 @@ impl Log {
             .chain(users.iter().map(|user| (format!("user/{user}"), "user")));
         for (account, role) in accounts {
             let entity = Entity::Account { tenant: tenant(name), account };
-            self.event(&entity, [limits_set(role), granted(1_000_000_000)]);
+            self.entry(&entity, [limits_set(role), granted(1_000_000_000)]);
         }
     }
 
     pub fn declare(&mut self, name: &str) {
-        self.event(
+        self.entry(
             &Entity::Module(module(name)),
             [Fact::ModuleDeclared { manifest: Box::new(manifest(name)), enabled: true }],
         );
     }
 
     pub fn join(&mut self, name: &str, modules: &[&str]) {
-        self.event(&Entity::Worker(worker(name)), [joined(modules)]);
+        self.entry(&Entity::Worker(worker(name)), [joined(modules)]);
     }
 
-    pub fn submit(&mut self, job: &JobOf) -> EventNumber {
-        self.event(
+    pub fn submit(&mut self, job: &JobOf) -> FrameNumber {
+        self.entry(
             &job.entity(),
             [submitted(), reserved(), Fact::Waiting { code: WaitingCode::NoWorker }],
         )
     }
 
-    pub fn submit_and_assign(&mut self, job: &JobOf, worker: &str) -> EventNumber {
+    pub fn submit_and_assign(&mut self, job: &JobOf, worker: &str) -> FrameNumber {
         let assigned = self.assigned(worker, 1);
-        self.event(&job.entity(), [submitted(), reserved(), assigned])
+        self.entry(&job.entity(), [submitted(), reserved(), assigned])
     }
 
-    pub fn assign(&mut self, job: &JobOf, worker: &str, attempt: u32) -> EventNumber {
+    pub fn assign(&mut self, job: &JobOf, worker: &str, attempt: u32) -> FrameNumber {
         let assigned = self.assigned(worker, attempt);
-        self.event(&job.entity(), [assigned])
+        self.entry(&job.entity(), [assigned])
     }
 
-    pub fn start(&mut self, job: &JobOf, worker: &str, attempt: u32) -> EventNumber {
-        self.event(&job.entity(), [started(worker, attempt)])
+    pub fn start(&mut self, job: &JobOf, worker: &str, attempt: u32) -> FrameNumber {
+        self.entry(&job.entity(), [started(worker, attempt)])
     }
 
     /// What one report of a short job causes.
-    pub fn start_and_succeed(&mut self, job: &JobOf, worker: &str) -> EventNumber {
-        self.event(
+    pub fn start_and_succeed(&mut self, job: &JobOf, worker: &str) -> FrameNumber {
+        self.entry(
             &job.entity(),
             [started(worker, 1), succeeded(1), settled(2), released(CPU_SECONDS - 2)],
         )
     }
 
-    pub fn succeed(&mut self, job: &JobOf, attempt: u32) -> EventNumber {
-        self.event(&job.entity(), [succeeded(attempt), settled(2), released(CPU_SECONDS - 2)])
+    pub fn succeed(&mut self, job: &JobOf, attempt: u32) -> FrameNumber {
+        self.entry(&job.entity(), [succeeded(attempt), settled(2), released(CPU_SECONDS - 2)])
     }
 
     fn assigned(&mut self, name: &str, attempt: u32) -> Fact {
@@ -252,7 +315,7 @@ impl Log {
 }
 
 /// A reader that has read everything up to `n`.
-pub fn reader_at(messages: &[LogMessage], n: EventNumber) -> Reader {
+pub fn reader_at(messages: &[LogMessage], n: FrameNumber) -> Reader {
     let mut reader = Reader::default();
     for message in &messages[..n.0 as usize] {
         reader.read(&message.subject, &message.payload).unwrap();

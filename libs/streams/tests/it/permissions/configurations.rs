@@ -45,10 +45,10 @@ fn configurations() -> Vec<(String, Value)> {
         ("STREAM.CREATE.NOX_WORK".to_owned(), config)
     };
     let mut requests = vec![
-        memory(json!({"republish": {"src": "w.>", "dest": "nox.evt.t.>"}})),
+        memory(json!({"republish": {"src": "w.x", "dest": "nox.evt"}})),
         memory(json!({"sources": [{"name": "NOX_COMMANDS"}]})),
         memory(json!({"subjects": null, "mirror": {"name": "NOX_COMMANDS"}})),
-        memory(json!({"subject_transform": {"src": "w.>", "dest": "nox.evt.t.>"}})),
+        memory(json!({"subject_transform": {"src": "w.x", "dest": "nox.evt"}})),
         memory(json!({"subjects": ["nox.work.*"]})),
     ];
     for setting in [
@@ -64,7 +64,7 @@ fn configurations() -> Vec<(String, Value)> {
     }
     for stream in ["NOX_EVENTS", "NOX_COMMANDS", "NOX_REPORTS", "NOX_BEATS", "NOX_LOGS"] {
         for config in [
-            json!({"deliver_subject": "nox.evt.t.job.1", "ack_policy": "none"}),
+            json!({"deliver_subject": "nox.evt", "ack_policy": "none"}),
             json!({"deliver_subject": "nox.cmd.t", "ack_policy": "none"}),
             json!({"ack_policy": "none", "filter_subject": "nox.>"}),
         ] {
@@ -105,7 +105,7 @@ async fn none_but_the_scheduler_makes_or_changes_a_stream_or_a_consumer_whatever
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();
     let operator = server.raw("operator").await;
-    operator.request("nox.evt.t.job.1", "genuine".into()).await.unwrap();
+    operator.request("nox.evt", "genuine".into()).await.unwrap();
     operator.request("nox.cmd.t", "genuine".into()).await.unwrap();
     let before = everything(&operator).await;
 
@@ -136,7 +136,7 @@ async fn an_answer_that_is_wanted_in_anothers_stream_does_not_get_there() {
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();
     let operator = server.raw("operator").await;
-    operator.request("nox.evt.t.job.1", "genuine".into()).await.unwrap();
+    operator.request("nox.evt", "genuine".into()).await.unwrap();
     let mut work = operator.subscribe("nox.work.>").await.unwrap();
     operator.flush().await.unwrap();
     let writes = ["nox.cmd.t", "nox.rep.w1", "nox.beat.w1", "nox.log.t.job"].map(str::to_owned);
@@ -150,13 +150,7 @@ async fn an_answer_that_is_wanted_in_anothers_stream_does_not_get_there() {
         "STREAM.CREATE.NOX_WORK",
     ]
     .map(|question| format!("$JS.API.{question}"));
-    let places = [
-        "nox.evt.t.job.1",
-        subject::EPOCH,
-        subject::MARK,
-        "$KV.NOX_LEASE.scheduler",
-        "nox.work.w1",
-    ];
+    let places = [subject::FRAMES, subject::EPOCH, "$KV.NOX_LEASE.scheduler", "nox.work.w1"];
     let ask = |client: async_nats::Client, place: &'static str| {
         let subjects = [&writes[..], &questions[..]].concat();
         async move {
@@ -182,7 +176,7 @@ async fn an_answer_that_is_wanted_in_anothers_stream_does_not_get_there() {
     let heard = tokio::time::timeout(Duration::from_millis(100), work.next()).await;
     assert!(heard.is_err(), "{heard:?}");
     // Negative control: within the account of the streams, the answer gets there.
-    ask(operator.clone(), "nox.evt.t.job.1").await;
+    ask(operator.clone(), "nox.evt").await;
     until(|| async {
         let found = guarded(everything(&operator).await);
         found.iter().any(|(name, _, last)| name == "NOX_EVENTS" && *last > 1)

@@ -10,13 +10,10 @@ use crate::sim::{broker::Broker, executor::CAPACITY, projector::Store};
 impl Oracle {
     /// Whether everything has settled; else what has not.
     pub fn unsettled(&self, broker: &Broker, store: &Store) -> Option<String> {
-        if !self.open.is_empty() {
-            return Some("an input is incomplete".to_owned());
-        }
         for src in [Source::Commands, Source::Reports] {
             let (consumed, last) = match src {
-                Source::Commands => (self.state.pos.commands, broker.commands.last()),
-                _ => (self.state.pos.reports, broker.reports.last()),
+                Source::Commands => (self.state.pos.commands.whole(), broker.commands.last()),
+                _ => (self.state.pos.reports.whole(), broker.reports.last()),
             };
             if consumed < last {
                 return Some(format!("{src:?} consumed up to {consumed} of {last}"));

@@ -1,20 +1,21 @@
 //! What must hold, checked against what really happened.
 //!
 //! The oracle sees every message that reaches the log, everything that executors really do and every
-//! answer that leaves. It folds the log itself, decides every complete input again, and compares.
+//! answer that leaves. It folds the log itself, decides every input again, part by part, and compares.
 
 mod end;
+mod facts;
 mod log;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    AnswerMessage, Attempt, Command, CommandMessage, Epoch, EventNumber, Incarnation, JobId,
+    AnswerMessage, Attempt, Command, CommandMessage, Epoch, FrameNumber, Incarnation, JobId,
     JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, Source, StartWork, TenantId,
     Timestamp, Token, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Rules, State, job::Job};
-use nox_protocol::{Reader, sequencer::Unfinished};
+use nox_protocol::Reader;
 
 use super::{
     broker::Broker,
@@ -26,12 +27,12 @@ use super::{
 /// The key of the attempts' tokens.
 pub const TOKEN_KEY: [u8; 32] = [42; 32];
 
-/// Complete inputs between two full checks of the state, which cost as much as the state is large.
+/// Frames between two full checks of the state, which cost as much as the state is large.
 const CHECK_EVERY: u64 = 64;
-/// Events between two comparisons with a leader's state.
+/// Frames between two comparisons with a leader's state.
 const COMPARE_EVERY: u64 = 40;
 
-/// A job as the log tells it, and at every event since.
+/// A job as the log tells it, and at every frame since.
 #[derive(Debug)]
 struct Trail {
     inputs: RawJson,
@@ -40,12 +41,12 @@ struct Trail {
     succeeded: u32,
     /// Crashes of its own: charged with the end of its worker, or reported of it alone.
     charged: u32,
-    versions: Vec<(EventNumber, Job)>,
+    versions: Vec<(FrameNumber, Job)>,
 }
 
 impl Trail {
-    /// The job as it was after event `n`.
-    fn at(&self, n: EventNumber) -> Option<&Job> {
+    /// The job as it was after frame `n`.
+    fn at(&self, n: FrameNumber) -> Option<&Job> {
         let behind = self.versions.partition_point(|(at, _)| *at <= n);
         self.versions[..behind].last().map(|(_, job)| job)
     }
@@ -54,7 +55,7 @@ impl Trail {
 /// An attempt as the log tells it.
 #[derive(Debug, Clone)]
 struct Assigned {
-    n: EventNumber,
+    n: FrameNumber,
     worker: WorkerId,
     session: SessionId,
     /// It runs alone, for having been suspected before.
@@ -97,20 +98,19 @@ pub struct Oracle {
     // The log as it is read.
     reader: Reader,
     epoch: Epoch,
-    at: Timestamp,
-    pos: Positions,
     /// How far the leader of each epoch has proved to have come.
     pos_of_epoch: BTreeMap<Epoch, Positions>,
-    /// The fold of all complete inputs, and the records since.
+    /// The fold of the log.
     pub state: State,
-    open: VecDeque<Unfinished>,
+    /// The input in no stream that the last frame ended with.
+    tail: Option<log::Tail>,
     /// Commands that were refused: incarnation, sequence, part.
     refused: BTreeSet<(Incarnation, u64, u32)>,
     trails: BTreeMap<JobId, Trail>,
     assigned: BTreeMap<Held, Assigned>,
     sessions: BTreeMap<SessionId, Joined>,
     /// The input that lost attempts last, and how many of them.
-    losing: (Option<(Source, u64)>, u32),
+    losing: (Option<(FrameNumber, Source, u64)>, u32),
     // What really happened.
     living: BTreeSet<SessionId>,
     /// When beats of each session reached the only leader's process, frozen or not.
@@ -128,7 +128,7 @@ pub struct Oracle {
     namesake: bool,
     /// Reports were lost that workers know to be stored.
     pub reports_lost: bool,
-    completed: u64,
+    checked_at: u64,
     compared_at: u64,
     pub stats: Stats,
 }
@@ -136,9 +136,13 @@ pub struct Oracle {
 /// What a run has seen, to tell whether it was worth anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    pub events: u64,
+    pub frames: u64,
+    /// Those that end within an input, and those without entries.
+    pub cut: u64,
+    pub empty: u64,
+    pub entries: u64,
     pub epochs: u64,
-    /// Inputs that one leader began and another one completed.
+    /// Inputs that one leader began and another one went on with.
     pub completed_by_another: u64,
     pub jobs: u64,
     pub succeeded: u64,
@@ -163,7 +167,10 @@ pub struct Stats {
 
 impl Stats {
     pub fn add(&mut self, other: &Self) {
-        self.events += other.events;
+        self.frames += other.frames;
+        self.cut += other.cut;
+        self.empty += other.empty;
+        self.entries += other.entries;
         self.epochs += other.epochs;
         self.completed_by_another += other.completed_by_another;
         self.jobs += other.jobs;
@@ -191,11 +198,9 @@ impl Oracle {
             rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(plan.bug) },
             reader: Reader::default(),
             epoch: Epoch(0),
-            at: Timestamp::default(),
-            pos: Positions::default(),
             pos_of_epoch: BTreeMap::new(),
             state: State::default(),
-            open: VecDeque::new(),
+            tail: None,
             refused: BTreeSet::new(),
             trails: BTreeMap::new(),
             assigned: BTreeMap::new(),
@@ -211,7 +216,7 @@ impl Oracle {
             silence_min: WORKER_LEASE_MS * MS * plan.scale / 2,
             namesake: plan.namesake,
             reports_lost: false,
-            completed: 0,
+            checked_at: 0,
             compared_at: 0,
             stats: Stats::default(),
         }
@@ -362,8 +367,8 @@ impl Oracle {
         let Some(sent) = self.sent.get(reply_to) else {
             return self.fail(format!("an answer to {reply_to}, whom nobody knows"));
         };
-        // The leader's own word is in the log, at or behind what it answers.
-        let proved = self.pos_of_epoch.get(&epoch).map_or(0, |pos| pos.commands);
+        // The leader's own word is in the log, behind all of what it answers.
+        let proved = self.pos_of_epoch.get(&epoch).map_or(0, |pos| pos.commands.whole());
         if !sent.stored.iter().any(|(_, seq)| *seq <= proved) {
             return self.fail(format!("epoch {epoch} answers {reply_to} before it is in the log"));
         }
@@ -429,7 +434,7 @@ impl Oracle {
     // --- readers ---
 
     /// Rows were committed as of `n`.
-    pub fn on_projected(&mut self, n: EventNumber, rows: &BTreeMap<JobId, Job>) {
+    pub fn on_projected(&mut self, n: FrameNumber, rows: &BTreeMap<JobId, Job>) {
         if self.log_lost {
             return;
         }
@@ -446,7 +451,7 @@ impl Oracle {
 
     /// A leader's state, as of a message that is in the log.
     pub fn compare(&mut self, state: &State) {
-        if state.n != self.state.n || !self.open.is_empty() {
+        if state.n != self.state.n {
             return;
         }
         self.compared_at = state.n.0;

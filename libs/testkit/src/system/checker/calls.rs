@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{EventNumber, JobId, TenantId};
+use nox_contract::{FrameNumber, JobId, TenantId};
 use nox_service::ids::keyed_job_id;
 
 use super::{Rule, Verdict, log::Told};
@@ -91,7 +91,7 @@ fn found(submit: &Submit, told: &Told) -> Vec<JobId> {
 fn admitted(
     submit: &Submit,
     id: JobId,
-    n: Option<EventNumber>,
+    n: Option<FrameNumber>,
     told: &Told,
     verdict: &mut Verdict,
 ) {
@@ -108,8 +108,8 @@ fn admitted(
         verdict.violated(Rule::AnswerNamesTheJob, detail);
     }
     if n.is_some_and(|n| n < story.first() || n > told.last) {
-        let detail = format!("job {id} is from event {}, not {n:?}", story.first());
-        verdict.violated(Rule::AnswerNamesTheEvent, detail);
+        let detail = format!("job {id} is from frame {}, not {n:?}", story.first());
+        verdict.violated(Rule::AnswerNamesTheFrame, detail);
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Event, EventNumber, Fact, FactOrUnknown, JobId, JobState, LostReason, ModuleName,
-    Positions, RawJson, Source, TenantId, Timestamp, UserId, WorkerId, event::Chain,
+    Attempt, Chain, Entry, Fact, FactOrUnknown, Frame, FrameNumber, JobId, JobState, LostReason,
+    ModuleName, Place, Positions, RawJson, Source, TenantId, Timestamp, UserId, WorkerId,
 };
 use nox_core::{ApplyError, State, job::Job};
 use nox_protocol::{ReadError, Reader, Record};
 
 use super::{LogEntry, Rule, Verdict};
 
-/// How many jobs may be looked at in all by checks of the whole state at every single event; beyond,
+/// How many jobs may be looked at in all by checks of the whole state at every single frame; beyond,
 /// it is checked at every [`SPARSE`]th.
 const WHOLE_CHECK_JOBS_MAX: usize = 500_000;
 const SPARSE: u64 = 64;
@@ -22,7 +22,7 @@ pub(super) struct Told {
     pub jobs: BTreeMap<JobId, Story>,
     /// Jobs by the `mark` in their inputs.
     pub marks: BTreeMap<String, Vec<JobId>>,
-    pub last: EventNumber,
+    pub last: FrameNumber,
 }
 
 /// One job as the log tells of it.
@@ -31,8 +31,10 @@ pub(super) struct Story {
     pub tenant: TenantId,
     pub user: UserId,
     pub module: ModuleName,
-    /// The job's events, and where each left it.
+    /// The job's entries, and where each left it.
     pub steps: Vec<Step>,
+    /// The place of its first entry in its frame.
+    pub submitted_place: u32,
     /// The fold of its facts, as far as they are legal.
     pub job: Option<Job>,
     /// Facts that begin a job; one, if all is well.
@@ -45,8 +47,8 @@ pub(super) struct Story {
     pub reserved: Option<i64>,
     pub assigned: BTreeMap<Attempt, Assigned>,
     pub successes: Vec<Attempt>,
-    /// Events that canceled it; one at most, if all is well.
-    pub cancels: Vec<EventNumber>,
+    /// Frames that canceled it; one at most, if all is well.
+    pub cancels: Vec<FrameNumber>,
     pub worker: Option<WorkerId>,
     /// Its facts went wrong already; what follows from that is not said again.
     broken: bool,
@@ -54,7 +56,7 @@ pub(super) struct Story {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    pub n: EventNumber,
+    pub n: FrameNumber,
     pub state: JobState,
 }
 
@@ -68,13 +70,13 @@ impl Story {
         self.job.as_ref().map(Job::state)
     }
 
-    /// The job's newest event up to and including `n`.
-    pub fn newest_up_to(&self, n: EventNumber) -> Option<Step> {
+    /// Where the job's newest frame up to and including `n` left it.
+    pub fn newest_up_to(&self, n: FrameNumber) -> Option<Step> {
         self.steps.iter().rev().find(|step| step.n <= n).copied()
     }
 
-    pub fn first(&self) -> EventNumber {
-        self.steps.first().map_or(EventNumber(0), |step| step.n)
+    pub fn first(&self) -> FrameNumber {
+        self.steps.first().map_or(FrameNumber(0), |step| step.n)
     }
 }
 
@@ -90,7 +92,7 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
         if entry.seq != n.0 {
             verdict.violated(Rule::NoGap, format!("message {n} has the sequence {}", entry.seq));
         }
-        verdict.counts.events += 1;
+        verdict.counts.messages += 1;
         match record {
             Some(Record::Epoch(record)) => {
                 verdict.counts.terms += 1;
@@ -99,11 +101,18 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
                     verdict.violated(Rule::NewestLeaderAlone, detail);
                 }
                 pass.fold(verdict, |state| state.apply_epoch(n, &record));
+                pass.check_whole(verdict);
             }
-            Some(Record::Event(event)) => {
-                pass.event(&event, verdict);
-                told.event(&event, verdict);
-                pass.fold(verdict, |state| state.apply(&event));
+            Some(Record::Frame(frame)) => {
+                pass.frame(&frame, verdict);
+                pass.fold(verdict, |state| state.begin_frame(frame.n, frame.at));
+                for (place, entry) in (0..).zip(&frame.entries) {
+                    verdict.counts.entries += 1;
+                    told.entry(&frame, place, entry, verdict);
+                    pass.fold(verdict, |state| state.apply_entry(entry));
+                }
+                pass.fold(verdict, |state| state.end_frame(frame.pos));
+                pass.check_whole(verdict);
             }
             None => {}
         }
@@ -124,7 +133,7 @@ pub(super) fn read(log: &[LogEntry], verdict: &mut Verdict) -> Told {
 
 /// The log's reader, which goes on after an error so that one does not hide another.
 struct Pass {
-    n: EventNumber,
+    n: FrameNumber,
     chain: Chain,
     pos: Positions,
     state: State,
@@ -136,7 +145,7 @@ struct Pass {
 impl Default for Pass {
     fn default() -> Self {
         Self {
-            n: EventNumber(0),
+            n: FrameNumber(0),
             chain: Chain::START,
             pos: Positions::default(),
             state: State::default(),
@@ -157,7 +166,7 @@ impl Pass {
             let (from, found) = (self.n, *found);
             verdict.violated(Rule::NoGap, format!("message {found} follows {from}"));
             // Whether it follows by its chain is another question.
-            self.n = EventNumber(found.0.saturating_sub(1));
+            self.n = FrameNumber(found.0.saturating_sub(1));
             record = read(self.n);
         }
         self.n = self.n.next();
@@ -168,34 +177,54 @@ impl Pass {
                 let broken = matches!(error, ReadError::ChainBroken { .. });
                 let rule = if broken { Rule::ChainHolds } else { Rule::LegalFacts };
                 verdict.violated(rule, error.to_string());
-                serde_json::from_slice(&entry.payload).ok().map(|e| Record::Event(Box::new(e)))
+                serde_json::from_slice(&entry.payload).ok().map(|f| Record::Frame(Box::new(f)))
             }
         }
     }
 
-    fn event(&mut self, event: &Event, verdict: &mut Verdict) {
-        let n = event.n;
-        if event.epoch != self.state.epoch {
-            let detail = format!("event {n} of term {} in term {}", event.epoch, self.state.epoch);
+    fn frame(&mut self, frame: &Frame, verdict: &mut Verdict) {
+        let n = frame.n;
+        if frame.epoch != self.state.epoch {
+            let detail = format!("frame {n} of term {} in term {}", frame.epoch, self.state.epoch);
             verdict.violated(Rule::NewestLeaderAlone, detail);
         }
-        let consumed = match event.input.src {
-            Source::Commands => Some(self.pos.commands),
-            Source::Reports => Some(self.pos.reports),
-            _ => None,
-        };
-        let seq = event.input.seq;
-        if consumed.is_some_and(|consumed| seq <= consumed) {
-            let detail = format!("event {n} takes {:?} {seq} again", event.input.src);
+        let back = !frame.positions_follow(self.pos);
+        if back {
+            let detail = format!("frame {n} goes back from {:?} to {:?}", self.pos, frame.pos);
             verdict.violated(Rule::InputOnce, detail);
         }
-        let reset = event.known_facts().any(|fact| matches!(fact, Fact::InputsReset { .. }));
-        let back = event.pos.commands < self.pos.commands || event.pos.reports < self.pos.reports;
-        if back && !reset {
-            let detail = format!("event {n} goes back from {:?} to {:?}", self.pos, event.pos);
-            verdict.violated(Rule::InputOnce, detail);
+        for src in [Source::Commands, Source::Reports] {
+            let (mut from, up_to) = (place(&self.pos, src), place(&frame.pos, src));
+            for entry in &frame.entries {
+                if entry
+                    .known_facts()
+                    .any(|f| matches!(f, Fact::InputsReset { src: of, .. } if *of == src))
+                {
+                    from = Place::default();
+                }
+                if entry.by.src != src {
+                    continue;
+                }
+                let here = Place { seq: entry.by.seq, part: entry.by.part };
+                // Several entries may come of one part.
+                if here < from {
+                    let detail = format!("frame {n} takes {:?} again, after {from:?}", entry.by);
+                    verdict.violated(Rule::InputOnce, detail);
+                } else if here >= up_to {
+                    let detail = format!("frame {n} takes {:?} and stands at {up_to:?}", entry.by);
+                    verdict.violated(Rule::InputOnce, detail);
+                }
+                from = from.max(here);
+            }
         }
-        self.pos = event.pos;
+        for entry in &frame.entries {
+            let stream = matches!(entry.by.src, Source::Commands | Source::Reports);
+            if !stream && entry.by.seq >= frame.inputs.len() as u64 {
+                let detail = format!("frame {n} does not embed {:?}", entry.by);
+                verdict.violated(Rule::InputOnce, detail);
+            }
+        }
+        self.pos = frame.pos;
     }
 
     fn fold(
@@ -220,36 +249,44 @@ impl Pass {
         for account in self.state.ledger.accounts() {
             for (period, balance) in &account.periods {
                 if !balance.is_balanced() {
-                    let detail = format!("after event {n}, in {period}: {balance:?}");
+                    let detail = format!("after an entry of frame {n}, in {period}: {balance:?}");
                     verdict.violated(Rule::LedgerBalances, detail);
                     self.broken = true;
                 }
             }
         }
+    }
+
+    fn check_whole(&mut self, verdict: &mut Verdict) {
+        if self.broken {
+            return;
+        }
+        let n = self.n;
         let jobs = self.state.jobs().count();
         self.checked_jobs += jobs;
         if self.checked_jobs > WHOLE_CHECK_JOBS_MAX && !n.0.is_multiple_of(SPARSE) {
             return;
         }
         if let Err(error) = self.state.check() {
-            verdict.violated(Rule::CountsAgree, format!("after event {n}: {error}"));
+            verdict.violated(Rule::CountsAgree, format!("after frame {n}: {error}"));
             self.broken = true;
         }
     }
 }
 
 impl Told {
-    fn event(&mut self, event: &Event, verdict: &mut Verdict) {
+    fn entry(&mut self, frame: &Frame, place: u32, entry: &Entry, verdict: &mut Verdict) {
         let (Some(id), Some(user), Some(module)) =
-            (event.job_id, event.user_id.clone(), event.module.clone())
+            (entry.job_id, entry.user_id.clone(), entry.module.clone())
         else {
             return;
         };
         let story = self.jobs.entry(id).or_insert_with(|| Story {
-            tenant: event.tenant.clone(),
+            tenant: entry.tenant.clone(),
             user,
             module,
             steps: Vec::new(),
+            submitted_place: place,
             job: None,
             beginnings: 0,
             rejected: false,
@@ -263,12 +300,12 @@ impl Told {
             worker: None,
             broken: false,
         });
-        for fact in &event.facts {
+        for fact in &entry.facts {
             let FactOrUnknown::Known(fact) = fact else {
-                verdict.violated(Rule::LegalFacts, format!("unknown fact in event {}", event.n));
+                verdict.violated(Rule::LegalFacts, format!("unknown fact in frame {}", frame.n));
                 continue;
             };
-            story.fact(id, event, fact, verdict);
+            story.fact(id, frame, fact, verdict);
             if let Fact::Submitted(_) | Fact::Rejected(_) = fact
                 && let Some(mark) = mark(&story.inputs)
             {
@@ -279,19 +316,19 @@ impl Told {
             }
         }
         if let Some(state) = story.state() {
-            story.steps.push(Step { n: event.n, state });
+            story.steps.push(Step { n: frame.n, state });
         }
     }
 }
 
 impl Story {
-    fn fact(&mut self, id: JobId, event: &Event, fact: &Fact, verdict: &mut Verdict) {
-        let n = event.n;
+    fn fact(&mut self, id: JobId, frame: &Frame, fact: &Fact, verdict: &mut Verdict) {
+        let n = frame.n;
         let newest = self.assigned.keys().next_back().copied();
         let mut of_newest = |attempt: Attempt| {
             if newest != Some(attempt) {
                 let detail = format!(
-                    "event {n}: {} of attempt {attempt} of job {id}, whose newest is {newest:?}",
+                    "frame {n}: {} of attempt {attempt} of job {id}, whose newest is {newest:?}",
                     fact.name()
                 );
                 verdict.violated(Rule::NewestAttemptAlone, detail);
@@ -312,7 +349,7 @@ impl Story {
                 self.fingerprint = rejected.fingerprint.clone();
             }
             Fact::Assigned { attempt, .. } => {
-                self.assigned.insert(*attempt, Assigned { at: event.at });
+                self.assigned.insert(*attempt, Assigned { at: frame.at });
             }
             Fact::Started { attempt, .. } => of_newest(*attempt),
             Fact::AttemptFailed { attempt, .. } => of_newest(*attempt),
@@ -342,17 +379,17 @@ impl Story {
             _ => {}
         }
         if self.beginnings > 1 && matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
-            verdict.violated(Rule::OneBeginning, format!("job {id} begins again at event {n}"));
+            verdict.violated(Rule::OneBeginning, format!("job {id} begins again at frame {n}"));
         }
         if self.broken {
             return;
         }
         let applied = match &mut self.job {
-            Some(job) => job.apply(fact, event.at),
-            none => Job::create(fact, n, event.at).map(|job| *none = Some(job)),
+            Some(job) => job.apply(fact, frame.at),
+            none => Job::create(fact, n, frame.at).map(|job| *none = Some(job)),
         };
         if let Err(error) = applied {
-            verdict.violated(Rule::LegalFacts, format!("event {n}, job {id}: {error}"));
+            verdict.violated(Rule::LegalFacts, format!("frame {n}, job {id}: {error}"));
             self.broken = true;
         }
         if let Some(worker) = self.job.as_ref().and_then(Job::worker_id) {
@@ -365,4 +402,11 @@ impl Story {
 fn mark(inputs: &RawJson) -> Option<String> {
     let inputs: serde_json::Value = serde_json::from_str(inputs.get()).ok()?;
     Some(inputs.get("mark")?.as_str()?.to_owned())
+}
+
+fn place(pos: &Positions, src: Source) -> Place {
+    match src {
+        Source::Commands => pos.commands,
+        _ => pos.reports,
+    }
 }

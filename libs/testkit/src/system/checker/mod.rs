@@ -11,7 +11,7 @@ mod view;
 
 use std::{collections::BTreeSet, fmt};
 
-use nox_contract::{Attempt, EventNumber, JobId, ModuleName, Timestamp};
+use nox_contract::{Attempt, FrameNumber, JobId, ModuleName, Timestamp};
 use nox_readmodel::JobRow;
 
 pub use view::rows;
@@ -52,7 +52,7 @@ pub struct Run {
 /// The rows, and what a rebuild from the log makes of them.
 #[derive(Debug, Clone)]
 pub struct View {
-    pub n: EventNumber,
+    pub n: FrameNumber,
     pub jobs: Vec<JobRow>,
     /// Balances that are not the sum of their jobs.
     pub ledger_differences: Vec<String>,
@@ -68,15 +68,16 @@ pub enum Rule {
     NoGap,
     /// Each message names the chain of all before it.
     ChainHolds,
-    /// Events are written by the newest leader, and terms are counted one by one.
+    /// Frames are written by the newest leader, and terms are counted one by one.
     NewestLeaderAlone,
-    /// An input is taken once, and inputs of a stream in their order.
+    /// Each part of an input is taken once, those of a stream in their order, and none beyond where the
+    /// frame says that the inputs are consumed.
     InputOnce,
     /// Facts follow each other as the life cycle allows.
     LegalFacts,
-    /// free + reserved + used = granted in every account, after every event.
+    /// free + reserved + used = granted in every account, after every entry.
     LedgerBalances,
-    /// What the leader counts is what the jobs say, after every event.
+    /// What the leader counts is what the jobs say, after every frame.
     CountsAgree,
     /// A job succeeds at most once.
     OneSuccess,
@@ -95,7 +96,7 @@ pub enum Rule {
     /// The job under the answered id is the one that was asked for.
     AnswerNamesTheJob,
     /// The answered number is one at which the effect is in the log.
-    AnswerNamesTheEvent,
+    AnswerNamesTheFrame,
     /// Nothing is in the log that nobody asked for.
     NothingInvented,
     /// Every job ends.
@@ -104,11 +105,11 @@ pub enum Rule {
     CanceledIsThere,
     /// No job is canceled that nobody canceled.
     CancelWasAsked,
-    /// A read that names an event is not older than it.
+    /// A read that names a frame is not older than it.
     ReadNotOlder,
     /// What was acknowledged is never said not to be there.
     ReadFindsAcknowledged,
-    /// A read shows the job as it was at the event that it names.
+    /// A read shows the job as it was at the frame that it names.
     ReadShowsTheLog,
     /// An attempt runs only if a worker was told to run it.
     RunWasAssigned,
@@ -138,7 +139,7 @@ pub struct Violation {
     pub rule: Rule,
     pub detail: String,
     /// The message of the log that it was found at, where there is one.
-    pub n: Option<EventNumber>,
+    pub n: Option<FrameNumber>,
 }
 
 /// What the checker found.
@@ -147,7 +148,7 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     pub counts: Counts,
     /// The message of the log that is being looked at.
-    reading: Option<EventNumber>,
+    reading: Option<FrameNumber>,
     /// The log around what is wrong with it, a line each.
     excerpt: Vec<String>,
 }
@@ -162,7 +163,9 @@ pub struct Counts {
     pub unknown_landed: usize,
     pub refused: usize,
     pub reads: usize,
-    pub events: usize,
+    /// Messages of the log, and what their frames say.
+    pub messages: usize,
+    pub entries: usize,
     pub terms: usize,
     pub jobs: usize,
     pub succeeded: usize,
@@ -199,12 +202,12 @@ impl Verdict {
 
 /// Violations shown; a broken run has thousands that say the same.
 const SHOWN_MAX: usize = 20;
-/// Places of the log shown, and how many records around each: a packed message is some ten.
+/// Places of the log shown, and how many messages around each.
 const EXCERPTS_MAX: usize = 5;
-const EXCERPT_BEFORE: u64 = 16;
-const EXCERPT_BEHIND: u64 = 6;
-/// Enough of a record for its head and the names of its facts.
-const RECORD_CHARS_MAX: usize = 600;
+const EXCERPT_BEFORE: u64 = 4;
+const EXCERPT_BEHIND: u64 = 2;
+/// Enough of a message for its head and what it begins with.
+const RECORD_CHARS_MAX: usize = 2_000;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

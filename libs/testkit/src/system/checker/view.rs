@@ -15,7 +15,7 @@ use super::{
 pub(super) fn check(view: &View, told: &Told, verdict: &mut Verdict) {
     verdict.counts.rows = view.jobs.len();
     if view.n != told.last {
-        let detail = format!("the rows are at event {}, the log at {}", view.n, told.last);
+        let detail = format!("the rows are at frame {}, the log at {}", view.n, told.last);
         verdict.violated(Rule::RowsAreComplete, detail);
     }
     let rows: BTreeMap<JobId, &JobRow> = view.jobs.iter().map(|row| (row.id, row)).collect();
@@ -82,6 +82,7 @@ fn row(id: JobId, story: &Story) -> Option<JobRow> {
         fingerprint: story.fingerprint.clone(),
         parked: None,
         submitted_n: job.submitted_n,
+        submitted_place: story.submitted_place,
     })
 }
 
@@ -100,7 +101,7 @@ fn differences(found: &JobRow, expected: &JobRow) -> Vec<String> {
     }
     compare!(tenant user_id module status attempt waiting_code requested_resources);
     compare!(reserved_resources created_at started_at ended_at due_at error n worker_id);
-    compare!(priority fingerprint submitted_n);
+    compare!(priority fingerprint submitted_n submitted_place);
     // What cannot be stored is missing from the row, and the row says so.
     if found.parked.is_none() {
         for (column, found, expected) in [

@@ -53,7 +53,7 @@ async fn a_job_that_was_acknowledged_is_never_said_not_to_be_there() {
                 let heard = client.submit(one, &noop(), Some(&number.to_string())).await;
                 let Heard::Admitted { job, n } = heard else { panic!("not admitted: {heard:?}") };
                 pending.fetch_add(u64::from(n.is_none()), Ordering::Relaxed);
-                // Every other one names the event that it heard of.
+                // Every other one names the frame that it heard of.
                 let n = n.filter(|_| number % 4 < 2);
                 let asked = Instant::now();
                 loop {

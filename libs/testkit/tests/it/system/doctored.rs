@@ -4,10 +4,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Command, CommandMessage, Epoch, EpochRecord, Event,
-    EventNumber, Fact, FactOrUnknown, Hello, Incarnation, JobError, JobId, JobState, Manifest,
-    Positions, RawJson, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId,
-    Submit, TenantId, Timestamp, Token, Usage, UserId, WorkerId, event::Chain, report, subject,
+    Attempt, AttemptEnd, Cancel, Capacity, Cause, Chain, Command, CommandMessage, Entity, Entry,
+    Epoch, EpochRecord, Fact, FactOrUnknown, Frame, FrameNumber, Hello, Incarnation, JobError,
+    JobId, JobState, Manifest, Place, Positions, RawJson, Report, ReportMessage, Resources,
+    RetryPolicy, SchedulerConfig, SessionId, Source, Submit, TenantId, Timestamp, Token, Usage,
+    UserId, WorkerId, report, subject,
 };
 use nox_core::{Internal, Rules, State};
 use nox_protocol::sequencer::{Input, Sequencer};
@@ -77,7 +78,8 @@ impl Leader {
     }
 
     fn take_over(&mut self) {
-        let (mut state, pos) = (self.sequencer.state().clone(), self.sequencer.pos());
+        let (state, chain) = self.sequencer.fold().expect("no frame is open");
+        let (mut state, pos) = (state.clone(), self.sequencer.pos());
         let record = EpochRecord {
             epoch: state.epoch.next(),
             leader: "test".to_owned(),
@@ -86,7 +88,7 @@ impl Leader {
             reports: Incarnation("r".to_owned()),
         };
         let payload = serde_json::to_vec(&record).unwrap();
-        let chain = self.sequencer.chain().extend(&payload);
+        let chain = chain.extend(&payload);
         state.apply_epoch(state.n.next(), &record).unwrap();
         self.sequencer = Sequencer::new(state, pos, chain, rules());
         self.push(subject::EPOCH.to_owned(), payload.into());
@@ -97,19 +99,25 @@ impl Leader {
         self.log.push(LogEntry { seq, subject, payload });
     }
 
-    /// Decides one input, a second after the one before.
-    fn decide(&mut self, input: &Input) {
+    /// Decides some inputs in one turn, a second after the one before.
+    fn decide(&mut self, inputs: &[Input]) {
         self.now = self.now + Duration::from_secs(1);
-        for message in self.sequencer.run(input, self.now).unwrap().messages {
-            self.push(message.subject, message.payload);
+        for input in inputs {
+            self.sequencer.run(input, self.now).unwrap();
+        }
+        self.sequencer.seal(self.now).unwrap();
+        for frame in self.sequencer.take_sealed() {
+            self.push(subject::FRAMES.to_owned(), frame.payload);
         }
     }
 
     fn command(&mut self, command: Command) {
         self.commands += 1;
         let message = CommandMessage { reply_to: None, commands: vec![command] };
-        self.decide(&Input::Commands { seq: self.commands, tenant: tenant(), message });
-        self.decide(&Input::Internal(Internal::Match { placements_max: 10 }));
+        self.decide(&[
+            Input::Commands { seq: self.commands, tenant: tenant(), message },
+            Input::Internal(Internal::Match { placements_max: 10, classes_max: 10, skip: 0 }),
+        ]);
     }
 
     fn submit(&mut self, id: JobId, module: &str, inputs: &str, fingerprint: Option<&str>) {
@@ -133,7 +141,7 @@ impl Leader {
     fn report(&mut self, report: Report) {
         self.reports += 1;
         let message = ReportMessage { session: SESSION, reports: vec![report] };
-        self.decide(&Input::Reports { seq: self.reports, worker_id: worker(), message });
+        self.decide(&[Input::Reports { seq: self.reports, worker_id: worker(), message }]);
     }
 
     fn token(&self, id: JobId, attempt: Attempt) -> Token {
@@ -168,7 +176,7 @@ fn succeeded() -> AttemptEnd {
 /// ran, one whose submitter heard nothing, and one that was promised and then refused.
 fn truth() -> Evidence {
     let mut leader = Leader::begin();
-    leader.decide(&Input::Internal(Internal::Configure { config: SchedulerConfig::default() }));
+    leader.decide(&[Input::Internal(Internal::Configure { config: SchedulerConfig::default() })]);
     let manifest = Manifest {
         name: "mark".parse().unwrap(),
         version: "1".to_owned(),
@@ -211,7 +219,7 @@ fn truth() -> Evidence {
         token,
         usage,
     }));
-    leader.decide(&Input::Internal(Internal::Timer { due: vec![retried()] }));
+    leader.decide(&[Input::Internal(Internal::Timer { due: vec![retried()] })]);
     leader.started(retried(), 2);
     leader.ended(retried(), 2, succeeded());
     leader.submit(job(UNHEARD), "mark", r#"{"mark":"unheard"}"#, None);
@@ -250,7 +258,7 @@ fn truth() -> Evidence {
         ran(job(UNHEARD), 1),
     ];
     let view = View {
-        n: EventNumber(leader.log.len() as u64),
+        n: FrameNumber(leader.log.len() as u64),
         jobs: rows(&leader.log),
         ledger_differences: Vec::new(),
         live: "h".to_owned(),
@@ -281,30 +289,29 @@ impl Calls {
         self.add(Ask::Submit(submit), heard);
     }
 
-    fn read(&mut self, job: JobId, min_n: Option<EventNumber>, heard: Heard) {
+    fn read(&mut self, job: JobId, min_n: Option<FrameNumber>, heard: Heard) {
         self.add(Ask::Read { tenant: tenant(), job, min_n }, Some(heard));
     }
 }
 
-fn events(log: &[LogEntry]) -> impl Iterator<Item = Event> {
-    log.iter()
-        .filter(|entry| entry.subject != subject::EPOCH)
-        .map(|entry| serde_json::from_slice(&entry.payload).unwrap())
-}
-
 fn assigned_at(log: &[LogEntry], job: JobId, wanted: Attempt) -> Timestamp {
-    let assigned = |event: &Event| {
-        event.job_id == Some(job)
-            && event
+    let assigned = |entry: &Entry| {
+        entry.job_id == Some(job)
+            && entry
                 .known_facts()
                 .any(|fact| matches!(fact, Fact::Assigned { attempt, .. } if *attempt == wanted))
     };
-    events(log).find(assigned).expect("it was assigned").at
+    let frames = log
+        .iter()
+        .filter(|message| message.subject == subject::FRAMES)
+        .map(|message| serde_json::from_slice::<Frame>(&message.payload).unwrap());
+    let mut of_attempt = frames.filter(|frame| frame.entries.iter().any(assigned));
+    of_attempt.next().expect("it was assigned").at
 }
 
 /// What stands in the log while it is being falsified.
 enum Line {
-    Event(Event),
+    Frame(Frame),
     Epoch(EpochRecord),
 }
 
@@ -315,7 +322,7 @@ fn rewrite(evidence: &mut Evidence, falsify: impl FnOnce(&mut Vec<Line>)) {
         .iter()
         .map(|entry| match entry.subject == subject::EPOCH {
             true => Line::Epoch(serde_json::from_slice(&entry.payload).unwrap()),
-            false => Line::Event(serde_json::from_slice(&entry.payload).unwrap()),
+            false => Line::Frame(serde_json::from_slice(&entry.payload).unwrap()),
         })
         .collect();
     falsify(&mut lines);
@@ -325,10 +332,10 @@ fn rewrite(evidence: &mut Evidence, falsify: impl FnOnce(&mut Vec<Line>)) {
         .map(|(seq, line)| {
             let (subject, payload) = match line {
                 Line::Epoch(record) => (subject::EPOCH.to_owned(), serde_json::to_vec(&record)),
-                Line::Event(mut event) => {
-                    event.n = EventNumber(seq);
-                    event.prev = chain.to_string();
-                    (subject::event(&event.entity().unwrap()), serde_json::to_vec(&event))
+                Line::Frame(mut frame) => {
+                    frame.n = FrameNumber(seq);
+                    frame.prev = chain.to_string();
+                    (subject::FRAMES.to_owned(), serde_json::to_vec(&frame))
                 }
             };
             let payload = bytes::Bytes::from(payload.unwrap());
@@ -338,38 +345,50 @@ fn rewrite(evidence: &mut Evidence, falsify: impl FnOnce(&mut Vec<Line>)) {
         .collect();
 }
 
-/// The place of the first event of `job` with a fact called `fact`.
+/// Whether the entry says `fact` of `job`.
+fn says(entry: &Entry, job: JobId, fact: &str) -> bool {
+    entry.job_id == Some(job) && entry.known_facts().any(|known| known.name() == fact)
+}
+
+/// The place of the first frame that says `fact` of `job`.
 fn place(lines: &[Line], job: JobId, fact: &str) -> usize {
     lines
         .iter()
         .position(|line| match line {
-            Line::Event(event) => {
-                event.job_id == Some(job) && event.known_facts().any(|f| f.name() == fact)
-            }
+            Line::Frame(frame) => frame.entries.iter().any(|entry| says(entry, job, fact)),
             Line::Epoch(_) => false,
         })
         .expect("the true log has it")
 }
 
-fn event(lines: &mut [Line], place: usize) -> &mut Event {
+fn frame(lines: &mut [Line], place: usize) -> &mut Frame {
     match &mut lines[place] {
-        Line::Event(event) => event,
+        Line::Frame(frame) => frame,
         Line::Epoch(_) => panic!("a term begins at {place}"),
     }
 }
 
+/// The first entry that says `fact` of `job`.
+fn entry<'l>(lines: &'l mut [Line], job: JobId, fact: &str) -> &'l mut Entry {
+    let place = place(lines, job, fact);
+    let mut entries = frame(lines, place).entries.iter_mut();
+    entries.find(|entry| says(entry, job, fact)).expect("the frame has it")
+}
+
 /// Puts `facts` of a job behind everything, as the newest leader's decision by itself.
-fn append(lines: &mut Vec<Line>, job: JobId, facts: Vec<Fact>) {
+fn append(lines: &mut Vec<Line>, job_id: JobId, facts: Vec<Fact>) {
     let mut last = match lines.last() {
-        Some(Line::Event(event)) => event.clone(),
-        _ => panic!("the true log ends with an event"),
+        Some(Line::Frame(frame)) => frame.clone(),
+        _ => panic!("the true log ends with a frame"),
     };
-    last.job_id = Some(job);
-    last.user_id = Some(ada());
-    last.module = Some("mark".parse().unwrap());
-    last.input.src = nox_contract::Source::Match;
-    last.facts = facts.into_iter().map(FactOrUnknown::from).collect();
-    lines.push(Line::Event(last));
+    let module = "mark".parse().unwrap();
+    let entity = Entity::Job { tenant: tenant(), job_id, user_id: ada(), module };
+    let by = Cause { src: Source::Match, seq: 0, part: 0 };
+    let facts = facts.into_iter().map(FactOrUnknown::from).collect();
+    last.inputs =
+        vec![RawJson::of(&Internal::Match { placements_max: 1, classes_max: 1, skip: 0 }).unwrap()];
+    last.entries = vec![Entry::new(by, entity, facts)];
+    lines.push(Line::Frame(last));
 }
 
 fn submitted(inputs: &str) -> Vec<Fact> {
@@ -433,11 +452,11 @@ fn a_message_that_was_changed_after_it_was_written() {
 }
 
 #[test]
-fn an_event_of_a_deposed_leader_behind_the_new_term() {
+fn a_frame_of_a_deposed_leader_behind_the_new_term() {
     catches(Rule::NewestLeaderAlone, |evidence| {
         rewrite(evidence, |lines| {
             let place = place(lines, job(CANCELED), "submitted");
-            event(lines, place).epoch = Epoch(1);
+            frame(lines, place).epoch = Epoch(1);
         });
     });
 }
@@ -449,7 +468,7 @@ fn a_term_that_is_left_out() {
             for line in lines {
                 match line {
                     Line::Epoch(record) if record.epoch == Epoch(2) => record.epoch = Epoch(3),
-                    Line::Event(event) if event.epoch == Epoch(2) => event.epoch = Epoch(3),
+                    Line::Frame(frame) if frame.epoch == Epoch(2) => frame.epoch = Epoch(3),
                     _ => {}
                 }
             }
@@ -461,9 +480,47 @@ fn a_term_that_is_left_out() {
 fn a_command_that_was_taken_twice() {
     catches(Rule::InputOnce, |evidence| {
         rewrite(evidence, |lines| {
+            entry(lines, job(UNHEARD), "submitted").by.seq = 1;
+        });
+    });
+}
+
+#[test]
+fn a_part_that_was_taken_twice() {
+    catches(Rule::InputOnce, |evidence| {
+        rewrite(evidence, |lines| {
             let place = place(lines, job(UNHEARD), "submitted");
-            let event = event(lines, place);
-            event.input.seq = 1;
+            let again = frame(lines, place).entries[0].clone();
+            let next = Cause { part: 1, ..again.by };
+            frame(lines, place).entries.iter_mut().for_each(|entry| entry.by = next);
+            frame(lines, place).pos.commands = Place { seq: next.seq, part: 2 };
+            let mut behind = frame(lines, place).clone();
+            behind.entries = vec![again];
+            lines.insert(place + 1, Line::Frame(behind));
+        });
+    });
+}
+
+#[test]
+fn a_part_that_is_not_consumed_where_it_is_decided() {
+    catches(Rule::InputOnce, |evidence| {
+        rewrite(evidence, |lines| {
+            let place = place(lines, job(UNHEARD), "submitted");
+            let seq = frame(lines, place).entries[0].by.seq;
+            frame(lines, place).pos.commands = Place { seq, part: 0 };
+        });
+    });
+}
+
+#[test]
+fn an_input_in_no_stream_that_is_left_out() {
+    catches(Rule::InputOnce, |evidence| {
+        rewrite(evidence, |lines| {
+            let place = place(lines, retried(), "assigned");
+            let embedded =
+                |frame: &Frame| frame.entries.iter().any(|entry| entry.by.src == Source::Timer);
+            let timer = lines.iter().position(|line| matches!(line, Line::Frame(f) if embedded(f)));
+            frame(lines, timer.unwrap_or(place)).inputs.clear();
         });
     });
 }
@@ -473,7 +530,7 @@ fn a_position_that_goes_back() {
     catches(Rule::InputOnce, |evidence| {
         rewrite(evidence, |lines| {
             let place = place(lines, job(UNHEARD), "submitted");
-            event(lines, place).pos.reports = 0;
+            frame(lines, place).pos.reports = Place::default();
         });
     });
 }
@@ -484,7 +541,7 @@ fn a_verdict_shows_the_records_around_what_is_wrong() {
     let mut place = 0;
     rewrite(&mut evidence, |lines| {
         place = self::place(lines, job(UNHEARD), "submitted");
-        event(lines, place).pos.reports = 0;
+        frame(lines, place).pos.reports = Place::default();
     });
     let shown = check(&evidence).to_string();
     for seq in [place, place + 1, place + 2] {
@@ -510,7 +567,7 @@ fn time_that_runs_backwards() {
     catches(Rule::LegalFacts, |evidence| {
         rewrite(evidence, |lines| {
             let place = place(lines, job(CANCELED), "stopped");
-            event(lines, place).at = "2026-11-21T21:00:00Z".parse().unwrap();
+            frame(lines, place).at = "2026-11-21T21:00:00Z".parse().unwrap();
         });
     });
 }
@@ -519,8 +576,7 @@ fn time_that_runs_backwards() {
 fn core_seconds_that_nobody_had_reserved() {
     catches(Rule::LedgerBalances, |evidence| {
         rewrite(evidence, |lines| {
-            let place = place(lines, job(SIMPLE), "settled");
-            for fact in &mut event(lines, place).facts {
+            for fact in &mut entry(lines, job(SIMPLE), "settled").facts {
                 if let FactOrUnknown::Known(Fact::Settled { cpu_seconds, .. }) = fact {
                     *cpu_seconds = 1_000;
                 }
@@ -533,8 +589,7 @@ fn core_seconds_that_nobody_had_reserved() {
 fn core_seconds_that_stay_reserved_for_ever() {
     catches(Rule::CountsAgree, |evidence| {
         rewrite(evidence, |lines| {
-            let place = place(lines, job(SIMPLE), "released");
-            event(lines, place)
+            entry(lines, job(SIMPLE), "released")
                 .facts
                 .retain(|fact| !matches!(fact, FactOrUnknown::Known(Fact::Released { .. })));
         });
@@ -559,8 +614,7 @@ fn a_job_that_succeeds_twice() {
 fn a_success_of_an_attempt_that_was_given_up_on() {
     catches(Rule::NewestAttemptAlone, |evidence| {
         rewrite(evidence, |lines| {
-            let place = place(lines, retried(), "succeeded");
-            for fact in &mut event(lines, place).facts {
+            for fact in &mut entry(lines, retried(), "succeeded").facts {
                 if let FactOrUnknown::Known(Fact::Succeeded { attempt, .. }) = fact {
                     *attempt = Attempt(1);
                 }
@@ -576,13 +630,14 @@ fn a_job_that_begins_twice() {
     });
 }
 
-/// Takes every event of a job out of the log, and its row and runs with them.
+/// Takes every entry of a job out of the log, and its row and runs with them.
 fn forget(evidence: &mut Evidence, forgotten: JobId) {
     rewrite(evidence, |lines| {
-        lines.retain(|line| match line {
-            Line::Event(event) => event.job_id != Some(forgotten),
-            Line::Epoch(_) => true,
-        });
+        for line in lines {
+            if let Line::Frame(frame) = line {
+                frame.entries.retain(|entry| entry.job_id != Some(forgotten));
+            }
+        }
     });
     evidence.runs.retain(|run| run.job != forgotten);
 }
@@ -647,17 +702,17 @@ fn an_answer_that_names_somebody_elses_job() {
 }
 
 #[test]
-fn an_answer_that_names_an_event_before_the_job() {
-    catches(Rule::AnswerNamesTheEvent, |evidence| {
-        let heard_instead = Heard::Admitted { job: job(SIMPLE), n: Some(EventNumber(1)) };
+fn an_answer_that_names_a_frame_before_the_job() {
+    catches(Rule::AnswerNamesTheFrame, |evidence| {
+        let heard_instead = Heard::Admitted { job: job(SIMPLE), n: Some(FrameNumber(1)) };
         heard(evidence, |call| is_submit_of(call, "simple"), heard_instead);
     });
 }
 
 #[test]
-fn an_answer_that_names_an_event_beyond_the_log() {
-    catches(Rule::AnswerNamesTheEvent, |evidence| {
-        let heard_instead = Heard::Admitted { job: job(SIMPLE), n: Some(EventNumber(9_999)) };
+fn an_answer_that_names_a_frame_beyond_the_log() {
+    catches(Rule::AnswerNamesTheFrame, |evidence| {
+        let heard_instead = Heard::Admitted { job: job(SIMPLE), n: Some(FrameNumber(9_999)) };
         heard(evidence, |call| is_submit_of(call, "simple"), heard_instead);
     });
 }
@@ -683,7 +738,7 @@ fn a_job_that_never_ends() {
 fn an_acknowledged_cancel_that_is_lost() {
     catches(Rule::CanceledIsThere, |evidence| {
         let mut calls = Calls(std::mem::take(&mut evidence.calls));
-        let heard = Heard::Canceled { n: Some(EventNumber(20)) };
+        let heard = Heard::Canceled { n: Some(FrameNumber(20)) };
         calls.add(Ask::Cancel { tenant: tenant(), job: job(SIMPLE) }, Some(heard));
         evidence.calls = calls.0;
     });
@@ -693,7 +748,7 @@ fn an_acknowledged_cancel_that_is_lost() {
 fn a_cancel_that_was_acknowledged_before_it_was_written() {
     catches(Rule::CanceledIsThere, |evidence| {
         let is_cancel = |call: &Call| matches!(call.ask, Ask::Cancel { .. });
-        heard(evidence, is_cancel, Heard::Canceled { n: Some(EventNumber(3)) });
+        heard(evidence, is_cancel, Heard::Canceled { n: Some(FrameNumber(3)) });
     });
 }
 
@@ -705,11 +760,11 @@ fn a_job_that_is_canceled_by_nobody() {
 }
 
 #[test]
-fn a_read_that_is_older_than_the_event_it_names() {
+fn a_read_that_is_older_than_the_frame_it_names() {
     catches(Rule::ReadNotOlder, |evidence| {
         let call = evidence.calls.iter_mut().find(|call| is_read(call)).unwrap();
         let Ask::Read { min_n, .. } = &mut call.ask else { unreachable!() };
-        *min_n = Some(EventNumber(9_999));
+        *min_n = Some(FrameNumber(9_999));
     });
 }
 
@@ -728,11 +783,11 @@ fn a_read_that_shows_another_state_than_the_log() {
 }
 
 #[test]
-fn a_read_that_shows_an_event_that_the_job_does_not_have() {
+fn a_read_that_shows_a_frame_that_the_job_does_not_have() {
     catches(Rule::ReadShowsTheLog, |evidence| {
         let call = evidence.calls.iter_mut().find(|call| is_read(call)).unwrap();
         let Some((_, Heard::Seen { n, .. })) = &mut call.heard else { unreachable!() };
-        *n = EventNumber(2);
+        *n = FrameNumber(2);
     });
 }
 
@@ -772,7 +827,7 @@ fn view(evidence: &mut Evidence) -> &mut View {
 
 #[test]
 fn rows_that_stop_short_of_the_log() {
-    catches(Rule::RowsAreComplete, |evidence| view(evidence).n = EventNumber(9));
+    catches(Rule::RowsAreComplete, |evidence| view(evidence).n = FrameNumber(9));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nox_contract::{AnswerMessage, Event, EventNumber, JobId, Outcome, subject};
+use nox_contract::{AnswerMessage, Frame, FrameNumber, JobId, Outcome, subject};
 use nox_testkit::system::{
     checker::{LogEntry, check},
     cluster::{Cluster, Options, until},
@@ -118,10 +118,10 @@ fn a_refused_renewal_of_the_lease_is_no_refusal_of_the_log() {
 
 /// Whatever was answered is in the log, and nothing was answered twice.
 fn check_answers(heard: &[Heard], log: &[LogEntry]) {
-    let mut begun: BTreeMap<JobId, EventNumber> = BTreeMap::new();
-    for event in log.iter().filter_map(|e| serde_json::from_slice::<Event>(&e.payload).ok()) {
-        if let Some(job) = event.job_id {
-            begun.entry(job).or_insert(event.n);
+    let mut begun: BTreeMap<JobId, FrameNumber> = BTreeMap::new();
+    for frame in log.iter().filter_map(|m| serde_json::from_slice::<Frame>(&m.payload).ok()) {
+        for job in frame.entries.iter().filter_map(|entry| entry.job_id) {
+            begun.entry(job).or_insert(frame.n);
         }
     }
     let mut answered: BTreeMap<(&str, u32), u32> = BTreeMap::new();

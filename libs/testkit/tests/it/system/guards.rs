@@ -12,9 +12,9 @@ use nox_core::Rules;
 use nox_devkit::{NatsOptions, NatsServer};
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now, Takeover,
-    appender::{Guard, Pace},
+    appender::Guard,
     leader::Effect,
-    sequencer::LogMessage,
+    sequencer::SealedFrame,
     takeover::{Attachment, TakeoverEffect},
 };
 use nox_streams::{Broker, ConnectOptions, Durability, Headers, PublishError};
@@ -69,7 +69,8 @@ struct Rig {
 /// An append that was decided and not sent yet.
 struct Append {
     guard: Guard,
-    message: LogMessage,
+    subject: &'static str,
+    frame: SealedFrame,
 }
 
 impl Rig {
@@ -104,7 +105,7 @@ impl Rig {
         let mut leader = self.lead("one", faults).await;
         let mut appends = decide_burst(&mut leader);
         // The stream takes no such subject, so nobody stores it.
-        appends[3].message.subject = "nox.evt".to_owned();
+        appends[3].subject = "nox.nowhere";
         self.send(appends).await
     }
 
@@ -140,23 +141,25 @@ impl Rig {
                 TakeoverEffect::Attach => {
                     takeover.on_attachment(attachment.clone()).unwrap().unwrap()
                 }
-                TakeoverEffect::ReadInput { .. } => panic!("the log has no input yet"),
                 TakeoverEffect::Lead(ready) => break *ready,
             };
         };
         let config = LeaderConfig {
             rules: Rules::default(),
-            pace: Pace::Relaxed,
+            // All of a burst at once, and a frame for each of its submits.
+            window: 2 * SUBMITS as usize,
+            frame_bytes: 1,
             worker_lease: Duration::from_secs(15),
             scheduler: Default::default(),
             faults,
         };
         let mut leader = Leader::begin(ready, config, now()).unwrap();
-        while let Some(effect) = leader.poll() {
-            let Effect::Append { tag, guard, mut messages } = effect else { continue };
-            let message = messages.pop().unwrap();
-            let seq = self.append(Append { guard, message }).await.unwrap();
-            leader.on_stored(tag, seq);
+        while let Some(effect) = leader.poll().unwrap() {
+            let Effect::Append { guard, frame } = effect else { continue };
+            let n = frame.n;
+            let append = Append { guard, subject: subject::FRAMES, frame };
+            let seq = self.append(append).await.unwrap();
+            leader.on_stored(n, seq);
         }
         leader
     }
@@ -185,17 +188,17 @@ impl Rig {
 
     /// Publishes at once under the guards that there are.
     fn append(&self, append: Append) -> impl Future<Output = Result<u64, PublishError>> + use<> {
-        let Append { guard, message } = append;
+        let Append { guard, subject, frame } = append;
         let mut headers = Headers::new();
         if let Some(epoch_seq) = guard.epoch_seq {
             headers.push(("Nats-Expected-Last-Subject-Sequence", epoch_seq.to_string()));
-            let subject = subject::EPOCH.to_owned();
-            headers.push(("Nats-Expected-Last-Subject-Sequence-Subject", subject));
+            let of = subject::EPOCH.to_owned();
+            headers.push(("Nats-Expected-Last-Subject-Sequence-Subject", of));
         }
         if let Some(last_seq) = guard.last_seq {
             headers.push(("Nats-Expected-Last-Sequence", last_seq.to_string()));
         }
-        let ack = self.broker.publish(message.subject, Some(headers), message.payload);
+        let ack = self.broker.publish(subject.to_owned(), Some(headers), frame.payload);
         async move { Ok(ack.await?.seq) }
     }
 }
@@ -224,11 +227,11 @@ fn decide_burst(leader: &mut Leader) -> Vec<Append> {
         let subject = subject::commands(&tenant);
         leader.on_input(Source::Commands, seq, &subject, &message, now()).unwrap();
     }
-    leader.end_group(now()).unwrap();
+    leader.end_turn(now()).unwrap();
     let mut appends = Vec::new();
-    while let Some(effect) = leader.poll() {
-        if let Effect::Append { guard, mut messages, .. } = effect {
-            appends.push(Append { guard, message: messages.pop().unwrap() });
+    while let Some(effect) = leader.poll().unwrap() {
+        if let Effect::Append { guard, frame } = effect {
+            appends.push(Append { guard, subject: subject::FRAMES, frame });
         }
     }
     assert!(appends.len() as u64 >= SUBMITS);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nox_contract::{EventNumber, JobId};
+use nox_contract::{FrameNumber, JobId};
 use nox_testkit::system::{
     checker::{Verdict, check},
     client::Client,
@@ -74,7 +74,7 @@ async fn soak() {
 async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
     let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() }
         // So that most takeovers begin at a snapshot.
-        .env(Kind::Scheduler, "NOX_SNAPSHOT_EVENTS", "100")
+        .env(Kind::Scheduler, "NOX_SNAPSHOT_ENTRIES", "100")
         .env(Kind::Scheduler, "NOX_SNAPSHOT_MS", "100");
     let mut cluster = Cluster::start(options).await.unwrap();
     let load = Load::start(&cluster, reaper.seed);
@@ -134,7 +134,7 @@ struct Load {
     submits: Arc<AtomicU64>,
 }
 
-type Known = Arc<Mutex<Vec<(JobId, Option<EventNumber>)>>>;
+type Known = Arc<Mutex<Vec<(JobId, Option<FrameNumber>)>>>;
 
 impl Load {
     fn start(cluster: &Cluster, seed: u64) -> Self {

@@ -25,7 +25,7 @@ fn noxctl(cluster: &Cluster, args: &[&str]) -> (Option<i32>, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_message_in_the_log_stops_readers_by_its_number_and_is_repaired_away() {
-    let options = Options::default().env(Kind::Scheduler, "NOX_SNAPSHOT_EVENTS", "20").env(
+    let options = Options::default().env(Kind::Scheduler, "NOX_SNAPSHOT_ENTRIES", "20").env(
         Kind::Scheduler,
         "NOX_SNAPSHOT_MS",
         "100",
@@ -40,14 +40,14 @@ async fn a_foreign_message_in_the_log_stops_readers_by_its_number_and_is_repaire
 
     let broker = cluster.broker().await.unwrap();
     let foreign = r#"{"type":"io.nats.jetstream.api.v1.account_info_response"}"#;
-    let foreign = broker.publish("nox.evt.default.job.1".to_owned(), None, foreign.into());
+    let foreign = broker.publish(subject::FRAMES.to_owned(), None, foreign.into());
     let foreign = foreign.await.unwrap().seq;
     // Acknowledged by the broker and never decided, for nobody can lead.
     client.submit(0, &mark("meanwhile"), Some("another key")).await;
     for service in [&mut cluster.schedulers[0], &mut cluster.projector] {
         assert!(!service.wait_ended(WITHIN).await.unwrap().success());
         let log = service.log();
-        let clear = format!("undecodable message after event {}", foreign - 1);
+        let clear = format!("undecodable message after frame {}", foreign - 1);
         assert!(log.contains(&clear), "{} does not say {clear}:\n{log}", service.name);
     }
     // Starting again helps nobody.

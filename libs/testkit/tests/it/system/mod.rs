@@ -17,7 +17,7 @@ mod seed_steps;
 mod snapshots;
 mod unstorable;
 
-use nox_contract::{EventNumber, JobId};
+use nox_contract::{FrameNumber, JobId};
 use nox_testkit::system::recorder::Heard;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn noop() -> Value {
 }
 
 #[track_caller]
-fn admitted(heard: Heard) -> (JobId, EventNumber) {
+fn admitted(heard: Heard) -> (JobId, FrameNumber) {
     match heard {
         Heard::Admitted { job, n: Some(n) } => (job, n),
         other => panic!("not admitted and decided: {other:?}"),

@@ -48,7 +48,7 @@ async fn rows_that_were_dropped_come_back_as_they_were() {
         Ok(hash.ok().filter(|hash| hash.n >= live.n))
     };
     let again = until(WITHIN, "the rows to be back", again).await.unwrap();
-    println!("{} events, {} jobs: {}", live.n, evidence.view.unwrap().jobs.len(), live.hash);
+    println!("{} frames, {} jobs: {}", live.n, evidence.view.unwrap().jobs.len(), live.hash);
     assert_eq!((again.n, again.hash), (live.n, live.hash));
 }
 

@@ -138,8 +138,8 @@ impl Demo {
         let mut pauses = Follow::new(&self.client, id);
         loop {
             let (events, _) = follow::events(&self.client, id, 0).await?;
-            let events = events.read()?;
-            let mut names = events.iter().flat_map(|e| e.known_facts()).map(|fact| fact.name());
+            let entries = events.read()?;
+            let mut names = entries.iter().flat_map(|e| e.known_facts()).map(|fact| fact.name());
             if names.any(|name| matches!(name, "stopped" | "attempt_lost")) {
                 return Ok(());
             }
@@ -150,14 +150,14 @@ impl Demo {
     /// Prints all that happened to a job, its row, and what it printed.
     async fn life(&self, id: JobId) -> Result<()> {
         let (events, last) = follow::events(&self.client, id, 0).await?;
-        let events = events.read()?;
-        ensure!(!events.is_empty(), "job {id} has no events");
-        let rows: Vec<_> = events.iter().flat_map(facts::rows).collect();
-        say!("\nThe log says, in {} messages:", events.len())?;
+        let entries = events.read()?;
+        ensure!(!entries.is_empty(), "job {id} has no entries in the log");
+        let rows: Vec<_> = entries.iter().flat_map(facts::rows).collect();
+        say!("\nThe log says, in {} entries:", entries.len())?;
         show::table(&facts::HEAD, &rows)?;
 
         say!("\nIts row in Postgres:")?;
-        self.row(&events[0].tenant, id, last).await?;
+        self.row(&entries[0].tenant, id, last).await?;
 
         let (chunks, _) = follow::logs(&self.client, id, 0).await?;
         let printed = follow::printed(&chunks, &mut LogText::new(true))?;

@@ -37,7 +37,7 @@ pub fn excerpt(text: &str) -> io::Result<()> {
 }
 
 impl Demo {
-    /// Prints the job's row, read from Postgres itself, as soon as event `n` is in it.
+    /// Prints the job's row, read from Postgres itself, as soon as frame `n` is in it.
     pub async fn row(&self, tenant: &TenantId, id: JobId, n: u64) -> Result<()> {
         let begun = self.clock.monotonic();
         let row = loop {
@@ -46,7 +46,7 @@ impl Demo {
                 break row;
             }
             if self.clock.monotonic().saturating_sub(begun) > ROW_WITHIN {
-                bail!("the row of job {id} does not get to event {n}");
+                bail!("the row of job {id} does not get to frame {n}");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         };

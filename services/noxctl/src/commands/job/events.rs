@@ -1,4 +1,4 @@
-//! `noxctl job events`: the job's own part of the log.
+//! `noxctl job events`: the job's entries in the log.
 
 use anyhow::Result;
 use nox_contract::JobId;
@@ -14,7 +14,7 @@ pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<
     args.print(client, output, "events", print).await
 }
 
-/// Prints what came after event `after`; returns the number of the last.
+/// Prints what came after frame `after`; returns the number of the last.
 async fn print(client: &Client, id: JobId, after: u64, output: Output) -> Result<u64> {
     let (events, last) = follow::events(client, id, after).await?;
     if output.format == Format::Table {

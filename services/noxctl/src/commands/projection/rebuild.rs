@@ -65,8 +65,8 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
 }
 
 fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Result<()> {
-    let events = rebuilt.rebuilt.n.0;
-    let rate = events as f64 / seconds.max(0.001);
+    let frames = rebuilt.rebuilt.n.0;
+    let rate = frames as f64 / seconds.max(0.001);
     if output.format != Format::Table {
         let side = |side: &nox_readmodel::ContentHash| json!({"generation": side.generation, "n": side.n, "hash": side.hash});
         let document = json!({
@@ -74,9 +74,9 @@ fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Resu
             "rebuilt": side(&rebuilt.rebuilt),
             "equal": rebuilt.is_equal(),
             "switched": switched,
-            "events": events,
+            "frames": frames,
             "seconds": seconds,
-            "events_per_second": rate.round(),
+            "frames_per_second": rate.round(),
         });
         output.json(&document.to_string())?;
         return Ok(());
@@ -89,7 +89,7 @@ fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Resu
     let equal = if rebuilt.is_equal() { "equal" } else { "different" };
     let generation = if switched { rebuilt.rebuilt.generation } else { rebuilt.live.generation };
     note!(
-        "{equal}; {events} events in {seconds:.1} s, {rate:.0} a second; generation {generation} \
+        "{equal}; {frames} frames in {seconds:.1} s, {rate:.0} a second; generation {generation} \
          is in use"
     );
     Ok(())

@@ -1,0 +1,228 @@
+//! Facts of a job, and what they change beside it: its worker's slots, its accounts, its dependents.
+
+use std::collections::BTreeSet;
+
+use nox_contract::{Entry, Fact, JobId, ModuleName, Resources, TenantId, UserId, WorkerId};
+
+use super::{ApplyError, misplaced};
+use crate::{
+    job::Job,
+    state::{ActiveJob, EndedJob, Fingerprint, State},
+    worker::Assignment,
+};
+
+/// Whose job it is, and of which module.
+pub(super) struct Owner {
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+}
+
+impl State {
+    pub(super) fn apply_job(
+        &mut self,
+        entry: &Entry,
+        id: JobId,
+        owner: &Owner,
+    ) -> Result<(), ApplyError> {
+        let (n, at) = (self.n, self.at);
+        self.unindex(id);
+        for fact in entry.known_facts() {
+            let illegal = |source| ApplyError::Illegal { n, source };
+            if let Some(active) = self.jobs.get_mut(&id) {
+                let was_ended = active.job.state().is_ended();
+                let holder = active.job.worker_id().cloned();
+                active.job.apply(fact, at).map_err(illegal)?;
+                let is_ended = active.job.state().is_ended();
+                let resources = active.job.requested_resources;
+                self.job_effects(id, owner, fact)?;
+                if let Some(holder) = holder
+                    && self.jobs.get(&id).is_none_or(|job| job.job.worker_id() != Some(&holder))
+                {
+                    self.free_slot(&holder, id, &resources, owner)?;
+                }
+                if is_ended && !was_ended {
+                    self.count_queued(owner, -1)?;
+                    self.tell_end(id);
+                }
+            } else {
+                let job = Job::create(fact, n, at).map_err(illegal)?;
+                self.admit(job, fact, id, owner)?;
+            }
+        }
+        self.index(id);
+        self.retire(id);
+        Ok(())
+    }
+
+    fn admit(&mut self, job: Job, fact: &Fact, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
+        let (after, fingerprint): (BTreeSet<JobId>, Option<&str>) = match fact {
+            Fact::Submitted(submitted) => {
+                self.count_queued(owner, 1)?;
+                // What has succeeded already holds nobody back.
+                let open = submitted.after.iter().filter(|id| self.is_open(**id));
+                (open.copied().collect(), submitted.fingerprint.as_deref())
+            }
+            Fact::Rejected(rejected) => (BTreeSet::new(), rejected.fingerprint.as_deref()),
+            _ => (BTreeSet::new(), None),
+        };
+        for dependency in &after {
+            self.wait_for(*dependency, id);
+        }
+        let (mut tenant, mut user_id) = (owner.tenant.clone(), owner.user_id.clone());
+        self.ledger.share_names(&mut tenant, &mut user_id);
+        let known = self.modules.get_key_value(&owner.module);
+        let active = ActiveJob {
+            period: job.created_at,
+            job,
+            tenant,
+            user_id,
+            module: known.map_or(&owner.module, |(name, _)| name).clone(),
+            fingerprint: fingerprint.map(Fingerprint::of),
+            submitted_place: self.entries,
+            reserved: 0,
+            used_core_ms: 0,
+            after,
+            doomed: None,
+        };
+        self.jobs.insert(id, active);
+        Ok(())
+    }
+
+    /// What a job's fact changes beside the job.
+    fn job_effects(&mut self, id: JobId, owner: &Owner, fact: &Fact) -> Result<(), ApplyError> {
+        let n = self.n;
+        let missing = |what| ApplyError::Missing { n, fact: fact.name(), what };
+        let ledger = |source| ApplyError::Ledger { n, source };
+        let Owner { tenant, user_id, module } = owner;
+        let active = self.jobs.get_mut(&id).ok_or_else(|| missing("job"))?;
+        match fact {
+            Fact::Reserved { period, cpu_seconds } => {
+                active.reserved += cpu_seconds;
+                active.period = *period;
+                self.ledger.shift(tenant, user_id, *period, fact).map_err(ledger)?;
+            }
+            Fact::Settled { period, cpu_seconds, .. } | Fact::Released { period, cpu_seconds } => {
+                active.reserved -= cpu_seconds;
+                self.ledger.shift(tenant, user_id, *period, fact).map_err(ledger)?;
+            }
+            Fact::Assigned { worker_id, attempt, work, .. } => {
+                let resources = active.job.requested_resources;
+                let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
+                worker.used.take(&resources);
+                worker.isolated = active.job.is_isolated().then_some(id);
+                worker.next_work = work.next();
+                worker.assignments.insert(
+                    id,
+                    Assignment {
+                        attempt: *attempt,
+                        work: *work,
+                        assigned_n: n,
+                        resources,
+                        started: false,
+                        stop: None,
+                    },
+                );
+                self.ledger
+                    .on_both(tenant, user_id, |account| account.running_jobs += 1)
+                    .map_err(ledger)?;
+                if let Some(module) = self.modules.get_mut(module) {
+                    module.running += 1;
+                }
+            }
+            Fact::Started { worker_id, .. } => {
+                if let Some(slot) = self
+                    .workers
+                    .get_mut(worker_id)
+                    .and_then(|worker| worker.assignments.get_mut(&id))
+                {
+                    slot.started = true;
+                }
+            }
+            Fact::StopRequested { worker_id, work, .. } => {
+                let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
+                worker.next_work = work.next();
+                if let Some(slot) = worker.assignments.get_mut(&id) {
+                    slot.stop = Some(*work);
+                }
+            }
+            Fact::AttemptFailed { wall_ms, .. } | Fact::Succeeded { wall_ms, .. } => {
+                active.used_core_ms = active.used_core_ms.saturating_add(active.core_ms(*wall_ms));
+            }
+            Fact::Submitted(_)
+            | Fact::Rejected(_)
+            | Fact::Canceled { .. }
+            | Fact::Waiting { .. }
+            | Fact::RetryScheduled { .. }
+            | Fact::AttemptLost { .. }
+            | Fact::Stopped { .. }
+            | Fact::Failed { .. } => {}
+            Fact::LimitsSet { .. }
+            | Fact::Granted { .. }
+            | Fact::QuotaViolated { .. }
+            | Fact::WorkerJoined { .. }
+            | Fact::WorkerDraining { .. }
+            | Fact::WorkerPaused { .. }
+            | Fact::WorkerResumed { .. }
+            | Fact::WorkerLeft { .. }
+            | Fact::ModuleDeclared { .. }
+            | Fact::ModuleSwitched { .. }
+            | Fact::Configured { .. }
+            | Fact::InputsReset { .. } => return Err(misplaced(n, fact, "a job")),
+        }
+        Ok(())
+    }
+
+    /// Nothing of the attempt runs any more: its slot is counted out wherever it was counted in.
+    fn free_slot(
+        &mut self,
+        worker: &WorkerId,
+        id: JobId,
+        resources: &Resources,
+        owner: &Owner,
+    ) -> Result<(), ApplyError> {
+        let n = self.n;
+        let missing = ApplyError::Missing { n, fact: "end of an attempt", what: "worker" };
+        let worker = self.workers.get_mut(worker).ok_or(missing)?;
+        worker.assignments.remove(&id);
+        worker.isolated.take_if(|isolated| *isolated == id);
+        worker.used.give_back(resources);
+        if let Some(module) = self.modules.get_mut(&owner.module) {
+            module.running -= 1;
+        }
+        self.ledger
+            .on_both(&owner.tenant, &owner.user_id, |account| account.running_jobs -= 1)
+            .map_err(|source| ApplyError::Ledger { n, source })
+    }
+
+    fn count_queued(&mut self, owner: &Owner, change: i32) -> Result<(), ApplyError> {
+        let n = self.n;
+        self.ledger
+            .on_both(&owner.tenant, &owner.user_id, |account| {
+                account.queued_jobs = account.queued_jobs.saturating_add_signed(change);
+            })
+            .map_err(|source| ApplyError::Ledger { n, source })
+    }
+
+    /// Moves an ended job that holds no slot out of the active ones.
+    fn retire(&mut self, id: JobId) {
+        let Some(active) = self.jobs.get(&id) else { return };
+        if !active.job.state().is_ended() || active.job.worker_id().is_some() {
+            return;
+        }
+        let Some(active) = self.jobs.remove(&id) else { return };
+        for dependency in &active.after {
+            self.stop_waiting(*dependency, id);
+        }
+        let ended = EndedJob {
+            state: active.job.state(),
+            submitted_n: active.job.submitted_n,
+            tenant: active.tenant,
+            user_id: active.user_id,
+            n: self.n,
+            fingerprint: active.fingerprint,
+        };
+        self.ended.insert(id, ended);
+        self.ended_order.push_back((self.at, id));
+    }
+}

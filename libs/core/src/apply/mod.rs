@@ -1,0 +1,138 @@
+//! How facts change the state, one file for each kind of entity. Every arm is total: a fact that
+//! cannot follow is an error, and then log or code is broken and the reader stops.
+
+mod account;
+mod control;
+mod dependency;
+mod job;
+mod module;
+mod worker;
+
+pub use dependency::EndToTell;
+use nox_contract::{
+    Entity, Entry, EpochRecord, Fact, FactOrUnknown, Frame, FrameNumber, Positions, Timestamp,
+};
+
+use crate::{
+    job::IllegalFact,
+    ledger::LedgerError,
+    state::{ENDED_REMEMBERED, State},
+};
+
+/// Why a frame cannot follow what was folded before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    #[error("frame {found} cannot follow frame {after}")]
+    OutOfOrder { after: FrameNumber, found: FrameNumber },
+    #[error("frame {n}: time runs backwards")]
+    TimeRunsBackwards { n: FrameNumber },
+    #[error("frame {n}: positions go back from {before:?} to {found:?}")]
+    PositionsGoBack { n: FrameNumber, before: Positions, found: Positions },
+    #[error("frame {n}: an entry has fields of several entities")]
+    NoEntity { n: FrameNumber },
+    #[error("frame {n} has a fact that this version does not know")]
+    UnknownFact { n: FrameNumber },
+    #[error("frame {n}: {fact} of an unknown {what}")]
+    Missing { n: FrameNumber, fact: &'static str, what: &'static str },
+    #[error("frame {n}: {fact} does not belong to {entity}")]
+    Misplaced { n: FrameNumber, fact: &'static str, entity: &'static str },
+    #[error("frame {n}: {source}")]
+    Illegal { n: FrameNumber, source: IllegalFact },
+    #[error("frame {n}: {source}")]
+    Ledger { n: FrameNumber, source: LedgerError },
+}
+
+impl State {
+    /// Folds one frame in.
+    pub fn apply(&mut self, frame: &Frame) -> Result<(), ApplyError> {
+        self.begin_frame(frame.n, frame.at)?;
+        for entry in &frame.entries {
+            self.apply_entry(entry)?;
+        }
+        self.end_frame(frame.pos)
+    }
+
+    /// From here on, and until [`Self::end_frame`], entries belong to frame `n`.
+    pub fn begin_frame(&mut self, n: FrameNumber, at: Timestamp) -> Result<(), ApplyError> {
+        if n != self.n.next() {
+            return Err(ApplyError::OutOfOrder { after: self.n, found: n });
+        }
+        if at < self.at {
+            return Err(ApplyError::TimeRunsBackwards { n });
+        }
+        self.n = n;
+        self.at = at;
+        Ok(())
+    }
+
+    /// Folds one entry of the frame that was begun.
+    pub fn apply_entry(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        let n = self.n;
+        if entry.facts.iter().any(|fact| matches!(fact, FactOrUnknown::Unknown(_))) {
+            return Err(ApplyError::UnknownFact { n });
+        }
+        match entry.entity().ok_or(ApplyError::NoEntity { n })? {
+            Entity::Job { tenant, job_id, user_id, module } => {
+                self.apply_job(entry, job_id, &job::Owner { tenant, user_id, module })
+            }
+            Entity::Account { tenant, account } => self.apply_account(entry, &tenant, &account),
+            Entity::Worker(worker) => self.apply_worker(entry, &worker),
+            Entity::Module(module) => self.apply_module(entry, &module),
+            Entity::Control => self.apply_control(entry),
+        }?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Ends the frame that was begun: the inputs are consumed as far as `pos`. Places never go back,
+    /// but where an entry of this frame said that their stream is another one.
+    pub fn end_frame(&mut self, pos: Positions) -> Result<(), ApplyError> {
+        if pos.commands < self.pos.commands || pos.reports < self.pos.reports {
+            let (n, before) = (self.n, self.pos);
+            return Err(ApplyError::PositionsGoBack { n, before, found: pos });
+        }
+        self.pos = pos;
+        self.entries = 0;
+        self.forget();
+        self.tell_dependents();
+        Ok(())
+    }
+
+    /// Folds the beginning of a term in.
+    pub fn apply_epoch(&mut self, n: FrameNumber, record: &EpochRecord) -> Result<(), ApplyError> {
+        if n != self.n.next() {
+            return Err(ApplyError::OutOfOrder { after: self.n, found: n });
+        }
+        if self.epoch.0 == 0 {
+            self.commands = record.commands.clone();
+            self.reports = record.reports.clone();
+        }
+        self.n = n;
+        self.epoch = record.epoch;
+        // The record is written before its leader has read the log, so its clock may be behind.
+        self.at = self.at.max(record.at);
+        self.epoch_at = self.at;
+        Ok(())
+    }
+
+    /// Forgets ended jobs and sessions that are old, counted from the beginning of the term at the
+    /// earliest, so that what was submitted while nobody led still finds them.
+    fn forget(&mut self) {
+        let (at, epoch_at) = (self.at, self.epoch_at);
+        let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= ENDED_REMEMBERED;
+        self.workers.forget_past(is_old);
+        while let Some((ended_at, id)) = self.ended_order.front().copied() {
+            if !is_old(ended_at) {
+                return;
+            }
+            self.ended_order.pop_front();
+            if let Some(ended) = self.ended.remove(&id) {
+                self.forgotten = self.forgotten.max(ended.submitted_n);
+            }
+        }
+    }
+}
+
+fn misplaced(n: FrameNumber, fact: &Fact, entity: &'static str) -> ApplyError {
+    ApplyError::Misplaced { n, fact: fact.name(), entity }
+}

@@ -1,0 +1,44 @@
+//! Facts of a worker.
+
+use nox_contract::{Capacity, Entry, Fact, WorkNumber, WorkerId};
+
+use super::{ApplyError, misplaced};
+use crate::{state::State, worker::Worker};
+
+impl State {
+    pub(super) fn apply_worker(&mut self, entry: &Entry, id: &WorkerId) -> Result<(), ApplyError> {
+        let (n, at) = (self.n, self.at);
+        for fact in entry.known_facts() {
+            match fact {
+                Fact::WorkerJoined { session, origin, capacity, modules, .. } => {
+                    let worker = Worker {
+                        session: *session,
+                        origin: *origin,
+                        capacity: *capacity,
+                        used: Capacity::default(),
+                        modules: modules.iter().map(|served| served.name.clone()).collect(),
+                        draining: false,
+                        paused: false,
+                        isolated: None,
+                        next_work: WorkNumber(1),
+                        assignments: Default::default(),
+                    };
+                    self.workers.join(id.clone(), worker, at);
+                }
+                Fact::WorkerDraining { .. } => {
+                    if let Some(worker) = self.workers.get_mut(id) {
+                        worker.draining = true;
+                    }
+                }
+                Fact::WorkerPaused { .. } | Fact::WorkerResumed { .. } => {
+                    if let Some(worker) = self.workers.get_mut(id) {
+                        worker.paused = matches!(fact, Fact::WorkerPaused { .. });
+                    }
+                }
+                Fact::WorkerLeft { .. } => self.workers.leave(id, at),
+                other => return Err(misplaced(n, other, "a worker")),
+            }
+        }
+        Ok(())
+    }
+}

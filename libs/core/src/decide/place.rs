@@ -1,0 +1,194 @@
+//! Which worker would take a job now, or why none does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nox_contract::{
+    Attempt, Capacity, Fact, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkNumber,
+    WorkerId,
+};
+
+use crate::{
+    queue::{ClassKey, Rank},
+    state::State,
+    worker::Worker,
+};
+
+/// What one match has given away and no fact says yet.
+#[derive(Debug, Default)]
+pub(super) struct Given<'s> {
+    loads: BTreeMap<&'s WorkerId, Load>,
+    of_modules: BTreeMap<&'s ModuleName, u32>,
+    of_tenants: BTreeMap<&'s TenantId, u32>,
+    of_users: BTreeMap<(&'s TenantId, &'s UserId), u32>,
+    /// Of jobs that need a worker of their own.
+    isolated: BTreeSet<Rank>,
+}
+
+/// What a worker has to do.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    used: Capacity,
+    next_work: WorkNumber,
+    /// Runs a job that has to be alone.
+    isolated: bool,
+}
+
+/// Where a job can run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'s> {
+    pub worker_id: &'s WorkerId,
+    pub worker: &'s Worker,
+    work: WorkNumber,
+}
+
+impl<'s> Place<'s> {
+    /// The fact that gives the worker an attempt.
+    pub fn assign(&self, attempt: Attempt) -> Fact {
+        Fact::Assigned {
+            worker_id: self.worker_id.clone(),
+            session: self.worker.session,
+            attempt,
+            work: self.work,
+        }
+    }
+}
+
+impl<'s> Given<'s> {
+    fn load(&self, id: &WorkerId, worker: &Worker) -> Load {
+        self.loads.get(id).copied().unwrap_or(Load {
+            used: worker.used,
+            next_work: worker.next_work,
+            isolated: worker.isolated.is_some(),
+        })
+    }
+
+    /// Counts in that the job of `module` at `rank`, which is like `key`, goes to `place`.
+    pub fn take(
+        &mut self,
+        module: &'s ModuleName,
+        key: &'s ClassKey,
+        rank: Rank,
+        place: Place<'s>,
+    ) {
+        if key.isolated {
+            self.isolated.insert(rank);
+        }
+        let mut load = self.load(place.worker_id, place.worker);
+        load.used.take(&key.resources);
+        load.next_work = load.next_work.next();
+        load.isolated = key.isolated;
+        self.loads.insert(place.worker_id, load);
+        *self.of_modules.entry(module).or_default() += 1;
+        *self.of_tenants.entry(&key.tenant).or_default() += 1;
+        *self.of_users.entry((&key.tenant, &key.user_id)).or_default() += 1;
+    }
+}
+
+/// The worker that would take a job like this, which nobody but `kept` is not to be given, or why none
+/// does. The order of the checks is the order in which their removal helps: what concerns everybody comes
+/// first.
+pub(super) fn place<'s>(
+    state: &'s State,
+    given: &Given<'s>,
+    module: &ModuleName,
+    key: &ClassKey,
+    kept: Option<&WorkerId>,
+) -> Result<Place<'s>, WaitingCode> {
+    let known = state.modules.get(module).ok_or(WaitingCode::NoWorker)?;
+    if !known.enabled {
+        return Err(WaitingCode::Paused);
+    }
+    if state.workers.serving(module).next().is_none() {
+        return Err(WaitingCode::NoWorker);
+    }
+    let running = known.running + given.of_modules.get(module).copied().unwrap_or(0);
+    if known.manifest.running_max.is_some_and(|max| running >= max) {
+        return Err(WaitingCode::Concurrency);
+    }
+    let (tenant, user) = (&key.tenant, &key.user_id);
+    for (account, more) in [
+        (state.ledger.user(tenant, user), given.of_users.get(&(tenant, user))),
+        (state.ledger.tenant(tenant), given.of_tenants.get(tenant)),
+    ] {
+        let Some(account) = account else { continue };
+        if account.running_jobs + more.copied().unwrap_or(0) >= account.limits.running_jobs {
+            return Err(WaitingCode::Quota);
+        }
+    }
+    let place = state
+        .workers
+        .serving(module)
+        .filter(|(id, _)| kept != Some(*id))
+        .map(|(id, worker)| (id, worker, given.load(id, worker)))
+        .filter(|(_, worker, load)| has_place(worker, load, key))
+        // The emptiest, so that load spreads; the name settles a tie, so that a replay agrees.
+        .max_by_key(|(id, worker, load)| {
+            (worker.capacity.slots - load.used.slots, std::cmp::Reverse(*id))
+        });
+    match place {
+        Some((worker_id, worker, load)) => Ok(Place { worker_id, worker, work: load.next_work }),
+        None if to_be_emptied(state, given, module, key).is_some() => Err(WaitingCode::Isolation),
+        None => Err(WaitingCode::Resources),
+    }
+}
+
+/// Whether a worker has room for a job like this, and for its company.
+fn has_place(worker: &Worker, load: &Load, key: &ClassKey) -> bool {
+    let alone = !load.isolated && (!key.isolated || load.used.slots == 0);
+    alone && worker.capacity.fits(&load.used, &key.resources)
+}
+
+/// Whether a job that asks for `more` finds no place where one that asks for `less` found none.
+pub(super) fn asks_no_less(more: &Resources, less: &Resources) -> bool {
+    more.cpu >= less.cpu && more.mem_mb >= less.mem_mb && more.gpu >= less.gpu
+}
+
+/// The worker that a job which has to be alone waits for, if it is one: the one with the least to do.
+fn to_be_emptied<'s>(
+    state: &'s State,
+    given: &Given<'s>,
+    module: &ModuleName,
+    key: &ClassKey,
+) -> Option<&'s WorkerId> {
+    let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
+    let serving = state.workers.serving(module).filter(|(_, worker)| key.isolated && could(worker));
+    serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
+}
+
+/// A worker that nobody behind a job's place is given, so that it gets empty for that job.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'s> {
+    worker: &'s WorkerId,
+    ahead: Rank,
+}
+
+impl<'s> Kept<'s> {
+    /// For the first job that nothing but others' company holds back: without it, short jobs that
+    /// come all the time would keep a suspect waiting for ever.
+    pub fn find(state: &'s State, given: &Given<'s>) -> Option<Self> {
+        let waits = |module, key| {
+            place(state, given, module, key, None).err() == Some(WaitingCode::Isolation)
+        };
+        let (ahead, worker) = state
+            .queue
+            .isolated()
+            .filter(|(module, key, _)| waits(module, key))
+            .filter_map(|(module, key, class)| {
+                let first = class.by_rank.keys().find(|rank| !given.isolated.contains(rank));
+                Some((*first?, to_be_emptied(state, given, module, key)?))
+            })
+            .min()?;
+        Some(Self { worker, ahead })
+    }
+
+    /// The worker that is kept from a job of `rank`.
+    pub fn from(kept: Option<Self>, rank: Rank) -> Option<&'s WorkerId> {
+        kept.filter(|kept| kept.ahead < rank).map(|kept| kept.worker)
+    }
+}
+
+/// Whether nobody waits for anything that `worker` does, so that giving it work now passes nobody
+/// over.
+pub(super) fn is_unasked_for(state: &State, worker: &Worker) -> bool {
+    !worker.modules.iter().any(|module| state.queue.is_waited_for(module))
+}

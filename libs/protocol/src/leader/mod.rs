@@ -1,0 +1,492 @@
+//! A term: decides inputs, gets what follows into the log, and only then answers and hands out work.
+//!
+//! | file | what of it |
+//! |---|---|
+//! | `mod.rs` | inputs, and the turn that ends in a frame |
+//! | `time.rs` | what is done by time alone |
+//! | `dispatch.rs` | work, and work again |
+//! | `held_back.rs` | what waits for the log |
+//! | `hot_inputs.rs` | inputs of jobs that were submitted lately |
+
+mod dispatch;
+mod held_back;
+mod hot_inputs;
+mod time;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nox_contract::{
+    Answer, AnswerMessage, Beat, Chain, Covers, Entry, Fact, FrameNumber, Positions,
+    SchedulerConfig, SessionId, Source, TenantId, Timestamp, Work, WorkerId,
+};
+use nox_core::{Internal, Rules, State};
+
+pub use self::dispatch::Dispatch;
+use self::{held_back::HeldBack, hot_inputs::HotInputs};
+use crate::{
+    appender::{AppendEffect, Appender, Deposed, Guard},
+    faults::Faults,
+    liveness::Liveness,
+    sequencer::{Decided, Input, SealedFrame, SequenceError, Sequencer},
+    takeover::{Ready, decode_input},
+};
+
+/// Most jobs that one match places: enough to fill any worker, few enough that others get their turn.
+const PLACEMENTS_MAX: u32 = 256;
+/// Most kinds of waiting jobs that one match, or one look at reasons, looks at; the next one goes on
+/// behind them.
+const CLASSES_MAX: u32 = 10_000;
+/// Shortest span between two frames without entries that only say that inputs were consumed. Each is a
+/// message of the log: a loop of refused requests must not be able to fill it.
+const EMPTY_FRAMES_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What a term is to be led by.
+#[derive(Debug, Clone)]
+pub struct LeaderConfig {
+    pub rules: Rules,
+    /// Most frames in flight.
+    pub window: usize,
+    /// From this size on a frame is sealed, in bytes; [`crate::sequencer::FRAME_BYTES_FULL`] unless a
+    /// test wants frames to end everywhere.
+    pub frame_bytes: usize,
+    /// How long a silent worker is believed to live.
+    pub worker_lease: Duration,
+    pub scheduler: SchedulerConfig,
+    pub faults: Faults,
+}
+
+/// The two clocks of a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// What the log records, unless it is ahead. Never decreases.
+    pub at: Timestamp,
+    /// The wall clock, for `run_at` alone.
+    pub wall: Timestamp,
+    /// Since the process began, for leases.
+    pub monotonic: Duration,
+}
+
+/// What to do for the leader.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Append {
+        guard: Guard,
+        frame: SealedFrame,
+    },
+    ReadTail {
+        from: u64,
+    },
+    Answer {
+        reply_to: String,
+        message: AnswerMessage,
+    },
+    Dispatch {
+        worker_id: WorkerId,
+        session: SessionId,
+        work: Dispatch,
+    },
+    /// Hand out again, in one message, for what it covers is settled only by all of it.
+    Redeliver {
+        worker_id: WorkerId,
+        session: SessionId,
+        covers: Covers,
+        work: Vec<Dispatch>,
+    },
+}
+
+/// Why a term ends.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TermEnd {
+    #[error(transparent)]
+    Deposed(#[from] Deposed),
+    #[error(transparent)]
+    Broken(#[from] SequenceError),
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Leader {
+    config: LeaderConfig,
+    sequencer: Sequencer,
+    appender: Appender,
+    liveness: Liveness,
+    hot_inputs: HotInputs,
+    held_back: HeldBack,
+    /// Something is held back that rests on no fact, so that only a write can prove that this leader may
+    /// do it.
+    proof_due: bool,
+    /// What was decided is to be sealed as soon as the appender can take it.
+    seal_due: bool,
+    /// The instant of a frame without entries, if that is what is due.
+    turn_at: Timestamp,
+    /// When a frame without entries was written last.
+    empty_frame_at: Option<Duration>,
+    match_due: bool,
+    /// Kinds of jobs that the last match, and the last look at reasons, looked at without coming to an
+    /// end.
+    match_skip: u32,
+    reasons_skip: u32,
+    reasons_at: Option<Duration>,
+    /// By how much the log's time is ahead of this process's clock.
+    ahead: Duration,
+}
+
+impl Leader {
+    /// Begins a term from what the takeover found.
+    pub fn begin(ready: Ready, config: LeaderConfig, now: Now) -> Result<Self, TermEnd> {
+        let acked_pos = ready.acked_pos();
+        let Ready { state, chain, pos, epoch_seq, resets } = ready;
+        // A leader before may have had a clock that was ahead. Log time never runs backwards; it must
+        // not stand still either until this clock has caught up, for backoffs, budgets and what is
+        // to be forgotten go by it. So it goes on from where it is, at the pace of this clock.
+        let ahead = state.at.since(now.at);
+        let sequencer = Sequencer::new(state, pos, chain, config.rules.clone())
+            .with_frame_bytes(config.frame_bytes)
+            .with_part_skipped(config.faults.part_skipped);
+        let mut leader = Self {
+            appender: Appender::new(epoch_seq, acked_pos, config.window, config.faults),
+            liveness: Liveness::new(
+                sequencer.state(),
+                config.worker_lease,
+                config.faults.beat_judged_early,
+                now.monotonic,
+            ),
+            sequencer,
+            config,
+            hot_inputs: HotInputs::default(),
+            held_back: HeldBack::default(),
+            proof_due: false,
+            seal_due: false,
+            turn_at: now.at,
+            empty_frame_at: None,
+            match_due: true,
+            match_skip: 0,
+            reasons_skip: 0,
+            reasons_at: None,
+            ahead,
+        };
+        let at = leader.in_log_time(now);
+        for reset in resets {
+            leader.decide_internal(reset, at)?;
+        }
+        let config = leader.config.scheduler.clone();
+        leader.decide_internal(Internal::Configure { config }, at)?;
+        leader.end_turn(now)?;
+        Ok(leader)
+    }
+
+    pub fn state(&self) -> &State {
+        self.sequencer.state()
+    }
+
+    /// Where to read on in the input streams: everything before is decided.
+    pub fn next_command(&self) -> u64 {
+        self.sequencer.pos().commands.seq.max(1)
+    }
+
+    pub fn next_report(&self) -> u64 {
+        self.sequencer.pos().reports.seq.max(1)
+    }
+
+    /// Frames that are not in the log yet; stop reading inputs when this grows.
+    pub fn backlog(&self) -> usize {
+        self.appender.backlog() + usize::from(self.sequencer.has_open_frame())
+    }
+
+    /// The state and the chain after its last frame, for a snapshot; `None` while a frame is open. It is
+    /// worth something only once the log has that frame, see [`Self::acked`].
+    pub fn fold(&self) -> Option<(&State, Chain)> {
+        self.sequencer.fold()
+    }
+
+    /// The last message that is known to be in the log.
+    pub fn acked(&self) -> FrameNumber {
+        self.appender.acked()
+    }
+
+    /// How far the log says that the inputs are consumed: what may be removed of them.
+    pub fn acked_pos(&self) -> Positions {
+        self.appender.acked_pos()
+    }
+
+    /// Whether the log has all that was decided and consumed.
+    pub fn is_settled(&self) -> bool {
+        self.backlog() == 0 && !self.sequencer.needs_frame()
+    }
+
+    /// A message of an input stream. One that cannot be decoded is consumed without a fact.
+    pub fn on_input(
+        &mut self,
+        src: Source,
+        seq: u64,
+        subject: &str,
+        payload: &[u8],
+        now: Now,
+    ) -> Result<(), TermEnd> {
+        let next = match src {
+            Source::Commands => self.next_command(),
+            _ => self.next_report(),
+        };
+        if seq < next {
+            // Delivered again.
+            return Ok(());
+        }
+        let input = decode_input(src, seq, subject, payload).unwrap_or_else(|| empty(src, seq));
+        let (entries, answers) = self.decide(&input, self.in_log_time(now))?;
+        if let Input::Commands { message, .. } = input
+            && let Some(reply_to) = message.reply_to
+            && !answers.is_empty()
+        {
+            let message = AnswerMessage { answers };
+            // A "no" rests on nothing that it caused: the frame that says that it is consumed proves
+            // that it may be said. That is the last one where the input ended with it.
+            let told = entries > 0 && !self.sequencer.needs_frame();
+            let n = if told { self.state().n } else { self.sequencer.next_n() };
+            self.held_back.push(n, Effect::Answer { reply_to, message });
+        }
+        Ok(())
+    }
+
+    pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Now) {
+        self.liveness.on_beat(worker_id, beat, now.monotonic);
+    }
+
+    /// Ends a turn: places what can be placed, and sees to it that what was decided gets into the log.
+    /// Inputs that caused no fact may wait for the next ones, see `EMPTY_FRAMES_INTERVAL`.
+    pub fn end_turn(&mut self, now: Now) -> Result<(), TermEnd> {
+        let now = self.in_log_time(now);
+        self.match_queued(now)?;
+        let only_pos =
+            !self.sequencer.has_open_frame() && !self.proof_due && !self.state().has_ends_to_tell();
+        if self.has_to_tell() && (!only_pos || self.frame_wait(now).is_zero()) {
+            self.want_frame(now);
+        }
+        Ok(())
+    }
+
+    /// Whether the next frame says something.
+    fn has_to_tell(&self) -> bool {
+        self.sequencer.has_open_frame()
+            || self.sequencer.needs_frame()
+            || self.proof_due
+            || self.state().has_ends_to_tell()
+    }
+
+    /// Ends the last turn of a term that is about to stop: nothing waits for others any more.
+    pub fn finish(&mut self, now: Now) {
+        if self.has_to_tell() {
+            self.want_frame(self.in_log_time(now));
+        }
+    }
+
+    fn want_frame(&mut self, now: Now) {
+        if !self.sequencer.has_open_frame() && !self.seal_due {
+            self.empty_frame_at = Some(now.monotonic);
+        }
+        self.seal_due = true;
+        self.turn_at = now.at;
+    }
+
+    /// How long inputs that caused no fact still wait for others to share a frame with.
+    fn frame_wait(&self, now: Now) -> Duration {
+        let since = self.empty_frame_at.map(|at| now.monotonic.saturating_sub(at));
+        since.map_or(Duration::ZERO, |since| EMPTY_FRAMES_INTERVAL.saturating_sub(since))
+    }
+
+    pub fn on_stored(&mut self, n: FrameNumber, seq: u64) {
+        self.appender.on_stored(n, seq);
+        self.release();
+    }
+
+    /// An append was refused, timed out, or the connection was lost.
+    pub fn on_unknown(&mut self) {
+        self.appender.on_unknown();
+    }
+
+    pub fn on_tail_failed(&mut self) {
+        self.appender.on_tail_failed();
+    }
+
+    pub fn on_tail(&mut self, last: u64, tail: &[(u64, Bytes)]) -> Result<(), TermEnd> {
+        self.appender.on_tail(last, tail)?;
+        self.release();
+        Ok(())
+    }
+
+    /// What to do next; ask until there is nothing.
+    pub fn poll(&mut self) -> Result<Option<Effect>, TermEnd> {
+        if let Some(effect) = self.held_back.pop() {
+            return Ok(Some(effect));
+        }
+        if self.seal_due && self.appender.has_room() {
+            self.seal_due = false;
+            // It may have been sealed meanwhile, because it was full.
+            if self.has_to_tell() {
+                self.sequencer.seal(self.turn_at)?;
+                self.proof_due = false;
+                self.push_sealed();
+            }
+        }
+        Ok(self.appender.poll().map(|effect| match effect {
+            AppendEffect::Append { guard, frame } => Effect::Append { guard, frame },
+            AppendEffect::ReadTail { from } => Effect::ReadTail { from },
+        }))
+    }
+
+    fn decide_internal(&mut self, internal: Internal, now: Now) -> Result<usize, TermEnd> {
+        Ok(self.decide(&Input::Internal(internal), now)?.0)
+    }
+
+    /// Decides one input; says how many entries followed, and what to answer.
+    fn decide(&mut self, input: &Input, now: Now) -> Result<(usize, Vec<Answer>), TermEnd> {
+        let Decided { entries, answers } = self.sequencer.run(input, now.at)?;
+        let count = entries.len();
+        for (n, entry) in entries {
+            self.note(n, entry);
+        }
+        self.push_sealed();
+        Ok((count, answers))
+    }
+
+    fn push_sealed(&mut self) {
+        for frame in self.sequencer.take_sealed() {
+            self.appender.push(frame);
+        }
+        if self.config.faults.answer_before_ack {
+            self.held_back.release(FrameNumber(u64::MAX));
+        }
+    }
+
+    /// Takes from an entry what has to be done once its frame is in the log.
+    fn note(&mut self, n: FrameNumber, entry: Entry) {
+        for fact in entry.known_facts() {
+            match fact {
+                Fact::Submitted(submitted) => {
+                    if let Some(id) = entry.job_id {
+                        self.hot_inputs.insert(id, submitted.inputs.clone());
+                    }
+                }
+                Fact::Assigned { worker_id, session, attempt, work } => {
+                    let start = entry.job_id.and_then(|id| self.start_work(id, n, *attempt, *work));
+                    if let Some(start) = start {
+                        self.held_back.push_work(n, worker_id, *session, *work, start);
+                    }
+                }
+                Fact::StopRequested { worker_id, attempt, work, .. } => {
+                    let worker = self.state().workers.get(worker_id);
+                    if let (Some(id), Some(worker)) = (entry.job_id, worker) {
+                        let session = worker.session;
+                        let assigned = worker.assignments.get(&id).map(|slot| slot.assigned_n);
+                        if let Some(assigned_n) = assigned {
+                            let stop = self.stop_work(id, assigned_n, *attempt, *work);
+                            self.held_back.push_work(n, worker_id, session, *work, stop);
+                        }
+                    }
+                }
+                Fact::Canceled { .. } | Fact::Failed { .. } => {
+                    if let Some(id) = entry.job_id {
+                        // It is not handed out any more.
+                        self.hot_inputs.take(id);
+                    }
+                    self.match_due = true;
+                }
+                Fact::WorkerJoined { session, .. } => {
+                    if let Some(worker_id) = entry.worker_id.clone() {
+                        let work = Dispatch::Ready(Work::Joined);
+                        let effect = Effect::Dispatch { worker_id, session: *session, work };
+                        self.held_back.push(n, effect);
+                    }
+                    self.match_due = true;
+                }
+                // Something was freed or queued: the queue may move.
+                Fact::Waiting { .. }
+                | Fact::RetryScheduled { .. }
+                | Fact::AttemptLost { .. }
+                | Fact::AttemptFailed { .. }
+                | Fact::Stopped { .. }
+                | Fact::Succeeded { .. }
+                | Fact::WorkerResumed { .. }
+                | Fact::ModuleDeclared { .. }
+                | Fact::ModuleSwitched { .. }
+                | Fact::Reserved { .. }
+                | Fact::LimitsSet { .. } => self.match_due = true,
+                Fact::Rejected(_)
+                | Fact::Started { .. }
+                | Fact::Settled { .. }
+                | Fact::Released { .. }
+                | Fact::Granted { .. }
+                | Fact::QuotaViolated { .. }
+                | Fact::WorkerDraining { .. }
+                | Fact::WorkerPaused { .. }
+                | Fact::WorkerLeft { .. }
+                | Fact::Configured { .. }
+                | Fact::InputsReset { .. } => {}
+            }
+        }
+    }
+
+    /// Holds back what rests on no fact until the next frame proves that this leader leads.
+    fn hold_back_until_proved(&mut self, effect: Effect) {
+        self.proof_due = true;
+        self.held_back.push(self.sequencer.next_n(), effect);
+    }
+
+    fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
+        let due = self.is_match_due();
+        self.match_due = false;
+        if !due {
+            return Ok(());
+        }
+        let skip = std::mem::take(&mut self.match_skip);
+        let input =
+            Internal::Match { placements_max: PLACEMENTS_MAX, classes_max: CLASSES_MAX, skip };
+        let placed = self.decide_internal(input, now)?;
+        if placed >= PLACEMENTS_MAX as usize {
+            self.match_due = true;
+        } else if self.is_more_behind(skip) && self.state().workers.free_slots() > 0 {
+            self.match_due = true;
+            self.match_skip = skip + CLASSES_MAX;
+        }
+        Ok(())
+    }
+
+    /// Whether the queue may move: something happened that could let it, or a frame told jobs that what
+    /// they waited for has ended.
+    fn is_match_due(&self) -> bool {
+        let state = self.state();
+        state.has_unblocked() || (self.match_due && state.has_waiting())
+    }
+
+    /// Whether more kinds of jobs wait than those that a look which began behind `skip` looked at.
+    fn is_more_behind(&self, skip: u32) -> bool {
+        self.state().waiting_classes() > (skip + CLASSES_MAX) as usize
+    }
+
+    /// Lets go what the log now has the reason for.
+    fn release(&mut self) {
+        self.held_back.release(self.appender.acked());
+    }
+}
+
+/// What is consumed where a message could not be decoded.
+fn empty(src: Source, seq: u64) -> Input {
+    match src {
+        Source::Commands => Input::Commands {
+            seq,
+            tenant: TenantId::system(),
+            message: nox_contract::CommandMessage { reply_to: None, commands: Vec::new() },
+        },
+        _ => Input::Reports {
+            seq,
+            worker_id: WorkerId::nobody(),
+            message: nox_contract::ReportMessage {
+                session: SessionId(Default::default()),
+                reports: Vec::new(),
+            },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

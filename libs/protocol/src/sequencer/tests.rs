@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use nox_contract::{Command, Frame, Incarnation, JobId, Resources, Submit, subject};
+
+use super::*;
+use crate::{Reader, Record};
+
+fn at(second: u64) -> Timestamp {
+    "2026-11-21T22:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_secs(second)
+}
+
+fn sequencer(frame_bytes: usize) -> Sequencer {
+    let pos = Positions::default();
+    Sequencer::new(State::default(), pos, Chain::START, Rules::default())
+        .with_frame_bytes(frame_bytes)
+}
+
+/// A message of so many submits that are refused and promised, each with so many bytes of inputs.
+fn submits(seq: u64, count: u64, bytes: usize) -> Input {
+    let submit = |number: u64| {
+        Command::Submit(Box::new(Submit {
+            job_id: format!("{:032x}", (seq << 16) + number).parse::<JobId>().unwrap(),
+            user_id: "ada".parse().unwrap(),
+            role: "user".to_owned(),
+            module: "unknown".parse().unwrap(),
+            inputs: RawJson::of(&"x".repeat(bytes)).unwrap(),
+            requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
+            priority: 5,
+            run_at: None,
+            after: Vec::new(),
+            fingerprint: None,
+            seen: FrameNumber(0),
+            pending: true,
+            traceparent: None,
+        }))
+    };
+    let message = CommandMessage { reply_to: None, commands: (0..count).map(submit).collect() };
+    Input::Commands { seq, tenant: "acme".parse().unwrap(), message }
+}
+
+/// Reads frames as everybody does who reads the log, and folds them.
+fn read(frames: &[SealedFrame]) -> (Vec<Frame>, State) {
+    let (mut reader, mut state) = (Reader::default(), State::default());
+    let read = frames.iter().map(|sealed| {
+        let Record::Frame(frame) = reader.read(subject::FRAMES, &sealed.payload).unwrap() else {
+            panic!("no frame")
+        };
+        assert_eq!((frame.n, frame.pos), (sealed.n, sealed.pos));
+        state.apply(&frame).unwrap();
+        *frame
+    });
+    (read.collect(), state)
+}
+
+#[test]
+fn what_several_inputs_lead_to_shares_a_frame() {
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    for seq in 1..=3 {
+        let decided = sequencer.run(&submits(seq, 2, 9), at(seq)).unwrap();
+        assert!(decided.entries.iter().all(|(n, _)| *n == FrameNumber(1)));
+        assert!(sequencer.fold().is_none() && sequencer.take_sealed().is_empty());
+    }
+    sequencer.seal(at(9)).unwrap();
+    let (frames, state) = read(&sequencer.take_sealed());
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].at, at(1), "all of it is true from one instant on");
+    assert_eq!(frames[0].pos.commands, Place::after(3));
+    let (folded, chain) = sequencer.fold().unwrap();
+    assert_eq!(*folded, state);
+    assert_ne!(chain, Chain::START);
+}
+
+#[test]
+fn a_full_frame_is_sealed_and_the_rest_stands_in_the_next() {
+    const INPUTS_BYTES: usize = 16_000;
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    let decided = sequencer.run(&submits(1, 40, INPUTS_BYTES), at(1)).unwrap();
+    assert!(sequencer.has_open_frame());
+    sequencer.seal(at(1)).unwrap();
+    let sealed = sequencer.take_sealed();
+    let (frames, state) = read(&sealed);
+    assert_eq!(sequencer.fold().map(|(folded, _)| folded), Some(&state));
+    assert_eq!(frames.len(), 3, "40 times 16 kB");
+    for (frame, sealed) in frames.iter().zip(&sealed).take(2) {
+        let bytes = sealed.payload.len();
+        assert!((FRAME_BYTES_FULL - 2_000..FRAME_BYTES_FULL + 2 * INPUTS_BYTES).contains(&bytes));
+        let last = frame.entries.last().unwrap().by;
+        assert_eq!(frame.pos.commands, Place { seq: 1, part: last.part + 1 });
+    }
+    assert_eq!(frames[2].pos.commands, Place::after(1));
+    // In the order of their parts, each once, and where they were said to stand.
+    let entries: Vec<_> = frames
+        .iter()
+        .flat_map(|frame| frame.entries.iter().map(|entry| (frame.n, entry.clone())))
+        .collect();
+    assert_eq!(entries, decided.entries);
+    let parts: Vec<_> = entries.iter().map(|(_, entry)| entry.by.part).collect();
+    assert!(parts.is_sorted() && parts.last() == Some(&39));
+}
+
+#[test]
+fn no_frame_is_larger_than_the_broker_takes() {
+    let mut sequencer = sequencer(usize::MAX);
+    for seq in 1..=3 {
+        sequencer.run(&submits(seq, 40, 16_000), at(seq)).unwrap();
+    }
+    sequencer.seal(at(4)).unwrap();
+    let sealed = sequencer.take_sealed();
+    assert!(sealed.iter().all(|frame| frame.payload.len() <= FRAME_BYTES_MAX));
+    assert_eq!(read(&sealed).0.len(), 2);
+}
+
+#[test]
+fn inputs_in_no_stream_stand_in_each_frame_that_tells_of_them() {
+    let mut sequencer = sequencer(1);
+    let configured = Internal::Configure { config: Default::default() };
+    sequencer.run(&Input::Internal(configured.clone()), at(1)).unwrap();
+    let reset = Internal::ResetInputs {
+        src: Source::Commands,
+        incarnation: Incarnation("commands/1".to_owned()),
+        position: 7,
+        by: "ops".to_owned(),
+    };
+    sequencer.run(&Input::Internal(reset.clone()), at(1)).unwrap();
+    sequencer.seal(at(1)).unwrap();
+    let (frames, _) = read(&sequencer.take_sealed());
+    let embedded: Vec<Internal> = frames
+        .iter()
+        .flat_map(|frame| &frame.inputs)
+        .map(|input| serde_json::from_str(input.get()).unwrap())
+        .collect();
+    assert_eq!(embedded, [configured, reset]);
+    for frame in &frames {
+        assert!(frame.entries.iter().all(|entry| entry.by.seq < frame.inputs.len() as u64));
+    }
+    assert_eq!(frames.last().unwrap().pos.commands, Place::after(7));
+}
+
+#[test]
+fn an_input_that_is_delivered_again_leads_to_nothing() {
+    let mut sequencer = sequencer(1);
+    let input = submits(1, 3, 9);
+    sequencer.run(&input, at(1)).unwrap();
+    let before = sequencer.pos();
+    assert!(sequencer.run(&input, at(2)).unwrap().entries.is_empty());
+    assert_eq!((sequencer.pos(), before.commands), (before, Place::after(1)));
+}
+
+#[test]
+fn a_frame_without_entries_says_how_far_the_inputs_are_consumed() {
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    sequencer.run(&submits(1, 0, 0), at(1)).unwrap();
+    assert!(sequencer.needs_frame() && !sequencer.has_open_frame());
+    sequencer.seal(at(2)).unwrap();
+    let (frames, _) = read(&sequencer.take_sealed());
+    assert_eq!((frames[0].entries.len(), frames[0].pos.commands), (0, Place::after(1)));
+    assert!(!sequencer.needs_frame());
+}

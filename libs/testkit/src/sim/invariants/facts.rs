@@ -1,0 +1,291 @@
+//! What must hold of each fact, against what was said and done before.
+
+use nox_contract::{
+    Attempt, Blame, Cause, Entry, Fact, FactOrUnknown, FrameNumber, JobId, JobState, LostReason,
+    Source, WaitingCode, WorkNumber, WorkerId, beat::Held,
+};
+use nox_core::job::Job;
+
+use super::{Assigned, Joined, Oracle, Trail, log::STREAMS};
+use crate::sim::broker::Broker;
+
+impl Oracle {
+    /// What one entry says, against what was said and done before.
+    pub(super) fn check_facts(&mut self, broker: &Broker, entry: &Entry) -> Result<(), String> {
+        let reports = broker.input(Source::Reports);
+        if entry.by.src == Source::Reports
+            && reports.get_of(&self.state.reports, entry.by.seq).is_some_and(|stored| stored.forged)
+        {
+            return Err("a forged report was believed".to_owned());
+        }
+        for fact in &entry.facts {
+            let FactOrUnknown::Known(fact) = fact else {
+                return Err("a fact that nobody knows".to_owned());
+            };
+            if let Some(worker) = &entry.worker_id {
+                self.check_worker_fact(worker, entry, fact)?;
+            }
+            if let Some(job) = entry.job_id {
+                self.check_job_fact(job, entry, fact).map_err(|why| format!("{job}: {why}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_worker_fact(
+        &mut self,
+        worker: &WorkerId,
+        entry: &Entry,
+        fact: &Fact,
+    ) -> Result<(), String> {
+        match fact {
+            Fact::WorkerJoined { session, origin, .. } => {
+                let of_worker = self.assigned.values().filter(|a| a.worker == *worker);
+                if let Some(left) = of_worker.clone().find(|a| !a.over) {
+                    return Err(format!("{worker} joins while {left:?} is open"));
+                }
+                let joined = Joined { next_work: WorkNumber(1), draining: false, over: false };
+                let earlier = self.state.workers.get(worker);
+                if earlier.is_some_and(|earlier| earlier.origin.instance != origin.instance) {
+                    return Err(format!("{worker} takes the place of one of its name that lives"));
+                }
+                if let Some(earlier) = earlier
+                    && let Some(earlier) = self.sessions.get_mut(&earlier.session)
+                {
+                    earlier.over = true;
+                }
+                if self.sessions.insert(*session, joined).is_some() {
+                    return Err(format!("session {session} joins again"));
+                }
+            }
+            Fact::WorkerDraining { session } => {
+                if let Some(joined) = self.sessions.get_mut(session) {
+                    joined.draining = true;
+                }
+            }
+            Fact::WorkerLeft { session, lost } => {
+                match self.sessions.get_mut(session) {
+                    Some(joined) if !joined.over => joined.over = true,
+                    _ => return Err(format!("session {session} leaves, and was not there")),
+                }
+                let silence = self.silence(session, self.state.at);
+                // An operator who gives up a stream gives up whoever spoke in it.
+                if *lost
+                    && entry.by.src != Source::Operator
+                    && self.living.contains(session)
+                    && silence.is_some_and(|span| span < self.silence_min)
+                {
+                    return Err(format!("{worker} is given up as silent, and was not"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_job_fact(&mut self, id: JobId, entry: &Entry, fact: &Fact) -> Result<(), String> {
+        match self.trails.get_mut(&id) {
+            None => {
+                let job =
+                    Job::create(fact, self.state.n, self.state.at).map_err(|e| e.to_string())?;
+                let inputs = match fact {
+                    Fact::Submitted(submitted) => submitted.inputs.clone(),
+                    Fact::Rejected(rejected) => rejected.inputs.clone(),
+                    _ => return Err(format!("{} of no job", fact.name())),
+                };
+                self.stats.jobs += 1;
+                let versions = vec![(self.state.n, job)];
+                let admitted = matches!(fact, Fact::Submitted(_));
+                self.trails
+                    .insert(id, Trail { inputs, admitted, succeeded: 0, charged: 0, versions });
+            }
+            Some(trail) => {
+                let (last, mut job) = match trail.versions.last() {
+                    Some((n, job)) => (*n, job.clone()),
+                    None => return Err("a job without a beginning".to_owned()),
+                };
+                let early = job.due_at.filter(|due_at| *due_at > self.state.at);
+                let moves = matches!(fact, Fact::Assigned { .. } | Fact::Waiting { .. });
+                if moves && job.waiting() == Some(WaitingCode::Backoff) && early.is_some() {
+                    return Err(format!("{} before it is due at {early:?}", fact.name()));
+                }
+                job.apply(fact, self.state.at).map_err(|e| e.to_string())?;
+                if last == self.state.n {
+                    trail.versions.pop();
+                }
+                trail.versions.push((self.state.n, job));
+            }
+        }
+        self.check_attempt_fact(id, entry, fact)
+    }
+
+    fn check_attempt_fact(
+        &mut self,
+        job_id: JobId,
+        entry: &Entry,
+        fact: &Fact,
+    ) -> Result<(), String> {
+        match fact {
+            Fact::Assigned { worker_id, session, attempt, work } => {
+                let joined = self.sessions.get_mut(session).filter(|joined| !joined.over);
+                let Some(joined) = joined else {
+                    return Err(format!("assigned to session {session}, which is not there"));
+                };
+                if joined.next_work != *work {
+                    return Err(format!("work {work} of {session}, expected {}", joined.next_work));
+                }
+                joined.next_work = work.next();
+                let trail = self.trails.get(&job_id).and_then(|trail| trail.versions.last());
+                let assigned = Assigned {
+                    n: self.state.n,
+                    isolated: trail.is_some_and(|(_, job)| job.is_isolated()),
+                    worker: worker_id.clone(),
+                    session: *session,
+                    started: false,
+                    over: false,
+                };
+                let held = Held { job_id, attempt: *attempt };
+                if self.assigned.insert(held, assigned).is_some() {
+                    return Err(format!("{held:?} is assigned again"));
+                }
+            }
+            Fact::StopRequested { worker_id, work, attempt, .. } => {
+                let held = Held { job_id, attempt: *attempt };
+                let Some(assigned) = self.assigned.get(&held) else {
+                    return Err(format!("{held:?} is to stop at {worker_id}, which has it not"));
+                };
+                let joined = self.sessions.get_mut(&assigned.session);
+                let Some(joined) = joined.filter(|joined| joined.next_work == *work) else {
+                    return Err(format!("work {work} out of order"));
+                };
+                joined.next_work = work.next();
+            }
+            Fact::Started { attempt, .. } => {
+                self.open_attempt(job_id, *attempt)?.started = true;
+            }
+            Fact::AttemptLost { attempt, reason, blame, .. } => {
+                self.stats.lost += 1;
+                self.check_blame(entry, Held { job_id, attempt: *attempt }, *reason, *blame)?;
+                let assigned = self.open_attempt(job_id, *attempt)?;
+                assigned.over = true;
+                let (worker, session) = (assigned.worker.clone(), assigned.session);
+                let held = Held { job_id, attempt: *attempt };
+                let truth = self.truths.get(&(session, held));
+                // What a worker said may be gone with the stream that it said it in.
+                let gone = self.reports_lost && truth.is_some_and(|truth| truth.ended);
+                // The start of a job that was canceled meanwhile is let lie.
+                let canceled = self
+                    .trails
+                    .get(&job_id)
+                    .and_then(|trail| trail.versions.last())
+                    .is_some_and(|(_, job)| job.state() == JobState::Canceled);
+                if *reason == LostReason::NotHeld
+                    && self.living.contains(&session)
+                    && (truth.is_some() || !canceled)
+                    && !gone
+                    && !self.log_lost
+                {
+                    return Err(format!("{held:?} is lost, but {worker} lives: {truth:?}"));
+                }
+            }
+            Fact::AttemptFailed { attempt, crashed, .. } => {
+                let assigned = self.open_attempt(job_id, *attempt)?;
+                assigned.over = true;
+                if *crashed && !assigned.started {
+                    return Err("an attempt that never started counts as a crash".to_owned());
+                }
+                if let Some(trail) = self.trails.get_mut(&job_id).filter(|_| *crashed) {
+                    trail.charged += 1;
+                }
+            }
+            Fact::Stopped { attempt, .. } => {
+                let assigned = self.open_attempt(job_id, *attempt)?;
+                assigned.over = true;
+                let key = (assigned.session, Held { job_id, attempt: *attempt });
+                if self.truths.get(&key).is_some_and(|truth| !truth.ended) && !self.log_lost {
+                    return Err(format!("{key:?} is said to have stopped, and runs"));
+                }
+            }
+            Fact::Succeeded { attempt, .. } => {
+                self.stats.succeeded += 1;
+                let assigned = self.open_attempt(job_id, *attempt)?;
+                assigned.over = true;
+                let key = (assigned.session, Held { job_id, attempt: *attempt });
+                if self.truths.get(&key).is_none_or(|t| !t.succeeded) && !self.log_lost {
+                    return Err(format!("{key:?} succeeded, which never did"));
+                }
+                if let Some(trail) = self.trails.get_mut(&job_id) {
+                    trail.succeeded += 1;
+                    if trail.succeeded > 1 {
+                        return Err(format!("job {job_id} succeeds again"));
+                    }
+                }
+            }
+            Fact::Failed { error } => {
+                self.stats.failed += 1;
+                let charged = self.trails.get(&job_id).map_or(0, |trail| trail.charged);
+                let crashes_max = self.state.config.as_ref().map_or(0, |c| c.crashes_max);
+                if error.message.contains("attempts crashed") && charged < crashes_max {
+                    return Err(format!("parked for crashes, and {charged} were its own"));
+                }
+            }
+            Fact::Canceled { .. } => self.stats.canceled += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Only what is known to have run alone on a worker whose process ended without being told to, and
+    /// what runs in isolation, is charged; what else was there is suspected, and a planned stop charges
+    /// nobody.
+    fn check_blame(
+        &mut self,
+        entry: &Entry,
+        held: Held,
+        reason: LostReason,
+        blame: Blame,
+    ) -> Result<(), String> {
+        let Cause { src, seq, .. } = entry.by;
+        let frame = if STREAMS.contains(&src) { FrameNumber(0) } else { self.state.n };
+        let input = Some((frame, src, seq));
+        if self.losing.0 != input {
+            self.losing = (input, 0);
+        }
+        let Held { job_id, attempt } = held;
+        let lost = self.open_attempt(job_id, attempt)?.clone();
+        let beside = self.assigned.values().filter(|a| a.session == lost.session && !a.over);
+        let company = beside.count() as u32 + self.losing.1;
+        self.losing.1 += 1;
+        let joined = self.sessions.get(&lost.session);
+        let draining = joined.is_some_and(|joined| joined.draining);
+        let silent = reason == LostReason::WorkerSilent;
+        let ended = reason == LostReason::NewSession && src == Source::Reports;
+        let sudden = !draining && (silent || ended);
+        let proven = ended && lost.started && company == 1;
+        let legal = match blame {
+            // A process that begins another session has ended what it ran by itself.
+            Blame::Nobody => !silent,
+            Blame::Suspected => sudden && !proven && !lost.isolated,
+            Blame::Crashed => sudden && (proven || lost.isolated),
+        };
+        if !legal {
+            return Err(format!("{blame:?}, {reason:?}, draining {draining}, {company}: {lost:?}"));
+        }
+        match blame {
+            Blame::Nobody => self.stats.excused += u64::from(lost.started),
+            Blame::Suspected => self.stats.suspected += 1,
+            Blame::Crashed => self.stats.crashed += 1,
+        }
+        if let Some(trail) = self.trails.get_mut(&job_id).filter(|_| blame == Blame::Crashed) {
+            trail.charged += 1;
+        }
+        Ok(())
+    }
+
+    fn open_attempt(&mut self, job_id: JobId, attempt: Attempt) -> Result<&mut Assigned, String> {
+        self.assigned
+            .get_mut(&Held { job_id, attempt })
+            .filter(|assigned| !assigned.over)
+            .ok_or_else(|| format!("attempt {attempt} of {job_id} is over, or never was"))
+    }
+}
