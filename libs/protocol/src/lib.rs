@@ -16,6 +16,8 @@
 
 pub mod appender;
 pub mod faults;
+#[cfg(test)]
+mod fixtures;
 pub mod leader;
 pub mod liveness;
 pub mod reader;

@@ -32,8 +32,7 @@ pub enum Reply {
 /// Replies that are still to come.
 #[derive(Default)]
 pub struct Replies {
-    /// In the order in which they were sent: an acknowledgement that overtook another one would be
-    /// taken for a sign that something is wrong.
+    /// In the order in which they were sent: what is unsure is heard before what was sent after it.
     appends: FuturesOrdered<BoxFuture<'static, Reply>>,
     tail: Option<BoxFuture<'static, Reply>>,
     backoff: TailBackoff,

@@ -2,12 +2,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use nox_contract::{
     AttemptEnd, Capacity, Command, CommandMessage, FRAME_BYTES_MAX, Hello, JobError, JobId,
-    JobState, Limits, Manifest, Origin, Place, RawJson, Report, ReportMessage, Resources,
-    RetryPolicy, StartWork, Submit, WaitingCode, WorkNumber, report::Ended, subject,
+    JobState, Limits, Manifest, Origin, Place, RawJson, Report, ReportMessage, RetryPolicy,
+    StartWork, Submit, WaitingCode, WorkNumber, report::Ended, subject,
 };
 
 use super::*;
-use crate::sequencer::FRAME_BYTES_FULL;
+use crate::{fixtures, sequencer::FRAME_BYTES_FULL};
 
 fn job(number: u32) -> JobId {
     format!("00000000-0000-0000-0000-{number:012}").parse().unwrap()
@@ -57,7 +57,7 @@ fn tell(leader: &mut Leader, session: SessionId, report: Report, now: Now) {
 }
 
 fn hello() -> Report {
-    let resources = Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 };
+    let resources = fixtures::SMALL;
     Report::Hello(Box::new(Hello {
         origin: Origin::default(),
         capacity: Capacity { slots: 4, cpu: 64, mem_mb: 64, gpu: 0 },
@@ -82,19 +82,12 @@ fn submit(leader: &mut Leader, number: u32, now: Now) {
 fn submit_after(leader: &mut Leader, number: u32, after: &[JobId], now: Now) {
     let seq = leader.next_command();
     let submit = Submit {
-        job_id: job(number),
-        user_id: "ada".parse().unwrap(),
         role: "admin".to_owned(),
         module: "noop".parse().unwrap(),
-        inputs: RawJson::default(),
-        requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
-        priority: 5,
-        run_at: None,
         after: after.to_vec(),
-        fingerprint: None,
         seen: leader.state().n,
         pending: false,
-        traceparent: None,
+        ..fixtures::submit(job(number))
     };
     let commands = vec![Command::Submit(Box::new(submit))];
     let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use nox_contract::{Command, Frame, Incarnation, JobId, Resources, Submit, subject};
+use nox_contract::{Command, Frame, Incarnation, Submit, subject};
 
 use super::*;
-use crate::{Reader, Record};
+use crate::{Reader, Record, fixtures};
 
 fn at(second: u64) -> Timestamp {
     "2026-11-21T22:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_secs(second)
@@ -18,21 +18,9 @@ fn sequencer(frame_bytes: usize) -> Sequencer {
 /// A message of so many submits that are refused and promised, each with so many bytes of inputs.
 fn submits(seq: u64, count: u64, bytes: usize) -> Input {
     let submit = |number: u64| {
-        Command::Submit(Box::new(Submit {
-            job_id: format!("{:032x}", (seq << 16) + number).parse::<JobId>().unwrap(),
-            user_id: "ada".parse().unwrap(),
-            role: "user".to_owned(),
-            module: "unknown".parse().unwrap(),
-            inputs: RawJson::of(&"x".repeat(bytes)).unwrap(),
-            requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
-            priority: 5,
-            run_at: None,
-            after: Vec::new(),
-            fingerprint: None,
-            seen: FrameNumber(0),
-            pending: true,
-            traceparent: None,
-        }))
+        let job_id = format!("{:032x}", (seq << 16) + number).parse().unwrap();
+        let inputs = RawJson::of(&"x".repeat(bytes)).unwrap();
+        Command::Submit(Box::new(Submit { inputs, ..fixtures::submit(job_id) }))
     };
     let message = CommandMessage { reply_to: None, commands: (0..count).map(submit).collect() };
     Input::Commands { seq, tenant: "acme".parse().unwrap(), message }

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nox_contract::{
-    Cancel, Capacity, Cause, Command, Frame, Hello, JobId, RawJson, Report, Resources,
-    SchedulerConfig, SessionId, Submit,
+    Cancel, Capacity, Cause, Command, Frame, Hello, JobId, RawJson, Report, SchedulerConfig,
+    SessionId,
 };
 use nox_core::Rules;
 
 use super::*;
 use crate::{
+    fixtures,
     leader::{Effect, Leader, LeaderConfig, Now, TermEnd},
     sequencer::{SealedFrame, SequenceError, Sequencer},
 };
@@ -36,21 +37,8 @@ fn commands() -> CommandMessage {
 
 fn submits(numbers: &[u128]) -> CommandMessage {
     let submit = |number: u128| {
-        Command::Submit(Box::new(Submit {
-            job_id: format!("{number:032x}").parse::<JobId>().unwrap(),
-            user_id: "ada".parse().unwrap(),
-            role: "user".to_owned(),
-            module: "unknown".parse().unwrap(),
-            inputs: RawJson::default(),
-            requested_resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu: 0 },
-            priority: 5,
-            run_at: None,
-            after: Vec::new(),
-            fingerprint: None,
-            seen: FrameNumber(0),
-            pending: true,
-            traceparent: None,
-        }))
+        let job_id = format!("{number:032x}").parse().unwrap();
+        Command::Submit(Box::new(fixtures::submit(job_id)))
     };
     CommandMessage { reply_to: None, commands: numbers.iter().copied().map(submit).collect() }
 }
