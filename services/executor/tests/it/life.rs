@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     start_work::start_work,
-    support::{EXECUTOR, PATIENCE, alive, shipped_modules, unique_sleep, until},
+    support::{EXECUTOR, PATIENCE, alive, shipped_modules, stands_still, unique_sleep, until},
 };
 
 /// A broker, and the test in the place of the scheduler.
@@ -411,6 +411,8 @@ async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
         kill_process(pid, signal).unwrap();
     };
     signal(Signal::STOP);
+    // The signal is only a request until every thread has seen it.
+    until("the supervisor stands still", || stands_still(supervisor)).await;
     executor.kill9();
     signal(Signal::KILL);
     assert_eq!(alive(&seconds).len(), 2, "the control: nobody has ended them yet");

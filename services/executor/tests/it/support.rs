@@ -178,6 +178,15 @@ pub fn alive(argument: &str) -> Vec<i32> {
         .collect()
 }
 
+/// Whether all threads of a process are stopped.
+pub fn stands_still(pid: i32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
+        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        // After the name, which may have blanks and brackets itself.
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
+}
+
 /// A duration for `sleep` that no other test has. Whoever still sleeps it at the end of the test is
 /// killed, whatever became of the test.
 pub struct UniqueSleep(String);
