@@ -185,22 +185,6 @@ create table metrics (
     primary key (name, labels)
 );
 
--- The messages as they were written: the second copy of the log.
-create table segments (
-    n_first bigint primary key,
-    n_last bigint not null,
-    -- The chain after `n_last`.
-    chain text not null,
-    -- Length of the content before compression.
-    bytes bigint not null,
-    -- zstd of, for each message: length of subject (u32, little endian), subject, length of payload
-    -- (u32), payload.
-    content bytea not null,
-    check (n_last >= n_first)
-);
-
-alter table segments alter column content set storage external;
-
 -- Entries that rows could not take in, byte for byte.
 create table parked (
     n bigint not null,

@@ -58,7 +58,7 @@ pub struct Incarnation(pub String);
 ///
 /// Places in two lives of a stream are neither before nor behind each other, however large the numbers:
 /// `>=` is false both ways, and whoever waits for one does not take the other for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     pub incarnation: Incarnation,
     pub seq: u64,

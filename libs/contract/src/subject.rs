@@ -5,6 +5,7 @@ use crate::{JobId, TenantId, UserId, WorkerId};
 pub const COMMANDS: &str = "NOX_COMMANDS";
 pub const REPORTS: &str = "NOX_REPORTS";
 pub const EVENTS: &str = "NOX_EVENTS";
+pub const READERS: &str = "NOX_READERS";
 pub const BEATS: &str = "NOX_BEATS";
 pub const LOGS: &str = "NOX_LOGS";
 /// Key-value bucket of the scheduler's lease.
@@ -32,6 +33,11 @@ pub fn work(worker: &WorkerId) -> String {
     format!("nox.work.{worker}")
 }
 
+/// Where a reader of the log says how far it has come.
+pub fn reader(name: &str) -> String {
+    format!("nox.reader.{name}")
+}
+
 pub fn beat(worker: &WorkerId) -> String {
     format!("nox.beat.{worker}")
 }
@@ -48,7 +54,8 @@ pub fn user_account(user: &UserId) -> String {
 /// The tenant's own account.
 pub const TENANT_ACCOUNT: &str = "tenant";
 
-/// The last token of a subject of commands, reports, beats or work: the tenant or the worker.
+/// The last token of a subject of commands, reports, beats, work or readers: the tenant, the worker or the
+/// reader.
 pub fn last_token(subject: &str) -> &str {
     subject.rsplit('.').next().unwrap_or(subject)
 }

@@ -22,6 +22,10 @@ pub struct Faults {
     pub answer_before_ack: bool,
     /// Go on at the old position in a stream that is another one.
     pub incarnation_ignored: bool,
+    /// Cut the log one frame beyond what is in the archive.
+    pub cut_before_archived: bool,
+    /// Cut the log without regard to what a takeover needs.
+    pub cut_beyond_snapshot: bool,
     /// Judge a beat although reports that it refers to are still to be consumed.
     pub beat_judged_early: bool,
 }

@@ -11,6 +11,7 @@
 //! | [`appender`] | gets frames into the log, or finds out that it may not |
 //! | [`takeover`] | folds the log for a new leader |
 //! | [`leader`] | a term: all of the above together |
+//! | [`retention`] | how much of the log its stream may lose |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 
@@ -21,6 +22,7 @@ mod fixtures;
 pub mod leader;
 pub mod liveness;
 pub mod reader;
+pub mod retention;
 pub mod sequencer;
 pub mod session;
 pub mod takeover;
@@ -28,4 +30,5 @@ pub mod takeover;
 pub use faults::Faults;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use reader::{ReadError, Reader, Record};
+pub use retention::Retention;
 pub use takeover::Takeover;

@@ -6,8 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{
     schema::{Database, scope},
-    segment,
-    sql::{count, number},
+    sql::number,
 };
 
 /// All rows of one generation in a few bytes.
@@ -21,10 +20,9 @@ pub struct ContentHash {
     pub hash: String,
 }
 
-/// Each table in the order of its key, as Postgres prints rows. Left out are what depends on when and
-/// how, not on the log: the incarnation, and where segments begin and end; their content is hashed
-/// message by message.
-const TABLES: [(&str, &str); 10] = [
+/// Each table in the order of its key, as Postgres prints rows. The chain in `projection` stands for
+/// every byte of the log. Left out is what does not depend on that: the incarnation.
+const TABLES: [(&str, &str); 9] = [
     (
         "projection",
         "select row(n, chain, commands_seq, commands_part, commands_incarnation, reports_seq,
@@ -47,13 +45,12 @@ const TABLES: [(&str, &str); 10] = [
     ("workers", "select workers::text from workers order by worker_id collate \"C\""),
     ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
     ("parked", "select parked::text from parked order by n, place"),
-    ("segments", ""),
 ];
 
 /// Hashes the rows of `generation`, or of the current one, at one moment.
 ///
 /// # Errors
-/// Postgres is away, there is no such generation, or a segment is damaged.
+/// Postgres is away, or there is no such generation.
 pub async fn content_hash(url: &str, generation: Option<u64>) -> sqlx::Result<ContentHash> {
     let database = Database::new(url)?;
     let generation = match generation {
@@ -87,10 +84,6 @@ pub(crate) async fn content_hash_of(
     for (table, statement) in TABLES {
         hasher.update(&[0xff]);
         hasher.update(table.as_bytes());
-        if statement.is_empty() {
-            hash_segments(snapshot, &mut hasher).await?;
-            continue;
-        }
         let mut rows = sqlx::query_scalar::<_, String>(statement).fetch(&mut *snapshot);
         while let Some(row) = rows.try_next().await? {
             hasher.update(&(row.len() as u64).to_le_bytes());
@@ -102,27 +95,6 @@ pub(crate) async fn content_hash_of(
 
 pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<FrameNumber> {
     sqlx::query_scalar("select n from projection").fetch_one(connection).await.map(number)
-}
-
-async fn hash_segments(
-    snapshot: &mut PgConnection,
-    hasher: &mut blake3::Hasher,
-) -> sqlx::Result<()> {
-    let mut rows = sqlx::query("select n_first, bytes, content from segments order by n_first")
-        .fetch(snapshot);
-    let mut raw = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        let bytes = count(row.try_get("bytes")?) as usize;
-        let messages =
-            segment::decode(number(row.try_get("n_first")?), bytes, row.try_get("content")?)
-                .map_err(crate::load::decode)?;
-        for message in &messages {
-            raw.clear();
-            segment::append(&mut raw, message);
-            hasher.update(&raw);
-        }
-    }
-    Ok(())
 }
 
 /// An account whose balance is not what its jobs say.

@@ -6,10 +6,7 @@ use bytes::Bytes;
 use nox_contract::{Chain, Entry, FrameNumber, Timestamp};
 use nox_protocol::{ReadError, Reader, Record};
 
-use crate::{
-    raw_frame,
-    segment::{self, Segment},
-};
+use crate::raw_frame;
 
 /// A message as the log's stream holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +89,6 @@ impl PlacedEntry<'_> {
 pub struct Batch {
     start: (FrameNumber, Chain),
     messages: Vec<ReadMessage>,
-    segments: Vec<Segment>,
 }
 
 impl Batch {
@@ -115,8 +111,7 @@ impl Batch {
                 Ok(ReadMessage { n: reader.n(), chain: reader.chain(), message, record })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let segments = segment::encode(&messages);
-        Ok(Self { start, messages, segments })
+        Ok(Self { start, messages })
     }
 
     /// The place in the log that it follows.
@@ -140,9 +135,5 @@ impl Batch {
 
     pub(crate) fn messages(&self) -> &[ReadMessage] {
         &self.messages
-    }
-
-    pub(crate) fn segments(&self) -> &[Segment] {
-        &self.segments
     }
 }

@@ -113,11 +113,6 @@ fn is_within_function(refusal: &(dyn sqlx::error::DatabaseError + 'static)) -> b
     refusal.and_then(|refusal| refusal.r#where()).is_some()
 }
 
-/// Whether the refusal is that the log was already taken in at this place.
-pub(crate) fn is_taken_in(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some("segments_pkey")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,6 @@
 //! | `apply` | entries into rows, within that transaction |
 //! | `load`, `write` | its statements, one a function |
 //! | `session` | transactions that work through any pooler |
-//! | [`segment`] | raw messages, many to a row |
 //! | [`query`] | answers |
 //! | [`metrics`] | the metrics of jobs, as numbers |
 //! | [`audit`] | whether the ledger balances; what all rows together hash to |
@@ -36,7 +35,6 @@ mod raw_frame;
 pub mod rebuild;
 pub mod rows;
 pub mod schema;
-pub mod segment;
 mod session;
 mod sql;
 mod storable;
@@ -49,6 +47,6 @@ pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use project::IllegalEntry;
 pub use query::{At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
-pub use rebuild::{RebuildError, Rebuilt, rebuild, switch};
+pub use rebuild::{RebuildError, Rebuilt, rebuild, rebuild_to_end, switch};
 pub use rows::Parked;
 pub use store::{Committed, Remedy, Store, StoreError};

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
-use nox_contract::FrameNumber;
+use nox_contract::{FrameNumber, Incarnation};
 use nox_protocol::{ReadError, Reader};
 use sqlx::Connection;
 
@@ -94,6 +94,43 @@ where
     Ok(Rebuilt { rebuilt, live })
 }
 
+/// As [`rebuild`], of a log that is nowhere but in `log`: from its first message to its end, wherever the
+/// current rows are, if there are any. Says where it ended, as well.
+///
+/// Compared are the rows where the current ones are, or at the log's end if that comes first.
+pub async fn rebuild_to_end<S, E>(
+    url: &str,
+    incarnation: &Incarnation,
+    log: S,
+) -> Result<(Rebuilt, FrameNumber), RebuildError>
+where
+    S: Stream<Item = Result<LogMessage, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let database = Database::new(url)?;
+    // An emptied database is one without a row.
+    let live = database.prepare().await?;
+    let generation = live + 1;
+    database.create(generation).await?;
+    let mut store = Store::building(database.clone(), generation);
+    store.follow(incarnation).await?;
+    let mut reader = Reader::default();
+    let mut log = pin!(log);
+
+    let mut connection = database.connect().await?;
+    let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
+    let n = audit::place(&mut snapshot).await?;
+    take_in(&mut store, &mut reader, &mut log, n).await?;
+    let live = audit::content_hash_of(&mut snapshot, live).await?;
+    drop(snapshot);
+    let rebuilt = {
+        let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
+        audit::content_hash_of(&mut snapshot, generation).await?
+    };
+    take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
+    Ok((Rebuilt { rebuilt, live }, reader.n()))
+}
+
 /// Makes the new generation current: readers change over, the projector attaches to it. Says whether
 /// the one it was compared with was still current.
 pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> {
@@ -101,8 +138,26 @@ pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> 
     Ok(Database::new(url)?.switch(from, to).await?)
 }
 
-/// Takes in messages up to and including `n`.
+/// Takes in messages up to and including `n`, which must be there.
 async fn fill<S, E>(
+    store: &mut Store,
+    reader: &mut Reader,
+    log: &mut std::pin::Pin<&mut S>,
+    n: FrameNumber,
+) -> Result<(), RebuildError>
+where
+    S: Stream<Item = Result<LogMessage, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    take_in(store, reader, log, n).await?;
+    if reader.n() < n {
+        return Err(RebuildError::Short { end: reader.n(), n });
+    }
+    Ok(())
+}
+
+/// Takes in messages up to and including `n`, or to the log's end.
+async fn take_in<S, E>(
     store: &mut Store,
     reader: &mut Reader,
     log: &mut std::pin::Pin<&mut S>,
@@ -126,7 +181,7 @@ where
             }
         }
         if messages.is_empty() {
-            return Err(RebuildError::Short { end: reader.n(), n });
+            return Ok(());
         }
         let batch = Batch::read(reader, messages)?;
         store.commit(&batch).await?;

@@ -2,7 +2,7 @@
 
 mod error;
 
-use std::{borrow::Cow, io, time::Duration};
+use std::{io, time::Duration};
 
 use nox_contract::{FrameNumber, Incarnation};
 use sqlx::PgConnection;
@@ -12,12 +12,10 @@ use crate::{
     apply,
     batch::{Batch, ReadMessage},
     checkpoint::{self, Checkpoint},
-    consequence::is_taken_in,
     load,
     project::{ParkedEntry, Treatment},
     rows::Rows,
     schema::{Database, schema},
-    segment::{self, Segment},
     session::Session,
     sql::{count, number},
     write,
@@ -173,20 +171,15 @@ impl Store {
             if messages.is_empty() {
                 continue;
             }
-            let segments = match messages.len() == batch.len() {
-                true => Cow::Borrowed(batch.segments()),
-                false => Cow::Owned(segment::encode(messages)),
-            };
-            match self.transaction(attached, messages, &segments, Grouping::All).await {
+            match self.transaction(attached, messages, Grouping::All).await {
                 Ok(parked) => committed.parked += parked,
                 Err(StoreError::Data(_)) if messages.len() > 1 => {
                     let (left, right) = messages.split_at(messages.len() / 2);
                     pending.extend([right, left]);
                 }
                 Err(StoreError::Data(_)) => {
-                    let apart = Grouping::Entry;
                     committed.parked +=
-                        self.transaction(attached, messages, &segments, apart).await?;
+                        self.transaction(attached, messages, Grouping::Entry).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -200,7 +193,6 @@ impl Store {
         &self,
         attached: &mut Attached,
         messages: &[ReadMessage],
-        segments: &[Segment],
         grouping: Grouping,
     ) -> Result<usize, StoreError> {
         let Attached { session, checkpoint, rows } = attached;
@@ -212,17 +204,12 @@ impl Store {
             if !write::checkpoint(&mut *connection, checkpoint, &next, current).await? {
                 return Err(self.why_not_moved(connection, checkpoint.n).await?);
             }
-            let changes = match grouping {
+            match grouping {
                 Grouping::All => {
-                    apply::all(&mut *connection, rows, &entries, Treatment::Fold, false).await?
+                    apply::all(connection, rows, &entries, Treatment::Fold, false).await
                 }
-                Grouping::Entry => apply::one_by_one(&mut *connection, rows, &entries).await?,
-            };
-            write::segments(connection, segments).await.map_err(|error| {
-                let taken_in = is_taken_in(&error);
-                if taken_in { StoreError::Conflict { n: checkpoint.n } } else { error.into() }
-            })?;
-            Ok(changes)
+                Grouping::Entry => apply::one_by_one(connection, rows, &entries).await,
+            }
         };
         let changes = match write.await {
             Ok(changes) => changes,

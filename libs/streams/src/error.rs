@@ -40,6 +40,9 @@ pub enum ConsumeError {
         #[source]
         reason: ReadError,
     },
+    /// It does not have the message that comes next any more, and has later ones.
+    #[error("{stream} has no message {from} any more; the next one there is {next}")]
+    Gap { stream: String, from: u64, next: u64 },
     /// It is not configured as it should be.
     #[error(transparent)]
     Drift(#[from] Drift),

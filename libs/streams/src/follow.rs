@@ -39,7 +39,8 @@ impl Broker {
     /// order.
     ///
     /// As [`consume`](Self::consume), and with the same checks at every reconnect, for those who may
-    /// make no consumer: it reads from any replica, and looks again when something is republished.
+    /// make no consumer: it reads from any replica, and looks again when something is republished. No
+    /// sequence jumps: where messages were removed it ends with [`ConsumeError::Gap`].
     pub fn follow(
         &self,
         stream: &str,
@@ -158,7 +159,17 @@ impl Following {
             bytes_max: CHUNK_BYTES,
         };
         let (replies, _) = self.broker.direct_get(asked).await?;
-        Ok(replies.iter().filter_map(Stored::of).map(|stored| stored.message).collect())
+        let mut messages: Vec<_> =
+            replies.iter().filter_map(Stored::of).map(|stored| stored.message).collect();
+        let follow = messages.iter().zip(self.next..).take_while(|(m, seq)| m.seq == *seq).count();
+        if follow == 0
+            && let Some(first) = messages.first()
+        {
+            let (stream, from, next) = (self.stream.clone(), self.next, first.seq);
+            return Err(Failed::Stop(ConsumeError::Gap { stream, from, next }));
+        }
+        messages.truncate(follow);
+        Ok(messages)
     }
 
     /// Whether the stream is the one that was read before, as far as it was read.

@@ -1,5 +1,6 @@
 //! The streams as data.
 
+use nox_contract::subject;
 use serde_json::{Map, Value, json};
 
 const EMBEDDED: &str = include_str!("../../../nats/streams.toml");
@@ -59,6 +60,24 @@ impl Layout {
         self
     }
 
+    /// The same with so many bytes for the log.
+    pub fn with_log_bytes(mut self, bytes: u64) -> Self {
+        for config in &mut self.streams {
+            if name(config) == subject::EVENTS {
+                config.insert("max_bytes".into(), json!(bytes));
+            }
+        }
+        self
+    }
+
+    /// The bytes that a size stands for: a number, or one of GiB, MiB or KiB.
+    pub fn size(text: &str) -> Option<u64> {
+        match text.parse() {
+            Ok(bytes) => Some(bytes),
+            Err(_) => number("max_bytes", &json!(text))?.as_ref()?.as_u64(),
+        }
+    }
+
     pub(crate) fn streams(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
         self.streams.iter().map(|config| (name(config), config))
     }
@@ -99,8 +118,6 @@ mod tests {
 
     #[test]
     fn the_embedded_table_names_every_stream_of_the_contract() {
-        use nox_contract::subject;
-
         let layout = Layout::embedded();
         let lease = format!("KV_{}", subject::LEASE);
         let snapshots = format!("OBJ_{}", subject::SNAPSHOTS);
@@ -108,6 +125,7 @@ mod tests {
             subject::COMMANDS,
             subject::REPORTS,
             subject::EVENTS,
+            subject::READERS,
             subject::BEATS,
             subject::LOGS,
             lease.as_str(),
@@ -130,6 +148,18 @@ mod tests {
         assert_eq!(stream["max_bytes"], json!(4_i64 << 30));
         assert_eq!(stream["duplicate_window"], json!(120_000_000_000_i64));
         assert_eq!(stream["num_replicas"], json!(1));
+    }
+
+    #[test]
+    fn a_size_is_a_number_or_has_a_unit() {
+        assert_eq!(Layout::size("64GiB"), Some(64 << 30));
+        assert_eq!(Layout::size("1000"), Some(1000));
+        for text in ["", "-1", "64GB", "1.5GiB", "-1GiB", "9999999999GiB"] {
+            assert_eq!(Layout::size(text), None, "{text}");
+        }
+        let layout = Layout::embedded().with_log_bytes(7 << 20);
+        assert_eq!(layout.stream(subject::EVENTS).unwrap()["max_bytes"], json!(7 << 20));
+        assert_eq!(layout.stream(subject::COMMANDS).unwrap()["max_bytes"], json!(4_i64 << 30));
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! | [`snapshots`] | the scheduler's state, kept for the next one |
 //! | [`logs`], `log_gaps` | what running jobs print, and what of it is missing |
 //! | [`repair`] | the log made again without messages that are none of ours |
-//! | `trim` | room in the input streams |
+//! | `trim` | room in the input streams and in the log |
+//! | `readers` | how far readers of the log have come |
 
 pub mod answers;
 mod api;
@@ -45,6 +46,7 @@ mod mux;
 mod options;
 pub mod publish;
 mod pull;
+mod readers;
 pub mod repair;
 pub mod snapshots;
 mod trim;

@@ -1,8 +1,7 @@
 //! Makes the log again from its genuine part, where a message is in it that is none of ours.
 //!
-//! No such message can be removed: `deny_delete` and `deny_purge` cannot be taken back, and what
-//! follows would keep the wrong sequences. So all of it is kept as another stream, and the log is made
-//! anew from the messages before the first foreign one: the same bytes under the same sequences, and as
+//! No such message can be removed: `deny_delete` cannot be taken back, and what follows would keep the wrong
+//! sequences. So all of it is kept as another stream, and the log is made anew from the messages before the first foreign one: the same bytes under the same sequences, and as
 //! the same incarnation, for no reader can have got any further. Every step may be cut off, and the
 //! next run goes on there: until the end, nobody but this works with the stream.
 

@@ -1,5 +1,7 @@
-//! Makes room in an input stream by removing what was consumed.
+//! Makes room in the input streams by removing what was consumed, and in the log by removing what is
+//! kept elsewhere.
 
+use nox_contract::subject;
 use serde::Deserialize;
 
 use crate::{Broker, Error};
@@ -24,6 +26,21 @@ impl Broker {
         }
         let request = serde_json::json!({ "seq": consumed + 1 });
         let Purged { purged } = self.api(&format!("STREAM.PURGE.{stream}"), &request).await?;
+        Ok(purged)
+    }
+
+    /// The number of the first frame that the log's stream has; `None` if it has none.
+    pub async fn first_frame(&self) -> Result<Option<u64>, Error> {
+        let first = self.read_history(subject::EVENTS, subject::FRAMES, 0, 1, 1).await?;
+        Ok(first.first().map(|frame| frame.seq))
+    }
+
+    /// Removes the frames of the log before `n`; says how many went. Epoch records stay, for the guard of
+    /// every append names the newest one: so there may be some before a gap.
+    pub async fn cut_log(&self, n: u64) -> Result<u64, Error> {
+        let request = serde_json::json!({ "filter": subject::FRAMES, "seq": n });
+        let purge = format!("STREAM.PURGE.{}", subject::EVENTS);
+        let Purged { purged } = self.api(&purge, &request).await?;
         Ok(purged)
     }
 }

@@ -4,9 +4,13 @@
 //! for fast enough, and with it went everybody's submits. And they ask for little at a time, few of
 //! them at once, so that it does not come to that.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use nox_contract::{FrameNumber, JobId, ProblemCode, TenantId, subject};
+use nox_archive::{Archive, ArchiveError, Log, LogError};
+use nox_contract::{FrameNumber, Incarnation, JobId, ProblemCode, TenantId, subject};
 use nox_streams::{Broker, Error, LogChunk, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,7 +19,8 @@ use crate::problem::ApiError;
 /// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
 const READERS_MAX: usize = 256;
 /// Reads of the broker at a time: what is on its way from there at once is no more than 16 MiB, the largest
-/// frame each, and the broker cuts off at 64 MiB.
+/// frame each, and the broker cuts off at 64 MiB. From the archive comes a block with it, packed and
+/// unpacked: 40 MiB at the most.
 const READS_MAX: usize = 16;
 /// A page, in bytes: two chunks of the largest kind. At least one message comes, however large.
 pub const PAGE_BYTES: usize = 256 * 1024;
@@ -27,6 +32,9 @@ const PLACE_WAIT: Duration = Duration::from_secs(5);
 /// The connection of bulk reads, and their bounds.
 pub struct Bulk {
     broker: Broker,
+    archive: Option<Archive>,
+    /// The log that was read last, with what is known of its archive.
+    log: Mutex<Option<Log>>,
     readers: Arc<Semaphore>,
     reads: Semaphore,
 }
@@ -34,10 +42,19 @@ pub struct Bulk {
 /// A place among the readers, to be kept until the answer is written.
 pub struct Place(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
+/// The log that rows were made from.
+pub struct RowsLog {
+    log: Log,
+    /// Whether its stream is still there.
+    has_stream: bool,
+}
+
 impl Bulk {
-    pub fn new(broker: Broker) -> Self {
+    pub fn new(broker: Broker, archive: Option<Archive>) -> Self {
         Self {
             broker,
+            archive,
+            log: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             reads: Semaphore::new(READS_MAX),
         }
@@ -69,18 +86,36 @@ impl Bulk {
         chunks.map_err(unavailable)
     }
 
-    /// Frame `n` of the log, from any replica, as `take` makes use of it; `None` if the stream does not
-    /// have it any more.
+    /// The log in the life that rows name, or in the present one if they name none yet.
+    pub async fn log(&self, _: &Place, of_rows: Incarnation) -> Result<RowsLog, ApiError> {
+        let current = self.broker.incarnation(subject::EVENTS).await.map_err(unavailable)?;
+        let wanted = if of_rows.0.is_empty() { current.clone() } else { of_rows };
+        let has_stream = wanted == current;
+        let mut known = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = match known.take().filter(|log| *log.incarnation() == wanted) {
+            Some(log) => log,
+            None => Log::new(self.broker.clone(), wanted, self.archive.as_ref()),
+        };
+        *known = Some(log.clone());
+        Ok(RowsLog { log, has_stream })
+    }
+
+    /// Frame `n`, which rows name, as `take` makes use of it: from any replica, or from the archive.
     pub async fn frame<T>(
         &self,
         _: &Place,
+        RowsLog { log, has_stream }: &RowsLog,
         n: FrameNumber,
         take: impl FnOnce(&[u8]) -> T,
-    ) -> Result<Option<T>, ApiError> {
+    ) -> Result<T, ApiError> {
         // Kept until the frame, of which little may be wanted, is out of memory again.
         let _read = self.reads.acquire().await;
-        let frame = self.broker.read_direct(subject::EVENTS, n.0).await.map_err(unavailable)?;
-        Ok(frame.map(|frame| take(&frame.payload)))
+        let stored = if *has_stream { log.frame(n).await.map_err(no_frame)? } else { None };
+        let frame = match stored {
+            Some(frame) => frame,
+            None => log.archived(n).await.map_err(no_frame)?,
+        };
+        Ok(take(&frame.payload))
     }
 
     /// A page of a tenant's commands after `after`; an empty one is the end. It takes no place among
@@ -93,6 +128,27 @@ impl Bulk {
         let _read = self.reads.acquire().await;
         self.broker.read_history(stream, subject, after, PAGE_MESSAGES, PAGE_BYTES).await
     }
+}
+
+/// Says why a frame that rows name cannot be told, and nothing of where the archive is.
+fn no_frame(error: LogError) -> ApiError {
+    let what = match &error {
+        LogError::Missing { n, archive } => {
+            let has = match archive {
+                Some(_) => "the archive does not have it",
+                None => "this gateway was given no archive",
+            };
+            format!("frame {n} of this history is not in the log's stream any more, and {has}")
+        }
+        LogError::Archive(ArchiveError::Damaged { .. }) => {
+            "the archive is damaged where this history goes on".to_owned()
+        }
+        LogError::Archive(_) => return ApiError::unavailable("the archive", error),
+        LogError::Stream(_) | LogError::Broker(_) => {
+            return ApiError::unavailable("the broker", error);
+        }
+    };
+    ApiError::new(ProblemCode::Unavailable, what).caused_by(error)
 }
 
 fn unavailable(error: Error) -> ApiError {

@@ -30,6 +30,11 @@ pub struct Config {
     #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
 
+    /// Where the scheduler keeps the log for good: a folder, or a URL. Without it, a job's history is told
+    /// as far as the log's stream has it.
+    #[arg(long, env = "NOX_ARCHIVE")]
+    pub archive: Option<String>,
+
     /// The secret that tokens are signed with (HS256), at least 32 bytes.
     #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Secret,

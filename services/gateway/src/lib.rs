@@ -1,6 +1,7 @@
 //! The gateway: HTTP in, commands out, answers and rows back.
 //!
-//! Reads:  Postgres, NOX_EVENTS (the frames that a job has entries in), NOX_LOGS, the scheduler's answers
+//! Reads:  Postgres, NOX_EVENTS and its archive (the frames that a job has entries in), NOX_LOGS, the
+//!         scheduler's answers
 //! Writes: NOX_COMMANDS
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
@@ -45,6 +46,7 @@ mod unread;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
+use nox_archive::Archive;
 use nox_readmodel::Reader;
 use nox_service::Runtime;
 use nox_streams::{Broker, ConnectOptions};
@@ -96,8 +98,9 @@ impl Gateway {
             monitor_url: config.nats_monitor_url,
             sync: config.sync,
         };
+        let archive = config.archive.as_deref().map(Archive::open).transpose()?;
         let broker = Broker::connect(options.clone()).await?;
-        let bulk = Arc::new(Bulk::new(Broker::connect(options).await?));
+        let bulk = Arc::new(Bulk::new(Broker::connect(options).await?, archive));
         let unwell = runtime.part(
             "gateway.broker",
             "nox_gateway_broker_unwell",

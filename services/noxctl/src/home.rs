@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// has it.
 pub const DEFAULT: &str = ".nox/data";
 
+/// The log's archive within the folder.
+pub const ARCHIVE: &str = "archive";
+
 const IDENTITY: &str = "identity.json";
 const PLACE: &str = "place.json";
 

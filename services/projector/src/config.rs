@@ -20,6 +20,10 @@ pub struct Config {
     /// Whether what is acknowledged has to be on disk: `strict`, or `relaxed`.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]
     pub sync: Durability,
+    /// Where the scheduler keeps the log for good: a folder, or a URL. Rows that are further behind than
+    /// the log's stream reaches need it.
+    #[arg(long, env = "NOX_ARCHIVE")]
+    pub archive: Option<String>,
     /// Where Postgres is.
     #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,

@@ -1,7 +1,7 @@
 //! The projector: facts in, rows out.
 //!
-//! Reads:  NOX_EVENTS
-//! Writes: Postgres
+//! Reads:  NOX_EVENTS, and its archive where the stream was cut
+//! Writes: Postgres, and how far it has come: NOX_READERS
 //! Keeps:  nothing; its checkpoint commits with the rows
 //!
 //! One at a time: a second one finds the checkpoint moved, and exits. It stops loudly where the log is
@@ -14,6 +14,7 @@
 //! | `read` | verifies the log, and makes batches of it |
 //! | `commit` | gives batches to Postgres, in order, until they are in |
 //! | `lag` | how far behind the log the rows are |
+//! | `tell` | says how far they are, so that the log is not cut before them |
 //! | `pause` | the waits between two tries |
 //! | `metrics` | what it counts |
 
@@ -23,8 +24,10 @@ mod lag;
 mod metrics;
 mod pause;
 mod read;
+mod tell;
 
 use anyhow::Context;
+use nox_archive::{Archive, Log};
 use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
@@ -48,6 +51,7 @@ const LOG: &str = "projector.log";
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     runtime.readiness.set(PROJECTOR, Err("not attached yet"));
+    let archive = config.archive.as_deref().map(Archive::open).transpose()?;
     let broker = tokio::select! {
         broker = connect(&config) => broker?,
         () = runtime.stop.cancelled() => return Ok(()),
@@ -58,7 +62,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         "1 while the broker takes no writes, as with a full disk",
     )?;
     let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
-    let outcome = project(&config, &runtime, &broker, &metrics).await;
+    let outcome = project(&config, &runtime, &broker, archive.as_ref(), &metrics).await;
     if let Err(error) = &outcome {
         runtime.readiness.set(PROJECTOR, Err(format!("{error:#}")));
     }
@@ -87,6 +91,7 @@ async fn project(
     config: &Config,
     runtime: &Runtime,
     broker: &Broker,
+    archive: Option<&Archive>,
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
     let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
@@ -104,7 +109,9 @@ async fn project(
         tracing::info!(frame.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
         metrics.place(place.n());
 
-        let batches = read::start(broker, incarnation, place);
+        let _tell = tell::place(broker.clone(), incarnation.clone(), metrics.clone());
+        let log = Log::new(broker.clone(), incarnation, archive);
+        let batches = read::start(&log, place);
         match commit::all(config, runtime, metrics, &mut store, batches).await? {
             End::Stopped => return Ok(()),
             End::OtherRows { reason, up_to } => {

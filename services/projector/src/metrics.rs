@@ -56,9 +56,14 @@ impl Metrics {
         self.place.store(n.0, Ordering::Relaxed);
     }
 
+    /// How far the rows are.
+    pub fn rows_are_at(&self) -> FrameNumber {
+        FrameNumber(self.place.load(Ordering::Relaxed))
+    }
+
     /// The log ends at `n`.
     pub fn log_ends_at(&self, n: u64) {
-        let lag = n.saturating_sub(self.place.load(Ordering::Relaxed));
+        let lag = n.saturating_sub(self.rows_are_at().0);
         self.lag_frames.set(i64::try_from(lag).unwrap_or(i64::MAX));
     }
 }

@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use anyhow::{Context, anyhow};
-use futures_util::StreamExt;
-use nox_contract::{Incarnation, subject};
+use futures_util::{StreamExt, stream::BoxStream};
+use nox_archive::{Log, LogError};
 use nox_protocol::Reader;
 use nox_readmodel::{Batch, LogMessage};
-use nox_streams::{Broker, Chunks, ConsumeError, Message};
+use nox_streams::Message;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -37,11 +37,10 @@ impl Batches {
     }
 }
 
-/// Reads on from where `reader` is, in the life of the log that it was reading.
-pub(crate) fn start(broker: &Broker, incarnation: Incarnation, reader: Reader) -> Batches {
-    // The log is cut from its beginning only, so the number of a message is its sequence.
-    let from = reader.n().next().0;
-    let chunks = broker.follow(subject::EVENTS, from, Some(incarnation));
+/// Reads on from where `reader` is, in the life of the log that it was reading: from the archive what the
+/// stream does not have any more.
+pub(crate) fn start(log: &Log, reader: Reader) -> Batches {
+    let chunks = log.follow(reader.n().next());
     // One batch ready while another is being committed; more would only make memory of the log.
     let (sender, receiver) = mpsc::channel(1);
     let task = tokio::spawn(async move {
@@ -55,7 +54,7 @@ pub(crate) fn start(broker: &Broker, incarnation: Incarnation, reader: Reader) -
 
 /// Sends batches until the log cannot be read on.
 async fn read(
-    mut chunks: Chunks<ConsumeError>,
+    mut chunks: BoxStream<'static, Result<Vec<Message>, LogError>>,
     mut reader: Reader,
     sender: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> anyhow::Result<()> {

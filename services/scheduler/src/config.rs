@@ -1,8 +1,9 @@
 //! What an operator can set.
 
 use nox_contract::SchedulerConfig;
+use nox_protocol::Retention;
 use nox_service::Secret;
-use nox_streams::Durability;
+use nox_streams::{Durability, Layout};
 use serde_json::Value;
 
 /// The scheduler's configuration: flags, or the environment.
@@ -38,12 +39,62 @@ pub struct Config {
     /// decided that, is recorded. Counts for the next takeover only.
     #[arg(long, env = "NOX_ACCEPT_INPUT_RESET")]
     pub accept_input_reset: Option<String>,
+    /// Where the log is kept for good: a folder, or a URL (`file://`, `s3://` where built for that). Without
+    /// it the log is never cut, and admission stops when its stream is full.
+    #[arg(long, env = "NOX_ARCHIVE")]
+    pub archive: Option<String>,
+    /// Seconds after which what the log got is in the archive at the latest.
+    #[arg(long, env = "NOX_ARCHIVE_EVERY_S", default_value_t = 3_600,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub archive_every_s: u64,
+    /// Size of the log's stream when it is made or raised, as `64GiB`: `nats/streams.toml`, if left out. From
+    /// where it is half full it is cut, as far as it is in the archive.
+    #[arg(long, env = "NOX_LOG_BYTES", value_parser = log_bytes)]
+    pub log_bytes: Option<u64>,
+    /// Percent of the log's stream that stay when it is cut.
+    #[arg(long, env = "NOX_LOG_TAIL_PERCENT", default_value_t = 25,
+          value_parser = clap::value_parser!(u8).range(5..=45))]
+    pub log_tail_percent: u8,
+    /// Percent of the log's stream up to which a reader that is behind keeps frames from being cut.
+    #[arg(long, env = "NOX_LOG_READER_PERCENT", default_value_t = 70,
+          value_parser = clap::value_parser!(u8).range(50..=78))]
+    pub log_reader_percent: u8,
     /// Fewest entries of the log between two snapshots of the state.
     #[arg(long, env = "NOX_SNAPSHOT_ENTRIES", default_value_t = 50_000, hide = true)]
     pub snapshot_entries: u64,
     /// Shortest time between two snapshots of the state, in milliseconds.
     #[arg(long, env = "NOX_SNAPSHOT_MS", default_value_t = 60_000, hide = true)]
     pub snapshot_ms: u64,
+}
+
+impl Config {
+    pub(crate) fn layout(&self) -> Layout {
+        let layout = Layout::embedded();
+        match self.log_bytes {
+            Some(bytes) => layout.with_log_bytes(bytes),
+            None => layout,
+        }
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
+            tail_percent: self.log_tail_percent,
+            reader_percent: self.log_reader_percent,
+            ..Retention::default()
+        }
+    }
+}
+
+/// Smallest log: so that some frames of full size are a small part of it.
+const LOG_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+fn log_bytes(text: &str) -> Result<u64, String> {
+    let bytes =
+        Layout::size(text).ok_or("neither a number of bytes nor a size as 64GiB or 256MiB")?;
+    if bytes < LOG_BYTES_MIN {
+        return Err("smaller than 8MiB".to_owned());
+    }
+    Ok(bytes)
 }
 
 /// The key from which attempt tokens are computed.

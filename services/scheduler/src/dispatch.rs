@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nox_archive::Log;
 use nox_contract::{
     Covers, JobId, MESSAGE_BYTES_MAX, RawJson, SessionId, Work, WorkMessage, WorkerId, subject,
 };
@@ -39,10 +40,11 @@ struct Parcel {
 }
 
 impl Outbox {
-    pub fn start(broker: Broker) -> Self {
+    /// `log` has the inputs that are not at hand any more.
+    pub fn start(broker: Broker, log: Log) -> Self {
         let (read, parcels) = mpsc::channel(UNREAD_MAX);
         // Ends when the outbox has gone and its last work is on its way.
-        tokio::spawn(hand_out(broker.clone(), parcels));
+        tokio::spawn(hand_out(broker.clone(), log, parcels));
         let (ready, unread) = (BTreeMap::new(), BTreeMap::new());
         Self { broker, ready, unread, again: Vec::new(), read }
     }
@@ -85,7 +87,7 @@ impl Outbox {
 }
 
 /// Completes parcels one flush after the other, and sends them.
-async fn hand_out(broker: Broker, mut parcels: mpsc::Receiver<Vec<Parcel>>) {
+async fn hand_out(broker: Broker, log: Log, mut parcels: mpsc::Receiver<Vec<Parcel>>) {
     let mut submitted = Submitted::default();
     while let Some(parcels) = parcels.recv().await {
         let mut wanted = BTreeMap::<_, Vec<_>>::new();
@@ -94,7 +96,7 @@ async fn hand_out(broker: Broker, mut parcels: mpsc::Receiver<Vec<Parcel>>) {
                 wanted.entry(*submitted_n).or_default().push(start.job_id);
             }
         }
-        let inputs = submitted.find(&broker, &wanted).await;
+        let inputs = submitted.find(&log, &wanted).await;
         for parcel in parcels {
             parcel.send(&broker, &inputs);
         }

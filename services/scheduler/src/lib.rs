@@ -1,7 +1,7 @@
 //! The scheduler: commands and reports in, facts and work out.
 //!
-//! Reads:  NOX_COMMANDS, NOX_REPORTS, NOX_BEATS; NOX_EVENTS when it takes over
-//! Writes: NOX_EVENTS, work, answers; it alone makes and changes streams and consumers
+//! Reads:  NOX_COMMANDS, NOX_REPORTS, NOX_BEATS; the log when it takes over; NOX_READERS before it cuts
+//! Writes: NOX_EVENTS, work, answers, the archive; it alone makes, changes and cuts streams
 //! Keeps:  nothing that the log does not have; snapshots only shorten a takeover
 //!
 //! Several may run. The lease decides who tries to lead; the log itself refuses everybody else.
@@ -17,9 +17,11 @@
 //! | `dispatch` | packs work for workers |
 //! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
+//! | `archive` | keeps the log for good, and cuts its stream |
 //! | `streams` | looks after the streams, which it alone makes |
 //! | `metrics` | what it counts |
 
+mod archive;
 pub mod config;
 mod dispatch;
 mod held_lease;
@@ -35,8 +37,10 @@ mod term;
 use std::time::Duration;
 
 use anyhow::Context;
+use nox_archive::{Archive, Log};
+use nox_contract::subject;
 use nox_service::Runtime;
-use nox_streams::{Broker, ConnectOptions};
+use nox_streams::{Broker, ConnectOptions, Error};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use config::Config;
@@ -47,9 +51,24 @@ use term::End;
 /// How long to wait before trying to lead again after a term that ended badly.
 const PAUSE_AFTER_TERM: Duration = Duration::from_millis(200);
 
+/// What all of it works with.
+struct Scheduler {
+    config: Config,
+    runtime: Runtime,
+    broker: Broker,
+    metrics: Metrics,
+    archive: Option<Archive>,
+}
+
 /// Runs until stopped, or until the log or an input stream is not what it was.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
+    let archive = config.archive.as_deref().map(Archive::open).transpose()?;
+    if archive.is_none() {
+        tracing::warn!(
+            "NOX_ARCHIVE names no archive: the log is not cut, and ends when it is full"
+        );
+    }
     let broker = Broker::connect(ConnectOptions {
         url: config.nats_url.reveal().to_owned(),
         service: "scheduler",
@@ -64,82 +83,89 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         "1 while the broker takes no writes, as with a full disk",
     )?;
     let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
-    broker.declare().await.context("cannot declare the streams")?;
+    broker.declare_layout(config.layout()).await.context("cannot declare the streams")?;
+    let scheduler = Scheduler { config, runtime, broker, metrics, archive };
     tokio::select! {
-        served = serve(&config, &runtime, &broker, &metrics) => served,
-        drift = streams::watch(&broker, &runtime) => {
-            metrics.leading.set(0);
+        served = scheduler.serve() => served,
+        drift = streams::watch(&scheduler.broker, &scheduler.runtime) => {
+            scheduler.metrics.leading.set(0);
             Err(drift).context("a stream is not ours any more")
         }
     }
 }
 
-/// Leads whenever it can.
-async fn serve(
-    config: &Config,
-    runtime: &Runtime,
-    broker: &Broker,
-    metrics: &Metrics,
-) -> anyhow::Result<()> {
-    let mut resets = config.accept_input_reset.clone();
-    while !runtime.stop.is_cancelled() {
-        let holder = nox_service::ids::unique().to_string();
-        let ttl = Duration::from_millis(config.lease_ms);
-        let lease = broker.lease(holder.clone(), ttl);
-        runtime.readiness.set("scheduler", Ok::<(), String>(()));
-        runtime.readiness.note("scheduler.role", "standby");
-        let Some(lease) = HeldLease::acquire(lease, ttl, &runtime.stop).await else { break };
-        let end = lead(config, runtime, broker, metrics, &lease, &holder, &mut resets).await;
-        metrics.leading.set(0);
-        lease.release().await;
-        match end {
-            Ok(end) => {
-                metrics.terms_ended.with_label_values(&[end.reason()]).inc();
-                tracing::info!(reason = end.reason(), detail = %end, "Leads no more");
+impl Scheduler {
+    /// Leads whenever it can.
+    async fn serve(&self) -> anyhow::Result<()> {
+        let Self { config, runtime, broker, metrics, .. } = self;
+        let mut resets = config.accept_input_reset.clone();
+        while !runtime.stop.is_cancelled() {
+            let holder = nox_service::ids::unique().to_string();
+            let ttl = Duration::from_millis(config.lease_ms);
+            let lease = broker.lease(holder.clone(), ttl);
+            runtime.readiness.set("scheduler", Ok::<(), String>(()));
+            runtime.readiness.note("scheduler.role", "standby");
+            let Some(lease) = HeldLease::acquire(lease, ttl, &runtime.stop).await else { break };
+            let end = self.lead(&lease, &holder, &mut resets).await;
+            metrics.leading.set(0);
+            lease.release().await;
+            match end {
+                Ok(end) => {
+                    metrics.terms_ended.with_label_values(&[end.reason()]).inc();
+                    tracing::info!(reason = end.reason(), detail = %end, "Leads no more");
+                }
+                Err(error) => {
+                    metrics.terms_ended.with_label_values(&["broken"]).inc();
+                    runtime.readiness.set("scheduler", Err(format!("{error:#}")));
+                    return Err(error);
+                }
             }
-            Err(error) => {
-                metrics.terms_ended.with_label_values(&["broken"]).inc();
-                runtime.readiness.set("scheduler", Err(format!("{error:#}")));
-                return Err(error);
-            }
+            tokio::time::sleep(PAUSE_AFTER_TERM).await;
         }
-        tokio::time::sleep(PAUSE_AFTER_TERM).await;
+        Ok(())
     }
-    Ok(())
-}
 
-/// One term, from the epoch record to its end.
-async fn lead(
-    config: &Config,
-    runtime: &Runtime,
-    broker: &Broker,
-    metrics: &Metrics,
-    lease: &HeldLease,
-    holder: &str,
-    resets: &mut Option<String>,
-) -> anyhow::Result<End> {
-    let began = runtime.clock.monotonic();
-    let takeover = takeover::run(broker, holder, runtime, metrics, resets.clone());
-    let ready = tokio::select! {
-        ready = takeover => match ready {
-            Ok(ready) => ready,
-            Err(takeover::Failure::Broken(error)) => return Err(error),
-            Err(takeover::Failure::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
-        },
-        () = lease.lost() => return Ok(End::LeaseLost),
-        () = runtime.stop.cancelled() => return Ok(End::Stopped),
-    };
-    // An operator's word counts once.
-    *resets = None;
-    let took = runtime.clock.monotonic().saturating_sub(began);
-    tracing::info!(
-        epoch = ready.state.epoch.0,
-        n = ready.epoch_seq,
-        took_ms = took.as_millis() as u64,
-        "Leads"
-    );
-    metrics.leading.set(1);
-    metrics.takeover_seconds.set(took.as_secs_f64());
-    runtime.readiness.note("scheduler.role", "leader");
-    term::run(config, runtime, broker, metrics, lease, ready).await
+    /// One term, from the epoch record to its end.
+    async fn lead(
+        &self,
+        lease: &HeldLease,
+        holder: &str,
+        resets: &mut Option<String>,
+    ) -> anyhow::Result<End> {
+        let Self { runtime, metrics, .. } = self;
+        let began = runtime.clock.monotonic();
+        let log = match self.log().await {
+            Ok(log) => log,
+            Err(Error::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
+            Err(error) => return Err(error.into()),
+        };
+        let ready = tokio::select! {
+            ready = takeover::run(self, &log, holder, resets.clone()) => match ready {
+                Ok(ready) => ready,
+                Err(takeover::Failure::Broken(error)) => return Err(error),
+                Err(takeover::Failure::Unavailable(reason)) => return Ok(End::Unavailable(reason)),
+            },
+            () = lease.lost() => return Ok(End::LeaseLost),
+            () = runtime.stop.cancelled() => return Ok(End::Stopped),
+        };
+        // An operator's word counts once.
+        *resets = None;
+        let took = runtime.clock.monotonic().saturating_sub(began);
+        tracing::info!(
+            epoch = ready.state.epoch.0,
+            n = ready.epoch_seq,
+            took_ms = took.as_millis() as u64,
+            "Leads"
+        );
+        metrics.leading.set(1);
+        metrics.takeover_seconds.set(took.as_secs_f64());
+        runtime.readiness.note("scheduler.role", "leader");
+        term::run(self, &log, lease, ready).await
+    }
+
+    /// The log as its stream and the archive have it.
+    async fn log(&self) -> Result<Log, Error> {
+        let incarnation = self.broker.incarnation(subject::EVENTS).await?;
+        Ok(Log::new(self.broker.clone(), incarnation, self.archive.as_ref()))
+    }
 }

@@ -17,6 +17,10 @@ pub struct Metrics {
     pub backlog: IntGauge,
     pub append_seconds: Histogram,
     pub unknown_outcomes: IntCounter,
+    pub archived_n: IntGauge,
+    pub archive_failing: IntGauge,
+    pub log_first_n: IntGauge,
+    pub readers_left_behind: IntCounterVec,
 }
 
 impl Metrics {
@@ -60,6 +64,25 @@ impl Metrics {
                 "nox_scheduler_unknown_outcomes_total",
                 "Appends without a clean acknowledgement, each followed by a look at the tail",
             )?,
+            archived_n: IntGauge::new(
+                "nox_log_archived_n",
+                "The frame up to which this process has seen the log in the archive",
+            )?,
+            archive_failing: IntGauge::new(
+                "nox_log_archive_failing",
+                "1 while the leader cannot keep the log in the archive",
+            )?,
+            log_first_n: IntGauge::new(
+                "nox_log_first_n",
+                "The frame before which this process has cut the log's stream; 0 before that",
+            )?,
+            readers_left_behind: IntCounterVec::new(
+                Opts::new(
+                    "nox_log_readers_left_behind_total",
+                    "Cuts of the log's stream before a reader had come so far",
+                ),
+                &["reader"],
+            )?,
         };
         registry.register(Box::new(metrics.leading.clone()))?;
         registry.register(Box::new(metrics.takeover_seconds.clone()))?;
@@ -71,6 +94,10 @@ impl Metrics {
         registry.register(Box::new(metrics.backlog.clone()))?;
         registry.register(Box::new(metrics.append_seconds.clone()))?;
         registry.register(Box::new(metrics.unknown_outcomes.clone()))?;
+        registry.register(Box::new(metrics.archived_n.clone()))?;
+        registry.register(Box::new(metrics.archive_failing.clone()))?;
+        registry.register(Box::new(metrics.log_first_n.clone()))?;
+        registry.register(Box::new(metrics.readers_left_behind.clone()))?;
         Ok(metrics)
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use nox_contract::{Chain, Frame, FrameNumber, subject};
+use nox_archive::Log;
+use nox_contract::{Chain, Frame, FrameNumber};
 use nox_core::State;
 use nox_protocol::Leader;
-use nox_streams::Broker;
+use nox_streams::{Broker, Error};
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::Config;
+use crate::{Config, archive::Archiving};
 
 /// Of the state's serialised form; another one is not read.
 const FORMAT: &str = "state2";
@@ -24,6 +25,8 @@ pub struct Snapshots {
     /// Entries since the last one was taken, or since the term began; and when that was.
     entries: u64,
     at: Duration,
+    /// The log cannot be cut without a newer one.
+    wanted: bool,
     /// Taken, and to be kept once the log has its last frame.
     taken: Option<(State, Chain)>,
     keeping: Option<JoinHandle<()>>,
@@ -37,6 +40,7 @@ impl Snapshots {
             interval: Duration::from_millis(config.snapshot_ms),
             entries: 0,
             at: now,
+            wanted: false,
             taken: None,
             keeping: None,
         }
@@ -47,19 +51,20 @@ impl Snapshots {
         self.entries += entries.max(1) as u64;
     }
 
-    /// Takes a fold if one is due and no frame is open, and keeps the one that was taken as soon as it is
-    /// worth it.
-    pub fn look(&mut self, leader: &Leader, broker: &Broker, now: Duration) {
+    /// Takes a fold if one is due or wanted and no frame is open, and keeps the one that was taken as soon
+    /// as it is worth it.
+    pub fn look(&mut self, leader: &Leader, archiving: &Archiving, broker: &Broker, now: Duration) {
         if self.keeping.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
+        self.wanted |= archiving.takes_snapshot();
         let is_due = self.entries >= self.entries_min && now >= self.at + self.interval;
-        if is_due
+        if (is_due || self.wanted)
             && self.taken.is_none()
             && let Some((state, chain)) = leader.fold()
         {
             self.taken = Some((state.clone(), chain));
-            (self.entries, self.at) = (0, now);
+            (self.entries, self.at, self.wanted) = (0, now, false);
         }
         if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
             self.keeping = Some(tokio::spawn(keep(broker.clone(), state, chain)));
@@ -90,8 +95,14 @@ fn name(n: FrameNumber, chain: Chain) -> String {
     format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"))
 }
 
+/// The frame of the newest one that was kept; 0 without any.
+pub async fn newest(broker: &Broker) -> Result<FrameNumber, Error> {
+    let names = broker.snapshots().await?;
+    Ok(names.iter().find_map(|name| parse(name)).map(|(n, _)| n).unwrap_or_default())
+}
+
 /// The newest fold that the log agrees with, if there is one.
-pub async fn find(broker: &Broker) -> Option<(State, Chain)> {
+pub async fn find(broker: &Broker, log: &Log) -> Option<(State, Chain)> {
     let (name, bytes) = match broker.latest_snapshot().await {
         Ok(found) => found?,
         Err(error) => {
@@ -100,7 +111,7 @@ pub async fn find(broker: &Broker) -> Option<(State, Chain)> {
         }
     };
     let (n, chain) = parse(&name)?;
-    if chain_at(broker, n).await? != chain {
+    if chain_at(log, n).await? != chain {
         tracing::warn!(name, "The log disagrees with the snapshot; folds the whole log");
         return None;
     }
@@ -122,8 +133,8 @@ fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
 }
 
 /// The chain after message `n`, as the log itself has it: a frame names the chain before it.
-async fn chain_at(broker: &Broker, n: FrameNumber) -> Option<Chain> {
-    let message = broker.read_one(subject::EVENTS, n.0).await.ok()??;
+async fn chain_at(log: &Log, n: FrameNumber) -> Option<Chain> {
+    let message = log.frame(n).await.ok()??;
     let frame: Frame = serde_json::from_slice(&message.payload).ok()?;
     Some(Chain::parse(&frame.prev)?.extend(&message.payload))
 }

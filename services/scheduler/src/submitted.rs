@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::{StreamExt, stream};
-use nox_contract::{Fact, Frame, FrameNumber, JobId, RawJson, subject};
-use nox_streams::Broker;
+use nox_archive::Log;
+use nox_contract::{Fact, Frame, FrameNumber, JobId, RawJson};
 
 /// Bytes of inputs that are kept of the frames read last.
 const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -29,7 +29,7 @@ impl Submitted {
     /// time; a job whose frame cannot be read is left out.
     pub async fn find(
         &mut self,
-        broker: &Broker,
+        log: &Log,
         wanted: &BTreeMap<FrameNumber, Vec<JobId>>,
     ) -> BTreeMap<JobId, RawJson> {
         let mut found = BTreeMap::new();
@@ -40,7 +40,7 @@ impl Submitted {
                 None => missing.push(*n),
             }
         }
-        let reads = missing.into_iter().map(|n| read(broker.clone(), n));
+        let reads = missing.into_iter().map(|n| read(log.clone(), n));
         let mut reads = stream::iter(reads).buffered(READS_MAX);
         while let Some((n, inputs)) = reads.next().await {
             if let (Some(inputs), Some(jobs)) = (inputs, wanted.get(&n)) {
@@ -71,8 +71,8 @@ fn take(found: &mut BTreeMap<JobId, RawJson>, inputs: &Inputs, jobs: &[JobId]) {
     found.extend(jobs.iter().filter_map(|job| Some((*job, inputs.get(job)?.clone()))));
 }
 
-async fn read(broker: Broker, n: FrameNumber) -> (FrameNumber, Option<Inputs>) {
-    let inputs = match broker.read_one(subject::EVENTS, n.0).await {
+async fn read(log: Log, n: FrameNumber) -> (FrameNumber, Option<Inputs>) {
+    let inputs = match log.frame(n).await {
         Ok(Some(message)) => inputs_of(&message.payload),
         Ok(None) => {
             tracing::error!(n = n.0, "The log has no frame that queued jobs were submitted in");

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nox_contract::subject;
+use nox_archive::{ArchiveError, Log, LogError};
+use nox_contract::{FrameNumber, subject};
 use nox_protocol::{
     Faults, Takeover,
     takeover::{Attachment, Ready, TakeoverEffect, TakeoverError},
 };
-use nox_service::{Runtime, crash_point};
+use nox_service::crash_point;
 use nox_streams::{Broker, Error, PublishError};
 
-use crate::{metrics::Metrics, snapshot};
+use crate::{Scheduler, snapshot};
 
 /// How often a broker that does not answer is asked again, and how long is waited in between.
 const TRIES: u32 = 20;
@@ -40,16 +41,28 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Broker(error) => error.into(),
+            LogError::Archive(ArchiveError::Unavailable { .. }) => {
+                Self::Unavailable(error.to_string())
+            }
+            other => Self::Broken(other.into()),
+        }
+    }
+}
+
 /// Becomes leader in the log.
 pub async fn run(
-    broker: &Broker,
+    scheduler: &Scheduler,
+    log: &Log,
     holder: &str,
-    runtime: &Runtime,
-    metrics: &Metrics,
     accept_reset: Option<String>,
 ) -> Result<Ready, Failure> {
+    let Scheduler { runtime, broker, metrics, .. } = scheduler;
     let attachment = attach(broker).await?;
-    let snapshot = snapshot::find(broker).await;
+    let snapshot = snapshot::find(broker, log).await;
     let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);
     tracing::info!(from, "Folds the log");
     metrics.takeover_snapshot_n.set(i64::try_from(from).unwrap_or(i64::MAX));
@@ -84,7 +97,7 @@ pub async fn run(
                     }
                 }
             }
-            TakeoverEffect::ReadLog { from, to } => fold(broker, &mut takeover, from, to).await?,
+            TakeoverEffect::ReadLog { from, to } => fold(log, &mut takeover, from, to).await?,
             TakeoverEffect::Attach => match takeover.on_attachment(attach(broker).await?)? {
                 Some(next) => next,
                 None => takeover.start(),
@@ -106,12 +119,12 @@ async fn attach(broker: &Broker) -> Result<Attachment, Error> {
 
 /// Folds the log in chunks, so that a long one need not fit into memory.
 async fn fold(
-    broker: &Broker,
+    log: &Log,
     takeover: &mut Takeover,
     from: u64,
     to: u64,
 ) -> Result<TakeoverEffect, Failure> {
-    let mut chunks = broker.stream_log(from, to);
+    let mut chunks = log.read(FrameNumber(from), FrameNumber(to));
     while let Some(chunk) = chunks.next().await {
         let records: Vec<_> = chunk?.into_iter().map(|r| (r.seq, r.subject, r.payload)).collect();
         match takeover.on_log(&records)? {

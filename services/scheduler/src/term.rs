@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
+use nox_archive::Log;
 use nox_contract::{Beat, Source, WorkerId, subject};
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now,
@@ -14,7 +15,8 @@ use nox_service::{Runtime, crash_point};
 use nox_streams::{Broker, Error, Guard, Message};
 
 use crate::{
-    Config,
+    Scheduler,
+    archive::Archiving,
     dispatch::Outbox,
     held_lease::HeldLease,
     inputs::Inputs,
@@ -72,13 +74,12 @@ impl fmt::Display for End {
 
 /// Leads from what the takeover found.
 pub async fn run(
-    config: &Config,
-    runtime: &Runtime,
-    broker: &Broker,
-    metrics: &Metrics,
+    scheduler: &Scheduler,
+    log: &Log,
     lease: &HeldLease,
     ready: Ready,
 ) -> anyhow::Result<End> {
+    let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
     let window = match broker.replicas(subject::EVENTS).await {
         Ok(1) => WINDOW,
         Ok(_) => WINDOW_REPLICATED,
@@ -112,10 +113,11 @@ pub async fn run(
         metrics,
         leader,
         replies: Replies::default(),
-        outbox: Outbox::start(broker.clone()),
+        outbox: Outbox::start(broker.clone(), log.clone()),
         ticked: Duration::ZERO,
         unsure: false,
         snapshots,
+        archiving: Archiving::start(scheduler),
         trimmed: runtime.clock.monotonic(),
     };
 
@@ -184,6 +186,7 @@ struct Term<'t> {
     /// An append had no clean acknowledgement, and none had one since.
     unsure: bool,
     snapshots: Snapshots,
+    archiving: Archiving,
     trimmed: Duration,
 }
 
@@ -201,7 +204,8 @@ impl Term<'_> {
             self.carry_out(effect);
         }
         self.outbox.flush();
-        self.snapshots.look(&self.leader, self.broker, now.monotonic);
+        self.archiving.acked(self.leader.acked());
+        self.snapshots.look(&self.leader, &self.archiving, self.broker, now.monotonic);
         self.metrics.backlog.set(self.leader.backlog() as i64);
         Ok(())
     }

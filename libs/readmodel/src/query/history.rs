@@ -1,21 +1,10 @@
-//! What the log says, as it was written: of one job, and all of it.
+//! Where in the log a job has entries, and what of a frame is the job's.
 
-use futures_util::TryStreamExt;
 use nox_contract::{Epoch, FrameNumber, JobId, RawJson, TenantId, Timestamp};
-use sqlx::{Row, postgres::PgRow};
+use sqlx::Row;
 
 use super::{At, QueryError, Reader, look::Look};
-use crate::{
-    batch::LogMessage,
-    raw_frame::RawFrame,
-    rows,
-    segment::{self, DamagedSegment},
-    sql::{big, count, number},
-};
-
-/// Most frames that one answer takes a job's entries from: each may lie in a segment of its own, which
-/// is read whole.
-pub const JOB_FRAMES_MAX: usize = 200;
+use crate::{raw_frame::RawFrame, rows, sql::number};
 
 /// What one part of one input caused for a job, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +45,8 @@ impl JobEntry {
 impl Reader {
     /// The frames after `after` that have entries of a job, in order, as far as its row names them; `None`
     /// if the tenant has no such job.
+    ///
+    /// Of a job with very many frames the first is found and the newest are; see the `frames` of a row.
     pub async fn job_frames(
         &self,
         tenant: &TenantId,
@@ -68,49 +59,6 @@ impl Reader {
             numbers.retain(|n| *n > after);
         }
         look.end(numbers).await
-    }
-
-    /// The entries of a job in frames after `after`, in order, from at most [`JOB_FRAMES_MAX`] frames;
-    /// `None` if the tenant has no such job. Empty at the end.
-    ///
-    /// Of a job with very many frames the first is found and the newest are; see the `frames` of a row.
-    pub async fn job_events(
-        &self,
-        tenant: &TenantId,
-        id: JobId,
-        after: FrameNumber,
-    ) -> Result<At<Option<Vec<JobEntry>>>, QueryError> {
-        let mut look = self.look().await?;
-        let Some(mut numbers) = frame_numbers(&mut look, tenant, id).await? else {
-            return look.end(None).await;
-        };
-        numbers.retain(|n| *n > after);
-        numbers.truncate(JOB_FRAMES_MAX);
-        let entries = job_entries(&mut look, tenant, id, &numbers).await?;
-        look.end(Some(entries)).await
-    }
-
-    /// The messages after `after`, as they were written, whole segments at a time: the log's second
-    /// copy. Empty at the end.
-    pub async fn log(
-        &self,
-        after: FrameNumber,
-    ) -> Result<At<Vec<(FrameNumber, LogMessage)>>, QueryError> {
-        let mut look = self.look().await?;
-        let sql = look.sql(
-            "select n_first, bytes, content
-             from segments
-             where n_last > $1
-             order by n_first
-             limit 1",
-        );
-        let row = sqlx::query(sql).bind(big(after.0)).fetch_optional(look.connection()).await;
-        let Some(row) = row.map_err(|error| look.failed(error))? else {
-            return look.end(Vec::new()).await;
-        };
-        let (n_first, messages) = segment(&row)?;
-        let numbered = (n_first.0..).map(FrameNumber).zip(messages);
-        look.end(numbered.filter(|(n, _)| *n > after).collect()).await
     }
 }
 
@@ -125,54 +73,4 @@ async fn frame_numbers(
     let Some(row) = row.map_err(|error| look.failed(error))? else { return Ok(None) };
     let first = number(row.try_get("submitted_n")?);
     Ok(Some(rows::frame_numbers(first, row.try_get("frames")?)))
-}
-
-/// The entries of a job in frames `numbers`, which are in order. Of the frames nothing else is kept: they
-/// are everybody's.
-async fn job_entries(
-    look: &mut Look,
-    tenant: &TenantId,
-    id: JobId,
-    numbers: &[FrameNumber],
-) -> Result<Vec<JobEntry>, QueryError> {
-    let wanted: Vec<i64> = numbers.iter().map(|n| big(n.0)).collect();
-    let sql = look.sql(
-        "select n_first, bytes, content
-         from segments
-         where n_first in (
-             select (select max(n_first) from segments where n_first <= n)
-             from unnest($1::bigint[]) as wanted (n)
-         )
-         order by n_first",
-    );
-    let mut segments = sqlx::query(sql).bind(wanted).fetch(look.connection());
-    let mut entries = Vec::new();
-    loop {
-        let row = match segments.try_next().await {
-            Ok(Some(row)) => row,
-            Ok(None) => break,
-            Err(error) => {
-                drop(segments);
-                return Err(look.failed(error));
-            }
-        };
-        let (n_first, messages) = segment(&row)?;
-        for (n, message) in (n_first.0..).map(FrameNumber).zip(messages) {
-            if numbers.binary_search(&n).is_ok() {
-                let found = JobEntry::of_frame(n, &message.payload, tenant, id);
-                entries.extend(found.map_err(|error| DamagedSegment {
-                    n_first,
-                    reason: format!("frame {n}: {error}"),
-                })?);
-            }
-        }
-    }
-    drop(segments);
-    Ok(entries)
-}
-
-fn segment(row: &PgRow) -> Result<(FrameNumber, Vec<LogMessage>), QueryError> {
-    let n_first = number(row.try_get("n_first")?);
-    let bytes = count(row.try_get("bytes")?) as usize;
-    Ok((n_first, segment::decode(n_first, bytes, row.try_get("content")?)?))
 }

@@ -18,9 +18,8 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use crate::{
     consequence::{self, Consequence, Described},
     schema::Database,
-    segment::DamagedSegment,
 };
-pub use history::{JOB_FRAMES_MAX, JobEntry};
+pub use history::JobEntry;
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
 use look::Look;
 pub use look::{At, Progress};
@@ -41,8 +40,6 @@ pub enum QueryError {
     Unavailable(sqlx::Error),
     #[error("postgres does not answer as it must: {}", Described(.0))]
     Broken(sqlx::Error),
-    #[error(transparent)]
-    Damaged(#[from] DamagedSegment),
 }
 
 impl QueryError {
@@ -53,7 +50,6 @@ impl QueryError {
                 Some(code) => format!("postgres answers with SQLSTATE {code}"),
                 None => "postgres does not answer".to_owned(),
             },
-            Self::Damaged(_) => "a segment is damaged".to_owned(),
         }
     }
 }

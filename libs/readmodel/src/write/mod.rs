@@ -1,15 +1,13 @@
 //! Rows out: one statement a function, each of them takes a whole batch.
 
 mod jobs;
-mod log;
 mod metrics;
+mod parked;
 mod quotas;
 mod registry;
 
 use nox_contract::Incarnation;
 use sqlx::PgConnection;
-
-pub(crate) use log::segments;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -99,7 +97,7 @@ pub(crate) async fn changes(connection: &mut PgConnection, changes: &Changes) ->
         metrics::add(connection, changes).await?;
     }
     if !changes.parked.is_empty() {
-        log::parked(connection, changes).await?;
+        parked::insert(connection, changes).await?;
     }
     Ok(())
 }

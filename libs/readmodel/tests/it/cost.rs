@@ -70,11 +70,7 @@ async fn the_cost_of_a_no_op_job() {
         let own = cpu_micros(std::process::id()) - own;
         let theirs = children_micros(postgres.pid().unwrap()) - theirs;
         let bytes = postgres
-            .psql(
-                "select 'jobs ' || pg_total_relation_size('nox_1.jobs') / 20000
-                     || ' B/job, segments ' || pg_total_relation_size('nox_1.segments') / 20000
-                     || ' B/job'",
-            )
+            .psql("select 'jobs ' || pg_total_relation_size('nox_1.jobs') / 20000 || ' B/job'")
             .await
             .unwrap();
         println!(

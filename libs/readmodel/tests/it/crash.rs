@@ -55,7 +55,6 @@ async fn killed_in_the_middle_of_a_transaction_postgres_keeps_all_of_it_or_nothi
         let stored = database.ask("select n from projection").await;
         let ends = [batch.start().0.to_string(), batch.end().0.to_string()];
         assert!(ends.contains(&stored), "{stored} is in the middle of {ends:?}");
-        assert_eq!(database.ask("select coalesce(max(n_last), 0) from segments").await, stored);
         if outcome.is_none() || stored == ends[0] {
             until_committed(&mut store, batch).await;
         }

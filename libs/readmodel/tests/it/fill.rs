@@ -1,8 +1,7 @@
 //! Facts become rows, and rows become answers.
 
 use nox_contract::{
-    Entity, Fact, FrameNumber, Incarnation, JobId, JobState, Place, Position, Positions, Source,
-    WaitingCode,
+    Entity, Fact, Incarnation, JobId, JobState, Place, Position, Positions, Source, WaitingCode,
 };
 use nox_protocol::{ReadError, Reader, Record};
 use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
@@ -245,25 +244,6 @@ async fn metrics_count_what_happened() {
     assert_eq!(metrics.durations.len(), 2);
 }
 
-#[tokio::test]
-async fn the_whole_log_is_kept_byte_for_byte() {
-    let database = Database::start().await;
-    let log = eventful(200);
-    database.filled(&log, 64).await;
-    let reader = database.reader();
-    let mut copy = Vec::new();
-    loop {
-        let after = FrameNumber(copy.len() as u64);
-        let messages = reader.log(after).await.unwrap().value;
-        if messages.is_empty() {
-            break;
-        }
-        copy.extend(messages.into_iter().map(|(_, message)| message));
-    }
-    assert_eq!(copy, log.messages);
-    assert_eq!(reader.log(FrameNumber(100)).await.unwrap().value[0].0, FrameNumber(101));
-}
-
 /// How far the inputs are consumed is kept to the part, and told of whole messages alone.
 #[tokio::test]
 async fn a_frame_that_ends_within_an_input_says_so_and_the_input_does_not_count_as_consumed() {
@@ -332,7 +312,6 @@ async fn an_empty_read_model_answers_and_one_that_was_never_prepared_is_not_avai
     let progress = reader.progress().await.unwrap();
     assert_eq!(progress, Progress::default());
     assert_eq!(reader.modules().await.unwrap().value, []);
-    assert_eq!(reader.log(FrameNumber(0)).await.unwrap().value, []);
 }
 
 #[tokio::test]

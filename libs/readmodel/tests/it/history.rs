@@ -1,10 +1,6 @@
 //! The history of a job: its own entries as they were written, and never another's.
 
 use nox_contract::{Fact, FrameNumber, JobId, WaitingCode};
-use nox_readmodel::{
-    Reader,
-    query::{JOB_FRAMES_MAX, JobEntry},
-};
 
 use crate::{
     log::{JobOf, Log, eventful, eventful_in, tenant},
@@ -16,10 +12,6 @@ fn job(number: u64) -> JobOf {
     JobOf::new(tenant, user, ["command", "xtb"][number as usize % 2], number)
 }
 
-async fn history(reader: &Reader, job: &JobOf, after: FrameNumber) -> Vec<JobEntry> {
-    reader.job_events(&job.tenant, job.id, after).await.unwrap().value.unwrap()
-}
-
 #[tokio::test]
 async fn a_job_s_entries_are_told_byte_for_byte_and_nobody_else_s() {
     for log in [eventful(200), eventful_in(Log::in_frames_of(150), 200)] {
@@ -29,14 +21,14 @@ async fn a_job_s_entries_are_told_byte_for_byte_and_nobody_else_s() {
         for number in [0u64, 2, 6, 7, 199] {
             let job = job(number);
             let written = log.entries_of(&job);
-            let kept = history(&reader, &job, FrameNumber(0)).await;
+            let kept = log.history(&reader, &job, FrameNumber(0)).await;
             let told: Vec<_> =
                 kept.iter().map(|told| (told.n, told.entry.get().to_owned())).collect();
             assert_eq!(told, written);
-            let later = history(&reader, &job, written[0].0).await;
+            let later = log.history(&reader, &job, written[0].0).await;
             let expected = written.iter().filter(|(n, _)| *n > written[0].0).count();
             assert_eq!(later.len(), expected);
-            assert_eq!(history(&reader, &job, log.n()).await, []);
+            assert_eq!(log.history(&reader, &job, log.n()).await, []);
         }
     }
 }
@@ -53,7 +45,7 @@ async fn an_entry_is_shown_with_its_frame_s_number_term_and_instant_and_not_its_
     log.start_and_succeed(&mine, "exec-1");
     log.seal();
     database.filled(&log, 10).await;
-    let told = history(&database.reader(), &mine, FrameNumber(0)).await;
+    let told = log.history(&database.reader(), &mine, FrameNumber(0)).await;
     assert_eq!(told.len(), 2, "both stand in one frame");
     for (entry, (n, written)) in told.iter().zip(log.entries_of(&mine)) {
         let document = entry.document().unwrap();
@@ -68,15 +60,15 @@ async fn an_entry_is_shown_with_its_frame_s_number_term_and_instant_and_not_its_
     assert!(["zeta", "inputs\":[", "somebody-elses-job"].iter().all(|text| frame.contains(text)));
 
     let reader = database.reader();
-    let elsewhere = reader.job_events(&tenant("zeta"), mine.id, FrameNumber(0)).await.unwrap();
+    let elsewhere = reader.job_frames(&tenant("zeta"), mine.id, FrameNumber(0)).await.unwrap();
     assert_eq!(elsewhere.value, None);
     let nobody = JobId(uuid::Uuid::nil());
-    let nobody = reader.job_events(&tenant("acme"), nobody, FrameNumber(0)).await.unwrap();
+    let nobody = reader.job_frames(&tenant("acme"), nobody, FrameNumber(0)).await.unwrap();
     assert_eq!(nobody.value, None);
 }
 
 #[tokio::test]
-async fn of_very_many_frames_the_first_and_the_newest_are_told_page_by_page() {
+async fn of_very_many_frames_the_first_and_the_newest_are_told() {
     const NEWEST: usize = 512;
     let database = Database::start().await;
     let mut log = Log::new();
@@ -88,20 +80,9 @@ async fn of_very_many_frames_the_first_and_the_newest_are_told_page_by_page() {
         log.entry(&job.entity(), [Fact::Waiting { code }]);
     }
     database.filled(&log, 100).await;
-    let reader = database.reader();
-    let (mut told, mut pages) = (Vec::new(), 0);
-    loop {
-        let after = told.last().map_or(FrameNumber(0), |(n, _)| *n);
-        let page = history(&reader, &job, after).await;
-        if page.is_empty() {
-            break;
-        }
-        assert!(page.len() <= JOB_FRAMES_MAX);
-        told.extend(page.into_iter().map(|told| (told.n, told.entry.get().to_owned())));
-        pages += 1;
-    }
+    let told = log.history(&database.reader(), &job, FrameNumber(0)).await;
+    let told: Vec<_> = told.into_iter().map(|told| (told.n, told.entry.get().to_owned())).collect();
     let mut expected = log.entries_of(&job);
     expected.drain(1..expected.len() - NEWEST);
     assert_eq!(told, expected);
-    assert_eq!(pages, expected.len().div_ceil(JOB_FRAMES_MAX));
 }

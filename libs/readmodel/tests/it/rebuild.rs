@@ -3,9 +3,8 @@
 use std::convert::Infallible;
 
 use futures_util::{Stream, stream};
-use nox_contract::FrameNumber;
 use nox_readmodel::{
-    LogMessage, QueryError, RebuildError, StoreError, audit::content_hash, rebuild, schema, switch,
+    LogMessage, RebuildError, StoreError, audit::content_hash, rebuild, schema, switch,
 };
 
 use crate::{
@@ -58,6 +57,7 @@ async fn the_hash_sees_every_table() {
     let before = content_hash(&database.url, None).await.unwrap();
     for change in [
         "update projection set reports_part = reports_part + 1",
+        "update projection set chain = 'b3:' || repeat('0', 64)",
         "update jobs set priority = 6 where submitted_n = (select min(submitted_n) from jobs)",
         "update quota_balances set free = free - 1, granted = granted - 1 where account = 'tenant'",
         "update quota_limits set cpu = 1 where account = 'tenant'",
@@ -66,7 +66,6 @@ async fn the_hash_sees_every_table() {
         "update workers set labels = '[]' where worker_id = 'exec-1'",
         "update metrics set value = value + 1 where name = 'nox_job_failures_total'",
         "insert into parked values (3, 0, 't', null, 'refused', '', '')",
-        "delete from segments where n_first = (select max(n_first) from segments)",
     ] {
         database.ask(change).await;
         let after = content_hash(&database.url, None).await.unwrap();
@@ -76,18 +75,6 @@ async fn the_hash_sees_every_table() {
         database.filled(&log, 50).await;
         assert_eq!(content_hash(&database.url, None).await.unwrap(), before);
     }
-}
-
-#[tokio::test]
-async fn a_damaged_segment_is_noticed() {
-    let database = Database::start().await;
-    database.filled(&eventful(24), 1_000).await;
-    database
-        .ask("update segments set content = set_byte(content, 40, get_byte(content, 40) # 16)")
-        .await;
-    assert!(content_hash(&database.url, None).await.is_err());
-    let read = database.reader().log(FrameNumber(0)).await;
-    assert!(matches!(read, Err(QueryError::Damaged(_))), "{read:?}");
 }
 
 #[tokio::test]
@@ -167,23 +154,4 @@ async fn rows_that_are_no_fold_of_the_log_are_found_by_a_rebuild() {
     forged.swap(3, 4);
     let refused = rebuild(&database.url, messages(&forged)).await;
     assert!(matches!(refused, Err(RebuildError::Read(_))), "{refused:?}");
-}
-
-#[tokio::test]
-async fn the_rows_can_be_rebuilt_from_the_copy_in_the_rows() {
-    let database = Database::start().await;
-    database.filled(&eventful(60), 7).await;
-    let reader = database.reader();
-    let copy = stream::unfold(FrameNumber(0), |after| {
-        let reader = reader.clone();
-        async move {
-            let messages = reader.log(after).await.unwrap().value;
-            let last = messages.last()?.0;
-            let messages: Vec<_> =
-                messages.into_iter().map(|(_, m)| Ok::<_, Infallible>(m)).collect();
-            Some((stream::iter(messages), last))
-        }
-    });
-    let rebuilt = rebuild(&database.url, futures_util::StreamExt::flatten(copy)).await.unwrap();
-    assert!(rebuilt.is_equal());
 }

@@ -145,7 +145,7 @@ async fn a_stream_that_was_made_anew_is_not_read_on() {
 fn reason(error: ConsumeError) -> ReadError {
     match error {
         ConsumeError::Position { reason, .. } => reason,
-        ConsumeError::Drift(drift) => panic!("{drift}"),
+        other => panic!("{other}"),
     }
 }
 

@@ -10,6 +10,7 @@ mod lease;
 mod logs;
 mod permissions;
 mod publish;
+mod retention;
 mod snapshots;
 mod support;
 mod throughput;

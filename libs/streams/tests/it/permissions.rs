@@ -5,7 +5,7 @@ mod configurations;
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all};
-use nox_contract::{AnswerMessage, Attempt, TenantId, subject};
+use nox_contract::{AnswerMessage, Attempt, Position, TenantId, subject};
 use nox_devkit::{NatsConfig, NatsServer};
 use nox_streams::{
     Broker, ConnectError, ConnectOptions, Durability, Guard, LogPiece, LogStream, NOT_PERMITTED,
@@ -94,6 +94,15 @@ async fn every_service_can_do_its_work() {
     assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 3);
     scheduler.append(frame("{}"), Guard { last_seq: 3, ..guard }).await.unwrap();
     assert_eq!(soon(log.next()).await.unwrap().unwrap()[0].seq, 4);
+    let position =
+        Position { incarnation: gateway.incarnation(subject::EVENTS).await.unwrap(), seq: 4 };
+    projector.tell_reader("projector", &position).await.unwrap();
+    assert_eq!(scheduler.readers().await.unwrap(), [("projector".to_owned(), position)]);
+    assert_eq!(scheduler.cut_log(3).await.unwrap(), 1);
+    assert_eq!(scheduler.first_frame().await.unwrap(), Some(3));
+    let mut log = scheduler.follow(subject::EVENTS, 3, None);
+    assert_eq!(soon(log.next()).await.unwrap().unwrap().len(), 2);
+    assert!(gateway.read_one(subject::EVENTS, 2).await.unwrap().is_none());
 
     for (writer, subject, stream) in
         [(&gateway, "nox.cmd.t", subject::COMMANDS), (&executor, "nox.rep.w1", subject::REPORTS)]

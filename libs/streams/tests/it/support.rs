@@ -23,6 +23,14 @@ pub struct Setup {
     pub folder: TempDir,
 }
 
+impl Setup {
+    /// The log's stream, for what Nox never does.
+    pub async fn broker_stream(&self) -> async_nats::jetstream::stream::Stream {
+        let jetstream = async_nats::jetstream::new(raw(&self.server).await);
+        jetstream.get_stream(nox_contract::subject::EVENTS).await.unwrap()
+    }
+}
+
 /// A relaxed server with all streams declared; what it forgets at a power cut no test can see.
 pub async fn setup() -> Setup {
     let (server, folder) = server(Sync::Relaxed).await;

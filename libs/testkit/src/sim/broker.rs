@@ -7,6 +7,8 @@ use bytes::Bytes;
 use nox_contract::{Chain, EpochRecord, Frame, Incarnation, Source, WorkerId, subject};
 use nox_protocol::{appender::Guard, takeover::Attachment};
 
+use super::archive::Archive;
+
 /// A message of a stream.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -100,7 +102,11 @@ pub struct Broker {
     pub reports: InputStream,
     /// Until when the log takes nothing.
     pub full_until: u64,
+    /// All that was ever written.
     log: Vec<Stored>,
+    /// What the log's stream has of it: from this message on, and the records of epochs before.
+    log_first: u64,
+    pub archive: Archive,
     epochs: Vec<(u64, EpochRecord)>,
     pub snapshots: Vec<Snapshot>,
     /// Who may try to lead, and until when.
@@ -122,6 +128,8 @@ impl Broker {
             reports: InputStream::new("reports"),
             full_until: 0,
             log: Vec::new(),
+            log_first: 1,
+            archive: Archive::default(),
             epochs: Vec::new(),
             snapshots: Vec::new(),
             lease: None,
@@ -164,7 +172,28 @@ impl Broker {
         self.log.len() as u64
     }
 
-    /// The log from `from` on, at most `max` messages.
+    pub fn log_first(&self) -> u64 {
+        self.log_first
+    }
+
+    pub fn cut_log(&mut self, before: u64) {
+        self.log_first = self.log_first.max(before);
+    }
+
+    /// The log from `from` on, at most `max` messages, as stream and archive have it; or the number of the
+    /// first that neither has.
+    pub fn read_joined(&self, from: u64, max: usize) -> Result<Vec<(u64, String, Bytes)>, u64> {
+        let read = self.read_log(from, max).into_iter().map(|(seq, subject, payload)| {
+            if seq >= self.log_first || subject == subject::EPOCH {
+                return Ok((seq, subject, payload));
+            }
+            let kept = self.archive.message(seq).ok_or(seq)?;
+            Ok((seq, kept.subject.clone(), kept.payload.clone()))
+        });
+        read.collect()
+    }
+
+    /// The log from `from` on, at most `max` messages, as it was written.
     pub fn read_log(&self, from: u64, max: usize) -> Vec<(u64, String, Bytes)> {
         (from.max(1)..)
             .zip(self.log.iter().skip(from.saturating_sub(1) as usize).take(max))

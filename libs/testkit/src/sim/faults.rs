@@ -59,6 +59,10 @@ named!(
         NeighboursBlamed = "neighbours_blamed",
         PlannedStopCounts = "planned_stop_counts",
         LivingWorkerReplaced = "living_worker_replaced",
+        CutBeforeArchived = "cut_before_archived",
+        CutBeyondSnapshot = "cut_beyond_snapshot",
+        /// Of the simulation's own leader: what the archive does with a segment it does not look at.
+        ArchiveNotReadBack = "archive_not_read_back",
     }
 );
 
@@ -74,6 +78,8 @@ impl Bug {
             consumed_input_repeated: bug == Some(Self::ConsumedInputRepeated),
             answer_before_ack: bug == Some(Self::AnswerBeforeAck),
             incarnation_ignored: bug == Some(Self::IncarnationIgnored),
+            cut_before_archived: bug == Some(Self::CutBeforeArchived),
+            cut_beyond_snapshot: bug == Some(Self::CutBeyondSnapshot),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),
         }
     }
@@ -130,6 +136,12 @@ named!(
         SchedulerCrash = "scheduler_crash",
         /// A snapshot is kept, and later takeovers begin from it.
         Snapshot = "snapshot",
+        /// A segment of the log is archived.
+        Archives = "archives",
+        /// The archive keeps another segment than it was given, by a bit.
+        ArchiveDamages = "archive_damages",
+        /// The log's stream gets full, and is cut.
+        CutsLog = "cuts_log",
         /// The lease is given to whoever asks.
         SplitLease = "split_lease",
         /// An executor dies between two effects.
@@ -166,6 +178,8 @@ impl Fault {
             Self::Redelivery => 0.1,
             Self::SchedulerCrash => 0.004,
             Self::Snapshot => 0.02,
+            Self::Archives | Self::CutsLog => 0.02,
+            Self::ArchiveDamages => 0.1,
             Self::SplitLease => 0.05,
             Self::ExecutorCrash => 0.003,
             Self::TakesDown => 0.1,

@@ -8,6 +8,7 @@
 //! | `world` | the parts together, the blows they take, and the phases of a run |
 //! | `wire` | time, chance, the network, and what is still to happen |
 //! | [`faults`] | what goes wrong in a run, and which bug is planted |
+//! | `archive` | what leaders keep of the log, and cut off its stream |
 //! | `broker` | streams, guards, restarts |
 //! | `scheduler`, `term` | processes that drive the real takeover and leader |
 //! | `executor` | processes that drive the real session |
@@ -15,6 +16,7 @@
 //! | `client` | users, gateways and a forger |
 //! | `invariants` | what must hold, at every step and in the end |
 
+mod archive;
 mod broker;
 mod client;
 mod executor;

@@ -133,7 +133,7 @@ impl Projector {
             self.attached = connection;
         }
         let max = wire.between(1, 60) as usize;
-        let records = wire.broker.read_log(position.n().0 + 1, max);
+        let Some(records) = wire.read_joined(position.n().0 + 1, max) else { return };
         if records.is_empty() {
             return;
         }

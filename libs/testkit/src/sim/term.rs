@@ -12,6 +12,7 @@ use nox_protocol::{
 };
 
 use super::{
+    archive,
     broker::Snapshot,
     faults::Fault,
     scheduler::End,
@@ -37,6 +38,8 @@ pub struct Term {
     reading: BTreeMap<u64, (WorkerId, SessionId, Option<Covers>, Vec<Dispatch>)>,
     last_reading: u64,
     outbox: BTreeMap<(WorkerId, SessionId), Vec<Work>>,
+    /// The log cannot be cut without one.
+    snapshot_wanted: bool,
 }
 
 impl Term {
@@ -52,6 +55,7 @@ impl Term {
             reading: BTreeMap::new(),
             last_reading: 0,
             outbox: BTreeMap::new(),
+            snapshot_wanted: false,
         }
     }
 
@@ -180,6 +184,9 @@ impl Term {
                 work = rest;
             }
         }
+        if wire.is_connected(self.party()) {
+            self.snapshot_wanted |= archive::keep(self.leader.acked().0, wire);
+        }
         self.keep_snapshot(wire);
         self.ask_to_be_woken(now, wire);
         Ok(())
@@ -203,9 +210,10 @@ impl Term {
         if self.leader.is_settled() && wire.oracle.is_due_for_comparison() {
             wire.oracle.compare(state);
         }
-        if !wire.strikes(Fault::Snapshot) {
+        if !self.snapshot_wanted && !wire.strikes(Fault::Snapshot) {
             return;
         }
+        self.snapshot_wanted = false;
         wire.note(format_args!("a snapshot at {}", state.n));
         let json = serde_json::to_string(state).expect("a state can be serialised");
         wire.broker.snapshots.push(Snapshot { n: state.n.0, chain, state: json });
@@ -277,6 +285,8 @@ impl Term {
             .collect();
         match work {
             Some(work) => send(self.party(), self.life, &worker, session, covers, work, wire),
+            // Who leads on a log that lost its end is about to find out.
+            None if wire.oracle.log_lost => {}
             None => wire.oracle.fail("the inputs of a job are not where it was submitted".into()),
         }
     }

@@ -487,6 +487,35 @@ impl Wire {
         }
     }
 
+    /// The log as whoever asks finds it. That there is none of a message that was written is a violation.
+    pub fn read_joined(&mut self, from: u64, max: usize) -> Option<Vec<(u64, String, Bytes)>> {
+        match self.broker.read_joined(from, max) {
+            Ok(records) => Some(records),
+            Err(n) => {
+                self.oracle
+                    .fail(format!("message {n} is neither in the log's stream nor archived"));
+                None
+            }
+        }
+    }
+
+    /// What the stream lost last is archived as it was written, and a takeover needs none of it.
+    pub fn check_cut(&mut self) {
+        let before = self.broker.log_first();
+        let gone = self.broker.read_log(1, before as usize - 1);
+        let is_kept = |(seq, _, payload): &(u64, String, Bytes)| {
+            self.broker.archive.message(*seq).is_some_and(|kept| kept.payload == *payload)
+        };
+        if let Some((seq, ..)) = gone.iter().find(|message| !is_kept(message)) {
+            let why = format!("cut before {before}, and {seq} is not in the archive as it was");
+            return self.oracle.fail(why);
+        }
+        let is_believed = |n: u64, chain| n >= before && self.broker.chain_at(n) == Some(chain);
+        if !self.broker.snapshots.iter().any(|kept| is_believed(kept.n, kept.chain)) {
+            self.oracle.fail(format!("cut before {before}, which a takeover needs"));
+        }
+    }
+
     fn answer(&mut self, from: Party, life: u64, call: Call, ask: Ask) {
         if self.is_cut(from) || self.strikes(Fault::ReadFails) {
             return self.give_up(from, life, call, self.now);
@@ -494,14 +523,21 @@ impl Wire {
         let reply = match ask {
             Ask::Attachment => Reply::Attachment(self.broker.attachment()),
             Ask::Epoch => Reply::Epoch(self.broker.newest_epoch()),
-            Ask::Log { from, max } => Reply::Log {
-                last: self.broker.log_last(),
-                records: self.broker.read_log(from, max),
+            Ask::Log { from, max } => match self.read_joined(from, max) {
+                Some(records) => Reply::Log { last: self.broker.log_last(), records },
+                None => Reply::Unknown,
             },
-            Ask::Frames(numbers) => Reply::Log {
-                last: self.broker.log_last(),
-                records: numbers.iter().flat_map(|n| self.broker.read_log(*n, 1)).collect(),
-            },
+            Ask::Frames(numbers) => {
+                let read =
+                    numbers.iter().map(|n| self.read_joined(*n, 1)).collect::<Option<Vec<_>>>();
+                match read {
+                    Some(read) => {
+                        let records = read.into_iter().flatten().collect();
+                        Reply::Log { last: self.broker.log_last(), records }
+                    }
+                    None => Reply::Unknown,
+                }
+            }
         };
         self.reply(from, life, call, reply);
     }

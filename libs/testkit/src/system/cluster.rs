@@ -130,6 +130,7 @@ impl Cluster {
             ("NOX_MEM_MB".to_owned(), "65536".to_owned()),
             ("NOX_MODULES".to_owned(), path(root, "modules")),
             ("NOX_ARTIFACTS".to_owned(), path(root, "artifacts")),
+            ("NOX_ARCHIVE".to_owned(), path(root, "archive")),
             ("NOX_DATA".to_owned(), path(root, "data")),
         ]);
         let sync = if options.sync == Sync::Strict { "strict" } else { "relaxed" };

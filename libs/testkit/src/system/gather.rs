@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use nox_contract::{Frame, TenantId, subject};
+use nox_archive::{Archive, Log, LogError};
+use nox_contract::{Frame, FrameNumber, TenantId, subject};
 use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::PAGE_MAX};
-use nox_streams::Broker;
 
 use super::{
     checker::{Evidence, LogEntry, View, check},
@@ -100,18 +100,29 @@ impl Cluster {
         self.postgres.psql(sql).await
     }
 
+    /// Where the services keep the log.
+    pub fn archive(&self) -> Result<Archive> {
+        let folder = self.folder().join("archive");
+        Ok(Archive::open(folder.to_str().context("a folder's name is no text")?)?)
+    }
+
+    /// The log, with what is in its archive, and its last frame.
+    pub async fn log(&self) -> Result<(Log, FrameNumber)> {
+        let broker = self.broker().await?;
+        let (incarnation, last) = broker.extent(subject::EVENTS).await?;
+        Ok((Log::new(broker, incarnation, Some(&self.archive()?)), FrameNumber(last)))
+    }
+
     /// Reads the whole log.
     pub async fn read_log(&self) -> Result<Vec<LogEntry>> {
-        let broker = self.broker().await?;
-        let last = broker.last_sequence(subject::EVENTS).await?;
-        log(&broker, last).try_collect::<Vec<_>>().await.context("cannot read the log")
+        let (log, last) = self.log().await?;
+        entries(&log, last).try_collect::<Vec<_>>().await.context("cannot read the log")
     }
 
     /// Folds the log into rows of a new generation and compares them with the live ones.
     pub async fn rebuild(&self) -> Result<Rebuilt> {
-        let broker = self.broker().await?;
-        let last = broker.last_sequence(subject::EVENTS).await?;
-        let log = log(&broker, last)
+        let (log, last) = self.log().await?;
+        let log = entries(&log, last)
             .map_ok(|entry| LogMessage { subject: entry.subject, payload: entry.payload });
         Ok(nox_readmodel::rebuild(&self.database_url, Box::pin(log)).await?)
     }
@@ -149,12 +160,11 @@ impl Cluster {
     }
 }
 
-fn log(
-    broker: &Broker,
-    last: u64,
-) -> impl futures_util::Stream<Item = Result<LogEntry, nox_streams::Error>> + use<> {
-    broker
-        .stream_log(1, last)
+fn entries(
+    log: &Log,
+    last: FrameNumber,
+) -> impl futures_util::Stream<Item = Result<LogEntry, LogError>> + use<> {
+    log.read(FrameNumber(1), last)
         .map_ok(|chunk| stream::iter(chunk).map(Ok))
         .try_flatten()
         .map_ok(|m| LogEntry { seq: m.seq, subject: m.subject, payload: m.payload })

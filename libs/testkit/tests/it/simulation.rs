@@ -42,6 +42,8 @@ fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
         (stats.crashed, "was charged with the loss of its worker"),
         (stats.refused, "was refused"),
         (stats.snapshots_compared, "was compared"),
+        (stats.archived, "was archived"),
+        (stats.log_cuts, "was cut off the log's stream"),
     ] {
         assert!(count > 10, "hardly anything {what}: {count}");
     }
@@ -128,4 +130,7 @@ notices! {
     the_simulation_notices_neighbours_that_are_charged_with_a_crash: NeighboursBlamed,
     the_simulation_notices_a_planned_stop_that_counts: PlannedStopCounts,
     the_simulation_notices_a_worker_that_takes_a_living_ones_place: LivingWorkerReplaced,
+    the_simulation_notices_a_log_that_is_cut_before_it_is_archived: CutBeforeArchived,
+    the_simulation_notices_a_log_that_is_cut_beyond_the_newest_snapshot: CutBeyondSnapshot,
+    the_simulation_notices_a_segment_that_nobody_has_read_back: ArchiveNotReadBack,
 }

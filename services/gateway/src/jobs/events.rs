@@ -73,38 +73,23 @@ async fn entries(
     // As new as the row that was found.
     let required = Required::frame(Some(row.n));
     let named = app.barrier.read(&required, || app.reader.job_frames(tenant, id, after)).await?;
+    let log = app.bulk.log(place, named.progress.place().incarnation).await?;
     let mut entries = Vec::new();
     let mut bytes = 0;
     for n in named.value.unwrap_or_default().into_iter().take(PAGE_FRAMES) {
         let of_job = |frame: &[u8]| JobEntry::of_frame(n, frame, tenant, id);
-        let Some(found) = app.bulk.frame(place, n, of_job).await? else {
-            if entries.is_empty() {
-                return archived(app, row, after).await;
-            }
-            break;
+        let found = match app.bulk.frame(place, &log, n, of_job).await {
+            Ok(found) => found.map_err(unreadable)?,
+            // Whoever asks for what follows is told why it is not there.
+            Err(_) if !entries.is_empty() => break,
+            Err(error) => return Err(error),
         };
-        let found = found.map_err(unreadable)?;
         bytes += found.iter().map(|entry| entry.entry.get().len()).sum::<usize>();
         entries.extend(found);
         if bytes >= PAGE_BYTES {
             break;
         }
     }
-    Ok(entries)
-}
-
-/// The same from the second copy of the log, of frames that its stream does not have any more.
-async fn archived(app: &App, row: &JobRow, after: FrameNumber) -> Result<Vec<JobEntry>, ApiError> {
-    let (tenant, id) = (&row.tenant, row.id);
-    let required = Required::frame(Some(row.n));
-    let found = app.barrier.read(&required, || app.reader.job_events(tenant, id, after)).await?;
-    let mut entries = found.value.unwrap_or_default();
-    let mut bytes = 0;
-    let ends_in = entries.iter().find_map(|entry| {
-        bytes += entry.entry.get().len();
-        (bytes >= PAGE_BYTES).then_some(entry.n)
-    });
-    entries.retain(|entry| ends_in.is_none_or(|last| entry.n <= last));
     Ok(entries)
 }
 

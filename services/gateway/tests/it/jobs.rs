@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use bytes::Bytes;
-use nox_contract::{Attempt, JobId, subject};
+use futures_util::TryStreamExt;
+use nox_archive::{Archive, Log, SegmentBuilder};
+use nox_contract::{Attempt, Chain, FrameNumber, JobId, subject};
 use nox_streams::{LogPiece, LogStream};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -302,6 +304,18 @@ async fn a_job_s_history_shows_nothing_of_others_that_the_same_timer_woke() {
     }
 }
 
+/// The log, of which the archive keeps all up to its present end.
+async fn keep(system: &System) -> Log {
+    let archive = Archive::open(system.archive().to_str().unwrap()).unwrap();
+    let (incarnation, last) = system.broker.extent(subject::EVENTS).await.unwrap();
+    let log = Log::new(system.broker.clone(), incarnation, Some(&archive));
+    let mut segment = SegmentBuilder::new(FrameNumber(0), Chain::START);
+    let messages = log.read(FrameNumber(1), FrameNumber(last)).try_concat().await.unwrap();
+    messages.iter().for_each(|message| segment.push(message).unwrap());
+    log.archive().unwrap().put(segment.close().unwrap()).await.unwrap();
+    log
+}
+
 #[tokio::test]
 async fn a_job_s_history_stays_where_the_stream_does_not_have_it_any_more() {
     let system = System::start().await;
@@ -311,11 +325,54 @@ async fn a_job_s_history_stays_where_the_stream_does_not_have_it_any_more() {
     let path = format!("/jobs/{id}/events");
     let before = system.get(&path, &ada).await;
     assert_eq!(before.expect(200)["events"].as_array().unwrap().len(), 2);
+    let events = before.expect(200)["events"].clone();
+    let [first, last] = [0, 1].map(|place| events[place]["n"].as_u64().unwrap());
 
-    system.replace(subject::EVENTS).await;
-    let first = before.expect(200)["events"][0]["n"].as_u64().unwrap();
+    let log = keep(&system).await;
+    system.broker.cut_log(last).await.unwrap();
     assert_eq!(system.broker.read_direct(subject::EVENTS, first).await.unwrap(), None);
     assert_eq!(system.get(&path, &ada).await.text, before.text);
     let later = system.get(&format!("{path}?after={first}"), &ada).await.expect(200);
-    assert_eq!(later["events"], json!([before.expect(200)["events"][1]]));
+    assert_eq!(later["events"], json!([events[1]]));
+
+    // The stream is lost: another one, with other frames of these numbers, says nothing of this job.
+    system.replace(subject::EVENTS).await;
+    assert_eq!(system.get(&path, &ada).await.text, before.text);
+
+    // The archive withheld, damaged, and gone.
+    let segment = log.archive().unwrap().segments().await.unwrap().remove(0);
+    let folder = std::fs::read_dir(system.archive().join("log")).unwrap().next().unwrap().unwrap();
+    let segment = folder.path().join(segment.name());
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[20] ^= 4;
+    std::fs::write(&segment, bytes).unwrap();
+    let damaged = system.get(&path, &ada).await.expect_problem(503, "unavailable");
+    assert!(damaged["detail"].as_str().unwrap().contains("the archive is damaged"), "{damaged}");
+    std::fs::remove_file(&segment).unwrap();
+    system.get(&path, &ada).await.expect_problem(503, "unavailable");
+    let gone = system.get(&path, &ada).await.expect_problem(503, "unavailable");
+    assert!(gone["detail"].as_str().unwrap().contains("the archive does not have it"), "{gone}");
+}
+
+#[tokio::test]
+async fn without_an_archive_a_history_that_the_stream_lost_is_a_clear_problem() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, _) = system.submit(&ada, "noop").await;
+    system.clerk.succeed(id.parse().unwrap()).await;
+    let path = format!("/jobs/{id}/events");
+    let events = system.get(&path, &ada).await.expect(200)["events"].clone();
+    let [first, last] = [0, 1].map(|place| events[place]["n"].as_u64().unwrap());
+    keep(&system).await;
+    system.broker.cut_log(last).await.unwrap();
+
+    system.read_from(&system.postgres.url()).await;
+    system.until_ready().await;
+    let problem = system.get(&path, &ada).await.expect_problem(503, "unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&format!("frame {first} ")), "{detail}");
+    assert!(detail.contains("given no archive"), "{detail}");
+    // What the stream has is told.
+    let later = system.get(&format!("{path}?after={first}"), &ada).await.expect(200);
+    assert_eq!(later["events"], json!([events[1]]));
 }

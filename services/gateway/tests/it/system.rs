@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -38,7 +39,7 @@ pub struct System {
     pub gateway: JoinHandle<()>,
     client: Client,
     /// Removed at the end, after the servers that write to it.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read whole.
@@ -115,10 +116,11 @@ impl System {
 
         let runtime = Runtime::new();
         let database = postgres.url();
-        let (addr, gateway) = start_gateway(nats.url(), &nats, &database, &runtime, http).await;
+        let archive = folder.path().join("archive");
+        let (addr, gateway) =
+            start_gateway(nats.url(), &nats, &database, &runtime, http, Some(&archive)).await;
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let system =
-            Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, _folder: folder };
+        let system = Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, folder };
         system.until_ready().await;
         system
     }
@@ -132,7 +134,7 @@ impl System {
     pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
         let database = self.postgres.url();
-        let (addr, _) = start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY).await;
+        let (addr, _) = start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY, None).await;
         (addr, runtime)
     }
 
@@ -141,7 +143,12 @@ impl System {
         self.runtime = Runtime::new();
         let (nats, runtime) = (&self.nats, &self.runtime);
         (self.addr, self.gateway) =
-            start_gateway(nats.url(), nats, database_url, runtime, ROOMY).await;
+            start_gateway(nats.url(), nats, database_url, runtime, ROOMY, None).await;
+    }
+
+    /// Where the gateway that was started with the system looks for the archive.
+    pub fn archive(&self) -> PathBuf {
+        self.folder.path().join("archive")
     }
 
     /// Takes a stream away, and makes a new one.
@@ -193,6 +200,7 @@ async fn start_gateway(
     database_url: &str,
     runtime: &Runtime,
     http: HttpLimits,
+    archive: Option<&Path>,
 ) -> (SocketAddr, JoinHandle<()>) {
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
@@ -200,6 +208,7 @@ async fn start_gateway(
         nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),
         database_url: Secret::new(database_url),
+        archive: archive.map(|folder| folder.to_str().unwrap().to_owned()),
         jwt_secret: Secret::new(SECRET),
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: None,

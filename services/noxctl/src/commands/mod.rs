@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod archive;
 pub mod bench;
 pub mod demo;
 pub mod dev;

@@ -10,7 +10,7 @@ use clap::{Args, Parser};
 use nox_service::Secret;
 
 use super::{Sync, Urls, modules};
-use crate::home::Identity;
+use crate::home::{ARCHIVE, Identity};
 
 /// What they are told.
 pub struct Configuration<'a> {
@@ -44,9 +44,11 @@ fn read<C: Args>(flags: &[(&str, &str)]) -> Result<C> {
 impl Configuration<'_> {
     pub fn gateway(&self) -> Result<nox_gateway::Config> {
         let http_addr = self.http_addr.to_string();
+        let archive = self.archive()?;
         let mut flags = vec![
             ("http-addr", http_addr.as_str()),
             ("database-url", &self.urls.database),
+            ("archive", &archive),
             ("jwt-secret", self.jwt_secret.reveal()),
         ];
         flags.extend(self.broker());
@@ -54,7 +56,9 @@ impl Configuration<'_> {
     }
 
     pub fn scheduler(&self) -> Result<nox_scheduler::Config> {
-        let mut flags = vec![("cluster-key", self.identity.cluster_key.as_str())];
+        let archive = self.archive()?;
+        let mut flags =
+            vec![("cluster-key", self.identity.cluster_key.as_str()), ("archive", &archive)];
         flags.extend(self.broker());
         read(&flags).context("scheduler")
     }
@@ -74,9 +78,14 @@ impl Configuration<'_> {
     }
 
     pub fn projector(&self) -> Result<nox_projector::Config> {
-        let mut flags = vec![("database-url", self.urls.database.as_str())];
+        let archive = self.archive()?;
+        let mut flags = vec![("database-url", self.urls.database.as_str()), ("archive", &archive)];
         flags.extend(self.broker());
         read(&flags).context("projector")
+    }
+
+    fn archive(&self) -> Result<String> {
+        text(&self.folder.join(ARCHIVE))
     }
 
     fn broker(&self) -> [(&str, &str); 3] {

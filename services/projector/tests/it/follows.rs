@@ -1,6 +1,6 @@
 //! It goes on, whatever happens around it.
 
-use nox_contract::{JobState, subject};
+use nox_contract::{FrameNumber, JobState, Position, subject};
 use nox_projector::Config;
 use nox_readmodel::{Filter, LogMessage, Rebuilt, audit, rebuild, switch};
 
@@ -18,8 +18,8 @@ async fn check(system: &System, jobs: usize) {
 }
 
 async fn rebuilt(system: &System) -> Rebuilt {
-    let chunks = system.broker.consume(subject::EVENTS, None, 1, None);
-    let messages = futures_util::StreamExt::flat_map(chunks, |chunk| {
+    let log = system.joined_log().await;
+    let messages = futures_util::StreamExt::flat_map(log.follow(FrameNumber(1)), |chunk| {
         let messages: Vec<_> = match chunk {
             Ok(chunk) => chunk
                 .into_iter()
@@ -46,6 +46,64 @@ async fn rows_follow_the_log_and_a_restart_goes_on_where_the_rows_are() {
     system.caught_up().await;
     projector.stop().await;
     check(&system, 200).await;
+}
+
+#[tokio::test]
+async fn a_projector_that_was_away_while_the_log_was_cut_goes_on_from_the_archive() {
+    let mut system = System::start().await;
+    let projector = system.projector(system.config());
+    system.write(|log| log.jobs(100)).await;
+    system.caught_up().await;
+    projector.stop().await;
+
+    // Part of what it lacks is in the archive alone, part in the stream alone.
+    system.write(|log| log.jobs(100)).await;
+    system.keep_and_cut().await;
+    let cut = system.log.n().0 - 1;
+    assert_eq!(system.broker.read_one(subject::EVENTS, cut).await.unwrap(), None);
+    system.write(|log| log.jobs(50)).await;
+    let projector = system.projector(system.config());
+    system.caught_up().await;
+    projector.stop().await;
+    check(&system, 250).await;
+
+    // An empty database is filled from both.
+    system.postgres.psql("drop schema nox_1 cascade; drop schema nox cascade").await.unwrap();
+    let projector = system.projector(system.config());
+    system.caught_up().await;
+    projector.stop().await;
+    check(&system, 250).await;
+}
+
+/// The negative control: what the rows lack is nowhere, and nothing is skipped.
+#[tokio::test]
+async fn without_the_archive_a_projector_that_is_behind_a_cut_stops_and_says_at_which_frame() {
+    let mut system = System::start().await;
+    system.write(|log| log.jobs(10)).await;
+    system.keep_and_cut().await;
+    let projector = system.projector(Config { archive: None, ..system.config() });
+    let error = projector.end().await.unwrap_err();
+    assert!(error.contains("frame 2 of the log"), "{error}");
+    assert!(error.contains("NOX_ARCHIVE"), "{error}");
+    // With it, it goes on.
+    let projector = system.projector(system.config());
+    system.caught_up().await;
+    projector.stop().await;
+}
+
+#[tokio::test]
+async fn it_says_how_far_it_is_so_that_nothing_is_cut_before_it() {
+    let mut system = System::start().await;
+    let projector = system.projector(system.config());
+    system.write(|log| log.jobs(10)).await;
+    system.caught_up().await;
+    let incarnation = system.broker.incarnation(subject::EVENTS).await.unwrap();
+    let there = Position { incarnation, seq: system.log.n().0 };
+    let told = [("projector".to_owned(), there)];
+    system.until("it is told", async || system.broker.readers().await.unwrap() == told).await;
+    projector.stop().await;
+    // What was said last stands.
+    assert_eq!(system.broker.readers().await.unwrap(), told);
 }
 
 #[tokio::test]

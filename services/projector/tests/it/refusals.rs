@@ -66,8 +66,8 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
         // What an operator added refuses all jobs alike, and is no job's data.
         (
             "23514",
-            "alter table nox_1.segments add constraint few check (n_last < 30) not valid",
-            "alter table nox_1.segments drop constraint few",
+            "alter table nox_1.projection add constraint few check (n < 0) not valid",
+            "alter table nox_1.projection drop constraint few",
         ),
         (
             "23514",

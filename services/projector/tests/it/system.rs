@@ -7,6 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
+use nox_archive::{Archive, SegmentBuilder};
 use nox_contract::{
     Attempt, Cause, Chain, Entity, Entry, Epoch, EpochRecord, Fact, FactOrUnknown, Frame,
     FrameNumber, Incarnation, JobId, Limits, ModuleName, Place, Positions, RawJson, Resources,
@@ -65,11 +67,35 @@ impl System {
         self.write(Log::begin).await;
     }
 
+    /// An archive of the log, in which nothing is kept yet.
+    pub fn archive(&self) -> Archive {
+        Archive::open(self.folder.path().join("archive").to_str().unwrap()).unwrap()
+    }
+
+    /// The log, wherever its messages are.
+    pub async fn joined_log(&self) -> nox_archive::Log {
+        let incarnation = self.broker.incarnation(subject::EVENTS).await.unwrap();
+        nox_archive::Log::new(self.broker.clone(), incarnation, Some(&self.archive()))
+    }
+
+    /// Keeps all that was written, and leaves of the stream no more than its last frame.
+    pub async fn keep_and_cut(&self) {
+        let log = self.joined_log().await;
+        let archive = log.archive().unwrap();
+        let (n, chain) = archive.end().await.unwrap();
+        let mut segment = SegmentBuilder::new(n, chain);
+        let messages = log.read(n.next(), self.log.n()).try_concat().await.unwrap();
+        messages.iter().for_each(|message| segment.push(message).unwrap());
+        archive.put(segment.close().unwrap()).await.unwrap();
+        self.broker.cut_log(self.log.n().0).await.unwrap();
+    }
+
     pub fn config(&self) -> Config {
         Config {
             nats_url: Secret::new(self.nats.url()),
             nats_monitor_url: None,
             sync: Durability::Relaxed,
+            archive: Some(self.archive().location().to_owned()),
             database_url: Secret::new(self.postgres.url()),
             delay_ms: 0,
         }

@@ -12,7 +12,7 @@ use nox_contract::{
     SessionId, Source, TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId, subject,
 };
 use nox_protocol::Reader;
-use nox_readmodel::{Batch, LogMessage};
+use nox_readmodel::{Batch, LogMessage, query::JobEntry};
 use uuid::Uuid;
 
 pub use facts::*;
@@ -204,6 +204,21 @@ impl Log {
         self.chain = self.chain.extend(&payload);
         self.messages.push(LogMessage { subject, payload: Bytes::from(payload) });
         self.n()
+    }
+
+    /// The entries of a job as they are read: in the frames after `after` that its row names.
+    pub async fn history(
+        &self,
+        reader: &nox_readmodel::Reader,
+        job: &JobOf,
+        after: FrameNumber,
+    ) -> Vec<JobEntry> {
+        let named = reader.job_frames(&job.tenant, job.id, after).await.unwrap().value.unwrap();
+        let of_frame = |n: FrameNumber| {
+            let payload = &self.messages[n.0 as usize - 1].payload;
+            JobEntry::of_frame(n, payload, &job.tenant, job.id).unwrap()
+        };
+        named.into_iter().flat_map(of_frame).collect()
     }
 
     /// The entries of a job as they were written, and their frames.

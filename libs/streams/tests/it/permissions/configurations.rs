@@ -10,15 +10,20 @@ use super::Production;
 use crate::support::{soon, until};
 
 #[tokio::test]
-async fn a_service_makes_or_changes_no_stream_and_none_deletes_one_or_purges_the_log() {
+async fn the_scheduler_alone_makes_changes_or_cuts_a_stream_and_no_service_deletes_one() {
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();
     let mut requests = Vec::new();
     for service in ["gateway", "executor", "projector", "scheduler"] {
         let client = server.raw(service).await;
-        let mut denied = vec!["DELETE.NOX_EVENTS", "PURGE.NOX_EVENTS", "MSG.DELETE.NOX_EVENTS"];
+        let mut denied = vec!["DELETE.NOX_EVENTS", "MSG.DELETE.NOX_EVENTS", "PURGE.NOX_READERS"];
         if service != "scheduler" {
-            denied.extend(["UPDATE.NOX_EVENTS", "PURGE.NOX_COMMANDS", "CREATE.X"]);
+            denied.extend([
+                "UPDATE.NOX_EVENTS",
+                "PURGE.NOX_COMMANDS",
+                "PURGE.NOX_EVENTS",
+                "CREATE.X",
+            ]);
         }
         for request in denied {
             let client = client.clone();
@@ -54,7 +59,7 @@ fn configurations() -> Vec<(String, Value)> {
     for setting in [
         json!({"republish": {"src": ">", "dest": "nox.cmd.>"}}),
         json!({"sources": [{"name": "NOX_COMMANDS"}]}),
-        json!({"deny_purge": false, "allow_rollup_hdrs": true}),
+        json!({"deny_delete": false, "allow_rollup_hdrs": true}),
     ] {
         for stream in ["NOX_EVENTS", "NOX_REPORTS", "NOX_LOGS"] {
             let mut config = json!({"name": stream});

@@ -157,6 +157,9 @@ pub struct Stats {
     pub refused: u64,
     pub answers: u64,
     pub snapshots_compared: u64,
+    /// Segments that were archived, and cuts of the log's stream.
+    pub archived: u64,
+    pub log_cuts: u64,
     /// Runs that ended because a rolled back input stream had grown as long again, unnoticed.
     pub regrown: u64,
     /// Longest that everything took to settle, in milliseconds of people's time.
@@ -184,6 +187,8 @@ impl Stats {
         self.refused += other.refused;
         self.answers += other.answers;
         self.snapshots_compared += other.snapshots_compared;
+        self.archived += other.archived;
+        self.log_cuts += other.log_cuts;
         self.regrown += other.regrown;
         self.settled_in_ms = self.settled_in_ms.max(other.settled_in_ms);
         self.refused_and_admitted += other.refused_and_admitted;

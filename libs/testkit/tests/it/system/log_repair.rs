@@ -1,6 +1,6 @@
 //! A message in the log that is none of ours has a way out.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use nox_contract::subject;
 use nox_testkit::system::{
@@ -13,14 +13,9 @@ use super::{admitted, mark, noop};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Runs `noxctl` as the broker's operator: its status, and all that it said.
+/// Runs `noxctl` as the broker's operator.
 fn noxctl(cluster: &Cluster, args: &[&str]) -> (Option<i32>, String) {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("noxctl");
-    let output =
-        Command::new(program).args(args).env("NOX_NATS_URL", cluster.nats.url()).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    super::noxctl(args, &[("NOX_NATS_URL", &cluster.nats.url())])
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,13 +13,25 @@ mod kills;
 mod log_repair;
 mod namesakes;
 mod rebuild;
+mod retention;
 mod seed_steps;
 mod snapshots;
 mod unstorable;
 
+use std::process::Command;
+
 use nox_contract::{FrameNumber, JobId};
 use nox_testkit::system::recorder::Heard;
 use serde_json::{Value, json};
+
+/// Runs `noxctl`: its status, and all that it said.
+fn noxctl(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("noxctl");
+    let output = Command::new(program).args(args).envs(env.iter().copied()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
 
 /// A job that tells that it ran.
 fn mark(mark: &str) -> Value {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::{MODULE, cpu::Named};
 use crate::{
     client::Client,
-    home::Home,
+    home::{ARCHIVE, Home},
     system::{self, Given, Options, Servers, Sync},
     target::{DEV_ADMIN, grant},
     terminal::note,
@@ -83,6 +83,7 @@ impl Stack {
             ("NOX_MEM_MB", slots.saturating_mul(1_024).to_string()),
             ("NOX_MODULES", modules),
             ("NOX_ARTIFACTS", text(&home.folder().join("artifacts"))?),
+            ("NOX_ARCHIVE", text(&home.folder().join(ARCHIVE))?),
             ("NOX_DATA", text(home.folder())?),
             ("NOX_LOG", "warn".to_owned()),
         ];

@@ -35,6 +35,11 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
 }
 
 impl Servers {
+    /// Whether they are those of the development system.
+    fn is_dev(&self) -> bool {
+        given(&self.nats_url).is_none() && given(&self.database_url).is_none()
+    }
+
     fn database(&self, target: &Target) -> Result<String> {
         match given(&self.database_url) {
             Some(url) => Ok(url),

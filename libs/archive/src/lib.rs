@@ -1,0 +1,31 @@
+//! The log that lasts: closed stretches of NOX_EVENTS as immutable objects, and one reader that joins
+//! them with the stream.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `message` | messages as blocks hold them, byte for byte |
+//! | [`segment`] | the format of a segment: blocks, index, trailer |
+//! | [`builder`] | makes a segment from messages that follow one another |
+//! | `name` | what a segment is called |
+//! | [`store`] | the folder or bucket |
+//! | [`archive`] | the segments of one log: put, list, find, read |
+//! | [`log`] | archive and stream as one log |
+//!
+//! Number `n` of a message is its sequence in the stream. Segments have no gap within them, and every
+//! segment carries the chain before and after it, so that whoever wrote it, it is right or refused.
+
+pub mod archive;
+pub mod builder;
+mod error;
+pub mod log;
+mod message;
+mod name;
+pub mod segment;
+pub mod store;
+
+pub use archive::LogArchive;
+pub use builder::{ClosedSegment, SegmentBuilder};
+pub use error::{ArchiveError, LogError};
+pub use log::Log;
+pub use segment::SegmentInfo;
+pub use store::Archive;

@@ -1,0 +1,32 @@
+//! How far readers of the log have come: what they say, and what is known of them.
+
+use nox_contract::{Position, subject};
+use serde_json::json;
+
+use crate::{Broker, Error, api::StreamInfo, publish::PublishError};
+
+impl Broker {
+    /// Says how far a reader of the log has come; only its newest word counts. Once in some seconds is
+    /// enough: it holds back what is removed, and nothing else.
+    pub async fn tell_reader(&self, name: &str, position: &Position) -> Result<(), PublishError> {
+        let said = serde_json::to_vec(position).unwrap_or_default();
+        self.publish(subject::reader(name), None, said.into()).await.map(drop)
+    }
+
+    /// The readers of the log that said something within a week, and what they said last.
+    pub async fn readers(&self) -> Result<Vec<(String, Position)>, Error> {
+        let all = json!({ "subjects_filter": subject::reader("*") });
+        let info: StreamInfo = self.api(&format!("STREAM.INFO.{}", subject::READERS), &all).await?;
+        let mut readers = Vec::new();
+        for subject in info.state.subjects.keys() {
+            let Some((said, _)) = self.read_last(subject::READERS, subject).await? else {
+                continue;
+            };
+            let position = serde_json::from_slice(&said.payload).map_err(|e| {
+                Error::Unreadable { what: "reader's position", reason: e.to_string() }
+            })?;
+            readers.push((subject::last_token(subject).to_owned(), position));
+        }
+        Ok(readers)
+    }
+}

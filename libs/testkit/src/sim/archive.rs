@@ -1,0 +1,120 @@
+//! The archive, and the log's stream that is cut: real segments, and the real rule of retention.
+
+use bytes::Bytes;
+use nox_archive::{SegmentBuilder, segment};
+use nox_contract::{Chain, FrameNumber};
+use nox_protocol::{
+    Retention,
+    retention::{Hold, Kept, LogUsage},
+};
+use nox_streams::Message;
+
+use super::{
+    broker::Snapshot,
+    faults::{Bug, Fault},
+    wire::Wire,
+};
+
+/// Most messages of a segment.
+const SEGMENT_MAX: u64 = 60;
+
+/// What is kept of the log, in order and without a gap.
+#[derive(Debug, Default)]
+pub struct Archive {
+    segments: Vec<Segment>,
+    /// The chain after the last one.
+    chain: Option<Chain>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    n_first: u64,
+    n_last: u64,
+    /// What is read from what lies there.
+    messages: Result<Vec<Message>, String>,
+}
+
+impl Archive {
+    /// The last message of the last segment.
+    fn end(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.n_last)
+    }
+
+    pub fn message(&self, n: u64) -> Option<&Message> {
+        let behind = self.segments.partition_point(|segment| segment.n_first <= n);
+        let segment = self.segments[..behind].last().filter(|segment| n <= segment.n_last)?;
+        segment.messages.as_ref().ok()?.get((n - segment.n_first) as usize)
+    }
+}
+
+/// A leader that has the log up to `acked` keeps a segment of it now and then, and cuts the stream.
+/// Returns whether it wants a snapshot.
+pub fn keep(acked: u64, wire: &mut Wire) -> bool {
+    if wire.strikes(Fault::Archives) && is_of_this_log(wire) {
+        put(acked, wire);
+    }
+    wire.strikes(Fault::CutsLog) && is_of_this_log(wire) && cut(acked, wire)
+}
+
+/// Whether the archive ends with what the log has there: the log may have lost its end.
+fn is_of_this_log(wire: &Wire) -> bool {
+    let archive = &wire.broker.archive;
+    let end = archive.end();
+    let Some(stored) = wire.broker.read_log(end, 1).pop() else { return end == 0 };
+    end == 0 || archive.message(end).is_none_or(|kept| kept.payload == stored.2)
+}
+
+fn put(acked: u64, wire: &mut Wire) {
+    let archive = &wire.broker.archive;
+    let (n, chain) = (archive.end(), archive.chain.unwrap_or(Chain::START));
+    let last = acked.min(n + wire.between(1, SEGMENT_MAX));
+    let mut builder = SegmentBuilder::new(FrameNumber(n), chain);
+    for (seq, subject, payload) in wire.broker.read_log(n + 1, last.saturating_sub(n) as usize) {
+        if let Err(error) = builder.push(&Message { seq, subject, payload }) {
+            return wire.oracle.fail(format!("the log does not follow its archive: {error}"));
+        }
+    }
+    let Some(closed) = builder.close() else { return };
+    let mut object = closed.bytes.to_vec();
+    if wire.strikes(Fault::ArchiveDamages) {
+        let bit = wire.between(0, object.len() as u64 * 8 - 1);
+        object[(bit / 8) as usize] ^= 1 << (bit % 8);
+    }
+    let messages = segment::read(&closed.info(), &Bytes::from(object));
+    if messages.is_err() && wire.plan.bug != Some(Bug::ArchiveNotReadBack) {
+        return wire.note(format_args!("a segment was not kept as it was written"));
+    }
+    wire.note(format_args!("archived {} to {}", closed.n_first, closed.n_last));
+    wire.oracle.stats.archived += 1;
+    let archive = &mut wire.broker.archive;
+    archive.chain = Some(closed.chain_after);
+    archive.segments.push(Segment { n_first: closed.n_first.0, n_last: closed.n_last.0, messages });
+}
+
+fn cut(acked: u64, wire: &mut Wire) -> bool {
+    let (first, last) = (wire.broker.log_first(), wire.broker.log_last());
+    let bytes = last.saturating_sub(first);
+    // Anything from half full to full.
+    let bytes_max = bytes * 100 / wire.between(55, 100);
+    let segments: Vec<_> = (wire.broker.archive.segments.iter())
+        .map(|segment| (FrameNumber(segment.n_last), segment.n_last - segment.n_first + 1))
+        .collect();
+    // The service keeps none before the log has its last frame; here some are of what never got there.
+    let is_kept = |s: &&Snapshot| s.n <= acked && wire.broker.chain_at(s.n) == Some(s.chain);
+    let kept = wire.broker.snapshots.iter().filter(is_kept);
+    let kept = Kept {
+        segments: &segments,
+        snapshot: kept.map(|snapshot| FrameNumber(snapshot.n)).max().unwrap_or_default(),
+        readers: &[("projector".to_owned(), wire.store.n())],
+    };
+    let usage = LogUsage { bytes, bytes_max, first: FrameNumber(first) };
+    let faults = Bug::of_protocol(wire.plan.bug);
+    let Some(cut) = Retention::default().cut(usage, kept, faults) else { return false };
+    if let Some(before) = cut.before {
+        wire.note(format_args!("the log is cut before {before}"));
+        wire.oracle.stats.log_cuts += 1;
+        wire.broker.cut_log(before.0);
+        wire.check_cut();
+    }
+    cut.hold == Some(Hold::Snapshot)
+}
