@@ -10,7 +10,8 @@
 //! | [`sequencer`] | inputs in, frames and answers out |
 //! | [`appender`] | gets frames into the log, or finds out that it may not |
 //! | [`takeover`] | folds the log for a new leader |
-//! | [`leader`] | a term: all of the above together |
+//! | [`leader`] | who decides: all of the above together |
+//! | [`term`] | the leader's loop, over whatever carries out what it says |
 //! | [`retention`] | how much of the log its stream may lose |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
@@ -26,9 +27,11 @@ pub mod retention;
 pub mod sequencer;
 pub mod session;
 pub mod takeover;
+pub mod term;
 
 pub use faults::Faults;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use reader::{ReadError, Reader, Record};
 pub use retention::Retention;
 pub use takeover::Takeover;
+pub use term::Term;

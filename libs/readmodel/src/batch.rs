@@ -129,6 +129,11 @@ impl Batch {
         self.messages.len()
     }
 
+    pub fn facts(&self) -> u64 {
+        let entries = self.messages.iter().flat_map(ReadMessage::entries);
+        entries.map(|entry| entry.entry.facts.len() as u64).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }

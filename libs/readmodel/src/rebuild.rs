@@ -46,6 +46,16 @@ pub struct Rebuilt {
     pub rebuilt: ContentHash,
     /// The current generation at the same place in the log.
     pub live: ContentHash,
+    /// How much of the log the new one is a fold of.
+    pub taken: Taken,
+}
+
+/// What was taken in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The last frame.
+    pub n: FrameNumber,
+    pub facts: u64,
 }
 
 impl Rebuilt {
@@ -73,6 +83,8 @@ where
     let mut reader = Reader::default();
     let mut log = pin!(log);
 
+    let mut facts = 0;
+
     // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.
     for _ in 0..2 {
         let mut connection = database.connect().await?;
@@ -80,29 +92,28 @@ where
         let n = audit::place(&mut snapshot).await?;
         drop(snapshot);
         connection.close().await?;
-        fill(&mut store, &mut reader, &mut log, n).await?;
+        facts += fill(&mut store, &mut reader, &mut log, n).await?;
     }
     let mut connection = database.connect().await?;
     let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
     let n = audit::place(&mut snapshot).await?;
-    fill(&mut store, &mut reader, &mut log, n).await?;
+    facts += fill(&mut store, &mut reader, &mut log, n).await?;
 
     let live = audit::content_hash_of(&mut snapshot, live).await?;
     let mut connection = database.connect().await?;
     let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
     let rebuilt = audit::content_hash_of(&mut snapshot, generation).await?;
-    Ok(Rebuilt { rebuilt, live })
+    Ok(Rebuilt { rebuilt, live, taken: Taken { n, facts } })
 }
 
 /// As [`rebuild`], of a log that is nowhere but in `log`: from its first message to its end, wherever the
-/// current rows are, if there are any. Says where it ended, as well.
-///
-/// Compared are the rows where the current ones are, or at the log's end if that comes first.
+/// current rows are, if there are any. Compared are the rows where the current ones are, or at the log's
+/// end if that comes first.
 pub async fn rebuild_to_end<S, E>(
     url: &str,
     incarnation: &Incarnation,
     log: S,
-) -> Result<(Rebuilt, FrameNumber), RebuildError>
+) -> Result<Rebuilt, RebuildError>
 where
     S: Stream<Item = Result<LogMessage, E>>,
     E: std::error::Error + Send + Sync + 'static,
@@ -120,15 +131,15 @@ where
     let mut connection = database.connect().await?;
     let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
     let n = audit::place(&mut snapshot).await?;
-    take_in(&mut store, &mut reader, &mut log, n).await?;
+    let mut facts = take_in(&mut store, &mut reader, &mut log, n).await?;
     let live = audit::content_hash_of(&mut snapshot, live).await?;
     drop(snapshot);
     let rebuilt = {
         let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
         audit::content_hash_of(&mut snapshot, generation).await?
     };
-    take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
-    Ok((Rebuilt { rebuilt, live }, reader.n()))
+    facts += take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
+    Ok(Rebuilt { rebuilt, live, taken: Taken { n: reader.n(), facts } })
 }
 
 /// Makes the new generation current: readers change over, the projector attaches to it. Says whether
@@ -138,35 +149,36 @@ pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> 
     Ok(Database::new(url)?.switch(from, to).await?)
 }
 
-/// Takes in messages up to and including `n`, which must be there.
+/// Takes in messages up to and including `n`, which must be there; says how many facts they have.
 async fn fill<S, E>(
     store: &mut Store,
     reader: &mut Reader,
     log: &mut std::pin::Pin<&mut S>,
     n: FrameNumber,
-) -> Result<(), RebuildError>
+) -> Result<u64, RebuildError>
 where
     S: Stream<Item = Result<LogMessage, E>>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    take_in(store, reader, log, n).await?;
+    let facts = take_in(store, reader, log, n).await?;
     if reader.n() < n {
         return Err(RebuildError::Short { end: reader.n(), n });
     }
-    Ok(())
+    Ok(facts)
 }
 
-/// Takes in messages up to and including `n`, or to the log's end.
+/// The same, of messages up to `n` or to the log's end.
 async fn take_in<S, E>(
     store: &mut Store,
     reader: &mut Reader,
     log: &mut std::pin::Pin<&mut S>,
     n: FrameNumber,
-) -> Result<(), RebuildError>
+) -> Result<u64, RebuildError>
 where
     S: Stream<Item = Result<LogMessage, E>>,
     E: std::error::Error + Send + Sync + 'static,
 {
+    let mut facts = 0;
     while reader.n() < n {
         let wanted = usize::try_from(n.0 - reader.n().0).unwrap_or(BATCH_MAX).min(BATCH_MAX);
         let (mut messages, mut bytes) = (Vec::new(), 0);
@@ -181,10 +193,11 @@ where
             }
         }
         if messages.is_empty() {
-            return Ok(());
+            break;
         }
         let batch = Batch::read(reader, messages)?;
+        facts += batch.facts();
         store.commit(&batch).await?;
     }
-    Ok(())
+    Ok(facts)
 }

@@ -135,16 +135,15 @@ impl Broker {
                 if message.seq > last {
                     break;
                 }
+                if message.seq != next {
+                    return Err(cut(stream, message.seq));
+                }
                 next = message.seq + 1;
                 if finding.reason.is_none() {
-                    let follows = message.seq == finding.genuine + 1;
                     match reader.read(&message.subject, &message.payload) {
-                        Ok(_) if follows => {
+                        Ok(_) => {
                             finding.genuine = message.seq;
                             continue;
-                        }
-                        Ok(_) => {
-                            finding.reason = Some(format!("{} is missing", finding.genuine + 1));
                         }
                         Err(error) => finding.reason = Some(error.to_string()),
                     }
@@ -261,6 +260,15 @@ impl Broker {
     async fn delete(&self, stream: &str) -> Result<(), Error> {
         self.api::<Value>(&format!("STREAM.DELETE.{stream}"), &json!({})).await.map(drop)
     }
+}
+
+/// What was cut off cannot be copied to where it stood, and without it the log would be another one.
+fn cut(stream: &str, before: u64) -> Error {
+    let description = format!(
+        "{stream} was cut before message {before}: a log that was cut cannot be made again from its stream; \
+         see `docs/OPERATIONS.md`"
+    );
+    Error::Refused { code: 0, description }
 }
 
 /// The next messages of a stream, from `seq` on.

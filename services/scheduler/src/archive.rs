@@ -128,7 +128,7 @@ impl Task {
                 looked = None;
             }
             self.metrics.archive_failing.set(0);
-            self.runtime.readiness.note(ARCHIVE, format!("up to frame {}", open.end()));
+            self.runtime.readiness.note(ARCHIVE, format!("up to frame {}", open.archived()));
             *backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
             tokio::time::sleep(READ_EVERY).await;
         }
@@ -190,6 +190,8 @@ struct Open {
     pending: std::collections::VecDeque<Message>,
     /// Taken while it works elsewhere.
     builder: Option<SegmentBuilder>,
+    /// The last frame before it.
+    after: FrameNumber,
     /// When the first frame came in.
     began: Option<Duration>,
     /// Bytes after which it is closed.
@@ -204,13 +206,15 @@ impl Open {
             chunks: log.follow(n.next()),
             pending: std::collections::VecDeque::new(),
             builder: Some(SegmentBuilder::new(n, chain)),
+            after: n,
             began: None,
             limit: SEGMENT_BYTES,
         })
     }
 
-    fn end(&self) -> FrameNumber {
-        self.builder.as_ref().map(|builder| builder.end().0).unwrap_or_default()
+    /// The last frame before this segment.
+    fn archived(&self) -> FrameNumber {
+        self.after
     }
 
     /// Takes in what the log has up to now. A segment, if that filled it, or it has waited for long enough.
@@ -226,7 +230,7 @@ impl Open {
             let is_late = self.began.is_some_and(|began| now >= began + close_after);
             if builder.raw_bytes() >= self.limit || (is_late && !builder.is_empty()) {
                 let (n, chain) = builder.end();
-                self.builder = Some(SegmentBuilder::new(n, chain));
+                (self.builder, self.after) = (Some(SegmentBuilder::new(n, chain)), n);
                 self.began = None;
                 return Ok(tokio::task::spawn_blocking(move || builder.close()).await?);
             }

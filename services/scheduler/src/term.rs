@@ -6,10 +6,11 @@ use futures_util::{FutureExt, StreamExt};
 use nox_archive::Log;
 use nox_contract::{Beat, Source, WorkerId, subject};
 use nox_protocol::{
-    Faults, Leader, LeaderConfig, Now,
+    Faults, Leader, LeaderConfig, Now, Term,
     appender::Deposed,
     leader::{Effect, TermEnd},
     takeover::Ready,
+    term::{self, InputMessage, Io, Pace},
 };
 use nox_service::{Runtime, crash_point};
 use nox_streams::{Broker, Error, Guard, Message};
@@ -32,13 +33,6 @@ const WINDOW: usize = 4;
 /// The same where several do: the broker refuses a frame while another one that names the same epoch
 /// is in flight.
 const WINDOW_REPLICATED: usize = 1;
-/// Frames that may be decided beyond the window before inputs are left unread: enough that there is one
-/// to send whenever there is room, few enough to keep a frozen leader's memory small.
-const AHEAD_MAX: usize = 4;
-/// How often time alone is looked at, while inputs arrive all the time.
-const TICK: Duration = Duration::from_millis(10);
-/// Longest sleep, so that a forgotten wake-up does little harm.
-const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How often the input streams are looked at for room.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -79,7 +73,7 @@ pub async fn run(
     lease: &HeldLease,
     ready: Ready,
 ) -> anyhow::Result<End> {
-    let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
+    let Scheduler { config, runtime, broker, .. } = scheduler;
     let window = match broker.replicas(subject::EVENTS).await {
         Ok(1) => WINDOW,
         Ok(_) => WINDOW_REPLICATED,
@@ -94,10 +88,11 @@ pub async fn run(
         scheduler: config.limits.0.clone(),
         faults: Faults::default(),
     };
-    let leader = match Leader::begin(ready, leader_config, now(runtime)) {
-        Ok(leader) => leader,
+    let mut term = match Term::begin(ready, leader_config, Pace::default(), now(runtime)) {
+        Ok(term) => term,
         Err(end) => return term_end(end),
     };
+    let leader = term.leader();
     let state = leader.state();
     let (next, found) = (leader.next_command(), Some(state.commands.clone()));
     let commands = broker.consume(subject::COMMANDS, None, next, found);
@@ -106,31 +101,18 @@ pub async fn run(
     let mut commands = Inputs::new(Source::Commands, commands);
     let mut reports = Inputs::new(Source::Reports, reports);
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
-    let snapshots = Snapshots::new(config, runtime.clock.monotonic());
-    let mut term = Term {
-        runtime,
-        broker,
-        metrics,
-        leader,
-        replies: Replies::default(),
-        outbox: Outbox::start(broker.clone(), log.clone()),
-        ticked: Duration::ZERO,
-        unsure: false,
-        snapshots,
-        archiving: Archiving::start(scheduler),
-        trimmed: runtime.clock.monotonic(),
-    };
+    let mut services = Services::new(scheduler, log);
 
     loop {
-        if let Err(end) = term.step() {
+        if let Err(end) = services.turn(&mut term) {
             return term_end(end);
         }
-        let open = term.leader.backlog() < window + AHEAD_MAX;
-        let sleep = term.sleep();
+        let open = term.takes_inputs();
+        let sleep = term.sleep(now(runtime));
         let woken = tokio::select! {
-            () = runtime.stop.cancelled() => return Ok(term.finish().await),
+            () = runtime.stop.cancelled() => return Ok(services.finish(term).await),
             () = lease.lost() => return Ok(End::LeaseLost),
-            Some(reply) = term.replies.next() => term.on_reply(reply),
+            Some(reply) = services.replies.next() => services.on_reply(&mut term, reply),
             ready = commands.ready(), if open => {
                 ready?;
                 Ok(())
@@ -140,14 +122,16 @@ pub async fn run(
                 Ok(())
             }
             Some(chunk) = beats.next() => {
-                term.on_beats(chunk?);
+                services.on_beats(&mut term, chunk?);
                 Ok(())
             }
             () = tokio::time::sleep(sleep) => Ok(()),
         };
         // Ends first: they make room for what is submitted.
         let turn = woken.and_then(|()| match open {
-            true => term.on_inputs(&mut reports).and_then(|()| term.on_inputs(&mut commands)),
+            true => services
+                .on_inputs(&mut term, &mut reports)
+                .and_then(|()| services.on_inputs(&mut term, &mut commands)),
             false => Ok(()),
         });
         if let Err(end) = turn {
@@ -174,15 +158,13 @@ fn now(runtime: &Runtime) -> Now {
     }
 }
 
-struct Term<'t> {
+/// Broker, clock, and what goes on beside a term.
+struct Services<'t> {
     runtime: &'t Runtime,
     broker: &'t Broker,
     metrics: &'t Metrics,
-    leader: Leader,
     replies: Replies,
     outbox: Outbox,
-    /// When time alone was looked at last.
-    ticked: Duration,
     /// An append had no clean acknowledgement, and none had one since.
     unsure: bool,
     snapshots: Snapshots,
@@ -190,85 +172,77 @@ struct Term<'t> {
     trimmed: Duration,
 }
 
-impl Term<'_> {
-    /// Ends a turn: what is due by time, and everything that follows from what was decided.
-    fn step(&mut self) -> Result<(), TermEnd> {
+impl<'t> Services<'t> {
+    fn new(scheduler: &'t Scheduler, log: &Log) -> Self {
+        let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
+        let now = runtime.clock.monotonic();
+        Self {
+            runtime,
+            broker,
+            metrics,
+            replies: Replies::default(),
+            outbox: Outbox::start(broker.clone(), log.clone()),
+            unsure: false,
+            snapshots: Snapshots::new(config, now),
+            archiving: Archiving::start(scheduler),
+            trimmed: now,
+        }
+    }
+
+    fn turn(&mut self, term: &mut Term) -> Result<(), TermEnd> {
         let now = now(self.runtime);
-        if now.monotonic.saturating_sub(self.ticked) >= TICK {
-            self.ticked = now.monotonic;
-            self.leader.tick(now)?;
-            self.trim_inputs(now.monotonic);
+        if term.turn(now, self)? {
+            self.trim_inputs(term.leader(), now.monotonic);
         }
-        self.leader.end_turn(now)?;
-        while let Some(effect) = self.leader.poll()? {
-            self.carry_out(effect);
-        }
-        self.outbox.flush();
-        self.archiving.acked(self.leader.acked());
-        self.snapshots.look(&self.leader, &self.archiving, self.broker, now.monotonic);
-        self.metrics.backlog.set(self.leader.backlog() as i64);
         Ok(())
     }
 
-    /// How long nothing is to be done, unless something arrives. What is due by time is looked at
-    /// once a tick; to wake up before it would be to spin.
-    fn sleep(&self) -> Duration {
-        let now = now(self.runtime);
-        let wake = self.leader.next_wake(now).unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
-        wake.max(TICK.saturating_sub(now.monotonic.saturating_sub(self.ticked)))
-    }
-
     /// Decides the share that a stream has of this turn.
-    fn on_inputs(&mut self, inputs: &mut Inputs) -> Result<(), TermEnd> {
+    fn on_inputs(&mut self, term: &mut Term, inputs: &mut Inputs) -> Result<(), TermEnd> {
         let share = inputs.share();
         if share.is_empty() {
             return Ok(());
         }
         let label = if inputs.src == Source::Commands { "commands" } else { "reports" };
         self.metrics.inputs.with_label_values(&[label]).inc_by(share.len() as u64);
-        for message in share {
-            let at = now(self.runtime);
-            self.leader.on_input(
-                inputs.src,
-                message.seq,
-                &message.subject,
-                &message.payload,
-                at,
-            )?;
-        }
+        let share = share.into_iter().map(|Message { seq, subject, payload }| InputMessage {
+            seq,
+            subject,
+            payload,
+        });
+        term.on_inputs(inputs.src, share, || now(self.runtime))?;
         crash_point("scheduler.after_decide");
         Ok(())
     }
 
-    fn on_beats(&mut self, beats: Vec<Message>) {
+    fn on_beats(&self, term: &mut Term, beats: Vec<Message>) {
         for message in beats {
             let worker = subject::last_token(&message.subject).parse::<WorkerId>();
             let beat = serde_json::from_slice::<Beat>(&message.payload);
             match (worker, beat) {
-                (Ok(worker), Ok(beat)) => self.leader.on_beat(worker, beat, now(self.runtime)),
+                (Ok(worker), Ok(beat)) => term.on_beat(worker, beat, now(self.runtime)),
                 _ => tracing::warn!(subject = message.subject, "Cannot read a beat"),
             }
         }
-        // Judge it in this turn.
-        self.ticked = Duration::ZERO;
     }
 
-    fn on_reply(&mut self, reply: Reply) -> Result<(), TermEnd> {
-        self.take_reply(reply)?;
+    fn on_reply(&mut self, term: &mut Term, reply: Reply) -> Result<(), TermEnd> {
+        term.on_reply(self.heard(reply))?;
         while let Some(Some(reply)) = self.replies.next().now_or_never() {
-            self.take_reply(reply)?;
+            term.on_reply(self.heard(reply))?;
         }
         crash_point("scheduler.after_ack");
         Ok(())
     }
 
-    fn take_reply(&mut self, reply: Reply) -> Result<(), TermEnd> {
+    /// What a reply means, noted for people.
+    fn heard(&mut self, reply: Reply) -> term::Reply {
         match reply {
             Reply::Stored { n, seq, sent } => {
                 let took = self.runtime.clock.monotonic().saturating_sub(sent);
                 self.metrics.append_seconds.observe(took.as_secs_f64());
                 self.unsure = false;
-                self.leader.on_stored(n, seq);
+                term::Reply::Stored { n, seq }
             }
             Reply::Unknown(error) => {
                 // All that was in flight fails for one reason: the first is enough for people.
@@ -276,18 +250,63 @@ impl Term<'_> {
                     tracing::warn!(%error, "Append without an acknowledgement; looks at the tail");
                 }
                 self.metrics.unknown_outcomes.inc();
-                self.leader.on_unknown();
+                term::Reply::Unknown
             }
-            Reply::Tail { last, records } => self.leader.on_tail(last, &records)?,
+            Reply::Tail { last, records } => term::Reply::Tail { last, records },
             Reply::TailFailed(reason) => {
                 tracing::warn!(reason, "Cannot read the log's tail yet");
-                self.leader.on_tail_failed();
+                term::Reply::TailFailed
             }
         }
-        Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    /// Makes room for new inputs, as far as the log has what followed from the old ones.
+    fn trim_inputs(&mut self, leader: &Leader, now: Duration) {
+        if now.saturating_sub(self.trimmed) < TRIM_INTERVAL {
+            return;
+        }
+        let pos = leader.acked_pos();
+        self.trimmed = now;
+        for (stream, place) in [(subject::COMMANDS, pos.commands), (subject::REPORTS, pos.reports)]
+        {
+            let broker = self.broker.clone();
+            tokio::spawn(async move {
+                match broker.trim(stream, place.whole()).await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(stream, count, "Removed consumed inputs"),
+                    Err(error) => tracing::warn!(stream, %error, "Cannot make room"),
+                }
+            });
+        }
+    }
+
+    /// Gets what was decided into the log, within a bound, and hands it out.
+    async fn finish(mut self, mut term: Term) -> End {
+        term.finish(now(self.runtime));
+        if self.turn(&mut term).is_err() {
+            return End::Stopped;
+        }
+        let drained = async {
+            while !term.leader().is_settled() {
+                let Some(reply) = self.replies.next().await else { return };
+                let told = self.on_reply(&mut term, reply);
+                if told.and_then(|()| self.turn(&mut term)).is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(nox_service::GRACE / 2, drained).await.is_err() {
+            tracing::warn!("Stops with decisions that are not in the log; they are made again");
+        }
+        self.broker.flush().await;
+        End::Stopped
+    }
+}
+
+impl Io for Services<'_> {
+    type End = TermEnd;
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), TermEnd> {
         match effect {
             Effect::Append { guard, frame } => {
                 crash_point("scheduler.before_append");
@@ -313,46 +332,15 @@ impl Term<'_> {
                 self.outbox.redeliver(worker_id, session, covers, work);
             }
         }
+        Ok(())
     }
 
-    /// Makes room for new inputs, as far as the log has what followed from the old ones.
-    fn trim_inputs(&mut self, now: Duration) {
-        if now.saturating_sub(self.trimmed) < TRIM_INTERVAL {
-            return;
-        }
-        let pos = self.leader.acked_pos();
-        self.trimmed = now;
-        for (stream, place) in [(subject::COMMANDS, pos.commands), (subject::REPORTS, pos.reports)]
-        {
-            let broker = self.broker.clone();
-            tokio::spawn(async move {
-                match broker.trim(stream, place.whole()).await {
-                    Ok(0) => {}
-                    Ok(count) => tracing::info!(stream, count, "Removed consumed inputs"),
-                    Err(error) => tracing::warn!(stream, %error, "Cannot make room"),
-                }
-            });
-        }
-    }
-
-    /// Gets what was decided into the log, within a bound, and hands it out.
-    async fn finish(&mut self) -> End {
-        self.leader.finish(now(self.runtime));
-        if self.step().is_err() {
-            return End::Stopped;
-        }
-        let drained = async {
-            while !self.leader.is_settled() {
-                let Some(reply) = self.replies.next().await else { return };
-                if self.on_reply(reply).and_then(|()| self.step()).is_err() {
-                    return;
-                }
-            }
-        };
-        if tokio::time::timeout(nox_service::GRACE / 2, drained).await.is_err() {
-            tracing::warn!("Stops with decisions that are not in the log; they are made again");
-        }
-        self.broker.flush().await;
-        End::Stopped
+    fn end_turn(&mut self, leader: &Leader) -> Result<(), TermEnd> {
+        self.outbox.flush();
+        self.archiving.acked(leader.acked());
+        let now = self.runtime.clock.monotonic();
+        self.snapshots.look(leader, &self.archiving, self.broker, now);
+        self.metrics.backlog.set(leader.backlog() as i64);
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use nox_protocol::{
     appender::Deposed,
     leader::TermEnd,
     takeover::{Attachment, Ready, TakeoverEffect, TakeoverError},
+    term::Pace,
 };
 
 use super::{
@@ -76,7 +77,7 @@ impl Scheduler {
 
     pub fn leader(&self) -> Option<&Leader> {
         match &self.status {
-            Status::Leading(term) => Some(&term.leader),
+            Status::Leading(term) => Some(term.leader()),
             _ => None,
         }
     }
@@ -93,7 +94,7 @@ impl Scheduler {
     pub fn memory(&self) -> Option<(u64, (Party, u64, u64))> {
         let n = match &self.status {
             Status::TakingOver(takeover) => takeover.folded_up_to().0,
-            Status::Leading(term) => term.leader.acked().0,
+            Status::Leading(term) => term.leader().acked().0,
             _ => return None,
         };
         Some((n, (self.party(), self.life, self.term)))
@@ -327,14 +328,17 @@ impl Scheduler {
             scheduler: wire.plan.configs[self.id].clone(),
             faults: Bug::of_protocol(wire.plan.bug),
         };
-        let leader = match Leader::begin(ready, config, self.now(wire)) {
-            Ok(leader) => leader,
+        let scale = u32::try_from(wire.plan.scale).unwrap_or(u32::MAX);
+        let Pace { tick, sleep_max } = Pace::default();
+        let pace = Pace { tick: tick * scale, sleep_max: sleep_max * scale };
+        let term = match nox_protocol::Term::begin(ready, config, pace, self.now(wire)) {
+            Ok(term) => term,
             Err(end) => return self.on_term_end(end, wire),
         };
         let subscription =
             Subscription { life: self.life, term: self.term, told: [false; 2], beat_at: 0 };
         wire.broker.terms.insert(self.id, subscription);
-        let term = Term::new(self.id, self.life, self.term, leader, wire);
+        let term = Term::new(self.id, self.life, self.term, term, wire);
         self.status = Status::Leading(Box::new(term));
         for src in [Source::Commands, Source::Reports] {
             wire.tell_term(self.id, self.term, src);

@@ -1,14 +1,15 @@
-//! A term: feeds inputs to the real [`Leader`] and carries out what it says.
+//! A term: the real loop over a world that misbehaves.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nox_contract::{
-    Beat, Covers, Fact, Frame, SessionId, Source, StartWork, Work, WorkMessage, WorkerId,
+    Beat, Covers, Epoch, Fact, Frame, SessionId, Source, StartWork, Work, WorkMessage, WorkerId,
 };
 use nox_protocol::{
     Leader, Now,
     leader::{Dispatch, Effect},
     reader::check_position,
+    term::{self, InputMessage, Io},
 };
 
 use super::{
@@ -19,17 +20,17 @@ use super::{
     wire::{Ask, Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
 
-/// Frames that are not in the log, beyond which no inputs are read.
-const BACKLOG_MAX: usize = 8;
-/// Shortest and longest time between two looks at what is due.
-const TICK_MS: u64 = 10;
-const SLEEP_MAX_MS: u64 = 500;
-
 pub struct Term {
+    term: nox_protocol::Term,
+    around: Around,
+}
+
+/// What a term needs beside the world.
+struct Around {
     id: usize,
     life: u64,
     number: u64,
-    pub leader: Leader,
+    epoch: Epoch,
     /// The connection on which the inputs were last found to be what they were.
     attached: u64,
     /// When the next wake-up is due that was asked for.
@@ -43,12 +44,18 @@ pub struct Term {
 }
 
 impl Term {
-    pub fn new(id: usize, life: u64, number: u64, leader: Leader, wire: &mut Wire) -> Self {
-        Self {
+    pub fn new(
+        id: usize,
+        life: u64,
+        number: u64,
+        term: nox_protocol::Term,
+        wire: &mut Wire,
+    ) -> Self {
+        let around = Around {
             id,
             life,
             number,
-            leader,
+            epoch: term.leader().state().epoch,
             // The streams may have changed since they were attached to: looks first.
             attached: wire.connection(Party::Scheduler(id)).wrapping_sub(1),
             wake_at: None,
@@ -56,22 +63,24 @@ impl Term {
             last_reading: 0,
             outbox: BTreeMap::new(),
             snapshot_wanted: false,
-        }
+        };
+        Self { term, around }
     }
 
-    fn party(&self) -> Party {
-        Party::Scheduler(self.id)
+    pub fn leader(&self) -> &Leader {
+        self.term.leader()
     }
 
     /// Takes a group of inputs, or of both kinds.
     pub fn feed(&mut self, src: Source, now: Now, wire: &mut Wire) -> Result<(), End> {
-        if let Some(reader) = wire.broker.terms.get_mut(&self.id) {
+        let Around { id, life, number, .. } = self.around;
+        let party = self.around.party();
+        if let Some(reader) = wire.broker.terms.get_mut(&id) {
             reader.told[usize::from(src == Source::Reports)] = false;
         }
-        if !wire.is_connected(self.party()) || self.leader.backlog() >= BACKLOG_MAX {
+        if !wire.is_connected(party) || !self.term.takes_inputs() {
             let at = wire.now + 50 * MS;
-            let term = self.number;
-            wire.schedule(at, self.party(), self.life, Happening::Feed { term, src });
+            wire.schedule(at, party, life, Happening::Feed { term: number, src });
             return Ok(());
         }
         self.check_inputs(wire)?;
@@ -81,55 +90,59 @@ impl Term {
             self.take(other, now, wire)?;
         }
         if wire.chance(0.3) {
-            self.leader.tick(now)?;
+            self.term.look_at_time();
         }
         self.turn(now, wire)
     }
 
     /// After every reconnect: both streams are still those that were read.
     fn check_inputs(&mut self, wire: &mut Wire) -> Result<(), End> {
-        let connection = wire.connection(self.party());
-        if self.attached == connection || wire.plan.bug == Some(super::Bug::IncarnationIgnored) {
+        let connection = wire.connection(self.around.party());
+        if self.around.attached == connection
+            || wire.plan.bug == Some(super::Bug::IncarnationIgnored)
+        {
             return Ok(());
         }
-        let state = self.leader.state();
+        let leader = self.term.leader();
+        let state = leader.state();
         for (src, expected, position) in [
-            (Source::Commands, &state.commands, self.leader.next_command() - 1),
-            (Source::Reports, &state.reports, self.leader.next_report() - 1),
+            (Source::Commands, &state.commands, leader.next_command() - 1),
+            (Source::Reports, &state.reports, leader.next_report() - 1),
         ] {
             let stream = wire.broker.input(src);
             check_position(&expected.0, &stream.incarnation().0, position, stream.last())
                 .map_err(|error| End::Inputs(format!("{src:?}: {error}")))?;
         }
-        self.attached = connection;
+        self.around.attached = connection;
         Ok(())
     }
 
     fn take(&mut self, src: Source, now: Now, wire: &mut Wire) -> Result<(), End> {
         let mut seq = match src {
-            Source::Commands => self.leader.next_command(),
-            _ => self.leader.next_report(),
+            Source::Commands => self.leader().next_command(),
+            _ => self.leader().next_report(),
         };
         if wire.strikes(Fault::Redelivery) {
             seq = seq.saturating_sub(wire.between(1, 3)).max(1);
         }
         let group = if wire.chance(0.1) { 60 } else { wire.between(1, 8) };
+        let mut share = Vec::new();
         for _ in 0..group {
             let Some(message) = wire.broker.input(src).get(seq).cloned() else { break };
-            self.leader.on_input(src, seq, &message.subject, &message.payload, now)?;
+            share.push(InputMessage { seq, subject: message.subject, payload: message.payload });
             seq += 1;
         }
+        self.term.on_inputs(src, share, || now)?;
         if wire.broker.input(src).last() >= seq {
-            wire.tell_term(self.id, self.number, src);
+            wire.tell_term(self.around.id, self.around.number, src);
         }
         Ok(())
     }
 
     pub fn wake(&mut self, now: Now, wire: &mut Wire) -> Result<(), End> {
-        if self.wake_at == Some(wire.now) {
-            self.wake_at = None;
+        if self.around.wake_at == Some(wire.now) {
+            self.around.wake_at = None;
         }
-        self.leader.tick(now)?;
         self.turn(now, wire)
     }
 
@@ -140,8 +153,7 @@ impl Term {
         now: Now,
         wire: &mut Wire,
     ) -> Result<(), End> {
-        self.leader.on_beat(worker, beat, now);
-        self.leader.tick(now)?;
+        self.term.on_beat(worker, beat, now);
         self.turn(now, wire)
     }
 
@@ -152,30 +164,67 @@ impl Term {
         now: Now,
         wire: &mut Wire,
     ) -> Result<(), End> {
-        match (call, reply) {
-            (Call::Append { n, .. }, Reply::Stored(seq)) => self.leader.on_stored(n, seq),
-            (Call::Append { .. }, _) => self.leader.on_unknown(),
+        let told = match (call, reply) {
+            (Call::Append { n, .. }, Reply::Stored(seq)) => term::Reply::Stored { n, seq },
+            (Call::Append { .. }, _) => term::Reply::Unknown,
             (Call::Tail { .. }, Reply::Log { last, records }) => {
-                let tail: Vec<_> =
-                    records.into_iter().map(|(seq, _, payload)| (seq, payload)).collect();
-                self.leader.on_tail(last, &tail)?;
+                let records = records.into_iter().map(|(seq, _, payload)| (seq, payload)).collect();
+                term::Reply::Tail { last, records }
             }
-            (Call::Tail { .. }, _) => self.leader.on_tail_failed(),
-            (Call::Inputs { work, .. }, reply) => self.send_read(work, reply, wire),
-            _ => {}
-        }
+            (Call::Tail { .. }, _) => term::Reply::TailFailed,
+            (Call::Inputs { work, .. }, reply) => {
+                self.around.send_read(work, reply, wire);
+                return self.turn(now, wire);
+            }
+            _ => return self.turn(now, wire),
+        };
+        self.term.on_reply(told)?;
         self.turn(now, wire)
     }
 
     /// The end of a turn, and everything that follows.
     pub fn turn(&mut self, now: Now, wire: &mut Wire) -> Result<(), End> {
-        self.leader.end_turn(now)?;
-        while let Some(effect) = self.leader.poll()? {
-            if wire.strikes(Fault::SchedulerCrash) {
-                return Err(End::Crash);
-            }
-            self.carry_out(effect, wire);
+        let Self { term, around } = self;
+        term.turn(now, &mut World { around, wire })?;
+        around.ask_to_be_woken(term.sleep(now), wire);
+        Ok(())
+    }
+}
+
+/// The world as a term's loop sees it.
+struct World<'t> {
+    around: &'t mut Around,
+    wire: &'t mut Wire,
+}
+
+impl Io for World<'_> {
+    type End = End;
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), End> {
+        if self.wire.strikes(Fault::SchedulerCrash) {
+            return Err(End::Crash);
         }
+        self.around.carry_out(effect, self.wire);
+        Ok(())
+    }
+
+    fn end_turn(&mut self, leader: &Leader) -> Result<(), End> {
+        let Self { around, wire } = self;
+        around.hand_out(wire);
+        if wire.is_connected(around.party()) {
+            around.snapshot_wanted |= archive::keep(leader.acked().0, wire);
+        }
+        around.keep_snapshot(leader, wire);
+        Ok(())
+    }
+}
+
+impl Around {
+    fn party(&self) -> Party {
+        Party::Scheduler(self.id)
+    }
+
+    fn hand_out(&mut self, wire: &mut Wire) {
         for ((worker, session), mut work) in std::mem::take(&mut self.outbox) {
             while !work.is_empty() {
                 let count = wire.between(1, work.len() as u64) as usize;
@@ -184,19 +233,11 @@ impl Term {
                 work = rest;
             }
         }
-        if wire.is_connected(self.party()) {
-            self.snapshot_wanted |= archive::keep(self.leader.acked().0, wire);
-        }
-        self.keep_snapshot(wire);
-        self.ask_to_be_woken(now, wire);
-        Ok(())
     }
 
-    fn ask_to_be_woken(&mut self, now: Now, wire: &mut Wire) {
-        let sleep = self.leader.next_wake(now).map_or(u64::MAX, |span| span.as_micros() as u64);
-        let least = TICK_MS * MS * wire.plan.scale;
-        let most = SLEEP_MAX_MS * MS * wire.plan.scale;
-        let at = wire.now + sleep.clamp(least, most);
+    fn ask_to_be_woken(&mut self, sleep: Duration, wire: &mut Wire) {
+        // A turn that ends with more to do at once is followed by another, later than now.
+        let at = wire.now + (sleep.as_micros() as u64).max(1);
         if self.wake_at.is_none_or(|earlier| at < earlier) {
             self.wake_at = Some(at);
             let term = self.number;
@@ -204,10 +245,10 @@ impl Term {
         }
     }
 
-    fn keep_snapshot(&mut self, wire: &mut Wire) {
+    fn keep_snapshot(&mut self, leader: &Leader, wire: &mut Wire) {
         // What is not in the log yet counts for nothing if it never gets there.
-        let Some((state, chain)) = self.leader.fold() else { return };
-        if self.leader.is_settled() && wire.oracle.is_due_for_comparison() {
+        let Some((state, chain)) = leader.fold() else { return };
+        if leader.is_settled() && wire.oracle.is_due_for_comparison() {
             wire.oracle.compare(state);
         }
         if !self.snapshot_wanted && !wire.strikes(Fault::Snapshot) {
@@ -231,8 +272,7 @@ impl Term {
             }
             Effect::Answer { reply_to, message } => {
                 wire.note(format_args!("answer to {reply_to}"));
-                let epoch = self.leader.state().epoch;
-                wire.oracle.on_answer(&wire.broker, epoch, &reply_to, &message);
+                wire.oracle.on_answer(&wire.broker, self.epoch, &reply_to, &message);
             }
             Effect::Dispatch { worker_id, session, work: Dispatch::Ready(work) } => {
                 self.outbox.entry((worker_id, session)).or_default().push(work);

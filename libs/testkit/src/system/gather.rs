@@ -137,7 +137,7 @@ impl Cluster {
             jobs.extend(rows(&reader, tenant).await?);
         }
         let differences = audit::ledger_differences(&self.database_url).await?;
-        let Rebuilt { live, rebuilt } = self.rebuild().await?;
+        let Rebuilt { live, rebuilt, .. } = self.rebuild().await?;
         let after = reader.progress().await?.n;
         ensure!(n == after, "the rows moved from {n} to {after} while they were read");
         let calls = self.recorder.calls();

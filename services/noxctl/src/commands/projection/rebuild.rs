@@ -40,7 +40,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     let database = args.servers.database(target)?;
     let archive = args.archive.open(target, args.servers.is_dev())?;
     let begun = clock.monotonic();
-    let (rebuilt, end) = if args.archive.is_alone() {
+    let rebuilt = if args.archive.is_alone() {
         let log = args.archive.alone(archive, of_rows(&database).await).await?;
         let messages = messages(log.read(FrameNumber(1)));
         nox_readmodel::rebuild_to_end(&database, log.incarnation(), messages).await?
@@ -52,16 +52,14 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
             let messages = messages(log.follow(FrameNumber(1)));
             Ok(nox_readmodel::rebuild(&database, messages).await?)
         };
-        let rebuilt = permitted(&broker, rebuild).await?;
-        let end = rebuilt.rebuilt.n;
-        (rebuilt, end)
+        permitted(&broker, rebuild).await?
     };
     let seconds = clock.monotonic().saturating_sub(begun).as_secs_f64();
 
     let equal = rebuilt.is_equal();
     let wanted = !args.dry_run && (equal || args.accept_difference);
     let switched = wanted && nox_readmodel::switch(&database, &rebuilt).await?;
-    show(&rebuilt, end, seconds, switched, output)?;
+    show(&rebuilt, seconds, switched, output)?;
     if !equal && !args.accept_difference {
         let (n, end) = (rebuilt.live.n, rebuilt.rebuilt.n);
         if end < n {
@@ -91,15 +89,9 @@ fn messages<E>(
     messages.map_ok(|Message { subject, payload, .. }| LogMessage { subject, payload })
 }
 
-fn show(
-    rebuilt: &Rebuilt,
-    end: FrameNumber,
-    seconds: f64,
-    switched: bool,
-    output: Output,
-) -> Result<()> {
-    let frames = end.0;
-    let rate = frames as f64 / seconds.max(0.001);
+fn show(rebuilt: &Rebuilt, seconds: f64, switched: bool, output: Output) -> Result<()> {
+    let (frames, facts) = (rebuilt.taken.n.0, rebuilt.taken.facts);
+    let rate = facts as f64 / seconds.max(0.001);
     if output.format != Format::Table {
         let side = |side: &nox_readmodel::ContentHash| json!({"generation": side.generation, "n": side.n, "hash": side.hash});
         let document = json!({
@@ -108,8 +100,9 @@ fn show(
             "equal": rebuilt.is_equal(),
             "switched": switched,
             "frames": frames,
+            "facts": facts,
             "seconds": seconds,
-            "frames_per_second": rate.round(),
+            "facts_per_second": rate.round(),
         });
         output.json(&document.to_string())?;
         return Ok(());
@@ -122,8 +115,8 @@ fn show(
     let equal = if rebuilt.is_equal() { "equal" } else { "different" };
     let generation = if switched { rebuilt.rebuilt.generation } else { rebuilt.live.generation };
     note!(
-        "{equal}; {frames} frames in {seconds:.1} s, {rate:.0} a second; generation {generation} \
-         is in use"
+        "{equal}; {frames} frames, {facts} facts in {seconds:.1} s, {rate:.0} facts a second; \
+         generation {generation} is in use"
     );
     Ok(())
 }
