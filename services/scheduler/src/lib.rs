@@ -48,7 +48,15 @@ use term::End;
 const PAUSE_AFTER_TERM: Duration = Duration::from_millis(200);
 
 /// Runs until stopped, or until the log or an input stream is not what it was.
-pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+pub fn run(
+    config: Config,
+    runtime: Runtime,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+    // In a box it is compiled here, else in each program that waits for it.
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     let broker = Broker::connect(ConnectOptions {
         url: config.nats_url.reveal().to_owned(),
