@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills check release bench clean
+.PHONY: help setup demo up test kills check release bench judge profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,15 @@ release: ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector \
 		--release --locked --features nox-service/jemalloc
 
-bench: setup release ## how fast it is here, built for release
-	$(TARGET)/release/noxctl bench
+bench: setup release ## how fast it is here, built for release; LOAD=bulk,queued,… and ARGS='--rounds 5 …' choose
+	$(TARGET)/release/noxctl bench $(if $(LOAD),--load $(LOAD)) $(ARGS)
+
+judge: setup release ## everything that docs/performance.md has, beside pg-boss; hours
+	$(TARGET)/release/noxctl bench --markdown --against pg-boss $(ARGS) \
+		--load bulk,single,latency,process,queued,retained,restart,limited,soak
+
+profile: setup release ## which functions take most time, process by process, where there is `perf`
+	$(TARGET)/release/noxctl bench --load $(or $(LOAD),bulk) --durability relaxed --rounds 1 --profile $(ARGS)
 
 clean: ## remove what was built and what `make up` kept in .nox/data; the tools stay
 	cargo clean

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nox_contract::{AttemptEnd, RawJson};
+use nox_contract::{AttemptEnd, JobId, RawJson};
 use serde::Deserialize;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,13 @@ pub enum Fail {
 }
 
 impl Noop {
+    /// Begins an attempt of `job`: its first instruction says so in the log, for whoever measures how long
+    /// a job takes to get here.
+    pub fn begin(job: JobId, inputs: &RawJson) -> Result<Self, Failure> {
+        tracing::trace!(job.id = %job, "Attempt starts");
+        Self::read(inputs)
+    }
+
     pub fn read(inputs: &RawJson) -> Result<Self, Failure> {
         // Most inputs in a measurement.
         if inputs.get() == "{}" {

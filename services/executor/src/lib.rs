@@ -117,7 +117,15 @@ pub fn hide_secrets() {
 }
 
 /// Runs attempts until stopped.
-pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+pub fn run(
+    config: Config,
+    runtime: Runtime,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+    // In a box it is compiled here, else in each program that waits for it.
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     runtime.readiness.set("executor", Err("starts"));
     let metrics = Metrics::register(&runtime.registry)?;
     let modules = Modules::read(&config.modules).context("cannot use the modules")?;

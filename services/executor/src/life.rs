@@ -256,7 +256,7 @@ impl Life {
             return;
         };
         if let Engine::Builtin(_) = module.engine {
-            match Noop::read(&start.inputs) {
+            match Noop::begin(start.job_id, &start.inputs) {
                 Err(failure) => return self.ended_at_once(&start, failure.into()),
                 Ok(noop) if noop.is_instant() => {
                     self.session.on_spawned(held, self.worker.runtime.clock.now());

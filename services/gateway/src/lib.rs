@@ -72,7 +72,15 @@ pub struct Gateway {
 }
 
 /// Serves the API until `runtime.stop`.
-pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+pub fn run(
+    config: Config,
+    runtime: Runtime,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+    // In a box it is compiled here, else in each program that waits for it.
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     Gateway::bind(config, runtime).await?.serve().await;
     Ok(())
 }

@@ -48,7 +48,15 @@ const POSTGRES: &str = "projector.postgres";
 const LOG: &str = "projector.log";
 
 /// Runs until stopped, or until the log is not what it was, or another projector runs.
-pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+pub fn run(
+    config: Config,
+    runtime: Runtime,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+    // In a box it is compiled here, else in each program that waits for it.
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     runtime.readiness.set(PROJECTOR, Err("not attached yet"));
     let archive = config.archive.as_deref().map(Archive::open).transpose()?;

@@ -61,7 +61,15 @@ struct Scheduler {
 }
 
 /// Runs until stopped, or until the log or an input stream is not what it was.
-pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+pub fn run(
+    config: Config,
+    runtime: Runtime,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+    // In a box it is compiled here, else in each program that waits for it.
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     let archive = config.archive.as_deref().map(Archive::open).transpose()?;
     if archive.is_none() {

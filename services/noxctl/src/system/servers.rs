@@ -125,6 +125,22 @@ impl Servers {
         pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect()
     }
 
+    /// Stops an own nats-server in order, and starts it on the same ports with the same data.
+    ///
+    /// # Errors
+    /// It was given, or it does not come up.
+    pub async fn restart_nats(&mut self) -> Result<()> {
+        self.nats.as_mut().context("this nats-server is not ours")?.restart().await
+    }
+
+    /// What an own nats-server says of itself at `path`.
+    ///
+    /// # Errors
+    /// It was given, or it does not answer.
+    pub async fn monitor(&self, path: &str) -> Result<serde_json::Value> {
+        self.nats.as_ref().context("this nats-server is not ours")?.monitor(path).await
+    }
+
     /// Stops own ones in order.
     pub async fn stop(self) {
         let stop_nats = async {

@@ -1,106 +1,123 @@
 //! `noxctl bench`: jobs that do nothing, through everything.
 //!
-//! Each service is a process of its own, so that what each costs can be read from the kernel.
+//! Each service is a process of its own, so that what each costs can be read from the kernel. Each round
+//! of a short load begins with a system of its own, and nothing else runs meanwhile; rounds of different
+//! systems alternate. docs/performance.md says what the numbers mean.
 
-mod cpu;
-mod load;
+mod disk;
+mod figures;
+mod judge;
+mod loads;
 mod machine;
+mod measure;
+mod peer;
+mod processes;
+mod profile;
 mod report;
 mod stack;
+mod starts;
+mod statistics;
+mod submit;
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
-use nox_readmodel::Reader;
-use nox_service::{Clock, Runtime, telemetry};
+use nox_service::{Runtime, telemetry};
 
 use crate::{
     exit::Exit,
     system::Sync,
     terminal::{note, say},
 };
-use load::Load;
-use report::{Latencies, Report};
-use stack::Stack;
-
-/// What is run.
-const MODULE: &str = "noop";
-
-/// Jobs that open connections and fill caches before anything is measured.
-const WARM_UP: usize = 1_000;
-
-/// How long a load may take to come through after the last submit.
-const ALL_ENDED_WITHIN: Duration = Duration::from_secs(300);
-/// Between two looks at Postgres; each is a read of some ten rows.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// How often a job is submitted where the wait for its start is measured, and for how long.
-const PACED_PER_SECOND: usize = 50;
-const PACED_SECONDS: usize = 20;
+use figures::Series;
+use loads::Load;
+use peer::{PG_BOSS, PgBoss};
+use report::Form;
 
 /// Services and servers have limits of their own; this one is longer than all of them together.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Jobs in the two loads that are as fast as they can be.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
-    jobs: u32,
+    /// What is put on the system, one or several; bulk, single and latency, if left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    load: Vec<Load>,
 
-    /// Only these loads, or only with this durability; repeatedly.
+    /// What an acknowledgement has survived; if left out, relaxed, and strict as well for short loads.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    durability: Vec<Sync>,
+
+    /// Measure this as well, in turns with Nox: bulk, single and latency.
     #[arg(long, value_enum)]
-    only: Vec<Only>,
+    against: Option<Against>,
 
-    /// Attempts at a time.
+    /// Jobs in a load; if left out 100,000, one by one 20,000, as processes 10,000, limited 2,000,000.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    jobs: Option<u32>,
+
+    /// Rounds, whose median counts. A soak and a limited log have one.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+
+    /// Jobs that have ended before, for `retained` and `restart`.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    retained: u32,
+
+    /// Seconds of a round of `latency`.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+
+    /// Minutes of a `soak`.
+    #[arg(long, default_value_t = 30.0)]
+    minutes: f64,
+
+    /// The size of the log's stream in `limited`, as `64MiB` or `1GiB`.
+    #[arg(long, default_value = "1GiB")]
+    log_bytes: String,
+
+    /// Attempts at a time; at most 16 where each is a process.
     #[arg(long, default_value_t = 256)]
     slots: u32,
 
+    /// Print which functions of each process take most time, where there is `perf`.
+    #[arg(long, conflicts_with = "json")]
+    profile: bool,
+
     /// Print a line of JSON for each measurement instead of tables.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "markdown")]
     json: bool,
+
+    /// Print tables in Markdown.
+    #[arg(long)]
+    markdown: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Only {
-    /// POST /jobs/bulk, a thousand a request.
-    Bulk,
-    /// POST /jobs, 64 at a time.
-    Single,
-    /// POST /jobs, 50 a second.
-    Paced,
-    Strict,
-    Relaxed,
+enum Against {
+    /// pg-boss, on Node and Postgres.
+    PgBoss,
 }
 
 impl Args {
-    fn wants(&self, one: Only, among: [Option<Only>; 3]) -> bool {
-        let named = |only: &Only| among.contains(&Some(*only));
-        !self.only.iter().any(named) || self.only.contains(&one)
+    fn loads(&self) -> &[Load] {
+        if self.load.is_empty() { &Load::USUAL } else { &self.load }
     }
 
-    fn loads(&self) -> Vec<Load> {
-        let jobs = self.jobs as usize;
-        let paced = Load::Paced { per_second: PACED_PER_SECOND, seconds: PACED_SECONDS };
-        [
-            (Only::Bulk, Load::Bulk { jobs }),
-            (Only::Single, Load::Single { jobs }),
-            (Only::Paced, paced),
-        ]
-        .into_iter()
-        .filter(|(only, _)| {
-            self.wants(*only, [Some(Only::Bulk), Some(Only::Single), Some(Only::Paced)])
-        })
-        .map(|(_, load)| load)
-        .collect()
+    fn durabilities(&self, load: Load) -> &[Sync] {
+        match (self.durability.is_empty(), load.is_short()) {
+            (false, _) => &self.durability,
+            (true, true) => &[Sync::Relaxed, Sync::Strict],
+            (true, false) => &[Sync::Relaxed],
+        }
     }
 
-    fn durabilities(&self) -> Vec<Sync> {
-        [(Only::Relaxed, Sync::Relaxed), (Only::Strict, Sync::Strict)]
-            .into_iter()
-            .filter(|(only, _)| self.wants(*only, [Some(Only::Strict), Some(Only::Relaxed), None]))
-            .map(|(_, sync)| sync)
-            .collect()
+    fn form(&self) -> Form {
+        match (self.json, self.markdown) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Markdown,
+            _ => Form::Table,
+        }
     }
 }
 
@@ -125,108 +142,63 @@ pub async fn run(args: Args) -> Result<Exit> {
 
 async fn measure_all(args: &Args) -> Result<()> {
     let machine = machine::describe()?;
-    if !args.json {
-        say!("{machine}")?;
-    }
+    let form = args.form();
+    report::print_machine(&machine, form)?;
     if cfg!(debug_assertions) {
         note!("this is a debug build: its numbers say nothing; use `make bench`");
     }
-    for sync in args.durabilities() {
-        note!("starting everything ({})", sync.as_str());
-        let mut stack = Stack::start(sync, args.slots).await?;
-        let outcome = measure_stack(args, &mut stack, sync, &machine).await;
-        if outcome.is_err() {
-            stack.quote_logs();
-        }
-        stack.stop().await;
-        outcome?;
-    }
-    Ok(())
-}
-
-async fn measure_stack(
-    args: &Args,
-    stack: &mut Stack,
-    sync: Sync,
-    machine: &machine::Machine,
-) -> Result<()> {
-    stack.ready(MODULE).await?;
-    measure(stack, Load::Bulk { jobs: WARM_UP }).await?;
-    let mut reports = Vec::new();
-    for load in args.loads() {
-        note!("{load}, {}", sync.as_str());
-        let report = measure(stack, load).await?;
-        if args.json {
-            say!("{}", report.json(sync, machine))?;
-        }
-        reports.push(report);
-    }
-    if !args.json {
-        report::print(&reports, sync)?;
-    }
-    Ok(())
-}
-
-/// Puts one load through the system, from the first submit to the last row.
-async fn measure(stack: &Stack, load: Load) -> Result<Report> {
-    let clock = Clock::system();
-    let reader = Reader::new(&stack.database_url, 1)?;
-    let wanted = ended(&reader).await? + load.jobs() as u64;
-
-    let processes = stack.processes();
-    let cpu_before = cpu::read(&processes)?;
-    let begun = clock.monotonic();
-    let answers = load.run(&stack.client, &clock).await?;
-    let submitted = clock.monotonic();
-    while ended(&reader).await? < wanted {
-        let waited = clock.monotonic().saturating_sub(submitted);
-        ensure!(
-            waited < ALL_ENDED_WITHIN,
-            "not all jobs had ended {ALL_ENDED_WITHIN:?} after the last submit"
-        );
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    let took = clock.monotonic().saturating_sub(begun);
-    let cpu_after = cpu::read(&processes)?;
-
-    let starts = match load {
-        Load::Paced { .. } => Some(Latencies::of(waits_for_start(&reader, load.jobs()).await?)),
-        Load::Bulk { .. } | Load::Single { .. } => None,
+    let peer = match args.against {
+        Some(Against::PgBoss) => PgBoss::install().await?,
+        None => None,
     };
-    Ok(Report {
-        load,
-        took,
-        cpu: cpu::spent(&cpu_before, &cpu_after, load.jobs()),
-        answers: Latencies::of(answers),
-        starts,
-    })
-}
-
-/// How many jobs have ended, as the rows say.
-async fn ended(reader: &Reader) -> Result<u64> {
-    let metrics = reader.metrics().await?.value;
-    let failed: u64 = metrics.failures.iter().map(|(_, count)| count).sum();
-    ensure!(failed == 0, "{failed} jobs failed");
-    Ok(metrics.durations.iter().map(|durations| durations.count).sum())
-}
-
-/// From `created_at` to `started_at` of the newest `jobs` rows: both are the scheduler's times, of
-/// the submit's decision, and of the start by the worker's own count backwards from its report.
-async fn waits_for_start(reader: &Reader, jobs: usize) -> Result<Vec<Duration>> {
-    let mut filter = nox_readmodel::Filter::of(nox_contract::TenantId::new("default")?, 1_000);
-    let mut waits = Vec::with_capacity(jobs);
-    loop {
-        let page = reader.jobs(&filter).await?.value;
-        for row in page.rows.iter().take(jobs - waits.len()) {
-            if let Some(started_at) = row.started_at {
-                waits.push(started_at.since(row.created_at));
+    let mut all = Vec::new();
+    let mut failed = Vec::new();
+    for load in args.loads() {
+        match measure_load(*load, args, peer.as_ref()).await {
+            Ok(series) => {
+                report::print_load(&series, load.jobs(args), &machine, form)?;
+                all.extend(series);
+            }
+            // The others take hours, and say something without this one.
+            Err(error) => {
+                note!("{}: {error:#}", load.name());
+                failed.push(load.name());
             }
         }
-        filter.before = page.next;
-        if filter.before.is_none() || waits.len() >= jobs {
-            return Ok(waits);
+    }
+    report::print_verdicts(&judge::verdicts(&all), form)?;
+    if form != Form::Json {
+        say!("median (least–most); CPU of descendants included; 1 ms = 1000 µs, 1 MiB = 1024 KiB")?;
+    }
+    ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
+    Ok(())
+}
+
+/// All rounds of one load, on each system.
+async fn measure_load(load: Load, args: &Args, peer: Option<&PgBoss>) -> Result<Vec<Series>> {
+    let new = |subject| Series { load: load.name(), subject, rounds: Vec::new() };
+    let durabilities = args.durabilities(load);
+    let mut all: Vec<Series> = durabilities.iter().map(|sync| new(sync.as_str())).collect();
+    if !load.is_short() {
+        for (sync, series) in durabilities.iter().zip(&mut all) {
+            note!("{}, {}", load.name(), sync.as_str());
+            series.rounds = load.run(args, *sync).await?;
+        }
+        return Ok(all);
+    }
+    let mut of_peer = new(PG_BOSS);
+    for round in 1..=args.rounds {
+        for (sync, series) in durabilities.iter().zip(&mut all) {
+            note!("{}, {}, round {round} of {}", load.name(), sync.as_str(), args.rounds);
+            series.rounds.extend(load.run(args, *sync).await?);
+        }
+        if let Some(peer) = peer {
+            note!("{}, {PG_BOSS}, round {round} of {}", load.name(), args.rounds);
+            of_peer.rounds.extend(peer.run(load, args).await?);
         }
     }
+    all.extend((!of_peer.rounds.is_empty()).then_some(of_peer));
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -247,12 +219,22 @@ mod tests {
 
     #[test]
     fn loads_and_durabilities_are_chosen_apart_from_each_other() {
-        let all = args(&[]);
-        assert_eq!((all.loads().len(), all.durabilities().len()), (3, 2));
-        let strict = args(&["--only", "strict"]);
-        assert_eq!((strict.loads().len(), strict.durabilities()), (3, vec![Sync::Strict]));
-        let bulk = args(&["--only", "bulk", "--only", "relaxed", "--jobs", "7"]);
-        assert_eq!(bulk.loads(), [Load::Bulk { jobs: 7 }]);
-        assert_eq!(bulk.durabilities(), [Sync::Relaxed]);
+        let usual = args(&[]);
+        assert_eq!(usual.loads(), Load::USUAL);
+        assert_eq!(usual.durabilities(Load::Bulk), [Sync::Relaxed, Sync::Strict]);
+        assert_eq!(usual.durabilities(Load::Limited), [Sync::Relaxed]);
+        let chosen = args(&["--load", "queued,soak", "--durability", "strict"]);
+        assert_eq!(chosen.loads(), [Load::Queued, Load::Soak]);
+        assert_eq!(chosen.durabilities(Load::Queued), [Sync::Strict]);
+    }
+
+    #[test]
+    fn each_load_has_a_number_of_jobs_of_its_own() {
+        let usual = args(&[]);
+        let jobs = |load: Load| load.jobs(&usual);
+        assert_eq!(jobs(Load::Bulk), 100_000);
+        assert_eq!(jobs(Load::Limited), 2_000_000);
+        assert_eq!(jobs(Load::Latency), 1_000);
+        assert_eq!(Load::Bulk.jobs(&args(&["--jobs", "70"])), 70);
     }
 }

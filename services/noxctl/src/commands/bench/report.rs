@@ -1,118 +1,150 @@
-//! What a measurement came to.
+//! Prints what was measured: as tables, as Markdown, or as JSON, a line each.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::io;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{load::Load, machine::Machine};
-use crate::{output::aligned, system::Sync, terminal::say};
+use super::{
+    figures::Series,
+    judge::{Aim, Verdict},
+    machine::Machine,
+    statistics::Spread,
+};
+use crate::{output::aligned, terminal::say};
 
-/// One load, put through.
-pub struct Report {
-    pub load: Load,
-    /// From the first submit until Postgres said that all jobs had ended.
-    pub took: Duration,
-    /// Microseconds of processor a job, by process.
-    pub cpu: BTreeMap<&'static str, f64>,
-    /// How long requests took to be answered, as the client saw it.
-    pub answers: Latencies,
-    /// From submit to start, where the load left room for that to mean something.
-    pub starts: Option<Latencies>,
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Table,
+    Markdown,
+    Json,
 }
 
-/// Percentiles of many latencies.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latencies {
-    p50: Duration,
-    p99: Duration,
-}
-
-impl Latencies {
-    pub fn of(mut all: Vec<Duration>) -> Self {
-        all.sort_unstable();
-        let at = |percent: usize| {
-            let rank = (all.len() * percent).div_ceil(100).max(1);
-            all.get(rank - 1).copied().unwrap_or_default()
-        };
-        Self { p50: at(50), p99: at(99) }
-    }
-
-    fn json(self) -> Value {
-        json!({"p50_ms": millis(self.p50), "p99_ms": millis(self.p99)})
-    }
-
-    fn shown(self) -> String {
-        format!("{:.1} / {:.1}", millis(self.p50), millis(self.p99))
+/// Says what everything was measured on.
+pub fn print_machine(machine: &Machine, form: Form) -> io::Result<()> {
+    match form {
+        Form::Table => say!("{machine}"),
+        Form::Markdown => say!("{machine}\n"),
+        // Each line of a measurement says it.
+        Form::Json => Ok(()),
     }
 }
 
-fn millis(span: Duration) -> f64 {
-    (span.as_secs_f64() * 1e5).round() / 100.0
-}
-
-impl Report {
-    fn jobs_per_second(&self) -> f64 {
-        self.load.jobs() as f64 / self.took.as_secs_f64()
+/// Prints the series of one load side by side.
+pub fn print_load(all: &[Series], jobs: usize, machine: &Machine, form: Form) -> io::Result<()> {
+    let Some(first) = all.first() else { return Ok(()) };
+    if form == Form::Json {
+        return all.iter().try_for_each(|series| say!("{}", line(series, jobs, machine)));
     }
-
-    /// Of all processes but the one that made the load.
-    fn cpu_of_nox(&self) -> f64 {
-        self.cpu.iter().filter(|(name, _)| **name != super::stack::LOAD).map(|(_, us)| us).sum()
+    let rounds: Vec<_> = all.iter().map(|series| series.rounds.len().to_string()).collect();
+    let title = format!("{}: {jobs} jobs, rounds: {}", first.load, rounds.join(", "));
+    let mut names: Vec<&str> = Vec::new();
+    for name in all.iter().flat_map(Series::names) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
-
-    /// The measurement in one line.
-    pub fn json(&self, sync: Sync, machine: &Machine) -> String {
-        let cpu: BTreeMap<_, _> =
-            self.cpu.iter().map(|(name, us)| (*name, (us * 10.0).round() / 10.0)).collect();
-        let line = json!({
-            "load": self.load.name(),
-            "description": self.load.to_string(),
-            "durability": sync.as_str(),
-            "jobs": self.load.jobs(),
-            "seconds": millis(self.took) / 1e3,
-            "jobs_per_second": self.jobs_per_second().round(),
-            "cpu_us_per_job": cpu,
-            "cpu_us_per_job_of_nox": self.cpu_of_nox().round(),
-            "answer": self.answers.json(),
-            "submit_to_start": self.starts.map(Latencies::json),
-            "machine": machine,
-        });
-        line.to_string()
-    }
-}
-
-/// Prints the measurements of one durability side by side.
-pub fn print(reports: &[Report], sync: Sync) -> io::Result<()> {
-    say!("\n{}", sync.as_str())?;
-    for report in reports {
-        say!("  {}", report.load)?;
-    }
-    say!("")?;
     let mut head = vec![""];
-    head.extend(reports.iter().map(|report| report.load.name()));
-    let row = |name: &str, cell: &dyn Fn(&Report) -> String| {
-        let mut row = vec![name.to_owned()];
-        row.extend(reports.iter().map(cell));
-        row
-    };
-    let starts = |report: &Report| report.starts.map_or_else(|| "-".to_owned(), Latencies::shown);
-    let mut rows = vec![
-        row("jobs/s, to the last row", &|report| format!("{:.0}", report.jobs_per_second())),
-        row("answer p50 / p99 ms", &|report| report.answers.shown()),
-        row("submit to start p50 / p99 ms *", &starts),
-        row("CPU µs/job, all of Nox", &|report| format!("{:.0}", report.cpu_of_nox())),
-    ];
-    let processes = reports.first().map(|report| report.cpu.keys().copied());
-    for name in processes.into_iter().flatten() {
-        let cpu = |report: &Report| {
-            report.cpu.get(name).map_or_else(|| "-".to_owned(), |us| format!("{us:.1}"))
+    head.extend(all.iter().map(|series| series.subject));
+    let rows: Vec<Vec<String>> = names
+        .into_iter()
+        .map(|name| {
+            let cells = all.iter().map(|series| series.spread(name).map_or("-".to_owned(), shown));
+            std::iter::once(name.to_owned()).chain(cells).collect()
+        })
+        .collect();
+    print_table(&title, &head, &rows, form)
+}
+
+/// Prints what the figures say together.
+pub fn print_verdicts(verdicts: &[Verdict], form: Form) -> io::Result<()> {
+    if form == Form::Json {
+        return verdicts.iter().try_for_each(|verdict| say!("{}", verdict_line(verdict)));
+    }
+    let rows: Vec<Vec<String>> = verdicts
+        .iter()
+        .map(|verdict| {
+            let (aim, met) = match verdict.aim {
+                Some(aim) => (aim_shown(aim), met(verdict)),
+                None => ("-".to_owned(), "-".to_owned()),
+            };
+            vec![verdict.what.clone(), shown(verdict.value), aim, met]
+        })
+        .collect();
+    match rows.is_empty() {
+        true => Ok(()),
+        false => print_table("together", &["", "median", "aim", "met"], &rows, form),
+    }
+}
+
+fn print_table(title: &str, head: &[&str], rows: &[Vec<String>], form: Form) -> io::Result<()> {
+    if form == Form::Table {
+        say!("\n{title}")?;
+        return aligned(head, rows).iter().try_for_each(|line| say!("  {line}"));
+    }
+    say!("**{title}**\n\n| {} |", head.join(" | "))?;
+    say!("|{}", "---|".repeat(head.len()))?;
+    rows.iter().try_for_each(|row| say!("| {} |", row.join(" | ")))?;
+    say!("")
+}
+
+/// The median, and from where to where rounds went.
+fn shown(Spread { median, min, max }: Spread) -> String {
+    match min == max {
+        true => number(median),
+        false => format!("{} ({}–{})", number(median), number(min), number(max)),
+    }
+}
+
+/// With as many digits as mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        large if large >= 100.0 => format!("{value:.0}"),
+        middle if middle >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn aim_shown(aim: Aim) -> String {
+    match aim {
+        Aim::AtLeast(bound) => format!("≥ {}", number(bound)),
+        Aim::AtMost(bound) => format!("≤ {}", number(bound)),
+    }
+}
+
+fn met(verdict: &Verdict) -> String {
+    let is_met = verdict.aim.is_some_and(|aim| aim.is_met(verdict.value.median));
+    (if is_met { "yes" } else { "no" }).to_owned()
+}
+
+fn line(series: &Series, jobs: usize, machine: &Machine) -> Value {
+    let figures = series.names().into_iter().filter_map(|name| {
+        let Spread { median, min, max } = series.spread(name)?;
+        let rounds = series.values(name);
+        let figure = json!({"median": median, "min": min, "max": max, "rounds": rounds});
+        Some((name.to_owned(), figure))
+    });
+    json!({
+        "load": series.load,
+        "subject": series.subject,
+        "jobs": jobs,
+        "figures": figures.collect::<Map<_, _>>(),
+        "machine": machine,
+    })
+}
+
+fn verdict_line(verdict: &Verdict) -> Value {
+    let Spread { median, min, max } = verdict.value;
+    let mut line = json!({"verdict": verdict.what, "median": median, "min": min, "max": max});
+    if let Some(aim) = verdict.aim {
+        let (bound, value) = match aim {
+            Aim::AtLeast(value) => ("at_least", value),
+            Aim::AtMost(value) => ("at_most", value),
         };
-        rows.push(row(&format!("  {name}"), &cpu));
+        line[bound] = value.into();
+        line["met"] = aim.is_met(median).into();
     }
-    for line in aligned(&head, &rows) {
-        say!("  {line}")?;
-    }
-    say!("  * from created_at to started_at of the rows")
+    line
 }
 
 #[cfg(test)]
@@ -120,11 +152,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_occurred() {
-        let all = (1..=200).map(Duration::from_millis).collect();
-        let expected =
-            Latencies { p50: Duration::from_millis(100), p99: Duration::from_millis(198) };
-        assert_eq!(Latencies::of(all), expected);
-        assert_eq!(Latencies::of(Vec::new()).p99, Duration::ZERO);
+    fn numbers_have_the_digits_that_mean_something() {
+        assert_eq!([12_345.6, 99.94, 1.234, 0.0].map(number), ["12346", "99.9", "1.23", "0.00"]);
+        let spread = Spread { median: 2.0, min: 1.0, max: 300.0 };
+        assert_eq!(shown(spread), "2.00 (1.00–300)");
+        assert_eq!(shown(Spread { median: 2.0, min: 2.0, max: 2.0 }), "2.00");
+    }
+
+    #[test]
+    fn a_missed_aim_is_said() {
+        let value = Spread { median: 1.0, min: 1.0, max: 1.0 };
+        let verdict = Verdict { what: "x".to_owned(), value, aim: Some(Aim::AtLeast(1.2)) };
+        let line = verdict_line(&verdict);
+        assert_eq!((&line["met"], &line["at_least"]), (&json!(false), &json!(1.2)));
+        assert_eq!((met(&verdict), aim_shown(Aim::AtMost(4.0))), ("no".into(), "≤ 4.00".into()));
     }
 }
