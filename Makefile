@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills check release bench clean
+.PHONY: help setup demo up test kills check release lists bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check: ## formatting, lints, layering, licences, documentation
 release: ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector \
 		--release --locked --features nox-service/jemalloc
+
+lists: ## lists of five million jobs, within 10 ms each; takes some minutes and 6 GB
+	cargo test -p nox-readmodel --locked --test it lists_of_five -- --ignored --nocapture
 
 bench: setup release ## how fast it is here, built for release
 	$(TARGET)/release/noxctl bench

@@ -38,7 +38,8 @@ pub mod rows;
 pub mod schema;
 pub mod segment;
 mod session;
-mod sql;
+#[doc(hidden)]
+pub mod sql;
 mod storable;
 pub mod store;
 mod write;

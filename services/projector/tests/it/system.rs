@@ -71,6 +71,7 @@ impl System {
             nats_monitor_url: None,
             sync: Durability::Relaxed,
             database_url: Secret::new(self.postgres.url()),
+            keep_days: None,
             delay_ms: 0,
         }
     }
