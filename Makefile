@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills check release bench judge profile clean
+.PHONY: help setup demo up test kills check release lists bench judge profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ judge: setup release ## everything that docs/performance.md has, beside pg-boss;
 
 profile: setup release ## which functions take most time, process by process, where there is `perf`
 	$(TARGET)/release/noxctl bench --load $(or $(LOAD),bulk) --durability relaxed --rounds 1 --profile $(ARGS)
+
+lists: ## lists of five million jobs, within 10 ms each; takes some minutes and 6 GB
+	cargo test -p nox-readmodel --locked --test it lists_of_five -- --ignored --nocapture
 
 clean: ## remove what was built and what `make up` kept in .nox/data; the tools stay
 	cargo clean

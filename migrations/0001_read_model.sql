@@ -17,25 +17,32 @@ create table projection (
     reports_seq bigint not null default 0 check (reports_seq >= 0),
     reports_part integer not null default 0 check (reports_part >= 0),
     reports_incarnation text not null default '',
-    at timestamptz
+    at timestamptz,
+    -- How long rows of ended jobs are kept, in days; null: for ever. As the projector was told last.
+    keep_days integer check (keep_days >= 0),
+    -- Rows of jobs that ended before do not count any more, whether they have been removed yet or not.
+    -- Never goes back: what was removed once stays away.
+    expired_before timestamptz
 );
 
 insert into projection (n, chain) values (0, 'b3:' || repeat('0', 64));
 
-create table jobs (
+-- Jobs of which more is to come: queued, running, or still with a worker that has to say `stopped`.
+-- No index has a column that most updates change, and a page has room for a second version of its rows,
+-- so that such an update is HOT: it touches no index.
+create table jobs_live (
     id uuid primary key,
-    tenant text not null,
-    user_id text not null,
-    module text not null,
-    status text not null
-        check (status in ('draft', 'queued', 'running', 'succeeded', 'failed', 'canceled')),
+    tenant text collate "C" not null,
+    user_id text collate "C" not null,
+    module text collate "C" not null,
+    status text collate "C" not null check (status in ('draft', 'queued', 'running', 'succeeded', 'failed', 'canceled')),
     attempt integer not null check (attempt >= 0),
     waiting_code text check (waiting_code is null or status = 'queued'),
     inputs jsonb,
-    outputs jsonb check (outputs is null or status = 'succeeded'),
-    requested_resources jsonb not null,
-    -- What was set aside at the submit: the resources, and the core seconds of the budget.
-    reserved_resources jsonb,
+    cpu bigint not null,
+    mem_mb bigint not null,
+    wall_time_s bigint not null,
+    gpu bigint not null,
     created_at timestamptz not null,
     -- When the newest attempt started; kept after its end.
     started_at timestamptz,
@@ -57,7 +64,7 @@ create table jobs (
     -- What else the fold needs to go on: the work that was handed out and not yet started, whether
     -- a worker has it or still has to say `stopped`, and how it went before.
     work bigint,
-    held boolean not null,
+    held boolean not null check (not held or worker_id is not null),
     failures integer not null check (failures >= 0),
     crashes integer not null check (crashes >= 0),
     suspicions integer not null check (suspicions >= 0),
@@ -72,15 +79,88 @@ create table jobs (
     frames bytea not null,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
-    check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null)),
-    check (not held or worker_id is not null)
+    check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
+) with (fillfactor = 70);
+
+-- Jobs that are over: written once, and hardly ever touched again. Columns as in `jobs_live`.
+create table jobs_ended (
+    id uuid primary key,
+    tenant text collate "C" not null,
+    user_id text collate "C" not null,
+    module text collate "C" not null,
+    status text collate "C" not null check (status in ('succeeded', 'failed', 'canceled')),
+    attempt integer not null check (attempt >= 0),
+    inputs jsonb,
+    outputs jsonb check (outputs is null or status = 'succeeded'),
+    cpu bigint not null,
+    mem_mb bigint not null,
+    wall_time_s bigint not null,
+    gpu bigint not null,
+    created_at timestamptz not null,
+    started_at timestamptz,
+    ended_at timestamptz not null,
+    error jsonb,
+    n bigint not null,
+    worker_id text,
+    priority smallint not null check (priority between 0 and 9),
+    fingerprint text,
+    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
+    submitted_n bigint not null check (submitted_n between 1 and n),
+    submitted_place integer not null check (submitted_place >= 0),
+    due_at timestamptz,
+    failures integer not null check (failures >= 0),
+    crashes integer not null check (crashes >= 0),
+    suspicions integer not null check (suspicions >= 0),
+    period timestamptz,
+    reservation bigint not null check (reservation >= 0),
+    reserved bigint not null check (reserved >= 0),
+    used bigint not null check (used >= 0),
+    overrun bigint not null check (overrun >= 0),
+    frames bytea not null,
+    check (reserved + used <= reservation),
+    check (reservation = 0 or period is not null)
 );
 
-create index jobs_by_tenant on jobs (tenant, submitted_n, submitted_place);
-create index jobs_by_user on jobs (tenant, user_id, submitted_n, submitted_place);
-create index jobs_by_module on jobs (tenant, module, submitted_n, submitted_place);
--- Nearly all jobs have succeeded, so a page of those is found by the others at once.
-create index jobs_by_status on jobs (tenant, status, submitted_n, submitted_place) where status <> 'succeeded';
+-- For lists, see `libs/readmodel/src/query/list.rs`: whatever a list filters by stands before its order,
+-- so that a page reads its own rows and no others. The conditions of these indexes are always true.
+-- They are marks: an index serves only a statement that repeats its condition, so that no statistics
+-- can lead the planner to another one.
+create index jobs_live_by_user on jobs_live (tenant, user_id, module, submitted_n, submitted_place)
+    where submitted_n > 0;
+create index jobs_live_by_tenant on jobs_live (tenant, module, submitted_n, submitted_place)
+    where submitted_place >= 0;
+-- As many as workers have room for.
+create index jobs_live_busy on jobs_live (tenant, submitted_n, submitted_place) where status <> 'queued';
+create index jobs_ended_by_user on jobs_ended (tenant, user_id, module, status, submitted_n, submitted_place)
+    where submitted_n > 0;
+create index jobs_ended_by_tenant on jobs_ended (tenant, module, status, submitted_n, submitted_place)
+    where submitted_place >= 0;
+
+-- All jobs, with the resources in the words of the API.
+create view jobs as
+select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::jsonb as outputs,
+       jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu)
+           as requested_resources,
+       -- What was set aside at the submit: the resources, and the core seconds of the budget.
+       case when period is not null then
+           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu,
+                              'cpu_seconds', reservation)
+       end as reserved_resources,
+       created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
+       submitted_n, submitted_place, due_at, work, held, failures, crashes, suspicions, period,
+       reservation, reserved, used, overrun, frames
+from jobs_live
+union all
+select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
+       jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu),
+       case when period is not null then
+           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu,
+                              'cpu_seconds', reservation)
+       end,
+       created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
+       submitted_n, submitted_place, due_at, null, false, failures, crashes, suspicions, period,
+       reservation, reserved, used, overrun, frames
+from jobs_ended;
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.
 create view quota_ledger as

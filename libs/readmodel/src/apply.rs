@@ -1,6 +1,6 @@
 //! Entries into rows, within a transaction: all at once, or each for itself where Postgres refuses some.
 
-use nox_contract::JobId;
+use nox_contract::{JobId, Timestamp};
 use sqlx::PgConnection;
 
 use crate::{
@@ -21,10 +21,11 @@ pub(crate) async fn all(
     entries: &[PlacedEntry<'_>],
     treatment: Treatment<'_>,
     distrust: bool,
+    expired_before: Option<Timestamp>,
 ) -> Result<Changes, StoreError> {
     load_needed(connection, rows, entries, distrust).await?;
     let changes = project::project(rows, entries, treatment)?;
-    write::changes(connection, &changes).await?;
+    write::changes(connection, &changes, expired_before).await?;
     Ok(changes)
 }
 
@@ -36,11 +37,12 @@ pub(crate) async fn one_by_one(
     connection: &mut PgConnection,
     rows: &mut Rows,
     entries: &[PlacedEntry<'_>],
+    expired_before: Option<Timestamp>,
 ) -> Result<Changes, StoreError> {
     let mut left = Changes::default();
     for placed in entries {
         session::savepoint(connection).await?;
-        let mut changes = take_in_or_park(connection, rows, placed).await?;
+        let mut changes = take_in_or_park(connection, rows, placed, expired_before).await?;
         session::release_savepoint(connection).await?;
         left.parked.append(&mut changes.parked);
         rows.absorb(changes);
@@ -53,11 +55,13 @@ async fn take_in_or_park(
     connection: &mut PgConnection,
     rows: &mut Rows,
     placed: &PlacedEntry<'_>,
+    expired_before: Option<Timestamp>,
 ) -> Result<Changes, StoreError> {
     let entries = std::slice::from_ref(placed);
     // With a look at rows that it should be the first to make: an entry that makes a job twice is no
     // bad data but a broken log.
-    let refused = match all(connection, rows, entries, Treatment::Fold, true).await {
+    let refused = match all(connection, rows, entries, Treatment::Fold, true, expired_before).await
+    {
         Err(StoreError::Data(error)) if !is_job_twice(&error) => error,
         outcome => return outcome,
     };
@@ -66,7 +70,7 @@ async fn take_in_or_park(
         [Treatment::Freeze { detail: &detail }, Treatment::KeepBytes { detail: &detail }];
     for treatment in treatments {
         session::rollback_to_savepoint(connection).await?;
-        match all(connection, rows, entries, treatment, true).await {
+        match all(connection, rows, entries, treatment, true, expired_before).await {
             Err(StoreError::Data(error)) => {
                 let (n, place) = (placed.n.0, placed.place);
                 tracing::error!(
@@ -85,7 +89,10 @@ async fn load_needed(
     entries: &[PlacedEntry<'_>],
     distrust: bool,
 ) -> Result<(), StoreError> {
-    let needed = project::needed(rows, entries, distrust);
+    let mut needed = project::needed(rows, entries, distrust);
+    if !needed.beginning.is_empty() {
+        needed.jobs.extend(load::known(connection, &needed.beginning).await?);
+    }
     if !needed.jobs.is_empty() {
         let found = load::jobs(connection, &needed.jobs).await?;
         rows.jobs.extend(found.into_iter().map(|job| (job.id, job)));

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{
     schema::{Database, scope},
-    sql::number,
+    sql::{Instant, number},
 };
 
 /// All rows of one generation in a few bytes.
@@ -21,15 +21,22 @@ pub struct ContentHash {
 }
 
 /// Each table in the order of its key, as Postgres prints rows. The chain in `projection` stands for
-/// every byte of the log. Left out is what does not depend on that: the incarnation.
-const TABLES: [(&str, &str); 9] = [
+/// every byte of the log. Left out is what does not depend on that: the incarnation, and rows of ended jobs
+/// that were kept long enough, for when each is removed depends on the commits.
+const TABLES: [(&str, &str); 10] = [
     (
         "projection",
         "select row(n, chain, commands_seq, commands_part, commands_incarnation, reports_seq,
                     reports_part, reports_incarnation, at)::text
          from projection",
     ),
-    ("jobs", "select jobs::text from jobs order by id"),
+    ("jobs_live", "select jobs_live::text from jobs_live order by id"),
+    (
+        "jobs_ended",
+        "select jobs_ended::text from jobs_ended
+         where $1::timestamptz is null or ended_at >= $1
+         order by id",
+    ),
     (
         "quota_balances",
         "select quota_balances::text from quota_balances
@@ -59,7 +66,8 @@ pub async fn content_hash(url: &str, generation: Option<u64>) -> sqlx::Result<Co
     };
     let mut connection = database.connect().await?;
     let mut snapshot = begin_snapshot(&mut connection, generation).await?;
-    content_hash_of(&mut snapshot, generation).await
+    let expired_before = expired_before(&mut snapshot).await?;
+    content_hash_of(&mut snapshot, generation, expired_before).await
 }
 
 /// Begins a transaction that sees one moment of one generation, and prints values in one way.
@@ -78,13 +86,18 @@ pub(crate) async fn begin_snapshot(
 pub(crate) async fn content_hash_of(
     snapshot: &mut PgConnection,
     generation: u64,
+    expired_before: Option<Instant>,
 ) -> sqlx::Result<ContentHash> {
     let n = place(snapshot).await?;
     let mut hasher = blake3::Hasher::new();
     for (table, statement) in TABLES {
         hasher.update(&[0xff]);
         hasher.update(table.as_bytes());
-        let mut rows = sqlx::query_scalar::<_, String>(statement).fetch(&mut *snapshot);
+        let mut rows = sqlx::query_scalar::<_, String>(statement);
+        if table == "jobs_ended" {
+            rows = rows.bind(expired_before);
+        }
+        let mut rows = rows.fetch(&mut *snapshot);
         while let Some(row) = rows.try_next().await? {
             hasher.update(&(row.len() as u64).to_le_bytes());
             hasher.update(row.as_bytes());
@@ -95,6 +108,18 @@ pub(crate) async fn content_hash_of(
 
 pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<FrameNumber> {
     sqlx::query_scalar("select n from projection").fetch_one(connection).await.map(number)
+}
+
+/// Rows of jobs that ended before do not count any more.
+pub(crate) async fn expired_before(connection: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
+    sqlx::query_scalar("select expired_before from projection").fetch_one(connection).await
+}
+
+/// How many days rows of ended jobs are kept.
+pub(crate) async fn keep_days(connection: &mut PgConnection) -> sqlx::Result<Option<u32>> {
+    let days: Option<i32> =
+        sqlx::query_scalar("select keep_days from projection").fetch_one(connection).await?;
+    Ok(days.map(i32::unsigned_abs))
 }
 
 /// An account whose balance is not what its jobs say.
@@ -108,7 +133,8 @@ pub struct LedgerDifference {
     pub used_by_jobs: i64,
 }
 
-/// Compares every balance with the sum of the ledger's lines; empty if all agree. Reads every job.
+/// Compares every balance with the sum of the ledger's lines; empty if all agree. Reads every job. What
+/// was used in a period of which rows may have expired is not compared.
 ///
 /// That free + reserved + used = granted holds in each balance is a constraint of the table.
 pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>> {
@@ -137,6 +163,8 @@ pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>
          full join accounts a using (tenant, account, period)
          where coalesce(b.reserved, 0) <> coalesce(a.reserved, 0)
             or coalesce(b.used, 0) <> coalesce(a.used, 0)
+               -- Whatever was reserved in a period ended in it or later.
+               and period >= (select coalesce(expired_before, '-infinity') from projection)
          order by 1, 2",
     )
     .fetch_all(&mut *snapshot)

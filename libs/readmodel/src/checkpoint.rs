@@ -1,5 +1,7 @@
 //! The place in the log that the rows are a fold of.
 
+use std::time::Duration;
+
 use nox_contract::{
     Chain, Entry, EpochRecord, Fact, Frame, FrameNumber, Incarnation, Place, Position, Positions,
     Source, Timestamp,
@@ -28,11 +30,13 @@ pub struct Checkpoint {
     pub reports: Incarnation,
     /// Of the newest frame.
     pub at: Option<Timestamp>,
+    /// Rows of jobs that ended before do not count any more. Never goes back.
+    pub expired_before: Option<Timestamp>,
 }
 
 impl Checkpoint {
-    /// The checkpoint after `messages`, which follow it.
-    pub(crate) fn after(&self, messages: &[ReadMessage]) -> Self {
+    /// The checkpoint after `messages`, which follow it, where rows of ended jobs are kept for so long.
+    pub(crate) fn after(&self, messages: &[ReadMessage], keep: Option<Duration>) -> Self {
         let mut next = self.clone();
         for message in messages {
             next.n = message.n;
@@ -42,6 +46,9 @@ impl Checkpoint {
                 Record::Epoch(record) => next.term(record),
             }
         }
+        // `None` is less than any instant.
+        next.expired_before =
+            next.expired_before.max(next.at.zip(keep).map(|(at, keep)| at - keep));
         next
     }
 
@@ -104,7 +111,7 @@ pub(crate) async fn read(
 ) -> Result<Checkpoint, StoreError> {
     let row = sqlx::query(
         "select n, chain, incarnation, commands_seq, commands_part, commands_incarnation,
-                reports_seq, reports_part, reports_incarnation, at
+                reports_seq, reports_part, reports_incarnation, at, expired_before
          from projection
          for update",
     )
@@ -124,6 +131,7 @@ pub(crate) async fn read(
         commands: Incarnation(row.try_get("commands_incarnation")?),
         reports: Incarnation(row.try_get("reports_incarnation")?),
         at: row.try_get::<Option<Instant>, _>("at")?.map(|instant| instant.0),
+        expired_before: row.try_get::<Option<Instant>, _>("expired_before")?.map(|i| i.0),
     })
 }
 

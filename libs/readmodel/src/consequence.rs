@@ -104,7 +104,8 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
 /// Whether the refusal is that a job has a row before its first event: that is no data, and is looked
 /// into.
 pub(crate) fn is_job_twice(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some("jobs_pkey")
+    let constraint = error.as_database_error().and_then(|refusal| refusal.constraint());
+    matches!(constraint, Some("jobs_live_pkey" | "jobs_ended_pkey"))
 }
 
 /// Whether a function of the database's met with the error, and no statement of ours.

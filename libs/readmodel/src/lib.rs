@@ -36,7 +36,8 @@ pub mod rebuild;
 pub mod rows;
 pub mod schema;
 mod session;
-mod sql;
+#[doc(hidden)]
+pub mod sql;
 mod storable;
 pub mod store;
 mod write;

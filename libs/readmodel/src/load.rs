@@ -21,11 +21,18 @@ pub(crate) async fn jobs(
 ) -> sqlx::Result<Vec<StoredJob>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query(
-        "select id, tenant, user_id, module, status, attempt, waiting_code, requested_resources,
+        "select id, tenant, user_id, module, status, attempt, waiting_code, cpu, mem_mb, wall_time_s, gpu,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
                 due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
                 used, overrun, frames, submitted_place
-         from jobs
+         from jobs_live
+         where id = any($1)
+         union all
+         select id, tenant, user_id, module, status, attempt, null, cpu, mem_mb, wall_time_s, gpu,
+                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
+                due_at, null, false, failures, crashes, suspicions, period, reservation, reserved,
+                used, overrun, frames, submitted_place
+         from jobs_ended
          where id = any($1)",
     )
     .bind(ids)
@@ -43,7 +50,6 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
         work: row.try_get("work")?,
         held: row.try_get("held")?,
     };
-    let Json(requested_resources): Json<Resources> = row.try_get("requested_resources")?;
     let error: Option<Json<JobError>> = row.try_get("error")?;
     let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
     let small = |column| row.try_get::<i32, _>(column).map(|count| count.unsigned_abs());
@@ -60,7 +66,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             crashes: small("crashes")?,
             suspicions: small("suspicions")?,
             submitted_n: number(row.try_get("submitted_n")?),
-            requested_resources,
+            requested_resources: resources(row)?,
             priority: row.try_get::<i16, _>("priority")? as u8,
             created_at: row.try_get::<Instant, _>("created_at")?.0,
             started_at: instant("started_at")?,
@@ -81,6 +87,35 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
         frames: row.try_get("frames")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
     })
+}
+
+/// What a job asks for, of either table.
+pub(crate) fn resources(row: &PgRow) -> sqlx::Result<Resources> {
+    let number =
+        |column| row.try_get::<i64, _>(column).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Ok(Resources {
+        cpu: number("cpu")?,
+        mem_mb: number("mem_mb")?,
+        wall_time_s: number("wall_time_s")?,
+        gpu: number("gpu")?,
+    })
+}
+
+/// Which of `ids` have a row.
+pub(crate) async fn known(
+    connection: &mut PgConnection,
+    ids: &[JobId],
+) -> sqlx::Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select id from jobs_live where id = any($1)
+         union all
+         select id from jobs_ended where id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(JobId).collect())
 }
 
 /// Which of `ids` have parked entries.

@@ -79,7 +79,12 @@ where
     let live = database.current().await?.ok_or(RebuildError::NotPrepared)?;
     let generation = live + 1;
     database.create(generation).await?;
-    let mut store = Store::building(database.clone(), generation);
+    let mut store = {
+        let mut connection = database.connect().await?;
+        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
+        let keep_days = audit::keep_days(&mut snapshot).await?;
+        Store::building(database.clone(), generation).keeping(keep_days)
+    };
     let mut reader = Reader::default();
     let mut log = pin!(log);
 
@@ -99,10 +104,12 @@ where
     let n = audit::place(&mut snapshot).await?;
     facts += fill(&mut store, &mut reader, &mut log, n).await?;
 
-    let live = audit::content_hash_of(&mut snapshot, live).await?;
+    // What the current rows have lost for good is not looked for in the new ones.
+    let expired_before = audit::expired_before(&mut snapshot).await?;
+    let live = audit::content_hash_of(&mut snapshot, live, expired_before).await?;
     let mut connection = database.connect().await?;
     let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
-    let rebuilt = audit::content_hash_of(&mut snapshot, generation).await?;
+    let rebuilt = audit::content_hash_of(&mut snapshot, generation, expired_before).await?;
     Ok(Rebuilt { rebuilt, live, taken: Taken { n, facts } })
 }
 
@@ -132,11 +139,13 @@ where
     let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
     let n = audit::place(&mut snapshot).await?;
     let mut facts = take_in(&mut store, &mut reader, &mut log, n).await?;
-    let live = audit::content_hash_of(&mut snapshot, live).await?;
+    // What the current rows have lost for good is not looked for in the new ones.
+    let expired_before = audit::expired_before(&mut snapshot).await?;
+    let live = audit::content_hash_of(&mut snapshot, live, expired_before).await?;
     drop(snapshot);
     let rebuilt = {
         let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
-        audit::content_hash_of(&mut snapshot, generation).await?
+        audit::content_hash_of(&mut snapshot, generation, expired_before).await?
     };
     facts += take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
     Ok(Rebuilt { rebuilt, live, taken: Taken { n: reader.n(), facts } })

@@ -18,13 +18,17 @@ const PREPARE_LOCK: i64 = 0x6e6f_785f_7072_6570;
 ///
 /// And a projector that stands still in the middle of a transaction must not hold up its successor for
 /// longer than 30 s. No transaction of ours ever waits for anything but Postgres.
-const WRITER: [(&str, &str); 6] = [
+///
+/// And no commit waits for the disk. A Postgres that crashes may lose the last ones; since the checkpoint
+/// goes with the rows, they are folded again. See docs/decisions/0013-rows-written-once.md.
+const WRITER: [(&str, &str); 7] = [
     ("idle_in_transaction_session_timeout", "30s"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+    ("synchronous_commit", "off"),
 ];
 
 /// Where the read model is.

@@ -25,6 +25,8 @@ use crate::{
 /// a word answers never. Ten times what the largest batch takes on a slow disk.
 const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a commit did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Committed {
@@ -41,6 +43,8 @@ pub struct Store {
     attached: Option<Attached>,
     /// The last commit may have succeeded without our hearing of it.
     unsure: bool,
+    /// Days for which ended jobs have a row; `None` for ever.
+    keep_days: Option<u32>,
     /// The database was prepared since a batch was last taken in: to prepare it once more is no help.
     prepared: bool,
 }
@@ -84,8 +88,14 @@ impl Store {
         Self::of(database, Target::Building(generation))
     }
 
+    /// Keeps rows of ended jobs for so many days of the log's time, instead of for ever.
+    #[must_use]
+    pub fn keeping(self, keep_days: Option<u32>) -> Self {
+        Self { keep_days, ..self }
+    }
+
     fn of(database: Database, target: Target) -> Self {
-        Self { database, target, attached: None, unsure: false, prepared: false }
+        Self { database, target, attached: None, unsure: false, keep_days: None, prepared: false }
     }
 
     /// Brings the database up to date and attaches to the current generation.
@@ -196,7 +206,8 @@ impl Store {
         grouping: Grouping,
     ) -> Result<usize, StoreError> {
         let Attached { session, checkpoint, rows } = attached;
-        let next = checkpoint.after(messages);
+        let next = checkpoint.after(messages, rows.keep);
+        let expired_before = next.expired_before;
         let entries: Vec<_> = messages.iter().flat_map(ReadMessage::entries).collect();
         let connection = session.begin().await?;
         let write = async {
@@ -204,12 +215,20 @@ impl Store {
             if !write::checkpoint(&mut *connection, checkpoint, &next, current).await? {
                 return Err(self.why_not_moved(connection, checkpoint.n).await?);
             }
-            match grouping {
+            let changes = match grouping {
                 Grouping::All => {
-                    apply::all(connection, rows, &entries, Treatment::Fold, false).await
+                    let fold = Treatment::Fold;
+                    apply::all(&mut *connection, rows, &entries, fold, false, expired_before)
+                        .await?
                 }
-                Grouping::Entry => apply::one_by_one(connection, rows, &entries).await,
+                Grouping::Entry => {
+                    apply::one_by_one(&mut *connection, rows, &entries, expired_before).await?
+                }
+            };
+            if let (Some(before), Some(_)) = (expired_before, rows.keep) {
+                write::remove_expired(&mut *connection, before).await?;
             }
+            Ok(changes)
         };
         let changes = match write.await {
             Ok(changes) => changes,
@@ -280,8 +299,11 @@ impl Store {
         };
         let mut session = self.database.connect_writer(generation).await?;
         let connection = session.begin().await?;
+        let days = self.keep_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
+        write::keep(connection, days).await?;
         let checkpoint = checkpoint::read(connection, generation).await?;
         let rows = Rows {
+            keep: days.map(|days| DAY * days.unsigned_abs()),
             modules: load::modules(connection).await?,
             workers: load::workers(connection).await?,
             ..Rows::default()

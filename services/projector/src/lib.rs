@@ -143,8 +143,8 @@ async fn attach(
     incarnation: &Incarnation,
 ) -> anyhow::Result<Option<(Store, Reader)>> {
     let mut pause = Pause::new(runtime);
-    let mut store =
-        Store::new(config.database_url.reveal()).context("the database cannot be named")?;
+    let store = Store::new(config.database_url.reveal()).context("the database cannot be named")?;
+    let mut store = store.keeping(config.keep_days);
     loop {
         match place(&mut store, incarnation).await {
             Ok(reader) => return Ok(Some((store, reader))),

@@ -22,6 +22,14 @@ const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// after a pause does not wait.
 const BATCH_EVERY: Duration = Duration::from_millis(5);
 
+/// The same under load: what happens to one job within a batch is written once, so that a few tens of
+/// milliseconds save many rows a second version. Whoever reads what has just been written waits for them.
+const BATCH_EVERY_MAX: Duration = Duration::from_millis(40);
+
+/// For each byte of the batch before: some hundred jobs, which is a commit that costs more than it holds,
+/// make the longest pause.
+const PAUSE_PER_BYTE: Duration = Duration::from_nanos(400);
+
 /// Batches that come next, and in the end the reason why none does.
 pub(crate) struct Batches {
     receiver: mpsc::Receiver<anyhow::Result<Batch>>,
@@ -72,6 +80,7 @@ async fn read(
             () = &mut pause, if !paused => paused = true,
             permit = sender.reserve(), if (paused || full) && !pending.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
+                let bytes: usize = pending.iter().take(frames).map(|m| m.payload.len()).sum();
                 let messages = pending.drain(..frames).map(|message| LogMessage {
                     subject: message.subject,
                     payload: message.payload,
@@ -79,10 +88,16 @@ async fn read(
                 let batch = Batch::read(&mut reader, messages).context("the log is broken")?;
                 permit.send(Ok(batch));
                 paused = false;
-                pause = Box::pin(tokio::time::sleep(BATCH_EVERY));
+                pause = Box::pin(tokio::time::sleep(pause_after(bytes)));
             }
         }
     }
+}
+
+/// How long the next batch gathers at least, after one of so many bytes.
+fn pause_after(bytes: usize) -> Duration {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    PAUSE_PER_BYTE.saturating_mul(bytes).clamp(BATCH_EVERY, BATCH_EVERY_MAX)
 }
 
 /// How many of `pending` are the next batch, and whether no more go into it.

@@ -4,7 +4,7 @@ use nox_contract::{Entity, Fact, FrameNumber, Timestamp};
 use nox_core::ledger::{Balance, add_overrun};
 
 use super::{
-    Context, IllegalEntry, Projection, ReservedResources,
+    Context, IllegalEntry, Projection,
     needed::{accounts, period},
 };
 use crate::{
@@ -32,10 +32,6 @@ impl Projection<'_> {
             Err(error) => return Err(error),
         };
         change.row.ledger = entry;
-        if let Fact::Reserved { .. } = fact {
-            let resources = change.row.job.requested_resources;
-            change.reserved_resources = Some(ReservedResources::new(resources, entry.reservation));
-        }
         self.changes.balances.extend(balances);
         Ok(())
     }

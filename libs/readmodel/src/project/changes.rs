@@ -17,6 +17,8 @@ use crate::{
 /// Rows to be written, and nothing about how.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// Jobs whose rows had been kept long enough, and which begin anew. Removed before all else.
+    pub expired: Vec<JobId>,
     /// In the order in which the batch first touched them.
     pub jobs: Vec<JobChange>,
     pub(super) places: HashMap<JobId, usize>,
@@ -34,10 +36,19 @@ pub struct Changes {
 #[derive(Debug, Clone)]
 pub struct JobChange {
     pub row: StoredJob,
-    /// What only a new row is given; `None` if there is a row already.
-    pub created: Option<Created>,
-    pub reserved_resources: Option<ReservedResources>,
+    pub stored: Stored,
+    /// What only a new row is given.
+    pub created: Created,
     pub outputs: Option<RawJson>,
+}
+
+/// Where a job's row was before the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// There was none.
+    Not,
+    Live,
+    Ended,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -89,8 +100,13 @@ pub struct ParkedEntry {
 
 impl JobChange {
     pub(super) fn new(row: StoredJob) -> Self {
-        let created = Some(Created::default());
-        Self { row, created, reserved_resources: None, outputs: None }
+        Self { row, stored: Stored::Not, created: Created::default(), outputs: None }
+    }
+
+    /// Of a job that has this row.
+    pub(super) fn of(row: StoredJob) -> Self {
+        let stored = if row.is_over() { Stored::Ended } else { Stored::Live };
+        Self { stored, ..Self::new(row) }
     }
 
     /// Leaves the row as it is from now on.
@@ -103,16 +119,16 @@ impl JobChange {
     /// Takes over what only passes through.
     pub(super) fn carry(&mut self, fact: &Fact) {
         if let Fact::Submitted(submitted) = fact {
-            self.created = Some(Created {
+            self.created = Created {
                 inputs: Some(submitted.inputs.clone()),
                 fingerprint: submitted.fingerprint.clone(),
-            });
+            };
         }
         if let Fact::Rejected(rejected) = fact {
-            self.created = Some(Created {
+            self.created = Created {
                 inputs: Some(rejected.inputs.clone()),
                 fingerprint: rejected.fingerprint.clone(),
-            });
+            };
         }
         if let Fact::Succeeded { outputs, .. } = fact {
             self.outputs = Some(outputs.clone());
@@ -121,7 +137,7 @@ impl JobChange {
 }
 
 impl ReservedResources {
-    pub(super) fn new(resources: Resources, cpu_seconds: i64) -> Self {
+    pub fn new(resources: Resources, cpu_seconds: i64) -> Self {
         let Resources { cpu, mem_mb, wall_time_s, gpu } = resources;
         Self { cpu, mem_mb, wall_time_s, gpu, cpu_seconds }
     }

@@ -10,7 +10,7 @@ mod job;
 mod needed;
 mod registry;
 
-use nox_contract::{Entity, Fact, FactOrUnknown, JobId};
+use nox_contract::{Entity, Fact, FactOrUnknown, JobId, Timestamp};
 use nox_core::job::IllegalFact;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     rows::{self, Parked, Rows},
     storable,
 };
-pub use changes::{Changes, Created, JobChange, ParkedEntry, ReservedResources, Violation};
+pub use changes::{Changes, Created, JobChange, ParkedEntry, ReservedResources, Stored, Violation};
 use job::{Observed, freeze};
 pub use needed::{Needed, needed};
 
@@ -111,7 +111,7 @@ impl Projection<'_> {
         let part = placed.fact_first;
         let mut context = Context { placed, entity: &entity, part, job: None, parked: None };
         if let Entity::Job { job_id, .. } = &entity {
-            context.job = self.open(*job_id);
+            context.job = self.open(*job_id, placed.at);
         }
         let before = Observed::of(context.job.as_ref());
 
@@ -200,13 +200,18 @@ impl Projection<'_> {
         }
     }
 
-    /// Takes the job's change out of the batch's, or begins one.
-    fn open(&mut self, id: JobId) -> Option<JobChange> {
-        if let Some(place) = self.changes.places.get(&id) {
-            return Some(self.changes.jobs[*place].clone());
+    /// Takes the job's change out of the batch's, or begins one. A row that was kept long enough by `at`
+    /// is not there any more, whether it has been removed yet or not.
+    fn open(&mut self, id: JobId, at: Timestamp) -> Option<JobChange> {
+        let change = match self.changes.places.get(&id) {
+            Some(place) => self.changes.jobs[*place].clone(),
+            None => JobChange::of(self.rows.jobs.get(&id)?.clone()),
+        };
+        if change.row.is_expired(self.rows.keep.map(|keep| at - keep)) {
+            self.changes.expired.push(id);
+            return None;
         }
-        let row = self.rows.jobs.get(&id)?;
-        Some(JobChange { row: row.clone(), created: None, reserved_resources: None, outputs: None })
+        Some(change)
     }
 
     /// Files what became of the entry's job, and the entry itself if it must be kept.

@@ -13,14 +13,16 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Needed {
     pub jobs: Vec<JobId>,
+    /// Jobs that begin here, and should have no row yet.
+    pub beginning: Vec<JobId>,
     pub balances: Vec<BalanceKey>,
 }
 
 /// Says which rows to load before [`project`](super::project).
 ///
-/// A job that is submitted here is taken for new, unless `distrust`: then all rows are asked for, so
-/// that an entry which makes a job twice meets the first one. One that is rejected may repeat a job
-/// which has ended.
+/// A job that is submitted here is taken for new, and only asked for whether it is, unless `distrust`:
+/// then all rows are asked for, so that an entry which makes a job twice meets the first one. One that is
+/// rejected may repeat a job which has ended.
 pub fn needed(rows: &Rows, entries: &[PlacedEntry<'_>], distrust: bool) -> Needed {
     let mut jobs: HashMap<JobId, bool> = HashMap::new();
     let mut balances = BTreeSet::new();
@@ -44,8 +46,9 @@ pub fn needed(rows: &Rows, entries: &[PlacedEntry<'_>], distrust: bool) -> Neede
             }
         }
     }
-    let jobs = jobs.into_iter().filter_map(|(id, load)| load.then_some(id)).collect();
-    Needed { jobs, balances: balances.into_iter().collect() }
+    let (jobs, beginning): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|(_, load)| *load);
+    let ids = |jobs: Vec<(JobId, bool)>| jobs.into_iter().map(|(id, _)| id).collect();
+    Needed { jobs: ids(jobs), beginning: ids(beginning), balances: balances.into_iter().collect() }
 }
 
 /// The period whose balances a fact moves.

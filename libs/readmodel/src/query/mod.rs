@@ -3,6 +3,7 @@
 
 mod history;
 mod jobs;
+mod list;
 mod look;
 mod metrics;
 mod quotas;

@@ -41,6 +41,12 @@ impl StoredJob {
         self.job.state().is_ended() && self.job.worker_id().is_none()
     }
 
+    /// Whether nothing is to come, and it ended before then.
+    pub(crate) fn is_expired(&self, before: Option<Timestamp>) -> bool {
+        self.is_over()
+            && self.job.ended_at.zip(before).is_some_and(|(ended, before)| ended < before)
+    }
+
     /// The work that was handed out, while it has not started.
     pub(crate) fn work(&self) -> Option<WorkNumber> {
         match &self.job.phase {

@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     str::FromStr,
+    time::Duration,
 };
 
 use nox_contract::{
@@ -154,6 +155,8 @@ impl FromStr for WorkerState {
 /// The rows that the fold looks at. A copy of what is stored: nothing is lost if it is dropped.
 #[derive(Debug, Default)]
 pub struct Rows {
+    /// How long ended jobs have a row, by the log's time; `None` for ever.
+    pub keep: Option<Duration>,
     pub jobs: HashMap<JobId, StoredJob>,
     /// Jobs of which there is no row, because Postgres refused their first entry.
     pub rowless: HashSet<JobId>,

@@ -1,13 +1,16 @@
 //! Rows out: one statement a function, each of them takes a whole batch.
 
+mod expired;
 mod jobs;
 mod metrics;
 mod parked;
 mod quotas;
 mod registry;
 
-use nox_contract::Incarnation;
+use nox_contract::{Incarnation, Timestamp};
 use sqlx::PgConnection;
+
+pub(crate) use expired::{keep, remove_expired};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -35,7 +38,8 @@ pub(crate) async fn checkpoint(
              reports_seq = $8,
              reports_part = $9,
              reports_incarnation = $10,
-             at = $11
+             at = $11,
+             expired_before = $13
          where n = $1
            and chain = $2
            and ($12::bigint is null or $12 = (select generation from nox.generation))",
@@ -52,6 +56,7 @@ pub(crate) async fn checkpoint(
     .bind(&to.reports.0)
     .bind(to.at.map(Instant))
     .bind(current.map(big))
+    .bind(to.expired_before.map(Instant))
     .execute(connection)
     .await?;
     Ok(moved.rows_affected() == 1)
@@ -69,15 +74,16 @@ pub(crate) async fn incarnation(
     Ok(())
 }
 
-pub(crate) async fn changes(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
-    let (new, known): (Vec<_>, Vec<_>) =
-        changes.jobs.iter().partition(|change| change.created.is_some());
-    if !new.is_empty() {
-        jobs::insert(connection, &new).await?;
+/// Writes what a batch changes. Jobs that ended before `expired_before` get no row any more.
+pub(crate) async fn changes(
+    connection: &mut PgConnection,
+    changes: &Changes,
+    expired_before: Option<Timestamp>,
+) -> sqlx::Result<()> {
+    if !changes.expired.is_empty() {
+        expired::begun_anew(connection, &changes.expired).await?;
     }
-    if !known.is_empty() {
-        jobs::update(connection, &known).await?;
-    }
+    jobs::write(connection, &changes.jobs, expired_before).await?;
     if !changes.balances.is_empty() {
         quotas::balances(connection, changes).await?;
     }

@@ -16,14 +16,22 @@ async fn hash_alone(log: &Log) -> String {
     content_hash(&alone.url, None).await.unwrap().hash
 }
 
-/// Tries like a projector: the same batch until Postgres is back.
-async fn until_committed(store: &mut Store, batch: &Batch) {
+/// Tries like a projector: the last batch until Postgres is back, and what was lost once more.
+async fn until_committed(store: &mut Store, batches: &[Batch]) {
+    let (last, before) = batches.split_last().unwrap();
     let tries = async {
         loop {
-            match store.commit(batch).await {
+            match store.commit(last).await {
                 Ok(_) => return,
                 Err(StoreError::Unavailable(_)) => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(StoreError::WentBack { .. }) => {
+                    store.prepare().await.unwrap();
+                    let stored = store.checkpoint().await.unwrap().n;
+                    for batch in before.iter().filter(|batch| batch.start().0 >= stored) {
+                        store.commit(batch).await.unwrap();
+                    }
                 }
                 Err(error) => panic!("{error:?}"),
             }
@@ -49,16 +57,46 @@ async fn killed_in_the_middle_of_a_transaction_postgres_keeps_all_of_it_or_nothi
         if let Some(Err(error)) = outcome {
             panic!("{error:?}");
         }
-        // Whether the call is in the middle or through, what is left of it must be whole.
+        // Whether the call is in the middle or through, what is left of it must be whole. Commits do not
+        // wait for the disk, so it may have been lost, and others before it.
         database.postgres.kill9();
         database.postgres.restart().await.unwrap();
         let stored = database.ask("select n from projection").await;
-        let ends = [batch.start().0.to_string(), batch.end().0.to_string()];
+        let mut ends: Vec<_> =
+            batches[..=number].iter().map(|batch| batch.end().0.to_string()).collect();
+        ends.push("0".to_owned());
         assert!(ends.contains(&stored), "{stored} is in the middle of {ends:?}");
-        if outcome.is_none() || stored == ends[0] {
-            until_committed(&mut store, batch).await;
+        if outcome.is_none() || stored != batch.end().0.to_string() {
+            until_committed(&mut store, &batches[..=number]).await;
         }
     }
+    let hash = content_hash(&database.url, None).await.unwrap().hash;
+    assert_eq!(hash, hash_alone(&log).await);
+}
+
+/// No commit waits for the disk. What a crash takes away is noticed, and folded again.
+#[tokio::test]
+async fn commits_that_a_crash_loses_are_folded_again() {
+    let mut database = Database::start().await;
+    let log = eventful(60);
+    let batches = log.batches(20);
+    let mut store = database.store().await;
+    // Nothing else writes the last commits either.
+    database.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
+    database.postgres.psql("select pg_reload_conf()").await.unwrap();
+    database.postgres.psql("checkpoint").await.unwrap();
+    let (_, before) = batches.split_last().unwrap();
+    for batch in before {
+        store.commit(batch).await.unwrap();
+    }
+    // A gateway has seen them.
+    let seen = database.reader().progress().await.unwrap();
+    assert_eq!(seen.n, before[before.len() - 1].end().0);
+    database.postgres.kill9();
+    database.postgres.restart().await.unwrap();
+    let left = database.reader().progress().await.unwrap();
+    assert!(left.n < seen.n, "the control: something was lost");
+    until_committed(&mut store, &batches).await;
     let hash = content_hash(&database.url, None).await.unwrap().hash;
     assert_eq!(hash, hash_alone(&log).await);
 }
@@ -105,8 +143,8 @@ async fn while_postgres_is_away_a_batch_waits_and_then_goes_in_once() {
     assert!(matches!(reading, Err(nox_readmodel::QueryError::Unavailable(_))), "{reading:?}");
 
     database.postgres.restart().await.unwrap();
-    for batch in &batches[1..] {
-        until_committed(&mut store, batch).await;
+    for last in 1..batches.len() {
+        until_committed(&mut store, &batches[..=last]).await;
     }
     let hash = content_hash(&database.url, None).await.unwrap().hash;
     assert_eq!(hash, hash_alone(&log).await);

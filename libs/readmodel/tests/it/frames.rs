@@ -80,7 +80,9 @@ async fn a_job_is_written_once_a_batch() {
                 "create table written (id uuid);
                  create function note() returns trigger language plpgsql
                  as 'begin insert into nox_1.written values (new.id); return new; end';
-                 create trigger note after insert or update on jobs
+                 create trigger note after insert or update on jobs_live
+                 for each row execute function note();
+                 create trigger note after insert or update on jobs_ended
                  for each row execute function note()",
             )
             .await;

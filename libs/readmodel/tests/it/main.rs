@@ -2,9 +2,12 @@
 
 mod cost;
 mod crash;
+mod expired;
 mod fill;
 mod frames;
 mod history;
+mod layouts;
+mod lists;
 mod log;
 mod pages;
 mod parked;

@@ -96,33 +96,6 @@ async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
     assert!(before.is_subset(&distinct), "a job was missed");
 }
 
-/// Each statement of a list goes through an index that has its order, so that no page sorts or scans.
-#[tokio::test]
-async fn no_page_sorts_or_scans_the_table() {
-    let database = Database::start().await;
-    database.filled(&eventful(4_000), 5_000).await;
-    database.ask("analyze jobs").await;
-    for (filter, index) in [
-        ("", "jobs_by_tenant"),
-        ("and user_id = 'ada'", "jobs_by_user"),
-        ("and status = 'running'", "jobs_by_status"),
-        ("and status = 'queued' and user_id = 'nobody'", ""),
-        ("and module = 'none'", "jobs_by_module"),
-        ("and status = 'succeeded'", ""),
-    ] {
-        let plan = database
-            .ask(&format!(
-                "explain (costs off) select * from jobs where tenant = 'acme' {filter}
-                 and (submitted_n, submitted_place) < (9000000, 7)
-                 order by submitted_n desc, submitted_place desc limit 51"
-            ))
-            .await;
-        assert!(plan.contains("Index Scan Backward"), "{filter}: {plan}");
-        assert!(plan.contains(index), "{filter}: {plan}");
-        assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{filter}: {plan}");
-    }
-}
-
 #[tokio::test]
 async fn a_limit_is_kept_within_its_bounds() {
     let database = Database::start().await;

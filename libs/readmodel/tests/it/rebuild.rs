@@ -12,7 +12,7 @@ use crate::{
     support::Database,
 };
 
-fn messages(of: &[LogMessage]) -> impl Stream<Item = Result<LogMessage, Infallible>> + use<> {
+pub fn messages(of: &[LogMessage]) -> impl Stream<Item = Result<LogMessage, Infallible>> + use<> {
     let owned: Vec<_> = of.iter().cloned().map(Ok).collect();
     stream::iter(owned)
 }
@@ -58,7 +58,8 @@ async fn the_hash_sees_every_table() {
     for change in [
         "update projection set reports_part = reports_part + 1",
         "update projection set chain = 'b3:' || repeat('0', 64)",
-        "update jobs set priority = 6 where submitted_n = (select min(submitted_n) from jobs)",
+        "update jobs_live set priority = 6 where submitted_n = (select min(submitted_n) from jobs_live)",
+        "update jobs_ended set priority = 6 where submitted_n = (select min(submitted_n) from jobs_ended)",
         "update quota_balances set free = free - 1, granted = granted - 1 where account = 'tenant'",
         "update quota_limits set cpu = 1 where account = 'tenant'",
         "update quota_violations set detail = ''",
@@ -141,7 +142,7 @@ async fn rows_that_are_no_fold_of_the_log_are_found_by_a_rebuild() {
     let log = eventful(24);
     database.filled(&log, 50).await;
     database
-        .ask("update jobs set status = 'failed', outputs = null where status = 'succeeded'")
+        .ask("update jobs_ended set status = 'failed', outputs = null where status = 'succeeded'")
         .await;
     let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
     assert!(!rebuilt.is_equal());

@@ -184,6 +184,40 @@ async fn of_two_databases_behind_one_address_the_older_one_is_never_the_answer()
     assert!(listed && shown > 100, "only {shown} were shown");
 }
 
+/// Commits of rows do not wait for the disk. After a crash the rows are behind what was shown.
+#[tokio::test]
+async fn what_a_crash_of_postgres_took_away_is_waited_for_and_never_said_not_to_be_there() {
+    let mut system = System::start().await;
+    let ada = token("ada", "user");
+    // Nothing else writes the last commits either.
+    system.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
+    system.postgres.psql("select pg_reload_conf()").await.unwrap();
+    system.postgres.psql("checkpoint").await.unwrap();
+    let (id, n) = system.submit(&ada, "noop").await;
+    let path = format!("/jobs/{id}");
+    system.get(&path, &ada).await.expect(200);
+    assert!(system.get("/jobs", &ada).await.expect(200).to_string().contains(&id));
+
+    system.postgres.kill9();
+    system.postgres.restart().await.unwrap();
+    let left = system.postgres.psql("select count(*) from nox_1.jobs").await.unwrap();
+    assert_eq!(left, "0", "the control: the row was lost");
+    // Whatever is asked, nothing older is answered than what was shown.
+    for path in [path.clone(), format!("{path}?n={n}"), "/jobs".to_owned(), format!("/jobs?n={n}")]
+    {
+        system.get(&path, &ada).await.expect_problem(503, "lagging");
+    }
+    let reads = [system.get(&path, &ada), system.get("/jobs", &ada)];
+    let again = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        system.clerk.fold_again(&system.postgres.url()).await;
+    };
+    let (replies, ()) = tokio::join!(futures_util::future::join_all(reads), again);
+    for reply in replies {
+        assert!(reply.expect(200).to_string().contains(&id), "{}", reply.text);
+    }
+}
+
 #[tokio::test]
 async fn a_command_in_a_stream_that_was_made_anew_is_not_taken_for_one_that_was_folded() {
     let system = System::start().await;

@@ -110,6 +110,17 @@ impl Clerk {
         store.commit(&batch).await.unwrap();
     }
 
+    /// Folds what the rows do not have any more, and goes on through a new connection.
+    pub async fn fold_again(&self, database_url: &str) {
+        let mut store = attach(&self.broker, database_url).await;
+        let at = store.checkpoint().await.unwrap();
+        let mut desk = self.desk.lock().await;
+        let written = desk.written[at.n.0 as usize..].to_vec();
+        let batch = Batch::read(&mut LogReader::new(at.n, at.chain, at.pos), written).unwrap();
+        store.commit(&batch).await.unwrap();
+        desk.store = store;
+    }
+
     /// Reads commands from another stream than before, as an operator has allowed.
     pub async fn take_up_commands(&self) {
         let mut desk = self.desk.lock().await;

@@ -46,7 +46,11 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
             "alter role app set default_transaction_read_only = on",
             "alter role app reset default_transaction_read_only",
         ),
-        ("42501", "revoke insert on nox_1.jobs from app", "grant insert on nox_1.jobs to app"),
+        (
+            "42501",
+            "revoke insert on nox_1.jobs_live from app",
+            "grant insert on nox_1.jobs_live to app",
+        ),
         ("28P01", "alter role app password 'another'", "alter role app password 'secret'"),
         ("28000", "alter role app nologin", "alter role app login"),
         ("53300", "alter role app connection limit 0", "alter role app connection limit 50"),
@@ -96,8 +100,8 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
         ),
         (
             "42703",
-            "alter table nox_1.jobs rename column worker_id to worker",
-            "alter table nox_1.jobs rename column worker to worker_id",
+            "alter table nox_1.jobs_live rename column worker_id to worker",
+            "alter table nox_1.jobs_live rename column worker to worker_id",
         ),
     ];
     for (code, refuse, allow) in refusals {
@@ -135,11 +139,11 @@ async fn while_a_table_is_missing_it_is_not_ready_and_says_which_and_what_to_do(
     system.write(|log| log.jobs(20)).await;
     system.caught_up().await;
 
-    for back in ["alter table nox_1.away rename to jobs", "drop schema nox_1 cascade"] {
-        system.postgres.psql("alter table nox_1.jobs rename to away").await.unwrap();
+    for back in ["alter table nox_1.away rename to jobs_live", "drop schema nox_1 cascade"] {
+        system.postgres.psql("alter table nox_1.jobs_live rename to away").await.unwrap();
         system.write(|log| log.jobs(5)).await;
         let says = || format!("{:?}", readiness.snapshot().parts["projector.postgres"]);
-        let words = ["42P01", "jobs", "drop schema nox_1 cascade"];
+        let words = ["42P01", "jobs_live", "drop schema nox_1 cascade"];
         let told = || words.iter().all(|word| says().contains(word));
         system.until("it says what is missing", async || told()).await;
         // Over many tries.

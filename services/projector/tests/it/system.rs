@@ -97,6 +97,7 @@ impl System {
             sync: Durability::Relaxed,
             archive: Some(self.archive().location().to_owned()),
             database_url: Secret::new(self.postgres.url()),
+            keep_days: None,
             delay_ms: 0,
         }
     }

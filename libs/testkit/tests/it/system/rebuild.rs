@@ -62,8 +62,8 @@ async fn a_row_that_was_changed_by_hand_is_noticed_by_a_rebuild() {
 
     let schema = cluster.schema().await.unwrap();
     let change = format!(
-        "update {schema}.jobs set priority = 9
-         where id = (select id from {schema}.jobs order by id limit 1)"
+        "update {schema}.jobs_ended set priority = 9
+         where id = (select id from {schema}.jobs_ended order by id limit 1)"
     );
     cluster.sql(&change).await.unwrap();
     assert!(!cluster.rebuild().await.unwrap().is_equal());

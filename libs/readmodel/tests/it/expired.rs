@@ -1,0 +1,130 @@
+//! Rows of ended jobs go after a while, by the log's time.
+
+use std::time::Duration;
+
+use nox_contract::FrameNumber;
+use nox_readmodel::{Store, audit, rebuild};
+
+use crate::{
+    log::{JobOf, Log, tenant},
+    rebuild::messages,
+    support::{Database, commit_all},
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Jobs that end, and one that waits; then days without any.
+fn days_of_jobs() -> (Log, Vec<JobOf>) {
+    let mut log = Log::in_frames_of(7);
+    log.open_tenant("acme", &["ada"]);
+    log.join("exec-1", &["xtb"]);
+    let mut jobs = Vec::new();
+    for day in 0..5 {
+        for number in 0..10 {
+            let job = JobOf::new("acme", "ada", "xtb", day * 100 + number);
+            log.submit_and_assign(&job, "exec-1");
+            if number > 0 {
+                log.start_and_succeed(&job, "exec-1");
+            }
+            jobs.push(job);
+        }
+        log.seal();
+        log.at = log.at + DAY;
+    }
+    (log, jobs)
+}
+
+#[tokio::test]
+async fn rows_of_ended_jobs_expire_by_the_log_s_time_and_a_rebuild_agrees() {
+    let (log, jobs) = days_of_jobs();
+    let mut hashes = Vec::new();
+    for size in [1, 3, 1_000] {
+        let database = Database::start().await;
+        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
+        store.prepare().await.unwrap();
+        commit_all(&mut store, log.batches(size)).await;
+
+        // Of five days there are the last two, but for what has not ended.
+        let reader = database.reader();
+        for (number, job) in jobs.iter().enumerate() {
+            let (day, lives) = (number / 10, number % 10 == 0);
+            let row = reader.job(&job.tenant, job.id).await.unwrap().value;
+            assert_eq!(row.is_some(), lives || day >= 3, "job {number} of day {day}");
+        }
+        // The ledger and what was counted stay as they were.
+        assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+        let metrics = reader.metrics().await.unwrap().value;
+        assert_eq!(metrics.submitted.iter().map(|submitted| submitted.count).sum::<u64>(), 50);
+        assert_eq!(metrics.durations[0].count, 45);
+
+        let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
+        assert!(rebuilt.is_equal(), "{rebuilt:?}");
+        hashes.push(rebuilt.live.hash);
+    }
+    assert_eq!(hashes[0], hashes[1]);
+    assert_eq!(hashes[0], hashes[2]);
+    // The control: all rows are more than those.
+    let database = Database::start().await;
+    database.filled(&log, 3).await;
+    assert_ne!(audit::content_hash(&database.url, None).await.unwrap().hash, hashes[0]);
+}
+
+/// Told to keep rows for some days, a projector finds those that were kept for longer, some at a time.
+#[tokio::test]
+async fn what_is_past_its_day_counts_no_more_before_it_is_removed() {
+    let (mut log, jobs) = days_of_jobs();
+    let database = Database::start().await;
+    database.filled(&log, 3).await;
+    let mut store = Store::new(&database.url).unwrap().keeping(Some(1));
+    store.prepare().await.unwrap();
+    assert!(database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value.is_some());
+    let after = log.n();
+    log.empty_frame();
+    store.commit(&log.batch_after(after)).await.unwrap();
+    assert!(database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value.is_none());
+    let removed = audit::content_hash(&database.url, None).await.unwrap();
+
+    // The same rows with one that has not been removed yet.
+    let other = Database::start().await;
+    let mut store = Store::new(&other.url).unwrap().keeping(Some(1));
+    store.prepare().await.unwrap();
+    store.commit(&log.batch_after(FrameNumber(0))).await.unwrap();
+    assert_eq!(audit::content_hash(&other.url, None).await.unwrap(), removed);
+    other
+        .ask(
+            "insert into jobs_ended
+             select (jsonb_populate_record(row, jsonb_build_object(
+                 'id', gen_random_uuid(), 'ended_at', timestamptz '2026-11-20Z'))).*
+             from jobs_ended as row limit 1",
+        )
+        .await;
+    assert_eq!(audit::content_hash(&other.url, None).await.unwrap(), removed);
+    // The control: one that is within its days counts.
+    other
+        .ask(
+            "insert into jobs_ended
+             select (jsonb_populate_record(row, jsonb_build_object('id', gen_random_uuid()))).*
+             from jobs_ended as row limit 1",
+        )
+        .await;
+    assert_ne!(audit::content_hash(&other.url, None).await.unwrap(), removed);
+}
+
+/// A job that is made once more after its row expired is a new one, whether that was removed or not.
+#[tokio::test]
+async fn a_job_that_begins_again_after_its_day_has_a_row_of_its_own() {
+    let (mut log, jobs) = days_of_jobs();
+    log.submit(&jobs[1]);
+    log.seal();
+    let mut hashes = Vec::new();
+    for size in [1, 1_000] {
+        let database = Database::start().await;
+        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
+        store.prepare().await.unwrap();
+        commit_all(&mut store, log.batches(size)).await;
+        let row = database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value;
+        assert_eq!(row.unwrap().ended_at, None);
+        hashes.push(audit::content_hash(&database.url, None).await.unwrap().hash);
+    }
+    assert_eq!(hashes[0], hashes[1]);
+}
