@@ -87,10 +87,10 @@ pub enum Fact {
     },
     /// Is to stop, and takes no more work. Whatever becomes of it and what it holds is planned.
     WorkerDraining { session: SessionId },
-    /// Cannot run attempts and takes no work until `worker_resumed`.
-    WorkerPaused { session: SessionId, reason: String },
+    /// Cannot run attempts and takes no work until `worker_resumed`. `number` is that of the report.
+    WorkerPaused { session: SessionId, number: u64, reason: String },
     /// Takes work again.
-    WorkerResumed { session: SessionId },
+    WorkerResumed { session: SessionId, number: u64 },
     /// Gave itself back, or was silent for too long.
     WorkerLeft { session: SessionId, lost: bool },
 

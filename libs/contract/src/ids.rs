@@ -175,6 +175,14 @@ uuid_id!(
     /// A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
     JobId
 );
+impl JobId {
+    /// Whether the id derives from an idempotency key: then a submit may come again at any time, by
+    /// whoever has the key.
+    pub fn is_keyed(self) -> bool {
+        self.0.get_version_num() == 8
+    }
+}
+
 uuid_id!(
     /// One life of a worker process. A new session means that the old one's attempts were lost.
     SessionId

@@ -34,6 +34,11 @@ pub struct SchedulerConfig {
     pub crashes_max: u32,
     /// Milliseconds of waiting that are worth one step of priority.
     pub ageing_ms: u64,
+    /// Milliseconds for which a job with an idempotency key is remembered after its end, at least.
+    pub keyed_remembered_ms: u64,
+    /// Most jobs without a key that are remembered after their end, about; none for longer than those
+    /// with one.
+    pub unkeyed_remembered_max: u32,
 }
 
 impl Default for SchedulerConfig {
@@ -57,6 +62,10 @@ impl Default for SchedulerConfig {
             tenant: Limits { cpu_seconds: 10_000_000_000, queued_jobs: 2_000_000, ..admin },
             crashes_max: 3,
             ageing_ms: 60_000,
+            // Much longer than any gateway repeats a submit.
+            keyed_remembered_ms: 15 * 60 * 1_000,
+            // Those who may be repeated or waited for come within seconds of their end.
+            unkeyed_remembered_max: 100_000,
         }
     }
 }

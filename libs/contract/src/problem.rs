@@ -33,7 +33,8 @@ pub enum ProblemCode {
     JobNotFound,
     AlreadyEnded,
     IdempotencyConflict,
-    /// The submit was stamped before the log forgot ids that it might repeat: stamp it again.
+    /// The submit was stamped before the scheduler forgot ids that it might repeat, or follows a job that is
+    /// forgotten: look again, and stamp it anew.
     StaleStamp,
     // Quotas, found by the scheduler.
     /// The day's core seconds are spent: frees with time.

@@ -32,9 +32,11 @@ pub enum Report {
     /// The worker is to stop: it takes no more work, and what it holds goes on or is handed back.
     Draining,
     /// The worker lives and cannot run attempts, for such a reason: it takes no work until `resumed`.
-    Paused { reason: String },
+    /// These two are numbered together within a session, from 1: a copy that the broker stored late
+    /// changes nothing.
+    Paused { number: u64, reason: String },
     /// The worker takes work again.
-    Resumed,
+    Resumed { number: u64 },
     /// The worker has nothing left and goes.
     Bye,
     /// What only a newer version can read. Never written.

@@ -47,10 +47,13 @@ pub struct Job {
     /// The newest attempt; 0 before the first.
     pub attempt: Attempt,
     /// Attempts that ended by themselves and badly, without a crash.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
     /// Attempts that crashed, or are charged with the end of their worker.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub crashes: u32,
     /// Attempts that may have caused the loss of their worker.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub suspicions: u32,
     /// The event that made the job; its `submitted` fact holds the inputs.
     pub submitted_n: FrameNumber,
@@ -58,12 +61,20 @@ pub struct Job {
     pub priority: u8,
     pub created_at: Timestamp,
     /// When the newest attempt started; kept after its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// When the job may run, while that is in the future (`scheduled`, `backoff`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Why the last attempt, or the job, failed.
-    pub error: Option<JobError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<JobError>>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A fact that cannot follow where the job stands.
@@ -89,7 +100,7 @@ impl Job {
                     message: rejected.refusal.detail.clone(),
                     exit_status: None,
                 };
-                (Phase::Failed, rejected.requested_resources, 0, None, Some(error))
+                (Phase::Failed, rejected.requested_resources, 0, None, Some(Box::new(error)))
             }
             other => return Err(IllegalFact { fact: other.name(), phase: "nothing".to_owned() }),
         };
@@ -156,7 +167,7 @@ impl Job {
                 } else {
                     self.failures += 1;
                 }
-                self.error = Some(error.clone());
+                self.error = Some(Box::new(error.clone()));
                 AttemptEnded
             }
             (
@@ -178,7 +189,7 @@ impl Job {
                 Queued { waiting: WaitingCode::Backoff }
             }
             (AttemptEnded | Queued { .. }, Fact::Failed { error }) => {
-                self.error = Some(error.clone());
+                self.error = Some(Box::new(error.clone()));
                 self.ended_at = Some(at);
                 Failed
             }

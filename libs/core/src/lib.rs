@@ -8,14 +8,18 @@
 //! |---|---|
 //! | [`job`] | the table of legal transitions of a job |
 //! | [`state`] | everything that decisions rest on |
+//! | [`ended`] | which jobs ended, so that no submit runs twice |
 //! | `apply` | how a fact changes it |
+//! | `check` | what must hold of it, whatever happened |
 //! | [`ledger`] | budgets: free + reserved + used = granted |
 //! | [`queue`] | who is next |
 //! | [`worker`] | who runs what |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
 mod apply;
+mod check;
 pub mod decide;
+pub mod ended;
 pub mod job;
 pub mod ledger;
 pub mod queue;

@@ -1,6 +1,10 @@
 //! Who is next: jobs that could run now, by module and by what they ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::BTreeMap,
+    iter::successors,
+    ops::Bound::{self, Excluded, Included, Unbounded},
+};
 
 use nox_contract::{
     FrameNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
@@ -18,9 +22,13 @@ const STEP_MAX: i64 = i64::MAX / 512;
 pub struct Rank {
     /// Microseconds: when it was admitted, less what its priority is worth.
     order: i64,
-    /// The frame that made it, and the entry there.
-    submitted: (FrameNumber, u32),
+    /// The frame that made it, and the entry there in the lowest `ENTRY_BITS`: this stands in memory for
+    /// every queued job.
+    submitted: u64,
 }
+
+/// As many entries no frame can hold; 2^44 frames are more than any log lasts.
+const ENTRY_BITS: u32 = 20;
 
 impl Rank {
     pub fn new(
@@ -31,8 +39,15 @@ impl Rank {
     ) -> Self {
         let step = i64::try_from(ageing_ms).unwrap_or(STEP_MAX).saturating_mul(1_000);
         let worth = i64::from(priority) * step.min(STEP_MAX);
-        Self { order: created_at.as_micros().saturating_sub(worth), submitted }
+        let (n, entry) = submitted;
+        Self {
+            order: created_at.as_micros().saturating_sub(worth),
+            submitted: n.0 << ENTRY_BITS | u64::from(entry),
+        }
     }
+
+    const FIRST: Self = Self { order: i64::MIN, submitted: 0 };
+    const LAST: Self = Self { order: i64::MAX, submitted: u64::MAX };
 }
 
 /// Jobs that are alike to the match: if the first of them cannot be placed, none can.
@@ -45,27 +60,55 @@ pub struct ClassKey {
     pub isolated: bool,
 }
 
-/// The jobs of one class in order, and by the reason that the log last gave each.
+/// The jobs of one class by the reason that the log last gave each, in order; most have the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Class {
-    pub by_rank: BTreeMap<Rank, JobId>,
-    by_code: BTreeMap<WaitingCode, BTreeSet<Rank>>,
+    jobs: BTreeMap<(WaitingCode, Rank), JobId>,
 }
 
 impl Class {
     pub fn head(&self) -> Option<(Rank, JobId)> {
-        self.by_rank.first_key_value().map(|(rank, job)| (*rank, *job))
+        self.first_from(|code| Included((code, Rank::FIRST)))
+    }
+
+    /// The next job behind that of `rank`.
+    pub fn first_behind(&self, rank: Rank) -> Option<(Rank, JobId)> {
+        self.first_from(|code| Excluded((code, rank)))
+    }
+
+    /// All jobs, first come, first served.
+    pub fn in_order(&self) -> impl Iterator<Item = Rank> {
+        successors(self.head(), |(rank, _)| self.first_behind(*rank)).map(|(rank, _)| rank)
+    }
+
+    /// The first of those whose keys are behind `from` for their reasons.
+    fn first_from(
+        &self,
+        from: impl Fn(WaitingCode) -> Bound<(WaitingCode, Rank)>,
+    ) -> Option<(Rank, JobId)> {
+        self.codes()
+            .filter_map(|code| self.jobs.range((from(code), Included((code, Rank::LAST)))).next())
+            .map(|((_, rank), job)| (*rank, *job))
+            .min()
+    }
+
+    /// The reasons that there are.
+    fn codes(&self) -> impl Iterator<Item = WaitingCode> {
+        let first = self.jobs.first_key_value();
+        successors(first.map(|((code, _), _)| *code), |code| {
+            let behind = (Excluded((*code, Rank::LAST)), Unbounded);
+            self.jobs.range(behind).next().map(|((code, _), _)| *code)
+        })
     }
 
     /// The jobs, other than the head, whose recorded reason is not `expected`.
     pub fn behind_head_without(&self, expected: WaitingCode) -> impl Iterator<Item = JobId> {
         let head = self.head().map(|(rank, _)| rank);
-        self.by_code
-            .iter()
-            .filter(move |(code, _)| **code != expected)
-            .flat_map(|(_, ranks)| ranks)
-            .filter(move |rank| Some(**rank) != head)
-            .filter_map(|rank| self.by_rank.get(rank).copied())
+        self.codes()
+            .filter(move |code| *code != expected)
+            .flat_map(|code| self.jobs.range((code, Rank::FIRST)..=(code, Rank::LAST)))
+            .filter(move |((_, rank), _)| Some(*rank) != head)
+            .map(|(_, job)| *job)
     }
 }
 
@@ -120,8 +163,7 @@ impl Queue {
     ) {
         self.isolated += usize::from(key.isolated);
         self.modules.entry(module.clone()).or_default().change(key, |class| {
-            class.by_rank.insert(rank, job);
-            class.by_code.entry(code).or_default().insert(rank);
+            class.jobs.insert((code, rank), job);
         });
     }
 
@@ -135,13 +177,7 @@ impl Queue {
         let Some(waiting) = self.modules.get_mut(module) else { return };
         self.isolated -= usize::from(key.isolated);
         waiting.change(key, |class| {
-            class.by_rank.remove(&rank);
-            if let Some(ranks) = class.by_code.get_mut(&code) {
-                ranks.remove(&rank);
-                if ranks.is_empty() {
-                    class.by_code.remove(&code);
-                }
-            }
+            class.jobs.remove(&(code, rank));
         });
         if waiting.classes.is_empty() {
             self.modules.remove(module);

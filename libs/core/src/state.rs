@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -13,15 +14,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     apply::EndToTell,
+    ended::{Ended, EndedJob, Request},
     job::{Job, Phase},
     ledger::Ledger,
     queue::{ClassKey, Queue, Rank},
     worker::Workers,
 };
 
-/// How long an ended job or session is remembered, so that a repeated submit or `hello` finds it.
-/// Much longer than any gateway retries a publish.
-pub const ENDED_REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// How long an ended session is remembered, so that a repeated `hello` finds it. Much longer than any
+/// worker tries to say it.
+pub const SESSIONS_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// The fold of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +48,9 @@ pub struct State {
     pub workers: Workers,
     pub ledger: Ledger,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
-    pub(crate) jobs: BTreeMap<JobId, ActiveJob>,
-    /// Jobs that ended lately, and the order in which they did.
-    pub(crate) ended: BTreeMap<JobId, EndedJob>,
-    pub(crate) ended_order: VecDeque<(Timestamp, JobId)>,
-    /// The newest `submitted` among ended jobs that are no longer remembered.
-    pub forgotten: FrameNumber,
+    pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
+    /// Jobs that ended lately.
+    pub(crate) ended: Ended,
     /// Jobs that ended, with dependents that are still to be told.
     pub(crate) ends_to_tell: VecDeque<EndToTell>,
     // Derived from the above, and rebuilt from it after a snapshot.
@@ -78,10 +77,8 @@ pub struct Module {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveJob {
     pub job: Job,
-    pub tenant: TenantId,
-    pub user_id: UserId,
-    pub module: ModuleName,
-    pub fingerprint: Option<Fingerprint>,
+    pub owner: Owner,
+    pub request: Request,
     /// Which entry of the frame `submitted_n` made the job: first come, first served.
     pub submitted_place: u32,
     /// Core seconds still reserved, and the period they are reserved in.
@@ -89,45 +86,41 @@ pub struct ActiveJob {
     pub period: Timestamp,
     /// Core milliseconds that ended attempts used.
     pub used_core_ms: u64,
-    /// Jobs that have to succeed first.
-    pub after: BTreeSet<JobId>,
-    /// The first of them that ended otherwise, and how: it never will.
-    pub doomed: Option<(JobId, JobState)>,
+    /// What it waits for, if it had to wait for other jobs when it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<Box<Dependencies>>,
 }
 
-/// What is remembered of an ended job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedJob {
+/// Whose a job is, and of which module.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owner {
     pub tenant: TenantId,
     pub user_id: UserId,
-    pub state: JobState,
-    pub n: FrameNumber,
-    pub submitted_n: FrameNumber,
-    pub fingerprint: Option<Fingerprint>,
+    pub module: ModuleName,
 }
 
-/// What tells a request from another one under the same key: of the text that the submit names, a hash,
-/// for there may be millions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint([u8; 16]);
-
-impl Fingerprint {
-    pub fn of(text: &str) -> Self {
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
-        Self(bytes)
-    }
+/// Jobs that have to succeed before another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependencies {
+    pub open: BTreeSet<JobId>,
+    /// The first of them that ended otherwise, and how: it never will.
+    pub doomed: Option<(JobId, JobState)>,
 }
 
 impl ActiveJob {
     /// Whom the match takes it for the like of.
     pub(crate) fn class(&self) -> ClassKey {
         ClassKey {
-            tenant: self.tenant.clone(),
-            user_id: self.user_id.clone(),
+            tenant: self.owner.tenant.clone(),
+            user_id: self.owner.user_id.clone(),
             resources: self.job.requested_resources,
             isolated: self.job.is_isolated(),
         }
+    }
+
+    /// Whether no other job holds it back any more, be it that it will never run.
+    fn is_unblocked(&self) -> bool {
+        self.dependencies.as_ref().is_none_or(|of| of.doomed.is_some() || of.open.is_empty())
     }
 
     /// Core milliseconds of an attempt that ran for `wall_ms`. A worker may claim any span, so this
@@ -140,7 +133,7 @@ impl ActiveJob {
 impl State {
     /// The job, unless it ended.
     pub fn job(&self, job: JobId) -> Option<&ActiveJob> {
-        self.jobs.get(&job)
+        self.jobs.get(&job).map(|job| &**job)
     }
 
     /// Whether the job exists and has not ended.
@@ -149,12 +142,27 @@ impl State {
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, &ActiveJob)> {
-        self.jobs.iter().map(|(id, job)| (*id, job))
+        self.jobs.iter().map(|(id, job)| (*id, &**job))
     }
 
     /// What is remembered of a job that ended lately.
-    pub fn ended(&self, job: JobId) -> Option<&EndedJob> {
-        self.ended.get(&job)
+    pub fn ended(&self, job: JobId) -> Option<EndedJob> {
+        self.ended.get(job)
+    }
+
+    /// Whether a submit of `job`, which is not known here, may repeat one that ran and is forgotten.
+    pub(crate) fn may_be_forgotten(&self, job: JobId, seen: FrameNumber) -> bool {
+        self.ended.may_be_forgotten(job, seen)
+    }
+
+    /// How many ended jobs are remembered.
+    pub fn ended_remembered(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// The configuration in force; the defaults before a leader has said anything.
+    pub(crate) fn in_force(&self) -> &SchedulerConfig {
+        self.config.as_ref().unwrap_or(&DEFAULTS)
     }
 
     /// When the next job that waits for an instant may run, and which; earliest first.
@@ -177,6 +185,37 @@ impl State {
         self.queue.classes()
     }
 
+    /// The job, to change it. A snapshot that has not been written yet keeps its own copy.
+    pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut ActiveJob> {
+        self.jobs.get_mut(&job).map(Arc::make_mut)
+    }
+
+    /// A copy of what a snapshot holds, without what [`Self::reindex`] makes of it. Taken within a leader's
+    /// turn, so it shares what it can with the state that goes on.
+    pub fn to_snapshot(&self) -> Self {
+        Self {
+            n: self.n,
+            at: self.at,
+            entries: self.entries,
+            pos: self.pos,
+            epoch: self.epoch,
+            epoch_at: self.epoch_at,
+            commands: self.commands.clone(),
+            reports: self.reports.clone(),
+            config: self.config.clone(),
+            modules: self.modules.clone(),
+            workers: self.workers.clone(),
+            ledger: self.ledger.clone(),
+            jobs: self.jobs.clone(),
+            ended: self.ended.clone(),
+            ends_to_tell: self.ends_to_tell.clone(),
+            queue: Queue::default(),
+            timers: BTreeSet::new(),
+            dependents: BTreeMap::new(),
+            unblocked: BTreeSet::new(),
+        }
+    }
+
     /// Rebuilds the derived indexes; after reading a snapshot.
     pub fn reindex(&mut self) {
         self.workers.reindex();
@@ -189,8 +228,9 @@ impl State {
         for id in ids {
             self.index(id);
             let Some(job) = self.jobs.get(&id) else { continue };
-            let open: Vec<_> = job.after.iter().copied().filter(|id| self.is_open(*id)).collect();
-            for dependency in open {
+            let Some(dependencies) = &job.dependencies else { continue };
+            let open = dependencies.open.iter().copied().filter(|id| self.is_open(*id));
+            for dependency in open.collect::<Vec<_>>() {
                 self.dependents.entry(dependency).or_default().insert(id);
             }
         }
@@ -199,13 +239,7 @@ impl State {
     /// Makes all jobs of an owner, and of a module, share one copy of each name.
     fn share_names(&mut self) {
         for job in self.jobs.values_mut() {
-            self.ledger.share_names(&mut job.tenant, &mut job.user_id);
-            if let Some((name, _)) = self.modules.get_key_value(&job.module) {
-                job.module = name.clone();
-            }
-        }
-        for job in self.ended.values_mut() {
-            self.ledger.share_names(&mut job.tenant, &mut job.user_id);
+            share_names(&self.ledger, &self.modules, &mut Arc::make_mut(job).owner);
         }
     }
 
@@ -222,14 +256,13 @@ impl State {
                 self.timers.insert((job.job.due_at.unwrap_or(job.job.created_at), id));
             }
             WaitingCode::Dependency => {
-                if job.doomed.is_some() || job.after.is_empty() {
+                if job.is_unblocked() {
                     self.unblocked.insert(id);
                 }
             }
             code => {
                 let (key, rank) = self.place_in_queue(job);
-                let module = job.module.clone();
-                self.queue.insert(&module, &key, rank, code, id);
+                self.queue.insert(&job.owner.module, &key, rank, code, id);
             }
         }
     }
@@ -247,8 +280,7 @@ impl State {
             }
             code => {
                 let (key, rank) = self.place_in_queue(job);
-                let module = job.module.clone();
-                self.queue.remove(&module, &key, rank, code);
+                self.queue.remove(&job.owner.module, &key, rank, code);
             }
         }
     }
@@ -258,100 +290,19 @@ impl State {
         let rank = Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), submitted);
         (job.class(), rank)
     }
+}
 
-    /// Checks what must hold after every frame; for tests and the simulation.
-    pub fn check(&self) -> Result<(), String> {
-        let mut reserved: BTreeMap<(&TenantId, Option<&UserId>, Timestamp), i64> = BTreeMap::new();
-        let mut queued: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
-        let mut running: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
-        let mut of_module: BTreeMap<&ModuleName, u32> = BTreeMap::new();
-        for (id, job) in &self.jobs {
-            for user in [None, Some(&job.user_id)] {
-                *reserved.entry((&job.tenant, user, job.period)).or_default() += job.reserved;
-                *queued.entry((&job.tenant, user)).or_default() +=
-                    u32::from(!job.job.state().is_ended());
-                *running.entry((&job.tenant, user)).or_default() +=
-                    u32::from(job.job.worker_id().is_some());
-            }
-            *of_module.entry(&job.module).or_default() += u32::from(job.job.worker_id().is_some());
-            let held = self
-                .workers
-                .iter()
-                .filter(|(_, worker)| worker.assignments.contains_key(id))
-                .count();
-            let expected = usize::from(job.job.worker_id().is_some());
-            if held != expected {
-                return Err(format!("job {id} in {:?} is held {held} times", job.job.phase));
-            }
-            if job.job.state().is_ended() && job.job.worker_id().is_none() {
-                return Err(format!("job {id} ended and is still active"));
-            }
-            if job.job.phase == Phase::AttemptEnded {
-                return Err(format!("job {id} was left between two attempts"));
-            }
-        }
-        for (tenant, accounts) in &self.ledger.tenants {
-            let users = accounts.users.iter().map(|(user, account)| (Some(user), account));
-            for (user, account) in accounts.account.iter().map(|a| (None, a)).chain(users) {
-                for (period, balance) in &account.periods {
-                    let expected = reserved.remove(&(tenant, user, *period)).unwrap_or(0);
-                    if !balance.is_balanced() || balance.reserved != expected {
-                        return Err(format!(
-                            "ledger of {tenant}/{user:?}: {balance:?}, jobs reserve {expected}"
-                        ));
-                    }
-                }
-                let expected = queued.get(&(tenant, user)).copied().unwrap_or(0);
-                if account.queued_jobs != expected {
-                    return Err(format!(
-                        "{tenant}/{user:?} counts {} jobs, has {expected}",
-                        account.queued_jobs
-                    ));
-                }
-                let expected = running.get(&(tenant, user)).copied().unwrap_or(0);
-                if account.running_jobs != expected {
-                    return Err(format!(
-                        "{tenant}/{user:?} counts {} attempts, has {expected}",
-                        account.running_jobs
-                    ));
-                }
-            }
-        }
-        if let Some((account, amount)) = reserved.iter().find(|(_, amount)| **amount != 0) {
-            return Err(format!("{account:?} reserves {amount} in no period"));
-        }
-        for (name, module) in &self.modules {
-            let expected = of_module.get(name).copied().unwrap_or(0);
-            if module.running != expected {
-                return Err(format!(
-                    "module {name} counts {} attempts, has {expected}",
-                    module.running
-                ));
-            }
-        }
-        for (id, worker) in self.workers.iter() {
-            let mut used = nox_contract::Capacity::default();
-            for (job, assignment) in &worker.assignments {
-                used.take(&assignment.resources);
-                let holder = self.jobs.get(job).and_then(|job| job.job.worker_id());
-                if holder != Some(id) {
-                    return Err(format!("worker {id} holds {job}, which {holder:?} has"));
-                }
-            }
-            let alone =
-                |id: &JobId| worker.assignments.len() == 1 && worker.assignments.contains_key(id);
-            if worker.isolated.is_some_and(|job| !alone(&job)) {
-                return Err(format!("worker {id} runs {:?}, not alone", worker.isolated));
-            }
-            if used != worker.used {
-                return Err(format!("worker {id} uses {used:?}, counts {:?}", worker.used));
-            }
-        }
-        let mut rebuilt = self.clone();
-        rebuilt.reindex();
-        if rebuilt != *self {
-            return Err("the indexes are not what the jobs say".to_owned());
-        }
-        Ok(())
+/// In force before a leader has said anything.
+pub(crate) static DEFAULTS: LazyLock<SchedulerConfig> = LazyLock::new(SchedulerConfig::default);
+
+/// Takes the copies of an owner's names that accounts and modules have: one for millions of jobs.
+pub(crate) fn share_names(
+    ledger: &Ledger,
+    modules: &BTreeMap<ModuleName, Module>,
+    owner: &mut Owner,
+) {
+    ledger.share_names(&mut owner.tenant, &mut owner.user_id);
+    if let Some((name, _)) = modules.get_key_value(&owner.module) {
+        owner.module = name.clone();
     }
 }

@@ -20,6 +20,8 @@ pub struct Worker {
     pub draining: bool,
     /// Cannot run attempts, and takes no work for now.
     pub paused: bool,
+    /// The number of the report that said so last, or that it takes work again.
+    pub pauses: u64,
     /// The job that runs alone here: nothing else is assigned as long as it does.
     pub isolated: Option<JobId>,
     /// The number of the next piece of work of this session.

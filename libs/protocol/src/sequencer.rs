@@ -75,6 +75,9 @@ pub struct Sequencer {
     /// How far the inputs are consumed, what no frame tells of yet included.
     pos: Positions,
     open: Option<OpenFrame>,
+    /// When the first of the inputs was decided that no sealed frame covers: a frame's entries become true
+    /// then, so that whoever decides its inputs again at its instant finds the same.
+    begun: Option<Timestamp>,
     sealed: Vec<SealedFrame>,
     /// From this size on a frame is sealed, in bytes.
     frame_bytes: usize,
@@ -115,6 +118,7 @@ impl Sequencer {
             chain,
             pos,
             open: None,
+            begun: None,
             sealed: Vec::new(),
             frame_bytes: FRAME_BYTES_FULL,
             part_skipped: false,
@@ -167,10 +171,14 @@ impl Sequencer {
         if self.open.is_some() { self.state.n } else { self.state.n.next() }
     }
 
-    /// When something that is decided now, by a clock that says `now`, becomes true: all entries of a
-    /// frame do at one instant.
+    /// When something that is decided now, by a clock that says `now`, becomes true: all that a frame
+    /// covers is decided at one instant.
     pub fn instant(&self, now: Timestamp) -> Timestamp {
-        if self.open.is_some() { self.state.at } else { now.max(self.state.at) }
+        if self.open.is_some() {
+            self.state.at
+        } else {
+            self.begun.unwrap_or(now.max(self.state.at))
+        }
     }
 
     /// Takes the frames that were sealed, in order.
@@ -187,10 +195,11 @@ impl Sequencer {
                 let count = message.commands.len();
                 for (part, command) in (0..).zip(&message.commands).skip(done as usize) {
                     let by = Cause { src: Source::Commands, seq: *seq, part };
-                    self.part(&mut run, by, None, |state, _, at| {
-                        Some(decide::command(state, tenant, command, at))
+                    self.part(&mut run, by, None, |state, rules, at| {
+                        Some(decide::command(state, rules, tenant, command, at))
                     })?;
                     self.pos.commands = behind(by, count);
+                    self.begun.get_or_insert(run.at);
                     self.seal_if_full(run.at)?;
                 }
                 self.pos.commands = Place::after(*seq);
@@ -204,6 +213,7 @@ impl Sequencer {
                         Some(decide::report(state, rules, worker_id, session, report, at))
                     })?;
                     self.pos.reports = behind(by, count);
+                    self.begun.get_or_insert(run.at);
                     self.seal_if_full(run.at)?;
                 }
                 self.pos.reports = Place::after(*seq);
@@ -347,6 +357,7 @@ impl Sequencer {
             pos.commands.part += 1;
         }
         self.state.end_frame(pos)?;
+        self.begun = None;
         let head = Head {
             n: self.state.n,
             epoch: self.state.epoch,

@@ -94,6 +94,8 @@ pub struct Session {
     draining: bool,
     /// Why it cannot run attempts at present.
     paused: Option<String>,
+    /// How often that began or ended: the number of the report that said so last.
+    pauses: u64,
     over: Over,
     /// Why it was not taken on.
     refused: Option<String>,
@@ -147,6 +149,7 @@ impl Session {
             joined: false,
             draining: false,
             paused: None,
+            pauses: 0,
             over: Over::No,
             refused: None,
         }
@@ -411,14 +414,17 @@ impl Session {
             return;
         }
         self.paused = Some(reason.clone());
-        self.outbox.owe(Report::Paused { reason: reason.clone() }, Timestamp::default());
+        self.pauses += 1;
+        let report = Report::Paused { number: self.pauses, reason: reason.clone() };
+        self.outbox.owe(report, Timestamp::default());
         self.hand_back_waiting(&HandBack::CannotRun { reason });
     }
 
     /// Takes work again.
     pub fn resume(&mut self) {
         if self.paused.take().is_some() && self.over == Over::No {
-            self.outbox.owe(Report::Resumed, Timestamp::default());
+            self.pauses += 1;
+            self.outbox.owe(Report::Resumed { number: self.pauses }, Timestamp::default());
         }
     }
 

@@ -72,7 +72,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             started_at: instant("started_at")?,
             ended_at: instant("ended_at")?,
             due_at: instant("due_at")?,
-            error: error.map(|Json(error)| error),
+            error: error.map(|Json(error)| Box::new(error)),
         },
         n: number(row.try_get("n")?),
         submitted_place: small("submitted_place")?,

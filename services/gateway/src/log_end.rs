@@ -42,7 +42,7 @@ impl LogEnd {
     }
 
     /// Where the log ends now.
-    pub async fn now(&self) -> Result<FrameNumber, ApiError> {
+    async fn now(&self) -> Result<FrameNumber, ApiError> {
         let asked_at = self.clock.monotonic();
         let end = self.barrier.log_end().await?;
         let n = FrameNumber(end.seq);

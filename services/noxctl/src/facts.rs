@@ -88,7 +88,7 @@ fn details(fact: &Fact) -> String {
         Fact::Granted { cpu_seconds, .. } => format!("{cpu_seconds} core s"),
         Fact::QuotaViolated { refusal, .. } => format!("{}: {}", refusal.code, refusal.detail),
         Fact::WorkerJoined { capacity, .. } => format!("with {} slots", capacity.slots),
-        Fact::WorkerDraining { session } | Fact::WorkerResumed { session } => {
+        Fact::WorkerDraining { session } | Fact::WorkerResumed { session, .. } => {
             format!("session {session}")
         }
         Fact::WorkerPaused { reason, .. } => reason.clone(),

@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use crate::{Config, archive::Archiving};
 
 /// Of the state's serialised form; another one is not read.
-const FORMAT: &str = "state2";
+const FORMAT: &str = "state3";
 
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);
@@ -63,7 +63,7 @@ impl Snapshots {
             && self.taken.is_none()
             && let Some((state, chain)) = leader.fold()
         {
-            self.taken = Some((state.clone(), chain));
+            self.taken = Some((state.to_snapshot(), chain));
             (self.entries, self.at, self.wanted) = (0, now, false);
         }
         if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
@@ -150,6 +150,6 @@ mod tests {
         assert_eq!(parse(&name), Some((FrameNumber(50_001), chain)));
         assert_eq!(parse(&name.replace(FORMAT, "state1")), None, "of another version");
         assert_eq!(parse(&name[..name.len() - 1]), None);
-        assert_eq!(parse("state2-x-00"), None);
+        assert_eq!(parse("state3-x-00"), None);
     }
 }

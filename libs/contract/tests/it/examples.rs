@@ -321,7 +321,7 @@ fn reports() -> Vec<Example> {
     let no_process = "cannot start it: Resource temporarily unavailable (os error 11)";
     let handed_back = |why| ended(false, AttemptEnd::HandedBack(why));
     let cannot_run = HandBack::CannotRun { reason: no_process.to_owned() };
-    let paused = Report::Paused { reason: no_process.to_owned() };
+    let paused = Report::Paused { number: 1, reason: no_process.to_owned() };
     let stopped = Report::Stopped(Stopped {
         job_id: job(1),
         attempt: Attempt(1),
@@ -340,7 +340,7 @@ fn reports() -> Vec<Example> {
         ("handed_back_draining", vec![Report::Draining, handed_back(HandBack::Draining)]),
         ("handed_back_cannot_run", vec![paused.clone(), handed_back(cannot_run)]),
         ("paused", vec![paused]),
-        ("resumed", vec![Report::Resumed]),
+        ("resumed", vec![Report::Resumed { number: 2 }]),
         ("draining", vec![Report::Draining]),
         ("bye", vec![Report::Bye]),
         ("packed", vec![started, succeeded, Report::Draining, Report::Bye]),
@@ -616,6 +616,8 @@ fn system_entries() -> Vec<(String, Entry)> {
         tenant: limits(),
         crashes_max: 3,
         ageing_ms: 60_000,
+        keyed_remembered_ms: 900_000,
+        unkeyed_remembered_max: 100_000,
     };
     let reset = |src| Fact::InputsReset {
         src,
@@ -624,7 +626,7 @@ fn system_entries() -> Vec<(String, Entry)> {
     };
     let of_worker = || Entity::Worker(worker());
     let reason = "cannot start it: Resource temporarily unavailable (os error 11)".to_owned();
-    let paused = Fact::WorkerPaused { session: session(), reason };
+    let paused = Fact::WorkerPaused { session: session(), number: 1, reason };
     let (commands, reports) = (Source::Commands, Source::Reports);
     [
         ("limits_set_of_user", user.clone(), commands, opened("user")),
@@ -645,7 +647,12 @@ fn system_entries() -> Vec<(String, Entry)> {
             vec![Fact::WorkerDraining { session: session() }],
         ),
         ("worker_paused", of_worker(), reports, vec![paused]),
-        ("worker_resumed", of_worker(), reports, vec![Fact::WorkerResumed { session: session() }]),
+        (
+            "worker_resumed",
+            of_worker(),
+            reports,
+            vec![Fact::WorkerResumed { session: session(), number: 2 }],
+        ),
         (
             "worker_left",
             of_worker(),

@@ -48,7 +48,7 @@ variants!(report: Report {
     Stopped(_) => "stopped",
     Draining => "draining",
     Paused { .. } => "paused",
-    Resumed => "resumed",
+    Resumed { .. } => "resumed",
     Bye => "bye",
 } never Unreadable);
 

@@ -42,10 +42,11 @@ impl State {
                 continue;
             };
             self.unindex(dependent);
-            if let Some(job) = self.jobs.get_mut(&dependent) {
-                job.after.remove(&id);
+            let waiting = self.job_mut(dependent).and_then(|job| job.dependencies.as_mut());
+            if let Some(dependencies) = waiting {
+                dependencies.open.remove(&id);
                 let doomed = (state != JobState::Succeeded).then_some((id, state));
-                job.doomed = job.doomed.or(doomed);
+                dependencies.doomed = dependencies.doomed.or(doomed);
             }
             self.index(dependent);
         }

@@ -1,22 +1,16 @@
 //! Facts of a job, and what they change beside it: its worker's slots, its accounts, its dependents.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use nox_contract::{Entry, Fact, JobId, ModuleName, Resources, TenantId, UserId, WorkerId};
+use nox_contract::{Entry, Fact, JobId, Resources, WorkerId};
 
 use super::{ApplyError, misplaced};
 use crate::{
+    ended::{EndedJob, Request},
     job::Job,
-    state::{ActiveJob, EndedJob, Fingerprint, State},
+    state::{ActiveJob, Dependencies, Owner, State, share_names},
     worker::Assignment,
 };
-
-/// Whose job it is, and of which module.
-pub(super) struct Owner {
-    pub tenant: TenantId,
-    pub user_id: UserId,
-    pub module: ModuleName,
-}
 
 impl State {
     pub(super) fn apply_job(
@@ -29,7 +23,7 @@ impl State {
         self.unindex(id);
         for fact in entry.known_facts() {
             let illegal = |source| ApplyError::Illegal { n, source };
-            if let Some(active) = self.jobs.get_mut(&id) {
+            if let Some(active) = self.job_mut(id) {
                 let was_ended = active.job.state().is_ended();
                 let holder = active.job.worker_id().cloned();
                 active.job.apply(fact, at).map_err(illegal)?;
@@ -56,7 +50,7 @@ impl State {
     }
 
     fn admit(&mut self, job: Job, fact: &Fact, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
-        let (after, fingerprint): (BTreeSet<JobId>, Option<&str>) = match fact {
+        let (open, fingerprint): (BTreeSet<JobId>, Option<&str>) = match fact {
             Fact::Submitted(submitted) => {
                 self.count_queued(owner, 1)?;
                 // What has succeeded already holds nobody back.
@@ -66,26 +60,23 @@ impl State {
             Fact::Rejected(rejected) => (BTreeSet::new(), rejected.fingerprint.as_deref()),
             _ => (BTreeSet::new(), None),
         };
-        for dependency in &after {
+        for dependency in &open {
             self.wait_for(*dependency, id);
         }
-        let (mut tenant, mut user_id) = (owner.tenant.clone(), owner.user_id.clone());
-        self.ledger.share_names(&mut tenant, &mut user_id);
-        let known = self.modules.get_key_value(&owner.module);
+        let request = Request::new(&owner.tenant, &owner.user_id, fingerprint);
+        let mut owner = owner.clone();
+        share_names(&self.ledger, &self.modules, &mut owner);
         let active = ActiveJob {
             period: job.created_at,
             job,
-            tenant,
-            user_id,
-            module: known.map_or(&owner.module, |(name, _)| name).clone(),
-            fingerprint: fingerprint.map(Fingerprint::of),
+            owner,
+            request,
             submitted_place: self.entries,
             reserved: 0,
             used_core_ms: 0,
-            after,
-            doomed: None,
+            dependencies: (!open.is_empty()).then(|| Box::new(Dependencies { open, doomed: None })),
         };
-        self.jobs.insert(id, active);
+        self.jobs.insert(id, Arc::new(active));
         Ok(())
     }
 
@@ -95,7 +86,7 @@ impl State {
         let missing = |what| ApplyError::Missing { n, fact: fact.name(), what };
         let ledger = |source| ApplyError::Ledger { n, source };
         let Owner { tenant, user_id, module } = owner;
-        let active = self.jobs.get_mut(&id).ok_or_else(|| missing("job"))?;
+        let active = self.jobs.get_mut(&id).map(Arc::make_mut).ok_or_else(|| missing("job"))?;
         match fact {
             Fact::Reserved { period, cpu_seconds } => {
                 active.reserved += cpu_seconds;
@@ -211,18 +202,10 @@ impl State {
             return;
         }
         let Some(active) = self.jobs.remove(&id) else { return };
-        for dependency in &active.after {
+        for dependency in active.dependencies.iter().flat_map(|of| &of.open) {
             self.stop_waiting(*dependency, id);
         }
-        let ended = EndedJob {
-            state: active.job.state(),
-            submitted_n: active.job.submitted_n,
-            tenant: active.tenant,
-            user_id: active.user_id,
-            n: self.n,
-            fingerprint: active.fingerprint,
-        };
-        self.ended.insert(id, ended);
-        self.ended_order.push_back((self.at, id));
+        let ended = EndedJob::new(&active.owner.tenant, active.request, active.job.state());
+        self.ended.insert(id, ended, active.job.submitted_n, self.at);
     }
 }

@@ -16,7 +16,7 @@ use nox_contract::{
 use crate::{
     job::IllegalFact,
     ledger::LedgerError,
-    state::{ENDED_REMEMBERED, State},
+    state::{DEFAULTS, Owner, SESSIONS_REMEMBERED, State},
 };
 
 /// Why a frame cannot follow what was folded before it.
@@ -73,7 +73,7 @@ impl State {
         }
         match entry.entity().ok_or(ApplyError::NoEntity { n })? {
             Entity::Job { tenant, job_id, user_id, module } => {
-                self.apply_job(entry, job_id, &job::Owner { tenant, user_id, module })
+                self.apply_job(entry, job_id, &Owner { tenant, user_id, module })
             }
             Entity::Account { tenant, account } => self.apply_account(entry, &tenant, &account),
             Entity::Worker(worker) => self.apply_worker(entry, &worker),
@@ -119,17 +119,9 @@ impl State {
     /// earliest, so that what was submitted while nobody led still finds them.
     fn forget(&mut self) {
         let (at, epoch_at) = (self.at, self.epoch_at);
-        let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= ENDED_REMEMBERED;
+        let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= SESSIONS_REMEMBERED;
         self.workers.forget_past(is_old);
-        while let Some((ended_at, id)) = self.ended_order.front().copied() {
-            if !is_old(ended_at) {
-                return;
-            }
-            self.ended_order.pop_front();
-            if let Some(ended) = self.ended.remove(&id) {
-                self.forgotten = self.forgotten.max(ended.submitted_n);
-            }
-        }
+        self.ended.forget(at, epoch_at, self.config.as_ref().unwrap_or(&DEFAULTS));
     }
 }
 

@@ -19,6 +19,7 @@ impl State {
                         modules: modules.iter().map(|served| served.name.clone()).collect(),
                         draining: false,
                         paused: false,
+                        pauses: 0,
                         isolated: None,
                         next_work: WorkNumber(1),
                         assignments: Default::default(),
@@ -30,9 +31,10 @@ impl State {
                         worker.draining = true;
                     }
                 }
-                Fact::WorkerPaused { .. } | Fact::WorkerResumed { .. } => {
+                Fact::WorkerPaused { number, .. } | Fact::WorkerResumed { number, .. } => {
                     if let Some(worker) = self.workers.get_mut(id) {
                         worker.paused = matches!(fact, Fact::WorkerPaused { .. });
+                        worker.pauses = *number;
                     }
                 }
                 Fact::WorkerLeft { .. } => self.workers.leave(id, at),

@@ -1,38 +1,25 @@
 //! Cancel: at once in the log, whatever the job is doing.
 
-use nox_contract::{Cancel, Fact, JobState, ProblemCode, Refusal, StopReason, TenantId, UserId};
+use nox_contract::{Cancel, Fact, JobState, ProblemCode, Refusal, StopReason, TenantId};
 
 use super::{Decision, end, job_entity};
-use crate::state::State;
+use crate::state::{ActiveJob, State};
 
+/// Only what has not ended, or still holds a slot, is known here. "Ended", "not yours" and "not there" are
+/// one answer; the gateway, which knows that the job was there, says how it ended.
 pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decision {
-    let may =
-        |owner: &TenantId, user: &UserId| owner == tenant && (cancel.admin || *user == cancel.by);
-    // "Not yours" and "not there" are one answer.
-    let not_found = || {
-        Decision::refused(Refusal::new(
+    let may = |job: &&ActiveJob| {
+        job.owner.tenant == *tenant && (cancel.admin || job.owner.user_id == cancel.by)
+    };
+    let Some(job) = state.job(cancel.job_id).filter(may) else {
+        return Decision::refused(Refusal::new(
             ProblemCode::JobNotFound,
-            format!("there is no job {}", cancel.job_id),
-        ))
+            format!("there is no job {} that has not ended", cancel.job_id),
+        ));
     };
-    let already = |job_state: JobState, n| match job_state {
-        JobState::Canceled => Decision::repeated(n, cancel.job_id, job_state),
-        _ => Decision::refused(Refusal::new(
-            ProblemCode::AlreadyEnded,
-            format!("job {} has already {job_state}", cancel.job_id),
-        )),
-    };
-    let Some(job) = state.job(cancel.job_id) else {
-        return match state.ended(cancel.job_id) {
-            Some(ended) if may(&ended.tenant, &ended.user_id) => already(ended.state, ended.n),
-            _ => not_found(),
-        };
-    };
-    if !may(&job.tenant, &job.user_id) {
-        return not_found();
-    }
     if job.job.state().is_ended() {
-        return already(job.job.state(), state.n);
+        // Canceled, and not yet stopped.
+        return Decision::repeated(state.n, cancel.job_id, job.job.state());
     }
     let mut facts = vec![Fact::Canceled { by: cancel.by.clone() }];
     let holder = job.job.worker_id().and_then(|id| Some((id, state.workers.get(id)?)));

@@ -6,7 +6,7 @@ use nox_contract::{
     Attempt, Blame, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId,
 };
 
-use super::{Decision, Draft, Rules, config, job_entity};
+use super::{Decision, Draft, Rules, job_entity};
 use crate::{
     job::Phase,
     state::{ActiveJob, State},
@@ -53,10 +53,13 @@ pub(super) fn failed(
     let Failure { error, retryable, crashed, wall_ms } = *failure;
     let attempt = job.job.attempt;
     let mut facts = vec![Fact::AttemptFailed { attempt, error: error.clone(), crashed, wall_ms }];
-    let policy =
-        state.modules.get(&job.module).map(|module| module.manifest.retry).unwrap_or_default();
+    let policy = state
+        .modules
+        .get(&job.owner.module)
+        .map(|module| module.manifest.retry)
+        .unwrap_or_default();
     let again = if crashed {
-        job.job.crashes + 1 < config(state).crashes_max
+        job.job.crashes + 1 < state.in_force().crashes_max
     } else {
         retryable && job.job.failures + 1 < policy.attempts_max
     };
@@ -171,7 +174,7 @@ pub(super) fn lost(
     }];
     let canceled = matches!(job.job.phase, Phase::Canceled { .. });
     let crashes = job.job.crashes + 1;
-    let parked = !canceled && blame == Blame::Crashed && crashes >= config(state).crashes_max;
+    let parked = !canceled && blame == Blame::Crashed && crashes >= state.in_force().crashes_max;
     if parked {
         let how = match reason {
             LostReason::WorkerSilent => "fell silent",

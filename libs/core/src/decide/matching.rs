@@ -3,7 +3,6 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, btree_map},
-    ops::Bound::{Excluded, Unbounded},
 };
 
 use nox_contract::{
@@ -168,9 +167,7 @@ impl<'s> Match<'s> {
         };
         self.given.take(of.name, key, rank, place);
         self.kept = Kept::find(self.state, &self.given);
-        let behind = of.waiting.classes.get(key)?.by_rank.range((Excluded(rank), Unbounded)).next();
-        if let Some((rank, job)) = behind {
-            let (rank, job) = (*rank, *job);
+        if let Some((rank, job)) = of.waiting.classes.get(key)?.first_behind(rank) {
             self.next.push(Reverse(Candidate { rank, job, is_head: false, ..candidate }));
         }
         let active = self.state.job(job)?;
@@ -182,7 +179,8 @@ impl<'s> Match<'s> {
 /// What becomes of a job that waits for no other one any more.
 fn unblock(state: &State, id: JobId) -> Option<Draft> {
     let active = state.job(id)?;
-    let facts = if let Some((dependency, state)) = active.doomed {
+    let doomed = active.dependencies.as_ref().and_then(|of| of.doomed);
+    let facts = if let Some((dependency, state)) = doomed {
         let error = JobError {
             code: "dependency".to_owned(),
             message: format!("job {dependency}, which had to succeed first, {}", ended_as(state)),
@@ -213,7 +211,7 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
     if !matches!(waiting, WaitingCode::Scheduled | WaitingCode::Backoff) {
         return None;
     }
-    let fact = match place(state, &Given::default(), &active.module, &active.class(), None) {
+    let fact = match place(state, &Given::default(), &active.owner.module, &active.class(), None) {
         Ok(place) if is_unasked_for(state, place.worker) => place.assign(active.job.attempt.next()),
         Ok(_) => Fact::Waiting { code: WaitingCode::Priority },
         Err(code) => Fact::Waiting { code },

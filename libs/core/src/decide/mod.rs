@@ -11,11 +11,9 @@ mod reason;
 mod report;
 mod submit;
 
-use std::sync::LazyLock;
-
 use nox_contract::{
     Accepted, Command, Entity, Fact, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal,
-    Report, SchedulerConfig, SessionId, TenantId, Timestamp, WorkerId,
+    Report, SessionId, TenantId, Timestamp, WorkerId,
 };
 
 pub use internal::Internal;
@@ -50,6 +48,8 @@ pub struct Faults {
     pub living_worker_replaced: bool,
     /// Keep the reservation of a job whose last attempt was lost.
     pub reservation_kept_on_loss: bool,
+    /// Admit whoever is not remembered, however old the stamp.
+    pub stamp_unchecked: bool,
 }
 
 /// What follows from one part of one input.
@@ -104,9 +104,15 @@ impl Decision {
 }
 
 /// Decides one command of a tenant.
-pub fn command(state: &State, tenant: &TenantId, command: &Command, now: Timestamp) -> Decision {
+pub fn command(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    command: &Command,
+    now: Timestamp,
+) -> Decision {
     match command {
-        Command::Submit(submit) => submit::decide(state, tenant, submit, now),
+        Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
         Command::Unreadable => Decision::refused(Refusal::new(
@@ -134,17 +140,11 @@ pub fn internal(state: &State, rules: &Rules, input: &Internal, part: u32) -> Op
     internal::decide(state, rules, input, part)
 }
 
-/// The configuration in force; the defaults before a leader has said anything.
-fn config(state: &State) -> &SchedulerConfig {
-    static DEFAULTS: LazyLock<SchedulerConfig> = LazyLock::new(SchedulerConfig::default);
-    state.config.as_ref().unwrap_or(&DEFAULTS)
-}
-
 fn job_entity(id: JobId, job: &ActiveJob) -> Entity {
     Entity::Job {
-        tenant: job.tenant.clone(),
+        tenant: job.owner.tenant.clone(),
         job_id: id,
-        user_id: job.user_id.clone(),
-        module: job.module.clone(),
+        user_id: job.owner.user_id.clone(),
+        module: job.owner.module.clone(),
     }
 }

@@ -174,8 +174,8 @@ impl<'s> Kept<'s> {
             .isolated()
             .filter(|(module, key, _)| waits(module, key))
             .filter_map(|(module, key, class)| {
-                let first = class.by_rank.keys().find(|rank| !given.isolated.contains(rank));
-                Some((*first?, to_be_emptied(state, given, module, key)?))
+                let first = class.in_order().find(|rank| !given.isolated.contains(rank));
+                Some((first?, to_be_emptied(state, given, module, key)?))
             })
             .min()?;
         Some(Self { worker, ahead })

@@ -6,7 +6,7 @@ use nox_contract::{
     Entity, Fact, Limits, ProblemCode, Refusal, Submit, TenantId, Timestamp, UserId, subject,
 };
 
-use super::{Draft, config};
+use super::Draft;
 use crate::{
     ledger::{Account, Balance},
     state::State,
@@ -30,7 +30,7 @@ pub(super) fn opening(
     role: &str,
     now: Timestamp,
 ) -> Vec<Draft> {
-    let config = config(state);
+    let config = state.in_force();
     let of_role = limits_of(state, role);
     let accounts = [
         (subject::TENANT_ACCOUNT.to_owned(), state.ledger.tenant(tenant), "", config.tenant),
@@ -56,7 +56,7 @@ pub(super) fn opening(
 
 /// The limits of a role; those of `user` for a role that the configuration does not name.
 fn limits_of(state: &State, role: &str) -> Limits {
-    let config = config(state);
+    let config = state.in_force();
     let roles = &config.roles;
     roles.get(role).or_else(|| roles.get("user")).copied().unwrap_or(config.tenant)
 }
@@ -71,7 +71,7 @@ pub(super) fn admit(
 ) -> Result<(), Box<Refusal>> {
     let user = &submit.user_id;
     let user_account = subject::user_account(user);
-    let config = config(state);
+    let config = state.in_force();
     for (name, account, limits) in [
         (user_account.as_str(), state.ledger.user(tenant, user), limits_of(state, &submit.role)),
         (subject::TENANT_ACCOUNT, state.ledger.tenant(tenant), config.tenant),

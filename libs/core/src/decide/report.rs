@@ -43,13 +43,18 @@ pub(super) fn decide(
         Report::Stopped(report) => stopped(state, rules, worker_id, report),
         Report::Draining if worker.draining => Decision::nothing(),
         Report::Draining => about_worker(Fact::WorkerDraining { session }),
-        Report::Paused { .. } if worker.paused => Decision::nothing(),
-        Report::Paused { reason } => about_worker(Fact::WorkerPaused {
+        // A copy that was stored late, behind what the worker said afterwards.
+        Report::Paused { number, .. } | Report::Resumed { number } if *number <= worker.pauses => {
+            Decision::nothing()
+        }
+        Report::Paused { number, reason } => about_worker(Fact::WorkerPaused {
             session,
+            number: *number,
             reason: cut(reason, ERROR_MESSAGE_BYTES_MAX),
         }),
-        Report::Resumed if !worker.paused => Decision::nothing(),
-        Report::Resumed => about_worker(Fact::WorkerResumed { session }),
+        Report::Resumed { number } => {
+            about_worker(Fact::WorkerResumed { session, number: *number })
+        }
         Report::Bye => {
             let departure = Departure::Planned(LostReason::Draining);
             let lost = end::lost_some(state, rules, worker_id, &departure);

@@ -8,17 +8,19 @@ use nox_contract::{
 };
 
 use super::{
-    Decision, Draft,
+    Decision, Draft, Rules,
     place::{Given, is_unasked_for, place},
     quota,
 };
 use crate::{
+    ended::Request,
     queue::ClassKey,
-    state::{ActiveJob, Fingerprint, State},
+    state::{ActiveJob, State},
 };
 
 pub(super) fn decide(
     state: &State,
+    rules: &Rules,
     tenant: &TenantId,
     submit: &Submit,
     now: Timestamp,
@@ -32,7 +34,8 @@ pub(super) fn decide(
         user_id: submit.user_id.clone(),
         module: submit.module.clone(),
     };
-    if submit.seen < state.forgotten {
+    let stale = state.may_be_forgotten(submit.job_id, submit.seen);
+    if stale && !rules.faults.stamp_unchecked {
         // Its id may be that of a job which has ended and is forgotten here. If it was promised, what
         // is recorded makes a failed job of it where there was none, and else changes nothing.
         let refusal = Refusal::new(
@@ -73,15 +76,13 @@ pub(super) fn decide(
 
 /// The answer to a job id that the log knows.
 fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decision> {
-    let (owner, user, fingerprint, n, job_state) = if let Some(job) = state.job(submit.job_id) {
-        let n = job.job.submitted_n;
-        (&job.tenant, &job.user_id, &job.fingerprint, n, job.job.state())
+    let (request, n, job_state) = if let Some(job) = state.job(submit.job_id) {
+        (job.request, job.job.submitted_n, job.job.state())
     } else {
         let ended = state.ended(submit.job_id)?;
-        (&ended.tenant, &ended.user_id, &ended.fingerprint, ended.n, ended.state)
+        (ended.request, state.n, ended.state)
     };
-    let asked = submit.fingerprint.as_deref().map(Fingerprint::of);
-    if owner != tenant || *user != submit.user_id || *fingerprint != asked {
+    if request != Request::new(tenant, &submit.user_id, submit.fingerprint.as_deref()) {
         return Some(Decision::refused(Refusal::new(
             ProblemCode::IdempotencyConflict,
             "the key was used for another request",
@@ -104,8 +105,9 @@ fn check_module(state: &State, submit: &Submit) -> Result<(), Box<Refusal>> {
     }
 }
 
-/// Whether jobs that must come first are still open. One that cannot succeed any more, or that is
-/// not known here, is refused; the gateway has already left out those that succeeded long ago.
+/// Whether jobs that must come first are still open. One that cannot succeed any more is refused; the
+/// gateway has already left out those that succeeded long ago. One that is not known here may have ended
+/// and be forgotten: how, the gateway finds out when it looks again.
 fn check_dependencies(
     state: &State,
     tenant: &TenantId,
@@ -113,26 +115,30 @@ fn check_dependencies(
 ) -> Result<bool, Box<Refusal>> {
     let mut open = false;
     for dependency in &submit.after {
-        let visible = |owner: &TenantId| owner == tenant && *dependency != submit.job_id;
-        // A canceled job that still holds a slot is among the active ones, and has ended.
-        let is_open = |job: &ActiveJob| visible(&job.tenant) && !job.job.state().is_ended();
-        if state.job(*dependency).is_some_and(is_open) {
-            open = true;
-        } else if !state
-            .ended(*dependency)
-            .is_some_and(|job| visible(&job.tenant) && job.state == JobState::Succeeded)
-        {
-            return Err(Box::new(dependency_refused(*dependency)));
+        let of_tenant = |job: &&ActiveJob| job.owner.tenant == *tenant;
+        let active = state.job(*dependency).filter(of_tenant).map(|job| job.job.state());
+        let ended =
+            || state.ended(*dependency).filter(|job| job.is_of(tenant)).map(|job| job.state);
+        match active.or_else(ended) {
+            _ if *dependency == submit.job_id => return Err(hopeless(*dependency)),
+            // A canceled job that still holds a slot is among the active ones, and has ended.
+            Some(JobState::Failed | JobState::Canceled) => return Err(hopeless(*dependency)),
+            Some(JobState::Succeeded) => {}
+            Some(JobState::Draft | JobState::Queued | JobState::Running) => open = true,
+            None => {
+                return Err(Box::new(Refusal::new(
+                    ProblemCode::StaleStamp,
+                    format!("after: job {dependency} has ended long ago, or does not exist"),
+                )));
+            }
         }
     }
     Ok(open)
 }
 
-fn dependency_refused(dependency: JobId) -> Refusal {
-    Refusal::new(
-        ProblemCode::InvalidRequest,
-        format!("after: job {dependency} does not exist or cannot succeed"),
-    )
+fn hopeless(dependency: JobId) -> Box<Refusal> {
+    let detail = format!("after: job {dependency} cannot succeed before this one");
+    Box::new(Refusal::new(ProblemCode::InvalidRequest, detail))
 }
 
 /// What the new job does first: run, or wait for a reason. No fact means `priority`, which

@@ -118,7 +118,9 @@ impl Log {
         let place = self.pos.commands;
         let by = Cause { src: Source::Commands, seq: place.seq, part: 0 };
         let mut said = Said::default();
-        self.part(by, &mut said, |state, _, at| Some(decide::command(state, tenant, command, at)))?;
+        self.part(by, &mut said, |state, rules, at| {
+            Some(decide::command(state, rules, tenant, command, at))
+        })?;
         self.pos.commands = Place::after(place.seq);
         self.end_decision()?;
         Ok(said)
@@ -212,7 +214,7 @@ impl Log {
     /// is asked and told everything that the live one is.
     pub fn snapshot(&mut self) -> Result<(), Violation> {
         self.seal()?;
-        let text = serde_json::to_string(&self.state).map_err(|e| Violation {
+        let text = serde_json::to_string(&self.state.to_snapshot()).map_err(|e| Violation {
             property: "every state can be written as a snapshot",
             detail: e.to_string(),
         })?;

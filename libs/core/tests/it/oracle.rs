@@ -21,7 +21,7 @@ fn in_order(state: &State) -> Vec<(JobId, &ActiveJob)> {
     waiting.sort_by_key(|(_, job)| {
         let created = i128::from(job.job.created_at.as_micros());
         let worth = i128::from(job.job.priority) * i128::from(ageing_ms) * 1_000;
-        (created - worth, job.job.submitted_n)
+        (created - worth, job.job.submitted_n, job.submitted_place)
     });
     waiting
 }
@@ -41,15 +41,15 @@ pub fn used(state: &State, worker: &WorkerId) -> Capacity {
 }
 
 pub fn running_of_module(state: &State, module: &nox_contract::ModuleName) -> u32 {
-    held(state, |job| job.module == *module)
+    held(state, |job| job.owner.module == *module)
 }
 
 pub fn running_of_user(state: &State, tenant: &TenantId, user: &UserId) -> u32 {
-    held(state, |job| job.tenant == *tenant && job.user_id == *user)
+    held(state, |job| job.owner.tenant == *tenant && job.owner.user_id == *user)
 }
 
 pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
-    held(state, |job| job.tenant == *tenant)
+    held(state, |job| job.owner.tenant == *tenant)
 }
 
 /// Whether `worker` could run one more job like this.
@@ -67,7 +67,7 @@ pub fn hosts<'s>(
     state: &'s State,
     job: &ActiveJob,
 ) -> Result<Vec<(&'s WorkerId, &'s Worker)>, WaitingCode> {
-    let Some(module) = state.modules.get(&job.module) else {
+    let Some(module) = state.modules.get(&job.owner.module) else {
         return Err(WaitingCode::NoWorker);
     };
     if !module.enabled {
@@ -76,20 +76,21 @@ pub fn hosts<'s>(
     let mut serving: Vec<_> = state
         .workers
         .iter()
-        .filter(|(_, worker)| worker.modules.contains(&job.module))
+        .filter(|(_, worker)| worker.modules.contains(&job.owner.module))
         .filter(|(_, worker)| !worker.draining && !worker.paused)
         .collect();
     if serving.is_empty() {
         return Err(WaitingCode::NoWorker);
     }
-    let running = running_of_module(state, &job.module);
+    let running = running_of_module(state, &job.owner.module);
     if module.manifest.running_max.is_some_and(|max| running >= max) {
         return Err(WaitingCode::Concurrency);
     }
-    let user = state.ledger.user(&job.tenant, &job.user_id).map(|a| a.limits.running_jobs);
-    let tenant = state.ledger.tenant(&job.tenant).map(|a| a.limits.running_jobs);
-    if user.is_some_and(|max| running_of_user(state, &job.tenant, &job.user_id) >= max)
-        || tenant.is_some_and(|max| running_of_tenant(state, &job.tenant) >= max)
+    let user =
+        state.ledger.user(&job.owner.tenant, &job.owner.user_id).map(|a| a.limits.running_jobs);
+    let tenant = state.ledger.tenant(&job.owner.tenant).map(|a| a.limits.running_jobs);
+    if user.is_some_and(|max| running_of_user(state, &job.owner.tenant, &job.owner.user_id) >= max)
+        || tenant.is_some_and(|max| running_of_tenant(state, &job.owner.tenant) >= max)
     {
         return Err(WaitingCode::Quota);
     }
@@ -119,7 +120,7 @@ fn is_company(state: &State, worker: &WorkerId, job: &ActiveJob) -> bool {
 fn kept(state: &State) -> Option<(usize, WorkerId)> {
     let waits = |job: &ActiveJob| hosts(state, job).err() == Some(WaitingCode::Isolation);
     let (place, (_, job)) = (0..).zip(in_order(state)).find(|(_, (_, job))| waits(job))?;
-    let serving = state.workers.serving(&job.module);
+    let serving = state.workers.serving(&job.owner.module);
     let least = serving
         .filter(|(_, worker)| could_be_alone(worker, job))
         .min_by_key(|(id, _)| (used(state, id).slots, (*id).clone()));
@@ -170,7 +171,7 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
         .zip(in_order(state))
         .map(|(place, (id, job))| {
             let asked = (job.job.requested_resources, job.job.is_isolated());
-            let kind = (&job.module, &job.tenant, &job.user_id, asked);
+            let kind = (&job.owner.module, &job.owner.tenant, &job.owner.user_id, asked);
             let first = !seen.contains(&kind);
             seen.push(kind);
             let code = match hosts_in_turn(state, place, job) {

@@ -16,6 +16,8 @@ use crate::{
 /// The property that only what may have caused a loss is charged or suspected.
 pub const LOSSES: &str =
     "a loss is a crash of what is known to have caused it, and no one's if it was planned";
+/// The property that no submit runs twice.
+pub const MADE_ONCE: &str = "a job is made once";
 /// The property that the ledger moves as the facts say.
 pub const NOTHING_LEFT: &str = "nothing stays reserved for a job that is over";
 
@@ -156,7 +158,7 @@ impl Watch {
             return Ok(());
         }
         if matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
-            hold(!self.stories.contains_key(&id), "a job is made once", || format!("{entry:?}"))?;
+            hold(!self.stories.contains_key(&id), MADE_ONCE, || format!("{entry:?}"))?;
             self.stories.insert(id, begin(entry, fact));
             return Ok(());
         }

@@ -27,6 +27,11 @@ pub fn job_id(number: u32) -> JobId {
     id(&format!("0193a000-0000-7000-8000-{number:012}"))
 }
 
+/// As it derives from an idempotency key.
+pub fn keyed_job_id(number: u32) -> JobId {
+    id(&format!("0193a000-0000-8000-8000-{number:012}"))
+}
+
 pub fn session_id(number: u32) -> SessionId {
     id(&format!("5e550000-0000-4000-8000-{number:012}"))
 }
@@ -61,6 +66,7 @@ pub fn config() -> SchedulerConfig {
         tenant: Limits { cpu_seconds: 10_000_000, ..ROOMY },
         crashes_max: 3,
         ageing_ms: 60_000,
+        ..SchedulerConfig::default()
     }
 }
 
@@ -264,7 +270,10 @@ impl World {
     /// Asks, whatever the answer.
     pub fn ask(&mut self, ask: &Ask) -> (JobId, Said) {
         self.jobs += 1;
-        let job = ask.job.unwrap_or_else(|| job_id(self.jobs));
+        let job = ask.job.unwrap_or_else(|| match ask.fingerprint {
+            Some(_) => keyed_job_id(self.jobs),
+            None => job_id(self.jobs),
+        });
         let submit = Submit {
             job_id: job,
             user_id: ask.user.clone(),

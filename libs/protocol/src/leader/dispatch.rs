@@ -50,23 +50,25 @@ impl Leader {
         number: WorkNumber,
     ) -> Option<Dispatch> {
         let hot = self.hot_inputs.take(job_id);
+        let is_hot = hot.is_some();
         let job = self.state().job(job_id)?;
         let start = Box::new(StartWork {
             number,
             job_id,
             attempt,
             token: Token::compute(&self.config.rules.token_key, job_id, attempt, assigned_n),
-            tenant: job.tenant.clone(),
-            user_id: job.user_id.clone(),
-            module: job.module.clone(),
+            tenant: job.owner.tenant.clone(),
+            user_id: job.owner.user_id.clone(),
+            module: job.owner.module.clone(),
             resources: job.job.requested_resources,
-            inputs: hot.clone().unwrap_or_default(),
+            inputs: hot.unwrap_or_default(),
             traceparent: None,
         });
         let submitted_n = job.job.submitted_n;
-        Some(match hot {
-            Some(_) => Dispatch::Ready(Work::Start(start)),
-            None => Dispatch::ReadInputs { submitted_n, start },
+        Some(if is_hot {
+            Dispatch::Ready(Work::Start(start))
+        } else {
+            Dispatch::ReadInputs { submitted_n, start }
         })
     }
 

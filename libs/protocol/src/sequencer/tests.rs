@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nox_contract::{Command, Frame, Incarnation, Submit, subject};
+use nox_contract::{Cancel, Command, Frame, Incarnation, Submit, subject};
 
 use super::*;
 use crate::{Reader, Record, fixtures};
@@ -56,6 +56,22 @@ fn what_several_inputs_lead_to_shares_a_frame() {
     let (folded, chain) = sequencer.fold().unwrap();
     assert_eq!(*folded, state);
     assert_ne!(chain, Chain::START);
+}
+
+#[test]
+fn what_leads_to_nothing_is_decided_at_the_instant_of_the_frame_that_covers_it() {
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    let nobodys = Cancel { job_id: Default::default(), by: "ada".parse().unwrap(), admin: false };
+    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(nobodys)] };
+    let refused = Input::Commands { seq: 1, tenant: "acme".parse().unwrap(), message };
+    assert!(sequencer.run(&refused, at(1)).unwrap().entries.is_empty());
+    sequencer.run(&submits(2, 1, 9), at(5)).unwrap();
+    sequencer.seal(at(6)).unwrap();
+    // The next frame is not held to that instant.
+    sequencer.run(&submits(3, 1, 9), at(7)).unwrap();
+    sequencer.seal(at(8)).unwrap();
+    let (frames, _) = read(&sequencer.take_sealed());
+    assert_eq!(frames.iter().map(|frame| frame.at).collect::<Vec<_>>(), [at(1), at(7)]);
 }
 
 #[test]

@@ -148,11 +148,11 @@ pub(super) fn report_bytes(report: &Report) -> usize {
         },
         // Once a session; a `hello` that cannot be written is noticed where it is sent.
         Report::Hello(hello) => serde_json::to_vec(hello).map_or(0, |json| json.len()),
-        Report::Paused { reason } => ESCAPED * reason.len(),
+        Report::Paused { reason, .. } => ESCAPED * reason.len(),
         Report::Started(_)
         | Report::Stopped(_)
         | Report::Draining
-        | Report::Resumed
+        | Report::Resumed { .. }
         | Report::Bye
         | Report::Unreadable => 0,
     };

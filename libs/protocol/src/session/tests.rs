@@ -154,7 +154,7 @@ fn name(report: &Report) -> String {
         Report::Hello(_) => return "hello".to_owned(),
         Report::Draining => return "draining".to_owned(),
         Report::Paused { .. } => return "paused".to_owned(),
-        Report::Resumed => return "resumed".to_owned(),
+        Report::Resumed { .. } => return "resumed".to_owned(),
         Report::Bye => return "bye".to_owned(),
         Report::Unreadable => return "unreadable".to_owned(),
         Report::Started(started) => ("started", started.job_id),

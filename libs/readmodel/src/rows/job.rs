@@ -1,8 +1,8 @@
 //! A job as it is stored, and how it is read back.
 
 use nox_contract::{
-    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, Resources, TenantId, Timestamp,
-    UserId, WaitingCode, WorkNumber, WorkerId,
+    Attempt, FrameNumber, JobId, JobState, ModuleName, Resources, TenantId, Timestamp, UserId,
+    WaitingCode, WorkNumber, WorkerId,
 };
 use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
@@ -187,7 +187,7 @@ pub(crate) fn shell(
         started_at: None,
         ended_at: None,
         due_at: None,
-        error: None::<JobError>,
+        error: None,
     };
     StoredJob {
         id,

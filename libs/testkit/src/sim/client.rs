@@ -152,10 +152,24 @@ impl Client {
 
     fn submit(&mut self, asker: usize, wire: &mut Wire) -> Command {
         self.last_job += 1;
-        let number = (self.id as u128 + 1) << 64 | u128::from(self.last_job);
-        let job_id = JobId(uuid::Uuid::from_u128(number));
+        let keyed = wire.chance(0.3);
+        let job_id = self.new_job_id(keyed, wire);
         self.jobs.push((job_id, asker, wire.store.n()));
         Command::Submit(Box::new(self.submission(job_id, asker, wire)))
+    }
+
+    /// As gateways make them: a hash of the key, or the time by a clock of their own, and chance.
+    fn new_job_id(&self, keyed: bool, wire: &Wire) -> JobId {
+        /// By how much each client's clock is behind the one before.
+        const SKEW_MS: u64 = 500;
+        let number = (self.id as u64 + 1) << 32 | self.last_job;
+        let (version, head) = if keyed {
+            (8, number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
+        } else {
+            (7, (wire.now / MS).saturating_sub(SKEW_MS * self.id as u64))
+        };
+        let random = u128::from(number) | 8 << 60;
+        JobId(uuid::Uuid::from_u128(u128::from(head) << 80 | version << 76 | random))
     }
 
     fn submission(&mut self, job_id: JobId, asker: usize, wire: &mut Wire) -> Submit {
@@ -187,22 +201,23 @@ impl Client {
             priority: wire.between(0, 9) as u8,
             run_at,
             after,
-            fingerprint: wire.chance(0.3).then(|| format!("{job_id}")),
+            fingerprint: job_id.is_keyed().then(|| format!("{job_id}")),
             seen: wire.store.n(),
             pending: wire.chance(0.2),
             traceparent: None,
         }
     }
 
-    /// The same id again: mostly with the same body, as `Idempotency-Key` has it.
+    /// The same id again: mostly with the same body, as `Idempotency-Key` has it, or as copies have.
     fn repeat(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
         let (job_id, of, seen) = self.some_job(wire)?;
         let mut again = self.submission(job_id, if wire.chance(0.8) { of } else { asker }, wire);
-        if wire.chance(0.2) {
+        if job_id.is_keyed() && wire.chance(0.2) {
             again.fingerprint = Some("another".to_owned());
         }
-        if wire.store.jobs.contains_key(&job_id) {
-            // A gateway that finds the row answers by itself; what comes all the same is old.
+        if !job_id.is_keyed() || wire.store.jobs.contains_key(&job_id) {
+            // A copy of the one submit. And a gateway that finds the row answers by itself; what comes all
+            // the same is old.
             again.seen = seen;
         }
         Some(Command::Submit(Box::new(again)))

@@ -58,6 +58,7 @@ named!(
         ReservationKeptOnLoss = "reservation_kept_on_loss",
         NeighboursBlamed = "neighbours_blamed",
         PlannedStopCounts = "planned_stop_counts",
+        StampUnchecked = "stamp_unchecked",
         LivingWorkerReplaced = "living_worker_replaced",
         CutBeforeArchived = "cut_before_archived",
         CutBeyondSnapshot = "cut_beyond_snapshot",
@@ -94,6 +95,7 @@ impl Bug {
             neighbours_blamed: bug == Some(Self::NeighboursBlamed),
             planned_stop_counts: bug == Some(Self::PlannedStopCounts),
             living_worker_replaced: bug == Some(Self::LivingWorkerReplaced),
+            stamp_unchecked: bug == Some(Self::StampUnchecked),
         }
     }
 
@@ -379,5 +381,8 @@ fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
         tenant,
         crashes_max: 3,
         ageing_ms: 1_000,
+        // So little that much is forgotten within a run.
+        keyed_remembered_ms: rng.random_range(100..5_000),
+        unkeyed_remembered_max: rng.random_range(1..40),
     }
 }

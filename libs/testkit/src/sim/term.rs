@@ -256,7 +256,7 @@ impl Around {
         }
         self.snapshot_wanted = false;
         wire.note(format_args!("a snapshot at {}", state.n));
-        let json = serde_json::to_string(state).expect("a state can be serialised");
+        let json = serde_json::to_string(&state.to_snapshot()).expect("a state can be serialised");
         wire.broker.snapshots.push(Snapshot { n: state.n.0, chain, state: json });
     }
 

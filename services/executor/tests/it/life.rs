@@ -255,7 +255,7 @@ fn names(reports: &[Report]) -> Vec<&'static str> {
         Report::Stopped(_) => "stopped",
         Report::Draining => "draining",
         Report::Paused { .. } => "paused",
-        Report::Resumed => "resumed",
+        Report::Resumed { .. } => "resumed",
         Report::Bye => "bye",
         Report::Unreadable => "unreadable",
     };

@@ -27,7 +27,8 @@ pub enum Prepared {
 /// An idempotency key, for this very request.
 pub struct Keyed {
     job_id: JobId,
-    fingerprint: String,
+    /// `None` for a job without a key, whose id is its own request's.
+    fingerprint: Option<String>,
 }
 
 impl Keyed {
@@ -38,7 +39,7 @@ impl Keyed {
         let key = placed.as_deref().unwrap_or(key);
         Self {
             job_id: ids::keyed_job_id(&caller.tenant, &caller.user, key),
-            fingerprint: request.fingerprint(),
+            fingerprint: Some(request.fingerprint()),
         }
     }
 }
@@ -67,7 +68,7 @@ pub async fn prepare(
         Err(error) => return repeated(app, caller, keyed.as_ref(), error).await,
     };
     let (job_id, fingerprint) = match keyed {
-        Some(Keyed { job_id, fingerprint }) => (job_id, Some(fingerprint)),
+        Some(Keyed { job_id, fingerprint }) => (job_id, fingerprint),
         None => (ids::job_id(), None),
     };
     Ok(Prepared::New(Box::new(Submit {
@@ -98,7 +99,7 @@ async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<W
     let module = app.modules.get(&request.module).await?;
     module.check(&request.inputs)?;
     let resources = request.resources.or(module.resources);
-    Ok(Wanted { resources, after: unmet(app, caller, request).await? })
+    Ok(Wanted { resources, after: unmet(app, caller, &request.after).await? })
 }
 
 /// What to answer to a request that would be refused for `error`: the view may have been behind the
@@ -128,16 +129,14 @@ pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Ad
         Asked::Refused(refusal) if refusal.code == ProblemCode::StaleStamp => {}
         Asked::Refused(refusal) => return Err(refusal.into()),
     }
-    submit.seen = match &submit.fingerprint {
-        Some(fingerprint) => {
-            let keyed = Keyed { job_id: submit.job_id, fingerprint: fingerprint.clone() };
-            match stamp(app, caller, &keyed, Stamp::Again).await? {
-                Stamped::Known(admitted) => return Ok(admitted),
-                Stamped::New(at) => at.n,
-            }
-        }
-        None => app.log_end.now().await?,
+    // Without a key as well: a copy of the submit may have been decided, and its answer lost.
+    let keyed = Keyed { job_id: submit.job_id, fingerprint: submit.fingerprint.clone() };
+    submit.seen = match stamp(app, caller, &keyed, Stamp::Again).await? {
+        Stamped::Known(admitted) => return Ok(admitted),
+        Stamped::New(at) => at.n,
     };
+    // Or what it is to follow has ended meanwhile, and the scheduler has forgotten how.
+    submit.after = unmet(app, caller, &submit.after).await?;
     match ask(app, caller, &mut submit).await? {
         Asked::Admitted(admitted) => Ok(admitted),
         Asked::Refused(refusal) => Err(refusal.into()),
@@ -160,7 +159,7 @@ enum Stamped {
 /// Finds a place in the log up to which a key was not used.
 ///
 /// The job is looked up, and the stamp makes that safe without waiting for the projection: the
-/// scheduler itself knows every id of the last quarter of an hour and refuses stamps from before. Only
+/// scheduler itself knows every such id of the last quarter of an hour and refuses stamps from before. Only
 /// then the projection is waited for.
 async fn stamp(
     app: &App,
@@ -176,7 +175,7 @@ async fn stamp(
     let at = app.barrier.read(&required, || app.reader.job(&caller.tenant, keyed.job_id)).await?;
     let Some(row) = at.value else { return Ok(Stamped::New(at.progress)) };
     // The id comes from tenant, user and key, so the row is the asker's own.
-    if row.fingerprint.as_ref() != Some(&keyed.fingerprint) {
+    if row.fingerprint != keyed.fingerprint {
         return Err(conflict());
     }
     Ok(Stamped::Known(Admitted::decided(row.id, row.submitted_n, true)))
@@ -222,7 +221,7 @@ async fn compare(
     submit: &Submit,
 ) -> Result<Option<Admitted>, ApiError> {
     let Some(fingerprint) = &submit.fingerprint else { return Ok(None) };
-    let keyed = Keyed { job_id: submit.job_id, fingerprint: fingerprint.clone() };
+    let keyed = Keyed { job_id: submit.job_id, fingerprint: Some(fingerprint.clone()) };
     for _ in 0..COMPARE_TRIES {
         let at = match stamp(app, caller, &keyed, Stamp::First).await? {
             // Decided by now, though nobody heard: that repeats nothing.
@@ -273,10 +272,11 @@ async fn send(
 }
 
 /// The jobs that still have to succeed. All have to be the asker's to see, else `after` would tell
-/// which ids exist; those that have succeeded are left out, since the scheduler forgets them.
-async fn unmet(app: &App, caller: &Caller, request: &JobRequest) -> Result<Vec<JobId>, ApiError> {
+/// which ids exist; those that have succeeded are left out, since the scheduler forgets them. What a
+/// refusal was caused by is seen by whoever has waited for all commands, see [`stamp`].
+async fn unmet(app: &App, caller: &Caller, after: &[JobId]) -> Result<Vec<JobId>, ApiError> {
     let mut unmet = Vec::new();
-    for (place, id) in request.after.iter().enumerate() {
+    for (place, id) in after.iter().enumerate() {
         match find(app, caller, *id, None).await {
             Ok(row) if row.status == JobState::Succeeded => {}
             Ok(row) if row.status.is_ended() => {

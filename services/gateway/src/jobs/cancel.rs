@@ -12,7 +12,7 @@ use axum::{
 use nox_contract::{Cancel, Command, FrameNumber, JobId, JobState, Outcome, ProblemCode};
 use serde_json::json;
 
-use super::find::{find, only_min_n};
+use super::find::{find, find_after_all_commands, only_min_n};
 use crate::{
     app::App,
     auth::Caller,
@@ -50,6 +50,17 @@ pub async fn cancel(
         Delivery::Answered(Outcome::Accepted(accepted)) => {
             app.barrier.written(accepted.n).await;
             Ok(canceled(id, accepted.n))
+        }
+        // It was there just now, so it has ended since, and the scheduler knows of it no more.
+        Delivery::Answered(Outcome::Refused(refusal))
+            if refusal.code == ProblemCode::JobNotFound =>
+        {
+            let row = find_after_all_commands(&app, &caller, id).await?;
+            match row.status {
+                JobState::Canceled => Ok(canceled(id, row.n)),
+                state if state.is_ended() => Err(ended(state)),
+                _ => Err(refusal.into()),
+            }
         }
         Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),
         Delivery::Published => {

@@ -33,6 +33,17 @@ pub async fn find(
     found.value.ok_or_else(ApiError::no_job)
 }
 
+/// The job as it is when all commands are decided that there are by now, one that was refused included.
+pub async fn find_after_all_commands(
+    app: &App,
+    caller: &Caller,
+    id: JobId,
+) -> Result<JobRow, ApiError> {
+    let required = app.barrier.all_commands().await?;
+    let found = app.barrier.read(&required, || app.reader.job(&caller.tenant, id)).await?;
+    found.value.filter(|row| caller.sees(row)).ok_or_else(ApiError::no_job)
+}
+
 /// The frame that a request wants to see, which can ask for nothing else: `?n=` or the header.
 pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<FrameNumber>, ApiError> {
     #[derive(Deserialize)]

@@ -73,7 +73,6 @@ struct Known {
     n: FrameNumber,
     fingerprint: Option<String>,
     ended: bool,
-    canceled: Option<FrameNumber>,
 }
 
 impl Clerk {
@@ -347,31 +346,21 @@ impl Desk {
                     n,
                     fingerprint: submit.fingerprint.clone(),
                     ended: false,
-                    canceled: None,
                 };
                 self.jobs.insert(submit.job_id, known);
                 accepted(n, Some(submit.job_id), JobState::Queued, false)
             }
             Command::Cancel(cancel) => {
-                let job = self.jobs.get_mut(&cancel.job_id).filter(|job| job.tenant == *tenant);
-                let Some(job) = job else {
+                // As the scheduler, which has forgotten who ended.
+                let open = |job: &&mut Known| job.tenant == *tenant && !job.ended;
+                let Some(job) = self.jobs.get_mut(&cancel.job_id).filter(open) else {
                     let code = ProblemCode::JobNotFound;
                     return Outcome::Refused(Refusal::new(code, "no such job"));
                 };
-                if let Some(n) = job.canceled {
-                    return accepted(n, Some(cancel.job_id), JobState::Canceled, true);
-                }
-                if job.ended {
-                    let code = ProblemCode::AlreadyEnded;
-                    return Outcome::Refused(Refusal::new(code, "already ended"));
-                }
                 job.ended = true;
                 let entity = job.entity.clone();
                 let fact = Fact::Canceled { by: cancel.by.clone() };
                 let n = self.add(by, entity, vec![fact]);
-                if let Some(job) = self.jobs.get_mut(&cancel.job_id) {
-                    job.canceled = Some(n);
-                }
                 accepted(n, Some(cancel.job_id), JobState::Canceled, false)
             }
             Command::SetModule(set) => {

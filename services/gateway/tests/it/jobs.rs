@@ -1,6 +1,6 @@
 //! What the first users do, as they wrote it down.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -82,6 +82,24 @@ async fn the_first_users_acceptance_steps_work_as_written() {
         assert!(metrics.lines().any(|l| l == line), "{line} is not in\n{metrics}");
     }
     assert!(metrics.contains("nox_http_request_duration_seconds_bucket{"));
+}
+
+#[tokio::test]
+async fn a_cancel_that_comes_after_an_end_which_the_view_has_yet_to_show_is_told_of_that_end() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let (id, n) = system.submit(&ada, "noop").await;
+    let path = format!("/jobs/{id}");
+    system.get(&format!("{path}?n={n}"), &ada).await.expect(200);
+    system.clerk.hold_projection().await;
+    system.clerk.succeed(id.parse().unwrap()).await;
+    let project = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        system.clerk.project().await;
+    };
+    let cancel = async { system.post(&format!("{path}/cancel"), &ada, &json!({})).await };
+    let (cancel, ()) = tokio::join!(cancel, project);
+    cancel.expect_problem(409, "already_ended");
 }
 
 #[tokio::test]

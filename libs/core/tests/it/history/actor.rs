@@ -14,8 +14,8 @@ use crate::{
     log::{Log, TOKEN_KEY, Violation, explaining, hold, placing},
     oracle,
     world::{
-        Holding, NOON, crashed, failed, handed_back, id, job_id, manifest, origin, session_id,
-        succeeded,
+        Holding, NOON, crashed, failed, handed_back, id, job_id, keyed_job_id, manifest, origin,
+        session_id, succeeded,
     },
 };
 
@@ -47,6 +47,8 @@ pub struct Actor {
     pub log: Log,
     jobs: u32,
     sessions: u32,
+    /// Of reports that say that a worker takes no work, or work again.
+    pauses: u64,
     /// Every submit that was sent, with its tenant.
     submits: Vec<(TenantId, Submit)>,
     reports: Vec<(WorkerId, SessionId, Report)>,
@@ -63,6 +65,7 @@ impl Actor {
             log,
             jobs: 0,
             sessions: 0,
+            pauses: 0,
             submits: Vec::new(),
             reports: Vec::new(),
             old_sessions: BTreeMap::new(),
@@ -100,9 +103,13 @@ impl Actor {
             Step::ReportAgain { pick } => self.tell_again(*pick)?,
             Step::Draining { worker } => self.of_session(*worker, Report::Draining)?,
             Step::Paused { worker } => {
-                self.of_session(*worker, Report::Paused { reason: "no process".to_owned() })?;
+                let (number, reason) = (self.pause(), "no process".to_owned());
+                self.of_session(*worker, Report::Paused { number, reason })?;
             }
-            Step::Resumed { worker } => self.of_session(*worker, Report::Resumed)?,
+            Step::Resumed { worker } => {
+                let number = self.pause();
+                self.of_session(*worker, Report::Resumed { number })?;
+            }
             Step::Bye { worker } => self.of_session(*worker, Report::Bye)?,
             Step::Silent { worker, old_session } => self.silent(*worker, *old_session)?,
             Step::Missing { worker, which } => self.missing(*worker, *which)?,
@@ -127,19 +134,31 @@ impl Actor {
         Ok(())
     }
 
+    fn pause(&mut self) -> u64 {
+        self.pauses += 1;
+        self.pauses
+    }
+
     // --- users ---
 
     fn submit(&mut self, submission: &Submission) -> Result<(), Violation> {
         self.jobs += 1;
         let tenant: TenantId = id(name(&TENANTS, submission.tenant));
-        let open: Vec<_> = self.log.state.jobs().filter(|(_, job)| job.tenant == tenant).collect();
+        let number = self.jobs;
+        let job = if submission.keyed { keyed_job_id(number) } else { job_id(number) };
+        let open: Vec<_> =
+            self.log.state.jobs().filter(|(_, job)| job.owner.tenant == tenant).collect();
         let after = submission.after.iter().filter_map(|which| match which % 8 {
             // Whatever there was, and sometimes the job itself.
-            0 => self.jobs.checked_sub(u32::from(*which) / 8).map(job_id),
+            0 if which.is_multiple_of(32) => Some(job),
+            0 => {
+                let back = self.submits.len().checked_sub(usize::from(*which) / 8)?;
+                Some(self.submits.get(back)?.1.job_id)
+            }
             _ => choose(&open, *which).map(|(job, _)| *job),
         });
         let submit = Submit {
-            job_id: job_id(self.jobs),
+            job_id: job,
             user_id: id(name(&USERS, submission.user)),
             role: if submission.admin { "admin" } else { "user" }.to_owned(),
             module: id(name(&MODULES, submission.module)),
@@ -495,17 +514,19 @@ fn configuration(which: u8) -> SchedulerConfig {
         mem_mb: 100_000,
     };
     let tight = Limits { cpu_seconds: 600, queued_jobs: 8, running_jobs: 2, cpu: 8, mem_mb: 1_000 };
-    let of = |user, admin, tenant, crashes_max, ageing_ms| SchedulerConfig {
+    let of = |user, admin, tenant, crashes_max, ageing_ms, remembered_s: u64| SchedulerConfig {
         roles: BTreeMap::from([("user".to_owned(), user), ("admin".to_owned(), admin)]),
         tenant,
         crashes_max,
         ageing_ms,
+        keyed_remembered_ms: remembered_s * 1_000,
+        unkeyed_remembered_max: 8,
     };
     let all = [
-        of(tight, roomy, Limits { running_jobs: 4, queued_jobs: 14, ..roomy }, 3, 10_000),
-        of(roomy, roomy, roomy, 3, 60_000),
-        of(Limits { cpu_seconds: 200, queued_jobs: 3, ..tight }, tight, tight, 1, 0),
-        of(tight, roomy, Limits { cpu_seconds: 900, ..roomy }, 2, u64::MAX),
+        of(tight, roomy, Limits { running_jobs: 4, queued_jobs: 14, ..roomy }, 3, 10_000, 900),
+        of(roomy, roomy, roomy, 3, 60_000, 60),
+        of(Limits { cpu_seconds: 200, queued_jobs: 3, ..tight }, tight, tight, 1, 0, 1),
+        of(tight, roomy, Limits { cpu_seconds: 900, ..roomy }, 2, u64::MAX, 30),
     ];
     pick(&all, which).clone()
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     log::{SOUND, Violation},
-    watch::{LOSSES, NOTHING_LEFT},
+    watch::{LOSSES, MADE_ONCE, NOTHING_LEFT},
 };
 
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
@@ -73,7 +73,6 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
             "invalid_request",
             "disabled_module",
             "job_not_found",
-            "already_ended",
             "idempotency_conflict",
             "stale_stamp",
             "budget_exhausted",
@@ -189,6 +188,12 @@ fn charging_the_neighbours_of_what_crashed_is_noticed() {
 fn charging_anybody_with_a_planned_stop_is_noticed() {
     let noticed = broken_by(Faults { planned_stop_counts: true, ..Faults::default() });
     assert!(noticed.contains(LOSSES), "{noticed}");
+}
+
+#[test]
+fn admitting_what_may_have_run_and_be_forgotten_is_noticed() {
+    let noticed = broken_by(Faults { stamp_unchecked: true, ..Faults::default() });
+    assert!(noticed.contains(MADE_ONCE), "{noticed}");
 }
 
 #[test]

@@ -295,14 +295,17 @@ fn what_is_handed_back_after_its_cancel_frees_its_slot() {
 fn a_worker_that_cannot_run_attempts_is_given_none_until_it_can() {
     let mut world = World::working(1);
     let session = world.log.state.workers.get(&id("w")).unwrap().session;
-    let paused = || Report::Paused { reason: "no process".to_owned() };
-    assert_eq!(world.report(&id("w"), session, paused()).names(), ["worker_paused"]);
-    assert!(world.report(&id("w"), session, paused()).entries.is_empty());
+    let paused = |number| Report::Paused { number, reason: "no process".to_owned() };
+    assert_eq!(world.report(&id("w"), session, paused(1)).names(), ["worker_paused"]);
+    assert!(world.report(&id("w"), session, paused(1)).entries.is_empty());
     let job = world.submit(ask());
     world.settle();
     assert_eq!(world.waiting(job), Some(WaitingCode::NoWorker));
-    assert_eq!(world.report(&id("w"), session, Report::Resumed).names(), ["worker_resumed"]);
-    assert!(world.report(&id("w"), session, Report::Resumed).entries.is_empty());
+    let resumed = || Report::Resumed { number: 2 };
+    assert_eq!(world.report(&id("w"), session, resumed()).names(), ["worker_resumed"]);
+    assert!(world.report(&id("w"), session, resumed()).entries.is_empty());
+    // Stored a second time, behind what it said afterwards.
+    assert!(world.report(&id("w"), session, paused(1)).entries.is_empty());
     world.place();
     assert_eq!(world.holder(job), Some("w"));
 }

@@ -106,15 +106,19 @@ fn a_late_start_does_not_bring_a_canceled_job_back() {
 }
 
 #[test]
-fn canceling_twice_is_answered_as_the_first_time() {
+fn canceling_twice_is_answered_as_the_first_time_while_a_worker_holds_the_job() {
     let mut world = World::working(1);
     let (held, queued) = (world.submit(ask()), world.submit(ask()));
     for job in [held, queued] {
         world.cancel(job);
-        let again = world.cancel(job);
-        assert!(again.entries.is_empty());
-        assert!(again.accepted().repeated);
-        assert_eq!(again.accepted().state, Some(JobState::Canceled));
+    }
+    let again = world.cancel(held);
+    assert!(again.entries.is_empty());
+    assert!(again.accepted().repeated);
+    assert_eq!(again.accepted().state, Some(JobState::Canceled));
+    world.stop(held, 0);
+    for job in [held, queued] {
+        assert_eq!(world.cancel(job).refusal().code, ProblemCode::JobNotFound);
     }
 }
 
@@ -132,7 +136,7 @@ fn a_job_that_succeeded_or_failed_stays_what_it_is() {
     world.end(bad, 1, fatal);
     for (job, state) in [(good, JobState::Succeeded), (bad, JobState::Failed)] {
         let said = world.cancel(job);
-        assert_eq!(said.refusal().code, ProblemCode::AlreadyEnded);
+        assert_eq!(said.refusal().code, ProblemCode::JobNotFound, "its row says how it ended");
         assert_eq!(world.state_of(job), state);
     }
 }

@@ -10,6 +10,13 @@ fn assert_refused(world: &mut World, ask: &Ask) {
     assert!(said.entries.is_empty());
 }
 
+/// Whoever asks has to look again: it may have ended, and be forgotten.
+fn assert_unknown(world: &mut World, dependency: JobId) {
+    let (_, said) = world.ask(&after(&[dependency]));
+    assert_eq!(said.refusal().code, ProblemCode::StaleStamp);
+    assert!(said.entries.is_empty());
+}
+
 fn fail(world: &mut World, job: JobId) {
     let error = crate::world::error("exit_status");
     let end = nox_contract::AttemptEnd::Failed { error, retryable: false, crashed: false };
@@ -107,17 +114,29 @@ fn a_failed_attempt_of_a_dependency_is_not_its_end() {
 }
 
 #[test]
-fn a_job_after_one_that_is_unknown_hopeless_or_itself_is_refused() {
+fn a_job_after_one_that_is_hopeless_or_itself_is_refused() {
     let mut world = World::working(9);
     let (failed, canceled) = (world.submit(ask()), world.submit(ask()));
     fail(&mut world, failed);
     world.cancel(canceled);
     world.stop(canceled, 0);
-    for hopeless in [failed, canceled, job_id(999)] {
+    for hopeless in [failed, canceled] {
         assert_refused(&mut world, &after(&[hopeless]));
     }
     let itself = job_id(888);
     assert_refused(&mut world, &Ask { job: Some(itself), ..after(&[itself]) });
+}
+
+#[test]
+fn of_one_that_ended_long_ago_the_gateway_has_to_find_out_how() {
+    let mut world = World::working(9);
+    let first = world.submit(ask());
+    world.succeed(first);
+    world.submit(after(&[first]));
+    world.pass(seconds(20 * 60));
+    world.submit(ask());
+    assert_unknown(&mut world, first);
+    assert_unknown(&mut world, job_id(999));
 }
 
 #[test]
@@ -135,10 +154,10 @@ fn a_job_after_one_that_is_canceled_and_not_yet_stopped_is_refused() {
 fn a_job_after_one_of_another_tenant_is_refused_as_if_that_did_not_exist() {
     let mut world = World::working(9);
     let theirs = world.submit(Ask { tenant: id("other"), ..ask() });
-    assert_refused(&mut world, &after(&[theirs]));
+    assert_unknown(&mut world, theirs);
     world.place();
     world.succeed(theirs);
-    assert_refused(&mut world, &after(&[theirs]));
+    assert_unknown(&mut world, theirs);
     world.open("grace");
     let hers = world.submit(crate::world::by("grace"));
     world.submit(after(&[hers]));

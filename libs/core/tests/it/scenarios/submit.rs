@@ -1,8 +1,8 @@
 //! Submitting once, twice, too late and in vain.
 
-use nox_contract::{Fact, FrameNumber, JobState, ProblemCode, WaitingCode};
+use nox_contract::{Fact, FrameNumber, JobState, ProblemCode, SchedulerConfig, WaitingCode};
 
-use crate::world::{Ask, World, acme, after, ask, by, id, job_id, of_module, seconds};
+use crate::world::{Ask, World, acme, after, ask, by, config, id, job_id, of_module, seconds};
 
 #[test]
 fn a_job_that_a_worker_has_room_for_is_admitted_and_assigned_in_one_entry() {
@@ -102,13 +102,18 @@ fn an_id_that_is_used_for_another_request_is_a_conflict() {
     }
 }
 
+/// Of a job with a key, under a key of its own for every test.
+fn keyed(key: &str) -> Ask {
+    Ask { fingerprint: Some(key.to_owned()), ..ask() }
+}
+
 #[test]
-fn an_ended_job_is_remembered_for_a_quarter_of_an_hour_and_then_a_stale_stamp_is_refused() {
+fn a_job_with_a_key_is_remembered_for_a_quarter_of_an_hour_and_then_a_stale_stamp_is_refused() {
     let mut world = World::working(2);
     let seen = world.log.state.n;
-    let job = world.submit(ask());
+    let job = world.submit(keyed("f"));
     world.succeed(job);
-    let again = Ask { job: Some(job), seen: Some(seen), ..ask() };
+    let again = Ask { job: Some(job), seen: Some(seen), ..keyed("f") };
 
     world.pass(seconds(15 * 60 - 1));
     world.submit(ask());
@@ -127,7 +132,7 @@ fn an_ended_job_is_remembered_for_a_quarter_of_an_hour_and_then_a_stale_stamp_is
     let never = world.ask(&Ask { job: None, pending: true, ..again.clone() });
     assert_eq!(never.1.names(), ["rejected"]);
     assert_eq!(world.state_of(never.0), JobState::Failed);
-    let fresh = world.submit(Ask { seen: Some(world.log.state.n), ..ask() });
+    let fresh = world.submit(Ask { seen: Some(world.log.state.n), ..keyed("g") });
     assert_eq!(world.state_of(fresh), JobState::Queued);
 }
 
@@ -135,31 +140,84 @@ fn an_ended_job_is_remembered_for_a_quarter_of_an_hour_and_then_a_stale_stamp_is
 fn a_stamp_is_stale_only_if_a_job_submitted_after_it_was_forgotten() {
     let mut world = World::working(2);
     let before = world.log.state.n;
-    let first = world.submit(ask());
+    let first = world.submit(keyed("f"));
     let submitted = world.log.state.n;
     world.succeed(first);
     world.pass(seconds(15 * 60));
     world.submit(ask());
-    assert_eq!(world.log.state.forgotten, submitted);
-    world.submit(Ask { seen: Some(submitted), ..ask() });
-    let (_, said) = world.ask(&Ask { seen: Some(before), ..ask() });
+    world.submit(Ask { seen: Some(submitted), ..keyed("g") });
+    let (_, said) = world.ask(&Ask { seen: Some(before), ..keyed("h") });
     assert_eq!(said.refusal().code, ProblemCode::StaleStamp);
 }
 
 #[test]
 fn what_ended_before_a_takeover_is_remembered_from_the_takeover_on() {
-    let mut world = World::working(2);
+    for first in [ask(), keyed("f")] {
+        let mut world = World::working(2);
+        let seen = world.log.state.n;
+        let job = world.submit(first.clone());
+        world.succeed(job);
+        world.pass(seconds(3_600));
+        world.log.epoch().unwrap();
+        world.submit(ask());
+        let again = Ask { job: Some(job), seen: Some(seen), ..first };
+        assert!(
+            world.ask(&again).1.accepted().repeated,
+            "nobody led, so it was sent again only now"
+        );
+        world.pass(seconds(15 * 60));
+        world.submit(ask());
+        assert_eq!(world.ask(&again).1.refusal().code, ProblemCode::StaleStamp);
+    }
+}
+
+/// Remembers eight jobs without a key.
+fn forgetful() -> World {
+    World::working_with(2, SchedulerConfig { unkeyed_remembered_max: 8, ..config() })
+}
+
+#[test]
+fn of_jobs_without_a_key_so_many_are_remembered_and_a_copy_of_an_older_one_runs_no_second_time() {
+    let mut world = forgetful();
     let seen = world.log.state.n;
-    let job = world.submit(ask());
-    world.succeed(job);
-    world.pass(seconds(3_600));
-    world.log.epoch().unwrap();
-    world.submit(ask());
-    let again = Ask { job: Some(job), seen: Some(seen), ..ask() };
-    assert!(world.ask(&again).1.accepted().repeated, "nobody led, so it was sent again only now");
-    world.pass(seconds(15 * 60));
-    world.submit(ask());
+    let (first, with_key) = (world.submit(ask()), world.submit(keyed("f")));
+    let again = Ask { job: Some(first), seen: Some(seen), ..ask() };
+    for job in [first, with_key] {
+        world.place();
+        world.succeed(job);
+    }
+    let mut remembered = 0;
+    while world.log.state.ended(first).is_some() {
+        assert!(world.ask(&again).1.accepted().repeated);
+        let job = world.submit(ask());
+        world.succeed(job);
+        remembered += 1;
+    }
+    assert!((8..=10).contains(&remembered), "{remembered}");
     assert_eq!(world.ask(&again).1.refusal().code, ProblemCode::StaleStamp);
+    // That says nothing of those with a key.
+    let again = Ask { job: Some(with_key), seen: Some(seen), ..keyed("f") };
+    assert!(world.ask(&again).1.accepted().repeated);
+    world.submit(Ask { seen: Some(seen), ..keyed("g") });
+}
+
+#[test]
+fn a_submit_without_a_key_that_waited_for_long_is_not_stale_for_those_that_were_made_after_it() {
+    let mut world = forgetful();
+    let seen = world.log.state.n;
+    // Some others came and went while it waited; a gateway makes ids that rise.
+    let waited = job_id(5_000);
+    for number in 1..30 {
+        let job = world.submit(Ask { job: Some(job_id(4_000 + number)), ..ask() });
+        world.succeed(job);
+    }
+    assert!(world.log.state.ended(job_id(4_001)).is_none());
+    world.submit(Ask { job: Some(waited), seen: Some(seen), ..ask() });
+    // With an id that is as old as theirs, it may be one of them.
+    let (_, said) = world.ask(&Ask { job: Some(job_id(4_000)), seen: Some(seen), ..ask() });
+    assert_eq!(said.refusal().code, ProblemCode::StaleStamp);
+    // By a gateway whose clock is behind, and which has seen that they have gone.
+    world.submit(Ask { job: Some(job_id(3_000)), ..ask() });
 }
 
 #[test]
@@ -193,7 +251,7 @@ fn a_promised_job_that_is_refused_becomes_a_failed_job_with_the_code() {
     let huge = nox_contract::Resources { cpu: 65, ..crate::world::SMALL };
     for (refused, code) in [
         (of_module("nothing"), ProblemCode::UnknownModule),
-        (after(&[job_id(999)]), ProblemCode::InvalidRequest),
+        (after(&[job_id(999)]), ProblemCode::StaleStamp),
         (Ask { resources: huge, ..ask() }, ProblemCode::RequestTooLarge),
     ] {
         let (job, said) = world.ask(&Ask { pending: true, ..refused });

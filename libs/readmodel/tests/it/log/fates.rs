@@ -147,9 +147,9 @@ pub fn eventful_in(mut log: Log, jobs: usize) -> Log {
         [Fact::ModuleSwitched { enabled: false, by: user("root") }],
     );
     let session = SessionId(Uuid::from_u128(7));
-    let paused = Fact::WorkerPaused { session, reason: "no process".to_owned() };
+    let paused = Fact::WorkerPaused { session, number: 1, reason: "no process".to_owned() };
     log.entry(&Entity::Worker(worker("exec-1")), [paused]);
-    log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session }]);
+    log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session, number: 2 }]);
     log.entry(&Entity::Worker(worker("exec-2")), [Fact::WorkerDraining { session }]);
     log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerLeft { session, lost: true }]);
     // A budget of the running day is changed.

@@ -43,7 +43,8 @@ impl Oracle {
             for (id, job) in self.state.jobs() {
                 let fits = CAPACITY.fits(&Capacity::default(), &job.job.requested_resources);
                 let queued = job.job.worker_id().is_none();
-                if queued && (!fits || job.after.iter().any(|other| stuck.contains(other))) {
+                let mut after = job.dependencies.iter().flat_map(|of| &of.open);
+                if queued && (!fits || after.any(|other| stuck.contains(other))) {
                     stuck.insert(id);
                 }
             }

@@ -37,8 +37,6 @@ struct Reading<'f> {
     next: BTreeMap<Source, Place>,
     /// Streams that are other ones from here on, as the frame has yet to say.
     to_be_reset: BTreeSet<Source>,
-    /// The instant of the frame before.
-    earlier: Timestamp,
     tail: Option<Tail>,
 }
 
@@ -100,12 +98,12 @@ impl Oracle {
         if frame.epoch != self.epoch {
             return Err(format!("written in epoch {} after {} began", frame.epoch, self.epoch));
         }
-        let (before, earlier) = (self.state.pos, self.state.at);
+        let before = self.state.pos;
         if within(before) && !self.pos_of_epoch.contains_key(&frame.epoch) {
             self.stats.completed_by_another += 1;
         }
         self.state.begin_frame(frame.n, frame.at).map_err(|e| e.to_string())?;
-        let mut reading = Reading::new(broker, frame, before, earlier);
+        let mut reading = Reading::new(broker, frame, before);
         self.go_on_with_tail(&mut reading)?;
         self.consume_silent(&mut reading, None)?;
         while let Some(entry) = reading.rest.first() {
@@ -261,12 +259,10 @@ impl Oracle {
                 if reading.told.contains(&(src, next.seq, next.part)) {
                     break;
                 }
-                // It was decided no later than the frame says, and perhaps in an earlier turn.
-                let silent = [self.state.at, reading.earlier].map(|at| {
-                    let decision = self.decide(&input, next.part, at).unwrap_or_default();
-                    decision.drafts.is_empty().then_some(decision)
-                });
-                let Some(decision) = silent.into_iter().flatten().next() else { break };
+                let decision = self.decide(&input, next.part, self.state.at).unwrap_or_default();
+                if !decision.drafts.is_empty() {
+                    break;
+                }
                 self.note_refusal(&input, next.part, &decision);
                 reading.next.insert(src, behind(&input, next));
             }
@@ -348,7 +344,7 @@ impl Oracle {
         match input {
             Input::Commands { tenant, message, .. } => {
                 let command = message.commands.get(part as usize)?;
-                Some(decide::command(state, tenant, command, at))
+                Some(decide::command(state, &self.rules, tenant, command, at))
             }
             Input::Reports { worker_id, message, .. } => {
                 let report = message.reports.get(part as usize)?;
@@ -368,7 +364,7 @@ impl Oracle {
 }
 
 impl<'f> Reading<'f> {
-    fn new(broker: &'f Broker, frame: &'f Frame, before: Positions, earlier: Timestamp) -> Self {
+    fn new(broker: &'f Broker, frame: &'f Frame, before: Positions) -> Self {
         let told = frame.entries.iter().map(|entry| (entry.by.src, entry.by.seq, entry.by.part));
         let facts = frame.entries.iter().flat_map(Entry::known_facts);
         let to_be_reset = facts.filter_map(|fact| match fact {
@@ -383,7 +379,6 @@ impl<'f> Reading<'f> {
             told: told.collect(),
             next: next.into(),
             to_be_reset: to_be_reset.collect(),
-            earlier,
             tail: None,
         }
     }

@@ -75,7 +75,7 @@ fn row(id: JobId, story: &Story) -> Option<JobRow> {
         started_at: job.started_at,
         ended_at: job.ended_at,
         due_at: job.due_at,
-        error: job.error.clone(),
+        error: job.error.as_deref().cloned(),
         n: story.steps.last().map(|step| step.n)?,
         worker_id: story.worker.clone(),
         priority: job.priority,
