@@ -5,7 +5,7 @@ use nox_testkit::sim::{Bug, Disaster, Options, Outcome, Stats, run};
 /// Runs of the first seeds until so many steps are done.
 const STEPS_MIN: u64 = 1_000_000;
 /// Steps within which a planted bug has to be found.
-const NOTICED_WITHIN: u64 = 1_000_000;
+const NOTICED_WITHIN: u64 = 4_000_000;
 
 /// Runs for each disaster.
 const RUNS: u64 = 20;

@@ -48,8 +48,8 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
         ),
         (
             "42501",
-            "revoke insert on nox_1.jobs_live from app",
-            "grant insert on nox_1.jobs_live to app",
+            "revoke insert on nox_1.jobs_ended from app",
+            "grant insert on nox_1.jobs_ended to app",
         ),
         ("28P01", "alter role app password 'another'", "alter role app password 'secret'"),
         ("28000", "alter role app nologin", "alter role app login"),
@@ -100,8 +100,8 @@ async fn it_waits_out_whatever_may_pass_and_says_why_it_is_not_ready() {
         ),
         (
             "42703",
-            "alter table nox_1.jobs_live rename column worker_id to worker",
-            "alter table nox_1.jobs_live rename column worker to worker_id",
+            "alter table nox_1.jobs_ended rename column worker_id to worker",
+            "alter table nox_1.jobs_ended rename column worker to worker_id",
         ),
     ];
     for (code, refuse, allow) in refusals {
