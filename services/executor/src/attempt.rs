@@ -110,7 +110,7 @@ impl Attempt<'_> {
                 Failure::cannot_run(format!("cannot make a work directory: {error}"))
             })?;
         let outcome = self.run_in(&folder, &inputs, spawned).await;
-        // Of a task that is cut off here, the next life removes the folder; where there is no thread
+        // Of a task that is cut off here, the next process removes the folder; where there is no thread
         // for it, too, for what became of the attempt must not be lost for want of one.
         let folder = Arc::new(folder);
         let removed = folder.clone();

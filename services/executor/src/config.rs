@@ -54,7 +54,7 @@ pub struct Config {
     #[arg(long, env = "NOX_DATA", default_value = ".nox/data")]
     pub data: PathBuf,
 
-    /// Between two signs of life, in milliseconds.
+    /// Between two heartbeats, in milliseconds.
     #[arg(long, env = "NOX_BEAT_MS", default_value = "2000")]
     pub beat_ms: NonZeroU32,
 

@@ -61,7 +61,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// All folders that an earlier life left behind.
+    /// All folders that an earlier process left behind.
     pub fn left_behind(data: &Path) -> io::Result<Vec<Self>> {
         let entries = match fs::read_dir(data.join(ATTEMPTS)) {
             Ok(entries) => entries,

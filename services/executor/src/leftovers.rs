@@ -1,4 +1,4 @@
-//! What an earlier life of this executor left running. Its supervisors end their attempts when it
+//! What an earlier process of this executor left running. Its supervisors end their attempts when it
 //! dies; this makes sure, for they may have been killed as well.
 
 use std::{
@@ -19,7 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Looks after which a process that cannot be killed is worth a word, and again each so many: 5 s.
 const LOOKS_UNTIL_LOUD: u32 = 1_000;
 
-/// Attempts of an earlier life. Nothing of them runs any more; their folders are still there.
+/// Attempts of an earlier process. Nothing of them runs any more; their folders are still there.
 #[derive(Debug)]
 pub struct Leftovers {
     data: PathBuf,
@@ -35,7 +35,7 @@ impl Leftovers {
             let supervisor = folder.supervisor().filter(|supervisor| supervisor.is_alive());
             let killed = end_by_force(supervisor, &folder.mark());
             let folder = folder.path().display();
-            tracing::info!(%folder, killed, "Ended what an earlier life left behind");
+            tracing::info!(%folder, killed, "Ended what an earlier process left behind");
         }
         Ok(Self { data: data.to_owned(), folders })
     }

@@ -8,8 +8,8 @@
 //! |---|---|
 //! | [`config`] | what an operator can set |
 //! | [`manifest`], [`modules`] | which engines there are, and which of them this machine has |
-//! | `worker`, `life` | carries out what the session decides: the loop |
-//! | `evidence` | what is told of an earlier life |
+//! | `worker`, `event_loop` | carries out what the session decides: the loop |
+//! | `recovery` | what is told of an earlier process |
 //! | `instance` | the folder by which a worker is known |
 //! | `probe` | whether this machine can run attempts |
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
@@ -30,13 +30,12 @@ pub mod builtin;
 pub mod command;
 pub mod config;
 pub mod contain;
-mod evidence;
+mod event_loop;
 pub mod failure;
 pub mod folder;
 pub mod inputs;
 mod instance;
 pub mod leftovers;
-mod life;
 pub mod log_buffer;
 pub mod log_writer;
 pub mod logs;
@@ -48,6 +47,7 @@ pub mod outputs;
 mod probe;
 pub mod processes;
 pub mod program;
+mod recovery;
 pub mod relative;
 mod removal;
 pub mod results;
@@ -148,11 +148,11 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let data = instance.folder.clone();
     let artifacts = Artifacts::in_folder(&config.artifacts, config.sync == Durability::Strict)
         .with_context(|| format!("cannot keep files in {}", config.artifacts.display()))?;
-    // Before anything else may fail: what an earlier life left must not go on.
+    // Before anything else may fail: what an earlier process left must not go on.
     let folder = data.clone();
     let leftovers = tokio::task::spawn_blocking(move || Leftovers::kill(&folder)).await?;
     let leftovers = leftovers.with_context(|| {
-        format!("cannot look for what an earlier life left in {}", data.display())
+        format!("cannot look for what an earlier process left in {}", data.display())
     })?;
 
     let broker = Broker::connect(ConnectOptions {
@@ -184,7 +184,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let (clock, end) = (runtime.clock.clone(), logs_end.clone());
     let log_writer = tokio::spawn(log_writer::run(broker.clone(), logs.clone(), clock, end));
     let stop_grace = Duration::from_secs(config.stop_grace_s.into());
-    runtime.allow_grace(life::stops_within(stop_grace, &modules) + LOGS_WAIT);
+    runtime.allow_grace(event_loop::stops_within(stop_grace, &modules) + LOGS_WAIT);
     let worker = Worker {
         stop_grace,
         worker_id: config.worker_id.clone(),

@@ -10,11 +10,11 @@ use nox_service::{Runtime, ids};
 use nox_streams::{Broker, Heard};
 
 use crate::{
-    artifacts::Artifacts, attempt::Runner, evidence, instance, leftovers::Leftovers, life::Life,
-    log_writer::Logs, metrics::Metrics, modules::Modules,
+    artifacts::Artifacts, attempt::Runner, event_loop::EventLoop, instance, leftovers::Leftovers,
+    log_writer::Logs, metrics::Metrics, modules::Modules, recovery,
 };
 
-/// Everything that a worker's life needs.
+/// Everything that a worker's run needs.
 pub struct Worker {
     pub worker_id: WorkerId,
     pub beat: Duration,
@@ -32,7 +32,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Works until stopped, beginning with what is to be said of an earlier life.
+    /// Works until stopped, beginning with what is to be said of an earlier process.
     pub async fn run(self, leftovers: Leftovers) -> anyhow::Result<()> {
         let mut work = self.broker.hear(subject::work(&self.worker_id));
         let stop = self.runtime.stop.clone();
@@ -40,7 +40,7 @@ impl Worker {
             begun = self.begin(&mut work, leftovers) => begun?,
             () = stop.cancelled() => return Ok(()),
         }
-        Life::new(self).run(work).await
+        EventLoop::new(self).run(work).await
     }
 
     /// All that comes before a session's `hello`.
@@ -49,7 +49,7 @@ impl Worker {
         work.next().await.context("cannot receive work")?;
         let (broker, clock) = (&self.broker, &self.runtime.clock);
         let stopping = instance::stopping(&self.data);
-        evidence::report(broker, &self.worker_id, clock, &leftovers, stopping).await;
+        recovery::report(broker, &self.worker_id, clock, &leftovers, stopping).await;
         instance::forget_stopping(&self.data);
         leftovers.remove();
         Ok(())

@@ -12,10 +12,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    courier::{Courier, Flight},
     metrics::Metrics,
     packer::Packer,
     problem::ApiError,
+    publisher::{InFlight, Publisher},
 };
 
 /// Longest time from a command to what became of it: its turn behind a message that takes all its
@@ -96,8 +96,8 @@ impl Commands {
     /// Starts the task that packs and publishes; it ends with the last clone.
     pub fn start(broker: Broker, metrics: Arc<Metrics>) -> Self {
         let (queue, queued) = mpsc::unbounded_channel();
-        let courier = Courier::new(broker);
-        tokio::spawn(pack(queued, courier, metrics.clone()));
+        let publisher = Publisher::new(broker);
+        tokio::spawn(pack(queued, publisher, metrics.clone()));
         Self { queue, room: Arc::new(Semaphore::new(ROOM_KIB as usize)), metrics }
     }
 
@@ -144,7 +144,7 @@ impl Commands {
 /// Takes commands in and sends messages out, as long as there is anybody to wait for them.
 async fn pack(
     mut queued: mpsc::UnboundedReceiver<Queued>,
-    courier: Courier,
+    publisher: Publisher,
     metrics: Arc<Metrics>,
 ) {
     let mut packer = Packer::default();
@@ -164,8 +164,8 @@ async fn pack(
         }
         while let Some((tenant, commands)) = packer.take() {
             metrics.packed.observe(commands.len() as f64);
-            let flight = Flight::new(tenant, landed.clone());
-            tokio::spawn(courier.clone().deliver(commands, flight));
+            let in_flight = InFlight::new(tenant, landed.clone());
+            tokio::spawn(publisher.clone().deliver(commands, in_flight));
         }
     }
 }

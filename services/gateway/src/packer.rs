@@ -1,7 +1,7 @@
 //! Which commands go into which message: those that arrive while the last one is on its way.
 //!
 //! A write to stable storage costs the same for one command as for hundreds. So the first goes at
-//! once, and while its message is in flight the others gather for the next.
+//! once, and while its message is in in_flight the others gather for the next.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,7 +14,7 @@ pub const COMMANDS_MAX: usize = 500;
 /// Most bytes of commands in a message; well below what a message may have.
 pub const BYTES_MAX: usize = 512 * 1024;
 
-/// Full messages of a tenant that may be in flight at a time. Messages that are not full wait for
+/// Full messages of a tenant that may be in in_flight at a time. Messages that are not full wait for
 /// the one before.
 const IN_FLIGHT_MAX: usize = 4;
 
@@ -52,7 +52,7 @@ impl<T> Packer<T> {
         self.changed.push_back(tenant);
     }
 
-    /// A message of `tenant` is no longer in flight.
+    /// A message of `tenant` is no longer in in_flight.
     pub fn landed(&mut self, tenant: TenantId) {
         if let Some(queue) = self.queues.get_mut(&tenant) {
             queue.in_flight = queue.in_flight.saturating_sub(1);
@@ -60,7 +60,7 @@ impl<T> Packer<T> {
         }
     }
 
-    /// The next message to send now, in flight from here on; `None` if all wait.
+    /// The next message to send now, in in_flight from here on; `None` if all wait.
     pub fn take(&mut self) -> Option<(TenantId, Vec<T>)> {
         while let Some(tenant) = self.changed.pop_front() {
             let Some(queue) = self.queues.get_mut(&tenant) else { continue };
@@ -161,7 +161,7 @@ mod tests {
                 taken.extend(items);
             }
         }
-        // The last one is not full: it waits until nothing else is in flight.
+        // The last one is not full: it waits until nothing else is in in_flight.
         assert_eq!(taken.len(), COMMANDS_MAX * 6);
         for _ in 0..3 {
             assert_eq!(packer.take(), None);

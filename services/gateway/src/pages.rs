@@ -8,8 +8,8 @@ use nox_contract::ProblemCode;
 use serde::{Deserialize, de::IntoDeserializer};
 
 use crate::{
-    meaning::{Meaning, meaning, type_of},
     problem::ApiError,
+    problem_type::{ProblemType, problem_type, type_of},
     routes::Segment,
 };
 
@@ -18,7 +18,7 @@ pub async fn problem(Segment(name): Segment) -> Response {
         return ApiError::new(ProblemCode::RouteNotFound, "there is no problem of this name")
             .into_response();
     };
-    let Meaning { status, title, text, .. } = meaning(code);
+    let ProblemType { status, title, text, .. } = problem_type(code);
     // Nothing in here is from outside.
     let page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n\

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    meaning::{meaning, type_of},
+    problem_type::{problem_type, type_of},
     request_id,
 };
 
@@ -91,18 +91,18 @@ impl ApiError {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.0.status.unwrap_or_else(|| meaning(self.code()).status)
+        self.0.status.unwrap_or_else(|| problem_type(self.code()).status)
     }
 
     fn retry_after_s(&self) -> Option<u32> {
-        let fallback = meaning(self.code()).retry_after_s;
+        let fallback = problem_type(self.code()).retry_after_s;
         self.0.refusal.retry_after_s.or((fallback > 0).then_some(fallback))
     }
 
     /// The problem document.
     pub fn document(&self) -> Value {
         let Inner { refusal, errors, .. } = &*self.0;
-        let title = meaning(refusal.code).title;
+        let title = problem_type(refusal.code).title;
         let mut document = json!({
             "type": type_of(refusal.code),
             "title": title,

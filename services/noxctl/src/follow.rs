@@ -21,7 +21,7 @@ const LOOK_AGAIN_MIN: Duration = Duration::from_millis(25);
 const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
 
 /// How long a gateway that does not answer is asked again: it may be restarting.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a command is told that prints what comes of a job bit by bit.
 #[derive(clap::Args)]
@@ -118,11 +118,11 @@ impl<'a> Follow<'a> {
         let now = self.clock.monotonic();
         let since = *self.silent_since.get_or_insert_with(|| {
             if passes {
-                note!("{error}\n  asked again for {} s", PATIENCE.as_secs());
+                note!("{error}\n  asked again for {} s", TIMEOUT.as_secs());
             }
             now
         });
-        if passes && now.saturating_sub(since) < PATIENCE { Ok(None) } else { Err(error) }
+        if passes && now.saturating_sub(since) < TIMEOUT { Ok(None) } else { Err(error) }
     }
 
     /// Waits a little; a little longer each time.

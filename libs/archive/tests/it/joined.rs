@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{chain, log, message, segment};
 
 /// Longer than any test needs on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Setup {
     log: Log,
@@ -57,7 +57,7 @@ impl Setup {
 
     async fn read(&self, log: &Log, from: u64, to: u64) -> Result<Vec<Message>, LogError> {
         let read = log.read(FrameNumber(from), FrameNumber(to)).try_concat();
-        tokio::time::timeout(PATIENCE, read).await.expect("read in time")
+        tokio::time::timeout(TIMEOUT, read).await.expect("read in time")
     }
 }
 
@@ -73,7 +73,7 @@ async fn up_to(
 ) -> Vec<Message> {
     let mut read: Vec<Message> = Vec::new();
     while read.last().is_none_or(|last| last.seq < to) {
-        let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("read in time");
+        let next = tokio::time::timeout(TIMEOUT, messages.next()).await.expect("read in time");
         read.extend(next.unwrap().unwrap());
     }
     read

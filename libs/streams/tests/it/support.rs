@@ -14,7 +14,7 @@ use nox_streams::{Broker, ConnectOptions, Durability, Headers, PublishError};
 use tempfile::TempDir;
 
 /// Longer than any test needs on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub struct Setup {
     pub server: NatsServer,
@@ -83,7 +83,7 @@ pub async fn raw(server: &NatsServer) -> async_nats::Client {
 
 /// Fails the test when `future` takes too long.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("done in time")
+    tokio::time::timeout(TIMEOUT, future).await.expect("done in time")
 }
 
 /// Waits until `condition` holds.

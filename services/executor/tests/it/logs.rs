@@ -5,7 +5,7 @@ use std::time::Duration;
 use nox_contract::{AttemptEnd, JobId, StartWork};
 use nox_streams::{LogChunk, LogGaps};
 
-use crate::life::Stage;
+use crate::lifecycle::Stage;
 
 /// Bytes of the printing jobs: nearly what is kept of a stream, and more than goes through in a moment.
 const PRINTED: u64 = 15_000_000;

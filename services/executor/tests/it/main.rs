@@ -1,7 +1,7 @@
 //! The executor against real programs, and against a real broker.
 
 mod engines;
-mod life;
+mod lifecycle;
 mod logs;
 mod manifests;
 mod outputs;

@@ -29,7 +29,7 @@ use crate::start_work::start_work;
 pub const EXECUTOR: &str = env!("CARGO_BIN_EXE_nox-executor");
 
 /// Longest wait for anything that is to happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The folder of the modules that Nox comes with.
 pub fn shipped_modules() -> PathBuf {
@@ -100,7 +100,7 @@ impl Place {
     ) -> Finished {
         let sh = Path::new("/bin/sh");
         let run = self.runner.run(&self.start, manifest, sh, stop, spawned);
-        let finished = tokio::time::timeout(PATIENCE, run).await.expect("the attempt ends");
+        let finished = tokio::time::timeout(TIMEOUT, run).await.expect("the attempt ends");
         assert_eq!(fs::read_dir(self.runner.data.join("attempts")).unwrap().count(), 0);
         finished
     }
@@ -224,5 +224,5 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never {what}"));
+    tokio::time::timeout(TIMEOUT, wait).await.unwrap_or_else(|_| panic!("never {what}"));
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    clerk::Mood,
+    stub_scheduler::Mood,
     system::{System, send, token},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 async fn a_projection_that_lags_is_waited_for_and_never_taken_for_the_truth() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     let (id, n) = system.submit(&ada, "noop").await;
     let path = format!("/jobs/{id}");
 
@@ -36,7 +36,7 @@ async fn a_projection_that_lags_is_waited_for_and_never_taken_for_the_truth() {
     let waiting = waiting.each_ref().map(|path| system.get(path, &ada));
     let project = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        system.clerk.project().await;
+        system.scheduler.project().await;
     };
     let (replies, ()) = tokio::join!(futures_util::future::join_all(waiting), project);
     for reply in &replies {
@@ -51,7 +51,7 @@ async fn a_command_that_nobody_has_decided_keeps_the_word_missing_back() {
     let system = System::start().await;
     let ada = token("ada", "user");
     // Somebody else's submit, acknowledged and undecided: it might be the very job.
-    system.clerk.set_mood(Mood::Sleep);
+    system.scheduler.set_mood(Mood::Sleep);
     let id = nox_service::ids::job_id();
     let command = json!({"commands": [{"submit": {
         "job_id": id, "user_id": "ada", "role": "user", "module": "noop", "inputs": {},
@@ -61,7 +61,7 @@ async fn a_command_that_nobody_has_decided_keeps_the_word_missing_back() {
     system.broker.publish(subject, None, command.to_string().into()).await.unwrap();
 
     system.get(&format!("/jobs/{id}"), &ada).await.expect_problem(503, "lagging");
-    system.clerk.set_mood(Mood::Decide);
+    system.scheduler.set_mood(Mood::Decide);
     system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
 }
 
@@ -70,7 +70,7 @@ async fn what_is_found_is_shown_at_once_unless_something_newer_is_asked_for() {
     let system = System::start().await;
     let ada = token("ada", "user");
     let (id, _) = system.submit(&ada, "noop").await;
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     let canceled = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await.expect(200);
     let n = canceled["n"].as_u64().unwrap();
 
@@ -78,7 +78,7 @@ async fn what_is_found_is_shown_at_once_unless_something_newer_is_asked_for() {
     assert_eq!(job["status"], "queued");
     let reply = system.get(&format!("/jobs/{id}?n={n}"), &ada).await;
     reply.expect_problem(503, "lagging");
-    system.clerk.project().await;
+    system.scheduler.project().await;
     let job = system.get(&format!("/jobs/{id}?n={n}"), &ada).await.expect(200);
     assert_eq!(job["status"], "canceled");
     // A number that no event has: waiting for it would be no good advice.
@@ -102,9 +102,9 @@ async fn after_a_cancel_every_gateway_shows_the_job_canceled() {
     // The view is some way behind all the time.
     let lagging = async {
         loop {
-            system.clerk.hold_projection().await;
+            system.scheduler.hold_projection().await;
             tokio::time::sleep(Duration::from_millis(30)).await;
-            system.clerk.project().await;
+            system.scheduler.project().await;
         }
     };
     let cancels = async {
@@ -139,12 +139,12 @@ async fn a_module_that_was_just_declared_is_not_called_unknown() {
     let body = json!({"module": "brand_new"});
     system.post("/jobs", &ada, &body).await.expect_problem(422, "unknown_module");
 
-    system.clerk.hold_projection().await;
-    system.clerk.declare_module("brand_new", json!(true)).await;
+    system.scheduler.hold_projection().await;
+    system.scheduler.declare_module("brand_new", json!(true)).await;
     system.post("/jobs", &ada, &body).await.expect_problem(503, "lagging");
     let project = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        system.clerk.project().await;
+        system.scheduler.project().await;
     };
     let (reply, ()) = tokio::join!(system.post("/jobs", &ada, &body), project);
     reply.expect(202);
@@ -155,7 +155,7 @@ async fn of_two_databases_behind_one_address_the_older_one_is_never_the_answer()
     let mut system = System::start().await;
     let ada = token("ada", "user");
     let behind = system.postgres.create_database("behind").await.unwrap();
-    system.clerk.copy_to(&behind).await;
+    system.scheduler.copy_to(&behind).await;
     let (id, n) = system.submit(&ada, "noop").await;
     let turns = system.postgres.in_turn(&["postgres", "behind"]).unwrap();
     system.read_from(&turns.url()).await;
@@ -210,7 +210,7 @@ async fn what_a_crash_of_postgres_took_away_is_waited_for_and_never_said_not_to_
     let reads = [system.get(&path, &ada), system.get("/jobs", &ada)];
     let again = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        system.clerk.fold_again(&system.postgres.url()).await;
+        system.scheduler.fold_again(&system.postgres.url()).await;
     };
     let (replies, ()) = tokio::join!(futures_util::future::join_all(reads), again);
     for reply in replies {
@@ -238,7 +238,7 @@ async fn a_command_in_a_stream_that_was_made_anew_is_not_taken_for_one_that_was_
     let reply = system.get(&format!("/jobs/{id}"), &ada).await;
     reply.expect_problem(503, "lagging");
     assert!(reply.text.contains("another one"), "{}", reply.text);
-    system.clerk.take_up_commands().await;
+    system.scheduler.take_up_commands().await;
     system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
     let nothing = "/jobs/01930000-0000-7000-8000-000000000000";
     system.get(nothing, &ada).await.expect_problem(404, "job_not_found");

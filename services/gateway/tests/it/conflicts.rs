@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    clerk::Mood,
+    stub_scheduler::Mood,
     system::{Reply, System, send, token, until},
 };
 
@@ -28,7 +28,7 @@ impl Two {
             two.at_other("warm", &noop).await.status == 202
         })
         .await;
-        two.system.clerk.set_mood(Mood::Sleep);
+        two.system.scheduler.set_mood(Mood::Sleep);
         two
     }
 
@@ -69,7 +69,7 @@ async fn the_second_of_two_requests_under_one_key_learns_of_the_conflict_while_n
     let another = two.at_other("l", &saying("second")).await;
     assert_eq!(another.expect(202)["pending"], true);
 
-    two.system.clerk.set_mood(Mood::Decide);
+    two.system.scheduler.set_mood(Mood::Decide);
     assert_eq!(two.promised(&first).await, saying("first")["inputs"]);
     assert_eq!(two.promised(&again).await, saying("first")["inputs"]);
     assert_eq!(two.promised(&another).await, saying("second")["inputs"]);
@@ -82,7 +82,7 @@ async fn of_two_requests_at_once_none_is_promised_what_the_other_gets() {
     let two = Two::start().await;
     let (one, other) = (saying("one"), saying("other"));
     let (first, second) = tokio::join!(two.at_one("k", &one), two.at_other("k", &other));
-    two.system.clerk.set_mood(Mood::Decide);
+    two.system.scheduler.set_mood(Mood::Decide);
     let mut promised = 0;
     for (reply, body) in [(&first, &one), (&second, &other)] {
         match reply.status.as_u16() {
@@ -108,7 +108,7 @@ async fn of_two_requests_at_once_none_is_promised_what_the_other_gets() {
 async fn what_waited_in_a_stream_that_is_gone_decides_nothing() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.set_mood(Mood::Sleep);
+    system.scheduler.set_mood(Mood::Sleep);
     let ask = async |text: &str| {
         let request = system.request(Method::POST, "/jobs", &ada).json(&saying(text));
         send(request.header("idempotency-key", "k")).await
@@ -118,7 +118,7 @@ async fn what_waited_in_a_stream_that_is_gone_decides_nothing() {
     ask("another").await.expect_problem(422, "idempotency_conflict");
 
     system.replace(subject::COMMANDS).await;
-    system.clerk.take_up_commands().await;
+    system.scheduler.take_up_commands().await;
     assert_eq!(ask("kept").await.expect(202)["pending"], true);
     ask("another").await.expect_problem(422, "idempotency_conflict");
 }
@@ -141,7 +141,7 @@ async fn what_waits_undecided_is_read_beside_the_connection_of_the_submits() {
     let submits = submits.unwrap();
     assert!(submits.taken > SUBMITS * SUBMIT_BYTES);
 
-    system.clerk.set_mood(Mood::Sleep);
+    system.scheduler.set_mood(Mood::Sleep);
     fill(&system.broker).await;
     let request = system.request(Method::POST, "/jobs", &ada).json(&saying("one"));
     let reply = send(request.header("idempotency-key", "k")).await;

@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use crate::system::{PATIENCE, System, token, until};
+use crate::system::{System, TIMEOUT, token, until};
 
 /// Addresses of the machine itself that strangers may have as well.
 const CROWD: &str = "127.0.0.2";
@@ -223,7 +223,7 @@ async fn read_steadily(mut stream: TcpStream) -> Value {
     let mut answer = Vec::new();
     let mut part = vec![0; 10 * 1_024];
     loop {
-        let read = tokio::time::timeout(PATIENCE, stream.read(&mut part)).await;
+        let read = tokio::time::timeout(TIMEOUT, stream.read(&mut part)).await;
         match read.expect("an answer").expect("the whole answer") {
             0 => break,
             length => answer.extend_from_slice(&part[..length]),
@@ -300,7 +300,7 @@ async fn told(addr: SocketAddr, status: u16, head: &str, body: &str) {
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("an end");
+    let answer = tokio::time::timeout(TIMEOUT, exchange).await.expect("an end");
     let answer = answer.unwrap_or_else(|error| panic!("{status}: {error}"));
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
 }

@@ -46,7 +46,7 @@ async fn the_first_users_acceptance_steps_work_as_written() {
     // 4: the job, queued and then succeeded.
     let job = curl(&["-H", &authorization, &url(&format!("/jobs/{id}"))]).await;
     assert_eq!(job["status"], "queued");
-    system.clerk.succeed(id.parse().unwrap()).await;
+    system.scheduler.succeed(id.parse().unwrap()).await;
     let job = curl(&["-H", &authorization, &url(&format!("/jobs/{id}"))]).await;
     assert_eq!(job["id"], id);
     assert_eq!(job["module"], "xtb_hello");
@@ -91,11 +91,11 @@ async fn a_cancel_that_comes_after_an_end_which_the_view_has_yet_to_show_is_told
     let (id, n) = system.submit(&ada, "noop").await;
     let path = format!("/jobs/{id}");
     system.get(&format!("{path}?n={n}"), &ada).await.expect(200);
-    system.clerk.hold_projection().await;
-    system.clerk.succeed(id.parse().unwrap()).await;
+    system.scheduler.hold_projection().await;
+    system.scheduler.succeed(id.parse().unwrap()).await;
     let project = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        system.clerk.project().await;
+        system.scheduler.project().await;
     };
     let cancel = async { system.post(&format!("{path}/cancel"), &ada, &json!({})).await };
     let (cancel, ()) = tokio::join!(cancel, project);
@@ -123,7 +123,7 @@ async fn an_answer_names_where_to_look_and_an_ended_job_stays_as_it_is() {
     let resources = json!({"cpu": 1, "mem_mb": 128, "wall_time_s": 60});
     assert_eq!(job["requested_resources"], resources);
 
-    system.clerk.succeed(id.parse().unwrap()).await;
+    system.scheduler.succeed(id.parse().unwrap()).await;
     let cancel = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await;
     cancel.expect_problem(409, "already_ended");
     let job = system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
@@ -231,7 +231,7 @@ async fn what_a_job_printed_and_went_through_can_be_read() {
     let gap = "[nox: 12 bytes of stderr are missing here]\n";
     assert_eq!(plain.text, format!("one\n{gap}two\nthree <é>\n"));
 
-    system.clerk.succeed(job).await;
+    system.scheduler.succeed(job).await;
     let events = system.get(&format!("/jobs/{id}/events"), &ada).await.expect(200);
     let events = events["events"].as_array().unwrap();
     assert_eq!(events.len(), 2);
@@ -269,7 +269,7 @@ async fn numbers_stay_what_they_are_and_events_are_shown_as_they_were_written() 
 
     // A schema keeps its numbers, too.
     let schema = json!({"maximum": 9_007_199_254_740_993_u64});
-    system.clerk.declare_module("exact", schema).await;
+    system.scheduler.declare_module("exact", schema).await;
     for path in ["/modules/exact", "/modules"] {
         let reply = system.get(path, "").await;
         assert!(reply.text.contains("9007199254740993"), "{}", reply.text);
@@ -308,7 +308,7 @@ async fn a_job_s_history_shows_nothing_of_others_that_the_same_timer_woke() {
         ids.push(system.submit(token, "noop").await.0);
     }
     let woken: Vec<JobId> = ids.iter().map(|id| id.parse().unwrap()).collect();
-    system.clerk.wake(&woken).await;
+    system.scheduler.wake(&woken).await;
     for (token, own, other) in [(&tokens[0], &ids[0], &ids[1]), (&tokens[1], &ids[1], &ids[0])] {
         let history = system.get(&format!("/jobs/{own}/events"), token).await;
         let events = history.expect(200);
@@ -339,7 +339,7 @@ async fn a_job_s_history_stays_where_the_stream_does_not_have_it_any_more() {
     let system = System::start().await;
     let ada = token("ada", "user");
     let (id, _) = system.submit(&ada, "noop").await;
-    system.clerk.succeed(id.parse().unwrap()).await;
+    system.scheduler.succeed(id.parse().unwrap()).await;
     let path = format!("/jobs/{id}/events");
     let before = system.get(&path, &ada).await;
     assert_eq!(before.expect(200)["events"].as_array().unwrap().len(), 2);
@@ -377,7 +377,7 @@ async fn without_an_archive_a_history_that_the_stream_lost_is_a_clear_problem() 
     let mut system = System::start().await;
     let ada = token("ada", "user");
     let (id, _) = system.submit(&ada, "noop").await;
-    system.clerk.succeed(id.parse().unwrap()).await;
+    system.scheduler.succeed(id.parse().unwrap()).await;
     let path = format!("/jobs/{id}/events");
     let events = system.get(&path, &ada).await.expect(200)["events"].clone();
     let [first, last] = [0, 1].map(|place| events[place]["n"].as_u64().unwrap());

@@ -4,8 +4,8 @@ use nox_contract::{ProblemCode, Refusal, subject};
 use serde_json::{Value, json};
 
 use crate::{
-    clerk::Mood,
     proxy::{Held, Proxy},
+    stub_scheduler::Mood,
     system::{Reply, System, send, token, until},
 };
 
@@ -40,7 +40,7 @@ impl Late {
         let before = last().await;
         let published = self.proxy.commands_published();
         let full = Refusal::new(ProblemCode::QueueFull, "too many");
-        self.system.clerk.set_mood(Mood::RefuseOnce(full));
+        self.system.scheduler.set_mood(Mood::RefuseOnce(full));
         self.proxy.hold(Held::AcksAndAnswers);
         let job = json!({"module": "xtb_hello", "inputs": {"text": "late"}});
         let (reply, ()) = tokio::join!(self.post("/jobs", &job), async {
@@ -49,7 +49,7 @@ impl Late {
         });
         reply.expect_problem(429, "queue_full");
 
-        self.system.clerk.set_mood(Mood::Decide);
+        self.system.scheduler.set_mood(Mood::Decide);
         // Decided behind whatever came before.
         let next = self.post("/jobs", &json!({"module": "noop"})).await.expect(202);
         let path = format!("/jobs?module=xtb_hello&n={}", next["n"]);
@@ -76,12 +76,12 @@ async fn an_answer_that_cannot_be_read_leaves_durable_commands_pending() {
     let late = Late::start(false).await;
     let bulk = json!({"jobs": vec![json!({"module": "noop"}); 50]});
     for words in ["no JSON", "[]", r#"{"answers": [{"part": 0}, {"part": "all"}]}"#] {
-        late.system.clerk.set_mood(Mood::Say(words.to_owned()));
+        late.system.scheduler.set_mood(Mood::Say(words.to_owned()));
         // It comes before the acknowledgement does.
         late.proxy.hold(Held::Acks);
-        let decided = late.system.clerk.messages().await.len();
+        let decided = late.system.scheduler.messages().await.len();
         let (reply, ()) = tokio::join!(late.post("/jobs/bulk", &bulk), async {
-            until(async || late.system.clerk.messages().await.len() > decided).await;
+            until(async || late.system.scheduler.messages().await.len() > decided).await;
             late.proxy.hold(Held::Nothing);
         });
         for answer in reply.expect(200)["jobs"].as_array().unwrap() {
@@ -95,7 +95,7 @@ async fn a_refusal_with_an_unknown_code_is_a_refusal_with_its_text() {
     let late = Late::start(false).await;
     let refused = json!({"refused": {"code": "moon_phase", "detail": "come back at full moon"}});
     let words = json!({"answers": [{"part": 0, "outcome": refused}]});
-    late.system.clerk.set_mood(Mood::Say(words.to_string()));
+    late.system.scheduler.set_mood(Mood::Say(words.to_string()));
     let reply = late.post("/jobs", &json!({"module": "noop"})).await;
     let problem = reply.expect_problem(422, "refused");
     assert_eq!(problem["detail"], "moon_phase: come back at full moon");

@@ -8,7 +8,7 @@ use nox_streams::{LogPiece, LogStream};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::system::{PATIENCE, System, token};
+use crate::system::{System, TIMEOUT, token};
 
 /// 16 MiB, in chunks of the largest kind.
 const CHUNKS: usize = 128;
@@ -67,7 +67,7 @@ async fn many_readers_of_long_logs_read_them_whole_and_hold_up_nobodys_submits()
             assert!(took < SUBMIT_WITHIN, "a submit took {took:?}");
         }
     };
-    let (read, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(readers, submits) })
+    let (read, ()) = tokio::time::timeout(TIMEOUT, async { tokio::join!(readers, submits) })
         .await
         .expect("in time");
     let all_of_it = |read: &_| matches!(read, Ok(bytes) if *bytes == CHUNKS * CHUNK_BYTES);

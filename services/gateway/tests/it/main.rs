@@ -1,8 +1,7 @@
 //! The gateway over HTTP, on a real broker and a real database. In the scheduler's and projector's
-//! stead stands a clerk that does what the test tells it to.
+//! stead stands a scheduler that does what the test tells it to.
 
 mod barrier;
-mod clerk;
 mod conflicts;
 mod crowd;
 mod hostile;
@@ -15,5 +14,6 @@ mod proxy;
 mod quotas;
 mod rights;
 mod strict;
+mod stub_scheduler;
 mod submits;
 mod system;

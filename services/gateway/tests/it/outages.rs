@@ -9,7 +9,7 @@ async fn without_a_database_known_modules_are_still_submitted_to() {
     let mut system = System::start().await;
     let ada = token("ada", "user");
     let (id, _) = system.submit(&ada, "noop").await;
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     system.postgres.kill9();
 
     system.submit(&ada, "noop").await;
@@ -23,7 +23,7 @@ async fn without_a_database_known_modules_are_still_submitted_to() {
 
     system.postgres.restart().await.unwrap();
     // The crash may have taken the last commits with it.
-    system.clerk.fold_again(&system.postgres.url()).await;
+    system.scheduler.fold_again(&system.postgres.url()).await;
     system.until_ready().await;
     system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
 }
@@ -69,7 +69,7 @@ async fn a_short_outage_of_the_broker_is_waited_out() {
 async fn a_view_that_stands_still_while_the_log_goes_on_is_not_ready() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     system.submit(&ada, "noop").await;
     until(async || {
         let reply = system.get("/readyz", "").await;
@@ -78,6 +78,6 @@ async fn a_view_that_stands_still_while_the_log_goes_on_is_not_ready() {
     })
     .await;
     system.get("/health", "").await.expect(503);
-    system.clerk.project().await;
+    system.scheduler.project().await;
     system.until_ready().await;
 }

@@ -22,7 +22,7 @@ async fn users_see_their_limits_their_usage_and_what_they_were_refused() {
 
     let limits =
         Limits { cpu_seconds: 500, queued_jobs: 10, running_jobs: 2, cpu: 4, mem_mb: 1_024 };
-    system.clerk.grant("default", "ada", limits).await;
+    system.scheduler.grant("default", "ada", limits).await;
     let quotas = system.get("/quotas/my/quotas", &ada).await.expect(200);
     let quotas = quotas["quotas"].as_array().unwrap();
     assert_eq!(quotas.len(), 5);
@@ -38,7 +38,7 @@ async fn users_see_their_limits_their_usage_and_what_they_were_refused() {
     refusal.quota = Some("cpu_seconds".to_owned());
     refusal.usage = Some(450);
     refusal.limit = Some(500);
-    system.clerk.violate("default", "ada", refusal).await;
+    system.scheduler.violate("default", "ada", refusal).await;
     let violations = system.get("/quotas/my/violations", &ada).await.expect(200);
     let violation = &violations["violations"][0];
     assert_eq!(violation["code"], "budget_exhausted");

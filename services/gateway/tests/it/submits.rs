@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    clerk::Mood,
+    stub_scheduler::Mood,
     system::{Reply, System, send, token, until},
 };
 
@@ -17,7 +17,7 @@ async fn keyed(system: &System, token: &str, key: &str, body: &Value) -> Reply {
 }
 
 async fn submits(system: &System) -> Vec<Submit> {
-    let commands = system.clerk.commands().await.into_iter();
+    let commands = system.scheduler.commands().await.into_iter();
     let submits = commands.filter_map(|command| match command {
         Command::Submit(submit) => Some(*submit),
         _ => None,
@@ -67,7 +67,7 @@ async fn a_key_is_one_job_however_often_it_is_used() {
     let eve = keyed(&system, &token("eve", "user"), "order-1", &other).await.expect(202);
     assert_ne!(eve["id"], first["id"]);
     // The same answer after the job has ended.
-    system.clerk.succeed(first["id"].as_str().unwrap().parse().unwrap()).await;
+    system.scheduler.succeed(first["id"].as_str().unwrap().parse().unwrap()).await;
     assert_eq!(keyed(&system, &ada, "order-1", &body).await.expect(202), first);
 }
 
@@ -112,7 +112,7 @@ async fn a_bulk_s_key_is_no_other_request_s() {
 async fn a_conflict_is_found_although_the_projection_lags() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     let first = keyed(&system, &ada, "k", &json!({"module": "noop"})).await.expect(202);
     assert_eq!(keyed(&system, &ada, "k", &json!({"module": "noop"})).await.expect(202), first);
     let other = keyed(&system, &ada, "k", &json!({"module": "noop", "priority": 1})).await;
@@ -125,7 +125,7 @@ async fn an_old_stamp_is_made_new_once() {
     let ada = token("ada", "user");
     let stale = Refusal::new(ProblemCode::StaleStamp, "older than what is remembered");
     for key in [None, Some("k")] {
-        system.clerk.set_mood(Mood::RefuseOnce(stale.clone()));
+        system.scheduler.set_mood(Mood::RefuseOnce(stale.clone()));
         let before = submits(&system).await.len();
         let body = json!({"module": "noop"});
         let reply = match key {
@@ -139,7 +139,7 @@ async fn an_old_stamp_is_made_new_once() {
         assert_eq!(body["job_id"], tries[1].job_id.to_string());
         assert!(tries[1].seen >= tries[0].seen && tries[0].seen.0 > 0);
     }
-    system.clerk.set_mood(Mood::Refuse(stale));
+    system.scheduler.set_mood(Mood::Refuse(stale));
     let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
     reply.expect_problem(503, "stale_stamp");
 }
@@ -148,7 +148,7 @@ async fn an_old_stamp_is_made_new_once() {
 async fn a_new_id_is_stamped_by_the_log_s_end_however_far_the_view_is_behind() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.hold_projection().await;
+    system.scheduler.hold_projection().await;
     let (_, n) = system.submit(&ada, "noop").await;
     // One that has heard of nothing yet.
     let (other, _) = system.another_gateway().await;
@@ -163,7 +163,7 @@ async fn a_new_id_is_stamped_by_the_log_s_end_however_far_the_view_is_behind() {
 async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.set_mood(Mood::Sleep);
+    system.scheduler.set_mood(Mood::Sleep);
     let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
     let body = reply.expect(202);
     assert_eq!(body["pending"], true);
@@ -172,7 +172,7 @@ async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     let id = body["job_id"].as_str().unwrap().to_owned();
     assert_eq!(reply.headers["location"], format!("/jobs/{id}"));
 
-    system.clerk.set_mood(Mood::Decide);
+    system.scheduler.set_mood(Mood::Decide);
     until(async || submits(&system).await.len() == 2).await;
     let tries = submits(&system).await;
     assert!(!tries[0].pending && tries[1].pending);
@@ -180,7 +180,7 @@ async fn a_job_that_nobody_decides_in_time_is_pending_and_will_be_decided() {
     let job = system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
     assert_eq!(job["status"], "queued");
 
-    system.clerk.set_mood(Mood::Mute);
+    system.scheduler.set_mood(Mood::Mute);
     let canceled = system.post(&format!("/jobs/{id}/cancel"), &ada, &json!({})).await.expect(202);
     assert_eq!(canceled["pending"], true);
     assert_eq!(canceled["status"], "queued");
@@ -208,7 +208,7 @@ async fn what_the_scheduler_refuses_has_the_status_that_clients_expect() {
         refusal.usage = Some(90);
         refusal.limit = Some(100);
         refusal.requested = Some(60);
-        system.clerk.set_mood(Mood::Refuse(refusal));
+        system.scheduler.set_mood(Mood::Refuse(refusal));
         let reply = system.post("/jobs", &ada, &json!({"module": "noop"})).await;
         let body = reply.expect_problem(status, code.as_str());
         assert_eq!(body["message"], "the reason");
@@ -239,7 +239,7 @@ async fn inputs_are_checked_by_the_module_s_schema() {
     assert!(submits(&system).await.is_empty());
 
     // A new version of the module counts soon after it was declared.
-    system.clerk.declare_module("xtb_hello", json!({"required": ["number"]})).await;
+    system.scheduler.declare_module("xtb_hello", json!({"required": ["number"]})).await;
     until(async || ask(json!({"number": 1})).await.status == 202).await;
     ask(json!({"text": "old"})).await.expect_problem(422, "invalid_inputs");
 }
@@ -250,7 +250,7 @@ async fn a_job_may_follow_others() {
     let ada = token("ada", "user");
     let (done, _) = system.submit(&ada, "noop").await;
     let (open, _) = system.submit(&ada, "noop").await;
-    system.clerk.succeed(done.parse().unwrap()).await;
+    system.scheduler.succeed(done.parse().unwrap()).await;
     let body = json!({"module": "noop", "after": [done, open], "run_at": "2030-01-01T00:00:00Z"});
     system.post("/jobs", &ada, &body).await.expect(202);
     let last = submits(&system).await.pop().unwrap();
@@ -291,7 +291,7 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
         assert_eq!(submit.inputs.get(), format!("{{\"i\":{place}}}"));
     }
     // Packed: a write to stable storage for hundreds of them.
-    let messages = system.clerk.messages().await;
+    let messages = system.scheduler.messages().await;
     assert!(messages.len() <= 6, "{} messages", messages.len());
 
     // Repeated, they are the same jobs.
@@ -313,13 +313,13 @@ async fn requests_at_the_same_time_share_messages_and_tenants_do_not() {
     let body = json!({"module": "noop"});
     // From here on the module is known: what is tried is packing, not reading.
     system.submit(&token("ada", "user"), "noop").await;
-    let before = system.clerk.messages().await.len();
+    let before = system.scheduler.messages().await.len();
     let requests = (0..400).map(|i| system.post("/jobs", &tokens[i % 4], &body));
     let replies = futures_util::future::join_all(requests).await;
     let ids: HashSet<_> =
         replies.iter().map(|reply| reply.expect(202)["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 400);
-    let messages = system.clerk.messages().await.split_off(before);
+    let messages = system.scheduler.messages().await.split_off(before);
     assert_eq!(messages.iter().map(|message| message.commands.len()).sum::<usize>(), 400);
     assert!(messages.len() < 300, "{} messages", messages.len());
     for token in &tokens {
@@ -332,14 +332,14 @@ async fn requests_at_the_same_time_share_messages_and_tenants_do_not() {
 async fn a_stopping_gateway_finishes_what_is_in_hand() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    system.clerk.set_mood(Mood::Sleep);
+    system.scheduler.set_mood(Mood::Sleep);
     let body = json!({"module": "noop"});
     let in_hand = system.post("/jobs", &ada, &body);
     let stop = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         system.runtime.stop.cancel();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        system.clerk.set_mood(Mood::Decide);
+        system.scheduler.set_mood(Mood::Decide);
     };
     let (reply, ()) = tokio::join!(in_hand, stop);
     reply.expect(202);

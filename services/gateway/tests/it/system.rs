@@ -1,4 +1,4 @@
-//! Servers, a gateway, a clerk, and a client to ask with.
+//! Servers, a gateway, a scheduler, and a client to ask with.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::clerk::Clerk;
+use crate::stub_scheduler::StubScheduler;
 
 const SECRET: &str = "a secret of at least 32 bytes for tests";
 
 /// Longer than anything takes that does not hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Tests are one address.
 const ROOMY: HttpLimits =
@@ -31,7 +31,7 @@ const ROOMY: HttpLimits =
 
 pub struct System {
     pub addr: SocketAddr,
-    pub clerk: Clerk,
+    pub scheduler: StubScheduler,
     pub broker: Broker,
     pub nats: NatsServer,
     pub postgres: Postgres,
@@ -90,8 +90,8 @@ impl System {
             "properties": {"text": {"type": "string"}},
             "required": ["text"],
         });
-        system.clerk.declare_module("xtb_hello", schema).await;
-        system.clerk.declare_module("noop", json!(true)).await;
+        system.scheduler.declare_module("xtb_hello", schema).await;
+        system.scheduler.declare_module("noop", json!(true)).await;
         system
     }
 
@@ -112,15 +112,16 @@ impl System {
         });
         let broker = broker.await.unwrap();
         broker.declare().await.unwrap();
-        let clerk = Clerk::start(broker.clone(), &postgres.url()).await;
+        let scheduler = StubScheduler::start(broker.clone(), &postgres.url()).await;
 
         let runtime = Runtime::new();
         let database = postgres.url();
         let archive = folder.path().join("archive");
         let (addr, gateway) =
             start_gateway(nats.url(), &nats, &database, &runtime, http, Some(&archive)).await;
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let system = Self { addr, clerk, broker, nats, postgres, runtime, gateway, client, folder };
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
+        let system =
+            Self { addr, scheduler, broker, nats, postgres, runtime, gateway, client, folder };
         system.until_ready().await;
         system
     }
@@ -253,5 +254,5 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, holds).await.expect("in time");
+    tokio::time::timeout(TIMEOUT, holds).await.expect("in time");
 }

@@ -53,11 +53,11 @@ const KILLS_MIN: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
-    let mut reaper = Reaper::new();
-    let verdict = run(&mut reaper, Duration::ZERO).await;
+    let mut injector = FaultInjector::new();
+    let verdict = run(&mut injector, Duration::ZERO).await;
     assert!(verdict.counts.succeeded > 200 && verdict.counts.canceled > 5, "too little went on");
     assert!(verdict.counts.retried > 20 && verdict.counts.terms > 5, "too little went wrong");
-    assert!(reaper.kills.values().sum::<u64>() >= KILLS_MIN, "only {:?}", reaper.kills);
+    assert!(injector.kills.values().sum::<u64>() >= KILLS_MIN, "only {:?}", injector.kills);
 }
 
 /// As above, again and again: `NOX_SOAK_MINUTES=60 cargo nextest run -p nox-testkit --run-ignored
@@ -67,20 +67,20 @@ async fn nothing_is_lost_or_done_twice_however_often_processes_are_killed() {
 async fn soak() {
     let minutes = std::env::var("NOX_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
     let span = Duration::from_secs(60 * minutes.unwrap_or(5));
-    run(&mut Reaper::new(), span).await;
+    run(&mut FaultInjector::new(), span).await;
 }
 
 /// Kills everything, and then again until `span` has passed; judges what came of it.
-async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
+async fn run(injector: &mut FaultInjector, span: Duration) -> Verdict {
     let options = Options { gateways: 2, schedulers: 2, executors: 2, ..Options::default() }
         // So that most takeovers begin at a snapshot.
         .env(Kind::Scheduler, "NOX_SNAPSHOT_ENTRIES", "100")
         .env(Kind::Scheduler, "NOX_SNAPSHOT_MS", "100");
     let mut cluster = Cluster::start(options).await.unwrap();
-    let load = Load::start(&cluster, reaper.seed);
+    let load = Load::start(&cluster, injector.seed);
     let began = Instant::now();
     loop {
-        if let Err(error) = reaper.kill_everything(&mut cluster, &load).await {
+        if let Err(error) = injector.kill_everything(&mut cluster, &load).await {
             panic!("{:#}", cluster.with_log(error).await);
         }
         if began.elapsed() >= span {
@@ -95,9 +95,9 @@ async fn run(reaper: &mut Reaper, span: Duration) -> Verdict {
     }
     let settled_for = began.elapsed() - killed_for;
     let verdict = check(&cluster.evidence().await.unwrap());
-    let kills: u64 = reaper.kills.values().sum();
-    println!("{kills} kills in {killed_for:?}, settled in {settled_for:?}: {:?}", reaper.kills);
-    println!("frozen: {:?}", reaper.freezes);
+    let kills: u64 = injector.kills.values().sum();
+    println!("{kills} kills in {killed_for:?}, settled in {settled_for:?}: {:?}", injector.kills);
+    println!("frozen: {:?}", injector.freezes);
     println!("{submitted} submits; {:?}", verdict.counts);
     verdict.assert_clean();
     assert_eq!(cluster.internal_errors(), 0, "a gateway answered 500");
@@ -244,14 +244,14 @@ fn pick<'a, T>(rng: &mut ChaCha8Rng, from: &'a [T]) -> &'a T {
 }
 
 /// Kills and freezes, and counts what it did by what it was and how.
-struct Reaper {
+struct FaultInjector {
     seed: u64,
     rng: ChaCha8Rng,
     kills: BTreeMap<String, u64>,
     freezes: BTreeMap<String, u64>,
 }
 
-impl Reaper {
+impl FaultInjector {
     fn new() -> Self {
         let seed = std::env::var("NOX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);

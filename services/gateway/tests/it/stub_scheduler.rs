@@ -21,7 +21,7 @@ use nox_service::{Clock, ids};
 use nox_streams::Broker;
 use serde_json::{Value, json};
 
-/// How the clerk treats commands.
+/// How the scheduler treats commands.
 #[derive(Debug, Clone, Default)]
 pub enum Mood {
     #[default]
@@ -40,13 +40,13 @@ pub enum Mood {
 
 /// Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Clerk {
+pub struct StubScheduler {
     broker: Broker,
-    desk: Arc<tokio::sync::Mutex<Desk>>,
+    state: Arc<tokio::sync::Mutex<StubState>>,
     mood: Arc<Mutex<Mood>>,
 }
 
-struct Desk {
+struct StubState {
     store: Store,
     projected: LogReader,
     n: FrameNumber,
@@ -75,11 +75,11 @@ struct Known {
     ended: bool,
 }
 
-impl Clerk {
+impl StubScheduler {
     /// Begins to consume commands.
     pub async fn start(broker: Broker, database_url: &str) -> Self {
         let store = attach(&broker, database_url).await;
-        let desk = Desk {
+        let state = StubState {
             store,
             projected: LogReader::default(),
             n: FrameNumber(0),
@@ -94,17 +94,17 @@ impl Clerk {
             jobs: HashMap::new(),
             messages: Vec::new(),
         };
-        let clerk =
-            Self { broker, desk: Arc::new(tokio::sync::Mutex::new(desk)), mood: Arc::default() };
-        clerk.desk.lock().await.begin_term(&clerk.broker).await;
-        tokio::spawn(clerk.clone().work());
-        clerk
+        let scheduler =
+            Self { broker, state: Arc::new(tokio::sync::Mutex::new(state)), mood: Arc::default() };
+        scheduler.state.lock().await.begin_term(&scheduler.broker).await;
+        tokio::spawn(scheduler.clone().work());
+        scheduler
     }
 
     /// Folds all that was written so far into another database.
     pub async fn copy_to(&self, database_url: &str) {
         let mut store = attach(&self.broker, database_url).await;
-        let written = self.desk.lock().await.written.clone();
+        let written = self.state.lock().await.written.clone();
         let batch = Batch::read(&mut LogReader::default(), written).unwrap();
         store.commit(&batch).await.unwrap();
     }
@@ -113,24 +113,24 @@ impl Clerk {
     pub async fn fold_again(&self, database_url: &str) {
         let mut store = attach(&self.broker, database_url).await;
         let at = store.checkpoint().await.unwrap();
-        let mut desk = self.desk.lock().await;
-        let written = desk.written[at.n.0 as usize..].to_vec();
+        let mut state = self.state.lock().await;
+        let written = state.written[at.n.0 as usize..].to_vec();
         let batch = Batch::read(&mut LogReader::new(at.n, at.chain, at.pos), written).unwrap();
         store.commit(&batch).await.unwrap();
-        desk.store = store;
+        state.store = store;
     }
 
     /// Reads commands from another stream than before, as an operator has allowed.
     pub async fn take_up_commands(&self) {
-        let mut desk = self.desk.lock().await;
-        desk.pos.commands = Place::default();
+        let mut state = self.state.lock().await;
+        state.pos.commands = Place::default();
         let incarnation = self.broker.incarnation(subject::COMMANDS).await.unwrap();
         let by = "an operator".to_owned();
         let reset = Fact::InputsReset { src: Source::Commands, incarnation, by };
-        let by = desk.timer();
-        desk.add(by, Entity::Control, vec![reset]);
-        desk.write(&self.broker).await;
-        drop(desk);
+        let by = state.timer();
+        state.add(by, Entity::Control, vec![reset]);
+        state.write(&self.broker).await;
+        drop(state);
         tokio::spawn(self.clone().work());
     }
 
@@ -140,7 +140,7 @@ impl Clerk {
 
     /// Every message of commands that was consumed so far.
     pub async fn messages(&self) -> Vec<CommandMessage> {
-        self.desk.lock().await.messages.clone()
+        self.state.lock().await.messages.clone()
     }
 
     /// Every command that was consumed so far.
@@ -150,14 +150,14 @@ impl Clerk {
 
     /// From now on, what is written is not folded until [`project`](Self::project).
     pub async fn hold_projection(&self) {
-        self.desk.lock().await.projecting = false;
+        self.state.lock().await.projecting = false;
     }
 
     /// Folds all that was written, and goes on doing so.
     pub async fn project(&self) {
-        let mut desk = self.desk.lock().await;
-        desk.projecting = true;
-        desk.project().await;
+        let mut state = self.state.lock().await;
+        state.projecting = true;
+        state.project().await;
     }
 
     /// Declares a module as a worker's report does, the first of which is `report`.
@@ -177,33 +177,33 @@ impl Clerk {
             retry: nox_contract::RetryPolicy::default(),
             running_max: None,
         };
-        let mut desk = self.desk.lock().await;
-        desk.pos.reports = Place::after(report.seq);
+        let mut state = self.state.lock().await;
+        state.pos.reports = Place::after(report.seq);
         let by = Cause { src: Source::Reports, seq: report.seq, part: 0 };
         let entity = Entity::Module(manifest.name.clone());
         let declared = Fact::ModuleDeclared { manifest: Box::new(manifest), enabled: true };
-        desk.add(by, entity, vec![declared]);
-        desk.write(&self.broker).await;
+        state.add(by, entity, vec![declared]);
+        state.write(&self.broker).await;
     }
 
     /// Writes limits and a grant for a user's account.
     pub async fn grant(&self, tenant: &str, user: &str, limits: Limits) {
-        let mut desk = self.desk.lock().await;
-        let period = desk.clock.wall().start_of_day();
+        let mut state = self.state.lock().await;
+        let period = state.clock.wall().start_of_day();
         let account = subject::user_account(&user.parse().unwrap());
         let entity = Entity::Account { tenant: tenant.parse().unwrap(), account };
         let facts = vec![
             Fact::LimitsSet { role: "user".to_owned(), limits },
             Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
         ];
-        let by = desk.timer();
-        desk.add(by, entity, facts);
-        desk.write(&self.broker).await;
+        let by = state.timer();
+        state.add(by, entity, facts);
+        state.write(&self.broker).await;
     }
 
     /// Records that a submit of `user` was refused.
     pub async fn violate(&self, tenant: &str, user: &str, refusal: Refusal) {
-        let mut desk = self.desk.lock().await;
+        let mut state = self.state.lock().await;
         let account = subject::user_account(&user.parse().unwrap());
         let entity = Entity::Account { tenant: tenant.parse().unwrap(), account };
         let violated = Fact::QuotaViolated {
@@ -212,25 +212,25 @@ impl Clerk {
             module: "xtb_hello".parse().unwrap(),
             refusal: Box::new(refusal),
         };
-        let by = desk.timer();
-        desk.add(by, entity, vec![violated]);
-        desk.write(&self.broker).await;
+        let by = state.timer();
+        state.add(by, entity, vec![violated]);
+        state.write(&self.broker).await;
     }
 
     /// One timer wakes these jobs, whoever's they are.
     pub async fn wake(&self, ids: &[JobId]) {
-        let mut desk = self.desk.lock().await;
-        let by = desk.input(json!({"timer": {"due": ids}}));
+        let mut state = self.state.lock().await;
+        let by = state.input(json!({"timer": {"due": ids}}));
         for id in ids {
-            let entity = desk.jobs[id].entity.clone();
-            desk.add(by, entity, vec![Fact::Waiting { code: WaitingCode::Priority }]);
+            let entity = state.jobs[id].entity.clone();
+            state.add(by, entity, vec![Fact::Waiting { code: WaitingCode::Priority }]);
         }
-        desk.write(&self.broker).await;
+        state.write(&self.broker).await;
     }
 
     /// Runs a queued job to its end.
     pub async fn succeed(&self, id: JobId) {
-        let mut desk = self.desk.lock().await;
+        let mut state = self.state.lock().await;
         let worker_id: nox_contract::WorkerId = "worker-1".parse().unwrap();
         let attempt = Attempt(1);
         let outputs = RawJson::of(&json!({
@@ -247,12 +247,12 @@ impl Clerk {
             Fact::Started { worker_id, attempt, elapsed_ms: 0 },
             Fact::Succeeded { attempt, outputs: outputs.unwrap(), wall_ms: 530 },
         ];
-        let job = desk.jobs.get_mut(&id).expect("a job that was submitted");
+        let job = state.jobs.get_mut(&id).expect("a job that was submitted");
         job.ended = true;
         let entity = job.entity.clone();
-        let by = desk.timer();
-        desk.add(by, entity, facts);
-        desk.write(&self.broker).await;
+        let by = state.timer();
+        state.add(by, entity, facts);
+        state.write(&self.broker).await;
     }
 
     async fn work(self) {
@@ -272,7 +272,7 @@ impl Clerk {
     }
 
     async fn decide(&self, tenant: TenantId, seq: u64, message: CommandMessage) {
-        let mut desk = self.desk.lock().await;
+        let mut state = self.state.lock().await;
         let mut answers = Vec::new();
         for (part, command) in (0..).zip(&message.commands) {
             let mood = self.mood.lock().unwrap().clone();
@@ -283,15 +283,15 @@ impl Clerk {
                     self.set_mood(Mood::Decide);
                     Outcome::Refused(refusal)
                 }
-                _ => desk.decide(&tenant, command, by),
+                _ => state.decide(&tenant, command, by),
             };
             answers.push(Answer { part, outcome });
         }
         // One for all of them; where all were refused, it says how far it went and nothing else.
-        desk.pos.commands = Place::after(seq);
-        desk.write(&self.broker).await;
-        desk.messages.push(message.clone());
-        drop(desk);
+        state.pos.commands = Place::after(seq);
+        state.write(&self.broker).await;
+        state.messages.push(message.clone());
+        drop(state);
         let mood = self.mood.lock().unwrap().clone();
         match (message.reply_to, mood) {
             (None, _) | (_, Mood::Mute) => {}
@@ -310,7 +310,7 @@ async fn attach(broker: &Broker, database_url: &str) -> Store {
     store
 }
 
-impl Desk {
+impl StubState {
     fn decide(&mut self, tenant: &TenantId, command: &Command, by: Cause) -> Outcome {
         let accepted = |n, job_id, state, repeated| {
             Outcome::Accepted(Accepted { n, job_id, state: Some(state), repeated })
@@ -407,7 +407,7 @@ impl Desk {
     async fn begin_term(&mut self, broker: &Broker) {
         let record = EpochRecord {
             epoch: Epoch(1),
-            leader: "clerk".to_owned(),
+            leader: "scheduler".to_owned(),
             at: self.clock.now(),
             commands: broker.incarnation(subject::COMMANDS).await.unwrap(),
             reports: broker.incarnation(subject::REPORTS).await.unwrap(),
@@ -419,7 +419,7 @@ impl Desk {
         let message = LogMessage { subject: subject.to_owned(), payload: payload.into() };
         let stored = broker.publish(message.subject.clone(), None, message.payload.clone()).await;
         self.n = self.n.next();
-        assert_eq!(stored.unwrap().seq, self.n.0, "the clerk alone writes the log");
+        assert_eq!(stored.unwrap().seq, self.n.0, "the scheduler alone writes the log");
         self.chain = self.chain.extend(&message.payload);
         self.written.push(message.clone());
         self.unprojected.push(message);

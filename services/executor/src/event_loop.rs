@@ -76,7 +76,7 @@ enum Phase {
 type Probing = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// A worker at work.
-pub struct Life {
+pub struct EventLoop {
     worker: Worker,
     session: Session,
     runner: Arc<Runner>,
@@ -101,7 +101,7 @@ pub struct Life {
     ready: bool,
 }
 
-impl Life {
+impl EventLoop {
     pub fn new(worker: Worker) -> Self {
         let (session, runner) = worker.new_session();
         let (events, heard) = mpsc::unbounded_channel();
@@ -329,7 +329,7 @@ impl Life {
         }
     }
 
-    /// Gives a sign of life.
+    /// Gives a heartbeat.
     fn show(&mut self) {
         if !self.session.is_introduced() || self.begin_again {
             return;
@@ -342,7 +342,7 @@ impl Life {
                 let subject = subject::beat(&self.worker.worker_id);
                 self.worker.broker.publish_unacked(subject, beat.into());
             }
-            Err(error) => tracing::error!(%error, "A sign of life cannot be written"),
+            Err(error) => tracing::error!(%error, "A heartbeat cannot be written"),
         }
     }
 

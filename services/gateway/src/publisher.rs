@@ -26,19 +26,19 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(6);
 /// Pause before publishing again.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(50);
 
-/// A message in flight; tells the packer when it is no longer.
-pub struct Flight {
+/// A message in in_flight; tells the packer when it is no longer.
+pub struct InFlight {
     tenant: TenantId,
     landed: mpsc::UnboundedSender<TenantId>,
 }
 
-impl Flight {
+impl InFlight {
     pub fn new(tenant: TenantId, landed: mpsc::UnboundedSender<TenantId>) -> Self {
         Self { tenant, landed }
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         // An error says that the packer has ended.
         let _ = self.landed.send(self.tenant.clone());
@@ -47,7 +47,7 @@ impl Drop for Flight {
 
 /// Carries one message to the broker and its answers back.
 #[derive(Clone)]
-pub struct Courier {
+pub struct Publisher {
     broker: Broker,
     inbox: Arc<AnswerInbox>,
 }
@@ -59,13 +59,13 @@ struct PackedMessage<'a> {
     commands: Vec<&'a RawValue>,
 }
 
-impl Courier {
+impl Publisher {
     pub fn new(broker: Broker) -> Self {
         Self { inbox: Arc::new(broker.answer_inbox()), broker }
     }
 
     /// Publishes one message and sees each of its commands to its end.
-    pub async fn deliver(self, commands: Vec<Queued>, flight: Flight) {
+    pub async fn deliver(self, commands: Vec<Queued>, in_flight: InFlight) {
         let (reply_to, answer) = self.inbox.next();
         let packed = PackedMessage {
             reply_to: &reply_to,
@@ -85,13 +85,13 @@ impl Courier {
             // An answer proves that the message is stored, whatever became of its acknowledgement.
             biased;
             Ok(answer) = &mut answer => {
-                drop(flight);
+                drop(in_flight);
                 return waiting.answered(answer);
             }
-            published = self.publish(&flight.tenant, &reply_to, payload) => published,
+            published = self.publish(&in_flight.tenant, &reply_to, payload) => published,
         };
         crash_point("gateway.after_publish");
-        drop(flight);
+        drop(in_flight);
         if let Err(error) = published {
             return waiting.fail(&error);
         }

@@ -7,11 +7,11 @@ use nox_protocol::session::ReportId;
 use nox_service::crash_point;
 use nox_streams::{Error, PublishError};
 
-use super::Life;
-use crate::evidence;
+use super::EventLoop;
+use crate::recovery;
 
 /// Between two looks at the stream of reports: it may be made anew while the connection lasts, and
-/// until that is noticed, no sign of life counts.
+/// until that is noticed, no heartbeat counts.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The same, when the last look came to nothing.
@@ -24,7 +24,7 @@ pub(super) type Publishing =
 pub(super) type Looking =
     Pin<Box<dyn Future<Output = (u64, Result<(Incarnation, u64), Error>)> + Send>>;
 
-impl Life {
+impl EventLoop {
     pub(super) fn look(&mut self) {
         let (broker, position) = (self.worker.broker.clone(), self.session.reports_up_to());
         self.looking =
@@ -54,7 +54,7 @@ impl Life {
         let (broker, worker_id) = (self.worker.broker.clone(), self.worker.worker_id.clone());
         let message = message.clone();
         self.publishing = Some(Box::pin(async move {
-            let outcome = evidence::publish(&broker, &worker_id, &message).await;
+            let outcome = recovery::publish(&broker, &worker_id, &message).await;
             if outcome.is_ok() {
                 crash_point("executor.after_report");
             }

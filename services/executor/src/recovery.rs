@@ -1,4 +1,4 @@
-//! What an earlier life of this worker had begun, told before its attempts are given up: without it,
+//! What an earlier process of this worker had begun, told before its attempts are given up: without it,
 //! a job that takes its executor down with it would be tried for ever, and attempts would be charged
 //! with a stop that was asked for.
 
@@ -44,7 +44,7 @@ pub async fn report(
         for reports in reports.chunks(REPORTS_MAX) {
             let message = ReportMessage { session, reports: reports.to_vec() };
             while let Err(error) = publish(broker, worker, &message).await {
-                tracing::warn!(%error, "Cannot tell of an earlier life yet");
+                tracing::warn!(%error, "Cannot tell of an earlier process yet");
                 sleep(RETRY_AFTER).await;
             }
         }

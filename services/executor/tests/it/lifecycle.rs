@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     start_work::start_work,
-    support::{EXECUTOR, PATIENCE, alive, shipped_modules, stands_still, unique_sleep, until},
+    support::{EXECUTOR, TIMEOUT, alive, shipped_modules, stands_still, unique_sleep, until},
 };
 
 /// A broker, and the test in the place of the scheduler.
@@ -92,7 +92,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        tokio::time::timeout(TIMEOUT, gone).await.unwrap();
         self.reports = self.broker.consume(subject::REPORTS, None, 1, None);
         self.heard.clear();
     }
@@ -143,7 +143,7 @@ impl Stage {
     /// The next report of whatever session.
     async fn report(&mut self) -> (SessionId, Report) {
         while self.heard.is_empty() {
-            let chunk = tokio::time::timeout(PATIENCE, self.reports.next()).await;
+            let chunk = tokio::time::timeout(TIMEOUT, self.reports.next()).await;
             let chunk = chunk.unwrap_or_else(|_| panic!("no report; {}", self.log()));
             for message in chunk.unwrap().unwrap() {
                 let message: ReportMessage = serde_json::from_slice(&message.payload).unwrap();
@@ -234,7 +234,7 @@ impl Stage {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{}", self.log()))
+        tokio::time::timeout(TIMEOUT, found).await.unwrap_or_else(|_| panic!("{}", self.log()))
     }
 
     pub fn log(&self) -> String {

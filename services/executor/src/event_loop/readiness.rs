@@ -3,10 +3,10 @@
 
 use tokio::time::sleep;
 
-use super::{Life, Phase};
+use super::{EventLoop, Phase};
 use crate::probe::probe;
 
-impl Life {
+impl EventLoop {
     /// Takes no more work until attempts can be run again. First, so that what is handed back goes
     /// elsewhere.
     pub(super) fn pause(&mut self, reason: String) {

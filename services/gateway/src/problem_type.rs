@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use nox_contract::ProblemCode;
 
 /// What a code means.
-pub struct Meaning {
+pub struct ProblemType {
     pub status: StatusCode,
     pub title: &'static str,
     /// For the code's page: what happened and what to do about it.
@@ -15,7 +15,7 @@ pub struct Meaning {
 }
 
 /// The table.
-pub fn meaning(code: ProblemCode) -> Meaning {
+pub fn problem_type(code: ProblemCode) -> ProblemType {
     let (status, retry_after_s, title, text) = match code {
         ProblemCode::MalformedJson => (
             400,
@@ -159,7 +159,7 @@ pub fn meaning(code: ProblemCode) -> Meaning {
         }
     };
     let status = StatusCode::from_u16(status).expect("the table holds valid statuses");
-    Meaning { status, title, text, retry_after_s }
+    ProblemType { status, title, text, retry_after_s }
 }
 
 /// The address of the code's page.
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn every_code_stands_in_the_description_of_the_api_beside_its_status() {
         for code in ProblemCode::ALL {
-            let row = format!("| {} |", meaning(code).status.as_u16());
+            let row = format!("| {} |", problem_type(code).status.as_u16());
             let named = |line: &str| line.starts_with(&row) && line.contains(&format!("`{code}`"));
             assert!(API.lines().any(named), "{row} … `{code}`");
         }
