@@ -217,8 +217,8 @@ impl Barrier {
 
     /// Why there is no answer, when the projection has not come so far in time.
     async fn lagging(&self, required: &Required, at: &Progress) -> ApiError {
-        // Asked only now, for those that are late: the log is never purged, so its last sequence is its
-        // last frame. Trying again would be no good advice to who names a frame that it does not have.
+        // Asked only now, for those that are late: the log is cut from its beginning only, so its last
+        // sequence is its last frame. Trying again would be no good advice to who names one that it does not have.
         let end = self.end(&self.log).await.ok();
         if let (Some(n), Some(end)) = (required.n, &end)
             && n.0 > end.seq

@@ -9,6 +9,9 @@ use anyhow::{Result, anyhow};
 
 use crate::home::Place;
 
+/// Ports looked at before the system is asked for any.
+const TRIES: u128 = 100;
+
 /// The address to serve on: what was asked for, or for port 0 the port that the system had before,
 /// else a free one.
 ///
@@ -20,6 +23,11 @@ pub fn pick(asked: SocketAddr, before: Option<&Place>) -> Result<SocketAddr> {
         && let Ok(known) = bind(SocketAddr::new(asked.ip(), port))
     {
         return Ok(known);
+    }
+    if asked.port() == 0
+        && let Some(free) = lasting(asked.ip())
+    {
+        return Ok(free);
     }
     bind(asked).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
@@ -49,6 +57,17 @@ pub fn url(listen: SocketAddr) -> String {
 
 pub fn port_of(url: &str) -> Option<u16> {
     url.rsplit_once(':')?.1.trim_end_matches('/').parse().ok()
+}
+
+/// A free port that stays free until it is served on: below those that systems give to outgoing
+/// connections, of which others open many meanwhile.
+fn lasting(ip: IpAddr) -> Option<SocketAddr> {
+    let (first, count) = (10_000, 10_000);
+    let begin = nox_service::ids::unique().as_u128() % count;
+    (begin..begin + TRIES).find_map(|place| {
+        let port = u16::try_from(first + place % count).ok()?;
+        bind(SocketAddr::new(ip, port)).ok()
+    })
 }
 
 /// Takes the address for a moment, and gives it back.
