@@ -104,8 +104,7 @@ impl Broker {
                 .iter()
                 .any(|object| subject.strip_prefix(&chunks) == Some(object.nuid.as_str()));
             if !finished {
-                let purge = serde_json::json!({ "filter": subject });
-                self.api::<serde_json::Value>(&format!("STREAM.PURGE.{stream}"), &purge).await?;
+                self.purge(&stream, serde_json::json!({ "filter": subject })).await?;
             }
         }
         Ok(())

@@ -24,9 +24,7 @@ impl Broker {
         if usage.bytes < TRIM_FROM.min(bytes_max / 2) || usage.first_seq > consumed {
             return Ok(0);
         }
-        let request = serde_json::json!({ "seq": consumed + 1 });
-        let Purged { purged } = self.api(&format!("STREAM.PURGE.{stream}"), &request).await?;
-        Ok(purged)
+        self.purge(stream, serde_json::json!({ "seq": consumed + 1 })).await
     }
 
     /// The number of the first frame that the log's stream has; `None` if it has none.
@@ -38,9 +36,13 @@ impl Broker {
     /// Removes the frames of the log before `n`; says how many went. Epoch records stay, for the guard of
     /// every append names the newest one: so there may be some before a gap.
     pub async fn cut_log(&self, n: u64) -> Result<u64, Error> {
-        let request = serde_json::json!({ "filter": subject::FRAMES, "seq": n });
-        let purge = format!("STREAM.PURGE.{}", subject::EVENTS);
-        let Purged { purged } = self.api(&purge, &request).await?;
+        self.purge(subject::EVENTS, serde_json::json!({ "filter": subject::FRAMES, "seq": n }))
+            .await
+    }
+
+    /// Removes the messages of `stream` that `which` names; says how many went.
+    pub(crate) async fn purge(&self, stream: &str, which: serde_json::Value) -> Result<u64, Error> {
+        let Purged { purged } = self.api(&format!("STREAM.PURGE.{stream}"), &which).await?;
         Ok(purged)
     }
 }

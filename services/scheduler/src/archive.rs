@@ -128,7 +128,7 @@ impl Task {
                 looked = None;
             }
             self.metrics.archive_failing.set(0);
-            self.runtime.readiness.note(ARCHIVE, format!("up to frame {}", open.archived()));
+            self.runtime.readiness.note(ARCHIVE, format!("up to frame {}", open.after));
             *backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
             tokio::time::sleep(READ_EVERY).await;
         }
@@ -210,11 +210,6 @@ impl Open {
             began: None,
             limit: SEGMENT_BYTES,
         })
-    }
-
-    /// The last frame before this segment.
-    fn archived(&self) -> FrameNumber {
-        self.after
     }
 
     /// Takes in what the log has up to now. A segment, if that filled it, or it has waited for long enough.
