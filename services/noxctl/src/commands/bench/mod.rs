@@ -156,7 +156,7 @@ async fn measure_all(args: &Args) -> Result<()> {
     for load in args.loads() {
         match measure_load(*load, args, peer.as_ref()).await {
             Ok(series) => {
-                report::print_load(&series, load.jobs(args), &machine, form)?;
+                report::print_load(&series, load.size(args), &machine, form)?;
                 all.extend(series);
             }
             // The others take hours, and say something without this one.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     figures::Series,
     judge::{Aim, Verdict},
+    loads::Size,
     machine::Machine,
     statistics::Spread,
 };
@@ -31,13 +32,18 @@ pub fn print_machine(machine: &Machine, form: Form) -> io::Result<()> {
 }
 
 /// Prints the series of one load side by side.
-pub fn print_load(all: &[Series], jobs: usize, machine: &Machine, form: Form) -> io::Result<()> {
+pub fn print_load(all: &[Series], size: Size, machine: &Machine, form: Form) -> io::Result<()> {
     let Some(first) = all.first() else { return Ok(()) };
     if form == Form::Json {
-        return all.iter().try_for_each(|series| say!("{}", line(series, jobs, machine)));
+        return all.iter().try_for_each(|series| say!("{}", line(series, size, machine)));
     }
     let rounds: Vec<_> = all.iter().map(|series| series.rounds.len().to_string()).collect();
-    let title = format!("{}: {jobs} jobs, rounds: {}", first.load, rounds.join(", "));
+    let on_top = match size.retained {
+        0 => String::new(),
+        retained => format!(" on top of {retained}"),
+    };
+    let title =
+        format!("{}: {} jobs{on_top}, rounds: {}", first.load, size.jobs, rounds.join(", "));
     let mut names: Vec<&str> = Vec::new();
     for name in all.iter().flat_map(Series::names) {
         if !names.contains(&name) {
@@ -117,7 +123,7 @@ fn met(verdict: &Verdict) -> String {
     (if is_met { "yes" } else { "no" }).to_owned()
 }
 
-fn line(series: &Series, jobs: usize, machine: &Machine) -> Value {
+fn line(series: &Series, size: Size, machine: &Machine) -> Value {
     let figures = series.names().into_iter().filter_map(|name| {
         let Spread { median, min, max } = series.spread(name)?;
         let rounds = series.values(name);
@@ -127,7 +133,8 @@ fn line(series: &Series, jobs: usize, machine: &Machine) -> Value {
     json!({
         "load": series.load,
         "subject": series.subject,
-        "jobs": jobs,
+        "jobs": size.jobs,
+        "retained": size.retained,
         "figures": figures.collect::<Map<_, _>>(),
         "machine": machine,
     })

@@ -53,6 +53,14 @@ pub enum Load {
     Limited,
 }
 
+/// How large a load is, in jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub jobs: usize,
+    /// That have ended before.
+    pub retained: usize,
+}
+
 impl Load {
     /// What is measured unless something else is asked for: a quarter of an hour.
     pub const USUAL: [Self; 3] = [Self::Bulk, Self::Single, Self::Latency];
@@ -86,6 +94,15 @@ impl Load {
             Self::Limited => 2_000_000,
         };
         args.jobs.map_or(usual, |jobs| jobs as usize)
+    }
+
+    /// What there is to do, and what has ended before.
+    pub fn size(self, args: &Args) -> Size {
+        let retained = match self {
+            Self::Retained | Self::Restart => args.retained as usize,
+            _ => 0,
+        };
+        Size { jobs: self.jobs(args), retained }
     }
 
     /// One round of a short load; all rounds of a long one.
