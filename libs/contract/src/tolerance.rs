@@ -14,9 +14,10 @@ pub(crate) trait Part: DeserializeOwned {
     const UNREADABLE: Self;
 }
 
-/// Reads the parts of a message one by one, each in its place.
+/// Reads the parts of a message one by one, each in its place. The message has to be in memory: its parts
+/// are borrowed, for thousands of them are read a second.
 pub(crate) fn parts<'de, D: Deserializer<'de>, T: Part>(d: D) -> Result<Vec<T>, D::Error> {
-    let parts = Vec::<Box<RawValue>>::deserialize(d)?.into_iter();
+    let parts = Vec::<&RawValue>::deserialize(d)?.into_iter();
     Ok(parts.map(|part| serde_json::from_str(part.get()).unwrap_or(T::UNREADABLE)).collect())
 }
 

@@ -32,13 +32,13 @@ pub struct Request([u8; 8]);
 
 impl Request {
     pub fn new(tenant: &TenantId, user: &UserId, fingerprint: Option<&str>) -> Self {
-        let mut hasher = blake3::Hasher::new();
+        let mut text = Vec::with_capacity(256);
         for field in [tenant.as_str(), user.as_str(), fingerprint.unwrap_or_default()] {
-            hasher.update(&(field.len() as u64).to_be_bytes());
-            hasher.update(field.as_bytes());
+            text.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            text.extend_from_slice(field.as_bytes());
         }
         let mut bytes = [0; 8];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        bytes.copy_from_slice(&blake3::hash(&text).as_bytes()[..8]);
         Self(bytes)
     }
 }
@@ -104,7 +104,9 @@ pub struct Ended {
 impl Ended {
     pub fn get(&self, job: JobId) -> Option<EndedJob> {
         let memory = if job.is_keyed() { &self.keyed } else { &self.unkeyed };
-        memory.parts.iter().rev().find_map(|part| part.jobs.get(job))
+        // Of a job that has just been made, its id alone says that most parts do not have it.
+        let mut parts = memory.parts.iter().rev().filter(|part| job <= part.newest.job);
+        parts.find_map(|part| part.jobs.get(job))
     }
 
     /// How many are remembered.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     iter::successors,
-    ops::Bound::{self, Excluded, Included, Unbounded},
+    ops::Bound::{Excluded, Included, Unbounded},
 };
 
 use nox_contract::{
@@ -68,12 +68,16 @@ pub struct Class {
 
 impl Class {
     pub fn head(&self) -> Option<(Rank, JobId)> {
-        self.first_from(|code| Included((code, Rank::FIRST)))
+        self.firsts().map(|(_, rank, job)| (rank, job)).min()
     }
 
     /// The next job behind that of `rank`.
     pub fn first_behind(&self, rank: Rank) -> Option<(Rank, JobId)> {
-        self.first_from(|code| Excluded((code, rank)))
+        let behind = |code| (Excluded((code, rank)), Included((code, Rank::LAST)));
+        self.codes()
+            .filter_map(|code| self.jobs.range(behind(code)).next())
+            .map(|((_, rank), job)| (*rank, *job))
+            .min()
     }
 
     /// All jobs, first come, first served.
@@ -81,24 +85,18 @@ impl Class {
         successors(self.head(), |(rank, _)| self.first_behind(*rank)).map(|(rank, _)| rank)
     }
 
-    /// The first of those whose keys are behind `from` for their reasons.
-    fn first_from(
-        &self,
-        from: impl Fn(WaitingCode) -> Bound<(WaitingCode, Rank)>,
-    ) -> Option<(Rank, JobId)> {
-        self.codes()
-            .filter_map(|code| self.jobs.range((from(code), Included((code, Rank::LAST)))).next())
-            .map(|((_, rank), job)| (*rank, *job))
-            .min()
+    /// The reasons that there are, with the first job of each. Mostly one, and then this searches nothing.
+    fn firsts(&self) -> impl Iterator<Item = (WaitingCode, Rank, JobId)> {
+        let last = self.jobs.last_key_value().map(|((code, _), _)| *code);
+        let of = |((code, rank), job): (&(WaitingCode, Rank), &JobId)| (*code, *rank, *job);
+        successors(self.jobs.first_key_value().map(of), move |(code, ..)| {
+            let behind = (Excluded((*code, Rank::LAST)), Unbounded);
+            (Some(*code) != last).then(|| self.jobs.range(behind).next().map(of))?
+        })
     }
 
-    /// The reasons that there are.
     fn codes(&self) -> impl Iterator<Item = WaitingCode> {
-        let first = self.jobs.first_key_value();
-        successors(first.map(|((code, _), _)| *code), |code| {
-            let behind = (Excluded((*code, Rank::LAST)), Unbounded);
-            self.jobs.range(behind).next().map(|((code, _), _)| *code)
-        })
+        self.firsts().map(|(code, ..)| code)
     }
 
     /// The jobs, other than the head, whose recorded reason is not `expected`.

@@ -22,6 +22,8 @@ pub struct Faults {
     pub answer_before_ack: bool,
     /// Go on at the old position in a stream that is another one.
     pub incarnation_ignored: bool,
+    /// Archive frames that were sent, be they in the log or not.
+    pub archived_before_ack: bool,
     /// Cut the log one frame beyond what is in the archive.
     pub cut_before_archived: bool,
     /// Cut the log without regard to what a takeover needs.

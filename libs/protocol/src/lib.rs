@@ -12,6 +12,7 @@
 //! | [`takeover`] | folds the log for a new leader |
 //! | [`leader`] | who decides: all of the above together |
 //! | [`term`] | the leader's loop, over whatever carries out what it says |
+//! | [`recent`] | the frames that a leader wrote last, for the archive |
 //! | [`retention`] | how much of the log its stream may lose |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
@@ -23,6 +24,7 @@ mod fixtures;
 pub mod leader;
 pub mod liveness;
 pub mod reader;
+pub mod recent;
 pub mod retention;
 pub mod sequencer;
 pub mod session;
@@ -32,6 +34,7 @@ pub mod term;
 pub use faults::Faults;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use reader::{ReadError, Reader, Record};
+pub use recent::RecentFrames;
 pub use retention::Retention;
 pub use takeover::Takeover;
 pub use term::Term;

@@ -160,6 +160,10 @@ impl Liveness {
         for (worker_id, watch) in &mut self.watches {
             if now.saturating_sub(watch.heard) <= self.lease {
                 watch.silent_at = None;
+            // Final as soon as it is said: it is decided and applied in this turn, and a beat that arrives while
+            // its frame is on the way cannot take it back, for nothing is ever rolled back in memory. Nor need
+            // it: the worker hears that its session is over, begins another one, and the tokens of what it
+            // held are void by then.
             } else if now.saturating_sub(*watch.silent_at.get_or_insert(now)) >= SECOND_LOOK {
                 verdicts.push(Verdict::Input(Internal::WorkerSilent {
                     worker_id: worker_id.clone(),

@@ -75,6 +75,9 @@ pub struct Sequencer {
     /// How far the inputs are consumed, what no frame tells of yet included.
     pos: Positions,
     open: Option<OpenFrame>,
+    /// The open frame's entries as they will stand in its payload, each with a comma behind it. One buffer
+    /// for all frames.
+    entries: Vec<u8>,
     /// When the first of the inputs was decided that no sealed frame covers: a frame's entries become true
     /// then, so that whoever decides its inputs again at its instant finds the same.
     begun: Option<Timestamp>,
@@ -90,8 +93,6 @@ pub struct Sequencer {
 struct OpenFrame {
     inputs: Vec<RawJson>,
     inputs_bytes: usize,
-    /// The entries as they will stand in the payload, comma-separated.
-    entries: Vec<u8>,
     entries_count: usize,
     facts: BTreeSet<&'static str>,
 }
@@ -118,6 +119,7 @@ impl Sequencer {
             chain,
             pos,
             open: None,
+            entries: Vec::new(),
             begun: None,
             sealed: Vec::new(),
             frame_bytes: FRAME_BYTES_FULL,
@@ -291,21 +293,24 @@ impl Sequencer {
             by.seq = self.place_of_input(run);
         }
         let mut entries = entries_of(by, drafts);
-        let mut bytes = bytes_of(&entries)?;
-        let size = bytes.len() + body_size + ENVELOPE_BYTES;
+        let behind = self.entries.len();
+        write(&entries, &mut self.entries)?;
+        let size = self.entries.len() - behind + body_size + ENVELOPE_BYTES;
         if size > FRAME_BYTES_MAX {
             // The broker would refuse it again and again, and whoever leads next would write it
             // again: better to say so once.
+            self.entries.truncate(behind);
             let Cause { src, seq, part } = by;
             return Err(SequenceError::TooLarge { src, seq, part, bytes: size });
         }
-        if self.open.as_ref().is_some_and(|open| open.bytes() + size > FRAME_BYTES_MAX) {
+        if self.open_bytes().is_some_and(|bytes| bytes + body_size > FRAME_BYTES_MAX) {
+            self.entries.truncate(behind);
             self.seal(run.at)?;
             if body.is_some() {
                 by.seq = self.place_of_input(run);
                 entries.iter_mut().for_each(|entry| entry.by = by);
-                bytes = bytes_of(&entries)?;
             }
+            write(&entries, &mut self.entries)?;
         }
         if self.open.is_none() {
             self.state.begin_frame(self.state.n.next(), run.at)?;
@@ -319,7 +324,6 @@ impl Sequencer {
             open.inputs.push(body.clone());
             open.inputs_bytes += body_size;
         }
-        open.entries.append(&mut bytes);
         open.entries_count += entries.len();
         for entry in entries {
             open.facts.extend(entry.known_facts().map(Fact::name));
@@ -339,10 +343,16 @@ impl Sequencer {
     }
 
     fn seal_if_full(&mut self, at: Timestamp) -> Result<(), SequenceError> {
-        match &self.open {
-            Some(open) if open.bytes() >= self.frame_bytes => self.seal(at),
+        match self.open_bytes() {
+            Some(bytes) if bytes >= self.frame_bytes => self.seal(at),
             _ => Ok(()),
         }
+    }
+
+    /// About as many bytes as the open frame's payload will have.
+    fn open_bytes(&self) -> Option<usize> {
+        let open = self.open.as_ref()?;
+        Some(self.entries.len() + open.inputs_bytes + ENVELOPE_BYTES)
     }
 
     /// Ends the open frame. Without one, makes a frame without entries of the instant `now`: it says
@@ -367,11 +377,14 @@ impl Sequencer {
             pos,
             inputs: &open.inputs,
         };
-        let mut payload =
-            serde_json::to_vec(&head).map_err(|e| SequenceError::Json(e.to_string()))?;
+        let bytes = ENVELOPE_BYTES + open.inputs_bytes + self.entries.len();
+        let mut payload = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut payload, &head)
+            .map_err(|e| SequenceError::Json(e.to_string()))?;
         payload.pop(); // the brace that ends it
         payload.extend_from_slice(b",\"entries\":[");
-        payload.extend_from_slice(open.entries.strip_suffix(b",").unwrap_or(&open.entries));
+        payload.extend_from_slice(self.entries.strip_suffix(b",").unwrap_or(&self.entries));
+        self.entries.clear();
         payload.extend_from_slice(b"]}");
         self.chain = self.chain.extend(&payload);
         let facts = open.facts.into_iter().collect::<Vec<_>>().join(",");
@@ -383,13 +396,6 @@ impl Sequencer {
             payload: payload.into(),
         });
         Ok(())
-    }
-}
-
-impl OpenFrame {
-    /// About as long as its payload will be.
-    fn bytes(&self) -> usize {
-        self.entries.len() + self.inputs_bytes + ENVELOPE_BYTES
     }
 }
 
@@ -416,14 +422,13 @@ fn entries_of(by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
         .collect()
 }
 
-/// The entries as they stand in a frame, each with a comma behind it.
-fn bytes_of(entries: &[Entry]) -> Result<Vec<u8>, SequenceError> {
-    let mut bytes = Vec::with_capacity(512);
+/// Writes the entries as they stand in a frame, each with a comma behind it.
+fn write(entries: &[Entry], to: &mut Vec<u8>) -> Result<(), SequenceError> {
     for entry in entries {
-        serde_json::to_writer(&mut bytes, entry).map_err(|e| SequenceError::Json(e.to_string()))?;
-        bytes.push(b',');
+        serde_json::to_writer(&mut *to, entry).map_err(|e| SequenceError::Json(e.to_string()))?;
+        to.push(b',');
     }
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,23 +3,25 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::{Context, anyhow};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use nox_archive::{Archive, Log, LogArchive, LogError, SegmentBuilder};
+use nox_archive::{Log, LogArchive, LogError, SegmentBuilder};
 use nox_contract::{FrameNumber, subject};
 use nox_protocol::{
-    Faults, Retention,
+    Faults, ReadError, RecentFrames, Retention,
+    recent::Following,
     retention::{Hold, Kept, LogUsage},
 };
 use nox_service::{Backoff, Runtime, crash_point};
 use nox_streams::{Broker, Message};
-use tokio::sync::watch;
+use tokio::{sync::Notify, task::spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Scheduler, metrics::Metrics, snapshot};
@@ -30,7 +32,12 @@ const ARCHIVE: &str = "scheduler.archive";
 /// can be cut in steps.
 const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 const SEGMENTS_OF_LIMIT: u64 = 16;
-/// How often the log is looked at for frames to keep, and the stream for its size.
+/// Bytes of frames that are kept in memory until they are archived, and those that are taken at once: enough
+/// to compress them well.
+const RECENT_BYTES: usize = 4 * 1024 * 1024;
+const PORTION_BYTES: usize = 512 * 1024;
+/// How often the log is looked at for frames to keep, where there is less than a portion, and the stream for
+/// its size.
 const READ_EVERY: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries while broker or archive are away; doubled each time.
@@ -39,39 +46,50 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// What goes on beside a term.
 pub struct Archiving {
-    acked: watch::Sender<FrameNumber>,
+    recent: Arc<Recent>,
     snapshot_wanted: Arc<AtomicBool>,
-    _task: AbortOnDropHandle<()>,
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Archiving {
     /// Begins with the term of whoever leads; ends when it is dropped.
-    pub fn start(scheduler: &Scheduler) -> Self {
-        let Scheduler { config, runtime, broker, metrics, archive } = scheduler;
-        let (acked, told) = watch::channel(FrameNumber(0));
+    pub fn start(scheduler: &Scheduler, log: &Log) -> Self {
+        let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
+        let archive = log.archive().cloned();
+        let recent = Arc::new(Recent::new(if archive.is_some() { RECENT_BYTES } else { 0 }));
         let snapshot_wanted = Arc::new(AtomicBool::new(false));
-        let task = Task {
-            broker: broker.clone(),
-            runtime: runtime.clone(),
-            metrics: metrics.clone(),
-            close_after: Duration::from_secs(config.archive_every_s),
-            retention: config.retention(),
-            acked: told,
-            snapshot_wanted: snapshot_wanted.clone(),
-        };
-        let archive = archive.clone();
-        let run = async move {
-            match archive {
-                Some(archive) => task.run(archive).await,
-                None => task.runtime.readiness.note(ARCHIVE, "none; the log is never cut"),
-            }
-        };
-        Self { acked, snapshot_wanted, _task: AbortOnDropHandle::new(tokio::spawn(run)) }
+        if archive.is_none() {
+            runtime.readiness.note(ARCHIVE, "none; the log is never cut");
+        }
+        let task = archive.map(|archive| {
+            let task = Task {
+                broker: broker.clone(),
+                runtime: runtime.clone(),
+                metrics: metrics.clone(),
+                log: log.clone(),
+                archive,
+                close_after: Duration::from_secs(config.archive_every_s),
+                retention: config.retention(),
+                recent: recent.clone(),
+                snapshot_wanted: snapshot_wanted.clone(),
+            };
+            AbortOnDropHandle::new(tokio::spawn(task.run()))
+        });
+        Self { recent, snapshot_wanted, _task: task }
+    }
+
+    /// Frame `n` is on its way to the log.
+    pub fn sent(&self, n: FrameNumber, payload: &Bytes) {
+        self.recent.frames().sent(n, payload);
     }
 
     /// The log has all frames up to `n`.
     pub fn acked(&self, n: FrameNumber) {
-        self.acked.send_if_modified(|acked| std::mem::replace(acked, n) != n);
+        let mut frames = self.recent.frames();
+        frames.acked(n);
+        if frames.bytes() >= PORTION_BYTES {
+            self.recent.grown.notify_one();
+        }
     }
 
     /// Whether the stream cannot be cut for want of a snapshot; asked for once each time.
@@ -80,22 +98,42 @@ impl Archiving {
     }
 }
 
+/// What the term's loop hands over.
+struct Recent {
+    frames: Mutex<RecentFrames>,
+    /// There is a portion.
+    grown: Notify,
+}
+
+impl Recent {
+    fn new(bytes_max: usize) -> Self {
+        let frames = Mutex::new(RecentFrames::new(bytes_max, Faults::default()));
+        Self { frames, grown: Notify::new() }
+    }
+
+    fn frames(&self) -> MutexGuard<'_, RecentFrames> {
+        self.frames.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
 struct Task {
     broker: Broker,
     runtime: Runtime,
     metrics: Metrics,
+    log: Log,
+    archive: LogArchive,
     /// The longest that a frame waits for a segment of its own to be full.
     close_after: Duration,
     retention: Retention,
-    acked: watch::Receiver<FrameNumber>,
+    recent: Arc<Recent>,
     snapshot_wanted: Arc<AtomicBool>,
 }
 
 impl Task {
-    async fn run(mut self, archive: Archive) {
+    async fn run(self) {
         let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         loop {
-            let Err(error) = self.keep(&archive, &mut backoff).await;
+            let Err(error) = self.keep(&mut backoff).await;
             let reason = format!("{error:#}");
             tracing::warn!(reason, "Cannot keep the log in the archive");
             self.runtime.readiness.note(ARCHIVE, format!("failing: {reason}"));
@@ -105,37 +143,58 @@ impl Task {
     }
 
     /// Goes on where the archive ends, for as long as all is well.
-    async fn keep(&mut self, archive: &Archive, backoff: &mut Backoff) -> anyhow::Result<Never> {
-        let incarnation = self.broker.incarnation(subject::EVENTS).await?;
-        let log = Log::new(self.broker.clone(), incarnation, Some(archive));
-        let kept = archive.log(log.incarnation());
-        let mut open = Open::begin(&self.broker, &log, &kept).await?;
+    async fn keep(&self, backoff: &mut Backoff) -> anyhow::Result<Never> {
+        let (n, chain) = self.archive.end().await?;
+        agree(&self.broker, &self.archive, n).await?;
+        let mut source = Source { log: &self.log, recent: &self.recent, chunks: None };
+        let mut segment = SegmentBuilder::new(n, chain);
+        let mut archived = n;
+        // When its first frame came in.
+        let mut began: Option<Duration> = None;
+        let mut limit = SEGMENT_BYTES;
         let mut looked: Option<Duration> = None;
         loop {
             let now = self.runtime.clock.monotonic();
             if looked.is_none_or(|at| now >= at + LOOK_EVERY) {
                 looked = Some(now);
-                open.limit = self.cut(&kept).await.context("the log's stream cannot be cut")?;
+                limit = self.cut().await.context("the log's stream cannot be cut")?;
             }
-            while let Some(closed) = open.read(&self.acked, self.close_after, &self.runtime).await?
-            {
-                crash_point("scheduler.before_archive");
-                let n = closed.n_last;
-                let segment = kept.put(closed).await?;
-                crash_point("scheduler.after_archive");
-                self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
-                tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
-                looked = None;
+            let is_late = began.is_some_and(|began| now >= began + self.close_after);
+            if is_late || segment.raw_bytes() >= limit {
+                let (n, chain) = segment.end();
+                self.put(segment).await?;
+                segment = SegmentBuilder::new(n, chain);
+                (archived, began, looked) = (n, None, None);
+                continue;
+            }
+            let messages = source.after(segment.end().0).await?;
+            if !messages.is_empty() {
+                segment = filled(segment, messages).await?;
+                began.get_or_insert(now);
+                continue;
             }
             self.metrics.archive_failing.set(0);
-            self.runtime.readiness.note(ARCHIVE, format!("up to frame {}", open.after));
+            self.runtime.readiness.note(ARCHIVE, format!("up to frame {archived}"));
             *backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
-            tokio::time::sleep(READ_EVERY).await;
+            // Either way it is looked what there is.
+            let _ = tokio::time::timeout(READ_EVERY, self.recent.grown.notified()).await;
         }
     }
 
+    /// Closes a segment and puts it into the archive.
+    async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<()> {
+        let Some(closed) = spawn_blocking(move || segment.close()).await? else { return Ok(()) };
+        crash_point("scheduler.before_archive");
+        let n = closed.n_last;
+        let segment = self.archive.put(closed).await?;
+        crash_point("scheduler.after_archive");
+        self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
+        tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
+        Ok(())
+    }
+
     /// Cuts the stream if it is full enough; says after how many bytes a segment is to be closed.
-    async fn cut(&mut self, archive: &LogArchive) -> anyhow::Result<u64> {
+    async fn cut(&self) -> anyhow::Result<u64> {
         let usage = self.broker.usage(subject::EVENTS).await?;
         let Some(bytes_max) = usage.bytes_max else { return Ok(SEGMENT_BYTES) };
         let limit = SEGMENT_BYTES.min(bytes_max / SEGMENTS_OF_LIMIT);
@@ -145,14 +204,14 @@ impl Task {
         let Some(first) = self.broker.first_frame().await? else { return Ok(limit) };
         let usage = LogUsage { bytes: usage.bytes, bytes_max, first: FrameNumber(first) };
         let mut segments = Vec::new();
-        for segment in archive.segments().await? {
+        for segment in self.archive.segments().await? {
             if segment.n_last >= usage.first {
-                segments.push((segment.n_last, archive.index(&segment).await?.raw_bytes));
+                segments.push((segment.n_last, self.archive.index(&segment).await?.raw_bytes));
             }
         }
         let readers = self.broker.readers().await?.into_iter();
         let readers =
-            readers.filter(|(_, position)| position.incarnation == *archive.incarnation());
+            readers.filter(|(_, position)| position.incarnation == *self.archive.incarnation());
         let readers: Vec<_> = readers.map(|(name, at)| (name, FrameNumber(at.seq))).collect();
         let snapshot = snapshot::newest(&self.broker).await?;
         let kept = Kept { segments: &segments, snapshot, readers: &readers };
@@ -183,81 +242,51 @@ impl Task {
 /// Nothing but an error ends the archiving.
 enum Never {}
 
-/// The segment that is being filled.
-struct Open {
-    chunks: BoxStream<'static, Result<Vec<Message>, LogError>>,
-    /// Read and not yet in the segment.
-    pending: std::collections::VecDeque<Message>,
-    /// Taken while it works elsewhere.
-    builder: Option<SegmentBuilder>,
-    /// The last frame before it.
-    after: FrameNumber,
-    /// When the first frame came in.
-    began: Option<Duration>,
-    /// Bytes after which it is closed.
-    limit: u64,
+/// What the archive does not have yet.
+struct Source<'t> {
+    log: &'t Log,
+    recent: &'t Recent,
+    /// Messages that only the log has: those before this leader's, or from longer ago than it keeps them.
+    chunks: Option<BoxStream<'static, Result<Vec<Message>, LogError>>>,
 }
 
-impl Open {
-    async fn begin(broker: &Broker, log: &Log, archive: &LogArchive) -> anyhow::Result<Self> {
-        let (n, chain) = archive.end().await?;
-        agree(broker, archive, n).await?;
-        Ok(Self {
-            chunks: log.follow(n.next()),
-            pending: std::collections::VecDeque::new(),
-            builder: Some(SegmentBuilder::new(n, chain)),
-            after: n,
-            began: None,
-            limit: SEGMENT_BYTES,
-        })
-    }
-
-    /// Takes in what the log has up to now. A segment, if that filled it, or it has waited for long enough.
-    async fn read(
-        &mut self,
-        acked: &watch::Receiver<FrameNumber>,
-        close_after: Duration,
-        runtime: &Runtime,
-    ) -> anyhow::Result<Option<nox_archive::ClosedSegment>> {
+impl Source<'_> {
+    /// The messages behind `n`, about a portion of them; none, if the log has none yet.
+    async fn after(&mut self, n: FrameNumber) -> anyhow::Result<Vec<Message>> {
         loop {
-            let builder = self.builder.take().ok_or_else(|| anyhow!("the segment is gone"))?;
-            let now = runtime.clock.monotonic();
-            let is_late = self.began.is_some_and(|began| now >= began + close_after);
-            if builder.raw_bytes() >= self.limit || (is_late && !builder.is_empty()) {
-                let (n, chain) = builder.end();
-                (self.builder, self.after) = (Some(SegmentBuilder::new(n, chain)), n);
-                self.began = None;
-                return Ok(tokio::task::spawn_blocking(move || builder.close()).await?);
-            }
-            let end = builder.end().0;
-            if self.pending.is_empty() {
-                if end >= *acked.borrow() {
-                    self.builder = Some(builder);
-                    return Ok(None);
+            if let Some(chunks) = &mut self.chunks {
+                match chunks.next().await {
+                    Some(chunk) => return Ok(chunk?),
+                    None => self.chunks = None,
                 }
-                let chunk = self.chunks.next().await.ok_or_else(|| anyhow!("the log ended"))?;
-                self.pending = chunk?.into();
             }
-            let pending = std::mem::take(&mut self.pending);
-            let (limit, mut builder) = (self.limit, builder);
-            // Compressing takes longer than others should wait.
-            let filled = tokio::task::spawn_blocking(move || {
-                let mut pending = pending;
-                while let Some(message) = pending.front() {
-                    if builder.raw_bytes() >= limit {
-                        break;
-                    }
-                    builder.push(message)?;
-                    pending.pop_front();
+            let following = self.recent.frames().take(n, PORTION_BYTES);
+            match following {
+                Following::Frames(frames) => {
+                    let message = |(n, payload): (FrameNumber, _)| Message {
+                        seq: n.0,
+                        subject: subject::FRAMES.to_owned(),
+                        payload,
+                    };
+                    return Ok(frames.into_iter().map(message).collect());
                 }
-                Ok::<_, nox_protocol::ReadError>((builder, pending))
-            });
-            let (builder, pending) =
-                filled.await?.context("this is not the log that is archived")?;
-            self.began.get_or_insert(now);
-            (self.builder, self.pending) = (Some(builder), pending);
+                Following::InLog { up_to } => self.chunks = Some(self.log.read(n.next(), up_to)),
+                Following::Nothing => return Ok(Vec::new()),
+            }
         }
     }
+}
+
+/// The segment with more messages. Compressing takes longer than others should wait.
+async fn filled(
+    mut segment: SegmentBuilder,
+    messages: Vec<Message>,
+) -> anyhow::Result<SegmentBuilder> {
+    let filled = spawn_blocking(move || {
+        messages.iter().try_for_each(|message| segment.push(message))?;
+        Ok::<_, ReadError>(segment)
+    });
+    filled.await?.context("this is not the log that is archived")
 }
 
 /// Whether the log's stream has what the archive ends with. A log that lost its end may have grown as long

@@ -184,7 +184,7 @@ impl<'t> Services<'t> {
             outbox: Outbox::start(broker.clone(), log.clone()),
             unsure: false,
             snapshots: Snapshots::new(config, now),
-            archiving: Archiving::start(scheduler),
+            archiving: Archiving::start(scheduler, log),
             trimmed: now,
         }
     }
@@ -316,6 +316,7 @@ impl Io for Services<'_> {
                 self.metrics.frames.inc();
                 self.metrics.entries.inc_by(frame.entries as u64);
                 self.snapshots.count(frame.entries);
+                self.archiving.sent(frame.n, &frame.payload);
                 let (n, sent) = (frame.n, self.runtime.clock.monotonic());
                 // Called now, so that the order of effects is the order on the wire.
                 let stored = self.broker.append(frame, Guard { epoch_seq, last_seq });

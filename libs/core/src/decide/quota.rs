@@ -33,13 +33,13 @@ pub(super) fn opening(
     let config = state.in_force();
     let of_role = limits_of(state, role);
     let accounts = [
-        (subject::TENANT_ACCOUNT.to_owned(), state.ledger.tenant(tenant), "", config.tenant),
-        (subject::user_account(user), state.ledger.user(tenant, user), role, of_role),
+        (None, state.ledger.tenant(tenant), "", config.tenant),
+        (Some(user), state.ledger.user(tenant, user), role, of_role),
     ];
     let period = now.start_of_day();
     accounts
         .into_iter()
-        .filter_map(|(name, account, role, limits)| {
+        .filter_map(|(user, account, role, limits)| {
             let mut facts = Vec::new();
             if account.is_none_or(|a| a.limits != limits || a.role != role) {
                 facts.push(Fact::LimitsSet { role: role.to_owned(), limits });
@@ -48,10 +48,17 @@ pub(super) fn opening(
             if granted != Some(limits.cpu_seconds) {
                 facts.push(Fact::Granted { period, cpu_seconds: limits.cpu_seconds });
             }
-            let entity = Entity::Account { tenant: tenant.clone(), account: name };
-            (!facts.is_empty()).then_some(Draft { entity, facts })
+            (!facts.is_empty()).then(|| {
+                let account = account_name(user);
+                Draft { entity: Entity::Account { tenant: tenant.clone(), account }, facts }
+            })
         })
         .collect()
+}
+
+/// The name of a user's account, or of the tenant's.
+fn account_name(user: Option<&UserId>) -> String {
+    user.map_or_else(|| subject::TENANT_ACCOUNT.to_owned(), subject::user_account)
 }
 
 /// The limits of a role; those of `user` for a role that the configuration does not name.
@@ -70,19 +77,18 @@ pub(super) fn admit(
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
     let user = &submit.user_id;
-    let user_account = subject::user_account(user);
     let config = state.in_force();
-    for (name, account, limits) in [
-        (user_account.as_str(), state.ledger.user(tenant, user), limits_of(state, &submit.role)),
-        (subject::TENANT_ACCOUNT, state.ledger.tenant(tenant), config.tenant),
+    for (user, account, limits) in [
+        (Some(user), state.ledger.user(tenant, user), limits_of(state, &submit.role)),
+        (None, state.ledger.tenant(tenant), config.tenant),
     ] {
-        check(name, account, &limits, submit, now)?;
+        check(user, account, &limits, submit, now)?;
     }
     Ok(())
 }
 
 fn check(
-    name: &str,
+    user: Option<&UserId>,
     account: Option<&Account>,
     limits: &Limits,
     submit: &Submit,
@@ -92,10 +98,11 @@ fn check(
     let cost = asked.cpu_seconds();
     let period = now.start_of_day();
     let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
+        let name = account_name(user);
         let detail = format!("{quota} of {name}: {requested} asked, {usage} of {limit} in use");
         Refusal {
             quota: Some(quota.to_owned()),
-            account: Some(name.to_owned()),
+            account: Some(name),
             usage: Some(usage),
             limit: Some(limit),
             requested: Some(requested),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use nox_contract::{JobId, RawJson};
 
-/// Bytes that are spent on it. What is not here is read from the log, hundreds of jobs at a time.
-const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that are spent on it: as many jobs as run within some seconds. What is not here is read from the log,
+/// hundreds of jobs at a time, and a long queue need not take memory for what it will want much later.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What one job's inputs cost beside themselves, in bytes.
 const OVERHEAD_BYTES: usize = 128;

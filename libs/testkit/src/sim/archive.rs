@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use nox_archive::{SegmentBuilder, segment};
-use nox_contract::{Chain, FrameNumber};
+use nox_contract::{Chain, FrameNumber, subject};
 use nox_protocol::{
-    Retention,
+    RecentFrames, Retention,
+    recent::Following,
     retention::{Hold, Kept, LogUsage},
 };
 use nox_streams::Message;
@@ -17,6 +18,9 @@ use super::{
 
 /// Most messages of a segment.
 const SEGMENT_MAX: u64 = 60;
+
+/// Bytes of frames that are taken at once.
+const PORTION_BYTES: usize = 2_000;
 
 /// What is kept of the log, in order and without a gap.
 #[derive(Debug, Default)]
@@ -49,11 +53,11 @@ impl Archive {
 
 /// A leader that has the log up to `acked` keeps a segment of it now and then, and cuts the stream.
 /// Returns whether it wants a snapshot.
-pub fn keep(acked: u64, wire: &mut Wire) -> bool {
+pub fn keep(acked: FrameNumber, recent: &mut RecentFrames, wire: &mut Wire) -> bool {
     if wire.strikes(Fault::Archives) && is_of_this_log(wire) {
-        put(acked, wire);
+        put(recent, wire);
     }
-    wire.strikes(Fault::CutsLog) && is_of_this_log(wire) && cut(acked, wire)
+    wire.strikes(Fault::CutsLog) && is_of_this_log(wire) && cut(acked.0, wire)
 }
 
 /// Whether the archive ends with what the log has there: the log may have lost its end.
@@ -64,14 +68,26 @@ fn is_of_this_log(wire: &Wire) -> bool {
     end == 0 || archive.message(end).is_none_or(|kept| kept.payload == stored.2)
 }
 
-fn put(acked: u64, wire: &mut Wire) {
+fn put(recent: &mut RecentFrames, wire: &mut Wire) {
     let archive = &wire.broker.archive;
     let (n, chain) = (archive.end(), archive.chain.unwrap_or(Chain::START));
-    let last = acked.min(n + wire.between(1, SEGMENT_MAX));
+    let last = FrameNumber(n + wire.between(1, SEGMENT_MAX));
     let mut builder = SegmentBuilder::new(FrameNumber(n), chain);
-    for (seq, subject, payload) in wire.broker.read_log(n + 1, last.saturating_sub(n) as usize) {
-        if let Err(error) = builder.push(&Message { seq, subject, payload }) {
-            return wire.oracle.fail(format!("the log does not follow its archive: {error}"));
+    while builder.end().0 < last {
+        let messages = behind(builder.end().0, recent, wire);
+        if messages.is_empty() {
+            break;
+        }
+        for message in messages {
+            if let Err(error) = builder.push(&message) {
+                return wire.oracle.fail(format!("the log does not follow its archive: {error}"));
+            }
+            let is_there = wire.broker.read_log(message.seq, 1).pop();
+            // Who leads on a log that lost its end is about to find out.
+            if !wire.oracle.log_lost && is_there.is_none_or(|there| there.2 != message.payload) {
+                let seq = message.seq;
+                return wire.oracle.fail(format!("archived {seq}, which the log does not have"));
+            }
         }
     }
     let Some(closed) = builder.close() else { return };
@@ -89,6 +105,22 @@ fn put(acked: u64, wire: &mut Wire) {
     let archive = &mut wire.broker.archive;
     archive.chain = Some(closed.chain_after);
     archive.segments.push(Segment { n_first: closed.n_first.0, n_last: closed.n_last.0, messages });
+}
+
+/// Messages behind `n`: those that the leader still has, else from the log.
+fn behind(n: FrameNumber, recent: &mut RecentFrames, wire: &Wire) -> Vec<Message> {
+    let message = |(seq, subject, payload)| Message { seq, subject, payload };
+    match recent.take(n, PORTION_BYTES) {
+        Following::Frames(frames) => frames
+            .into_iter()
+            .map(|(n, payload)| message((n.0, subject::FRAMES.to_owned(), payload)))
+            .collect(),
+        Following::InLog { up_to } => {
+            let log = wire.broker.read_log(n.next().0, (up_to.0 - n.0) as usize);
+            log.into_iter().map(message).collect()
+        }
+        Following::Nothing => Vec::new(),
+    }
 }
 
 fn cut(acked: u64, wire: &mut Wire) -> bool {

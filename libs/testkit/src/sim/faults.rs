@@ -60,6 +60,7 @@ named!(
         PlannedStopCounts = "planned_stop_counts",
         StampUnchecked = "stamp_unchecked",
         LivingWorkerReplaced = "living_worker_replaced",
+        ArchivedBeforeAck = "archived_before_ack",
         CutBeforeArchived = "cut_before_archived",
         CutBeyondSnapshot = "cut_beyond_snapshot",
         /// Of the simulation's own leader: what the archive does with a segment it does not look at.
@@ -79,6 +80,7 @@ impl Bug {
             consumed_input_repeated: bug == Some(Self::ConsumedInputRepeated),
             answer_before_ack: bug == Some(Self::AnswerBeforeAck),
             incarnation_ignored: bug == Some(Self::IncarnationIgnored),
+            archived_before_ack: bug == Some(Self::ArchivedBeforeAck),
             cut_before_archived: bug == Some(Self::CutBeforeArchived),
             cut_beyond_snapshot: bug == Some(Self::CutBeyondSnapshot),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),

@@ -6,7 +6,7 @@ use nox_contract::{
     Beat, Covers, Epoch, Fact, Frame, SessionId, Source, StartWork, Work, WorkMessage, WorkerId,
 };
 use nox_protocol::{
-    Leader, Now,
+    Leader, Now, RecentFrames,
     leader::{Dispatch, Effect},
     reader::check_position,
     term::{self, InputMessage, Io},
@@ -15,10 +15,13 @@ use nox_protocol::{
 use super::{
     archive,
     broker::Snapshot,
-    faults::Fault,
+    faults::{Bug, Fault},
     scheduler::End,
     wire::{Ask, Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
+
+/// Bytes of frames that a leader keeps for its archiving: few, so that it has to read some again.
+const RECENT_BYTES: usize = 20_000;
 
 pub struct Term {
     term: nox_protocol::Term,
@@ -39,6 +42,7 @@ struct Around {
     reading: BTreeMap<u64, (WorkerId, SessionId, Option<Covers>, Vec<Dispatch>)>,
     last_reading: u64,
     outbox: BTreeMap<(WorkerId, SessionId), Vec<Work>>,
+    recent: RecentFrames,
     /// The log cannot be cut without one.
     snapshot_wanted: bool,
 }
@@ -62,6 +66,7 @@ impl Term {
             reading: BTreeMap::new(),
             last_reading: 0,
             outbox: BTreeMap::new(),
+            recent: RecentFrames::new(RECENT_BYTES, Bug::of_protocol(wire.plan.bug)),
             snapshot_wanted: false,
         };
         Self { term, around }
@@ -98,9 +103,7 @@ impl Term {
     /// After every reconnect: both streams are still those that were read.
     fn check_inputs(&mut self, wire: &mut Wire) -> Result<(), End> {
         let connection = wire.connection(self.around.party());
-        if self.around.attached == connection
-            || wire.plan.bug == Some(super::Bug::IncarnationIgnored)
-        {
+        if self.around.attached == connection || wire.plan.bug == Some(Bug::IncarnationIgnored) {
             return Ok(());
         }
         let leader = self.term.leader();
@@ -211,8 +214,9 @@ impl Io for World<'_> {
     fn end_turn(&mut self, leader: &Leader) -> Result<(), End> {
         let Self { around, wire } = self;
         around.hand_out(wire);
+        around.recent.acked(leader.acked());
         if wire.is_connected(around.party()) {
-            around.snapshot_wanted |= archive::keep(leader.acked().0, wire);
+            around.snapshot_wanted |= archive::keep(leader.acked(), &mut around.recent, wire);
         }
         around.keep_snapshot(leader, wire);
         Ok(())
@@ -264,6 +268,7 @@ impl Around {
         let (party, life, term) = (self.party(), self.life, self.number);
         match effect {
             Effect::Append { guard, frame } => {
+                self.recent.sent(frame.n, &frame.payload);
                 let publish = Publish::Log { guard, payload: frame.payload };
                 wire.publish(party, life, Call::Append { term, n: frame.n }, publish);
             }
