@@ -168,6 +168,12 @@ impl Barrier {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a place is in the log that this gateway has heard of last.
+    pub fn is_of(&self, place: &Position) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.incarnation == place.incarnation
+    }
+
     /// This gateway has heard of frame `n`, of the log that there is.
     pub fn saw(&self, n: FrameNumber) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

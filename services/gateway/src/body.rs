@@ -112,7 +112,8 @@ pub async fn read_nothing(
         return Ok(());
     }
     check_kind(headers)?;
-    let Object(members) = Object::read(&text(bytes)?)?;
+    let text = text(bytes)?;
+    let Object(members) = Object::read(&text)?;
     let errors = members.iter().map(|(name, _)| {
         let name: String = name.chars().take(64).collect();
         FieldError::new(format!("/{}", pointer_token(&name)), "is not known here; nothing is")

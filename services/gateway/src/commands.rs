@@ -6,12 +6,14 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use nox_contract::{Command, Outcome, ProblemCode, TenantId};
+use futures_util::future::join_all;
+use nox_contract::{Outcome, ProblemCode, TenantId};
 use nox_streams::Broker;
-use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{
+    batch::{Asker, Batch, Text},
     metrics::Metrics,
     packer::Packer,
     problem::ApiError,
@@ -29,7 +31,7 @@ const ROOM_KIB: u32 = 64 * 1024;
 /// Sends commands. Clones share one queue.
 #[derive(Clone)]
 pub struct Commands {
-    queue: mpsc::UnboundedSender<Queued>,
+    queue: mpsc::UnboundedSender<Batch>,
     room: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
@@ -68,15 +70,6 @@ pub enum Undelivered {
     Unknown(String),
 }
 
-/// A command in hand.
-pub struct Queued {
-    pub tenant: TenantId,
-    pub command: Box<RawValue>,
-    pub until: Until,
-    pub reply: oneshot::Sender<Result<Delivery, Undelivered>>,
-    _place: OwnedSemaphorePermit,
-}
-
 impl From<Undelivered> for ApiError {
     fn from(error: Undelivered) -> Self {
         match error {
@@ -101,49 +94,93 @@ impl Commands {
         Self { queue, room: Arc::new(Semaphore::new(ROOM_KIB as usize)), metrics }
     }
 
-    /// Sends `command` and waits for what becomes of it.
+    /// Sends a command and waits for what becomes of it.
     pub async fn send(
         &self,
         tenant: &TenantId,
-        command: &Command,
+        command: &impl Serialize,
         until: Until,
     ) -> Result<Delivery, Undelivered> {
-        let delivery = self.send_uncounted(tenant, command, until).await;
-        let outcome = match &delivery {
+        let mut deliveries = self.send_all(tenant, std::slice::from_ref(command), until).await;
+        deliveries.pop().unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// Sends commands in as few messages as they fit in, and waits for what becomes of each, in their
+    /// order.
+    pub async fn send_all<C: Serialize>(
+        &self,
+        tenant: &TenantId,
+        commands: &[C],
+        until: Until,
+    ) -> Vec<Result<Delivery, Undelivered>> {
+        let texts = match Text::of(commands) {
+            Ok(texts) => texts,
+            Err(error) => {
+                return vec![Err(Undelivered::Refused(error.to_string())); commands.len()];
+            }
+        };
+        // All are on their way before the first is waited for.
+        let sent: Vec<_> = texts.into_iter().map(|text| self.queue(tenant, text, until)).collect();
+        let waiting = sent.into_iter().map(async |(count, sent)| (count, delivered(sent).await));
+        let mut deliveries = Vec::with_capacity(commands.len());
+        for (count, batch) in join_all(waiting).await {
+            match batch {
+                Ok(batch) => deliveries.extend(batch.into_iter().map(Ok)),
+                Err(error) => deliveries.extend(std::iter::repeat_n(Err(error), count)),
+            }
+        }
+        self.count(&deliveries);
+        deliveries
+    }
+
+    /// Hands a batch to the packer; says how many commands it has.
+    fn queue(
+        &self,
+        tenant: &TenantId,
+        text: Text,
+        until: Until,
+    ) -> (usize, Result<Reply, Undelivered>) {
+        let count = text.count;
+        let Ok(place) = self.room.clone().try_acquire_many_owned(text.kib) else {
+            return (count, Err(Undelivered::NoRoom));
+        };
+        let (reply, delivery) = oneshot::channel();
+        let asker = Asker { until, reply, _place: place };
+        let sent = self.queue.send(Batch { tenant: tenant.clone(), text, asker });
+        (count, sent.map(|()| delivery).map_err(|_| stopping()))
+    }
+
+    fn count(&self, deliveries: &[Result<Delivery, Undelivered>]) {
+        let outcome = |delivery: &Result<Delivery, Undelivered>| match delivery {
             Ok(Delivery::Answered(Outcome::Accepted(_))) => "accepted",
             Ok(Delivery::Answered(Outcome::Refused(_))) => "refused",
             Ok(Delivery::Published) => "pending",
             Err(_) => "failed",
         };
-        self.metrics.commands.with_label_values(&[outcome]).inc();
-        delivery
-    }
-
-    async fn send_uncounted(
-        &self,
-        tenant: &TenantId,
-        command: &Command,
-        until: Until,
-    ) -> Result<Delivery, Undelivered> {
-        let command = to_raw_value(command).map_err(|e| Undelivered::Refused(e.to_string()))?;
-        let kib = u32::try_from(command.get().len() / 1024 + 1).unwrap_or(u32::MAX);
-        let place = self.room.clone().try_acquire_many_owned(kib);
-        let place = place.map_err(|_| Undelivered::NoRoom)?;
-        let (reply, delivery) = oneshot::channel();
-        let queued = Queued { tenant: tenant.clone(), command, until, reply, _place: place };
-        let gone = || Undelivered::Unknown("the gateway is stopping".to_owned());
-        self.queue.send(queued).map_err(|_| gone())?;
-        match tokio::time::timeout(COMMAND_WAIT, delivery).await {
-            Ok(Ok(delivery)) => delivery,
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(Undelivered::Unknown("no acknowledgement in time".to_owned())),
+        for alike in deliveries.chunk_by(|a, b| outcome(a) == outcome(b)) {
+            let counter = self.metrics.commands.with_label_values(&[outcome(&alike[0])]);
+            counter.inc_by(alike.len() as u64);
         }
     }
 }
 
-/// Takes commands in and sends messages out, as long as there is anybody to wait for them.
+/// What became of each command of a batch.
+type Reply = oneshot::Receiver<Result<Vec<Delivery>, Undelivered>>;
+
+async fn delivered(sent: Result<Reply, Undelivered>) -> Result<Vec<Delivery>, Undelivered> {
+    match tokio::time::timeout(COMMAND_WAIT, sent?).await {
+        Ok(reply) => reply.unwrap_or_else(|_| Err(stopping())),
+        Err(_) => Err(Undelivered::Unknown("no acknowledgement in time".to_owned())),
+    }
+}
+
+fn stopping() -> Undelivered {
+    Undelivered::Unknown("the gateway is stopping".to_owned())
+}
+
+/// Takes batches in and sends messages out, as long as there is anybody to wait for them.
 async fn pack(
-    mut queued: mpsc::UnboundedReceiver<Queued>,
+    mut queued: mpsc::UnboundedReceiver<Batch>,
     publisher: Publisher,
     metrics: Arc<Metrics>,
 ) {
@@ -154,18 +191,22 @@ async fn pack(
             // What has landed first: it makes room for what has come.
             biased;
             Some(tenant) = landings.recv() => packer.landed(tenant),
-            command = queued.recv() => {
-                let Some(command) = command else { return };
-                packer.push(command.tenant.clone(), command.command.get().len(), command);
-                while let Ok(command) = queued.try_recv() {
-                    packer.push(command.tenant.clone(), command.command.get().len(), command);
+            batch = queued.recv() => {
+                let Some(batch) = batch else { return };
+                let mut push = |batch: Batch| {
+                    packer.push(batch.tenant.clone(), batch.text.load(), batch);
+                };
+                push(batch);
+                while let Ok(batch) = queued.try_recv() {
+                    push(batch);
                 }
             }
         }
-        while let Some((tenant, commands)) = packer.take() {
-            metrics.packed.observe(commands.len() as f64);
+        while let Some((tenant, batches)) = packer.take() {
+            let commands: usize = batches.iter().map(|batch| batch.text.count).sum();
+            metrics.packed.observe(commands as f64);
             let in_flight = InFlight::new(tenant, landed.clone());
-            tokio::spawn(publisher.clone().deliver(commands, in_flight));
+            tokio::spawn(publisher.clone().deliver(batches, in_flight));
         }
     }
 }

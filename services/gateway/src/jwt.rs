@@ -5,7 +5,7 @@
 //! argument. A token is refused for the first thing that is wrong with it, and all reasons but the
 //! expiry look the same from outside.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
@@ -134,7 +134,7 @@ const HEADERS_REFUSED: [&str; 10] =
     ["crit", "b64", "zip", "enc", "cty", "jwk", "jku", "x5u", "x5c", "x5t"];
 
 fn check_header(header: &Members) -> Result<(), TokenError> {
-    if HEADERS_REFUSED.iter().any(|name| header.contains_key(*name)) {
+    if header.iter().any(|(name, _)| HEADERS_REFUSED.contains(&name.as_str())) {
         return Err(Invalid("header"));
     }
     if text(header, "alg")? != Some("HS256") {
@@ -175,7 +175,8 @@ fn identity(claims: &Members) -> Result<Identity, TokenError> {
 
 /// A member; `null` is how some issuers write one that is not there.
 fn claim<'a>(members: &'a Members, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null())
+    let member = members.iter().find(|(known, _)| known == name);
+    member.map(|(_, value)| value).filter(|value| !value.is_null())
 }
 
 fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, TokenError> {
@@ -208,13 +209,13 @@ fn seconds(members: &Members, name: &str) -> Result<Option<u64>, TokenError> {
 
 /// The members of a JSON object, none of them twice: two readers of one token must not see two
 /// different tokens.
-type Members = BTreeMap<String, Value>;
+type Members = Vec<(String, Value)>;
 
 fn decode(part: &str) -> Result<Members, TokenError> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Invalid("encoding"))?;
     let Object(members) = serde_json::from_slice(&bytes).map_err(|_| Invalid("json"))?;
-    let parsed = |(name, value): (String, Box<RawValue>)| {
-        Ok((name, serde_json::from_str(value.get()).map_err(|_| Invalid("json"))?))
+    let parsed = |(name, value): (Cow<'_, str>, &RawValue)| {
+        Ok((name.into_owned(), serde_json::from_str(value.get()).map_err(|_| Invalid("json"))?))
     };
     members.into_iter().map(parsed).collect()
 }

@@ -9,6 +9,7 @@ mod admission;
 mod app;
 mod auth;
 mod barrier;
+mod batch;
 mod body;
 mod budget;
 mod bulk;

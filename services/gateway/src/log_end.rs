@@ -30,15 +30,14 @@ impl LogEnd {
     /// behind that, and says nothing of it.
     pub async fn recent(&self) -> Result<FrameNumber, ApiError> {
         let now = self.clock.monotonic();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let log = self.barrier.seen().incarnation;
-        match known {
+        match &*self.known.lock().unwrap_or_else(PoisonError::into_inner) {
             // Of another life of the log, it says nothing.
-            Some((end, at)) if now.saturating_sub(at) < RECENT && end.incarnation == log => {
-                Ok(FrameNumber(end.seq))
+            Some((end, at)) if now.saturating_sub(*at) < RECENT && self.barrier.is_of(end) => {
+                return Ok(FrameNumber(end.seq));
             }
-            _ => self.now().await,
+            _ => {}
         }
+        Box::pin(self.now()).await
     }
 
     /// Where the log ends now.

@@ -1,6 +1,6 @@
 //! A JSON object as its members stand in the text, none of them twice.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use nox_contract::ProblemCode;
 use serde::{
@@ -17,11 +17,15 @@ const MEMBERS_MAX: usize = 64;
 
 /// Members in their order, their values unparsed.
 #[derive(Debug)]
-pub struct Object(pub Vec<(String, Box<RawValue>)>);
+pub struct Object<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl Object {
+/// A name that is copied only where it is written with escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Object<'a> {
     /// Reads an object; what is no JSON, and what is no object, are refused differently.
-    pub fn read(text: &str) -> Result<Self, ApiError> {
+    pub fn read(text: &'a str) -> Result<Self, ApiError> {
         serde_json::from_str(text).map_err(|error| {
             if error.is_data() {
                 ApiError::invalid(vec![FieldError::new("", error.to_string())])
@@ -32,20 +36,20 @@ impl Object {
     }
 }
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ObjectVisitor;
 
         impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object;
+            type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
                     if members.iter().any(|(known, _)| *known == name) {
                         return Err(de::Error::custom(format_args!(
                             "the member {name:.40?} stands there twice"

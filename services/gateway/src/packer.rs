@@ -1,9 +1,12 @@
 //! Which commands go into which message: those that arrive while the last one is on its way.
 //!
 //! A write to stable storage costs the same for one command as for hundreds. So the first goes at
-//! once, and while its message is in in_flight the others gather for the next.
+//! once, and while its message is in flight the others gather for the next.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::{AddAssign, SubAssign},
+};
 
 use nox_contract::TenantId;
 
@@ -14,7 +17,7 @@ pub const COMMANDS_MAX: usize = 500;
 /// Most bytes of commands in a message; well below what a message may have.
 pub const BYTES_MAX: usize = 512 * 1024;
 
-/// Full messages of a tenant that may be in in_flight at a time. Messages that are not full wait for
+/// Full messages of a tenant that may be in flight at a time. Messages that are not full wait for
 /// the one before.
 const IN_FLIGHT_MAX: usize = 4;
 
@@ -28,9 +31,30 @@ pub struct Packer<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    waiting: VecDeque<(usize, T)>,
-    bytes: usize,
+    waiting: VecDeque<(Load, T)>,
+    load: Load,
     in_flight: usize,
+}
+
+/// What something adds to a message.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub commands: usize,
+    pub bytes: usize,
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, more: Self) {
+        self.commands += more.commands;
+        self.bytes += more.bytes;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, less: Self) {
+        self.commands -= less.commands;
+        self.bytes -= less.bytes;
+    }
 }
 
 impl<T> Default for Packer<T> {
@@ -40,19 +64,19 @@ impl<T> Default for Packer<T> {
 }
 
 impl<T> Packer<T> {
-    /// Takes an item of `bytes` in.
-    pub fn push(&mut self, tenant: TenantId, bytes: usize, item: T) {
+    /// Takes an item in, which stays whole.
+    pub fn push(&mut self, tenant: TenantId, load: Load, item: T) {
         let queue = self.queues.entry(tenant.clone()).or_insert_with(|| Queue {
             waiting: VecDeque::new(),
-            bytes: 0,
+            load: Load::default(),
             in_flight: 0,
         });
-        queue.waiting.push_back((bytes, item));
-        queue.bytes += bytes;
+        queue.waiting.push_back((load, item));
+        queue.load += load;
         self.changed.push_back(tenant);
     }
 
-    /// A message of `tenant` is no longer in in_flight.
+    /// A message of `tenant` is no longer in flight.
     pub fn landed(&mut self, tenant: TenantId) {
         if let Some(queue) = self.queues.get_mut(&tenant) {
             queue.in_flight = queue.in_flight.saturating_sub(1);
@@ -60,7 +84,7 @@ impl<T> Packer<T> {
         }
     }
 
-    /// The next message to send now, in in_flight from here on; `None` if all wait.
+    /// The next message to send now, in flight from here on; `None` if all wait.
     pub fn take(&mut self) -> Option<(TenantId, Vec<T>)> {
         while let Some(tenant) = self.changed.pop_front() {
             let Some(queue) = self.queues.get_mut(&tenant) else { continue };
@@ -82,24 +106,24 @@ impl<T> Packer<T> {
 
 impl<T> Queue<T> {
     fn may_send(&self) -> bool {
-        let full = self.waiting.len() >= COMMANDS_MAX || self.bytes >= BYTES_MAX;
+        let full = self.load.commands >= COMMANDS_MAX || self.load.bytes >= BYTES_MAX;
         let limit = if full { IN_FLIGHT_MAX } else { 1 };
         !self.waiting.is_empty() && self.in_flight < limit
     }
 
     /// At least one item, and as many more as fit.
     fn cut(&mut self) -> Vec<T> {
-        let mut bytes = 0;
+        let mut cut = Load::default();
         let mut items = Vec::new();
-        while let Some((size, _)) = self.waiting.front() {
-            if !items.is_empty() && (items.len() == COMMANDS_MAX || bytes + size > BYTES_MAX) {
-                break;
-            }
-            let Some((size, item)) = self.waiting.pop_front() else { break };
-            bytes += size;
+        while let Some((load, item)) = self.waiting.pop_front_if(|(load, _)| {
+            items.is_empty()
+                || cut.commands + load.commands <= COMMANDS_MAX
+                    && cut.bytes + load.bytes <= BYTES_MAX
+        }) {
+            cut += load;
             items.push(item);
         }
-        self.bytes -= bytes;
+        self.load -= cut;
         items
     }
 }
@@ -114,7 +138,7 @@ mod tests {
 
     fn pushed(packer: &mut Packer<usize>, items: std::ops::Range<usize>, bytes: usize) {
         for item in items {
-            packer.push(tenant("a"), bytes, item);
+            packer.push(tenant("a"), Load { commands: 1, bytes }, item);
         }
     }
 
@@ -135,9 +159,9 @@ mod tests {
     #[test]
     fn tenants_never_share_a_message_and_never_wait_for_each_other() {
         let mut packer = Packer::default();
-        packer.push(tenant("a"), 1, 1);
-        packer.push(tenant("b"), 1, 2);
-        packer.push(tenant("a"), 1, 3);
+        for (name, item) in [("a", 1), ("b", 2), ("a", 3)] {
+            packer.push(tenant(name), Load { commands: 1, bytes: 1 }, item);
+        }
         let first = packer.take().unwrap();
         let second = packer.take().unwrap();
         assert_eq!((first.1, second.1), (vec![1, 3], vec![2]));
@@ -161,7 +185,7 @@ mod tests {
                 taken.extend(items);
             }
         }
-        // The last one is not full: it waits until nothing else is in in_flight.
+        // The last one is not full: it waits until nothing else is in flight.
         assert_eq!(taken.len(), COMMANDS_MAX * 6);
         for _ in 0..3 {
             assert_eq!(packer.take(), None);
@@ -180,6 +204,20 @@ mod tests {
 
         pushed(&mut packer, 1..4, BYTES_MAX / 2);
         assert_eq!(packer.take().unwrap().1, vec![1, 2]);
+    }
+
+    #[test]
+    fn an_item_of_many_commands_stays_whole() {
+        let mut packer = Packer::default();
+        for (item, commands) in [COMMANDS_MAX, 300, 300, 200, 1].into_iter().enumerate() {
+            packer.push(tenant("a"), Load { commands, bytes: commands }, item);
+        }
+        let mut taken = || packer.take().map(|(_, items)| items);
+        assert_eq!([taken(), taken(), taken()], [Some(vec![0]), Some(vec![1]), Some(vec![2, 3])]);
+        // One command alone is no full message.
+        assert_eq!(taken(), None);
+        packer.landed(tenant("a"));
+        assert_eq!(packer.take(), None);
     }
 
     #[test]

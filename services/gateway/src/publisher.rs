@@ -10,11 +10,12 @@ use nox_streams::{
     AnswerInbox, Broker, PublishError,
     publish::{MESSAGE_ID, NOBODY_THERE},
 };
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::commands::{Delivery, Queued, Undelivered, Until};
+use crate::{
+    batch::{Asker, Batch, Text},
+    commands::{Delivery, Undelivered, Until},
+};
 
 /// How long an answer is waited for after the command was acknowledged.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -26,7 +27,7 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(6);
 /// Pause before publishing again.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(50);
 
-/// A message in in_flight; tells the packer when it is no longer.
+/// A message in flight; tells the packer when it is no longer.
 pub struct InFlight {
     tenant: TenantId,
     landed: mpsc::UnboundedSender<TenantId>,
@@ -52,29 +53,18 @@ pub struct Publisher {
     inbox: Arc<AnswerInbox>,
 }
 
-/// [`nox_contract::CommandMessage`] over commands that are JSON already.
-#[derive(Serialize)]
-struct PackedMessage<'a> {
-    reply_to: &'a str,
-    commands: Vec<&'a RawValue>,
-}
-
 impl Publisher {
     pub fn new(broker: Broker) -> Self {
         Self { inbox: Arc::new(broker.answer_inbox()), broker }
     }
 
     /// Publishes one message and sees each of its commands to its end.
-    pub async fn deliver(self, commands: Vec<Queued>, in_flight: InFlight) {
+    pub async fn deliver(self, batches: Vec<Batch>, in_flight: InFlight) {
         let (reply_to, answer) = self.inbox.next();
-        let packed = PackedMessage {
-            reply_to: &reply_to,
-            commands: commands.iter().map(|queued| &*queued.command).collect(),
-        };
-        let payload = serde_json::to_vec(&packed).map(Bytes::from);
-        let mut waiting = Waiting(commands.into_iter().map(Some).collect());
-        let payload = match payload {
-            Ok(payload) => payload,
+        let message = Text::message(&reply_to, batches.iter().map(|batch| &batch.text));
+        let mut waiting = Waiting::new(batches);
+        let payload = match message {
+            Ok(message) => Bytes::from(message),
             Err(error) => return waiting.fail(&Undelivered::Refused(error.to_string())),
         };
 
@@ -96,7 +86,7 @@ impl Publisher {
             return waiting.fail(&error);
         }
 
-        waiting.published(|queued| queued.until == Until::Published);
+        waiting.published(|asker| asker.until == Until::Published);
         if answer.is_terminated() {
             return waiting.published(|_| true);
         }
@@ -151,32 +141,45 @@ impl Publisher {
     }
 }
 
-/// The commands of one message, each until it is done with. Whoever sent one may have gone.
-struct Waiting(Vec<Option<Queued>>);
+/// Who waits for the commands of one message, and for how many each, until it is done with. Whoever
+/// sent one may have gone.
+struct Waiting(Vec<(usize, Option<Asker>)>);
 
 impl Waiting {
-    /// Hands each answer out. A part that is not in there was left to another leader, whose answer
-    /// nobody listens for: it will be decided, but is not known to be.
-    fn answered(&mut self, message: AnswerMessage) {
-        for Answer { part, outcome } in message.answers {
-            if let Some(queued) = self.0.get_mut(part as usize).and_then(Option::take) {
-                let _ = queued.reply.send(Ok(Delivery::Answered(outcome)));
-            }
-        }
-        self.published(|_| true);
+    fn new(batches: Vec<Batch>) -> Self {
+        Self(batches.into_iter().map(|batch| (batch.text.count, Some(batch.asker))).collect())
     }
 
-    fn published(&mut self, which: impl Fn(&Queued) -> bool) {
-        for place in &mut self.0 {
-            if let Some(queued) = place.take_if(|queued| which(queued)) {
-                let _ = queued.reply.send(Ok(Delivery::Published));
+    /// Hands the answers out. A part that is not in there was left to another leader, whose answer
+    /// nobody listens for: it will be decided, but is not known to be.
+    fn answered(&mut self, message: AnswerMessage) {
+        let parts = self.0.iter().map(|(count, _)| count).sum();
+        let mut deliveries = vec![Delivery::Published; parts];
+        for Answer { part, outcome } in message.answers {
+            if let Some(delivery @ Delivery::Published) = deliveries.get_mut(part as usize) {
+                *delivery = Delivery::Answered(outcome);
+            }
+        }
+        let mut deliveries = deliveries.into_iter();
+        for (count, asker) in &mut self.0 {
+            let deliveries = deliveries.by_ref().take(*count).collect();
+            if let Some(asker) = asker.take() {
+                let _ = asker.reply.send(Ok(deliveries));
+            }
+        }
+    }
+
+    fn published(&mut self, which: impl Fn(&Asker) -> bool) {
+        for (count, asker) in &mut self.0 {
+            if let Some(asker) = asker.take_if(|asker| which(asker)) {
+                let _ = asker.reply.send(Ok(vec![Delivery::Published; *count]));
             }
         }
     }
 
     fn fail(&mut self, why: &Undelivered) {
-        for queued in self.0.iter_mut().filter_map(Option::take) {
-            let _ = queued.reply.send(Err(why.clone()));
+        for asker in self.0.iter_mut().filter_map(|(_, asker)| asker.take()) {
+            let _ = asker.reply.send(Err(why.clone()));
         }
     }
 }

@@ -93,6 +93,15 @@ impl Modules {
             }
             None => None,
         };
+        Box::pin(self.read(name, known, now)).await
+    }
+
+    async fn read(
+        &self,
+        name: &ModuleName,
+        known: Option<Arc<Module>>,
+        now: Duration,
+    ) -> Result<Arc<Module>, ApiError> {
         let read = || self.reader.module(name);
         let found = self.barrier.find(Required::default(), Sources::CommandsAndReports, read).await;
         let row = match (found, known) {

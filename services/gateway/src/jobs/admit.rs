@@ -1,13 +1,14 @@
 //! How a job is admitted: looked over here, decided by the scheduler.
 
-use nox_contract::{Command, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit};
+use nox_contract::{Accepted, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit};
 use nox_readmodel::Progress;
 use nox_service::ids;
 
-use super::{find::find, request::JobRequest, submit::Admitted};
+use super::{concurrently::concurrently, find::find, request::JobRequest, submit::Admitted};
 use crate::{
     app::App,
     auth::Caller,
+    batch::Kept,
     commands::{Delivery, Undelivered, Until},
     problem::{ApiError, FieldError},
     required::Required,
@@ -56,7 +57,7 @@ pub async fn prepare(
     traceparent: Option<&str>,
 ) -> Result<Prepared, ApiError> {
     let seen = match &keyed {
-        Some(keyed) => match stamp(app, caller, keyed, Stamp::First).await? {
+        Some(keyed) => match Box::pin(stamp(app, caller, keyed, Stamp::First)).await? {
             Stamped::Known(admitted) => return Ok(Prepared::Known(admitted)),
             Stamped::New(at) => at.n,
         },
@@ -65,7 +66,7 @@ pub async fn prepare(
     };
     let wanted = match look_over(app, caller, request).await {
         Ok(wanted) => wanted,
-        Err(error) => return repeated(app, caller, keyed.as_ref(), error).await,
+        Err(error) => return Box::pin(repeated(app, caller, keyed.as_ref(), error)).await,
     };
     let (job_id, fingerprint) = match keyed {
         Some(Keyed { job_id, fingerprint }) => (job_id, fingerprint),
@@ -99,7 +100,11 @@ async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<W
     let module = app.modules.get(&request.module).await?;
     module.check(&request.inputs)?;
     let resources = request.resources.or(module.resources);
-    Ok(Wanted { resources, after: unmet(app, caller, &request.after).await? })
+    let after = match &*request.after {
+        [] => Vec::new(),
+        after => Box::pin(unmet(app, caller, after)).await?,
+    };
+    Ok(Wanted { resources, after })
 }
 
 /// What to answer to a request that would be refused for `error`: the view may have been behind the
@@ -118,13 +123,48 @@ async fn repeated(
     }
 }
 
-/// Has the scheduler decide a job, once more if the stamp was too old; twice in a row it can't be.
-pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Admitted, ApiError> {
-    let mut submit = match prepared {
-        Prepared::Known(admitted) => return Ok(admitted),
-        Prepared::New(submit) => submit,
-    };
-    match ask(app, caller, &mut submit).await? {
+/// Has the scheduler decide a job.
+pub async fn decide(app: &App, caller: &Caller, submit: Submit) -> Result<Admitted, ApiError> {
+    let delivery = send(app, caller, &submit, Until::Answered).await?;
+    settle(app, caller, submit, delivery).await
+}
+
+/// Has the scheduler decide jobs, which travel together; says of each what became of it.
+pub async fn decide_all(
+    app: &App,
+    caller: &Caller,
+    submits: Vec<Submit>,
+) -> Vec<Result<Admitted, ApiError>> {
+    let kept: Vec<_> = submits.iter().map(Kept::Submit).collect();
+    let deliveries = app.commands.send_all(&caller.tenant, &kept, Until::Answered).await;
+    let sent = submits.into_iter().zip(deliveries);
+    concurrently(sent.map(async |(submit, delivery)| settle(app, caller, submit, delivery?).await))
+        .await
+}
+
+async fn settle(
+    app: &App,
+    caller: &Caller,
+    submit: Submit,
+    delivery: Delivery,
+) -> Result<Admitted, ApiError> {
+    match delivery {
+        Delivery::Answered(Outcome::Accepted(accepted)) => {
+            Ok(admitted(app, submit.job_id, &accepted))
+        }
+        delivery => Box::pin(go_on(app, caller, submit, delivery)).await,
+    }
+}
+
+/// Goes on with a job that was not admitted at once: asks once more if the stamp was too old; twice in
+/// a row it can't be.
+async fn go_on(
+    app: &App,
+    caller: &Caller,
+    mut submit: Submit,
+    delivery: Delivery,
+) -> Result<Admitted, ApiError> {
+    match conclude(app, caller, &mut submit, delivery).await? {
         Asked::Admitted(admitted) => return Ok(admitted),
         Asked::Refused(refusal) if refusal.code == ProblemCode::StaleStamp => {}
         Asked::Refused(refusal) => return Err(refusal.into()),
@@ -137,7 +177,8 @@ pub async fn decide(app: &App, caller: &Caller, prepared: Prepared) -> Result<Ad
     };
     // Or what it is to follow has ended meanwhile, and the scheduler has forgotten how.
     submit.after = unmet(app, caller, &submit.after).await?;
-    match ask(app, caller, &mut submit).await? {
+    let delivery = send(app, caller, &submit, Until::Answered).await?;
+    match conclude(app, caller, &mut submit, delivery).await? {
         Asked::Admitted(admitted) => Ok(admitted),
         Asked::Refused(refusal) => Err(refusal.into()),
     }
@@ -186,18 +227,19 @@ enum Asked {
     Refused(Refusal),
 }
 
-async fn ask(app: &App, caller: &Caller, submit: &mut Submit) -> Result<Asked, ApiError> {
+/// What a job is, by what became of its submit. One that nobody has decided in time is promised.
+async fn conclude(
+    app: &App,
+    caller: &Caller,
+    submit: &mut Submit,
+    delivery: Delivery,
+) -> Result<Asked, ApiError> {
     let job_id = submit.job_id;
-    match send(app, caller, submit, Until::Answered).await? {
+    match delivery {
         Delivery::Answered(Outcome::Accepted(accepted)) => {
-            app.undecided.forget();
-            app.barrier.saw(accepted.n);
-            let admitted = Admitted::decided(job_id, accepted.n, accepted.repeated);
-            return Ok(Asked::Admitted(admitted));
+            return Ok(Asked::Admitted(admitted(app, job_id, &accepted)));
         }
-        Delivery::Answered(Outcome::Refused(refusal)) => {
-            return Ok(Asked::Refused(refusal));
-        }
+        Delivery::Answered(Outcome::Refused(refusal)) => return Ok(Asked::Refused(refusal)),
         Delivery::Published => {}
     }
     if let Some(known) = compare(app, caller, submit).await? {
@@ -210,6 +252,12 @@ async fn ask(app: &App, caller: &Caller, submit: &mut Submit) -> Result<Asked, A
     // Another's may have come in between.
     let known = compare(app, caller, submit).await?;
     Ok(Asked::Admitted(known.unwrap_or_else(|| Admitted::pending(job_id))))
+}
+
+fn admitted(app: &App, job_id: JobId, accepted: &Accepted) -> Admitted {
+    app.undecided.forget();
+    app.barrier.saw(accepted.n);
+    Admitted::decided(job_id, accepted.n, accepted.repeated)
 }
 
 /// Compares a submit that nobody decided in time with others under the same key: only one of them
@@ -267,8 +315,7 @@ async fn send(
     submit: &Submit,
     until: Until,
 ) -> Result<Delivery, Undelivered> {
-    let command = Command::Submit(Box::new(submit.clone()));
-    app.commands.send(&caller.tenant, &command, until).await
+    app.commands.send(&caller.tenant, &Kept::Submit(submit), until).await
 }
 
 /// The jobs that still have to succeed. All have to be the asker's to see, else `after` would tell

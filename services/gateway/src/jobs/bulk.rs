@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Extension,
     body::Body,
     extract::State,
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use futures_util::future::join_all;
 use nox_service::crash_point;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    admit::{Keyed, decide, prepare},
+    admit::{Keyed, Prepared, decide_all, prepare},
+    concurrently::concurrently,
     request::{JobRequest, idempotency_key},
     submit::{Admitted, traceparent},
 };
@@ -36,6 +36,9 @@ const JOBS_MAX: usize = 1_000;
 struct Answers {
     jobs: Vec<Answer>,
 }
+
+/// What an answer to a job that was accepted takes.
+const ANSWER_BYTES: usize = 200;
 
 /// What became of one job, in the order in which they were sent.
 #[derive(Serialize)]
@@ -59,44 +62,53 @@ pub async fn submit(
     let jobs = split(body.text())?;
 
     let traceparent = traceparent(&headers);
-    let preparations = jobs.iter().enumerate().map(|(place, job)| {
-        let (app, caller) = (&app, &caller);
-        async move {
-            let request = JobRequest::parse(job.get())?;
-            let keyed = key.map(|key| Keyed::new(caller, key, Some(place), &request));
-            prepare(app, caller, &request, keyed, traceparent).await
-        }
+    let preparations = (0..jobs.len()).map(async |place| {
+        let request = JobRequest::parse(jobs[place].get())?;
+        let keyed = key.map(|key| Keyed::new(&caller, key, Some(place), &request));
+        prepare(&app, &caller, &request, keyed, traceparent).await
     });
     // All are looked over before the first is sent, so that they travel together.
-    let prepared = join_all(preparations).await.into_iter();
-    let admissions = prepared.map(|prepared| async { decide(&app, &caller, prepared?).await });
-    let answers = join_all(admissions).await.into_iter().map(|admission| match admission {
+    let mut new = Vec::with_capacity(jobs.len());
+    let looked_over = concurrently(preparations).await.into_iter().map(|prepared| match prepared {
+        Ok(Prepared::Known(admitted)) => Some(Ok(admitted)),
+        Ok(Prepared::New(submit)) => {
+            new.push(*submit);
+            None
+        }
+        Err(error) => Some(Err(error)),
+    });
+    let looked_over: Vec<_> = looked_over.collect();
+    let mut decided = decide_all(&app, &caller, new).await.into_iter();
+    let admissions = looked_over.into_iter().filter_map(|known| known.or_else(|| decided.next()));
+    let answers = admissions.map(|admission| match admission {
         Ok(admitted) => Answer::Accepted(admitted),
         Err(error) => Answer::Problem(error.document()),
     });
-    let answers = answers.collect();
+    let answers = Answers { jobs: answers.collect() };
     crash_point("gateway.before_answer");
-    Ok(Json(Answers { jobs: answers }).into_response())
+    answers.into_response()
+}
+
+impl Answers {
+    fn into_response(self) -> Result<Response, ApiError> {
+        let mut body = Vec::with_capacity(self.jobs.len() * ANSWER_BYTES);
+        serde_json::to_writer(&mut body, &self).map_err(ApiError::internal)?;
+        let kind = HeaderValue::from_static("application/json");
+        Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+    }
 }
 
 fn split(text: &str) -> Result<Vec<&RawValue>, ApiError> {
     let wrong = |detail: String| ApiError::invalid(vec![FieldError::new("/jobs", detail)]);
     let rule = || format!("must be an array of 1 to {JOBS_MAX} jobs");
 
-    // Looked at twice: first for what else stands there, then for the jobs, borrowed.
-    let object = Object::read(text)?;
-    if let Some((name, _)) = object.0.iter().find(|(name, _)| name != "jobs") {
+    let Object(members) = Object::read(text)?;
+    if let Some((name, _)) = members.iter().find(|(name, _)| name != "jobs") {
         let detail = "is not known here; the body has jobs alone";
         return Err(ApiError::invalid(vec![FieldError::new(format!("/{name}"), detail)]));
     }
-
-    #[derive(serde::Deserialize)]
-    struct Bulk<'a> {
-        #[serde(borrow)]
-        jobs: Vec<&'a RawValue>,
-    }
-
-    let Bulk { jobs } = serde_json::from_str(text).map_err(|_| wrong(rule()))?;
+    let jobs = members.first().map(|(_, jobs)| serde_json::from_str::<Vec<&RawValue>>(jobs.get()));
+    let Some(Ok(jobs)) = jobs else { return Err(wrong(rule())) };
     if jobs.is_empty() || jobs.len() > JOBS_MAX {
         return Err(wrong(rule()));
     }

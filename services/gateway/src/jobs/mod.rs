@@ -3,6 +3,7 @@
 mod admit;
 pub mod bulk;
 pub mod cancel;
+mod concurrently;
 pub mod events;
 mod find;
 pub mod get;

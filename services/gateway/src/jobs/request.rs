@@ -81,7 +81,7 @@ impl JobRequest {
             after: Vec::new(),
         };
         for (name, value) in &members {
-            let outcome = match name.as_str() {
+            let outcome = match &**name {
                 "module" => text_of(value)
                     .and_then(|text| text.parse().map_err(|e| format!("{e}")))
                     .map(|name| module = Some(name)),
@@ -208,7 +208,7 @@ fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResour
         .map_err(|_| "must be an object that has each member once".to_owned())?;
     let mut asked = AskedResources::default();
     for (name, value) in &members {
-        let outcome = match name.as_str() {
+        let outcome = match &**name {
             "cpu" => integer(value, 1, u32::MAX).map(|n| asked.cpu = Some(n)),
             "mem_mb" => integer(value, 1, u32::MAX).map(|n| asked.mem_mb = Some(n)),
             "wall_time_s" => integer(value, 1, u32::MAX).map(|n| asked.wall_time_s = Some(n)),

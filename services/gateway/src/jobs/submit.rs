@@ -14,7 +14,7 @@ use nox_service::crash_point;
 use serde::Serialize;
 
 use super::{
-    admit::{Keyed, decide, prepare},
+    admit::{Keyed, Prepared, decide, prepare},
     request::{JobRequest, idempotency_key},
 };
 use crate::{
@@ -93,8 +93,10 @@ pub async fn submit(
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
     let request = JobRequest::parse(body.text())?;
     let keyed = key.map(|key| Keyed::new(&caller, key, None, &request));
-    let prepared = prepare(&app, &caller, &request, keyed, traceparent(&headers)).await?;
-    let admitted = decide(&app, &caller, prepared).await?;
+    let admitted = match prepare(&app, &caller, &request, keyed, traceparent(&headers)).await? {
+        Prepared::Known(admitted) => admitted,
+        Prepared::New(submit) => decide(&app, &caller, *submit).await?,
+    };
     crash_point("gateway.before_answer");
     Ok(admitted)
 }
