@@ -3,12 +3,9 @@
 use std::sync::LazyLock;
 
 use nox_contract::Timestamp;
-use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres,
-    postgres::{PgArguments, PgBindIterExt},
-    query::Query,
-};
+use sqlx::PgConnection;
 
+use super::columns::{Column, Kind::*, copied, each_in_arrays};
 use crate::{
     project::{JobChange, Stored},
     rows::{Parked, StoredJob},
@@ -16,64 +13,79 @@ use crate::{
     storable,
 };
 
-/// Columns and their types, in the order in which they are bound.
-type Columns = &'static [(&'static str, &'static str)];
+type Columns = &'static [Column<JobChange>];
+
+/// A column of a type by a name, and what it has of a change `c`.
+macro_rules! columns {
+    ($($kind:ident $name:ident: $c:ident => $value:expr;)*) => {
+        &[$(Column {
+            name: stringify!($name),
+            kind: $kind,
+            write: |$c, buffer| super::columns::write($value, buffer),
+        }),*]
+    };
+}
 
 /// What may change as long as the row is there.
-const CHANGING: Columns = &[
-    ("id", "uuid"),
-    ("status", "text"),
-    ("attempt", "integer"),
-    ("started_at", "timestamptz"),
-    ("ended_at", "timestamptz"),
-    ("error", "jsonb"),
-    ("n", "bigint"),
-    ("worker_id", "text"),
-    ("failures", "integer"),
-    ("crashes", "integer"),
-    ("suspicions", "integer"),
-    ("due_at", "timestamptz"),
-    ("period", "timestamptz"),
-    ("reservation", "bigint"),
-    ("reserved", "bigint"),
-    ("used", "bigint"),
-    ("overrun", "bigint"),
-    ("frames", "bytea"),
-    ("parked", "text"),
-];
+const CHANGING: Columns = columns! {
+    Uuid id: c => c.row.id.0;
+    Text status: c => c.row.job.state().as_str();
+    Integer attempt: c => small(c.row.job.attempt.0);
+    Timestamptz started_at: c => c.row.job.started_at.map(Instant);
+    Timestamptz ended_at: c => c.row.job.ended_at.map(Instant);
+    Jsonb error: c => error(&c.row);
+    Bigint n: c => big(c.row.n.0);
+    Text worker_id: c => c.row.worker_id.as_ref().map(|worker| worker.as_str());
+    Integer failures: c => small(c.row.job.failures);
+    Integer crashes: c => small(c.row.job.crashes);
+    Integer suspicions: c => small(c.row.job.suspicions);
+    Timestamptz due_at: c => c.row.job.due_at.map(Instant);
+    Timestamptz period: c => c.row.ledger.period.map(Instant);
+    Bigint reservation: c => c.row.ledger.reservation;
+    Bigint reserved: c => c.row.ledger.reserved;
+    Bigint used: c => c.row.ledger.used;
+    Bigint overrun: c => c.row.ledger.overrun;
+    Bytea frames: c => c.row.frames.as_slice();
+    Text parked: c => c.row.parked.map(Parked::as_str);
+};
 /// What a live row has beside.
-const LIVE: Columns = &[("waiting_code", "text"), ("work", "bigint"), ("held", "boolean")];
+const LIVE: Columns = columns! {
+    Text waiting_code: c => c.row.job.waiting().map(|code| code.as_str());
+    Bigint work: c => c.row.work().map(|work| big(work.0));
+    Boolean held: c => c.row.held();
+};
 /// What an ended row has beside.
-const ENDED: Columns = &[("outputs", "jsonb")];
+const ENDED: Columns = columns! {
+    Jsonb outputs: c => c.outputs.as_ref().map(Jsonb::raw);
+};
 /// What the first entry says of a job.
-const FIXED: Columns = &[
-    ("tenant", "text"),
-    ("user_id", "text"),
-    ("module", "text"),
-    ("inputs", "jsonb"),
-    ("cpu", "bigint"),
-    ("mem_mb", "bigint"),
-    ("wall_time_s", "bigint"),
-    ("gpu", "bigint"),
-    ("created_at", "timestamptz"),
-    ("priority", "smallint"),
-    ("fingerprint", "text"),
-    ("submitted_n", "bigint"),
-    ("submitted_place", "integer"),
-];
+const FIXED: Columns = columns! {
+    Text tenant: c => c.row.tenant.as_str();
+    Text user_id: c => c.row.user_id.as_str();
+    Text module: c => c.row.module.as_str();
+    Jsonb inputs: c => c.created.inputs.as_ref().map(Jsonb::raw);
+    Bigint cpu: c => i64::from(c.row.job.requested_resources.cpu);
+    Bigint mem_mb: c => i64::from(c.row.job.requested_resources.mem_mb);
+    Bigint wall_time_s: c => i64::from(c.row.job.requested_resources.wall_time_s);
+    Bigint gpu: c => i64::from(c.row.job.requested_resources.gpu);
+    Timestamptz created_at: c => Instant(c.row.job.created_at);
+    Smallint priority: c => i16::from(c.row.job.priority);
+    Text fingerprint: c => c.created.fingerprint.as_deref();
+    Bigint submitted_n: c => big(c.row.job.submitted_n.0);
+    Integer submitted_place: c => small(c.row.submitted_place);
+};
 
-static INSERT_LIVE: LazyLock<String> =
-    LazyLock::new(|| insert("jobs_live", &[CHANGING, LIVE, FIXED].concat()));
-static INSERT_ENDED: LazyLock<String> =
-    LazyLock::new(|| insert("jobs_ended", &[CHANGING, ENDED, FIXED].concat()));
-static UPDATE_LIVE: LazyLock<String> =
-    LazyLock::new(|| update("jobs_live", &[CHANGING, LIVE].concat()));
-static UPDATE_ENDED: LazyLock<String> = LazyLock::new(|| update("jobs_ended", CHANGING));
+static NEW_LIVE: LazyLock<Statement> =
+    LazyLock::new(|| copy("jobs_live", &[CHANGING, LIVE, FIXED]));
+static NEW_ENDED: LazyLock<Statement> =
+    LazyLock::new(|| copy("jobs_ended", &[CHANGING, ENDED, FIXED]));
+static UPDATE_LIVE: LazyLock<Statement> = LazyLock::new(|| update("jobs_live", &[CHANGING, LIVE]));
+static UPDATE_ENDED: LazyLock<Statement> = LazyLock::new(|| update("jobs_ended", &[CHANGING]));
 /// Takes rows out of one table and puts them into the other; what only passes through stays in Postgres.
-static END: LazyLock<String> = LazyLock::new(|| {
+static END: LazyLock<Statement> = LazyLock::new(|| {
     let given = [CHANGING, ENDED].concat();
     let (names, fixed) = (names("", &given), names("", FIXED));
-    format!(
+    let sql = format!(
         "with moved as (
              delete from jobs_live
              using {} as new ({names})
@@ -85,27 +97,43 @@ static END: LazyLock<String> = LazyLock::new(|| {
         unnest(&given),
         self::names("new.", &given),
         self::names("jobs_live.", FIXED),
-    )
+    );
+    Statement { sql, columns: given }
 });
 
-fn names(of: &str, columns: &[(&str, &str)]) -> String {
-    let names: Vec<_> = columns.iter().map(|(name, _)| format!("{of}{name}")).collect();
+/// A statement, and what it is given of each change.
+struct Statement {
+    sql: String,
+    columns: Vec<Column<JobChange>>,
+}
+
+fn names(of: &str, columns: &[Column<JobChange>]) -> String {
+    let names: Vec<_> = columns.iter().map(|column| format!("{of}{}", column.name)).collect();
     names.join(", ")
 }
 
-fn unnest(columns: &[(&str, &str)]) -> String {
-    let arrays = (1..).zip(columns).map(|(place, (_, of))| format!("${place}::{of}[]"));
+fn unnest(columns: &[Column<JobChange>]) -> String {
+    let arrays =
+        (1..).zip(columns).map(|(place, column)| format!("${place}::{}[]", column.kind.sql()));
     format!("unnest({})", arrays.collect::<Vec<_>>().join(", "))
 }
 
-fn insert(table: &str, columns: &[(&str, &str)]) -> String {
-    format!("insert into {table} ({}) select * from {}", names("", columns), unnest(columns))
+/// New rows are copied in: half of what Postgres takes for rows that it has to gather from arrays.
+fn copy(table: &str, columns: &[Columns]) -> Statement {
+    let columns = columns.concat();
+    let sql = format!("copy {table} ({}) from stdin (format binary)", names("", &columns));
+    Statement { sql, columns }
 }
 
-fn update(table: &str, columns: &[(&str, &str)]) -> String {
-    let set: Vec<_> = columns[1..].iter().map(|(name, _)| format!("{name} = new.{name}")).collect();
-    let (set, unnest, names) = (set.join(", "), unnest(columns), names("", columns));
-    format!("update {table} set {set} from {unnest} as new ({names}) where {table}.id = new.id")
+fn update(table: &str, columns: &[Columns]) -> Statement {
+    let columns = columns.concat();
+    let set: Vec<_> =
+        columns[1..].iter().map(|Column { name, .. }| format!("{name} = new.{name}")).collect();
+    let (set, unnest, names) = (set.join(", "), unnest(&columns), names("", &columns));
+    let sql = format!(
+        "update {table} set {set} from {unnest} as new ({names}) where {table}.id = new.id"
+    );
+    Statement { sql, columns }
 }
 
 /// Writes every change once, into the one table where its row belongs now. Jobs that ended before
@@ -127,101 +155,44 @@ pub(super) async fn write(
             (Stored::Ended, _) => ended.push(change),
         }
     }
-    if !new.is_empty() {
-        let query = bind_fixed(bind_live(bind(&INSERT_LIVE, new), new), new);
-        query.execute(&mut *connection).await?;
+    insert(&NEW_LIVE, new, connection).await?;
+    insert(&NEW_ENDED, new_ended, connection).await?;
+    each(&UPDATE_LIVE, live, connection).await?;
+    each(&END, ended_now, connection).await?;
+    each(&UPDATE_ENDED, ended, connection).await
+}
+
+/// Adds a row for each change.
+async fn insert(
+    statement: &Statement,
+    changes: &[&JobChange],
+    connection: &mut PgConnection,
+) -> sqlx::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
     }
-    if !new_ended.is_empty() {
-        let query = bind_fixed(bind_ended(bind(&INSERT_ENDED, new_ended), new_ended), new_ended);
-        query.execute(&mut *connection).await?;
-    }
-    if !live.is_empty() {
-        each(bind_live(bind(&UPDATE_LIVE, live), live), live, connection).await?;
-    }
-    if !ended_now.is_empty() {
-        each(bind_ended(bind(&END, ended_now), ended_now), ended_now, connection).await?;
-    }
-    if !ended.is_empty() {
-        each(bind(&UPDATE_ENDED, ended), ended, connection).await?;
-    }
+    let mut copy = connection.copy_in_raw(&statement.sql).await?;
+    copy.send(copied(&statement.columns, changes)?).await?;
+    copy.finish().await?;
     Ok(())
 }
 
 /// Runs a statement that finds a row for each change.
 async fn each(
-    query: Bound<'_>,
+    statement: &'static Statement,
     changes: &[&JobChange],
     connection: &mut PgConnection,
 ) -> sqlx::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let query = each_in_arrays(&statement.sql, &statement.columns, changes);
     let found = query.execute(connection).await?.rows_affected();
     if found != changes.len() as u64 {
         let missing = format!("{found} of {} jobs have a row", changes.len());
         return Err(sqlx::Error::Protocol(missing));
     }
     Ok(())
-}
-
-type Bound<'q> = Query<'q, Postgres, PgArguments>;
-
-/// Binds [`CHANGING`].
-fn bind<'q>(sql: &'static str, changes: &[&JobChange]) -> Bound<'q> {
-    macro_rules! column {
-        ($change:ident => $value:expr) => {
-            changes.iter().map(|$change| $value).bind_iter()
-        };
-    }
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(column!(c => c.row.id.0))
-        .bind(column!(c => c.row.job.state().as_str()))
-        .bind(column!(c => small(c.row.job.attempt.0)))
-        .bind(column!(c => c.row.job.started_at.map(Instant)))
-        .bind(column!(c => c.row.job.ended_at.map(Instant)))
-        .bind(column!(c => error(&c.row)))
-        .bind(column!(c => big(c.row.n.0)))
-        .bind(column!(c => c.row.worker_id.as_ref().map(|worker| worker.as_str())))
-        .bind(column!(c => small(c.row.job.failures)))
-        .bind(column!(c => small(c.row.job.crashes)))
-        .bind(column!(c => small(c.row.job.suspicions)))
-        .bind(column!(c => c.row.job.due_at.map(Instant)))
-        .bind(column!(c => c.row.ledger.period.map(Instant)))
-        .bind(column!(c => c.row.ledger.reservation))
-        .bind(column!(c => c.row.ledger.reserved))
-        .bind(column!(c => c.row.ledger.used))
-        .bind(column!(c => c.row.ledger.overrun))
-        .bind(column!(c => c.row.frames.as_slice()))
-        .bind(column!(c => c.row.parked.map(Parked::as_str)))
-}
-
-/// Binds [`LIVE`].
-fn bind_live<'q>(query: Bound<'q>, changes: &[&JobChange]) -> Bound<'q> {
-    query
-        .bind(changes.iter().map(|c| c.row.job.waiting().map(|code| code.as_str())).bind_iter())
-        .bind(changes.iter().map(|c| c.row.work().map(|work| big(work.0))).bind_iter())
-        .bind(changes.iter().map(|c| c.row.held()).bind_iter())
-}
-
-/// Binds [`ENDED`].
-fn bind_ended<'q>(query: Bound<'q>, changes: &[&JobChange]) -> Bound<'q> {
-    query.bind(changes.iter().map(|c| c.outputs.as_ref().map(Jsonb::raw)).bind_iter())
-}
-
-/// Binds [`FIXED`].
-fn bind_fixed<'q>(query: Bound<'q>, changes: &[&JobChange]) -> Bound<'q> {
-    let resources = || changes.iter().map(|change| change.row.job.requested_resources);
-    query
-        .bind(changes.iter().map(|c| c.row.tenant.as_str()).bind_iter())
-        .bind(changes.iter().map(|c| c.row.user_id.as_str()).bind_iter())
-        .bind(changes.iter().map(|c| c.row.module.as_str()).bind_iter())
-        .bind(changes.iter().map(|c| c.created.inputs.as_ref().map(Jsonb::raw)).bind_iter())
-        .bind(resources().map(|r| i64::from(r.cpu)).bind_iter())
-        .bind(resources().map(|r| i64::from(r.mem_mb)).bind_iter())
-        .bind(resources().map(|r| i64::from(r.wall_time_s)).bind_iter())
-        .bind(resources().map(|r| i64::from(r.gpu)).bind_iter())
-        .bind(changes.iter().map(|c| Instant(c.row.job.created_at)).bind_iter())
-        .bind(changes.iter().map(|c| i16::from(c.row.job.priority)).bind_iter())
-        .bind(changes.iter().map(|c| c.created.fingerprint.as_deref()).bind_iter())
-        .bind(changes.iter().map(|c| big(c.row.job.submitted_n.0)).bind_iter())
-        .bind(changes.iter().map(|c| small(c.row.submitted_place)).bind_iter())
 }
 
 /// Why the job or its last attempt failed, unless that cannot be stored.

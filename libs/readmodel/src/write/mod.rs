@@ -1,5 +1,6 @@
 //! Rows out: one statement a function, each of them takes a whole batch.
 
+mod columns;
 mod expired;
 mod jobs;
 mod metrics;
