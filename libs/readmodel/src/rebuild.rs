@@ -66,6 +66,14 @@ impl Rebuilt {
     }
 }
 
+/// Where a rebuild stops.
+enum Stop<'a> {
+    /// Where the current rows are by then, which the log must reach.
+    AtRows,
+    /// At the end of a log that is nowhere else, and of this life.
+    AtEnd(&'a Incarnation),
+}
+
 /// Fills generation `current + 1` from `log`, the messages of NOX_EVENTS from the first on, up to where
 /// the current generation is by then, and compares. The projector goes on meanwhile.
 ///
@@ -75,42 +83,7 @@ where
     S: Stream<Item = Result<LogMessage, E>>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let database = Database::new(url)?;
-    let live = database.current().await?.ok_or(RebuildError::NotPrepared)?;
-    let generation = live + 1;
-    database.create(generation).await?;
-    let mut store = {
-        let mut connection = database.connect().await?;
-        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
-        let keep_days = audit::keep_days(&mut snapshot).await?;
-        Store::building(database.clone(), generation).keeping(keep_days)
-    };
-    let mut reader = Reader::default();
-    let mut log = pin!(log);
-
-    let mut facts = 0;
-
-    // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.
-    for _ in 0..2 {
-        let mut connection = database.connect().await?;
-        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
-        let n = audit::place(&mut snapshot).await?;
-        drop(snapshot);
-        connection.close().await?;
-        facts += fill(&mut store, &mut reader, &mut log, n).await?;
-    }
-    let mut connection = database.connect().await?;
-    let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
-    let n = audit::place(&mut snapshot).await?;
-    facts += fill(&mut store, &mut reader, &mut log, n).await?;
-
-    // What the current rows have lost for good is not looked for in the new ones.
-    let expired_before = audit::expired_before(&mut snapshot).await?;
-    let live = audit::content_hash_of(&mut snapshot, live, expired_before).await?;
-    let mut connection = database.connect().await?;
-    let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
-    let rebuilt = audit::content_hash_of(&mut snapshot, generation, expired_before).await?;
-    Ok(Rebuilt { rebuilt, live, taken: Taken { n, facts } })
+    fill(url, log, Stop::AtRows).await
 }
 
 /// As [`rebuild`], of a log that is nowhere but in `log`: from its first message to its end, wherever the
@@ -125,20 +98,55 @@ where
     S: Stream<Item = Result<LogMessage, E>>,
     E: std::error::Error + Send + Sync + 'static,
 {
+    fill(url, log, Stop::AtEnd(incarnation)).await
+}
+
+async fn fill<S, E>(url: &str, log: S, stop: Stop<'_>) -> Result<Rebuilt, RebuildError>
+where
+    S: Stream<Item = Result<LogMessage, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let database = Database::new(url)?;
-    // An emptied database is one without a row.
-    let live = database.prepare().await?;
+    let live = match stop {
+        Stop::AtRows => database.current().await?.ok_or(RebuildError::NotPrepared)?,
+        // An emptied database is one without a row.
+        Stop::AtEnd(_) => database.prepare().await?,
+    };
     let generation = live + 1;
     database.create(generation).await?;
-    let mut store = Store::building(database.clone(), generation);
-    store.follow(incarnation).await?;
+    let mut store = {
+        let mut connection = database.connect().await?;
+        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
+        let keep_days = audit::keep_days(&mut snapshot).await?;
+        Store::building(database.clone(), generation).keeping(keep_days)
+    };
+    if let Stop::AtEnd(incarnation) = stop {
+        store.follow(incarnation).await?;
+    }
     let mut reader = Reader::default();
-    let mut log = pin!(log);
+    let mut log = pin!(log.fuse());
 
+    let mut facts = 0;
+
+    // Twice without a snapshot, which would keep dead rows alive for as long as it lasts.
+    for _ in 0..2 {
+        let mut connection = database.connect().await?;
+        let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
+        let n = audit::place(&mut snapshot).await?;
+        drop(snapshot);
+        connection.close().await?;
+        facts += take_in(&mut store, &mut reader, &mut log, n).await?;
+    }
     let mut connection = database.connect().await?;
     let mut snapshot = audit::begin_snapshot(&mut connection, live).await?;
     let n = audit::place(&mut snapshot).await?;
-    let mut facts = take_in(&mut store, &mut reader, &mut log, n).await?;
+    facts += take_in(&mut store, &mut reader, &mut log, n).await?;
+    if let Stop::AtRows = stop
+        && reader.n() < n
+    {
+        return Err(RebuildError::Short { end: reader.n(), n });
+    }
+
     // What the current rows have lost for good is not looked for in the new ones.
     let expired_before = audit::expired_before(&mut snapshot).await?;
     let live = audit::content_hash_of(&mut snapshot, live, expired_before).await?;
@@ -147,7 +155,9 @@ where
         let mut snapshot = audit::begin_snapshot(&mut connection, generation).await?;
         audit::content_hash_of(&mut snapshot, generation, expired_before).await?
     };
-    facts += take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
+    if let Stop::AtEnd(_) = stop {
+        facts += take_in(&mut store, &mut reader, &mut log, FrameNumber(u64::MAX)).await?;
+    }
     Ok(Rebuilt { rebuilt, live, taken: Taken { n: reader.n(), facts } })
 }
 
@@ -158,25 +168,7 @@ pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> 
     Ok(Database::new(url)?.switch(from, to).await?)
 }
 
-/// Takes in messages up to and including `n`, which must be there; says how many facts they have.
-async fn fill<S, E>(
-    store: &mut Store,
-    reader: &mut Reader,
-    log: &mut std::pin::Pin<&mut S>,
-    n: FrameNumber,
-) -> Result<u64, RebuildError>
-where
-    S: Stream<Item = Result<LogMessage, E>>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let facts = take_in(store, reader, log, n).await?;
-    if reader.n() < n {
-        return Err(RebuildError::Short { end: reader.n(), n });
-    }
-    Ok(facts)
-}
-
-/// The same, of messages up to `n` or to the log's end.
+/// Takes in messages up to and including `n`, or to the log's end; says how many facts they have.
 async fn take_in<S, E>(
     store: &mut Store,
     reader: &mut Reader,
