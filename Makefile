@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills check release lists bench judge profile clean
+.PHONY: help setup demo up test kills leaders check release lists bench judge profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ kills: ## the kill test N times (50), each with a new seed; stops at the first t
 		cargo nextest run --workspace --locked --no-capture \
 			-E 'package(nox-testkit) & test(nothing_is_lost_or_done_twice_however_often)' || exit 1; \
 	done
+
+leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three replicas; some minutes
+	cargo build --workspace --bins --locked
+	cargo test -p nox-testkit --locked --test it in_twenty_kills_of_leaders -- --ignored --nocapture
 
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check

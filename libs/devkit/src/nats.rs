@@ -30,6 +30,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// For a question to a server on the same machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// What the server's memory is held to, unless the environment says otherwise: beyond half of it Go would
+/// collect late what is cached of the last seconds' writes. Enough for 10,000 jobs a second.
+const MEMORY: &str = "256MiB";
 /// In [`POLL`]s: for a server whose starter has just died to follow it.
 const LOCK_POLLS_MAX: u32 = 400;
 /// While the server is down, any connection on this machine may be given its port for a moment.
@@ -246,6 +249,9 @@ async fn launch(program: &Path, options: &NatsOptions, lock: &File) -> Result<(P
         // More than the streams reserve; on a small disk admission stops by free space.
         .env("NOX_NATS_FILE_MAX", "1TB")
         .envs(options.config.iter().flat_map(|config| config.variables.iter().cloned()));
+    if std::env::var_os("GOMEMLIMIT").is_none() {
+        command.env("GOMEMLIMIT", MEMORY);
+    }
     // The lock goes with the server, in case it outlives us. The store needs no goodbye, and a frozen
     // server hears no other signal.
     let lock = Some(lock.try_clone()?.into());

@@ -14,10 +14,9 @@ use crate::{
     repair,
 };
 
-/// Another process has just created the stream, with another id.
+/// Another process has just created the stream, with another id. Where several servers keep it, it is not
+/// there before they have a leader for it.
 const ALREADY_EXISTS: u64 = 10058;
-/// What is created by two processes at the same moment is there at the second look.
-const LOOKS_MAX: u32 = 3;
 
 /// How long to wait for a broker that goes away while it is told of its streams, as long as
 /// connecting waits for one; and how long to pause between two tries.
@@ -133,23 +132,19 @@ impl Broker {
         stream: &str,
         wanted: &Map<String, Value>,
     ) -> Result<(), DeclareError> {
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let error = match self.info_unchecked(stream).await {
-                Ok(found) => return self.adjust(stream, wanted, found).await,
-                Err(Error::Missing(_)) => match self.create(stream, wanted).await {
-                    // Older servers drop settings that they do not know; look at what came of it.
-                    Ok(created) => return self.adjust(stream, wanted, created).await,
-                    Err(Error::Refused { code: ALREADY_EXISTS, .. }) if looks < LOOKS_MAX => {
-                        continue;
-                    }
-                    Err(error) => error,
-                },
+        let error = match self.info_unchecked(stream).await {
+            Ok(found) => return self.adjust(stream, wanted, found).await,
+            Err(Error::Missing(_)) => match self.create(stream, wanted).await {
+                // Older servers drop settings that they do not know; look at what came of it.
+                Ok(created) => return self.adjust(stream, wanted, created).await,
+                Err(Error::Refused { code: ALREADY_EXISTS, .. }) => {
+                    Error::Unavailable("another process is making it".to_owned())
+                }
                 Err(error) => error,
-            };
-            return Err(failed(stream, error));
-        }
+            },
+            Err(error) => error,
+        };
+        Err(failed(stream, error))
     }
 
     async fn create(&self, stream: &str, wanted: &Map<String, Value>) -> Result<StreamInfo, Error> {

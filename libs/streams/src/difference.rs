@@ -62,8 +62,13 @@ pub(crate) fn differences(
     found: &Map<String, Value>,
 ) -> Vec<Difference> {
     let differences = wanted.iter().filter_map(|(setting, wanted)| {
+        let remedied = setting == "persist_mode" && is_replicated(found);
         let found = found.get(setting).cloned().unwrap_or_else(|| unset_like(wanted));
-        let remedy = remedy(setting, wanted, &found);
+        let remedy = match remedied {
+            // The other servers have it by then.
+            true => Remedy::Leave,
+            false => remedy(setting, wanted, &found),
+        };
         (found != *wanted).then(|| Difference {
             setting: setting.clone(),
             wanted: wanted.clone(),
@@ -175,6 +180,11 @@ fn remedy(setting: &str, wanted: &Value, found: &Value) -> Remedy {
     }
 }
 
+/// Whether more than one server keeps the stream: then each write waits for them.
+fn is_replicated(found: &Map<String, Value>) -> bool {
+    found.get("num_replicas").and_then(Value::as_u64) > Some(1)
+}
+
 fn contains_all(wanted: &Value, found: &Value) -> bool {
     let (Some(wanted), Some(found)) = (wanted.as_array(), found.as_array()) else { return false };
     found.iter().all(|subject| wanted.contains(subject))
@@ -206,6 +216,14 @@ mod tests {
                 .iter()
                 .all(|(_, remedy)| *remedy == Remedy::Update)
         );
+    }
+
+    #[test]
+    fn what_several_servers_keep_need_not_persist_asynchronously() {
+        let wanted = config(r#"{"persist_mode": "async", "num_replicas": 1}"#);
+        let foreign = |found: &str| foreign(&wanted, &config(found)).map(|d| d.setting);
+        assert_eq!(foreign(r#"{"num_replicas": 3}"#), None);
+        assert_eq!(foreign(r#"{"num_replicas": 1}"#).as_deref(), Some("persist_mode"));
     }
 
     #[test]

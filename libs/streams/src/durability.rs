@@ -33,7 +33,8 @@ impl std::str::FromStr for Durability {
 #[error("neither strict nor relaxed")]
 pub struct UnknownDurability;
 
-/// What the servers say of themselves, of which one must be the one we are connected to.
+/// What the servers say of themselves, of which one must be the one we are connected to. Of others,
+/// those that answer count.
 pub(crate) async fn check_durability(
     options: &ConnectOptions,
     client: &Client,
@@ -46,23 +47,31 @@ pub(crate) async fn check_durability(
         };
     };
     let connected_to = client.server_info().server_id;
-    let (mut all_strict, mut ours) = (true, false);
+    let (mut all_strict, mut ours, mut silent) = (true, false, None);
     for url in monitor::each(urls) {
-        let varz: Varz = match monitor::ask(url, "varz").await {
-            Ok(varz) => varz,
-            Err(reason) if strict => return Err(ConnectError::Unreachable(reason)),
-            Err(reason) => {
-                tracing::warn!(reason, "Durability unknown");
-                return Ok(None);
+        match monitor::ask::<Varz>(url, "varz").await {
+            Ok(varz) => {
+                all_strict &= varz.jetstream.config.sync_always;
+                ours |= varz.server_id == connected_to;
             }
-        };
-        all_strict &= varz.jetstream.config.sync_always;
-        ours |= varz.server_id == connected_to;
+            // One of several may be down for long, and stores nothing meanwhile.
+            Err(reason) => {
+                tracing::warn!(reason, "Durability of a server unknown");
+                silent = Some(reason);
+            }
+        }
     }
     if !strict {
-        return Ok(Some(if all_strict && ours { Durability::Strict } else { Durability::Relaxed }));
+        return Ok(match silent {
+            Some(_) => None,
+            None if all_strict && ours => Some(Durability::Strict),
+            None => Some(Durability::Relaxed),
+        });
     }
     if !ours {
+        if let Some(reason) = silent {
+            return Err(ConnectError::Unreachable(reason));
+        }
         return Err(ConnectError::NotDurable(format!("{urls} is another server's monitoring URL")));
     }
     if !all_strict {

@@ -4,8 +4,8 @@ use nox_protocol::reader::ReadError;
 
 const STREAM_NOT_FOUND: u64 = 10059;
 const INSUFFICIENT_RESOURCES: u64 = 10023;
-/// The stream or the cluster has no leader at the moment.
-const NO_LEADER: [u64; 2] = [10009, 10118];
+/// The stream or the cluster has no leader at the moment, or fewer servers than a stream needs.
+const NOT_NOW: [u64; 3] = [10009, 10118, 10005];
 
 /// Why a question to the broker has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,7 +64,7 @@ pub struct Drift {
 impl Error {
     /// What an error of the JetStream API means: 503 is "not now", unless the limits do not fit.
     pub(crate) fn of_api(status: u64, code: u64, description: String) -> Self {
-        if (status == 503 && code != INSUFFICIENT_RESOURCES) || NO_LEADER.contains(&code) {
+        if (status == 503 && code != INSUFFICIENT_RESOURCES) || NOT_NOW.contains(&code) {
             return Self::Unavailable(format!("{description} ({code})"));
         }
         Self::Refused { code, description }

@@ -51,6 +51,9 @@ pub struct Config {
     /// where it is half full it is cut, as far as it is in the archive.
     #[arg(long, env = "NOX_LOG_BYTES", value_parser = log_bytes)]
     pub log_bytes: Option<u64>,
+    /// Servers that keep each stream, when it is made: 1, 3 or 5, of as many or more in the broker's cluster.
+    #[arg(long, env = "NOX_REPLICAS", value_parser = replicas, default_value_t = 1)]
+    pub replicas: u32,
     /// Percent of the log's stream that stay when it is cut.
     #[arg(long, env = "NOX_LOG_TAIL_PERCENT", default_value_t = 25,
           value_parser = clap::value_parser!(u8).range(5..=45))]
@@ -69,7 +72,7 @@ pub struct Config {
 
 impl Config {
     pub(crate) fn layout(&self) -> Layout {
-        let layout = Layout::embedded();
+        let layout = Layout::embedded().on_replicas(self.replicas);
         match self.log_bytes {
             Some(bytes) => layout.with_log_bytes(bytes),
             None => layout,
@@ -95,6 +98,14 @@ fn log_bytes(text: &str) -> Result<u64, String> {
         return Err("smaller than 8MiB".to_owned());
     }
     Ok(bytes)
+}
+
+/// An even number survives no more failures than the odd one below it, and the broker keeps five at most.
+fn replicas(text: &str) -> Result<u32, &'static str> {
+    match text.parse() {
+        Ok(count @ (1 | 3 | 5)) => Ok(count),
+        _ => Err("neither 1 nor 3 nor 5"),
+    }
 }
 
 /// The key from which attempt tokens are computed.
@@ -179,6 +190,16 @@ mod tests {
         let Limits(own) = limits(r#"{"roles": {"guest": {"queued_jobs": 1}}}"#).unwrap();
         assert_eq!(own.roles["guest"].queued_jobs, 1);
         assert_eq!(own.roles["guest"].cpu, own.roles["user"].cpu);
+    }
+
+    #[test]
+    fn as_many_servers_keep_a_stream_as_make_a_majority() {
+        for text in ["1", "3", "5"] {
+            assert_eq!(replicas(text).map(|count| count.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["0", "2", "4", "7", "-1", "three", ""] {
+            assert!(replicas(text).is_err(), "{text}");
+        }
     }
 
     #[test]

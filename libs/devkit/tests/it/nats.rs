@@ -48,6 +48,18 @@ async fn strict_syncs_every_write_and_relaxed_does_not() {
 }
 
 #[tokio::test]
+async fn its_memory_is_held_to_what_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = NatsServer::start(NatsOptions::new(folder.path())).await.unwrap();
+
+    let environment = format!("/proc/{}/environ", server.pid().unwrap());
+    let environment = std::fs::read_to_string(environment).unwrap();
+    let chosen = std::env::var("GOMEMLIMIT").unwrap_or_else(|_| "256MiB".to_owned());
+    let limit = environment.split('\0').find_map(|entry| entry.strip_prefix("GOMEMLIMIT="));
+    assert_eq!(limit, Some(chosen.as_str()));
+}
+
+#[tokio::test]
 async fn nobody_gets_in_without_the_password() {
     let folder = tempfile::tempdir().unwrap();
     let server = NatsServer::start(NatsOptions::new(folder.path())).await.unwrap();

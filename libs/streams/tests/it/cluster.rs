@@ -2,13 +2,16 @@
 
 use std::net::TcpListener;
 
-use futures_util::{StreamExt, future::join_all};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+};
 use nox_contract::{FRAME_BYTES_MAX, subject};
 use nox_devkit::{NatsConfig, NatsServer};
 use nox_streams::{Broker, ConnectOptions, Durability, Guard, Layout};
 use tempfile::TempDir;
 
-use crate::support::{epoch, frame, server_on, soon, store, until};
+use crate::support::{epoch, frame, server_on, soon, store};
 
 struct Cluster {
     /// Each with its folder, which is removed after it.
@@ -50,8 +53,15 @@ impl Cluster {
 async fn on_three_replicas_one_guarded_frame_is_in_flight_and_reading_survives_a_servers_death() {
     let mut cluster = Cluster::start().await;
     let broker = cluster.connect().await;
-    let layout = Layout::embedded().on_replicas(3);
-    until(|| async { broker.declare_layout(layout.clone()).await.is_ok() }).await;
+    // Two schedulers start at the same moment; neither fails for what the other makes.
+    let standby = cluster.connect().await;
+    let declare = |broker: &Broker| {
+        let broker = broker.clone();
+        async move { broker.declare_layout(Layout::embedded().on_replicas(3)).await }
+    };
+    let (one, other) = soon(join(declare(&broker), declare(&standby))).await;
+    one.unwrap();
+    other.unwrap();
     assert_eq!(broker.replicas(subject::EVENTS).await.unwrap(), 3);
 
     let epoch_seq = broker.append_epoch(&epoch(1), 0).await.unwrap();

@@ -36,6 +36,25 @@ async fn a_server_that_syncs_is_believed_only_by_its_own_monitoring_port() {
 }
 
 #[tokio::test]
+async fn a_service_starts_while_another_server_of_the_cluster_is_down() {
+    let (server_a, _folder_a) = server(Sync::Strict).await;
+    let (mut server_b, _folder_b) = server(Sync::Strict).await;
+    let (ours, other) = (server_a.monitor_url(), server_b.monitor_url());
+    server_b.stop().await;
+    let strict = |monitor_url| ConnectOptions {
+        sync: Durability::Strict,
+        monitor_url: Some(monitor_url),
+        ..options(&server_a, "test")
+    };
+
+    let broker = soon(Broker::connect(strict(format!("{ours},{other}")))).await.unwrap();
+    assert_eq!(broker.durability(), Some(Durability::Strict));
+    // It has to be the one we are connected to that says so.
+    let unheard = Broker::connect_within(strict(other), Duration::from_millis(300)).await;
+    assert!(matches!(unheard, Err(ConnectError::Unreachable(_))), "{unheard:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_refused_at_once_and_not_printed() {
     let (server, _folder) = server(Sync::Relaxed).await;
     let url = server.url();

@@ -12,8 +12,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use futures_util::future::try_join_all;
 use nox_contract::{TenantId, UserId};
-use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
+use nox_devkit::{NatsConfig, NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use serde_json::json;
 
@@ -34,11 +35,15 @@ const KEEP: &str = "NOX_TEST_KEEP";
 
 /// Where the services' tokens come from.
 pub const SECRET: &str = "a secret of thirty-two bytes at least, for tests";
+/// Of the one user of a broker of several servers.
+const NATS_PASSWORD: &str = "one-password-for-all-of-them";
 const CLUSTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Servers that are the broker together.
+    pub brokers: usize,
     pub gateways: usize,
     pub schedulers: usize,
     pub executors: usize,
@@ -48,7 +53,7 @@ pub struct Options {
     pub worker_lease_ms: u64,
     /// Attempts at a time on each executor.
     pub slots: u32,
-    /// Where the broker keeps everything; a folder of the system's own, if left out.
+    /// Where a broker of one server keeps everything; a folder of the system's own, if left out.
     pub nats_data: Option<PathBuf>,
     /// Further environment, by service.
     pub env: Vec<(Kind, &'static str, String)>,
@@ -57,6 +62,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            brokers: 1,
             gateways: 1,
             schedulers: 1,
             executors: 1,
@@ -85,7 +91,12 @@ pub struct Cluster {
     pub schedulers: Vec<Service>,
     pub executors: Vec<Service>,
     pub projector: Service,
+    /// The broker, or its first server.
     pub nats: NatsServer,
+    /// Its other servers.
+    pub nats_peers: Vec<NatsServer>,
+    /// All of them, with user and password.
+    pub nats_url: String,
     pub postgres: Postgres,
     pub database_url: String,
     pub recorder: Recorder,
@@ -107,19 +118,26 @@ impl Cluster {
     pub async fn servers(options: Options) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("nox-system-").tempdir()?;
         let root = folder.path();
-        let mut nats =
-            NatsOptions::new(options.nats_data.clone().unwrap_or_else(|| root.join("nats")));
-        nats.sync = options.sync;
         let mut postgres = PostgresOptions::new(root.join("postgres"));
         postgres.fast = true;
-        let (nats, postgres) = tokio::join!(NatsServer::start(nats), Postgres::start(postgres));
-        let (nats, postgres) = (nats?, postgres?);
+        let (nats, postgres) = tokio::join!(broker(&options, root), Postgres::start(postgres));
+        let (mut nats, postgres) = (nats?, postgres?);
+        let nats_url = match options.brokers {
+            1 => nats[0].url(),
+            _ => joined(
+                nats.iter()
+                    .map(|server| format!("nats://nox:{NATS_PASSWORD}@{}", server.address())),
+            ),
+        };
+        let monitor_urls = joined(nats.iter().map(NatsServer::monitor_url));
+        let nats_peers = nats.split_off(1);
+        let nats = nats.remove(0);
         let database_url = postgres.url();
         modules::write(&root.join("modules"), &root.join("truth"))?;
 
         let mut common = BTreeMap::from([
-            ("NOX_NATS_URL".to_owned(), nats.url()),
-            ("NOX_NATS_MONITOR_URL".to_owned(), nats.monitor_url()),
+            ("NOX_NATS_URL".to_owned(), nats_url.clone()),
+            ("NOX_NATS_MONITOR_URL".to_owned(), monitor_urls),
             ("NOX_JWT_SECRET".to_owned(), SECRET.to_owned()),
             ("NOX_CLUSTER_KEY".to_owned(), CLUSTER_KEY.to_owned()),
             ("NOX_LEASE_MS".to_owned(), options.lease_ms.to_string()),
@@ -174,6 +192,8 @@ impl Cluster {
             executors,
             projector,
             nats,
+            nats_peers,
+            nats_url,
             postgres,
             database_url,
             recorder: Recorder::start(),
@@ -191,6 +211,11 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// The servers that are the broker.
+    pub fn brokers(&mut self) -> impl Iterator<Item = &mut NatsServer> {
+        std::iter::once(&mut self.nats).chain(&mut self.nats_peers)
     }
 
     pub fn services(&mut self) -> impl Iterator<Item = &mut Service> {
@@ -247,7 +272,7 @@ impl Cluster {
     /// A connection of the test's own.
     pub async fn broker(&self) -> Result<Broker> {
         let options = ConnectOptions {
-            url: self.nats.url(),
+            url: self.nats_url.clone(),
             service: "testkit",
             monitor_url: None,
             sync: Durability::Relaxed,
@@ -294,6 +319,37 @@ impl Drop for Cluster {
             eprintln!("{}", service.quote());
         }
     }
+}
+
+/// Starts the broker's servers; several know each other by routes.
+async fn broker(options: &Options, root: &Path) -> Result<Vec<NatsServer>> {
+    if options.brokers == 1 {
+        let data = options.nats_data.clone().unwrap_or_else(|| root.join("nats"));
+        let nats = NatsOptions { sync: options.sync, ..NatsOptions::new(data) };
+        return Ok(vec![NatsServer::start(nats).await?]);
+    }
+    let ports = (0..options.brokers).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
+    let routes = joined(ports.iter().map(|port| format!("nats://127.0.0.1:{port}")));
+    let servers = ports.iter().enumerate().map(|(number, port)| {
+        let text = format!(
+            "include ./server.conf\nserver_name: nats-{number}\n\
+             authorization {{ user: nox, password: {NATS_PASSWORD} }}\n\
+             cluster {{ name: nox, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+        );
+        Ok(NatsServer::start(NatsOptions {
+            sync: options.sync,
+            // A server that is down for a moment has to find them free again.
+            port: Some(free_port()?),
+            monitor_port: Some(free_port()?),
+            config: Some(NatsConfig { text, variables: Vec::new() }),
+            ..NatsOptions::new(root.join(format!("nats-{number}")))
+        }))
+    });
+    try_join_all(servers.collect::<Result<Vec<_>>>()?).await
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(",")
 }
 
 fn path(root: &Path, name: &str) -> String {

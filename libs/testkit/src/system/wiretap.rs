@@ -30,8 +30,9 @@ pub struct Wiretap {
 }
 
 impl Wiretap {
-    /// Listens on `subject`, wildcards allowed; `url` is `nats://user:password@host:port`.
+    /// Listens on `subject`, wildcards allowed; `url` is `nats://user:password@host:port`, the first of several.
     pub async fn start(url: &str, subject: &str) -> Result<Self> {
+        let url = url.split(',').next().context("no URL")?;
         let rest = url.strip_prefix("nats://").context("not a broker's URL")?;
         let (credentials, host) = rest.split_once('@').context("no credentials")?;
         let (user, password) = credentials.split_once(':').context("no password")?;

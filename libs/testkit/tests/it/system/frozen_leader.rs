@@ -36,7 +36,7 @@ async fn froze_at(point: &str, writes: bool) {
     assert_eq!(cluster.wait_leader(WITHIN).await.unwrap(), 0);
     cluster.start_services().unwrap();
     cluster.wait_ready().await.unwrap();
-    let answers = Wiretap::start(&cluster.nats.url(), "_INBOX_gateway.>").await.unwrap();
+    let answers = Wiretap::start(&cluster.nats_url, "_INBOX_gateway.>").await.unwrap();
     let client = cluster.client("ada");
 
     // A burst, so that much is decided at once.
@@ -62,7 +62,7 @@ async fn froze_at(point: &str, writes: bool) {
         client.submit(number, &mark(&format!("after {number}")), None).await;
     }
 
-    let refusals = Wiretap::start(&cluster.nats.url(), "_INBOX_scheduler.>").await.unwrap();
+    let refusals = Wiretap::start(&cluster.nats_url, "_INBOX_scheduler.>").await.unwrap();
     cluster.schedulers[0].thaw();
     if writes {
         let refused = async || Ok(refusals.heard().into_iter().find(is_refusal));

@@ -15,7 +15,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs `noxctl` as the broker's operator.
 fn noxctl(cluster: &Cluster, args: &[&str]) -> (Option<i32>, String) {
-    super::noxctl(args, &[("NOX_NATS_URL", &cluster.nats.url())])
+    super::noxctl(args, &[("NOX_NATS_URL", &cluster.nats_url)])
 }
 
 #[tokio::test(flavor = "multi_thread")]

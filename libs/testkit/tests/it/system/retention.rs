@@ -200,7 +200,7 @@ async fn rows_are_rebuilt_without_the_stream_and_damage_is_said() {
     until_cut(&cluster, 1).await;
     until_archived(&cluster).await;
     let live = content_hash(&cluster.database_url, None).await.unwrap();
-    let nats = cluster.nats.url();
+    let nats = cluster.nats_url.clone();
     let database = cluster.database_url.clone();
     let archive = cluster.folder().join("archive").to_str().unwrap().to_owned();
     let nothing = cluster.folder().join("nothing").to_str().unwrap().to_owned();
