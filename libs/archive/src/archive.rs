@@ -73,11 +73,15 @@ impl Segments {
         self.cover[..after].last().filter(|segment| segment.holds(n))
     }
 
-    /// The last segment before the first gap.
-    fn end(&self) -> Option<&SegmentInfo> {
+    /// The last segment before the first gap behind message `n`, if one holds it or ends right before it.
+    fn end(&self, n: FrameNumber) -> Option<&SegmentInfo> {
         let follows = |pair: &&[SegmentInfo]| pair[1].n_first <= pair[0].n_last.next();
-        let joined = self.cover.windows(2).take_while(follows).count();
-        self.cover.get(joined)
+        let begin = self
+            .cover
+            .iter()
+            .position(|segment| segment.n_first <= n && n <= segment.n_last.next())?;
+        let joined = self.cover[begin..].windows(2).take_while(follows).count();
+        self.cover.get(begin + joined)
     }
 }
 
@@ -134,12 +138,22 @@ impl LogArchive {
         Ok(self.list().await?.all.to_vec())
     }
 
-    /// The last number before the first gap, and the chain after it; 0 and the chain's start where there
-    /// is no segment.
+    /// The last number before the first gap, and the chain after it; 0 and the chain's start where the
+    /// archive has no beginning.
     pub async fn end(&self) -> Result<(FrameNumber, Chain), ArchiveError> {
-        match self.list().await?.end() {
-            None => Ok((FrameNumber(0), Chain::START)),
-            Some(segment) => Ok((segment.n_last, self.index(segment).await?.chain_after)),
+        let end = self.end_behind(FrameNumber(1)).await?;
+        Ok(end.unwrap_or((FrameNumber(0), Chain::START)))
+    }
+
+    /// The last number before the first gap behind message `n`, and the chain after it; `None` if no segment
+    /// holds that message or ends right before it.
+    pub async fn end_behind(
+        &self,
+        n: FrameNumber,
+    ) -> Result<Option<(FrameNumber, Chain)>, ArchiveError> {
+        match self.list().await?.end(n) {
+            None => Ok(None),
+            Some(segment) => Ok(Some((segment.n_last, self.index(segment).await?.chain_after))),
         }
     }
 

@@ -36,12 +36,21 @@ pub struct LogUsage {
     pub first: FrameNumber,
 }
 
+/// A segment of the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archived {
+    pub first: FrameNumber,
+    pub last: FrameNumber,
+    /// Before compression.
+    pub bytes: u64,
+}
+
 /// What is elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept<'a> {
-    /// The last frame of each segment of the archive, in order and without a gap, and its bytes before
-    /// compression.
-    pub segments: &'a [(FrameNumber, u64)],
+    /// Segments of the archive that were read back, in order. They may overlap, and where one is missing,
+    /// nothing behind the gap counts.
+    pub segments: &'a [Archived],
     /// The newest snapshot that was kept; the frame itself stays, for it shows whether the log agrees.
     pub snapshot: FrameNumber,
     /// Who follows the log, and the last frame that each has taken in.
@@ -105,15 +114,17 @@ impl Retention {
 
     /// The first frame that should stay, by the stream's size and the archive alone: segments go whole, as
     /// long as the tail stays.
-    fn wanted(
-        &self,
-        usage: LogUsage,
-        segments: &[(FrameNumber, u64)],
-    ) -> (FrameNumber, Option<Hold>) {
+    fn wanted(&self, usage: LogUsage, segments: &[Archived]) -> (FrameNumber, Option<Hold>) {
         let tail = share(usage.bytes_max, self.tail_percent);
         let mut left = usage.bytes;
         let mut before = usage.first;
-        for (last, bytes) in segments.iter().filter(|(last, _)| *last >= usage.first) {
+        for Archived { first, last, bytes } in segments {
+            if *last < before {
+                continue;
+            }
+            if *first > before {
+                break;
+            }
             left = left.saturating_sub(*bytes);
             if left < tail {
                 return (before, None);
@@ -141,8 +152,12 @@ mod tests {
     }
 
     /// Segments of ten frames, up to `last`.
-    fn segments(last: u64) -> Vec<(FrameNumber, u64)> {
-        (1..=last / 10).map(|k| (N(k * 10), 10)).collect()
+    fn segments(last: u64) -> Vec<Archived> {
+        (0..last / 10).map(|k| segment(k * 10 + 1, k * 10 + 10)).collect()
+    }
+
+    fn segment(first: u64, last: u64) -> Archived {
+        Archived { first: N(first), last: N(last), bytes: last - first + 1 }
     }
 
     fn cut(usage: LogUsage, archived: u64, snapshot: u64, readers: &[(&str, u64)]) -> Option<Cut> {
@@ -177,6 +192,19 @@ mod tests {
         let faults = Faults { cut_before_archived: true, ..Faults::default() };
         let cut = Retention::default().cut(usage(), kept, faults).unwrap();
         assert_eq!(cut.before, Some(N(122)), "the control");
+    }
+
+    #[test]
+    fn nothing_goes_from_behind_a_gap_in_the_archive() {
+        let cut = |segments: &[Archived]| {
+            let kept = Kept { segments, snapshot: N(160), readers: &[] };
+            before(Retention::default().cut(usage(), kept, Faults::default()))
+        };
+        let gap = [segment(1, 110), segment(121, 160)];
+        assert_eq!(cut(&gap), (Some(111), Some(Hold::Archive)));
+        assert_eq!(cut(&gap[1..]), (None, Some(Hold::Archive)), "the beginning is gone");
+        let overlapping = [segment(101, 112), segment(105, 111), segment(110, 122)];
+        assert_eq!(cut(&overlapping), (Some(123), Some(Hold::Archive)));
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub struct EpochAt {
     pub record: EpochRecord,
 }
 
+/// Of an epoch's record, whatever the stream's limits become.
+fn never_expires() -> (&'static str, String) {
+    ("Nats-TTL", "never".to_owned())
+}
+
 /// What must be true of the log for an append to be let in. Each half alone is not enough: the first
 /// lets in what follows a refused message, and so leaves a hole for ever; the second lets in a
 /// deposed leader that predicts well.
@@ -71,9 +76,20 @@ impl Broker {
             .map_err(|e| PublishError::refused(publish::MALFORMED, e.to_string()))?;
         let headers = vec![
             ("Nats-Expected-Last-Subject-Sequence", expected_seq.to_string()),
-            ("Nats-TTL", "never".to_owned()),
+            never_expires(),
         ];
         Ok(self.publish(subject::EPOCH.to_owned(), Some(headers), payload.into()).await?.seq)
+    }
+
+    /// Appends a message again that the log has lost, if it ends right before the place of this one.
+    pub async fn append_again(&self, message: Message) -> Result<(), PublishError> {
+        let mut headers =
+            vec![("Nats-Expected-Last-Sequence", message.seq.saturating_sub(1).to_string())];
+        if message.subject == subject::EPOCH {
+            headers.push(never_expires());
+        }
+        self.publish(message.subject, Some(headers), message.payload).await?;
+        Ok(())
     }
 
     /// Appends one frame under both guards and returns its sequence.

@@ -9,22 +9,22 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use nox_archive::{Log, LogArchive, LogError, SegmentBuilder};
-use nox_contract::{FrameNumber, subject};
+use nox_archive::{Log, LogArchive, LogError, SegmentBuilder, SegmentInfo};
+use nox_contract::{Chain, Frame, FrameNumber, Timestamp, subject};
 use nox_protocol::{
     Faults, ReadError, RecentFrames, Retention,
     recent::Following,
-    retention::{Hold, Kept, LogUsage},
+    retention::{Archived, Hold, Kept, LogUsage},
 };
 use nox_service::{Backoff, Runtime, crash_point};
 use nox_streams::{Broker, Message};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Scheduler, metrics::Metrics, snapshot};
+use crate::{Scheduler, lost_end, metrics::Metrics, snapshot};
 
 /// The part of readiness that says whether the log is being archived.
 const ARCHIVE: &str = "scheduler.archive";
@@ -72,6 +72,7 @@ impl Archiving {
                 retention: config.retention(),
                 recent: recent.clone(),
                 snapshot_wanted: snapshot_wanted.clone(),
+                verified: Mutex::default(),
             };
             AbortOnDropHandle::new(tokio::spawn(task.run()))
         });
@@ -127,6 +128,8 @@ struct Task {
     retention: Retention,
     recent: Arc<Recent>,
     snapshot_wanted: Arc<AtomicBool>,
+    /// Segments of what the stream has that were read back whole.
+    verified: Mutex<Vec<SegmentInfo>>,
 }
 
 impl Task {
@@ -144,33 +147,35 @@ impl Task {
 
     /// Goes on where the archive ends, for as long as all is well.
     async fn keep(&self, backoff: &mut Backoff) -> anyhow::Result<Never> {
-        let (n, chain) = self.archive.end().await?;
-        agree(&self.broker, &self.archive, n).await?;
+        let (n, chain) = self.begin().await?;
         let mut source = Source { log: &self.log, recent: &self.recent, chunks: None };
         let mut segment = SegmentBuilder::new(n, chain);
         let mut archived = n;
-        // When its first frame came in.
-        let mut began: Option<Duration> = None;
+        // When its first message was written.
+        let mut began: Option<Timestamp> = None;
         let mut limit = SEGMENT_BYTES;
         let mut looked: Option<Duration> = None;
         loop {
             let now = self.runtime.clock.monotonic();
             if looked.is_none_or(|at| now >= at + LOOK_EVERY) {
                 looked = Some(now);
-                limit = self.cut().await.context("the log's stream cannot be cut")?;
+                limit = self.cut(archived).await.context("the log's stream cannot be cut")?;
             }
-            let is_late = began.is_some_and(|began| now >= began + self.close_after);
-            if is_late || segment.raw_bytes() >= limit {
+            let is_full = segment.raw_bytes() >= limit;
+            let messages = if is_full { Vec::new() } else { source.after(segment.end().0).await? };
+            if let Some(first) = messages.first() {
+                began = began.or_else(|| written_at(first));
+                segment = filled(segment, messages).await?;
+                continue;
+            }
+            // What was written long ago waits for what follows it, if that is there.
+            let wall = self.runtime.clock.now();
+            let is_late = began.is_some_and(|began| wall >= began + self.close_after);
+            if is_full || is_late {
                 let (n, chain) = segment.end();
                 self.put(segment).await?;
                 segment = SegmentBuilder::new(n, chain);
                 (archived, began, looked) = (n, None, None);
-                continue;
-            }
-            let messages = source.after(segment.end().0).await?;
-            if !messages.is_empty() {
-                segment = filled(segment, messages).await?;
-                began.get_or_insert(now);
                 continue;
             }
             self.metrics.archive_failing.set(0);
@@ -181,6 +186,28 @@ impl Task {
         }
     }
 
+    /// Where to go on: behind what the archive has of the stream. If it has nothing of its beginning, all of
+    /// the stream is archived, once more where it was before.
+    async fn begin(&self) -> anyhow::Result<(FrameNumber, Chain)> {
+        let first = FrameNumber(self.broker.first_frame().await?.unwrap_or(1));
+        let end = match self.archive.end_behind(first).await? {
+            Some(end) => end,
+            None if first.0 <= 1 => return Ok((FrameNumber(0), Chain::START)),
+            None => {
+                tracing::warn!(
+                    first = first.0,
+                    "The archive does not have what was cut off the log"
+                );
+                let message = self.log.frame(first).await?.context("the log is cut meanwhile")?;
+                let frame: Frame = serde_json::from_slice(&message.payload)?;
+                let chain = Chain::parse(&frame.prev).context("a frame without a chain")?;
+                return Ok((FrameNumber(first.0 - 1), chain));
+            }
+        };
+        lost_end::agree(&self.broker, &self.archive, end.0).await?;
+        Ok(end)
+    }
+
     /// Closes a segment and puts it into the archive.
     async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<()> {
         let Some(closed) = spawn_blocking(move || segment.close()).await? else { return Ok(()) };
@@ -188,13 +215,15 @@ impl Task {
         let n = closed.n_last;
         let segment = self.archive.put(closed).await?;
         crash_point("scheduler.after_archive");
+        self.verified().push(segment.clone());
         self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
         tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
         Ok(())
     }
 
-    /// Cuts the stream if it is full enough; says after how many bytes a segment is to be closed.
-    async fn cut(&self) -> anyhow::Result<u64> {
+    /// Cuts the stream if it is full enough; says after how many bytes a segment is to be closed. All up to
+    /// `archived` must still be there.
+    async fn cut(&self, archived: FrameNumber) -> anyhow::Result<u64> {
         let usage = self.broker.usage(subject::EVENTS).await?;
         let Some(bytes_max) = usage.bytes_max else { return Ok(SEGMENT_BYTES) };
         let limit = SEGMENT_BYTES.min(bytes_max / SEGMENTS_OF_LIMIT);
@@ -203,12 +232,9 @@ impl Task {
         }
         let Some(first) = self.broker.first_frame().await? else { return Ok(limit) };
         let usage = LogUsage { bytes: usage.bytes, bytes_max, first: FrameNumber(first) };
-        let mut segments = Vec::new();
-        for segment in self.archive.segments().await? {
-            if segment.n_last >= usage.first {
-                segments.push((segment.n_last, self.archive.index(&segment).await?.raw_bytes));
-            }
-        }
+        let end = self.archive.end_behind(usage.first).await?.map_or(0, |(end, _)| end.0);
+        ensure!(end >= archived.0, "the archive ended at frame {archived}, and now at {end}");
+        let segments = self.segments(usage.first).await?;
         let readers = self.broker.readers().await?.into_iter();
         let readers =
             readers.filter(|(_, position)| position.incarnation == *self.archive.incarnation());
@@ -219,7 +245,7 @@ impl Task {
             return Ok(limit);
         };
 
-        for reader in &cut.left_behind {
+        for reader in cut.left_behind.iter().filter(|_| cut.before.is_some()) {
             self.metrics.readers_left_behind.with_label_values(&[reader]).inc();
             tracing::warn!(reader, "Cuts the log before a reader has come so far");
         }
@@ -236,6 +262,28 @@ impl Task {
             tracing::info!(before = before.0, frames, "Cut the log's stream");
         }
         Ok(limit)
+    }
+
+    /// What the archive has of the stream from `first` on. Segments that others wrote are read once before
+    /// anything is cut by them.
+    async fn segments(&self, first: FrameNumber) -> anyhow::Result<Vec<Archived>> {
+        let mut found = self.archive.segments().await?;
+        found.retain(|segment| segment.n_last >= first);
+        self.verified().retain(|segment| segment.n_last >= first);
+        let mut segments = Vec::new();
+        for segment in found {
+            if !self.verified().contains(&segment) {
+                self.archive.verify(&segment).await?;
+                self.verified().push(segment.clone());
+            }
+            let bytes = self.archive.index(&segment).await?.raw_bytes;
+            segments.push(Archived { first: segment.n_first, last: segment.n_last, bytes });
+        }
+        Ok(segments)
+    }
+
+    fn verified(&self) -> MutexGuard<'_, Vec<SegmentInfo>> {
+        self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -277,6 +325,11 @@ impl Source<'_> {
     }
 }
 
+/// When a frame was written; `None` of an epoch's record.
+fn written_at(message: &Message) -> Option<Timestamp> {
+    serde_json::from_slice::<Frame>(&message.payload).ok().map(|frame| frame.at)
+}
+
 /// The segment with more messages. Compressing takes longer than others should wait.
 async fn filled(
     mut segment: SegmentBuilder,
@@ -287,26 +340,4 @@ async fn filled(
         Ok::<_, ReadError>(segment)
     });
     filled.await?.context("this is not the log that is archived")
-}
-
-/// Whether the log's stream has what the archive ends with. A log that lost its end may have grown as long
-/// again, and then the archive is of what was lost: none of that may stand for what there is now.
-async fn agree(broker: &Broker, archive: &LogArchive, end: FrameNumber) -> anyhow::Result<()> {
-    for n in (1..=end.0).rev().map(FrameNumber) {
-        // Cut off already, by somebody who had compared it.
-        let Some(there) = broker.read_one(subject::EVENTS, n.0).await? else { return Ok(()) };
-        let kept = archive.frame(n).await?.ok_or_else(|| anyhow!("frame {n} is not archived"))?;
-        if there.payload != kept.payload {
-            return Err(anyhow!(
-                "frame {n} of the archive {} is another one than the log has: the log lost its end after \
-                 that was archived; move its segments away",
-                archive.location()
-            ));
-        }
-        // A frame names all before it; the record of an epoch does not.
-        if there.subject != subject::EPOCH {
-            break;
-        }
-    }
-    Ok(())
 }

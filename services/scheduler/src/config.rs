@@ -43,9 +43,9 @@ pub struct Config {
     /// it the log is never cut, and admission stops when its stream is full.
     #[arg(long, env = "NOX_ARCHIVE")]
     pub archive: Option<String>,
-    /// Seconds after which what the log got is in the archive at the latest.
+    /// Seconds after which what the log got is in the archive at the latest; at most 30 days.
     #[arg(long, env = "NOX_ARCHIVE_EVERY_S", default_value_t = 3_600,
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = clap::value_parser!(u64).range(1..=2_592_000))]
     pub archive_every_s: u64,
     /// Size of the log's stream when it is made or raised, as `64GiB`: `nats/streams.toml`, if left out. From
     /// where it is half full it is cut, as far as it is in the archive.

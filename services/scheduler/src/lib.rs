@@ -18,6 +18,7 @@
 //! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
 //! | `archive` | keeps the log for good, and cuts its stream |
+//! | `lost_end` | gives the stream back what only the archive has of its end |
 //! | `streams` | looks after the streams, which it alone makes |
 //! | `metrics` | what it counts |
 
@@ -26,6 +27,7 @@ pub mod config;
 mod dispatch;
 mod held_lease;
 mod inputs;
+mod lost_end;
 mod metrics;
 mod replies;
 mod snapshot;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nox_archive::Log;
-use nox_contract::{Chain, Frame, FrameNumber};
+use nox_contract::{Chain, Frame, FrameNumber, subject};
 use nox_core::State;
 use nox_protocol::Leader;
 use nox_streams::{Broker, Error};
@@ -111,6 +111,11 @@ pub async fn find(broker: &Broker, log: &Log) -> Option<(State, Chain)> {
         }
     };
     let (n, chain) = parse(&name)?;
+    // The archive may have a frame that the log has lost.
+    if !matches!(broker.last_sequence(subject::EVENTS).await, Ok(last) if n.0 <= last) {
+        tracing::warn!(name, "The log has not come to the snapshot; folds the whole log");
+        return None;
+    }
     if chain_at(log, n).await? != chain {
         tracing::warn!(name, "The log disagrees with the snapshot; folds the whole log");
         return None;

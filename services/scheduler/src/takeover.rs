@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use futures_util::StreamExt;
 use nox_archive::{ArchiveError, Log, LogError};
 use nox_contract::{FrameNumber, subject};
@@ -12,7 +13,7 @@ use nox_protocol::{
 use nox_service::crash_point;
 use nox_streams::{Broker, Error, PublishError};
 
-use crate::{Scheduler, snapshot};
+use crate::{Scheduler, lost_end, snapshot};
 
 /// How often a broker that does not answer is asked again, and how long is waited in between.
 const TRIES: u32 = 20;
@@ -61,6 +62,7 @@ pub async fn run(
     accept_reset: Option<String>,
 ) -> Result<Ready, Failure> {
     let Scheduler { runtime, broker, metrics, .. } = scheduler;
+    lost_end::restore(broker, log).await?;
     let attachment = attach(broker).await?;
     let snapshot = snapshot::find(broker, log).await;
     let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);
@@ -124,6 +126,13 @@ async fn fold(
     from: u64,
     to: u64,
 ) -> Result<TakeoverEffect, Failure> {
+    // A snapshot is looked at before the epoch record is appended: the log lost its end in between.
+    if from > to {
+        let from = from - 1;
+        return Err(Failure::Broken(anyhow!(
+            "log_regressed: folded up to {from}, and it ends at {to}"
+        )));
+    }
     let mut chunks = log.read(FrameNumber(from), FrameNumber(to));
     while let Some(chunk) = chunks.next().await {
         let records: Vec<_> = chunk?.into_iter().map(|r| (r.seq, r.subject, r.payload)).collect();

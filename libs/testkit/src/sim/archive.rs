@@ -6,7 +6,7 @@ use nox_contract::{Chain, FrameNumber, subject};
 use nox_protocol::{
     RecentFrames, Retention,
     recent::Following,
-    retention::{Hold, Kept, LogUsage},
+    retention::{Archived, Hold, Kept, LogUsage},
 };
 use nox_streams::Message;
 
@@ -129,7 +129,11 @@ fn cut(acked: u64, wire: &mut Wire) -> bool {
     // Anything from half full to full.
     let bytes_max = bytes * 100 / wire.between(55, 100);
     let segments: Vec<_> = (wire.broker.archive.segments.iter())
-        .map(|segment| (FrameNumber(segment.n_last), segment.n_last - segment.n_first + 1))
+        .map(|segment| Archived {
+            first: FrameNumber(segment.n_first),
+            last: FrameNumber(segment.n_last),
+            bytes: segment.n_last - segment.n_first + 1,
+        })
         .collect();
     // The service keeps none before the log has its last frame; here some are of what never got there.
     let is_kept = |s: &&Snapshot| s.n <= acked && wire.broker.chain_at(s.n) == Some(s.chain);
