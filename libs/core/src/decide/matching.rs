@@ -21,9 +21,12 @@ use crate::{
 /// Requests that found no place which one match remembers, so that larger ones need not ask.
 const UNPLACED_MAX: usize = 16;
 
-/// Frees jobs from their dependencies, at most `placements_max`; if there are none, places queued jobs,
-/// at most so many, first come, first served. The first is the first of all modules, for they share
-/// workers.
+/// Frees jobs from their dependencies, and places queued jobs, first come, first served; at most
+/// `placements_max` of both. The first is the first of all modules, for they share workers. A job that is
+/// freed is in the queue from the next match on.
+///
+/// However many are to be freed, they take at most half of it (the larger one), so that a slot does not
+/// stay empty meanwhile; what they leave is for those that are placed.
 ///
 /// Of the kinds of jobs that wait, those behind the first `skip` are looked at, at most `classes_max`: many
 /// that do not fit must not hold everybody up.
@@ -33,11 +36,13 @@ pub(super) fn placements(
     classes_max: u32,
     skip: u32,
 ) -> Option<Decision> {
+    let placements_max = placements_max as usize;
     let freed = state.unblocked.iter().filter_map(|id| unblock(state, *id));
-    let mut drafts: Vec<_> = freed.take(placements_max as usize).collect();
-    if drafts.is_empty() {
-        drafts = Match::new(state).run(placements_max as usize, classes_max, skip);
-    }
+    let freed: Vec<_> = freed.take(placements_max.div_ceil(2)).collect();
+    let left = placements_max - freed.len();
+    // Who is freed comes last: nobody who is placed passed over somebody in the queue.
+    let mut drafts = Match::new(state).run(left, classes_max, skip);
+    drafts.extend(freed);
     (!drafts.is_empty()).then(|| Decision { drafts, ..Decision::default() })
 }
 

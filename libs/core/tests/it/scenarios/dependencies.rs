@@ -2,7 +2,10 @@
 
 use nox_contract::{JobId, JobState, ProblemCode, WaitingCode};
 
-use crate::world::{Ask, World, acme, after, ask, id, job_id, of_module, seconds};
+use crate::{
+    log::placing,
+    world::{Ask, World, acme, after, ask, id, job_id, manifest, of_module, seconds, slots},
+};
 
 fn assert_refused(world: &mut World, ask: &Ask) {
     let (_, said) = world.ask(ask);
@@ -230,4 +233,26 @@ fn a_dependency_of_a_disabled_module_keeps_its_dependents_waiting() {
     let queued = world.log.state.ledger.user(&acme(), &id("ada")).unwrap().queued_jobs;
     assert_eq!(queued, 2);
     assert_eq!(world.ask(&of_module("m")).1.refusal().code, ProblemCode::DisabledModule);
+}
+
+#[test]
+fn those_that_are_freed_and_those_that_wait_for_a_slot_do_not_hold_each_other_up() {
+    const EACH: usize = 20;
+    let mut world = World::working(1);
+    let first = world.submit(ask());
+    let doomed: Vec<_> = (0..EACH).map(|_| world.submit(after(&[first]))).collect();
+    let queued: Vec<_> = (0..EACH).map(|_| world.submit(ask())).collect();
+    fail(&mut world, first);
+    world.join("v", slots(20), &[manifest("m")]);
+    for done in (4..=EACH).step_by(4) {
+        assert_eq!(world.internal(placing(8)).entries.len(), 8);
+        let failed = doomed.iter().filter(|job| world.state_of(**job) == JobState::Failed);
+        let placed = queued.iter().filter(|job| world.holder(**job).is_some());
+        assert_eq!((failed.count(), placed.count()), (done, done));
+    }
+    // What one of them does not need, the other has.
+    let more: Vec<_> = (0..8).map(|_| world.submit(ask())).collect();
+    world.join("u", slots(20), &[manifest("m")]);
+    world.internal(placing(8));
+    assert!(more.iter().all(|job| world.holder(*job).is_some()));
 }
