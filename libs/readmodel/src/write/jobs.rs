@@ -118,7 +118,7 @@ fn unnest(columns: &[Column<JobChange>]) -> String {
     format!("unnest({})", arrays.collect::<Vec<_>>().join(", "))
 }
 
-/// New rows are copied in: half of what Postgres takes for rows that it has to gather from arrays.
+/// New rows are copied in, which takes a quarter less of Postgres than gathering them from arrays does.
 fn copy(table: &str, columns: &[Columns]) -> Statement {
     let columns = columns.concat();
     let sql = format!("copy {table} ({}) from stdin (format binary)", names("", &columns));
