@@ -200,7 +200,7 @@ mod tests {
             let kept = Kept { segments, snapshot: N(160), readers: &[] };
             before(Retention::default().cut(usage(), kept, Faults::default()))
         };
-        let gap = [segment(1, 110), segment(121, 160)];
+        let gap = [segment(101, 110), segment(121, 160)];
         assert_eq!(cut(&gap), (Some(111), Some(Hold::Archive)));
         assert_eq!(cut(&gap[1..]), (None, Some(Hold::Archive)), "the beginning is gone");
         let overlapping = [segment(101, 112), segment(105, 111), segment(110, 122)];

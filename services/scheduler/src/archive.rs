@@ -36,9 +36,10 @@ const SEGMENTS_OF_LIMIT: u64 = 16;
 /// to compress them well.
 const RECENT_BYTES: usize = 4 * 1024 * 1024;
 const PORTION_BYTES: usize = 512 * 1024;
-/// How often the log is looked at for frames to keep, where there is less than a portion, and the stream for
-/// its size.
+/// How often the log is looked at for frames to keep, where there is less than a portion.
 const READ_EVERY: Duration = Duration::from_millis(500);
+/// How often the stream is looked at for its size; and at most, where segments follow one another.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries while broker or archive are away; doubled each time.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -155,10 +156,11 @@ impl Task {
         let mut began: Option<Timestamp> = None;
         let mut limit = SEGMENT_BYTES;
         let mut looked: Option<Duration> = None;
+        let mut look_after = LOOK_EVERY;
         loop {
             let now = self.runtime.clock.monotonic();
-            if looked.is_none_or(|at| now >= at + LOOK_EVERY) {
-                looked = Some(now);
+            if looked.is_none_or(|at| now >= at + look_after) {
+                (looked, look_after) = (Some(now), LOOK_EVERY);
                 limit = self.cut(archived).await.context("the log's stream cannot be cut")?;
             }
             let is_full = segment.raw_bytes() >= limit;
@@ -175,7 +177,8 @@ impl Task {
                 let (n, chain) = segment.end();
                 self.put(segment).await?;
                 segment = SegmentBuilder::new(n, chain);
-                (archived, began, looked) = (n, None, None);
+                // More may go now.
+                (archived, began, look_after) = (n, None, LOOK_AGAIN);
                 continue;
             }
             self.metrics.archive_failing.set(0);

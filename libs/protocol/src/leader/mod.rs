@@ -122,11 +122,14 @@ pub struct Leader {
     turn_at: Timestamp,
     /// When a frame without entries was written last.
     empty_frame_at: Option<Duration>,
+    /// Something happened that no match has looked at from the front of the queue since.
     match_due: bool,
     /// Kinds of jobs that the last match, and the last look at reasons, looked at without coming to an
     /// end.
     match_skip: u32,
     reasons_skip: u32,
+    /// The match has begun anew, for something happened before it came to its end: now it goes on to it.
+    match_to_end: bool,
     reasons_at: Option<Duration>,
     /// By how much the log's time is ahead of this process's clock.
     ahead: Duration,
@@ -163,6 +166,7 @@ impl Leader {
             match_due: true,
             match_skip: 0,
             reasons_skip: 0,
+            match_to_end: false,
             reasons_at: None,
             ahead,
         };
@@ -432,30 +436,38 @@ impl Leader {
         self.held_back.push(self.sequencer.next_n(), effect);
     }
 
+    /// Looks at the next kinds of waiting jobs. Where something happened since the first of them were
+    /// looked at, it begins anew, for what was freed is the first's whom it fits. That is done once before
+    /// it comes to its end: else the last would never be looked at where something happens all the time.
     fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
         let due = self.is_match_due();
-        self.match_due = false;
+        let happened = std::mem::take(&mut self.match_due);
+        let behind = std::mem::take(&mut self.match_skip);
+        let to_end = std::mem::take(&mut self.match_to_end);
         if !due {
             return Ok(());
         }
-        let skip = std::mem::take(&mut self.match_skip);
+        let anew = happened && behind > 0 && !to_end;
+        let skip = if anew { 0 } else { behind };
         let input =
             Internal::Match { placements_max: PLACEMENTS_MAX, classes_max: CLASSES_MAX, skip };
         let placed = self.decide_internal(input, now)?;
+        // What happened meanwhile is for the next one.
+        self.match_due |= happened && skip > 0;
         if placed >= PLACEMENTS_MAX as usize {
             self.match_due = true;
         } else if self.is_more_behind(skip) && self.state().workers.free_slots() > 0 {
-            self.match_due = true;
             self.match_skip = skip + CLASSES_MAX;
+            self.match_to_end = anew || to_end;
         }
         Ok(())
     }
 
-    /// Whether the queue may move: something happened that could let it, or a frame told jobs that what
-    /// they waited for has ended.
+    /// Whether the queue may move: something happened that could let it, kinds of jobs are still to be
+    /// looked at, or a frame told jobs that what they waited for has ended.
     fn is_match_due(&self) -> bool {
         let state = self.state();
-        state.has_unblocked() || (self.match_due && state.has_waiting())
+        state.has_unblocked() || ((self.match_due || self.match_skip > 0) && state.has_waiting())
     }
 
     /// Whether more kinds of jobs wait than those that a look which began behind `skip` looked at.

@@ -451,3 +451,92 @@ fn dependents_without_end_are_told_over_several_frames_and_others_go_on_between(
     });
     assert_eq!(failed.count(), DEPENDENTS as usize);
 }
+
+/// Submits a job of a user of its own, and so of a kind of its own.
+fn submit_as(leader: &mut Leader, number: u32, user: u32, mem_mb: u32, now: Now) {
+    let seq = leader.next_command();
+    let submit = Submit {
+        role: "admin".to_owned(),
+        module: "noop".parse().unwrap(),
+        user_id: format!("u{user}").parse().unwrap(),
+        requested_resources: nox_contract::Resources { mem_mb, ..fixtures::SMALL },
+        seen: leader.state().n,
+        pending: false,
+        ..fixtures::submit(job(number))
+    };
+    let commands = vec![Command::Submit(Box::new(submit))];
+    let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();
+    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
+}
+
+fn leader_without_limits() -> Leader {
+    let limits = Limits {
+        cpu_seconds: 1_000_000_000,
+        queued_jobs: 1_000_000,
+        running_jobs: 1_000_000,
+        cpu: 64,
+        mem_mb: 1_000,
+    };
+    let scheduler = SchedulerConfig {
+        roles: [("admin".to_owned(), limits), ("user".to_owned(), limits)].into(),
+        tenant: limits,
+        ..SchedulerConfig::default()
+    };
+    let config = LeaderConfig { scheduler, ..leader().config };
+    Leader::begin(ready(State::default()), config, at(0)).unwrap()
+}
+
+fn is_held(leader: &Leader, number: u32) -> bool {
+    leader.state().job(job(number)).is_some_and(|job| job.job.worker_id().is_some())
+}
+
+#[test]
+fn what_is_freed_while_the_queue_is_scanned_goes_to_the_first_whom_it_fits() {
+    let (mut leader, mut broker) = (leader_without_limits(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    submit_as(&mut leader, 1, 1, 64, at(1));
+    leader.end_turn(at(1)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    assert!(is_held(&leader, 1));
+    // Slots are free, memory is not.
+    for number in 2..=CLASSES_MAX + 3 {
+        submit_as(&mut leader, number, number, 64, at(2));
+    }
+    leader.end_turn(at(2)).unwrap();
+    broker.store(&mut leader, usize::MAX);
+    assert_eq!(leader.match_skip, CLASSES_MAX, "the first kinds were looked at");
+    let slot = leader.state().workers.get(&worker()).unwrap().assignments[&job(1)].clone();
+    let token = nox_contract::Token::compute(&[0; 32], job(1), slot.attempt, slot.assigned_n);
+    let ended = Ended {
+        job_id: job(1),
+        attempt: slot.attempt,
+        token,
+        started: true,
+        usage: Default::default(),
+        end: AttemptEnd::Succeeded { outputs: RawJson::default() },
+    };
+    tell(&mut leader, session(1), Report::Ended(Box::new(ended)), at(3));
+    leader.end_turn(at(3)).unwrap();
+    let held: Vec<_> = (2..=CLASSES_MAX + 3).filter(|number| is_held(&leader, *number)).collect();
+    assert_eq!(held, [2]);
+}
+
+#[test]
+fn the_scan_of_the_queue_comes_to_its_end_however_much_happens() {
+    let (mut leader, mut broker) = (leader_without_limits(), Broker::default());
+    tell(&mut leader, session(1), hello(), at(1));
+    // More than the worker has.
+    let last = 2 * CLASSES_MAX + 2;
+    for number in 1..last {
+        submit_as(&mut leader, number, number, 65, at(1));
+    }
+    submit_as(&mut leader, last, last, 1, at(1));
+    let mut turns = 0;
+    while !is_held(&leader, last) {
+        turns += 1;
+        assert!(turns <= 4, "the last kind was never looked at");
+        submit_as(&mut leader, last + turns, 1, 65, at(2));
+        leader.end_turn(at(2)).unwrap();
+        broker.store(&mut leader, usize::MAX);
+    }
+}

@@ -131,6 +131,7 @@ notices! {
     the_simulation_notices_a_planned_stop_that_counts: PlannedStopCounts,
     the_simulation_notices_a_submit_that_runs_again_after_it_was_forgotten: StampUnchecked,
     the_simulation_notices_a_worker_that_takes_a_living_ones_place: LivingWorkerReplaced,
+    the_simulation_notices_a_frame_that_is_archived_before_it_is_in_the_log: ArchivedBeforeAck,
     the_simulation_notices_a_log_that_is_cut_before_it_is_archived: CutBeforeArchived,
     the_simulation_notices_a_log_that_is_cut_beyond_the_newest_snapshot: CutBeyondSnapshot,
     the_simulation_notices_a_segment_that_nobody_has_read_back: ArchiveNotReadBack,

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -38,9 +39,13 @@ pub const POINTS: [&str; 4] = [
 
 /// A system whose log is small, archived at once, and cut as soon as it may be.
 async fn start() -> Cluster {
+    start_with(LOG_BYTES).await
+}
+
+async fn start_with(log_bytes: &str) -> Cluster {
     let scheduler = |options: Options, name, value: &str| options.env(Kind::Scheduler, name, value);
     let options = [
-        ("NOX_LOG_BYTES", LOG_BYTES),
+        ("NOX_LOG_BYTES", log_bytes),
         ("NOX_ARCHIVE_EVERY_S", "1"),
         ("NOX_SNAPSHOT_ENTRIES", "50"),
         ("NOX_SNAPSHOT_MS", "100"),
@@ -291,4 +296,60 @@ async fn a_leader_that_dies_while_it_archives_or_cuts_loses_nothing() {
     for job in jobs.iter().step_by(10) {
         assert!(!events(&client, *job).await.is_empty());
     }
+}
+
+/// Puts a copy of a folder in the place of another one.
+fn replace(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    let status = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Where the broker keeps the log.
+fn log_folder(cluster: &Cluster) -> PathBuf {
+    let accounts = fs::read_dir(cluster.folder().join("nats/jetstream")).unwrap();
+    let mut streams = accounts.map(|account| account.unwrap().path().join("streams/NOX_EVENTS"));
+    streams.find(|stream| stream.is_dir()).expect("the log's folder")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_its_end_gets_it_back_from_the_archive() {
+    // There is room for what comes back.
+    let mut cluster = start_with("64MiB").await;
+    let client = cluster.client("ada");
+    round(&client, "first").await;
+    cluster.settle(WITHIN).await.unwrap();
+    // As a power cut leaves a relaxed broker, or an operator who brings back an older copy.
+    let copy = cluster.folder().join("copy");
+    cluster.nats.stop().await;
+    replace(&log_folder(&cluster), &copy);
+    cluster.nats.restart().await.unwrap();
+    cluster.wait_ready().await.unwrap();
+
+    let jobs = round(&client, "lost with the log's end").await;
+    cluster.settle(WITHIN).await.unwrap();
+    until_archived(&cluster).await;
+    let last = cluster.log().await.unwrap().1;
+    let before = events(&client, jobs[0]).await;
+    for service in cluster.services() {
+        service.kill9();
+    }
+    cluster.nats.stop().await;
+    replace(&copy, &log_folder(&cluster));
+    cluster.nats.restart().await.unwrap();
+    let lost = cluster.log().await.unwrap().1;
+    assert!(lost < last, "the control: the log still goes on to {lost}");
+
+    for scheduler in &mut cluster.schedulers {
+        scheduler.start().unwrap();
+    }
+    cluster.wait_leader(WITHIN).await.unwrap();
+    assert!(cluster.log().await.unwrap().1 > last, "a new leader begins behind the old end");
+    cluster.start_services().unwrap();
+    cluster.wait_ready().await.unwrap();
+    assert_eq!(events(&client, jobs[0]).await, before);
+    round(&client, "afterwards").await;
+    cluster.settle(WITHIN).await.unwrap();
+    check(&cluster.evidence().await.unwrap()).assert_clean();
+    until_archived(&cluster).await;
 }
