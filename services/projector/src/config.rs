@@ -27,8 +27,8 @@ pub struct Config {
     /// Where Postgres is.
     #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
-    /// Days for which ended jobs have a row, by the log's time; for ever, if not set.
-    #[arg(long, env = "NOX_KEEP_DAYS")]
+    /// Days for which ended jobs have a row, by the log's time, at least one; for ever, if not set.
+    #[arg(long, env = "NOX_KEEP_DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: Option<u32>,
     /// For tests alone: wait so many milliseconds before each commit, so that rows are behind.
     #[arg(long, env = "NOX_PROJECTOR_DELAY_MS", default_value_t = 0, hide = true)]

@@ -111,7 +111,11 @@ impl Projection<'_> {
         let part = placed.fact_first;
         let mut context = Context { placed, entity: &entity, part, job: None, parked: None };
         if let Entity::Job { job_id, .. } = &entity {
-            context.job = self.open(*job_id, placed.at);
+            let begins = matches!(
+                entry.facts.first(),
+                Some(FactOrUnknown::Known(Fact::Submitted { .. } | Fact::Rejected(_)))
+            );
+            context.job = self.open(*job_id, placed.at, begins);
         }
         let before = Observed::of(context.job.as_ref());
 
@@ -201,13 +205,16 @@ impl Projection<'_> {
     }
 
     /// Takes the job's change out of the batch's, or begins one. A row that was kept long enough by `at`
-    /// is not there any more, whether it has been removed yet or not.
-    fn open(&mut self, id: JobId, at: Timestamp) -> Option<JobChange> {
+    /// is not there any more, whether it has been removed yet or not. Nor is that of a job that is over, where
+    /// the entry begins one of the same id: it had expired when that was submitted, and rows that are made
+    /// again with more days must not stop there.
+    fn open(&mut self, id: JobId, at: Timestamp, begins: bool) -> Option<JobChange> {
         let change = match self.changes.places.get(&id) {
             Some(place) => self.changes.jobs[*place].clone(),
             None => JobChange::of(self.rows.jobs.get(&id)?.clone()),
         };
-        if change.row.is_expired(self.rows.keep.map(|keep| at - keep)) {
+        let is_followed = begins && change.row.is_over();
+        if is_followed || change.row.is_expired(self.rows.keep.map(|keep| at - keep)) {
             self.changes.expired.push(id);
             return None;
         }
