@@ -2,6 +2,7 @@
 //! work; that it may have been deposed meanwhile harms nothing, see [`nox_protocol::retention`].
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -151,6 +152,8 @@ impl Task {
         let (n, chain) = self.begin().await?;
         let mut source = Source { log: &self.log, recent: &self.recent, chunks: None };
         let mut segment = SegmentBuilder::new(n, chain);
+        // Read, and still to go into a segment: what is read at once may be more than one takes.
+        let mut pending = VecDeque::new();
         let mut archived = n;
         // When its first message was written.
         let mut began: Option<Timestamp> = None;
@@ -164,10 +167,12 @@ impl Task {
                 limit = self.cut(archived).await.context("the log's stream cannot be cut")?;
             }
             let is_full = segment.raw_bytes() >= limit;
-            let messages = if is_full { Vec::new() } else { source.after(segment.end().0).await? };
-            if let Some(first) = messages.first() {
+            if !is_full && pending.is_empty() {
+                pending = source.after(segment.end().0).await?.into();
+            }
+            if !is_full && let Some(first) = pending.front() {
                 began = began.or_else(|| written_at(first));
-                segment = filled(segment, messages).await?;
+                (segment, pending) = fill(segment, pending, limit).await?;
                 continue;
             }
             // What was written long ago waits for what follows it, if that is there.
@@ -333,14 +338,20 @@ fn written_at(message: &Message) -> Option<Timestamp> {
     serde_json::from_slice::<Frame>(&message.payload).ok().map(|frame| frame.at)
 }
 
-/// The segment with more messages. Compressing takes longer than others should wait.
-async fn filled(
+/// Adds messages to a segment until it has `limit` bytes, for it is cut off the stream whole or not at all; says
+/// what is left of them. Compressing takes longer than others should wait.
+async fn fill(
     mut segment: SegmentBuilder,
-    messages: Vec<Message>,
-) -> anyhow::Result<SegmentBuilder> {
+    mut messages: VecDeque<Message>,
+    limit: u64,
+) -> anyhow::Result<(SegmentBuilder, VecDeque<Message>)> {
     let filled = spawn_blocking(move || {
-        messages.iter().try_for_each(|message| segment.push(message))?;
-        Ok::<_, ReadError>(segment)
+        while segment.raw_bytes() < limit
+            && let Some(message) = messages.pop_front()
+        {
+            segment.push(&message)?;
+        }
+        Ok::<_, ReadError>((segment, messages))
     });
     filled.await?.context("this is not the log that is archived")
 }
