@@ -24,6 +24,8 @@ use super::{
 const STILL_FOR: Duration = Duration::from_millis(1_200);
 /// A look at the rows by hand costs a process.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long whoever still writes is waited for.
+const QUIET_WITHIN: Duration = Duration::from_secs(20);
 
 impl Cluster {
     /// Waits until nothing moves any more, every job has ended and the rows have all of it.
@@ -129,9 +131,15 @@ impl Cluster {
 
     /// Everything that is known of the run so far. It must have settled, or the rows are behind.
     pub async fn evidence(&self) -> Result<Evidence> {
-        let log = self.read_log().await?;
         let reader = Reader::new(&self.database_url, 2)?;
-        let n = reader.progress().await?.n;
+        // Rows that are beyond what was read of the log say that somebody still wrote meanwhile.
+        let (log, n) = until(QUIET_WITHIN, "the log to rest", async || {
+            let log = self.read_log().await?;
+            let n = reader.progress().await?.n;
+            let is_at_rest = log.last().is_some_and(|last| n.0 <= last.seq);
+            Ok(is_at_rest.then_some((log, n)))
+        })
+        .await?;
         let mut jobs = Vec::new();
         for tenant in tenants(&log) {
             jobs.extend(rows(&reader, tenant).await?);
