@@ -39,7 +39,7 @@ const RECENT_BYTES: usize = 4 * 1024 * 1024;
 const PORTION_BYTES: usize = 512 * 1024;
 /// How often the log is looked at for frames to keep, where there is less than a portion.
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How often the stream is looked at for its size; and at most, where segments follow one another.
+/// How often the stream is looked at for its size, while it waits for a snapshot to be cut, and else.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries while broker or archive are away; doubled each time.
@@ -155,7 +155,7 @@ impl Task {
         // Read, and still to go into a segment: what is read at once may be more than one takes.
         let mut pending = VecDeque::new();
         let mut archived = n;
-        // When its first message was written.
+        // When its first frame was written.
         let mut began: Option<Timestamp> = None;
         let mut limit = SEGMENT_BYTES;
         let mut looked: Option<Duration> = None;
@@ -163,15 +163,16 @@ impl Task {
         loop {
             let now = self.runtime.clock.monotonic();
             if looked.is_none_or(|at| now >= at + look_after) {
-                (looked, look_after) = (Some(now), LOOK_EVERY);
                 limit = self.cut(archived).await.context("the log's stream cannot be cut")?;
+                let waits = self.snapshot_wanted.load(Ordering::Relaxed);
+                (looked, look_after) = (Some(now), if waits { LOOK_AGAIN } else { LOOK_EVERY });
             }
             let is_full = segment.raw_bytes() >= limit;
             if !is_full && pending.is_empty() {
                 pending = source.after(segment.end().0).await?.into();
             }
-            if !is_full && let Some(first) = pending.front() {
-                began = began.or_else(|| written_at(first));
+            if !is_full && !pending.is_empty() {
+                began = began.or_else(|| pending.iter().find_map(written_at));
                 (segment, pending) = fill(segment, pending, limit).await?;
                 continue;
             }
@@ -183,7 +184,7 @@ impl Task {
                 self.put(segment).await?;
                 segment = SegmentBuilder::new(n, chain);
                 // More may go now.
-                (archived, began, look_after) = (n, None, LOOK_AGAIN);
+                (archived, began, look_after) = (n, None, Duration::ZERO);
                 continue;
             }
             self.metrics.archive_failing.set(0);
