@@ -80,14 +80,19 @@ fn submit(leader: &mut Leader, number: u32, now: Now) {
 }
 
 fn submit_after(leader: &mut Leader, number: u32, after: &[JobId], now: Now) {
+    let submit = Submit { after: after.to_vec(), ..fixtures::submit(job(number)) };
+    send(leader, submit, now);
+}
+
+/// Sends a submit as an administrator would.
+fn send(leader: &mut Leader, submit: Submit, now: Now) {
     let seq = leader.next_command();
     let submit = Submit {
         role: "admin".to_owned(),
         module: "noop".parse().unwrap(),
-        after: after.to_vec(),
         seen: leader.state().n,
         pending: false,
-        ..fixtures::submit(job(number))
+        ..submit
     };
     let commands = vec![Command::Submit(Box::new(submit))];
     let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();
@@ -454,19 +459,12 @@ fn dependents_without_end_are_told_over_several_frames_and_others_go_on_between(
 
 /// Submits a job of a user of its own, and so of a kind of its own.
 fn submit_as(leader: &mut Leader, number: u32, user: u32, mem_mb: u32, now: Now) {
-    let seq = leader.next_command();
     let submit = Submit {
-        role: "admin".to_owned(),
-        module: "noop".parse().unwrap(),
         user_id: format!("u{user}").parse().unwrap(),
         requested_resources: nox_contract::Resources { mem_mb, ..fixtures::SMALL },
-        seen: leader.state().n,
-        pending: false,
         ..fixtures::submit(job(number))
     };
-    let commands = vec![Command::Submit(Box::new(submit))];
-    let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();
-    leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
+    send(leader, submit, now);
 }
 
 fn leader_without_limits() -> Leader {
