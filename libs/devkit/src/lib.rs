@@ -5,6 +5,7 @@
 //! with the process that started them.
 
 mod nats;
+mod ports;
 mod postgres;
 mod process;
 mod program;
@@ -12,6 +13,7 @@ pub mod tools;
 mod turns;
 
 pub use nats::{NatsConfig, NatsOptions, NatsServer, Sync};
+pub use ports::free_port;
 pub use postgres::{Postgres, PostgresOptions};
 pub use program::Program;
 pub use turns::Turns;

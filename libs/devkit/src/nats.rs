@@ -1,6 +1,7 @@
 //! One nats-server with JetStream, on the settings of `nats/server.conf`.
 
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::ports::free_port;
 use crate::process::{POLL, Process};
 use crate::tools;
 
@@ -223,9 +225,10 @@ impl NatsServer {
 }
 
 async fn launch(program: &Path, options: &NatsOptions, lock: &File) -> Result<(Process, Ports)> {
-    let address = |port: Option<u16>| match port {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => "127.0.0.1:-1".to_owned(),
+    let address = |port: Option<u16>| {
+        let ip = Ipv4Addr::LOCALHOST;
+        let port = port.map_or_else(|| free_port(ip.into()), Ok)?;
+        anyhow::Ok(format!("{ip}:{port}"))
     };
     let data = &options.data;
     let mut command = Command::new(program);
@@ -236,8 +239,8 @@ async fn launch(program: &Path, options: &NatsOptions, lock: &File) -> Result<(P
         .arg(data.join("nox.conf"))
         .arg("--ports_file_dir")
         .arg(data.join("ports"))
-        .env("NOX_NATS_LISTEN", address(options.port))
-        .env("NOX_NATS_MONITOR", address(options.monitor_port))
+        .env("NOX_NATS_LISTEN", address(options.port)?)
+        .env("NOX_NATS_MONITOR", address(options.monitor_port)?)
         .env("NOX_NATS_STORE", quoted(data)?)
         .env(
             "NOX_NATS_SYNC",

@@ -33,10 +33,9 @@ pub enum Following {
 }
 
 impl RecentFrames {
-    /// Keeps frames of `bytes_max` together.
-    pub fn new(bytes_max: usize, faults: Faults) -> Self {
-        let (acked, frames) = (FrameNumber(0), VecDeque::new());
-        Self { bytes_max, faults, acked, frames, bytes: 0 }
+    /// Keeps frames of `bytes_max` together; those up to `end` were in the log before.
+    pub fn new(bytes_max: usize, end: FrameNumber, faults: Faults) -> Self {
+        Self { bytes_max, faults, acked: end, frames: VecDeque::new(), bytes: 0 }
     }
 
     /// Frame `n` is sent, be it once more.
@@ -106,7 +105,8 @@ mod tests {
 
     /// Frames 11 to 19 were sent, 11 to 15 are in the log, and there is room for `room` of them.
     fn recent(room: usize) -> RecentFrames {
-        let mut recent = RecentFrames::new(room * frame(0).1.len(), Faults::default());
+        let mut recent =
+            RecentFrames::new(room * frame(0).1.len(), FrameNumber(10), Faults::default());
         for n in 11..20 {
             let (n, payload) = frame(n);
             recent.sent(n, &payload);
@@ -137,9 +137,10 @@ mod tests {
         assert_eq!(recent.take(FrameNumber(3), 1_000), Following::InLog { up_to });
         assert_eq!(recent.take(up_to, 1_000), Following::Frames(vec![frame(14), frame(15)]));
 
-        let mut none = RecentFrames::new(0, Faults::default());
+        let mut none = RecentFrames::new(0, FrameNumber(10), Faults::default());
+        let up_to = FrameNumber(10);
+        assert_eq!(none.take(FrameNumber(3), 1_000), Following::InLog { up_to });
         none.sent(FrameNumber(11), &frame(11).1);
-        none.acked(FrameNumber(10));
         assert_eq!(none.take(FrameNumber(10), 1_000), Following::Nothing);
         none.acked(FrameNumber(11));
         let up_to = FrameNumber(11);

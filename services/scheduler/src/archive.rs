@@ -54,11 +54,11 @@ pub struct Archiving {
 }
 
 impl Archiving {
-    /// Begins with the term of whoever leads; ends when it is dropped.
-    pub fn start(scheduler: &Scheduler, log: &Log) -> Self {
+    /// Begins with the term of whoever leads, when the log ended at `end`; ends when it is dropped.
+    pub fn start(scheduler: &Scheduler, log: &Log, end: FrameNumber) -> Self {
         let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
         let archive = log.archive().cloned();
-        let recent = Arc::new(Recent::new(if archive.is_some() { RECENT_BYTES } else { 0 }));
+        let recent = Arc::new(Recent::new(if archive.is_some() { RECENT_BYTES } else { 0 }, end));
         let snapshot_wanted = Arc::new(AtomicBool::new(false));
         if archive.is_none() {
             runtime.readiness.note(ARCHIVE, "none; the log is never cut");
@@ -109,8 +109,8 @@ struct Recent {
 }
 
 impl Recent {
-    fn new(bytes_max: usize) -> Self {
-        let frames = Mutex::new(RecentFrames::new(bytes_max, Faults::default()));
+    fn new(bytes_max: usize, end: FrameNumber) -> Self {
+        let frames = Mutex::new(RecentFrames::new(bytes_max, end, Faults::default()));
         Self { frames, grown: Notify::new() }
     }
 
@@ -201,7 +201,9 @@ impl Task {
         let first = FrameNumber(self.broker.first_frame().await?.unwrap_or(1));
         let end = match self.archive.end_behind(first).await? {
             Some(end) => end,
-            None if first.0 <= 1 => return Ok((FrameNumber(0), Chain::START)),
+            None if self.has_its_beginning(first).await? => {
+                return Ok((FrameNumber(0), Chain::START));
+            }
             None => {
                 tracing::warn!(
                     first = first.0,
@@ -215,6 +217,16 @@ impl Task {
         };
         lost_end::agree(&self.broker, &self.archive, end.0).await?;
         Ok(end)
+    }
+
+    /// Whether the stream has the log from its beginning on: records of epochs, then the first frame.
+    async fn has_its_beginning(&self, first_frame: FrameNumber) -> anyhow::Result<bool> {
+        for n in 1..first_frame.0 {
+            if self.broker.read_one(subject::EVENTS, n).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Closes a segment and puts it into the archive.

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use nox_archive::Log;
-use nox_contract::{Beat, Source, WorkerId, subject};
+use nox_contract::{Beat, FrameNumber, Source, WorkerId, subject};
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now, Term,
     appender::Deposed,
@@ -101,7 +101,7 @@ pub async fn run(
     let mut commands = Inputs::new(Source::Commands, commands);
     let mut reports = Inputs::new(Source::Reports, reports);
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
-    let mut services = Services::new(scheduler, log);
+    let mut services = Services::new(scheduler, log, term.leader().state().n);
 
     loop {
         if let Err(end) = services.turn(&mut term) {
@@ -173,7 +173,7 @@ struct Services<'t> {
 }
 
 impl<'t> Services<'t> {
-    fn new(scheduler: &'t Scheduler, log: &Log) -> Self {
+    fn new(scheduler: &'t Scheduler, log: &Log, end: FrameNumber) -> Self {
         let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
         let now = runtime.clock.monotonic();
         Self {
@@ -184,7 +184,7 @@ impl<'t> Services<'t> {
             outbox: Outbox::start(broker.clone(), log.clone()),
             unsure: false,
             snapshots: Snapshots::new(config, now),
-            archiving: Archiving::start(scheduler, log),
+            archiving: Archiving::start(scheduler, log, end),
             trimmed: now,
         }
     }

@@ -1,7 +1,5 @@
 //! Three servers, each message on all of them.
 
-use std::net::TcpListener;
-
 use futures_util::{
     StreamExt,
     future::{join, join_all},
@@ -20,11 +18,8 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let ports: Vec<u16> = {
-            let listeners: Vec<_> =
-                (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-            listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-        };
+        let port = || nox_devkit::free_port([127, 0, 0, 1].into()).unwrap();
+        let ports = [port(), port(), port()];
         let routes = ports.iter().map(|port| format!("nats://127.0.0.1:{port}"));
         let routes = routes.collect::<Vec<_>>().join(", ");
         let servers = ports.iter().map(|port| {

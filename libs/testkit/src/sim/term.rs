@@ -66,7 +66,11 @@ impl Term {
             reading: BTreeMap::new(),
             last_reading: 0,
             outbox: BTreeMap::new(),
-            recent: RecentFrames::new(RECENT_BYTES, Bug::of_protocol(wire.plan.bug)),
+            recent: RecentFrames::new(
+                RECENT_BYTES,
+                term.leader().state().n,
+                Bug::of_protocol(wire.plan.bug),
+            ),
             snapshot_wanted: false,
         };
         Self { term, around }

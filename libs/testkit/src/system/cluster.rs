@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
 use nox_contract::{TenantId, UserId};
-use nox_devkit::{NatsConfig, NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
+use nox_devkit::{NatsConfig, NatsOptions, NatsServer, Postgres, PostgresOptions, Sync, free_port};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ use super::{
     client::{self, Client},
     modules,
     recorder::Recorder,
-    service::{Kind, Service, free_port},
+    service::{Kind, Service},
 };
 
 /// How often a condition is looked at.
@@ -172,7 +173,7 @@ impl Cluster {
         let mut gateways = Vec::new();
         let mut gateway_urls = Vec::new();
         for number in 0..options.gateways {
-            let addr = format!("127.0.0.1:{}", free_port()?);
+            let addr = format!("127.0.0.1:{}", free_port(Ipv4Addr::LOCALHOST.into())?);
             gateway_urls.push(format!("http://{addr}"));
             gateways.push(describe(Kind::Gateway, number, &[("NOX_HTTP_ADDR", addr)])?);
         }
@@ -328,7 +329,9 @@ async fn broker(options: &Options, root: &Path) -> Result<Vec<NatsServer>> {
         let nats = NatsOptions { sync: options.sync, ..NatsOptions::new(data) };
         return Ok(vec![NatsServer::start(nats).await?]);
     }
-    let ports = (0..options.brokers).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
+    let ports = (0..options.brokers)
+        .map(|_| free_port(Ipv4Addr::LOCALHOST.into()))
+        .collect::<Result<Vec<_>>>()?;
     let routes = joined(ports.iter().map(|port| format!("nats://127.0.0.1:{port}")));
     let servers = ports.iter().enumerate().map(|(number, port)| {
         let text = format!(
@@ -338,9 +341,6 @@ async fn broker(options: &Options, root: &Path) -> Result<Vec<NatsServer>> {
         );
         Ok(NatsServer::start(NatsOptions {
             sync: options.sync,
-            // A server that is down for a moment has to find them free again.
-            port: Some(free_port()?),
-            monitor_port: Some(free_port()?),
             config: Some(NatsConfig { text, variables: Vec::new() }),
             ..NatsOptions::new(root.join(format!("nats-{number}")))
         }))

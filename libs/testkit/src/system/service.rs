@@ -1,20 +1,15 @@
 //! One service as a process of its own.
 
 use std::{
-    collections::{BTreeMap, hash_map::RandomState},
-    hash::{BuildHasher, Hasher},
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nox_devkit::Program;
+use nox_devkit::{Program, free_port};
 
 use super::cluster::until;
 
@@ -84,7 +79,7 @@ impl Service {
         ensure!(!self.is_running(), "{} runs already", self.name);
         // Another one each time: a child that was just forked off a killed executor may still hold
         // the old one for a moment.
-        self.admin.set_port(free_port()?);
+        self.admin.set_port(free_port(self.admin.ip())?);
         let mut command = Command::new(&self.program);
         command
             .env_clear()
@@ -218,23 +213,4 @@ pub fn program(kind: Kind) -> Result<PathBuf> {
         program.display()
     );
     Ok(program)
-}
-
-/// A port that nobody has now, and that this process is not given twice in a while. It is below those
-/// that the system gives to outgoing connections: a service that is down for a moment finds it free
-/// again.
-pub fn free_port() -> Result<u16> {
-    const FIRST: u16 = 20_000;
-    const COUNT: u16 = 10_000;
-    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
-    // From a place of this process's own, so that tests beside each other do not try the same ones.
-    let next = NEXT.get_or_init(|| AtomicU64::new(RandomState::new().build_hasher().finish()));
-    for _ in 0..100 {
-        let place = next.fetch_add(1, Ordering::Relaxed) % u64::from(COUNT);
-        let port = FIRST + u16::try_from(place)?;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no free port between {FIRST} and {}", FIRST + COUNT)
 }

@@ -76,15 +76,11 @@ async fn count_of_lost(admin: u16) -> u64 {
     line.unwrap_or_else(|| panic!("no count in {text}")).parse::<f64>().unwrap() as u64
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_print_on_while_the_broker_is_away_and_nothing_of_it_is_lost() {
     for crash in [false, true] {
         let mut stage = Stage::new().await;
-        let port = free_port();
+        let port = nox_devkit::free_port([127, 0, 0, 1].into()).unwrap();
         let _executor = stage.executor(&[("NOX_ADMIN_ADDR", &format!("127.0.0.1:{port}"))]);
         stage.hello().await;
         // The one prints all the time while the broker goes, the other while it is away.
@@ -126,7 +122,7 @@ async fn jobs_print_on_while_the_broker_is_away_and_nothing_of_it_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_longer_fits_is_marked_counted_and_said_in_the_job() {
     let mut stage = Stage::new().await;
-    let port = free_port();
+    let port = nox_devkit::free_port([127, 0, 0, 1].into()).unwrap();
     let _executor = stage.executor(&[("NOX_ADMIN_ADDR", &format!("127.0.0.1:{port}"))]);
     stage.hello().await;
     // More than the executor keeps in hand of all attempts together.

@@ -6,11 +6,9 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
+use nox_devkit::free_port;
 
 use crate::home::Place;
-
-/// Ports looked at before the system is asked for any.
-const TRIES: u128 = 100;
 
 /// The address to serve on: what was asked for, or for port 0 the port that the system had before,
 /// else a free one.
@@ -24,10 +22,8 @@ pub fn pick(asked: SocketAddr, before: Option<&Place>) -> Result<SocketAddr> {
     {
         return Ok(known);
     }
-    if asked.port() == 0
-        && let Some(free) = lasting(asked.ip())
-    {
-        return Ok(free);
+    if asked.port() == 0 {
+        return Ok(SocketAddr::new(asked.ip(), free_port(asked.ip())?));
     }
     bind(asked).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
@@ -39,8 +35,8 @@ pub fn pick(asked: SocketAddr, before: Option<&Place>) -> Result<SocketAddr> {
     })
 }
 
-/// A port on this machine that nobody has, or `port` if nobody has that.
-pub fn free_port(port: Option<u16>) -> Option<u16> {
+/// `port`, if nobody on this machine has it.
+pub fn if_free(port: Option<u16>) -> Option<u16> {
     let local = |port| bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).ok();
     port.and_then(local).map(|address| address.port())
 }
@@ -57,17 +53,6 @@ pub fn url(listen: SocketAddr) -> String {
 
 pub fn port_of(url: &str) -> Option<u16> {
     url.rsplit_once(':')?.1.trim_end_matches('/').parse().ok()
-}
-
-/// A free port that stays free until it is served on: below those that systems give to outgoing
-/// connections, of which others open many meanwhile.
-fn lasting(ip: IpAddr) -> Option<SocketAddr> {
-    let (first, count) = (10_000, 10_000);
-    let begin = nox_service::ids::unique().as_u128() % count;
-    (begin..begin + TRIES).find_map(|place| {
-        let port = u16::try_from(first + place % count).ok()?;
-        bind(SocketAddr::new(ip, port)).ok()
-    })
 }
 
 /// Takes the address for a moment, and gives it back.

@@ -163,8 +163,7 @@ async fn start_nats(home: &Home, options: &Options) -> Result<(Option<NatsServer
     }
     // The ports that it had before, so that other programs find it again.
     let before = home.before.as_ref();
-    let again =
-        |url: Option<&String>| address::free_port(url.and_then(|url| address::port_of(url)));
+    let again = |url: Option<&String>| address::if_free(url.and_then(|url| address::port_of(url)));
     let server = NatsServer::start(NatsOptions {
         sync: options.sync.into(),
         port: again(before.map(|place| &place.nats_url)),

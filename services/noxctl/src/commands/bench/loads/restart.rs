@@ -24,6 +24,10 @@ use crate::{
 const QUIET_FOR: Duration = Duration::from_secs(1);
 /// How long the log may take to get there.
 const QUIET_WITHIN: Duration = Duration::from_secs(300);
+/// A gateway finds a broker again in this time that answers.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+/// Between two requests of a client that was refused.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 const EVENTS: &str = "NOX_EVENTS";
 
 pub async fn run(args: &Args, sync: Sync) -> Result<Vec<Figures>> {
@@ -53,7 +57,13 @@ async fn broker(stack: &mut Stack, figures: &mut Figures) -> Result<()> {
     stack.restart_broker().await?;
     figures.add("broker: s from stop until it answers", since(&clock, begun));
     stack.ready().await?;
-    bulk(stack, 1).await?;
+    // Whoever was answered before its connection was lost repeats the request, as every client does.
+    while let Err(error) = bulk(stack, 1).await {
+        if clock.monotonic().saturating_sub(begun) > TAKEN_WITHIN {
+            return Err(error);
+        }
+        tokio::time::sleep(REPEAT_AFTER).await;
+    }
     figures.add("broker: s from stop until a new job has ended", since(&clock, begun));
     Ok(())
 }
