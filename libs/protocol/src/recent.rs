@@ -33,7 +33,7 @@ pub enum Following {
 }
 
 impl RecentFrames {
-    /// Keeps frames of `bytes_max` together; those up to `end` were in the log before.
+    /// Keeps frames of `bytes_max` together; the log has all up to `end` already.
     pub fn new(bytes_max: usize, end: FrameNumber, faults: Faults) -> Self {
         Self { bytes_max, faults, acked: end, frames: VecDeque::new(), bytes: 0 }
     }

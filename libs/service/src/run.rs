@@ -28,9 +28,9 @@ struct Cli<C: Args> {
 /// `NOX_ADMIN_ADDR` is read here: a service's own configuration doesn't have it.
 pub fn main<C, F, R>(name: &'static str, run: F) -> ExitCode
 where
-    C: Args,
-    F: FnOnce(C, Runtime) -> R,
-    R: Future<Output = anyhow::Result<()>>,
+    C: Args + Send + 'static,
+    F: FnOnce(C, Runtime) -> R + Send + 'static,
+    R: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let matches = Cli::<C>::command().name(name).version(env!("CARGO_PKG_VERSION")).get_matches();
     let cli = Cli::<C>::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -42,14 +42,19 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let outcome = threads.block_on(async {
+    let serve = async move {
         let runtime = Runtime::new();
         if let Some(addr) = cli.admin_addr {
             admin::serve(addr, runtime.clone()).await?;
         }
         tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "Starts");
         supervise(&runtime, Duration::ZERO, run(cli.config, runtime.clone())).await
-    });
+    };
+    // As a task it runs on the threads that its connections wake; this one would have to be woken besides.
+    let outcome = match threads.block_on(threads.spawn(serve)) {
+        Ok(outcome) => outcome,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
     // What still runs in the background was given its time.
     threads.shutdown_background();
     match outcome {

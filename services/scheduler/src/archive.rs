@@ -54,7 +54,7 @@ pub struct Archiving {
 }
 
 impl Archiving {
-    /// Begins with the term of whoever leads, when the log ended at `end`; ends when it is dropped.
+    /// Begins with the term of whoever leads, when the log has all up to `end`; ends when it is dropped.
     pub fn start(scheduler: &Scheduler, log: &Log, end: FrameNumber) -> Self {
         let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
         let archive = log.archive().cloned();

@@ -101,7 +101,7 @@ pub async fn run(
     let mut commands = Inputs::new(Source::Commands, commands);
     let mut reports = Inputs::new(Source::Reports, reports);
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
-    let mut services = Services::new(scheduler, log, term.leader().state().n);
+    let mut services = Services::new(scheduler, log, term.leader().acked());
 
     loop {
         if let Err(end) = services.turn(&mut term) {

@@ -68,7 +68,7 @@ impl Term {
             outbox: BTreeMap::new(),
             recent: RecentFrames::new(
                 RECENT_BYTES,
-                term.leader().state().n,
+                term.leader().acked(),
                 Bug::of_protocol(wire.plan.bug),
             ),
             snapshot_wanted: false,
