@@ -91,8 +91,9 @@ pub enum Fact {
     WorkerPaused { session: SessionId, number: u64, reason: String },
     /// Takes work again.
     WorkerResumed { session: SessionId, number: u64 },
-    /// Gave itself back, or was silent for too long.
-    WorkerLeft { session: SessionId, lost: bool },
+    /// Its session is over: it said so, begins another one, or was given up (`lost`). Each of its attempts is
+    /// lost, for this reason and with this blame, and said to be by a fact of its own, soon.
+    WorkerLeft { session: SessionId, lost: bool, reason: LostReason, blame: Blame },
 
     // --- a module ---
     /// A worker declared a module that was new, or had another manifest.
@@ -139,7 +140,7 @@ pub struct ServedModule {
 }
 
 impl Fact {
-    /// The fact's name as it stands in JSON, in the `Nox-Facts` header and in metrics.
+    /// The fact's name as it stands in JSON and in metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Submitted(_) => "submitted",

@@ -24,11 +24,9 @@ impl State {
             }
             *of_module.entry(&job.owner.module).or_default() +=
                 u32::from(job.job.worker_id().is_some());
-            let held = self
-                .workers
-                .iter()
-                .filter(|(_, worker)| worker.assignments.contains_key(id))
-                .count();
+            let live = self.workers.iter().map(|(_, worker)| &worker.assignments);
+            let departed = self.workers.departed().map(|departed| &departed.assignments);
+            let held = live.chain(departed).filter(|held| held.contains_key(id)).count();
             let expected = usize::from(job.job.worker_id().is_some());
             if held != expected {
                 return Err(format!("job {id} in {:?} is held {held} times", job.job.phase));
@@ -95,6 +93,18 @@ impl State {
             }
             if used != worker.used {
                 return Err(format!("worker {id} uses {used:?}, counts {:?}", worker.used));
+            }
+        }
+        for departed in self.workers.departed() {
+            let id = &departed.worker_id;
+            if departed.assignments.is_empty() {
+                return Err(format!("{departed:?} has nothing to be said of"));
+            }
+            for job in departed.assignments.keys() {
+                let holder = self.jobs.get(job).and_then(|job| job.job.worker_id());
+                if holder != Some(id) {
+                    return Err(format!("{id} held {job}, which {holder:?} has"));
+                }
             }
         }
         let mut rebuilt = self.clone();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
-    Attempt, Capacity, FrameNumber, JobId, ModuleName, Origin, Resources, SessionId, Timestamp,
-    WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, FrameNumber, JobId, LostReason, ModuleName, Origin, Resources,
+    SessionId, Timestamp, WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +43,24 @@ pub struct Assignment {
     pub stop: Option<WorkNumber>,
 }
 
+/// A session that is over while attempts of it are not yet said to be lost: they are, a bounded number a
+/// turn, and hold their accounts and modules until then. Nobody can report of them any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    pub worker_id: WorkerId,
+    pub session: SessionId,
+    /// Why they are lost, and what that says of their jobs; of all alike.
+    pub reason: LostReason,
+    pub blame: Blame,
+    pub assignments: BTreeMap<JobId, Assignment>,
+}
+
 /// All live workers, and who of them serves which module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workers {
     by_id: BTreeMap<WorkerId, Worker>,
+    /// None without attempts; the first to go is the first.
+    departed: VecDeque<Departed>,
     /// Sessions that ended lately, and the order in which they did: a `hello` of theirs that was
     /// long on its way must neither begin them again nor end their successor.
     past: BTreeSet<SessionId>,
@@ -68,6 +82,45 @@ impl Workers {
         self.by_id.get_mut(worker)
     }
 
+    /// Sessions that are over while attempts of theirs are not yet said to be lost, the oldest first.
+    pub fn departed(&self) -> impl Iterator<Item = &Departed> {
+        self.departed.iter()
+    }
+
+    /// Whether attempts of sessions that are over are still to be said to be lost.
+    pub fn has_departed(&self) -> bool {
+        !self.departed.is_empty()
+    }
+
+    /// The live worker that holds an attempt of `job`.
+    pub(crate) fn holder(&self, worker: &WorkerId, job: JobId) -> Option<&Worker> {
+        self.get(worker).filter(|worker| worker.assignments.contains_key(&job))
+    }
+
+    /// Takes the attempt of `job` from whoever holds it as `worker`, in this session or an earlier one;
+    /// whether anybody did.
+    pub(crate) fn free_slot(
+        &mut self,
+        worker: &WorkerId,
+        job: JobId,
+        resources: &Resources,
+    ) -> bool {
+        if let Some(live) = self.by_id.get_mut(worker)
+            && live.assignments.remove(&job).is_some()
+        {
+            live.isolated.take_if(|isolated| *isolated == job);
+            live.used.give_back(resources);
+            return true;
+        }
+        let holds = |of: &Departed| of.worker_id == *worker && of.assignments.contains_key(&job);
+        let Some(place) = self.departed.iter().position(holds) else { return false };
+        self.departed[place].assignments.remove(&job);
+        if self.departed[place].assignments.is_empty() {
+            self.departed.remove(place);
+        }
+        true
+    }
+
     /// Whether the session is known to have ended.
     pub fn is_past(&self, session: SessionId) -> bool {
         self.past.contains(&session)
@@ -82,16 +135,27 @@ impl Workers {
         }
     }
 
-    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker, at: Timestamp) {
-        self.leave(&id, at);
+    /// Nobody of this name may be there.
+    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
         for module in &worker.modules {
             self.serving.entry(module.clone()).or_default().insert(id.clone());
         }
         self.by_id.insert(id, worker);
     }
 
-    pub(crate) fn leave(&mut self, id: &WorkerId, at: Timestamp) {
+    /// The session is over; what it holds is lost like this.
+    pub(crate) fn leave(
+        &mut self,
+        id: &WorkerId,
+        (reason, blame): (LostReason, Blame),
+        at: Timestamp,
+    ) {
         let Some(worker) = self.by_id.remove(id) else { return };
+        let Worker { session, assignments, .. } = worker;
+        if !assignments.is_empty() {
+            let worker_id = id.clone();
+            self.departed.push_back(Departed { worker_id, session, reason, blame, assignments });
+        }
         self.past.insert(worker.session);
         self.past_order.push_back((at, worker.session));
         for module in &worker.modules {

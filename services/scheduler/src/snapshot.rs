@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use crate::{Config, archive::Archiving};
 
 /// Of the state's serialised form; another one is not read.
-const FORMAT: &str = "state3";
+const FORMAT: &str = "state4";
 
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);

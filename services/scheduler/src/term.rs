@@ -84,6 +84,7 @@ pub async fn run(
         rules: nox_core::Rules { token_key: config.cluster_key.0, ..Default::default() },
         window,
         frame_bytes: nox_protocol::sequencer::FRAME_BYTES_FULL,
+        losses_max: nox_protocol::leader::LOSSES_MAX,
         worker_lease: Duration::from_millis(config.worker_lease_ms),
         scheduler: config.limits.0.clone(),
         faults: Faults::default(),

@@ -601,6 +601,7 @@ fn system_entries() -> Vec<(String, Entry)> {
         module: xtb(),
         refusal: Box::new(quota_refusal()),
     };
+    let left = |lost, reason, blame| Fact::WorkerLeft { session: session(), lost, reason, blame };
     let joined = |labels, modules: Vec<ServedModule>| Fact::WorkerJoined {
         session: session(),
         origin: origin(),
@@ -657,13 +658,13 @@ fn system_entries() -> Vec<(String, Entry)> {
             "worker_left",
             of_worker(),
             reports,
-            vec![Fact::WorkerLeft { session: session(), lost: false }],
+            vec![left(false, LostReason::Draining, Blame::Nobody)],
         ),
         (
             "worker_lost",
             of_worker(),
             Source::Detector,
-            vec![Fact::WorkerLeft { session: session(), lost: true }],
+            vec![left(true, LostReason::WorkerSilent, Blame::Suspected)],
         ),
         ("module_declared", Entity::Module(xtb()), reports, vec![declared(manifest(), true)]),
         (

@@ -173,11 +173,9 @@ impl State {
         owner: &Owner,
     ) -> Result<(), ApplyError> {
         let n = self.n;
-        let missing = ApplyError::Missing { n, fact: "end of an attempt", what: "worker" };
-        let worker = self.workers.get_mut(worker).ok_or(missing)?;
-        worker.assignments.remove(&id);
-        worker.isolated.take_if(|isolated| *isolated == id);
-        worker.used.give_back(resources);
+        if !self.workers.free_slot(worker, id, resources) {
+            return Err(ApplyError::Missing { n, fact: "end of an attempt", what: "worker" });
+        }
         if let Some(module) = self.modules.get_mut(&owner.module) {
             module.running -= 1;
         }

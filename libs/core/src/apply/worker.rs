@@ -11,6 +11,10 @@ impl State {
         for fact in entry.known_facts() {
             match fact {
                 Fact::WorkerJoined { session, origin, capacity, modules, .. } => {
+                    if self.workers.get(id).is_some() {
+                        // The session before has to be over first, with all that it held.
+                        return Err(misplaced(n, fact, "a worker that is there"));
+                    }
                     let worker = Worker {
                         session: *session,
                         origin: *origin,
@@ -24,7 +28,7 @@ impl State {
                         next_work: WorkNumber(1),
                         assignments: Default::default(),
                     };
-                    self.workers.join(id.clone(), worker, at);
+                    self.workers.join(id.clone(), worker);
                 }
                 Fact::WorkerDraining { .. } => {
                     if let Some(worker) = self.workers.get_mut(id) {
@@ -37,7 +41,9 @@ impl State {
                         worker.pauses = *number;
                     }
                 }
-                Fact::WorkerLeft { .. } => self.workers.leave(id, at),
+                Fact::WorkerLeft { reason, blame, .. } => {
+                    self.workers.leave(id, (*reason, *blame), at);
+                }
                 other => return Err(misplaced(n, other, "a worker")),
             }
         }

@@ -22,14 +22,15 @@ pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decis
         return Decision::repeated(state.n, cancel.job_id, job.job.state());
     }
     let mut facts = vec![Fact::Canceled { by: cancel.by.clone() }];
-    let holder = job.job.worker_id().and_then(|id| Some((id, state.workers.get(id)?)));
-    match holder {
-        Some((worker_id, worker)) => facts.push(Fact::StopRequested {
+    match job.job.worker_id().map(|id| (id, state.workers.holder(id, cancel.job_id))) {
+        Some((worker_id, Some(worker))) => facts.push(Fact::StopRequested {
             worker_id: worker_id.clone(),
             attempt: job.job.attempt,
             work: worker.next_work,
             reason: StopReason::Canceled,
         }),
+        // Its session is over: it is settled when the attempt is said to be lost.
+        Some((_, None)) => {}
         // Earlier attempts may have used something.
         None => facts.extend(end::settle(job, 0)),
     }

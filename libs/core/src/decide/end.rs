@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Blame, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId,
+    Attempt, Blame, Entity, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId,
 };
 
 use super::{Decision, Draft, Rules, job_entity};
 use crate::{
     job::Phase,
     state::{ActiveJob, State},
-    worker::Assignment,
+    worker::{Assignment, Worker},
 };
 
 /// Moves what a job has reserved to used and free again, now that nothing of it runs.
@@ -74,14 +74,16 @@ pub(super) fn failed(
     facts
 }
 
-/// How a worker went.
+/// How a worker's session came to its end.
 pub(super) enum Departure {
     /// Nobody hears of it. That does not prove that it ended: it may stand still, or be cut off.
     Silent,
     /// Another process has begun in its place, so its own has ended.
     Ended,
-    /// For a reason that nothing which ran there can have caused.
+    /// It said so, or begins another session by itself.
     Planned(LostReason),
+    /// What it said went with the stream that it said it in.
+    Forgotten,
 }
 
 /// An attempt that did not end, and what that says of its job.
@@ -98,22 +100,22 @@ impl Loss {
     }
 }
 
-/// Most attempts that one step of a loss takes; with the longest names they fit into a frame.
-const LOST_MAX: usize = 100;
+/// Most attempts that one step says are lost; with the longest names they fit into a frame.
+const STEP_MAX: usize = 100;
 
-/// Some of the slots of `worker`, lost: one draft for each job. Nothing when none is left.
+/// The session of `worker` is over, and what that says of all that it holds. That each of them is lost
+/// follows, see [`losses`].
 ///
 /// Only what began a crash may be charged with it. Whatever was handed out may have run, for its start
 /// may not be heard of yet: of several, all are suspects and none is charged. One alone is charged if it
 /// is known that it ran and that the worker's process ended; else it is a suspect, too, until it has been
 /// one often enough to run in isolation: a job that takes a whole machine down would else run for ever.
-pub(super) fn lost_some(
-    state: &State,
+pub(super) fn leave(
     rules: &Rules,
     worker_id: &WorkerId,
+    worker: &Worker,
     departure: &Departure,
-) -> Vec<Draft> {
-    let Some(worker) = state.workers.get(worker_id) else { return Vec::new() };
+) -> Draft {
     let faults = &rules.faults;
     let excused = worker.draining && !faults.planned_stop_counts;
     let (reason, planned) = match *departure {
@@ -121,37 +123,47 @@ pub(super) fn lost_some(
         Departure::Silent => (LostReason::WorkerSilent, false),
         Departure::Ended => (LostReason::NewSession, false),
         Departure::Planned(reason) => (reason, true),
+        Departure::Forgotten => (LostReason::NewSession, true),
     };
     let ended = matches!(departure, Departure::Ended) || faults.silence_proves_an_end;
-    let ran = |slot: &Assignment| slot.started || !faults.unheard_starts_excused;
-    let (suspects, innocent): (Vec<_>, Vec<_>) =
-        worker.assignments.iter().partition(|(_, slot)| ran(slot));
-    let alone = suspects.len() == 1;
-    let blame = |id: JobId, slot: &Assignment| {
-        if planned || !ran(slot) {
-            return Blame::Nobody;
-        }
+    let mut suspects = worker.assignments.iter().filter(|(_, slot)| ran(rules, slot));
+    let alone = suspects.next().filter(|_| suspects.next().is_none());
+    let charged = alone.is_some_and(|(id, slot)| {
         let started = slot.started || faults.unstarted_counts_as_crash;
-        let proven = alone && started && ended;
-        if proven || worker.isolated == Some(id) || faults.neighbours_blamed {
-            Blame::Crashed
-        } else {
-            Blame::Suspected
-        }
+        (started && ended) || worker.isolated == Some(*id)
+    });
+    let blame = match (planned, charged || faults.neighbours_blamed) {
+        (true, _) => Blame::Nobody,
+        (false, true) => Blame::Crashed,
+        (false, false) => Blame::Suspected,
     };
-    // The last suspect of several must not be left to look as if it had been alone.
-    let left = (innocent.len() + suspects.len()).saturating_sub(LOST_MAX);
-    let take = if left == 1 { LOST_MAX - 1 } else { LOST_MAX };
-    innocent
-        .into_iter()
-        .chain(suspects)
-        .take(take)
-        .filter_map(|(id, slot)| {
-            let loss = Loss { reason, blame: blame(*id, slot), detail: None };
-            lost(state, rules, worker_id, *id, loss)
+    let lost = !matches!(departure, Departure::Planned(_));
+    let fact = Fact::WorkerLeft { session: worker.session, lost, reason, blame };
+    Draft { entity: Entity::Worker(worker_id.clone()), facts: vec![fact] }
+}
+
+/// Whether the attempt may have run.
+fn ran(rules: &Rules, slot: &Assignment) -> bool {
+    slot.started || !rules.faults.unheard_starts_excused
+}
+
+/// The next step of at most `losses_max` losses of attempts of sessions that are over: one draft for each
+/// job. `None` when none is left.
+pub(super) fn losses(state: &State, rules: &Rules, losses_max: u32, step: u32) -> Option<Decision> {
+    let left = (losses_max as usize).saturating_sub(step as usize * STEP_MAX);
+    let attempts = state
+        .workers
+        .departed()
+        .flat_map(|departed| departed.assignments.iter().map(move |held| (departed, held)));
+    let drafts: Vec<_> = attempts
+        .take(left.min(STEP_MAX))
+        .filter_map(|(departed, (id, slot))| {
+            let blame = if ran(rules, slot) { departed.blame } else { Blame::Nobody };
+            let loss = Loss { reason: departed.reason, blame, detail: None };
+            lost(state, rules, &departed.worker_id, *id, slot, loss)
         })
-        .flat_map(|decision| decision.drafts)
-        .collect()
+        .collect();
+    (!drafts.is_empty()).then(|| Decision { drafts, ..Decision::default() })
 }
 
 /// The attempt of `id` at `worker_id` is over, and did not end.
@@ -160,9 +172,9 @@ pub(super) fn lost(
     rules: &Rules,
     worker_id: &WorkerId,
     id: JobId,
+    slot: &Assignment,
     loss: Loss,
-) -> Option<Decision> {
-    let slot = state.workers.get(worker_id)?.assignments.get(&id)?;
+) -> Option<Draft> {
     let job = state.job(id)?;
     let Loss { reason, blame, detail } = loss;
     let mut facts = vec![Fact::AttemptLost {
@@ -187,7 +199,7 @@ pub(super) fn lost(
     if (canceled || parked) && !rules.faults.reservation_kept_on_loss {
         facts.extend(settle(job, 0));
     }
-    Some(Decision::of(job_entity(id, job), facts))
+    Some(Draft { entity: job_entity(id, job), facts })
 }
 
 /// A job that takes its workers down with it is ended with the evidence.

@@ -13,9 +13,6 @@ use super::{
 };
 use crate::state::State;
 
-/// Of a session whose words went with their stream.
-const FORGOTTEN: Departure = Departure::Planned(LostReason::NewSession);
-
 /// Something that the leader noticed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +23,8 @@ pub enum Internal {
     WorkerSilent { worker_id: WorkerId, session: SessionId },
     /// A worker lives but does not hold these attempts, which it was sent.
     AttemptsMissing { worker_id: WorkerId, session: SessionId, missing: Vec<Held> },
+    /// Say of attempts of sessions that are over that they are lost, of at most so many.
+    Losses { losses_max: u32 },
     /// Place queued jobs, at most so many. Of the kinds of jobs that wait, look at so many behind the
     /// first `skip`.
     Match { placements_max: u32, classes_max: u32, skip: u32 },
@@ -43,7 +42,9 @@ impl Internal {
     pub fn source(&self) -> Source {
         match self {
             Self::Timer { .. } => Source::Timer,
-            Self::WorkerSilent { .. } | Self::AttemptsMissing { .. } => Source::Detector,
+            Self::WorkerSilent { .. } | Self::AttemptsMissing { .. } | Self::Losses { .. } => {
+                Source::Detector
+            }
             Self::Match { .. } | Self::Reasons { .. } => Source::Match,
             Self::Configure { .. } => Source::Configuration,
             Self::ResetInputs { .. } => Source::Operator,
@@ -63,9 +64,9 @@ pub(super) fn decide(
             Some(matching::due(state, *id).unwrap_or_default())
         }
         Internal::WorkerSilent { worker_id, session } => {
-            let known = state.workers.get(worker_id).is_some_and(|w| w.session == *session);
-            let departure = &Departure::Silent;
-            (part == 0 && known).then(|| leave(state, rules, worker_id, *session, departure))
+            let known = state.workers.get(worker_id).filter(|worker| worker.session == *session);
+            let worker = known.filter(|_| part == 0)?;
+            Some(Decision::of_draft(end::leave(rules, worker_id, worker, &Departure::Silent)))
         }
         Internal::AttemptsMissing { worker_id, session, missing } => {
             let held = missing.get(part as usize)?;
@@ -77,9 +78,12 @@ pub(super) fn decide(
                 .filter(|slot| slot.attempt == held.attempt);
             // The worker lives, so the attempt did nothing to it.
             let loss = Loss::of_nobody(LostReason::NotHeld);
-            let lost = slot.and_then(|_| end::lost(state, rules, worker_id, held.job_id, loss));
+            let lost = slot
+                .and_then(|slot| end::lost(state, rules, worker_id, held.job_id, slot, loss))
+                .map(Decision::of_draft);
             Some(lost.unwrap_or_default())
         }
+        Internal::Losses { losses_max } => end::losses(state, rules, *losses_max, part),
         Internal::Match { placements_max, classes_max, skip } if part == 0 => {
             matching::placements(state, *placements_max, *classes_max, *skip)
         }
@@ -100,22 +104,6 @@ pub(super) fn decide(
     }
 }
 
-/// The next step of a worker's departure: some of its attempts are lost, or it has left.
-fn leave(
-    state: &State,
-    rules: &Rules,
-    worker_id: &WorkerId,
-    session: SessionId,
-    departure: &Departure,
-) -> Decision {
-    let lost = end::lost_some(state, rules, worker_id, departure);
-    if lost.is_empty() {
-        let fact = Fact::WorkerLeft { session, lost: true };
-        return Decision::of(Entity::Worker(worker_id.clone()), vec![fact]);
-    }
-    Decision::step(lost)
-}
-
 /// The next step of taking an input stream for another one. With the reports went ends of attempts, and
 /// words that sessions began with, and nobody tells them twice: every session is over, so that its
 /// worker begins anew. The last step says so of the stream: a leader that dies before it leaves the
@@ -129,8 +117,8 @@ fn reset(
 ) -> Decision {
     let over = state.workers.iter().next().filter(|_| src == Source::Reports);
     if let Some((worker_id, worker)) = over {
-        let step = leave(state, rules, worker_id, worker.session, &FORGOTTEN);
-        return Decision { more: true, ..step };
+        let left = end::leave(rules, worker_id, worker, &Departure::Forgotten);
+        return Decision::step(vec![left]);
     }
     let fact = Fact::InputsReset { src, incarnation: incarnation.clone(), by: by.to_owned() };
     Decision::of(Entity::Control, vec![fact])

@@ -79,7 +79,11 @@ impl Decision {
     }
 
     fn of(entity: Entity, facts: Vec<Fact>) -> Self {
-        Self { drafts: vec![Draft { entity, facts }], ..Self::default() }
+        Self::of_draft(Draft { entity, facts })
+    }
+
+    fn of_draft(draft: Draft) -> Self {
+        Self { drafts: vec![draft], ..Self::default() }
     }
 
     fn refused(refusal: Refusal) -> Self {

@@ -57,17 +57,13 @@ pub(super) fn decide(
         }
         Report::Bye => {
             let departure = Departure::Planned(LostReason::Draining);
-            let lost = end::lost_some(state, rules, worker_id, &departure);
-            if lost.is_empty() {
-                return about_worker(Fact::WorkerLeft { session, lost: false });
-            }
-            Decision::step(lost)
+            Decision::of_draft(end::leave(rules, worker_id, worker, &departure))
         }
     }
 }
 
-/// A session begins, in steps: the attempts of the one before are lost, manifests that the log does
-/// not know are declared, and it has joined.
+/// A session begins, in steps: the one before is over, manifests that the log does not know are declared,
+/// and it has joined.
 fn joined(
     state: &State,
     rules: &Rules,
@@ -85,15 +81,14 @@ fn joined(
         // Nobody else may take the place of a worker that lives. Its beats are answered with that.
         return Decision::nothing();
     }
-    let departure = if before.is_some_and(|worker| worker.origin.process == origin.process) {
-        // It lives, and has ended what it ran by itself.
-        Departure::Planned(LostReason::NewSession)
-    } else {
-        Departure::Ended
-    };
-    let lost = end::lost_some(state, rules, worker_id, &departure);
-    if !lost.is_empty() {
-        return Decision::step(lost);
+    if let Some(worker) = before {
+        let departure = if worker.origin.process == origin.process {
+            // It lives, and has ended what it ran by itself.
+            Departure::Planned(LostReason::NewSession)
+        } else {
+            Departure::Ended
+        };
+        return Decision::step(vec![end::leave(rules, worker_id, worker, &departure)]);
     }
     if let Some(declared) = hello.modules.iter().find_map(|m| module::declare(state, m)) {
         return Decision::step(vec![declared]);
@@ -167,7 +162,8 @@ fn ended(
         return Decision::of(job_entity(id, job), after_cancel(worker_id, job, attempt, wall_ms));
     }
     if let AttemptEnd::HandedBack(why) = &report.end {
-        return end::lost(state, rules, worker_id, id, handed_back(why)).unwrap_or_default();
+        let lost = end::lost(state, rules, worker_id, id, slot, handed_back(why));
+        return lost.map(Decision::of_draft).unwrap_or_default();
     }
     let mut facts = Vec::with_capacity(4);
     let succeeded = matches!(report.end, AttemptEnd::Succeeded { .. });

@@ -31,10 +31,19 @@ fn held(state: &State, of: impl Fn(&ActiveJob) -> bool) -> u32 {
     u32::try_from(held.count()).expect("few jobs")
 }
 
+/// Jobs that a worker holds in its present session.
+fn held_by<'s>(state: &'s State, worker: &WorkerId) -> impl Iterator<Item = &'s ActiveJob> {
+    let gone = |id: &JobId| state.workers.departed().any(|of| of.assignments.contains_key(id));
+    state
+        .jobs()
+        .filter(move |(id, job)| job.job.worker_id() == Some(worker) && !gone(id))
+        .map(|(_, job)| job)
+}
+
 /// What a worker holds.
 pub fn used(state: &State, worker: &WorkerId) -> Capacity {
     let mut used = Capacity::default();
-    for (_, job) in state.jobs().filter(|(_, job)| job.job.worker_id() == Some(worker)) {
+    for job in held_by(state, worker) {
         used.take(&job.job.requested_resources);
     }
     used
@@ -111,8 +120,7 @@ fn could_be_alone(worker: &Worker, job: &ActiveJob) -> bool {
 
 /// Whether neither the job nor what `worker` runs has to be alone.
 fn is_company(state: &State, worker: &WorkerId, job: &ActiveJob) -> bool {
-    let mut others = state.jobs().filter(|(_, other)| other.job.worker_id() == Some(worker));
-    others.all(|(_, other)| !other.job.is_isolated() && !job.job.is_isolated())
+    held_by(state, worker).all(|other| !other.job.is_isolated() && !job.job.is_isolated())
 }
 
 /// The worker that gets empty for the first job that waits for one of its own, and that job's place

@@ -163,7 +163,12 @@ fn facts(job: &Job) -> Vec<Fact> {
         Fact::WorkerDraining { session },
         Fact::WorkerPaused { session, number: 1, reason: "no process".to_owned() },
         Fact::WorkerResumed { session, number: 2 },
-        Fact::WorkerLeft { session, lost: false },
+        Fact::WorkerLeft {
+            session,
+            lost: false,
+            reason: LostReason::Draining,
+            blame: Blame::Nobody,
+        },
         Fact::ModuleDeclared { manifest: Box::new(manifest("m")), enabled: true },
         Fact::ModuleSwitched { enabled: false, by: id("root") },
         Fact::Configured { config: Box::new(SchedulerConfig::default()) },

@@ -34,6 +34,8 @@ pub struct Story {
     pub attempts: u32,
     pub started: bool,
     pub held_by: Option<WorkerId>,
+    /// The session that held it is over, and it is not yet said to be lost.
+    gone: Option<Gone>,
     pub crashes: u32,
     pub suspicions: u32,
     pub ended: Option<JobState>,
@@ -49,6 +51,15 @@ impl Story {
         let core_ms = u128::from(wall_ms) * u128::from(self.asked.cpu) + u128::from(self.core_ms);
         self.core_ms = u64::try_from(core_ms).unwrap_or(u64::MAX);
     }
+}
+
+/// What a session that is over left of an attempt.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    /// How many attempts it held.
+    company: usize,
+    /// It was to stop.
+    draining: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,10 +78,6 @@ pub struct Watch {
     violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
     next_work: BTreeMap<WorkerId, u64>,
     draining: BTreeSet<WorkerId>,
-    /// Entries so far.
-    seen: u64,
-    /// The last entry that lost an attempt with its worker, and how many were lost in a row up to it.
-    lost: (u64, u32),
     at: Timestamp,
 }
 
@@ -105,7 +112,6 @@ impl Watch {
     ) -> Result<(), Violation> {
         hold(entry.at >= self.at, "time never runs backwards", || format!("{entry:?}"))?;
         self.at = entry.at;
-        self.seen += 1;
         for fact in entry.known_facts() {
             match (entry.job_id, &entry.account, &entry.worker_id) {
                 (Some(id), ..) => self.of_job(before, after, entry, id, fact)?,
@@ -163,8 +169,8 @@ impl Watch {
             return Ok(());
         }
         let ready = self.dependencies(id);
-        if let Fact::AttemptLost { worker_id, reason, blame, .. } = fact {
-            self.check_loss(entry, id, worker_id, *reason, *blame)?;
+        if let Fact::AttemptLost { reason, blame, .. } = fact {
+            self.check_loss(entry, id, *reason, *blame)?;
         }
         let told = || format!("{fact:?} of {entry:?}");
         let Some(story) = self.stories.get_mut(&id) else {
@@ -176,6 +182,16 @@ impl Watch {
         hold(named, "a job keeps its tenant, user and module", told)?;
         let open = story.ended.is_none();
         let free = story.held_by.is_none();
+        let by_its_holder = matches!(
+            fact,
+            Fact::Started { .. }
+                | Fact::AttemptFailed { .. }
+                | Fact::Succeeded { .. }
+                | Fact::StopRequested { .. }
+                | Fact::Stopped { .. }
+        );
+        let has_say = !by_its_holder || story.gone.is_none();
+        hold(has_say, "a session that is over has no say", told)?;
         match fact {
             Fact::Waiting { code } => {
                 hold(open && free, "only a queued job waits", told)?;
@@ -220,6 +236,7 @@ impl Watch {
                     story.held_by.as_ref() == Some(worker_id) && attempt.0 == story.attempts;
                 hold(legal, "an attempt ends once", told)?;
                 story.held_by = None;
+                story.gone = None;
                 if open {
                     story.crashes += u32::from(*blame == Blame::Crashed);
                     story.suspicions += u32::from(*blame == Blame::Suspected);
@@ -323,47 +340,53 @@ impl Watch {
 
     /// Whether whoever is charged with a loss, or suspected, may have caused it.
     fn check_loss(
-        &mut self,
+        &self,
         entry: &Placed,
         id: JobId,
-        worker: &WorkerId,
         reason: LostReason,
         blame: Blame,
     ) -> Result<(), Violation> {
         let sudden = matches!(reason, LostReason::WorkerSilent | LostReason::NewSession);
-        // All that a worker loses at once is lost in a row.
-        if self.lost.0 + 1 != self.seen {
-            self.lost.1 = 0;
-        }
-        if sudden {
-            self.lost.0 = self.seen;
-        }
-        let held = |story: &&Story| story.held_by.as_ref() == Some(worker);
-        let company = self.stories.values().filter(held).count() as u32 + self.lost.1;
-        self.lost.1 += u32::from(sudden);
         let story = self.stories.get(&id);
+        let gone = story.and_then(|story| story.gone);
+        hold(!sudden || gone.is_some(), "a session that lives keeps what it has", || {
+            format!("{entry:?}")
+        })?;
         let started = story.is_some_and(|story| story.started);
         let isolated = story.is_some_and(|story| story.suspicions >= SUSPICIONS_MAX);
-        let unplanned = sudden && !self.draining.contains(worker);
-        let proven = started && company == 1 && reason == LostReason::NewSession;
+        let unplanned = sudden && !gone.is_some_and(|gone| gone.draining);
+        let alone = gone.is_some_and(|gone| gone.company == 1);
+        let proven = started && alone && reason == LostReason::NewSession;
         let right = match blame {
             Blame::Crashed => unplanned && (proven || isolated),
             Blame::Suspected => unplanned && !proven && !isolated,
             // A worker that begins anew by itself has the same reason as one that was begun anew.
             Blame::Nobody => !unplanned || reason == LostReason::NewSession,
         };
-        hold(right, LOSSES, || format!("{company} were on {worker}: {entry:?}"))
+        hold(right, LOSSES, || format!("{gone:?}: {entry:?}"))
     }
 
     fn of_worker(&mut self, worker: &WorkerId, fact: &Fact) -> Result<(), Violation> {
-        if matches!(fact, Fact::WorkerDraining { .. }) {
-            self.draining.insert(worker.clone());
-        }
-        if matches!(fact, Fact::WorkerJoined { .. } | Fact::WorkerLeft { .. }) {
-            let holds = self.stories.values().any(|story| story.held_by.as_ref() == Some(worker));
-            hold(!holds, "a session leaves nothing behind", || format!("{worker}: {fact:?}"))?;
-            self.next_work.remove(worker);
-            self.draining.remove(worker);
+        let held =
+            |story: &&mut Story| story.held_by.as_ref() == Some(worker) && story.gone.is_none();
+        match fact {
+            Fact::WorkerDraining { .. } => {
+                self.draining.insert(worker.clone());
+            }
+            Fact::WorkerLeft { .. } => {
+                let draining = self.draining.remove(worker);
+                let mut held: Vec<_> = self.stories.values_mut().filter(held).collect();
+                let company = held.len();
+                for story in &mut held {
+                    story.gone = Some(Gone { company, draining });
+                }
+                self.next_work.remove(worker);
+            }
+            Fact::WorkerJoined { .. } => {
+                let left = self.stories.values_mut().find(held).is_none();
+                hold(left, "a session begins with nothing", || format!("{worker}: {fact:?}"))?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -469,6 +492,7 @@ fn begin(entry: &Placed, fact: &Fact) -> Story {
         attempts: 0,
         started: false,
         held_by: None,
+        gone: None,
         crashes: 0,
         suspicions: 0,
         ended,

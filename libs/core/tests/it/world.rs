@@ -347,7 +347,21 @@ impl World {
     }
 
     pub fn report(&mut self, worker: &WorkerId, session: SessionId, report: Report) -> Said {
-        self.log.report(worker, session, &report).unwrap_or_else(|e| panic!("{e}"))
+        let said = self.log.report(worker, session, &report).unwrap_or_else(|e| panic!("{e}"));
+        self.lose(said)
+    }
+
+    /// Loses all that sessions which are over held, as the leader does.
+    fn lose(&mut self, mut said: Said) -> Said {
+        while self.log.state.workers.has_departed() {
+            said.entries.extend(self.losses(1_000).entries);
+        }
+        said
+    }
+
+    /// So many attempts of sessions that are over are lost.
+    pub fn losses(&mut self, losses_max: u32) -> Said {
+        self.log.internal(&Internal::Losses { losses_max }).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// What the holder of a job was told.
@@ -405,7 +419,8 @@ impl World {
     // --- the leader ---
 
     pub fn internal(&mut self, input: Internal) -> Said {
-        self.log.internal(&input).unwrap_or_else(|e| panic!("{e}"))
+        let said = self.log.internal(&input).unwrap_or_else(|e| panic!("{e}"));
+        self.lose(said)
     }
 
     /// Places whoever can be placed.

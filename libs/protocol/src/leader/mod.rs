@@ -34,6 +34,9 @@ use crate::{
 
 /// Most jobs that one match places: enough to fill any worker, few enough that others get their turn.
 const PLACEMENTS_MAX: u32 = 256;
+/// Most attempts of sessions that are over which one turn says are lost: a worker that goes may have had
+/// tens of thousands.
+pub const LOSSES_MAX: u32 = 1_000;
 /// Most kinds of waiting jobs that one match, or one look at reasons, looks at; the next one goes on
 /// behind them.
 const CLASSES_MAX: u32 = 10_000;
@@ -50,6 +53,8 @@ pub struct LeaderConfig {
     /// From this size on a frame is sealed, in bytes; [`crate::sequencer::FRAME_BYTES_FULL`] unless a
     /// test wants frames to end everywhere.
     pub frame_bytes: usize,
+    /// Most losses that a turn tells; [`LOSSES_MAX`] unless a test wants others between any two.
+    pub losses_max: u32,
     /// How long a silent worker is believed to live.
     pub worker_lease: Duration,
     pub scheduler: SchedulerConfig,
@@ -256,10 +261,14 @@ impl Leader {
         self.liveness.on_beat(worker_id, beat, now.monotonic);
     }
 
-    /// Ends a turn: places what can be placed, and sees to it that what was decided gets into the log.
+    /// Ends a turn: tells losses and places what can be placed, as far as one turn goes, and sees to it that what was decided gets into the log.
     /// Inputs that caused no fact may wait for the next ones, see `EMPTY_FRAMES_INTERVAL`.
     pub fn end_turn(&mut self, now: Now) -> Result<(), TermEnd> {
         let now = self.in_log_time(now);
+        if self.state().workers.has_departed() {
+            let losses_max = self.config.losses_max;
+            self.decide_internal(Internal::Losses { losses_max }, now)?;
+        }
         self.match_queued(now)?;
         let only_pos =
             !self.sequencer.has_open_frame() && !self.proof_due && !self.state().has_ends_to_tell();

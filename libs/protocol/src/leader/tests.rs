@@ -1,3 +1,5 @@
+mod losses;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use nox_contract::{
@@ -28,6 +30,7 @@ fn leader_after(state: State) -> Leader {
         rules: Rules::default(),
         window: 4,
         frame_bytes: FRAME_BYTES_FULL,
+        losses_max: LOSSES_MAX,
         worker_lease: Duration::from_secs(15),
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),
@@ -105,6 +108,8 @@ struct Broker {
     sent: VecDeque<FrameNumber>,
     /// The largest payload that was sent, in bytes.
     largest: usize,
+    /// Most entries of a frame that was sent.
+    most_entries: usize,
 }
 
 impl Broker {
@@ -116,6 +121,7 @@ impl Broker {
                 match effect {
                     Effect::Append { frame, .. } => {
                         self.largest = self.largest.max(frame.payload.len());
+                        self.most_entries = self.most_entries.max(frame.entries);
                         self.sent.push_back(frame.n);
                     }
                     effect => effects.push(effect),

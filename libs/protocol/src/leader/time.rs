@@ -113,6 +113,7 @@ impl Leader {
         });
         let frame = (self.sequencer.needs_frame() && !self.seal_due).then(|| self.frame_wait(now));
         let ends = (state.has_ends_to_tell() && !self.seal_due).then_some(Duration::ZERO);
-        [timer, lease, reasons, frame, ends].into_iter().flatten().min()
+        let losses = state.workers.has_departed().then_some(Duration::ZERO);
+        [timer, lease, reasons, frame, ends, losses].into_iter().flatten().min()
     }
 }

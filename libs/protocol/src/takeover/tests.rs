@@ -10,7 +10,7 @@ use nox_core::Rules;
 use super::*;
 use crate::{
     fixtures,
-    leader::{Effect, Leader, LeaderConfig, Now, TermEnd},
+    leader::{Effect, LOSSES_MAX, Leader, LeaderConfig, Now, TermEnd},
     sequencer::{SealedFrame, SequenceError, Sequencer},
 };
 
@@ -126,6 +126,7 @@ fn begin(ready: Ready) -> Result<Leader, TermEnd> {
         rules: Rules::default(),
         window: 4,
         frame_bytes: EVERY_PART,
+        losses_max: LOSSES_MAX,
         worker_lease: Duration::from_secs(15),
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{Limits, SchedulerConfig};
-use nox_protocol::{sequencer::FRAME_BYTES_FULL, session::SessionFaults};
+use nox_protocol::{leader::LOSSES_MAX, sequencer::FRAME_BYTES_FULL, session::SessionFaults};
 use rand::{RngExt, rngs::ChaCha8Rng};
 
 macro_rules! named {
@@ -252,6 +252,8 @@ pub struct Plan {
     pub window: usize,
     /// From how many bytes on a frame is full; small ones end within inputs, at every part.
     pub frame_bytes: usize,
+    /// Most losses that a turn tells; few let others come between any two.
+    pub losses_max: u32,
     /// By how much people, jobs and leases are slower than the network; makes long histories.
     pub scale: u64,
     pub rates: BTreeMap<Fault, f64>,
@@ -313,6 +315,7 @@ impl Plan {
             disaster,
             window,
             frame_bytes,
+            losses_max: [1, 2, LOSSES_MAX][blows.len() % 3],
             scale: if rng.random_bool(0.2) { 200 } else { 1 },
             rates,
             blows,
@@ -338,12 +341,13 @@ impl Plan {
             self.rates.iter().map(|(fault, rate)| format!("{}={rate:.3}", fault.name())).collect();
         let blows: Vec<_> = self.blows.iter().map(|blow| blow.name()).collect();
         format!(
-            "bug {:?}, disaster {:?}, window {}, frames of {} bytes, scale {}, faults [{}], a blow each {} steps of [{}], \
+            "bug {:?}, disaster {:?}, window {}, frames of {} bytes, {} losses a turn, scale {}, faults [{}], a blow each {} steps of [{}], \
              {} schedulers, {} executors (namesake {}), {} clients",
             self.bug.map(Bug::name),
             self.disaster.map(Disaster::name),
             self.window,
             self.frame_bytes,
+            self.losses_max,
             self.scale,
             rates.join(" "),
             self.blow_every,

@@ -324,6 +324,7 @@ impl Scheduler {
             rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(wire.plan.bug) },
             window: wire.plan.window,
             frame_bytes: wire.plan.frame_bytes,
+            losses_max: wire.plan.losses_max,
             worker_lease: Duration::from_millis(WORKER_LEASE_MS * wire.plan.scale),
             scheduler: wire.plan.configs[self.id].clone(),
             faults: Bug::of_protocol(wire.plan.bug),

@@ -7,7 +7,7 @@ use nox_contract::{
     Manifest, RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule,
     Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
 };
-use nox_core::{Internal, Rules, State};
+use nox_core::{Internal, Rules, State, worker::Assignment};
 
 use super::steps::{Lie, Step, Submission, What};
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
     },
 };
 
+/// The property that a session that is over has no say, whatever is not yet said of it.
+const LATE: &str = "what a worker says after it was given up on changes nothing";
 /// The property that a token is what a report is believed for.
 pub const FORGERY: &str = "a report without the attempt's token changes nothing";
 
@@ -113,6 +115,10 @@ impl Actor {
             Step::Bye { worker } => self.of_session(*worker, Report::Bye)?,
             Step::Silent { worker, old_session } => self.silent(*worker, *old_session)?,
             Step::Missing { worker, which } => self.missing(*worker, *which)?,
+            Step::Losses { losses_max } => {
+                self.log.internal(&Internal::Losses { losses_max: u32::from(*losses_max) })?;
+            }
+            Step::Late { pick, what } => self.tell_late(*pick, *what)?,
             Step::Timer => self.timer()?,
             Step::WrongTimer => self.wrong_timer()?,
             Step::Match { placements_max } => {
@@ -248,17 +254,28 @@ impl Actor {
 
     /// What is held, as its holders were told.
     fn holdings(&self) -> Vec<(JobId, Holding)> {
-        let state = &self.log.state;
-        let of_worker = |(worker, at): (&WorkerId, &nox_core::worker::Worker)| {
-            let (worker, session) = (worker.clone(), at.session);
-            let told = at.assignments.clone().into_iter().map(move |(job, slot)| {
-                let token = Token::compute(&TOKEN_KEY, job, slot.attempt, slot.assigned_n);
-                let (worker, attempt) = (worker.clone(), slot.attempt);
-                (job, Holding { worker, session, attempt, token })
-            });
-            told.collect::<Vec<_>>()
-        };
-        state.workers.iter().flat_map(of_worker).collect()
+        let workers = self.log.state.workers.iter();
+        workers.flat_map(|(id, at)| told(id, at.session, &at.assignments)).collect()
+    }
+
+    /// What sessions that are over held and nobody has said of it that it is lost.
+    fn departed(&self) -> Vec<(JobId, Holding)> {
+        let departed = self.log.state.workers.departed();
+        departed.flat_map(|of| told(&of.worker_id, of.session, &of.assignments)).collect()
+    }
+
+    fn tell_late(&mut self, pick: u8, what: What) -> Result<(), Violation> {
+        let departed = self.departed();
+        let Some((job, holding)) = choose(&departed, pick) else { return Ok(()) };
+        let report = report_of(*job, holding, what);
+        let mut sessions = vec![holding.session];
+        // Nor in the session that its worker has by now.
+        sessions.extend(session_of(&self.log.state, &holding.worker));
+        for session in sessions {
+            let said = self.log.report(&holding.worker, session, &report)?;
+            hold(said.entries.is_empty(), LATE, || format!("{report:?}: {said:?}"))?;
+        }
+        Ok(())
     }
 
     fn tell(&mut self, pick: u8, what: What) -> Result<(), Violation> {
@@ -384,6 +401,9 @@ impl Actor {
     pub fn settle(&mut self) -> Result<(), Violation> {
         // Whoever waits for a job hears of its end with the frame.
         self.log.seal()?;
+        while self.log.state.workers.has_departed() {
+            self.log.internal(&Internal::Losses { losses_max: 9_000 })?;
+        }
         while !self.log.internal(&placing(9_000))?.entries.is_empty() {}
         let queued = self.log.state.jobs().count();
         let said = self.log.internal(&explaining(9_000))?;
@@ -449,6 +469,19 @@ impl Actor {
         });
         hold(!reserved, "in the end nothing is reserved", || format!("{:?}", self.log.state.ledger))
     }
+}
+
+/// What `worker` was told to run in one session.
+fn told(
+    worker: &WorkerId,
+    session: SessionId,
+    assignments: &BTreeMap<JobId, Assignment>,
+) -> Vec<(JobId, Holding)> {
+    let holding = |(job, slot): (&JobId, &Assignment)| {
+        let token = Token::compute(&TOKEN_KEY, *job, slot.attempt, slot.assigned_n);
+        (*job, Holding { worker: worker.clone(), session, attempt: slot.attempt, token })
+    };
+    assignments.iter().map(holding).collect()
 }
 
 fn report_of(job: JobId, holding: &Holding, what: What) -> Report {

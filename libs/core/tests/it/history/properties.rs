@@ -17,7 +17,7 @@ use crate::{
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 500;
 /// Longest history.
-const STEPS_MAX: usize = 150;
+const STEPS_MAX: usize = 160;
 
 /// What all histories together must show: whatever can be decided, and for what reason. A property
 /// is worth what its histories show.

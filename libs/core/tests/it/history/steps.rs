@@ -65,6 +65,15 @@ pub enum Step {
         worker: u8,
         which: u8,
     },
+    /// Some attempts of sessions that are over are lost.
+    Losses {
+        losses_max: u8,
+    },
+    /// Somebody tells of an attempt that is not yet lost with its session.
+    Late {
+        pick: u8,
+        what: What,
+    },
     Timer,
     /// Instants of jobs that do not wait for one.
     WrongTimer,
@@ -170,6 +179,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, old_session)| Step::Silent { worker, old_session }),
         2 => (any::<u8>(), any::<u8>())
             .prop_map(|(worker, which)| Step::Missing { worker, which }),
+        3 => (1..4_u8).prop_map(|losses_max| Step::Losses { losses_max }),
+        2 => (any::<u8>(), what()).prop_map(|(pick, what)| Step::Late { pick, what }),
         6 => Just(Step::Timer),
         1 => Just(Step::WrongTimer),
         8 => (1..20_u8).prop_map(|placements_max| Step::Match { placements_max }),

@@ -78,7 +78,7 @@ fn the_loss_of_its_worker_frees_the_slot_of_a_canceled_job_too() {
     world.start(job);
     world.cancel(job);
     let said = world.silent("w");
-    assert_eq!(said.names(), ["attempt_lost", "released", "worker_left"]);
+    assert_eq!(said.names(), ["worker_left", "attempt_lost", "released"]);
     assert_eq!(world.state_of(job), JobState::Canceled, "and it is not tried again");
     assert!(world.log.state.job(job).is_none());
 }

@@ -146,7 +146,7 @@ fn a_loss_of_a_started_attempt_with_its_process_is_a_crash() {
             assert_eq!(error_of(&said, job).code, "crashed");
             break;
         }
-        assert_eq!(said.names(), ["attempt_lost", "worker_joined"]);
+        assert_eq!(said.names(), ["worker_left", "worker_joined", "attempt_lost"]);
         world.place();
     }
     assert_eq!(world.state_of(job), JobState::Failed);

@@ -2,6 +2,7 @@
 
 mod blame;
 mod cancel;
+mod departures;
 mod dependencies;
 mod endings;
 mod extremes;

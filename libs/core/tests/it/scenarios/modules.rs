@@ -21,7 +21,7 @@ fn a_changed_manifest_is_declared_again_and_stays_as_it_was_switched() {
     world.switch("m", false);
     let changed = Manifest { version: "2".to_owned(), ..manifest("m") };
     let said = world.hello("w", session_id(9), slots(1), std::slice::from_ref(&changed));
-    assert_eq!(said.names(), ["module_declared", "worker_joined"]);
+    assert_eq!(said.names(), ["worker_left", "module_declared", "worker_joined"]);
     let module = &world.log.state.modules[&id("m")];
     assert_eq!((&module.manifest, module.enabled), (&changed, false));
 }

@@ -151,7 +151,9 @@ pub fn eventful_in(mut log: Log, jobs: usize) -> Log {
     log.entry(&Entity::Worker(worker("exec-1")), [paused]);
     log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerResumed { session, number: 2 }]);
     log.entry(&Entity::Worker(worker("exec-2")), [Fact::WorkerDraining { session }]);
-    log.entry(&Entity::Worker(worker("exec-1")), [Fact::WorkerLeft { session, lost: true }]);
+    let (reason, blame) = (LostReason::WorkerSilent, Blame::Suspected);
+    let left = Fact::WorkerLeft { session, lost: true, reason, blame };
+    log.entry(&Entity::Worker(worker("exec-1")), [left]);
     // A budget of the running day is changed.
     let account = Entity::Account { tenant: tenant("acme"), account: "user/bob".to_owned() };
     log.entry(&account, [granted(900_000_000)]);

@@ -1,12 +1,12 @@
 //! What must hold of each fact, against what was said and done before.
 
 use nox_contract::{
-    Attempt, Blame, Cause, Entry, Fact, FactOrUnknown, FrameNumber, JobId, JobState, LostReason,
-    Source, WaitingCode, WorkNumber, WorkerId, beat::Held,
+    Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Source, WaitingCode,
+    WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::job::Job;
 
-use super::{Assigned, Joined, Oracle, Trail, log::STREAMS};
+use super::{Assigned, Joined, Left, Oracle, Trail};
 use crate::sim::broker::Broker;
 
 impl Oracle {
@@ -26,7 +26,7 @@ impl Oracle {
                 self.check_worker_fact(worker, entry, fact)?;
             }
             if let Some(job) = entry.job_id {
-                self.check_job_fact(job, entry, fact).map_err(|why| format!("{job}: {why}"))?;
+                self.check_job_fact(job, fact).map_err(|why| format!("{job}: {why}"))?;
             }
         }
         Ok(())
@@ -40,20 +40,21 @@ impl Oracle {
     ) -> Result<(), String> {
         match fact {
             Fact::WorkerJoined { session, origin, .. } => {
-                let of_worker = self.assigned.values().filter(|a| a.worker == *worker);
-                if let Some(left) = of_worker.clone().find(|a| !a.over) {
-                    return Err(format!("{worker} joins while {left:?} is open"));
+                if let Some(earlier) = self.state.workers.get(worker) {
+                    return Err(format!("{worker} joins while {} lasts", earlier.session));
                 }
-                let joined = Joined { next_work: WorkNumber(1), draining: false, over: false };
-                let earlier = self.state.workers.get(worker);
-                if earlier.is_some_and(|earlier| earlier.origin.instance != origin.instance) {
+                // Whoever joins in place of another one has it leave first, by the same word.
+                let earlier = self.left_last.get(worker).and_then(|of| self.sessions.get(of));
+                let replaced = earlier.filter(|of| of.left.is_some_and(|left| left.by == entry.by));
+                if replaced.is_some_and(|of| of.instance != origin.instance) {
                     return Err(format!("{worker} takes the place of one of its name that lives"));
                 }
-                if let Some(earlier) = earlier
-                    && let Some(earlier) = self.sessions.get_mut(&earlier.session)
-                {
-                    earlier.over = true;
-                }
+                let joined = Joined {
+                    instance: origin.instance,
+                    next_work: WorkNumber(1),
+                    draining: false,
+                    left: None,
+                };
                 if self.sessions.insert(*session, joined).is_some() {
                     return Err(format!("session {session} joins again"));
                 }
@@ -63,15 +64,17 @@ impl Oracle {
                     joined.draining = true;
                 }
             }
-            Fact::WorkerLeft { session, lost } => {
+            Fact::WorkerLeft { session, lost, .. } => {
+                let held = self.assigned.values().filter(|a| a.session == *session && !a.over);
+                let left = Left { by: entry.by, company: held.count() };
                 match self.sessions.get_mut(session) {
-                    Some(joined) if !joined.over => joined.over = true,
+                    Some(joined) if !joined.is_over() => joined.left = Some(left),
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
+                self.left_last.insert(worker.clone(), *session);
                 let silence = self.silence(session, self.state.at);
-                // An operator who gives up a stream gives up whoever spoke in it.
                 if *lost
-                    && entry.by.src != Source::Operator
+                    && entry.by.src == Source::Detector
                     && self.living.contains(session)
                     && silence.is_some_and(|span| span < self.silence_min)
                 {
@@ -83,7 +86,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn check_job_fact(&mut self, id: JobId, entry: &Entry, fact: &Fact) -> Result<(), String> {
+    fn check_job_fact(&mut self, id: JobId, fact: &Fact) -> Result<(), String> {
         match self.trails.get_mut(&id) {
             None => {
                 let job =
@@ -116,18 +119,24 @@ impl Oracle {
                 trail.versions.push((self.state.n, job));
             }
         }
-        self.check_attempt_fact(id, entry, fact)
+        self.check_attempt_fact(id, fact)
     }
 
-    fn check_attempt_fact(
-        &mut self,
-        job_id: JobId,
-        entry: &Entry,
-        fact: &Fact,
-    ) -> Result<(), String> {
+    fn check_attempt_fact(&mut self, job_id: JobId, fact: &Fact) -> Result<(), String> {
+        if let Fact::Started { attempt, .. }
+        | Fact::AttemptFailed { attempt, .. }
+        | Fact::Stopped { attempt, .. }
+        | Fact::StopRequested { attempt, .. }
+        | Fact::Succeeded { attempt, .. } = fact
+        {
+            let session = self.open_attempt(job_id, *attempt)?.session;
+            if self.sessions.get(&session).is_none_or(Joined::is_over) {
+                return Err(format!("{} by {session}, which is over", fact.name()));
+            }
+        }
         match fact {
             Fact::Assigned { worker_id, session, attempt, work } => {
-                let joined = self.sessions.get_mut(session).filter(|joined| !joined.over);
+                let joined = self.sessions.get_mut(session).filter(|joined| !joined.is_over());
                 let Some(joined) = joined else {
                     return Err(format!("assigned to session {session}, which is not there"));
                 };
@@ -165,7 +174,7 @@ impl Oracle {
             }
             Fact::AttemptLost { attempt, reason, blame, .. } => {
                 self.stats.lost += 1;
-                self.check_blame(entry, Held { job_id, attempt: *attempt }, *reason, *blame)?;
+                self.check_blame(Held { job_id, attempt: *attempt }, *reason, *blame)?;
                 let assigned = self.open_attempt(job_id, *attempt)?;
                 assigned.over = true;
                 let (worker, session) = (assigned.worker.clone(), assigned.session);
@@ -238,29 +247,17 @@ impl Oracle {
     /// Only what is known to have run alone on a worker whose process ended without being told to, and
     /// what runs in isolation, is charged; what else was there is suspected, and a planned stop charges
     /// nobody.
-    fn check_blame(
-        &mut self,
-        entry: &Entry,
-        held: Held,
-        reason: LostReason,
-        blame: Blame,
-    ) -> Result<(), String> {
-        let Cause { src, seq, .. } = entry.by;
-        let frame = if STREAMS.contains(&src) { FrameNumber(0) } else { self.state.n };
-        let input = Some((frame, src, seq));
-        if self.losing.0 != input {
-            self.losing = (input, 0);
-        }
+    fn check_blame(&mut self, held: Held, reason: LostReason, blame: Blame) -> Result<(), String> {
         let Held { job_id, attempt } = held;
         let lost = self.open_attempt(job_id, attempt)?.clone();
-        let beside = self.assigned.values().filter(|a| a.session == lost.session && !a.over);
-        let company = beside.count() as u32 + self.losing.1;
-        self.losing.1 += 1;
         let joined = self.sessions.get(&lost.session);
         let draining = joined.is_some_and(|joined| joined.draining);
+        let left = joined.and_then(|joined| joined.left);
+        let company = left.map_or(0, |left| left.company);
         let silent = reason == LostReason::WorkerSilent;
-        let ended = reason == LostReason::NewSession && src == Source::Reports;
-        let sudden = !draining && (silent || ended);
+        let ended = reason == LostReason::NewSession
+            && left.is_some_and(|left| left.by.src == Source::Reports);
+        let sudden = left.is_some() && !draining && (silent || ended);
         let proven = ended && lost.started && company == 1;
         let legal = match blame {
             // A process that begins another session has ended what it ran by itself.

@@ -58,7 +58,7 @@ impl Oracle {
         self.trails.clear();
         self.assigned.clear();
         self.sessions.clear();
-        self.losing = (None, 0);
+        self.left_last.clear();
         for (seq, subject, payload) in broker.read_log(1, usize::MAX) {
             self.on_log(broker, seq, &subject, &payload);
         }

@@ -10,9 +10,9 @@ mod log;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    AnswerMessage, Attempt, Command, CommandMessage, Epoch, FrameNumber, Incarnation, JobId,
-    JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, Source, StartWork, TenantId,
-    Timestamp, Token, WorkNumber, WorkerId, beat::Held,
+    AnswerMessage, Attempt, Cause, Command, CommandMessage, Epoch, FrameNumber, Incarnation,
+    InstanceId, JobId, JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, StartWork,
+    TenantId, Timestamp, Token, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Rules, State, job::Job};
 use nox_protocol::Reader;
@@ -67,10 +67,25 @@ struct Assigned {
 /// A session as the log tells it.
 #[derive(Debug)]
 struct Joined {
+    instance: InstanceId,
     next_work: WorkNumber,
     /// It was to stop.
     draining: bool,
-    over: bool,
+    left: Option<Left>,
+}
+
+impl Joined {
+    fn is_over(&self) -> bool {
+        self.left.is_some()
+    }
+}
+
+/// The end of a session.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    by: Cause,
+    /// How many attempts it held.
+    company: usize,
 }
 
 /// What an executor really did with an attempt.
@@ -109,8 +124,8 @@ pub struct Oracle {
     trails: BTreeMap<JobId, Trail>,
     assigned: BTreeMap<Held, Assigned>,
     sessions: BTreeMap<SessionId, Joined>,
-    /// The input that lost attempts last, and how many of them.
-    losing: (Option<(FrameNumber, Source, u64)>, u32),
+    /// The session of each worker that came to its end last.
+    left_last: BTreeMap<WorkerId, SessionId>,
     // What really happened.
     living: BTreeSet<SessionId>,
     /// When beats of each session reached the only leader's process, frozen or not.
@@ -210,7 +225,7 @@ impl Oracle {
             trails: BTreeMap::new(),
             assigned: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            losing: (None, 0),
+            left_last: BTreeMap::new(),
             living: BTreeSet::new(),
             beats: BTreeMap::new(),
             begins_at: (plan.skews == [0, 0]).then_some(plan.begins_at),
@@ -293,7 +308,7 @@ impl Oracle {
         // A leader that has yet to notice that the reports are others takes one position for the other.
         let comparable = !self.log_lost && !self.reports_lost;
         // Whoever was refused while another had its name begins anew when that one has gone.
-        let over = self.sessions.get(&session).map_or(self.namesake, |joined| joined.over);
+        let over = self.sessions.get(&session).map_or(self.namesake, Joined::is_over);
         if comparable && !over {
             self.fail(format!("session {session} is superseded, but not in the log"));
         }
@@ -302,7 +317,7 @@ impl Oracle {
     /// A session hears that another worker has its name, or another process of its own has its place.
     pub fn on_refused(&mut self, session: SessionId) {
         let comparable = !self.log_lost && !self.reports_lost;
-        if comparable && self.sessions.get(&session).is_some_and(|joined| !joined.over) {
+        if comparable && self.sessions.get(&session).is_some_and(|joined| !joined.is_over()) {
             self.fail(format!("session {session} is refused, which the log has taken on"));
         }
     }

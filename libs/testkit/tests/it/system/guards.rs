@@ -13,7 +13,7 @@ use nox_devkit::{NatsOptions, NatsServer};
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now, Takeover,
     appender::Guard,
-    leader::Effect,
+    leader::{Effect, LOSSES_MAX},
     sequencer::SealedFrame,
     takeover::{Attachment, TakeoverEffect},
 };
@@ -149,6 +149,7 @@ impl Rig {
             // All of a burst at once, and a frame for each of its submits.
             window: 2 * SUBMITS as usize,
             frame_bytes: 1,
+            losses_max: LOSSES_MAX,
             worker_lease: Duration::from_secs(15),
             scheduler: Default::default(),
             faults,
