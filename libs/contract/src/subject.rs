@@ -18,9 +18,6 @@ pub const EPOCH: &str = "nox.ctl.epoch";
 /// The frames of the log. One subject for all of them: the broker remembers every subject for ever.
 pub const FRAMES: &str = "nox.evt";
 
-/// Header of a frame: the names of its facts, each once, comma-separated.
-pub const FACTS_HEADER: &str = "Nox-Facts";
-
 pub fn commands(tenant: &TenantId) -> String {
     format!("nox.cmd.{tenant}")
 }

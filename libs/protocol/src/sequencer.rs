@@ -5,12 +5,10 @@
 //! large enough. The state here is ahead of the log by what is not yet acknowledged. It is never
 //! rolled back: a leader that cannot get a frame in drops it whole and folds the log again.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use nox_contract::{
-    Answer, Cause, Chain, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX, Fact, FrameNumber,
-    Outcome, Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
+    Answer, Cause, Chain, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX, FrameNumber, Outcome,
+    Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
 };
 use nox_core::{ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide};
 use serde::Serialize;
@@ -38,8 +36,6 @@ pub struct SealedFrame {
     pub pos: Positions,
     /// How many entries it has.
     pub entries: usize,
-    /// The names of its facts, for the `Nox-Facts` header.
-    pub facts: String,
     pub payload: Bytes,
 }
 
@@ -94,7 +90,6 @@ struct OpenFrame {
     inputs: Vec<RawJson>,
     inputs_bytes: usize,
     entries_count: usize,
-    facts: BTreeSet<&'static str>,
 }
 
 /// What stands before the entries of a frame.
@@ -326,7 +321,6 @@ impl Sequencer {
         }
         open.entries_count += entries.len();
         for entry in entries {
-            open.facts.extend(entry.known_facts().map(Fact::name));
             self.state.apply_entry(&entry)?;
             run.decided.entries.push((n, entry));
         }
@@ -387,12 +381,10 @@ impl Sequencer {
         self.entries.clear();
         payload.extend_from_slice(b"]}");
         self.chain = self.chain.extend(&payload);
-        let facts = open.facts.into_iter().collect::<Vec<_>>().join(",");
         self.sealed.push(SealedFrame {
             n: self.state.n,
             pos,
             entries: open.entries_count,
-            facts,
             payload: payload.into(),
         });
         Ok(())

@@ -101,11 +101,8 @@ impl Broker {
         frame: SealedFrame,
         guard: Guard,
     ) -> impl Future<Output = Result<u64, PublishError>> + Send + use<> {
-        let mut headers = guard.headers();
-        if !frame.facts.is_empty() {
-            headers.push((subject::FACTS_HEADER, frame.facts));
-        }
-        let ack = self.publish(subject::FRAMES.to_owned(), Some(headers), frame.payload);
+        let headers = Some(guard.headers());
+        let ack = self.publish(subject::FRAMES.to_owned(), headers, frame.payload);
         async move { Ok(ack.await?.seq) }
     }
 

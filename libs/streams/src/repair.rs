@@ -293,8 +293,7 @@ fn kept_headers(reply: &Reply, seq: u64) -> Headers {
         let value = reply.headers.as_ref()?.get(name)?;
         Some((name, value.as_str().to_owned()))
     };
-    let mut headers: Headers =
-        [subject::FACTS_HEADER, "Nats-TTL", "Nats-Msg-Id"].into_iter().filter_map(value).collect();
+    let mut headers: Headers = ["Nats-TTL", "Nats-Msg-Id"].into_iter().filter_map(value).collect();
     headers.push(("Nats-Expected-Last-Sequence", (seq - 1).to_string()));
     headers
 }

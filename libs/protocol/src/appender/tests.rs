@@ -7,7 +7,7 @@ const EPOCH_SEQ: u64 = 10;
 fn frame(n: u64) -> SealedFrame {
     let pos = Positions { commands: Place::after(n), reports: Place::default() };
     let payload = format!("frame {n}").into();
-    SealedFrame { n: FrameNumber(n), pos, facts: String::new(), entries: 1, payload }
+    SealedFrame { n: FrameNumber(n), pos, entries: 1, payload }
 }
 
 fn stored(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, Bytes)> {

@@ -171,6 +171,9 @@ async fn that_something_was_stored_is_repeated_and_what_it_says_is_not() {
         assert!(message.payload.is_empty(), "{message:?}");
         let headers = message.headers.unwrap();
         assert_eq!(headers.get("Nats-Sequence").map(|value| value.as_str()), Some(seq));
+        // Nothing but the broker's own: whoever may hear it learns that there is something, and no more.
+        let own = headers.iter().find(|(name, _)| !name.to_string().starts_with("Nats-"));
+        assert_eq!(own, None);
     }
 }
 

@@ -133,7 +133,6 @@ pub fn frame(payload: impl Into<Bytes>) -> SealedFrame {
         n: FrameNumber(0),
         pos: Positions::default(),
         entries: 2,
-        facts: "assigned,submitted".into(),
         payload: payload.into(),
     }
 }
