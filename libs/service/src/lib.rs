@@ -32,7 +32,7 @@ pub use backoff::Backoff;
 pub use clock::Clock;
 pub use crash::crash_point;
 pub use readiness::{Part, Readiness, Snapshot};
-pub use run::{GRACE, main, supervise};
+pub use run::{GRACE, Running, main, supervise};
 pub use secret::Secret;
 
 /// What a service is given to run with. Services in one process share it.

@@ -1,6 +1,6 @@
 //! How a service's process begins and ends.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, pin::Pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
@@ -11,6 +11,9 @@ use crate::{Runtime, admin, telemetry};
 /// How long the work in hand may take after the first signal; what is not done by then is
 /// delivered or asked for again.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// A service at work. In a box it is compiled in its own crate, else in each program that waits for it.
+pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// A service's command line: its own configuration, and what every service has.
 #[derive(Parser)]
@@ -26,11 +29,9 @@ struct Cli<C: Args> {
 /// Runs the service `name` from the command line and environment to the end of the process.
 ///
 /// `NOX_ADMIN_ADDR` is read here: a service's own configuration doesn't have it.
-pub fn main<C, F, R>(name: &'static str, run: F) -> ExitCode
+pub fn main<C>(name: &'static str, run: fn(C, Runtime) -> Running) -> ExitCode
 where
     C: Args + Send + 'static,
-    F: FnOnce(C, Runtime) -> R + Send + 'static,
-    R: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let matches = Cli::<C>::command().name(name).version(env!("CARGO_PKG_VERSION")).get_matches();
     let cli = Cli::<C>::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

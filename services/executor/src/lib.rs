@@ -68,7 +68,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use nox_contract::{Hello, MESSAGE_BYTES_MAX, Origin, ProcessId, subject};
-use nox_service::{Runtime, ids};
+use nox_service::{Running, Runtime, ids};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use rustix::{
     io::Errno,
@@ -117,11 +117,7 @@ pub fn hide_secrets() {
 }
 
 /// Runs attempts until stopped.
-pub fn run(
-    config: Config,
-    runtime: Runtime,
-) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
-    // In a box it is compiled here, else in each program that waits for it.
+pub fn run(config: Config, runtime: Runtime) -> Running {
     Box::pin(until_stopped(config, runtime))
 }
 

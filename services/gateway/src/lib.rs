@@ -49,7 +49,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use nox_archive::Archive;
 use nox_readmodel::Reader;
-use nox_service::Runtime;
+use nox_service::{Running, Runtime};
 use nox_streams::{Broker, ConnectOptions};
 use tokio::net::TcpListener;
 
@@ -73,11 +73,7 @@ pub struct Gateway {
 }
 
 /// Serves the API until `runtime.stop`.
-pub fn run(
-    config: Config,
-    runtime: Runtime,
-) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
-    // In a box it is compiled here, else in each program that waits for it.
+pub fn run(config: Config, runtime: Runtime) -> Running {
     Box::pin(until_stopped(config, runtime))
 }
 

@@ -31,7 +31,7 @@ use nox_archive::{Archive, Log};
 use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
-use nox_service::Runtime;
+use nox_service::{Running, Runtime};
 use nox_streams::{Broker, ConnectOptions, Error};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -48,11 +48,7 @@ const POSTGRES: &str = "projector.postgres";
 const LOG: &str = "projector.log";
 
 /// Runs until stopped, or until the log is not what it was, or another projector runs.
-pub fn run(
-    config: Config,
-    runtime: Runtime,
-) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
-    // In a box it is compiled here, else in each program that waits for it.
+pub fn run(config: Config, runtime: Runtime) -> Running {
     Box::pin(until_stopped(config, runtime))
 }
 

@@ -41,7 +41,7 @@ use std::time::Duration;
 use anyhow::Context;
 use nox_archive::{Archive, Log};
 use nox_contract::subject;
-use nox_service::Runtime;
+use nox_service::{Running, Runtime};
 use nox_streams::{Broker, ConnectOptions, Error};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -63,11 +63,7 @@ struct Scheduler {
 }
 
 /// Runs until stopped, or until the log or an input stream is not what it was.
-pub fn run(
-    config: Config,
-    runtime: Runtime,
-) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
-    // In a box it is compiled here, else in each program that waits for it.
+pub fn run(config: Config, runtime: Runtime) -> Running {
     Box::pin(until_stopped(config, runtime))
 }
 
