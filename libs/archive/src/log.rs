@@ -44,6 +44,10 @@ impl Log {
         &self.incarnation
     }
 
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
     pub fn archive(&self) -> Option<&LogArchive> {
         self.archive.as_ref()
     }

@@ -12,16 +12,13 @@
 //! index names. Each of these is checked by what was read before it, so that damage anywhere is an
 //! error, and never another message.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::ops::Range;
 
 use bytes::Bytes;
-use nox_contract::{Chain, FrameNumber, subject};
+use nox_contract::{Chain, FrameHead, FrameNumber, subject};
 use nox_protocol::ReadError;
 use nox_streams::Message;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{ArchiveError, message, name};
@@ -247,46 +244,6 @@ pub(crate) struct Walk {
     pub(crate) chain: Chain,
 }
 
-/// What is read of a frame: its first members, up to these two. Its entries are most of it, and would be
-/// read only to be thrown away.
-#[derive(Default)]
-struct Head {
-    n: Option<FrameNumber>,
-    prev: Option<String>,
-}
-
-impl Head {
-    fn read(payload: &[u8]) -> Result<(FrameNumber, String), serde_json::Error> {
-        let mut head = Self::default();
-        let read = serde_json::Deserializer::from_slice(payload).deserialize_map(&mut head);
-        match (head.n, head.prev) {
-            (Some(n), Some(prev)) => Ok((n, prev)),
-            // Where both were found, that the object goes on is no error.
-            _ => Err(read.err().unwrap_or_else(|| Error::custom("no number, or no chain"))),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Head {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a frame")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while self.n.is_none() || self.prev.is_none() {
-            match members.next_key::<Cow<'de, str>>()?.as_deref() {
-                Some("n") => self.n = Some(members.next_value()?),
-                Some("prev") => self.prev = Some(members.next_value()?),
-                Some(_) => drop(members.next_value::<IgnoredAny>()?),
-                None => break,
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Walk {
     pub(crate) fn step(&mut self, message: &Message) -> Result<(), ReadError> {
         let expected = self.n.next();
@@ -295,7 +252,7 @@ impl Walk {
             return Err(gap(FrameNumber(message.seq)));
         }
         if message.subject != subject::EPOCH {
-            let (n, prev) = Head::read(&message.payload).map_err(|error| {
+            let FrameHead { n, prev, .. } = FrameHead::read(&message.payload).map_err(|error| {
                 ReadError::Undecodable { after: self.n, reason: error.to_string() }
             })?;
             if n != expected {

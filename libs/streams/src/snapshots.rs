@@ -9,8 +9,6 @@ use tokio::io::AsyncReadExt;
 
 use crate::{Broker, Error, api::StreamInfo};
 
-/// Snapshots that are kept: the newest may have been cut short by a crash.
-const KEPT: usize = 2;
 /// Below the broker's 1 MiB a message; one round trip each.
 const CHUNK_BYTES: usize = 512 * 1024;
 /// The library waits for ever for a chunk that is not there.
@@ -21,8 +19,7 @@ const ZSTD_LEVEL: i32 = 3;
 const BYTES_MAX: u64 = 4 << 30;
 
 impl Broker {
-    /// Keeps `bytes` under `name` (`<format>-<n>-<chain in hex>`), and deletes all but the two with
-    /// the highest `n`.
+    /// Keeps `bytes` under `name`: `<format>-<n>-<chain in hex>`.
     pub async fn put_snapshot(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let compressed = blocking(move || zstd::bulk::compress(&bytes, ZSTD_LEVEL)).await?;
         let store = self.snapshot_store().await?;
@@ -33,8 +30,14 @@ impl Broker {
         };
         // A slice fills whole chunks; a reader in small pieces would make a message of each.
         store.put(metadata, &mut compressed.as_slice()).await.map_err(unavailable)?;
-        for old in self.snapshots().await?.into_iter().skip(KEPT) {
-            store.delete(&old).await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// Deletes these snapshots, and what is left of those that were never finished.
+    pub async fn delete_snapshots(&self, names: &[String]) -> Result<(), Error> {
+        let store = self.snapshot_store().await?;
+        for name in names {
+            store.delete(name).await.map_err(unavailable)?;
         }
         self.sweep(&store).await
     }
@@ -70,21 +73,6 @@ impl Broker {
             }
         }
         blocking(move || decompress(&compressed)).await.map(Some)
-    }
-
-    /// The newest snapshot that can be read: its name and bytes.
-    pub async fn latest_snapshot(&self) -> Result<Option<(String, Vec<u8>)>, Error> {
-        for name in self.snapshots().await? {
-            match self.get_snapshot(&name).await {
-                Ok(Some(bytes)) => return Ok(Some((name, bytes))),
-                Ok(None) => {}
-                Err(error @ Error::Unreadable { .. }) => {
-                    tracing::warn!(snapshot = name, %error, "Skipping a snapshot");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
     }
 
     async fn snapshot_store(&self) -> Result<ObjectStore, Error> {

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use nox_archive::{Log, LogArchive, LogError, SegmentBuilder, SegmentInfo};
-use nox_contract::{Chain, Frame, FrameNumber, Timestamp, subject};
+use nox_contract::{Chain, FrameHead, FrameNumber, Timestamp, subject};
 use nox_protocol::{
     Faults, ReadError, RecentFrames, Retention,
     recent::Following,
@@ -210,8 +210,8 @@ impl Task {
                     "The archive does not have what was cut off the log"
                 );
                 let message = self.log.frame(first).await?.context("the log is cut meanwhile")?;
-                let frame: Frame = serde_json::from_slice(&message.payload)?;
-                let chain = Chain::parse(&frame.prev).context("a frame without a chain")?;
+                let head = FrameHead::read(&message.payload)?;
+                let chain = Chain::parse(&head.prev).context("a frame without a chain")?;
                 return Ok((FrameNumber(first.0 - 1), chain));
             }
         };
@@ -260,7 +260,7 @@ impl Task {
         let readers =
             readers.filter(|(_, position)| position.incarnation == *self.archive.incarnation());
         let readers: Vec<_> = readers.map(|(name, at)| (name, FrameNumber(at.seq))).collect();
-        let snapshot = snapshot::newest(&self.broker).await?;
+        let snapshot = snapshot::newest(&self.log).await?;
         let kept = Kept { segments: &segments, snapshot, readers: &readers };
         let Some(cut) = self.retention.cut(usage, kept, Faults::default()) else {
             return Ok(limit);
@@ -348,7 +348,10 @@ impl Source<'_> {
 
 /// When a frame was written; `None` of an epoch's record.
 fn written_at(message: &Message) -> Option<Timestamp> {
-    serde_json::from_slice::<Frame>(&message.payload).ok().map(|frame| frame.at)
+    if message.subject == subject::EPOCH {
+        return None;
+    }
+    FrameHead::read(&message.payload).ok().map(|head| head.at)
 }
 
 /// Adds messages to a segment until it has `limit` bytes, for it is cut off the stream whole or not at all; says

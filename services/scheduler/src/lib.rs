@@ -25,6 +25,8 @@
 mod archive;
 pub mod config;
 mod dispatch;
+#[cfg(test)]
+mod fixture;
 mod held_lease;
 mod inputs;
 mod lost_end;

@@ -1,19 +1,27 @@
 //! Keeps folds of the log, so that a takeover need not begin at its first message. A snapshot is
-//! believed only where the log's own chain agrees with it.
+//! believed only where the log's own chain agrees with it: by whoever takes over, and by whoever cuts the
+//! log up to it or deletes those before. A log that lost its end may have snapshots of what it lost.
 
 use std::time::Duration;
 
-use nox_archive::Log;
-use nox_contract::{Chain, Frame, FrameNumber, subject};
+use anyhow::{Context, ensure};
+use nox_archive::{Log, LogError};
+use nox_contract::{Chain, FrameHead, FrameNumber, subject};
 use nox_core::State;
 use nox_protocol::Leader;
-use nox_streams::{Broker, Error};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{Config, archive::Archiving};
 
 /// Of the state's serialised form; another one is not read.
 const FORMAT: &str = "state4";
+
+/// Snapshots that are kept, of those that the log agrees with: the newest may turn out to be unreadable.
+const KEPT: usize = 2;
+
+/// Records of epochs that stand before a snapshot's end and that are gone back over to find its chain: as many
+/// takeovers, with no frame between them.
+const EPOCHS_MAX: usize = 100;
 
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);
@@ -53,7 +61,7 @@ impl Snapshots {
 
     /// Takes a fold if one is due or wanted and no frame is open, and keeps the one that was taken as soon
     /// as it is worth it.
-    pub fn look(&mut self, leader: &Leader, archiving: &Archiving, broker: &Broker, now: Duration) {
+    pub fn look(&mut self, leader: &Leader, archiving: &Archiving, log: &Log, now: Duration) {
         if self.keeping.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
@@ -67,23 +75,17 @@ impl Snapshots {
             (self.entries, self.at, self.wanted) = (0, now, false);
         }
         if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
-            self.keeping = Some(tokio::spawn(keep(broker.clone(), state, chain)));
+            self.keeping = Some(tokio::spawn(keep(log.clone(), state, chain)));
         }
     }
 }
 
-/// Keeps a fold. A failure costs the next takeover time and nothing else.
-async fn keep(broker: Broker, state: State, chain: Chain) {
+/// Keeps a fold. A failure costs the next takeover time, and the log's stream room.
+async fn keep(log: Log, state: State, chain: Chain) {
     let name = name(state.n, chain);
-    // Takes seconds for a large state: not on a thread that others wait for.
-    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
-    let kept = match bytes {
-        Ok(Ok(bytes)) => match timeout(KEEP_WITHIN, broker.put_snapshot(&name, bytes)).await {
-            Ok(kept) => kept.map_err(|e| e.to_string()),
-            Err(_) => Err(format!("not done in {KEEP_WITHIN:?}")),
-        },
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let kept = match timeout(KEEP_WITHIN, put(&log, &name, state)).await {
+        Ok(kept) => kept.map_err(|error| format!("{error:#}")),
+        Err(_) => Err(format!("not done in {KEEP_WITHIN:?}")),
     };
     match kept {
         Ok(()) => tracing::info!(name, "Kept a snapshot"),
@@ -91,41 +93,85 @@ async fn keep(broker: Broker, state: State, chain: Chain) {
     }
 }
 
+async fn put(log: &Log, name: &str, state: State) -> anyhow::Result<()> {
+    // Takes seconds for a large state: not on a thread that others wait for.
+    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await??;
+    log.broker().put_snapshot(name, bytes).await?;
+    thin_out(log).await.context("what is there beside it")
+}
+
+/// Deletes all but the newest that the log agrees with. One that it disagrees with would pass for newer for
+/// as long as the log has not come so far again.
+async fn thin_out(log: &Log) -> Result<(), LogError> {
+    let mut kept = 0;
+    let mut superfluous = Vec::new();
+    for name in log.broker().snapshots().await? {
+        if kept < KEPT && agreed(log, &name).await?.is_some() {
+            kept += 1;
+        } else {
+            superfluous.push(name);
+        }
+    }
+    Ok(log.broker().delete_snapshots(&superfluous).await?)
+}
+
 fn name(n: FrameNumber, chain: Chain) -> String {
     format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"))
 }
 
-/// The frame of the newest one that was kept; 0 without any.
-pub async fn newest(broker: &Broker) -> Result<FrameNumber, Error> {
-    let names = broker.snapshots().await?;
-    Ok(names.iter().find_map(|name| parse(name)).map(|(n, _)| n).unwrap_or_default())
+/// The frame of the newest one that the log agrees with; 0 without any.
+pub async fn newest(log: &Log) -> Result<FrameNumber, LogError> {
+    for name in log.broker().snapshots().await? {
+        if let Some((n, _)) = agreed(log, &name).await? {
+            return Ok(n);
+        }
+    }
+    Ok(FrameNumber(0))
 }
 
-/// The newest fold that the log agrees with, if there is one.
-pub async fn find(broker: &Broker, log: &Log) -> Option<(State, Chain)> {
-    let (name, bytes) = match broker.latest_snapshot().await {
-        Ok(found) => found?,
+/// The newest fold that the log agrees with and that can be read, if there is one.
+pub async fn find(log: &Log) -> Option<(State, Chain)> {
+    let names = match log.broker().snapshots().await {
+        Ok(names) => names,
         Err(error) => {
-            tracing::warn!(%error, "Cannot read the snapshot; folds the whole log");
+            tracing::warn!(%error, "Cannot look for snapshots; folds the whole log");
             return None;
         }
     };
-    let (n, chain) = parse(&name)?;
-    // The archive may have a frame that the log has lost.
-    if !matches!(broker.last_sequence(subject::EVENTS).await, Ok(last) if n.0 <= last) {
-        tracing::warn!(name, "The log has not come to the snapshot; folds the whole log");
-        return None;
+    for name in names {
+        match read(log, &name).await {
+            Ok(Some(found)) => return Some(found),
+            Ok(None) => tracing::warn!(name, "The log disagrees with a snapshot"),
+            Err(error) => {
+                tracing::warn!(name, error = format!("{error:#}"), "Cannot read a snapshot");
+            }
+        }
     }
-    if chain_at(log, n).await? != chain {
-        tracing::warn!(name, "The log disagrees with the snapshot; folds the whole log");
-        return None;
-    }
-    let mut state: State = serde_json::from_slice(&bytes).ok()?;
-    if state.n != n {
-        return None;
-    }
+    None
+}
+
+/// `None` if the log disagrees with it.
+async fn read(log: &Log, name: &str) -> anyhow::Result<Option<(State, Chain)>> {
+    let Some((n, chain)) = agreed(log, name).await? else { return Ok(None) };
+    let bytes = log.broker().get_snapshot(name).await?.context("it is not there any more")?;
+    let mut state: State = serde_json::from_slice(&bytes)?;
+    ensure!(state.n == n, "it is a fold up to {}", state.n);
     state.reindex();
-    Some((state, chain))
+    Ok(Some((state, chain)))
+}
+
+/// Where in the log the snapshot of this name is; `None` if the log disagrees with it, or nobody can tell.
+async fn agreed(log: &Log, name: &str) -> Result<Option<(FrameNumber, Chain)>, LogError> {
+    let Some((n, chain)) = parse(name) else { return Ok(None) };
+    // The archive may have a frame that the log has lost.
+    if log.broker().last_sequence(subject::EVENTS).await? < n.0 {
+        return Ok(None);
+    }
+    match chain_at(log, n).await {
+        Ok(found) => Ok((found == Some(chain)).then_some((n, chain))),
+        Err(LogError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
@@ -137,16 +183,78 @@ fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
     Some((n, Chain::parse(&format!("b3:{}", parts.next()?))?))
 }
 
-/// The chain after message `n`, as the log itself has it: a frame names the chain before it.
-async fn chain_at(log: &Log, n: FrameNumber) -> Option<Chain> {
-    let message = log.frame(n).await.ok()??;
-    let frame: Frame = serde_json::from_slice(&message.payload).ok()?;
-    Some(Chain::parse(&frame.prev)?.extend(&message.payload))
+/// The chain after message `n`, as the log itself has it: a frame names the chain before it, and the record of
+/// an epoch follows a frame sooner or later.
+async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> {
+    let mut payloads = Vec::new();
+    let mut before = (n.0 <= EPOCHS_MAX as u64).then_some(Chain::START);
+    for n in (1..=n.0).rev().take(EPOCHS_MAX) {
+        let Some(message) = log.frame(FrameNumber(n)).await? else { return Ok(None) };
+        payloads.push(message.payload);
+        if message.subject != subject::EPOCH {
+            let head = FrameHead::read(payloads.last().expect("just pushed")).ok();
+            before = head.and_then(|head| Chain::parse(&head.prev));
+            break;
+        }
+    }
+    Ok(before.map(|chain| payloads.iter().rev().fold(chain, |chain, next| chain.extend(next))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{Fixture, chain, messages};
+
+    fn fold(n: u64) -> State {
+        let mut state = State::default();
+        state.n = FrameNumber(n);
+        state
+    }
+
+    async fn names(log: &Log) -> Vec<u64> {
+        let names = log.broker().snapshots().await.unwrap();
+        names.iter().map(|name| parse(name).unwrap().0.0).collect()
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_of_another_history_hides_none_that_the_log_agrees_with() {
+        let Fixture { broker, log, messages: written, .. } = &Fixture::new(25).await;
+        let other = messages(40, "another history");
+        assert_eq!(newest(log).await.unwrap(), FrameNumber(0));
+        // What the log has, what it has otherwise, and what it had before it lost its end.
+        for (n, chain) in [(8, chain(written, 8)), (15, chain(&other, 15)), (40, chain(&other, 40))]
+        {
+            let bytes = serde_json::to_vec(&fold(n)).unwrap();
+            broker.put_snapshot(&name(FrameNumber(n), chain), bytes).await.unwrap();
+        }
+        assert_eq!(newest(log).await.unwrap(), FrameNumber(8));
+        assert_eq!(find(log).await.map(|(state, _)| state.n), Some(FrameNumber(8)));
+
+        // The next ones take the place of what the log disagrees with.
+        keep(log.clone(), fold(12), chain(written, 12)).await;
+        assert_eq!(names(log).await, [12, 8]);
+        keep(log.clone(), fold(13), chain(written, 13)).await;
+        assert_eq!(names(log).await, [13, 12]);
+        assert_eq!(newest(log).await.unwrap(), FrameNumber(13));
+
+        // One that cannot be read, and one that is not what its name says.
+        broker.put_snapshot(&name(FrameNumber(22), chain(written, 22)), vec![7]).await.unwrap();
+        let bytes = serde_json::to_vec(&fold(7)).unwrap();
+        broker.put_snapshot(&name(FrameNumber(23), chain(written, 23)), bytes).await.unwrap();
+        let (state, at) = find(log).await.unwrap();
+        assert_eq!((state.n, at), (FrameNumber(13), chain(written, 13)));
+    }
+
+    #[tokio::test]
+    async fn the_log_agrees_with_a_fold_up_to_the_record_of_an_epoch() {
+        let Fixture { log, messages: written, .. } = &Fixture::new(25).await;
+        for n in [1, 2, 20, 21] {
+            let found = chain_at(log, FrameNumber(n)).await.unwrap();
+            assert_eq!(found, Some(chain(written, n)), "{n}");
+        }
+        keep(log.clone(), fold(20), chain(written, 20)).await;
+        assert_eq!(newest(log).await.unwrap(), FrameNumber(20));
+    }
 
     #[test]
     fn a_snapshot_s_name_says_what_it_is_a_fold_of() {

@@ -64,7 +64,7 @@ pub async fn run(
     let Scheduler { runtime, broker, metrics, .. } = scheduler;
     lost_end::restore(broker, log).await?;
     let attachment = attach(broker).await?;
-    let snapshot = snapshot::find(broker, log).await;
+    let snapshot = snapshot::find(log).await;
     let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);
     tracing::info!(from, "Folds the log");
     metrics.takeover_snapshot_n.set(i64::try_from(from).unwrap_or(i64::MAX));

@@ -163,6 +163,7 @@ fn now(runtime: &Runtime) -> Now {
 struct Services<'t> {
     runtime: &'t Runtime,
     broker: &'t Broker,
+    log: &'t Log,
     metrics: &'t Metrics,
     replies: Replies,
     outbox: Outbox,
@@ -174,12 +175,13 @@ struct Services<'t> {
 }
 
 impl<'t> Services<'t> {
-    fn new(scheduler: &'t Scheduler, log: &Log, end: FrameNumber) -> Self {
+    fn new(scheduler: &'t Scheduler, log: &'t Log, end: FrameNumber) -> Self {
         let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
         let now = runtime.clock.monotonic();
         Self {
             runtime,
             broker,
+            log,
             metrics,
             replies: Replies::default(),
             outbox: Outbox::start(broker.clone(), log.clone()),
@@ -341,7 +343,7 @@ impl Io for Services<'_> {
         self.outbox.flush();
         self.archiving.acked(leader.acked());
         let now = self.runtime.clock.monotonic();
-        self.snapshots.look(leader, &self.archiving, self.broker, now);
+        self.snapshots.look(leader, &self.archiving, self.log, now);
         self.metrics.backlog.set(leader.backlog() as i64);
         Ok(())
     }

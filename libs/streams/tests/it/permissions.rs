@@ -129,7 +129,10 @@ async fn every_service_can_do_its_work() {
     for n in 1..=4 {
         scheduler.put_snapshot(&format!("s-{n}-ab"), vec![n; 1 << 20]).await.unwrap();
     }
-    assert_eq!(scheduler.latest_snapshot().await.unwrap().unwrap().1, vec![4; 1 << 20]);
+    scheduler.delete_snapshots(&["s-1-ab".to_owned(), "s-2-ab".to_owned()]).await.unwrap();
+    assert_eq!(scheduler.snapshots().await.unwrap(), ["s-4-ab", "s-3-ab"]);
+    let newest = scheduler.get_snapshot("s-4-ab").await.unwrap();
+    assert_eq!(newest.unwrap(), vec![4; 1 << 20]);
 
     let (tenant, job) = (TenantId::new("t").unwrap(), "00000000-0000-7000-8000-000000000001");
     let job = job.parse().unwrap();

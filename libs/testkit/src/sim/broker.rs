@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use nox_contract::{Chain, EpochRecord, Frame, Incarnation, Source, WorkerId, subject};
+use nox_contract::{Chain, EpochRecord, FrameHead, Incarnation, Source, WorkerId, subject};
 use nox_protocol::{appender::Guard, takeover::Attachment};
 
 use super::archive::Archive;
@@ -240,7 +240,7 @@ impl Broker {
     /// The chain after message `n`, as the log itself has it: a frame names the chain before it.
     pub fn chain_at(&self, n: u64) -> Option<Chain> {
         let stored = self.log.get(index(n)?)?;
-        let frame: Frame = serde_json::from_slice(&stored.payload).ok()?;
-        Some(Chain::parse(&frame.prev)?.extend(&stored.payload))
+        let head = FrameHead::read(&stored.payload).ok()?;
+        Some(Chain::parse(&head.prev)?.extend(&stored.payload))
     }
 }

@@ -16,7 +16,7 @@ use nox_protocol::{
 };
 
 use super::{
-    broker::Subscription,
+    broker::{Snapshot, Subscription},
     faults::{Bug, Fault},
     invariants::TOKEN_KEY,
     term::Term,
@@ -240,11 +240,10 @@ impl Scheduler {
     // --- taking over ---
 
     fn begin_takeover(&mut self, attachment: Attachment, wire: &mut Wire) {
-        let snapshot = wire.broker.snapshots.last().cloned().and_then(|snapshot| {
-            // Believed only where the log's own chain agrees.
-            if wire.broker.chain_at(snapshot.n) != Some(snapshot.chain) {
-                return None;
-            }
+        // The newest that the log's own chain agrees with.
+        let is_believed = |s: &&Snapshot| wire.broker.chain_at(s.n) == Some(s.chain);
+        let snapshot = wire.broker.snapshots.iter().rev().find(is_believed).cloned();
+        let snapshot = snapshot.and_then(|snapshot| {
             let mut state: State = serde_json::from_str(&snapshot.state).ok()?;
             state.reindex();
             wire.note(format_args!("{} begins from a snapshot at {}", self.name(), state.n));

@@ -1,0 +1,74 @@
+//! A broker with a log, and an archive, for tests.
+
+use nox_archive::{Archive, Log};
+use nox_contract::{Chain, subject};
+use nox_devkit::{NatsOptions, NatsServer, Sync};
+use nox_streams::{Broker, ConnectOptions, Durability, Message};
+use tempfile::TempDir;
+
+pub struct Fixture {
+    pub broker: Broker,
+    pub log: Log,
+    /// What was written, from message 1 on.
+    pub messages: Vec<Message>,
+    _server: NatsServer,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    /// A stream with `count` messages, and an empty archive.
+    pub async fn new(count: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
+        let server = NatsServer::start(options).await.unwrap();
+        let broker = Broker::connect(ConnectOptions {
+            url: server.url(),
+            service: "test",
+            monitor_url: Some(server.monitor_url()),
+            sync: Durability::Relaxed,
+        })
+        .await
+        .unwrap();
+        broker.declare().await.unwrap();
+        let incarnation = broker.incarnation(subject::EVENTS).await.unwrap();
+        let archive = Archive::open(folder.path().join("archive").to_str().unwrap()).unwrap();
+        let log = Log::new(broker.clone(), incarnation, Some(&archive));
+        let messages = messages(count, "");
+        for message in &messages {
+            broker.append_again(message.clone()).await.unwrap();
+        }
+        Self { broker, log, messages, _server: server, _folder: folder }
+    }
+}
+
+/// Messages 1 to `count` of a log: an epoch's record first and at every tenth number, frames else. With another
+/// `say`, another history.
+pub fn messages(count: u64, say: &str) -> Vec<Message> {
+    let mut chain = Chain::START;
+    let message = |seq| {
+        let (subject, payload) = match seq {
+            _ if seq == 1 || seq % 10 == 0 => (
+                subject::EPOCH,
+                format!(
+                    r#"{{"epoch":{seq},"leader":"test{say}","at":"2026-11-21T22:00:00Z","commands":"a","reports":"b"}}"#
+                ),
+            ),
+            _ => (
+                subject::FRAMES,
+                format!(
+                    r#"{{"n":{seq},"epoch":1,"at":"2026-11-21T22:00:00Z","rules":1,"prev":"{chain}","pos":{{"commands":{{"seq":0,"part":0}},"reports":{{"seq":0,"part":0}}}},"inputs":["{say}"],"entries":[]}}"#
+                ),
+            ),
+        };
+        chain = chain.extend(payload.as_bytes());
+        Message { seq, subject: subject.to_owned(), payload: payload.into() }
+    };
+    (1..=count).map(message).collect()
+}
+
+/// The chain after the first `n` messages.
+pub fn chain(messages: &[Message], n: u64) -> Chain {
+    let first = &messages[..n as usize];
+    first.iter().fold(Chain::START, |chain, message| chain.extend(&message.payload))
+}
