@@ -150,6 +150,11 @@ impl Term {
         self.ticked = None;
     }
 
+    /// Ends the next turn between two frames, see [`Leader::want_fold`].
+    pub fn want_fold(&mut self) {
+        self.leader.want_fold();
+    }
+
     /// Ends a turn: what is due by time, and everything that follows from what was decided. Says whether
     /// time was looked at.
     ///

@@ -59,24 +59,31 @@ impl Snapshots {
         self.entries += entries.max(1) as u64;
     }
 
+    /// Whether a fold is due or wanted: the turn is to end between two frames.
+    pub fn wants_fold(&mut self, archiving: &Archiving, now: Duration) -> bool {
+        self.wanted |= archiving.takes_snapshot();
+        let is_due = self.entries >= self.entries_min && now >= self.at + self.interval;
+        (is_due || self.wanted) && self.taken.is_none() && !self.is_keeping()
+    }
+
     /// Takes a fold if one is due or wanted and no frame is open, and keeps the one that was taken as soon
     /// as it is worth it.
     pub fn look(&mut self, leader: &Leader, archiving: &Archiving, log: &Log, now: Duration) {
-        if self.keeping.as_ref().is_some_and(|task| !task.is_finished()) {
-            return;
-        }
-        self.wanted |= archiving.takes_snapshot();
-        let is_due = self.entries >= self.entries_min && now >= self.at + self.interval;
-        if (is_due || self.wanted)
-            && self.taken.is_none()
+        if self.wants_fold(archiving, now)
             && let Some((state, chain)) = leader.fold()
         {
             self.taken = Some((state.to_snapshot(), chain));
             (self.entries, self.at, self.wanted) = (0, now, false);
         }
-        if let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked()) {
+        if !self.is_keeping()
+            && let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked())
+        {
             self.keeping = Some(tokio::spawn(keep(log.clone(), state, chain)));
         }
+    }
+
+    fn is_keeping(&self) -> bool {
+        self.keeping.as_ref().is_some_and(|task| !task.is_finished())
     }
 }
 

@@ -194,6 +194,9 @@ impl<'t> Services<'t> {
 
     fn turn(&mut self, term: &mut Term) -> Result<(), TermEnd> {
         let now = now(self.runtime);
+        if self.snapshots.wants_fold(&self.archiving, now.monotonic) {
+            term.want_fold();
+        }
         if term.turn(now, self)? {
             self.trim_inputs(term.leader(), now.monotonic);
         }

@@ -123,6 +123,8 @@ pub struct Leader {
     proof_due: bool,
     /// What was decided is to be sealed as soon as the appender can take it.
     seal_due: bool,
+    /// What was decided is to be sealed at the end of this turn, whether or not the appender can take it.
+    fold_due: bool,
     /// The instant of a frame without entries, if that is what is due.
     turn_at: Timestamp,
     /// When a frame without entries was written last.
@@ -166,6 +168,7 @@ impl Leader {
             held_back: HeldBack::default(),
             proof_due: false,
             seal_due: false,
+            fold_due: false,
             turn_at: now.at,
             empty_frame_at: None,
             match_due: true,
@@ -203,10 +206,18 @@ impl Leader {
         self.appender.backlog() + usize::from(self.sequencer.has_open_frame())
     }
 
-    /// The state and the chain after its last frame, for a snapshot; `None` while a frame is open. It is
-    /// worth something only once the log has that frame, see [`Self::acked`].
+    /// The state and the chain after its last frame, for a snapshot; `None` while a frame is open, which it
+    /// is for as long as the log cannot keep up, see [`Self::want_fold`]. It is worth something only once the
+    /// log has that frame, see [`Self::acked`].
     pub fn fold(&self) -> Option<(&State, Chain)> {
         self.sequencer.fold()
+    }
+
+    /// Has the open frame closed with this turn, so that there is a [`Self::fold`] when the turn has ended. Where
+    /// the appender has no room, a frame would be closed only when it is full, and the next one begun by
+    /// the rest of the same input: a log that is written without a pause would have no fold for ever.
+    pub fn want_fold(&mut self) {
+        self.fold_due = true;
     }
 
     /// The last message that is known to be in the log.
@@ -275,6 +286,16 @@ impl Leader {
         if self.has_to_tell() && (!only_pos || self.frame_wait(now).is_zero()) {
             self.want_frame(now);
         }
+        if std::mem::take(&mut self.fold_due) && self.sequencer.has_open_frame() {
+            self.seal(now.at)?;
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, at: Timestamp) -> Result<(), TermEnd> {
+        self.sequencer.seal(at)?;
+        self.proof_due = false;
+        self.push_sealed();
         Ok(())
     }
 
@@ -336,9 +357,7 @@ impl Leader {
             self.seal_due = false;
             // It may have been sealed meanwhile, because it was full.
             if self.has_to_tell() {
-                self.sequencer.seal(self.turn_at)?;
-                self.proof_due = false;
-                self.push_sealed();
+                self.seal(self.turn_at)?;
             }
         }
         Ok(self.appender.poll().map(|effect| match effect {

@@ -134,6 +134,31 @@ impl Broker {
     }
 }
 
+#[test]
+fn a_fold_that_is_wanted_is_there_although_the_log_cannot_keep_up() {
+    let mut leader = leader();
+    let mut broker = Broker::default();
+    tell(&mut leader, session(1), hello(), at(0));
+    leader.end_turn(at(0)).unwrap();
+    broker.store(&mut leader, 9);
+    // More than may be on its way, and none of it stored.
+    let mut turn = |leader: &mut Leader, number| {
+        submit(leader, number, at(1));
+        leader.end_turn(at(1)).unwrap();
+        broker.store(leader, 0);
+        leader.fold().map(|(state, _)| state.n)
+    };
+    let mut folds = (1..20).map(|number| turn(&mut leader, number)).skip(4);
+    assert_eq!(folds.find(Option::is_some), None, "the frame behind the window stays open");
+    leader.want_fold();
+    assert_eq!(turn(&mut leader, 20), Some(leader.state().n));
+    assert!(!leader.is_settled(), "the log has no more room than before");
+    assert_eq!(turn(&mut leader, 21), None);
+    let n = leader.state().n;
+    broker.store(&mut leader, 20);
+    assert_eq!((leader.acked(), leader.is_settled()), (n, true));
+}
+
 fn cancel(leader: &mut Leader, number: u32, now: Now) {
     let by = "ada".parse().unwrap();
     let cancel = nox_contract::Cancel { job_id: job(number), by, admin: false };

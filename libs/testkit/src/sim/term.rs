@@ -192,6 +192,9 @@ impl Term {
     /// The end of a turn, and everything that follows.
     pub fn turn(&mut self, now: Now, wire: &mut Wire) -> Result<(), End> {
         let Self { term, around } = self;
+        if around.snapshot_wanted {
+            term.want_fold();
+        }
         term.turn(now, &mut World { around, wire })?;
         around.ask_to_be_woken(term.sleep(now), wire);
         Ok(())
