@@ -10,7 +10,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use nox_contract::{Chain, FrameNumber, Incarnation};
+use nox_contract::{Chain, FrameNumber, Incarnation, Timestamp};
 use nox_streams::Message;
 use object_store::path::Path;
 
@@ -130,6 +130,11 @@ impl LogArchive {
             known.segments = Some(Segments::new(all));
         }
         Ok(info)
+    }
+
+    /// Removes what writers left of segments that they had begun before `before` and did not get to end.
+    pub async fn remove_unfinished(&self, before: Timestamp) -> Result<(), ArchiveError> {
+        self.inner.archive.remove_unfinished(&self.inner.folder, before).await
     }
 
     /// All segments there are now, in order, overlapping ones included. What is not named as one is left

@@ -25,6 +25,12 @@ pub(crate) fn numbers(file: &str) -> Option<(FrameNumber, FrameNumber)> {
     (first.0 >= 1 && first <= last && last.0 < u64::MAX).then_some((first, last))
 }
 
+/// Whether a file is one that a segment is written into before it has its name: the same, `#` and a number.
+pub(crate) fn is_unfinished(file: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    file.split_once('#').is_some_and(|(name, number)| numbers(name).is_some() && digits(number))
+}
+
 pub(crate) fn folder(base: &Path, incarnation: &Incarnation) -> Path {
     base.clone().join(LOG).join(escape(incarnation))
 }

@@ -1,10 +1,16 @@
 //! The folder or bucket that segments are kept in.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use nox_contract::Incarnation;
+use nox_contract::{Incarnation, Timestamp};
 use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem,
     path::Path,
@@ -29,24 +35,75 @@ struct Inner {
 
 #[derive(Debug)]
 enum Store {
-    Folder {
-        store: LocalFileSystem,
-        root: PathBuf,
-    },
+    Folder(Folder),
     #[cfg(feature = "aws")]
     Bucket(object_store::aws::AmazonS3),
 }
 
+/// A folder on this machine, which whoever reads it finds empty until whoever writes it has made it.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    opened: OnceLock<(LocalFileSystem, PathBuf)>,
+}
+
+impl Folder {
+    /// The store, and where it lies; `None` while it is not there.
+    fn opened(&self) -> Result<Option<&(LocalFileSystem, PathBuf)>, Box<dyn std::error::Error>> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(Some(opened));
+        }
+        let root = match std::fs::canonicalize(&self.path) {
+            Ok(root) => root,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
+        Ok(Some(self.opened.get_or_init(|| (store, root))))
+    }
+}
+
 impl Archive {
-    /// A folder on this machine, as a path or `file://` URL, made if it is absent; or `s3://bucket/prefix`,
-    /// where this program was built for that; keys and region are taken from the environment (`AWS_*`).
+    /// A folder on this machine, as a path or `file://` URL, or `s3://bucket/prefix`, where this program was
+    /// built for that; keys and region are taken from the environment (`AWS_*`). For whoever reads: a folder
+    /// that is not there yet is an empty archive.
     ///
     /// # Errors
     /// It is neither, or cannot be used.
     pub fn open(location: &str) -> Result<Self, ArchiveError> {
-        let (store, base) = open(location)
-            .map_err(|reason| ArchiveError::Location { location: location.to_owned(), reason })?;
-        Ok(Self { inner: Arc::new(Inner { location: location.to_owned(), store, base }) })
+        Self::begin(location, |folder| {
+            if folder.opened().map_err(|error| error.to_string())?.is_none() {
+                tracing::warn!(location, "The archive's folder is not there, or not yet");
+            }
+            Ok(())
+        })
+    }
+
+    /// The same for whoever writes, who makes the folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or it cannot be made.
+    pub fn create(location: &str) -> Result<Self, ArchiveError> {
+        Self::begin(location, |folder| {
+            std::fs::create_dir_all(&folder.path).map_err(|error| error.to_string())?;
+            folder.opened().map(drop).map_err(|error| error.to_string())
+        })
+    }
+
+    fn begin(
+        location: &str,
+        look: impl FnOnce(&Folder) -> Result<(), String>,
+    ) -> Result<Self, ArchiveError> {
+        let opened = open(location).and_then(|(store, base)| match &store {
+            Store::Folder(folder) => look(folder).map(|()| (store, base)),
+            #[cfg(feature = "aws")]
+            Store::Bucket(_) => Ok((store, base)),
+        });
+        let location = location.to_owned();
+        match opened {
+            Ok((store, base)) => Ok(Self { inner: Arc::new(Inner { location, store, base }) }),
+            Err(reason) => Err(ArchiveError::Location { location, reason }),
+        }
     }
 
     /// The segments of one life of the log.
@@ -58,7 +115,8 @@ impl Archive {
     /// The lives of the log that something is kept of.
     pub async fn incarnations(&self) -> Result<Vec<Incarnation>, ArchiveError> {
         let folder = self.inner.base.clone().join(name::LOG);
-        let list = self.store().list_with_delimiter(Some(&folder)).await;
+        let Some(store) = self.store()? else { return Ok(Vec::new()) };
+        let list = store.list_with_delimiter(Some(&folder)).await;
         let folders = list.map_err(|error| self.unavailable(&error))?.common_prefixes;
         let names = folders.iter().filter_map(|folder| folder.filename());
         Ok(names.filter_map(name::unescape).collect())
@@ -71,13 +129,15 @@ impl Archive {
 
     /// What lies directly in `folder`.
     pub(crate) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, ArchiveError> {
-        let list = self.store().list(Some(folder)).try_collect().await;
+        let Some(store) = self.store()? else { return Ok(Vec::new()) };
+        let list = store.list(Some(folder)).try_collect().await;
         list.map_err(|error| self.unavailable(&error))
     }
 
     /// `None` if there is no such object.
     pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>, ArchiveError> {
-        let get = async { self.store().get(path).await?.bytes().await };
+        let Some(store) = self.store()? else { return Ok(None) };
+        let get = async { store.get(path).await?.bytes().await };
         self.found(get.await)
     }
 
@@ -87,7 +147,8 @@ impl Archive {
         path: &Path,
         range: Range<u64>,
     ) -> Result<Option<Bytes>, ArchiveError> {
-        self.found(self.store().get_range(path, range).await)
+        let Some(store) = self.store()? else { return Ok(None) };
+        self.found(store.get_range(path, range).await)
     }
 
     /// Stores an object and returns true, or leaves the one that has its name and returns false; either is
@@ -97,7 +158,8 @@ impl Archive {
         path: &Path,
         bytes: Bytes,
     ) -> Result<bool, ArchiveError> {
-        let put = self.store().put_opts(path, PutPayload::from(bytes), PutMode::Create.into());
+        let store = self.store()?.ok_or_else(|| self.unavailable(&Absent))?;
+        let put = store.put_opts(path, PutPayload::from(bytes), PutMode::Create.into());
         let is_new = match put.await {
             Ok(_) => true,
             Err(Error::AlreadyExists { .. }) => false,
@@ -109,34 +171,82 @@ impl Archive {
 
     /// An object that was there already may be one whose writer was cut off before it was synced.
     async fn sync(&self, path: &Path) -> Result<(), ArchiveError> {
-        let (file, root) = match &self.inner.store {
-            Store::Folder { store, root } => {
-                let file = store.path_to_filesystem(path);
-                (file.map_err(|error| self.unavailable(&error))?, root.clone())
-            }
-            #[cfg(feature = "aws")]
-            Store::Bucket(_) => return Ok(()),
-        };
-        let sync = tokio::task::spawn_blocking(move || {
+        let Some((file, root)) = self.file(path)? else { return Ok(()) };
+        self.blocking(move || {
             // The file, the folders above it, and the one that the root is named in.
             let within = file.ancestors().take_while(|path| path.starts_with(&root));
             for path in within.chain(root.parent()) {
                 std::fs::File::open(path)?.sync_all()?;
             }
-            Ok::<_, std::io::Error>(())
-        });
-        match sync.await {
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes from `folder` what writers left that were cut off before `before`. A segment has another name
+    /// until it is whole; who still writes one then is told so, and writes it again.
+    pub(crate) async fn remove_unfinished(
+        &self,
+        folder: &Path,
+        before: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let Some((folder, _)) = self.file(folder)? else { return Ok(()) };
+        let before = Duration::from_micros(u64::try_from(before.as_micros()).unwrap_or_default());
+        self.blocking(move || {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                let entry = entry?;
+                let is_unfinished = entry.file_name().to_str().is_some_and(name::is_unfinished);
+                if is_unfinished && entry.metadata()?.modified()? < SystemTime::UNIX_EPOCH + before
+                {
+                    std::fs::remove_file(entry.path())?;
+                    tracing::info!(file = %entry.path().display(), "Removed an unfinished segment");
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Where an object or folder lies, and the root that it lies in; `None` of a bucket, and of a folder that
+    /// is not there.
+    fn file(&self, path: &Path) -> Result<Option<(PathBuf, PathBuf)>, ArchiveError> {
+        match &self.inner.store {
+            Store::Folder(folder) => {
+                let opened = folder.opened().map_err(|error| self.unavailable(&*error))?;
+                let Some((store, root)) = opened else { return Ok(None) };
+                let file = store.path_to_filesystem(path);
+                Ok(Some((file.map_err(|error| self.unavailable(&error))?, root.clone())))
+            }
+            #[cfg(feature = "aws")]
+            Store::Bucket(_) => Ok(None),
+        }
+    }
+
+    async fn blocking(
+        &self,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Result<(), ArchiveError> {
+        match tokio::task::spawn_blocking(work).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.unavailable(&error)),
             Err(error) => Err(self.unavailable(&error)),
         }
     }
 
-    fn store(&self) -> &dyn ObjectStore {
+    /// `None` of a folder that is not there.
+    fn store(&self) -> Result<Option<&dyn ObjectStore>, ArchiveError> {
         match &self.inner.store {
-            Store::Folder { store, .. } => store,
+            Store::Folder(folder) => {
+                let opened = folder.opened().map_err(|error| self.unavailable(&*error))?;
+                Ok(opened.map(|(store, _)| store as &dyn ObjectStore))
+            }
             #[cfg(feature = "aws")]
-            Store::Bucket(store) => store,
+            Store::Bucket(store) => Ok(Some(store)),
         }
     }
 
@@ -160,6 +270,10 @@ impl Archive {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("its folder is not there")]
+struct Absent;
+
 fn open(location: &str) -> Result<(Store, Path), String> {
     let folder = match location.split_once("://") {
         Some(("s3", _)) => return open_bucket(location),
@@ -170,13 +284,8 @@ fn open(location: &str) -> Result<(Store, Path), String> {
     if folder.is_empty() {
         return Err("it has no name".into());
     }
-    let in_folder = || {
-        std::fs::create_dir_all(folder)?;
-        let root = std::fs::canonicalize(folder)?;
-        let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
-        Ok::<_, Box<dyn std::error::Error>>((Store::Folder { store, root }, Path::default()))
-    };
-    in_folder().map_err(|error| error.to_string())
+    let folder = Folder { path: folder.into(), opened: OnceLock::new() };
+    Ok((Store::Folder(folder), Path::default()))
 }
 
 #[cfg(feature = "aws")]
@@ -198,17 +307,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_named_by_path_or_url_and_anything_else_is_refused() {
+    fn a_folder_is_named_by_path_or_url_and_made_by_whoever_writes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        for location in [path.to_owned(), format!("{path}/made"), format!("file://{path}/url")] {
+        let url = format!("file://{path}/url");
+        for location in [path.to_owned(), format!("{path}/made"), url.clone()] {
             assert!(Archive::open(&location).is_ok(), "{location}");
         }
+        assert!(!folder.path().join("url").exists(), "who reads makes nothing");
+        Archive::create(&url).unwrap();
         assert!(folder.path().join("url").is_dir());
 
         for location in ["", "file://host/x", "http://x/y"] {
             assert!(Archive::open(location).is_err(), "{location}");
+            assert!(Archive::create(location).is_err(), "{location}");
         }
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"?").unwrap();
+        assert!(Archive::create(file.to_str().unwrap()).is_err());
         if cfg!(not(feature = "aws")) {
             let refused = Archive::open("s3://bucket/x").unwrap_err().to_string();
             assert!(refused.contains("without the feature aws"), "{refused}");

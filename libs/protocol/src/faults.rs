@@ -24,6 +24,8 @@ pub struct Faults {
     pub incarnation_ignored: bool,
     /// Archive frames that were sent, be they in the log or not.
     pub archived_before_ack: bool,
+    /// Take the archive for one of this log without comparing the two.
+    pub archive_not_compared: bool,
     /// Cut the log one frame beyond what is in the archive.
     pub cut_before_archived: bool,
     /// Cut the log without regard to what a takeover needs.

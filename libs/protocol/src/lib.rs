@@ -13,10 +13,12 @@
 //! | [`leader`] | who decides: all of the above together |
 //! | [`term`] | the leader's loop, over whatever carries out what it says |
 //! | [`recent`] | the frames that a leader wrote last, for the archive |
+//! | [`agreement`] | whether archive and stream are of one log |
 //! | [`retention`] | how much of the log its stream may lose |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 
+pub mod agreement;
 pub mod appender;
 pub mod faults;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub mod session;
 pub mod takeover;
 pub mod term;
 
+pub use agreement::Agreement;
 pub use faults::Faults;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use reader::{ReadError, Reader, Record};

@@ -71,4 +71,5 @@ pub use logs::{LogChunk, LogPiece, LogStream};
 pub use mux::Link;
 pub use options::{ConnectError, ConnectOptions};
 pub use publish::{Ack, Headers, PublishError};
+pub use readers::Readers;
 pub use repair::{DroppedMessage, LogFinding};

@@ -1,9 +1,20 @@
 //! How far readers of the log have come: what they say, and what is known of them.
 
+use std::collections::BTreeMap;
+
 use nox_contract::{Position, subject};
 use serde_json::json;
 
 use crate::{Broker, Error, api::StreamInfo, publish::PublishError};
+
+/// What readers of the log said last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readers {
+    /// How far each has come, by its name.
+    pub positions: BTreeMap<String, Position>,
+    /// Subjects whose newest word says nothing of that, and why.
+    pub unreadable: BTreeMap<String, String>,
+}
 
 impl Broker {
     /// Says how far a reader of the log has come; only its newest word counts. Once in some seconds is
@@ -14,18 +25,22 @@ impl Broker {
     }
 
     /// The readers of the log that said something within a week, and what they said last.
-    pub async fn readers(&self) -> Result<Vec<(String, Position)>, Error> {
+    pub async fn readers(&self) -> Result<Readers, Error> {
         let all = json!({ "subjects_filter": subject::reader("*") });
         let info: StreamInfo = self.api(&format!("STREAM.INFO.{}", subject::READERS), &all).await?;
-        let mut readers = Vec::new();
-        for subject in info.state.subjects.keys() {
-            let Some((said, _)) = self.read_last(subject::READERS, subject).await? else {
+        let mut readers = Readers::default();
+        for subject in info.state.subjects.into_keys() {
+            let Some((said, _)) = self.read_last(subject::READERS, &subject).await? else {
                 continue;
             };
-            let position = serde_json::from_slice(&said.payload).map_err(|e| {
-                Error::Unreadable { what: "reader's position", reason: e.to_string() }
-            })?;
-            readers.push((subject::last_token(subject).to_owned(), position));
+            match serde_json::from_slice(&said.payload) {
+                Ok(at) => {
+                    readers.positions.insert(subject::last_token(&subject).to_owned(), at);
+                }
+                Err(error) => {
+                    readers.unreadable.insert(subject, error.to_string());
+                }
+            }
         }
         Ok(readers)
     }

@@ -1,6 +1,8 @@
 //! Keeps the log in the archive, and cuts its stream where that gets full. A leader does this beside its
 //! work; that it may have been deposed meanwhile harms nothing, see [`nox_protocol::retention`].
 
+mod health;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -10,25 +12,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use nox_archive::{Log, LogArchive, LogError, SegmentBuilder, SegmentInfo};
+use nox_archive::{Log, LogArchive, LogError, SegmentBuilder};
 use nox_contract::{Chain, FrameHead, FrameNumber, Timestamp, subject};
-use nox_protocol::{
-    Faults, ReadError, RecentFrames, Retention,
-    recent::Following,
-    retention::{Archived, Hold, Kept, LogUsage},
-};
-use nox_service::{Backoff, Runtime, crash_point};
+use nox_protocol::{Faults, ReadError, RecentFrames, recent::Following};
+use nox_service::{Backoff, Clock, crash_point};
 use nox_streams::{Broker, Message};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Scheduler, lost_end, metrics::Metrics, snapshot};
+use self::health::Health;
+use crate::{Scheduler, cut::Cutting, lost_end, metrics::Metrics};
 
-/// The part of readiness that says whether the log is being archived.
-const ARCHIVE: &str = "scheduler.archive";
 /// Bytes of messages after which a segment is closed; of a small stream, a share of its limit, so that it
 /// can be cut in steps.
 const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -37,6 +34,9 @@ const SEGMENTS_OF_LIMIT: u64 = 16;
 /// to compress them well.
 const RECENT_BYTES: usize = 4 * 1024 * 1024;
 const PORTION_BYTES: usize = 512 * 1024;
+/// Files of segments that nobody finished are removed when they are so old: long after a writer is done with
+/// one, or dead.
+const UNFINISHED_FOR: Duration = Duration::from_secs(3600);
 /// How often the log is looked at for frames to keep, where there is less than a portion.
 const READ_EVERY: Duration = Duration::from_millis(500);
 /// How often the stream is looked at for its size, while it waits for a snapshot to be cut, and else.
@@ -61,20 +61,20 @@ impl Archiving {
         let recent = Arc::new(Recent::new(if archive.is_some() { RECENT_BYTES } else { 0 }, end));
         let snapshot_wanted = Arc::new(AtomicBool::new(false));
         if archive.is_none() {
-            runtime.readiness.note(ARCHIVE, "none; the log is never cut");
+            health::none(&runtime.readiness);
         }
         let task = archive.map(|archive| {
             let task = Task {
                 broker: broker.clone(),
-                runtime: runtime.clone(),
+                clock: runtime.clock.clone(),
+                health: Health::new(runtime.readiness.clone(), metrics.clone()),
                 metrics: metrics.clone(),
                 log: log.clone(),
+                cutting: Cutting::new(scheduler, log, &archive),
                 archive,
                 close_after: Duration::from_secs(config.archive_every_s),
-                retention: config.retention(),
                 recent: recent.clone(),
                 snapshot_wanted: snapshot_wanted.clone(),
-                verified: Mutex::default(),
             };
             AbortOnDropHandle::new(tokio::spawn(task.run()))
         });
@@ -121,28 +121,25 @@ impl Recent {
 
 struct Task {
     broker: Broker,
-    runtime: Runtime,
+    clock: Clock,
+    health: Health,
     metrics: Metrics,
     log: Log,
     archive: LogArchive,
+    cutting: Cutting,
     /// The longest that a frame waits for a segment of its own to be full.
     close_after: Duration,
-    retention: Retention,
     recent: Arc<Recent>,
     snapshot_wanted: Arc<AtomicBool>,
-    /// Segments of what the stream has that were read back whole.
-    verified: Mutex<Vec<SegmentInfo>>,
 }
 
 impl Task {
     async fn run(self) {
         let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         loop {
-            let Err(error) = self.keep(&mut backoff).await;
-            let reason = format!("{error:#}");
-            tracing::warn!(reason, "Cannot keep the log in the archive");
-            self.runtime.readiness.note(ARCHIVE, format!("failing: {reason}"));
-            self.metrics.archive_failing.set(1);
+            // Begun anew, whatever it came to grief on.
+            let Err(error) = health::outcome(self.keep(&mut backoff)).await;
+            self.health.failing(&format!("{error:#}"));
             tokio::time::sleep(backoff.pause()).await;
         }
     }
@@ -161,10 +158,15 @@ impl Task {
         let mut looked: Option<Duration> = None;
         let mut look_after = LOOK_EVERY;
         loop {
-            let now = self.runtime.clock.monotonic();
+            let now = self.clock.monotonic();
             if looked.is_none_or(|at| now >= at + look_after) {
-                limit = self.cut(archived).await.context("the log's stream cannot be cut")?;
-                let waits = self.snapshot_wanted.load(Ordering::Relaxed);
+                let cut = self.cutting.cut(archived).await;
+                let cut = cut.context("the log's stream cannot be cut")?;
+                limit = segment_bytes(cut.bytes_max);
+                let waits = cut.wants_snapshot;
+                if waits {
+                    self.snapshot_wanted.store(true, Ordering::Relaxed);
+                }
                 (looked, look_after) = (Some(now), if waits { LOOK_AGAIN } else { LOOK_EVERY });
             }
             let is_full = segment.raw_bytes() >= limit;
@@ -177,7 +179,7 @@ impl Task {
                 continue;
             }
             // What was written long ago waits for what follows it, if that is there.
-            let wall = self.runtime.clock.now();
+            let wall = self.clock.now();
             let is_late = began.is_some_and(|began| wall >= began + self.close_after);
             if is_full || is_late {
                 let (n, chain) = segment.end();
@@ -185,10 +187,10 @@ impl Task {
                 segment = SegmentBuilder::new(n, chain);
                 // More may go now.
                 (archived, began, look_after) = (n, None, Duration::ZERO);
+                self.health.well(archived);
                 continue;
             }
-            self.metrics.archive_failing.set(0);
-            self.runtime.readiness.note(ARCHIVE, format!("up to frame {archived}"));
+            self.health.well(archived);
             *backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
             // Either way it is looked what there is.
             let _ = tokio::time::timeout(READ_EVERY, self.recent.grown.notified()).await;
@@ -198,6 +200,10 @@ impl Task {
     /// Where to go on: behind what the archive has of the stream. If it has nothing of its beginning, all of
     /// the stream is archived, once more where it was before.
     async fn begin(&self) -> anyhow::Result<(FrameNumber, Chain)> {
+        let before = self.clock.now() - UNFINISHED_FOR;
+        if let Err(error) = self.archive.remove_unfinished(before).await {
+            tracing::warn!(%error, "Cannot remove what writers left unfinished");
+        }
         let first = FrameNumber(self.broker.first_frame().await?.unwrap_or(1));
         let end = match self.archive.end_behind(first).await? {
             Some(end) => end,
@@ -236,75 +242,10 @@ impl Task {
         let n = closed.n_last;
         let segment = self.archive.put(closed).await?;
         crash_point("scheduler.after_archive");
-        self.verified().push(segment.clone());
         self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
         tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
+        self.cutting.has_verified(segment);
         Ok(())
-    }
-
-    /// Cuts the stream if it is full enough; says after how many bytes a segment is to be closed. All up to
-    /// `archived` must still be there.
-    async fn cut(&self, archived: FrameNumber) -> anyhow::Result<u64> {
-        let usage = self.broker.usage(subject::EVENTS).await?;
-        let Some(bytes_max) = usage.bytes_max else { return Ok(SEGMENT_BYTES) };
-        let limit = SEGMENT_BYTES.min(bytes_max / SEGMENTS_OF_LIMIT);
-        if !self.retention.is_due(usage.bytes, bytes_max) {
-            return Ok(limit);
-        }
-        let Some(first) = self.broker.first_frame().await? else { return Ok(limit) };
-        let usage = LogUsage { bytes: usage.bytes, bytes_max, first: FrameNumber(first) };
-        let end = self.archive.end_behind(usage.first).await?.map_or(0, |(end, _)| end.0);
-        ensure!(end >= archived.0, "the archive ended at frame {archived}, and now at {end}");
-        let segments = self.segments(usage.first).await?;
-        let readers = self.broker.readers().await?.into_iter();
-        let readers =
-            readers.filter(|(_, position)| position.incarnation == *self.archive.incarnation());
-        let readers: Vec<_> = readers.map(|(name, at)| (name, FrameNumber(at.seq))).collect();
-        let snapshot = snapshot::newest(&self.log).await?;
-        let kept = Kept { segments: &segments, snapshot, readers: &readers };
-        let Some(cut) = self.retention.cut(usage, kept, Faults::default()) else {
-            return Ok(limit);
-        };
-
-        for reader in cut.left_behind.iter().filter(|_| cut.before.is_some()) {
-            self.metrics.readers_left_behind.with_label_values(&[reader]).inc();
-            tracing::warn!(reader, "Cuts the log before a reader has come so far");
-        }
-        match &cut.hold {
-            Some(Hold::Snapshot) => self.snapshot_wanted.store(true, Ordering::Relaxed),
-            Some(Hold::Reader(reader)) => tracing::info!(reader, "A reader holds the log back"),
-            Some(Hold::Archive) | None => {}
-        }
-        if let Some(before) = cut.before {
-            crash_point("scheduler.before_cut");
-            let frames = self.broker.cut_log(before.0).await?;
-            crash_point("scheduler.after_cut");
-            self.metrics.log_first_n.set(i64::try_from(before.0).unwrap_or(i64::MAX));
-            tracing::info!(before = before.0, frames, "Cut the log's stream");
-        }
-        Ok(limit)
-    }
-
-    /// What the archive has of the stream from `first` on. Segments that others wrote are read once before
-    /// anything is cut by them.
-    async fn segments(&self, first: FrameNumber) -> anyhow::Result<Vec<Archived>> {
-        let mut found = self.archive.segments().await?;
-        found.retain(|segment| segment.n_last >= first);
-        self.verified().retain(|segment| segment.n_last >= first);
-        let mut segments = Vec::new();
-        for segment in found {
-            if !self.verified().contains(&segment) {
-                self.archive.verify(&segment).await?;
-                self.verified().push(segment.clone());
-            }
-            let bytes = self.archive.index(&segment).await?.raw_bytes;
-            segments.push(Archived { first: segment.n_first, last: segment.n_last, bytes });
-        }
-        Ok(segments)
-    }
-
-    fn verified(&self) -> MutexGuard<'_, Vec<SegmentInfo>> {
-        self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -352,6 +293,11 @@ fn written_at(message: &Message) -> Option<Timestamp> {
         return None;
     }
     FrameHead::read(&message.payload).ok().map(|head| head.at)
+}
+
+/// After how many bytes of messages a segment is closed, of a stream with this limit.
+fn segment_bytes(bytes_max: Option<u64>) -> u64 {
+    bytes_max.map_or(SEGMENT_BYTES, |max| SEGMENT_BYTES.min(max / SEGMENTS_OF_LIMIT))
 }
 
 /// Adds messages to a segment until it has `limit` bytes, for it is cut off the stream whole or not at all; says

@@ -1,9 +1,9 @@
 //! A broker with a log, and an archive, for tests.
 
-use nox_archive::{Archive, Log};
-use nox_contract::{Chain, subject};
+use nox_archive::{Archive, ClosedSegment, Log, SegmentBuilder};
+use nox_contract::{Chain, FrameNumber, subject};
 use nox_devkit::{NatsOptions, NatsServer, Sync};
-use nox_streams::{Broker, ConnectOptions, Durability, Message};
+use nox_streams::{Broker, ConnectOptions, Durability, Layout, Message};
 use tempfile::TempDir;
 
 pub struct Fixture {
@@ -18,6 +18,28 @@ pub struct Fixture {
 impl Fixture {
     /// A stream with `count` messages, and an empty archive.
     pub async fn new(count: u64) -> Self {
+        let mut fixture = Self::on(Layout::embedded()).await;
+        for message in messages(count, "") {
+            fixture.broker.append_again(message.clone()).await.unwrap();
+            fixture.messages.push(message);
+        }
+        fixture
+    }
+
+    /// A stream of `bytes` that has no room for the next message, and an empty archive.
+    pub async fn full(bytes: u64) -> Self {
+        let mut fixture = Self::on(Layout::embedded().with_log_bytes(bytes)).await;
+        for message in messages(bytes, "") {
+            match fixture.broker.append_again(message.clone()).await {
+                Ok(()) => fixture.messages.push(message),
+                Err(error) if error.is_full() => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        fixture
+    }
+
+    async fn on(layout: Layout) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options =
             NatsOptions { sync: Sync::Relaxed, ..NatsOptions::new(folder.path().join("nats")) };
@@ -30,15 +52,11 @@ impl Fixture {
         })
         .await
         .unwrap();
-        broker.declare().await.unwrap();
+        broker.declare_layout(layout).await.unwrap();
         let incarnation = broker.incarnation(subject::EVENTS).await.unwrap();
-        let archive = Archive::open(folder.path().join("archive").to_str().unwrap()).unwrap();
+        let archive = Archive::create(folder.path().join("archive").to_str().unwrap()).unwrap();
         let log = Log::new(broker.clone(), incarnation, Some(&archive));
-        let messages = messages(count, "");
-        for message in &messages {
-            broker.append_again(message.clone()).await.unwrap();
-        }
-        Self { broker, log, messages, _server: server, _folder: folder }
+        Self { broker, log, messages: Vec::new(), _server: server, _folder: folder }
     }
 }
 
@@ -71,4 +89,13 @@ pub fn messages(count: u64, say: &str) -> Vec<Message> {
 pub fn chain(messages: &[Message], n: u64) -> Chain {
     let first = &messages[..n as usize];
     first.iter().fold(Chain::START, |chain, message| chain.extend(&message.payload))
+}
+
+/// Messages `from` to `to`.
+pub fn segment(messages: &[Message], from: u64, to: u64) -> ClosedSegment {
+    let mut builder = SegmentBuilder::new(FrameNumber(from - 1), chain(messages, from - 1));
+    for message in &messages[from as usize - 1..to as usize] {
+        builder.push(message).unwrap();
+    }
+    builder.close().unwrap()
 }

@@ -17,13 +17,15 @@
 //! | `dispatch` | packs work for workers |
 //! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
-//! | `archive` | keeps the log for good, and cuts its stream |
+//! | `archive` | keeps the log for good |
+//! | `cut` | cuts its stream |
 //! | `lost_end` | gives the stream back what only the archive has of its end |
 //! | `streams` | looks after the streams, which it alone makes |
 //! | `metrics` | what it counts |
 
 mod archive;
 pub mod config;
+mod cut;
 mod dispatch;
 #[cfg(test)]
 mod fixture;
@@ -71,7 +73,7 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
-    let archive = config.archive.as_deref().map(Archive::open).transpose()?;
+    let archive = config.archive.as_deref().map(Archive::create).transpose()?;
     if archive.is_none() {
         tracing::warn!(
             "NOX_ARCHIVE names no archive: the log is not cut, and ends when it is full"
@@ -120,7 +122,10 @@ impl Scheduler {
             match end {
                 Ok(end) => {
                     metrics.terms_ended.with_label_values(&[end.reason()]).inc();
-                    tracing::info!(reason = end.reason(), detail = %end, "Leads no more");
+                    match &end {
+                        End::Unavailable(reason) => tracing::warn!(reason, "Cannot lead"),
+                        _ => tracing::info!(reason = end.reason(), detail = %end, "Leads no more"),
+                    }
                 }
                 Err(error) => {
                     metrics.terms_ended.with_label_values(&["broken"]).inc();

@@ -10,24 +10,38 @@ use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
 use nox_archive::{Log, LogArchive};
 use nox_contract::{FrameNumber, subject};
-use nox_streams::Broker;
+use nox_protocol::{Agreement, Faults, agreement};
+use nox_streams::{Broker, PublishError};
 use tokio::time::timeout;
 
-use crate::takeover::Failure;
+use crate::{
+    Scheduler,
+    cut::{Cutting, Outcome},
+    takeover::Failure,
+};
 
 /// How long a takeover waits for an archive that is away. Without it nobody knows whether the log has lost
 /// its end; if it has, nothing is archived or cut until an operator has looked (see [`agree`]).
 const ARCHIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Appends what the archive has behind the end of the stream, each message where it was.
-pub async fn restore(broker: &Broker, log: &Log) -> Result<(), Failure> {
-    let Some(archive) = log.archive() else { return Ok(()) };
-    let end = match timeout(ARCHIVE_WITHIN, archive.end()).await {
-        Ok(Ok((end, _))) => end,
+pub async fn restore(scheduler: &Scheduler, log: &Log) -> Result<(), Failure> {
+    match log.archive() {
+        Some(archive) => append(log, archive, &Cutting::new(scheduler, log, archive)).await,
+        None => Ok(()),
+    }
+}
+
+async fn append(log: &Log, archive: &LogArchive, cutting: &Cutting) -> Result<(), Failure> {
+    let broker = log.broker();
+    let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
+    // Its oldest segments may have been moved away.
+    let end = match timeout(ARCHIVE_WITHIN, archive.end_behind(last.max(FrameNumber(1)))).await {
+        Ok(Ok(Some((end, _)))) => end,
+        Ok(Ok(None)) => return Ok(()),
         Ok(Err(error)) => return without(&error),
         Err(_) => return without(&format!("no answer within {ARCHIVE_WITHIN:?}")),
     };
-    let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
     if last >= end {
         return Ok(());
     }
@@ -46,12 +60,33 @@ pub async fn restore(broker: &Broker, log: &Log) -> Result<(), Failure> {
     while let Some(chunk) = chunks.next().await {
         let messages = chunk.map_err(|error| Failure::Unavailable(error.to_string()))?;
         for message in messages.into_iter().filter(|message| message.seq <= end.0) {
-            let appended = broker.append_again(message).await;
-            appended
-                .map_err(|error| Failure::Unavailable(format!("the log's lost end: {error}")))?;
+            while let Err(error) = broker.append_again(message.clone()).await {
+                if !error.is_full() {
+                    return Err(Failure::Unavailable(format!("the log's lost end: {error}")));
+                }
+                make_room(cutting, FrameNumber(message.seq), end, &error).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// Cuts the stream, which is full before it has message `n` of those up to `end`, if any of it may go.
+async fn make_room(
+    cutting: &Cutting,
+    n: FrameNumber,
+    end: FrameNumber,
+    full: &PublishError,
+) -> Result<(), Failure> {
+    match cutting.cut(end).await {
+        Ok(Outcome { frames: 1.., .. }) => Ok(()),
+        Ok(_) => Err(Failure::Broken(anyhow!(
+            "the log lost its end, and its stream has no room for frames {n} to {end}, which the archive \
+             has of it ({full}); nothing can be cut before a newer snapshot: raise NOX_LOG_BYTES, or make \
+             room on the broker's disk, and start the scheduler again"
+        ))),
+        Err(error) => Err(Failure::Unavailable(format!("cannot make room in the log: {error:#}"))),
+    }
 }
 
 /// Nobody can tell what the archive has; the log is led on all the same.
@@ -85,16 +120,14 @@ async fn difference(
     n: FrameNumber,
 ) -> anyhow::Result<Option<FrameNumber>> {
     for n in (1..=n.0).rev().map(FrameNumber) {
-        // Cut off already, by somebody who had compared it.
-        let Some(there) = broker.read_one(subject::EVENTS, n.0).await? else { break };
+        let there = broker.read_one(subject::EVENTS, n.0).await?;
+        let there = there.as_ref().map(|message| (message.subject.as_str(), &*message.payload));
         let kept = archive.frame(n).await?;
         let kept = kept.with_context(|| format!("frame {n} is not archived"))?;
-        if there.payload != kept.payload {
-            return Ok(Some(n));
-        }
-        // A frame names all before it; the record of an epoch does not.
-        if there.subject != subject::EPOCH {
-            break;
+        match agreement::compare(there, &kept.payload, Faults::default()) {
+            Agreement::Same => break,
+            Agreement::Another => return Ok(Some(n)),
+            Agreement::LookBefore => {}
         }
     }
     Ok(None)
@@ -106,4 +139,44 @@ fn another(archive: &LogArchive, n: FrameNumber) -> String {
          archived, and went on without it; move the segments from there on away",
         archive.location()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+    use nox_protocol::Retention;
+
+    use super::*;
+    use crate::{
+        fixture::{Fixture, chain, messages, segment},
+        metrics::Metrics,
+    };
+
+    #[tokio::test]
+    async fn what_a_full_stream_lost_comes_back_as_soon_as_something_may_be_cut() {
+        let fixture = &Fixture::full(8 * 1024).await;
+        let (broker, log) = (&fixture.broker, &fixture.log);
+        let count = fixture.messages.len() as u64;
+        let all = messages(count + count / 2, "");
+        let archive = log.archive().unwrap();
+        for from in (1..=all.len() as u64).step_by(3) {
+            let to = (from + 2).min(all.len() as u64);
+            archive.put(segment(&all, from, to)).await.unwrap();
+        }
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let cutting = Cutting::by(Retention::default(), metrics, log, archive);
+        let Err(Failure::Broken(error)) = append(log, archive, &cutting).await else {
+            panic!("it has no room, and nothing may be cut without a snapshot");
+        };
+        assert!(error.to_string().contains("raise NOX_LOG_BYTES"), "{error}");
+        assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), count);
+
+        let at = chain(&all, count - 1).to_string();
+        let name = format!("state3-{}-{}", count - 1, at.trim_start_matches("b3:"));
+        broker.put_snapshot(&name, vec![]).await.unwrap();
+        assert!(append(log, archive, &cutting).await.is_ok());
+        assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), all.len() as u64);
+        let read = log.read(FrameNumber(1), FrameNumber(all.len() as u64)).try_concat().await;
+        assert_eq!(read.unwrap(), all);
+    }
 }

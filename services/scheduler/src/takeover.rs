@@ -62,7 +62,7 @@ pub async fn run(
     accept_reset: Option<String>,
 ) -> Result<Ready, Failure> {
     let Scheduler { runtime, broker, metrics, .. } = scheduler;
-    lost_end::restore(broker, log).await?;
+    lost_end::restore(scheduler, log).await?;
     let attachment = attach(broker).await?;
     let snapshot = snapshot::find(log).await;
     let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);

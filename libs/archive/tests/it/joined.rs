@@ -45,7 +45,7 @@ impl Setup {
             store(&broker, message).await;
         }
         let incarnation = broker.incarnation(subject::EVENTS).await.unwrap();
-        let archive = Archive::open(folder.path().join("archive").to_str().unwrap()).unwrap();
+        let archive = Archive::create(folder.path().join("archive").to_str().unwrap()).unwrap();
         let log = Log::new(broker.clone(), incarnation.clone(), Some(&archive));
         Self { log, broker, archive, incarnation, messages, _server: server, _folder: folder }
     }
@@ -176,7 +176,7 @@ async fn what_is_nowhere_is_said_by_its_number() {
 #[tokio::test]
 async fn one_message_of_many_is_found_without_reading_the_archive_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::open(folder.path().to_str().unwrap()).unwrap();
+    let archive = Archive::create(folder.path().to_str().unwrap()).unwrap();
     let archive = archive.log(&Incarnation("a".into()));
     let mut last = Chain::START;
     let mut wanted = Vec::new();

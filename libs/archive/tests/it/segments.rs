@@ -101,6 +101,48 @@ async fn unfinished_and_foreign_files_are_left_alone() {
 }
 
 #[tokio::test]
+async fn an_archive_is_empty_to_its_readers_until_it_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().join("archive");
+    let reader = Archive::open(location.to_str().unwrap()).unwrap();
+    let archive = reader.log(&Incarnation("2026-11-21T22:00:00Z/abc".to_owned()));
+    assert_eq!(reader.incarnations().await.unwrap(), []);
+    assert_eq!(archive.segments().await.unwrap(), []);
+    assert_eq!(archive.frame(FrameNumber(1)).await.unwrap(), None);
+    let log = log(9, 500);
+    let refused = archive.put(segment(&log, 1, 9)).await.unwrap_err().to_string();
+    assert!(refused.contains("its folder is not there"), "{refused}");
+    assert!(!location.exists());
+
+    crate::support::archive(&location).put(segment(&log, 1, 9)).await.unwrap();
+    assert_eq!(everything(&archive).await.unwrap(), log);
+    assert_eq!(reader.incarnations().await.unwrap(), [archive.incarnation().clone()]);
+}
+
+#[tokio::test]
+async fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path());
+    let long_ago = "2001-01-01T00:00:00Z".parse().unwrap();
+    archive.remove_unfinished(long_ago).await.unwrap();
+    archive.put(segment(&log(9, 500), 1, 9)).await.unwrap();
+    let name = "00000000000000000010-00000000000000000012.seg";
+    let unfinished = format!("{name}#1");
+    let foreign = [format!("{name}#"), format!("{name}#x"), "README#1".into(), "README".into()];
+    for file in foreign.iter().chain([&unfinished]) {
+        fs::write(path(&archive, &folder, file), b"?").unwrap();
+    }
+    archive.remove_unfinished(long_ago).await.unwrap();
+    assert!(path(&archive, &folder, &unfinished).exists(), "it may still be written");
+    archive.remove_unfinished("2101-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    assert!(!path(&archive, &folder, &unfinished).exists());
+    for file in &foreign {
+        assert!(path(&archive, &folder, file).exists(), "{file}");
+    }
+    assert_eq!(archive.segments().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn another_object_of_that_name_is_never_taken_for_the_segment() {
     let folder = tempfile::tempdir().unwrap();
     let archive = archive(folder.path());

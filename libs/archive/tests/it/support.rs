@@ -53,6 +53,6 @@ pub fn segment(log: &[Message], from: u64, to: u64) -> ClosedSegment {
 }
 
 pub fn archive(folder: &Path) -> LogArchive {
-    let archive = Archive::open(folder.to_str().unwrap()).unwrap();
+    let archive = Archive::create(folder.to_str().unwrap()).unwrap();
     archive.log(&Incarnation("2026-11-21T22:00:00Z/abc".to_owned()))
 }

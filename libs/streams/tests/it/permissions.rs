@@ -97,7 +97,8 @@ async fn every_service_can_do_its_work() {
     let position =
         Position { incarnation: gateway.incarnation(subject::EVENTS).await.unwrap(), seq: 4 };
     projector.tell_reader("projector", &position).await.unwrap();
-    assert_eq!(scheduler.readers().await.unwrap(), [("projector".to_owned(), position)]);
+    let told = [("projector".to_owned(), position)].into();
+    assert_eq!(scheduler.readers().await.unwrap().positions, told);
     assert_eq!(scheduler.cut_log(3).await.unwrap(), 1);
     assert_eq!(scheduler.first_frame().await.unwrap(), Some(3));
     let mut log = scheduler.follow(subject::EVENTS, 3, None);

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use nox_contract::{Incarnation, Position, subject};
-use nox_streams::{Broker, ConsumeError, Guard};
+use nox_streams::{Broker, ConsumeError, Guard, Readers};
 
 use crate::support::{connect, epoch, frame, setup, soon, text};
 
@@ -61,13 +61,17 @@ async fn whoever_follows_the_log_stops_where_it_was_cut() {
 async fn only_the_newest_word_of_a_reader_counts() {
     let setup = setup().await;
     let broker = &setup.broker;
-    assert_eq!(broker.readers().await.unwrap(), []);
+    assert_eq!(broker.readers().await.unwrap(), Readers::default());
     let at = |seq| Position { incarnation: Incarnation("i".to_owned()), seq };
     for (reader, seq) in [("projector", 5), ("notifier", 3), ("projector", 9)] {
         broker.tell_reader(reader, &at(seq)).await.unwrap();
     }
-    let readers = [("notifier".to_owned(), at(3)), ("projector".to_owned(), at(9))];
+    let positions = [("notifier".to_owned(), at(3)), ("projector".to_owned(), at(9))].into();
+    let readers = Readers { positions, ..Readers::default() };
     assert_eq!(broker.readers().await.unwrap(), readers);
+    // One that nobody can read takes nothing from the others.
     broker.publish(subject::reader("other"), None, text("?")).await.unwrap();
-    broker.readers().await.unwrap_err();
+    let Readers { positions, unreadable } = broker.readers().await.unwrap();
+    assert_eq!(positions, readers.positions);
+    assert_eq!(unreadable.into_keys().collect::<Vec<_>>(), [subject::reader("other")]);
 }

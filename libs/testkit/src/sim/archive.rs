@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nox_archive::{SegmentBuilder, segment};
 use nox_contract::{Chain, FrameNumber, subject};
 use nox_protocol::{
-    RecentFrames, Retention,
+    Agreement, RecentFrames, Retention, agreement,
     recent::Following,
     retention::{Archived, Hold, Kept, LogUsage},
 };
@@ -62,10 +62,18 @@ pub fn keep(acked: FrameNumber, recent: &mut RecentFrames, wire: &mut Wire) -> b
 
 /// Whether the archive ends with what the log has there: the log may have lost its end.
 fn is_of_this_log(wire: &Wire) -> bool {
-    let archive = &wire.broker.archive;
-    let end = archive.end();
-    let Some(stored) = wire.broker.read_log(end, 1).pop() else { return end == 0 };
-    end == 0 || archive.message(end).is_none_or(|kept| kept.payload == stored.2)
+    let (archive, faults) = (&wire.broker.archive, Bug::of_protocol(wire.plan.bug));
+    if archive.end() > wire.broker.log_last() && !faults.archive_not_compared {
+        return false;
+    }
+    let mut compared = (1..=archive.end()).rev().map(|n| {
+        let there = wire.broker.read_log(n, 1).pop();
+        let there = there.as_ref().map(|(_, subject, payload)| (subject.as_str(), &**payload));
+        // Where one was damaged and not read back, that shows elsewhere.
+        let Some(kept) = archive.message(n) else { return Agreement::Same };
+        agreement::compare(there, &kept.payload, faults)
+    });
+    compared.find(|found| *found != Agreement::LookBefore) != Some(Agreement::Another)
 }
 
 fn put(recent: &mut RecentFrames, wire: &mut Wire) {

@@ -61,6 +61,7 @@ named!(
         StampUnchecked = "stamp_unchecked",
         LivingWorkerReplaced = "living_worker_replaced",
         ArchivedBeforeAck = "archived_before_ack",
+        ArchiveNotCompared = "archive_not_compared",
         CutBeforeArchived = "cut_before_archived",
         CutBeyondSnapshot = "cut_beyond_snapshot",
         /// Of the simulation's own leader: what the archive does with a segment it does not look at.
@@ -81,6 +82,7 @@ impl Bug {
             answer_before_ack: bug == Some(Self::AnswerBeforeAck),
             incarnation_ignored: bug == Some(Self::IncarnationIgnored),
             archived_before_ack: bug == Some(Self::ArchivedBeforeAck),
+            archive_not_compared: bug == Some(Self::ArchiveNotCompared),
             cut_before_archived: bug == Some(Self::CutBeforeArchived),
             cut_beyond_snapshot: bug == Some(Self::CutBeyondSnapshot),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),

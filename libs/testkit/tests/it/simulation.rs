@@ -74,8 +74,12 @@ fn whoever_remembers_what_a_disaster_took_stops_and_says_so() {
 
 /// Runs seeds until the planted bug shows, and the same run without it to tell it from our own.
 fn notices(bug: Bug) {
-    // This one shows only where an input stream is another one.
-    let disaster = (bug == Bug::IncarnationIgnored).then_some(Disaster::CommandsRecreated);
+    // These show only where an input stream is another one, or the log lost its end.
+    let disaster = match bug {
+        Bug::IncarnationIgnored => Some(Disaster::CommandsRecreated),
+        Bug::ArchiveNotCompared => Some(Disaster::LogRolledBack),
+        _ => None,
+    };
     let mut steps = 0;
     for seed in 0.. {
         let options = Options { disaster, ..Options::seed(seed) };
@@ -132,6 +136,7 @@ notices! {
     the_simulation_notices_a_submit_that_runs_again_after_it_was_forgotten: StampUnchecked,
     the_simulation_notices_a_worker_that_takes_a_living_ones_place: LivingWorkerReplaced,
     the_simulation_notices_a_frame_that_is_archived_before_it_is_in_the_log: ArchivedBeforeAck,
+    the_simulation_notices_an_archive_that_is_of_another_log: ArchiveNotCompared,
     the_simulation_notices_a_log_that_is_cut_before_it_is_archived: CutBeforeArchived,
     the_simulation_notices_a_log_that_is_cut_beyond_the_newest_snapshot: CutBeyondSnapshot,
     the_simulation_notices_a_segment_that_nobody_has_read_back: ArchiveNotReadBack,

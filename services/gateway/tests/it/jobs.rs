@@ -324,7 +324,7 @@ async fn a_job_s_history_shows_nothing_of_others_that_the_same_timer_woke() {
 
 /// The log, of which the archive keeps all up to its present end.
 async fn keep(system: &System) -> Log {
-    let archive = Archive::open(system.archive().to_str().unwrap()).unwrap();
+    let archive = Archive::create(system.archive().to_str().unwrap()).unwrap();
     let (incarnation, last) = system.broker.extent(subject::EVENTS).await.unwrap();
     let log = Log::new(system.broker.clone(), incarnation, Some(&archive));
     let mut segment = SegmentBuilder::new(FrameNumber(0), Chain::START);

@@ -1,5 +1,7 @@
 //! It goes on, whatever happens around it.
 
+use std::collections::BTreeMap;
+
 use nox_contract::{FrameNumber, JobState, Position, subject};
 use nox_projector::Config;
 use nox_readmodel::{Filter, LogMessage, Rebuilt, audit, rebuild, switch};
@@ -99,11 +101,12 @@ async fn it_says_how_far_it_is_so_that_nothing_is_cut_before_it() {
     system.caught_up().await;
     let incarnation = system.broker.incarnation(subject::EVENTS).await.unwrap();
     let there = Position { incarnation, seq: system.log.n().0 };
-    let told = [("projector".to_owned(), there)];
-    system.until("it is told", async || system.broker.readers().await.unwrap() == told).await;
+    let told = BTreeMap::from([("projector".to_owned(), there)]);
+    let readers = async || system.broker.readers().await.unwrap().positions;
+    system.until("it is told", async || readers().await == told).await;
     projector.stop().await;
     // What was said last stands.
-    assert_eq!(system.broker.readers().await.unwrap(), told);
+    assert_eq!(readers().await, told);
 }
 
 #[tokio::test]

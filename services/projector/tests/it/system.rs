@@ -69,7 +69,7 @@ impl System {
 
     /// An archive of the log, in which nothing is kept yet.
     pub fn archive(&self) -> Archive {
-        Archive::open(self.folder.path().join("archive").to_str().unwrap()).unwrap()
+        Archive::create(self.folder.path().join("archive").to_str().unwrap()).unwrap()
     }
 
     /// The log, wherever its messages are.
