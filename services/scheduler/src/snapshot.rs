@@ -26,13 +26,34 @@ const EPOCHS_MAX: usize = 100;
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);
 
-/// Keeps folds now and then, one at a time: each is as large as all that is remembered.
-pub struct Snapshots {
+/// So many times the fewest entries between two snapshots, and one is due before its time: a takeover folds
+/// them in some two seconds.
+const ENTRIES_MANY: u64 = 10;
+/// So many times as long as the last one took to keep, it is not.
+const PAUSES: u32 = 10;
+
+/// When a snapshot is due.
+struct Pace {
     entries_min: u64,
     interval: Duration,
     /// Entries since the last one was taken, or since the term began; and when that was.
     entries: u64,
     at: Duration,
+    /// Until the last one was kept.
+    took: Duration,
+}
+
+impl Pace {
+    fn is_due(&self, now: Duration) -> bool {
+        let is_many = self.entries >= self.entries_min.saturating_mul(ENTRIES_MANY);
+        let interval = if is_many { self.interval.min(PAUSES * self.took) } else { self.interval };
+        self.entries >= self.entries_min && now >= self.at + interval
+    }
+}
+
+/// Keeps folds now and then, one at a time: each is as large as all that is remembered.
+pub struct Snapshots {
+    pace: Pace,
     /// The log cannot be cut without a newer one.
     wanted: bool,
     /// Taken, and to be kept once the log has its last frame.
@@ -44,10 +65,13 @@ impl Snapshots {
     /// A term begins.
     pub fn new(config: &Config, now: Duration) -> Self {
         Self {
-            entries_min: config.snapshot_entries,
-            interval: Duration::from_millis(config.snapshot_ms),
-            entries: 0,
-            at: now,
+            pace: Pace {
+                entries_min: config.snapshot_entries,
+                interval: Duration::from_millis(config.snapshot_ms),
+                entries: 0,
+                at: now,
+                took: Duration::ZERO,
+            },
             wanted: false,
             taken: None,
             keeping: None,
@@ -56,14 +80,17 @@ impl Snapshots {
 
     /// The log gets a frame. One without entries has to be read by a takeover as well.
     pub fn count(&mut self, entries: usize) {
-        self.entries += entries.max(1) as u64;
+        self.pace.entries += entries.max(1) as u64;
     }
 
     /// Whether a fold is due or wanted: the turn is to end between two frames.
     pub fn wants_fold(&mut self, archiving: &Archiving, now: Duration) -> bool {
         self.wanted |= archiving.takes_snapshot();
-        let is_due = self.entries >= self.entries_min && now >= self.at + self.interval;
-        (is_due || self.wanted) && self.taken.is_none() && !self.is_keeping()
+        if self.keeping.take_if(|task| task.is_finished()).is_some() {
+            self.pace.took = now.saturating_sub(self.pace.at);
+        }
+        let is_free = self.taken.is_none() && self.keeping.is_none();
+        is_free && (self.wanted || self.pace.is_due(now))
     }
 
     /// Takes a fold if one is due or wanted and no frame is open, and keeps the one that was taken as soon
@@ -73,17 +100,13 @@ impl Snapshots {
             && let Some((state, chain)) = leader.fold()
         {
             self.taken = Some((state.to_snapshot(), chain));
-            (self.entries, self.at, self.wanted) = (0, now, false);
+            (self.pace.entries, self.pace.at, self.wanted) = (0, now, false);
         }
-        if !self.is_keeping()
+        if self.keeping.is_none()
             && let Some((state, chain)) = self.taken.take_if(|(state, _)| state.n <= leader.acked())
         {
             self.keeping = Some(tokio::spawn(keep(log.clone(), state, chain)));
         }
-    }
-
-    fn is_keeping(&self) -> bool {
-        self.keeping.as_ref().is_some_and(|task| !task.is_finished())
     }
 }
 
@@ -210,6 +233,20 @@ async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_entries_bring_a_snapshot_before_its_time_and_a_large_state_a_pause() {
+        let s = Duration::from_secs;
+        let pace =
+            |entries, took| Pace { entries_min: 50, interval: s(60), entries, at: s(100), took };
+        assert!(!pace(49, s(1)).is_due(s(1_000)));
+        assert!(!pace(50, s(1)).is_due(s(159)));
+        assert!(pace(50, s(1)).is_due(s(160)));
+        assert!(!pace(500, s(1)).is_due(s(109)));
+        assert!(pace(500, s(1)).is_due(s(110)));
+        assert!(!pace(500, s(30)).is_due(s(159)));
+        assert!(pace(500, s(30)).is_due(s(160)));
+    }
     use crate::fixture::{Fixture, chain, messages};
 
     fn fold(n: u64) -> State {
