@@ -290,7 +290,7 @@ impl Plan {
                 rates.insert(*fault, fault.rate() * f64::powf(10.0, strength));
             }
         }
-        let blows = Blow::ALL.iter().copied().filter(|_| rng.random_bool(0.4)).collect();
+        let blows: Vec<_> = Blow::ALL.iter().copied().filter(|_| rng.random_bool(0.4)).collect();
         let chance = rng.random_ratio(1, DISASTER_ONE_IN);
         let drawn = Disaster::ALL[rng.random_range(0..Disaster::ALL.len())];
         let disaster = disaster.or_else(|| {
