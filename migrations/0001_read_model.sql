@@ -30,53 +30,60 @@ insert into projection (n, chain) values (0, 'b3:' || repeat('0', 64));
 -- Jobs of which more is to come: queued, running, or still with a worker that has to say `stopped`.
 -- No index has a column that most updates change, and a page has room for a second version of its rows,
 -- so that such an update is HOT: it touches no index.
+--
+-- Columns of fixed length that are always there stand first, so that Postgres knows where each of them is.
 create table jobs_live (
     id uuid primary key,
-    tenant text collate "C" not null,
-    user_id text collate "C" not null,
-    module text collate "C" not null,
-    status text collate "C" not null check (status in ('draft', 'queued', 'running', 'succeeded', 'failed', 'canceled')),
+    -- The newest frame with an entry of the job.
+    n bigint not null,
+    -- Where the entry that made the job stands: the number of its frame, shifted left by 20 bits, and its
+    -- place among the frame's entries, counted from 0. Lists are paged by it, newest first: unlike an
+    -- instant, no two jobs share it.
+    submitted bigint not null check (submitted >> 20 between 1 and n),
+    -- Which runs of the lists' indexes the job is in, those of its tenant and of its user: numbers of names
+    -- and status, which are cheaper to compare and to keep than those; see `libs/readmodel/src/rows/run.rs`.
+    tenant_run bigint not null,
+    user_run bigint not null,
     attempt integer not null check (attempt >= 0),
-    waiting_code text check (waiting_code is null or status = 'queued'),
-    inputs jsonb,
+    created_at timestamptz not null,
     cpu bigint not null,
     mem_mb bigint not null,
     wall_time_s bigint not null,
     gpu bigint not null,
-    created_at timestamptz not null,
-    -- When the newest attempt started; kept after its end.
-    started_at timestamptz,
-    ended_at timestamptz,
-    error jsonb,
-    -- The newest frame with an entry of the job.
-    n bigint not null,
-    -- The worker of the newest attempt; kept after its end.
-    worker_id text,
-    priority smallint not null check (priority between 0 and 9),
-    fingerprint text,
-    -- Why the row does not tell all, or all of it: see `parked`.
-    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
-    -- The frame whose entry made the job, and the place of that entry among the frame's, counted from 0.
-    -- Lists are paged by them, newest first: unlike an instant, no two jobs share them.
-    submitted_n bigint not null check (submitted_n between 1 and n),
-    submitted_place integer not null check (submitted_place >= 0),
-    due_at timestamptz,
-    -- What else the fold needs to go on: the work that was handed out and not yet started, whether
-    -- a worker has it or still has to say `stopped`, and how it went before.
-    work bigint,
-    held boolean not null check (not held or worker_id is not null),
-    failures integer not null check (failures >= 0),
-    crashes integer not null check (crashes >= 0),
-    suspicions integer not null check (suspicions >= 0),
     -- The job's entry in the ledger, in core seconds of `period`; see `quota_ledger`.
-    period timestamptz,
     reservation bigint not null check (reservation >= 0),
     reserved bigint not null check (reserved >= 0),
     used bigint not null check (used >= 0),
     overrun bigint not null check (overrun >= 0),
-    -- The numbers of the frames with entries of the job after `submitted_n`, each once, as a LEB128
+    -- What else the fold needs to go on: how it went before, whether a worker has it or still has to say
+    -- `stopped`, and (`work`) what was handed out and not yet started.
+    failures integer not null check (failures >= 0),
+    crashes integer not null check (crashes >= 0),
+    suspicions integer not null check (suspicions >= 0),
+    priority smallint not null check (priority between 0 and 9),
+    held boolean not null check (not held or worker_id is not null),
+    tenant text collate "C" not null,
+    user_id text collate "C" not null,
+    module text collate "C" not null,
+    status text collate "C" not null check (status in ('draft', 'queued', 'running', 'succeeded', 'failed', 'canceled')),
+    -- The numbers of the frames with entries of the job after its first, each once, as a LEB128
     -- distance from the one before; of very many the newest.
     frames bytea not null,
+    period timestamptz,
+    -- When the newest attempt started; kept after its end.
+    started_at timestamptz,
+    ended_at timestamptz,
+    due_at timestamptz,
+    work bigint,
+    waiting_code text check (waiting_code is null or status = 'queued'),
+    -- The worker of the newest attempt; kept after its end.
+    worker_id text,
+    -- As they were written.
+    inputs json,
+    error jsonb,
+    fingerprint text,
+    -- Why the row does not tell all, or all of it: see `parked`.
+    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
@@ -85,60 +92,56 @@ create table jobs_live (
 -- Jobs that are over: written once, and hardly ever touched again. Columns as in `jobs_live`.
 create table jobs_ended (
     id uuid primary key,
-    tenant text collate "C" not null,
-    user_id text collate "C" not null,
-    module text collate "C" not null,
-    status text collate "C" not null check (status in ('succeeded', 'failed', 'canceled')),
+    n bigint not null,
+    submitted bigint not null check (submitted >> 20 between 1 and n),
+    tenant_run bigint not null,
+    user_run bigint not null,
     attempt integer not null check (attempt >= 0),
-    inputs jsonb,
-    outputs jsonb check (outputs is null or status = 'succeeded'),
+    created_at timestamptz not null,
+    ended_at timestamptz not null,
     cpu bigint not null,
     mem_mb bigint not null,
     wall_time_s bigint not null,
     gpu bigint not null,
-    created_at timestamptz not null,
-    started_at timestamptz,
-    ended_at timestamptz not null,
-    error jsonb,
-    n bigint not null,
-    worker_id text,
-    priority smallint not null check (priority between 0 and 9),
-    fingerprint text,
-    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
-    submitted_n bigint not null check (submitted_n between 1 and n),
-    submitted_place integer not null check (submitted_place >= 0),
-    due_at timestamptz,
-    failures integer not null check (failures >= 0),
-    crashes integer not null check (crashes >= 0),
-    suspicions integer not null check (suspicions >= 0),
-    period timestamptz,
     reservation bigint not null check (reservation >= 0),
     reserved bigint not null check (reserved >= 0),
     used bigint not null check (used >= 0),
     overrun bigint not null check (overrun >= 0),
+    failures integer not null check (failures >= 0),
+    crashes integer not null check (crashes >= 0),
+    suspicions integer not null check (suspicions >= 0),
+    priority smallint not null check (priority between 0 and 9),
+    tenant text collate "C" not null,
+    user_id text collate "C" not null,
+    module text collate "C" not null,
+    status text collate "C" not null check (status in ('succeeded', 'failed', 'canceled')),
     frames bytea not null,
+    period timestamptz,
+    started_at timestamptz,
+    due_at timestamptz,
+    worker_id text,
+    inputs json,
+    outputs json check (outputs is null or status = 'succeeded'),
+    error jsonb,
+    fingerprint text,
+    parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null)
 );
 
--- For lists, see `libs/readmodel/src/query/list.rs`: whatever a list filters by stands before its order,
--- so that a page reads its own rows and no others. The conditions of these indexes are always true.
--- They are marks: an index serves only a statement that repeats its condition, so that no statistics
--- can lead the planner to another one.
-create index jobs_live_by_user on jobs_live (tenant, user_id, module, submitted_n, submitted_place)
-    where submitted_n > 0;
-create index jobs_live_by_tenant on jobs_live (tenant, module, submitted_n, submitted_place)
-    where submitted_place >= 0;
+-- For lists, see `libs/readmodel/src/query/list.rs`: whatever a list looks for stands before its order, so
+-- that a page reads its own rows and no others. No two indexes of a table begin with the same column, so
+-- that each statement has one index to go by, whatever the statistics say.
+create index jobs_live_by_user on jobs_live (user_run, submitted);
+create index jobs_live_by_tenant on jobs_live (tenant_run, submitted);
+create index jobs_ended_by_user on jobs_ended (user_run, submitted);
+create index jobs_ended_by_tenant on jobs_ended (tenant_run, submitted);
 -- As many as workers have room for.
-create index jobs_live_busy on jobs_live (tenant, submitted_n, submitted_place) where status <> 'queued';
-create index jobs_ended_by_user on jobs_ended (tenant, user_id, module, status, submitted_n, submitted_place)
-    where submitted_n > 0;
-create index jobs_ended_by_tenant on jobs_ended (tenant, module, status, submitted_n, submitted_place)
-    where submitted_place >= 0;
+create index jobs_live_busy on jobs_live (tenant, submitted) where status <> 'queued';
 
 -- All jobs, with the resources in the words of the API.
 create view jobs as
-select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::jsonb as outputs,
+select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
        jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu)
            as requested_resources,
        -- What was set aside at the submit: the resources, and the core seconds of the budget.
@@ -147,7 +150,8 @@ select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null:
                               'cpu_seconds', reservation)
        end as reserved_resources,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
-       submitted_n, submitted_place, due_at, work, held, failures, crashes, suspicions, period,
+       submitted >> 20 as submitted_n, (submitted & 1048575)::integer as submitted_place,
+       due_at, work, held, failures, crashes, suspicions, period,
        reservation, reserved, used, overrun, frames
 from jobs_live
 union all
@@ -158,7 +162,8 @@ select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
                               'cpu_seconds', reservation)
        end,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
-       submitted_n, submitted_place, due_at, null, false, failures, crashes, suspicions, period,
+       submitted >> 20, (submitted & 1048575)::integer,
+       due_at, null, false, failures, crashes, suspicions, period,
        reservation, reserved, used, overrun, frames
 from jobs_ended;
 

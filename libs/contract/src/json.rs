@@ -47,7 +47,8 @@ impl RawJson {
         self.0.get()
     }
 
-    /// Checks that Postgres can store this as `jsonb`, in one pass over the text.
+    /// Checks that Postgres can store this as `jsonb`, in one pass over the text. What it keeps as `json` has
+    /// to pass as well, so that its functions can read it.
     ///
     /// A `jsonb` string holds neither U+0000 nor half a surrogate pair, and a `jsonb` number is a
     /// `numeric`, whose exponent we bound well inside its range. One user's string must never stop

@@ -24,8 +24,8 @@ pub(crate) async fn all(
     expired_before: Option<Timestamp>,
 ) -> Result<Changes, StoreError> {
     load_needed(connection, rows, entries, distrust).await?;
-    let changes = project::project(rows, entries, treatment)?;
-    write::changes(connection, &changes, expired_before).await?;
+    let mut changes = project::project(rows, entries, treatment)?;
+    write::changes(connection, &mut changes, expired_before).await?;
     Ok(changes)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use nox_contract::{Chain, Entry, FrameNumber, Timestamp};
+use nox_contract::{Chain, Entry, FRAME_BYTES_MAX, FrameNumber, Timestamp};
 use nox_protocol::{ReadError, Reader, Record};
 
 use crate::raw_frame;
@@ -51,6 +51,26 @@ pub struct EntryPlace {
     pub n: FrameNumber,
     /// Among the frame's entries, counted from 0.
     pub place: u32,
+}
+
+/// Bits of a packed place that count entries. Each has more than a byte, so that no frame has as many.
+const PLACE_BITS: u32 = 20;
+const PLACE_MAX: u32 = (1 << PLACE_BITS) - 1;
+const _: () = assert!(FRAME_BYTES_MAX <= 1 << PLACE_BITS);
+/// Largest number of a frame whose place can be packed, which no log gets to.
+const PACKED_N_MAX: u64 = i64::MAX.cast_unsigned() >> PLACE_BITS;
+
+impl EntryPlace {
+    /// Frame and entry in one number, in the order of the log: the `submitted` of a job's row.
+    pub(crate) fn packed(self) -> i64 {
+        (self.n.0.min(PACKED_N_MAX).cast_signed() << PLACE_BITS)
+            | i64::from(self.place.min(PLACE_MAX))
+    }
+
+    pub(crate) fn unpacked(packed: i64) -> Self {
+        let packed = packed.cast_unsigned();
+        Self { n: FrameNumber(packed >> PLACE_BITS), place: packed as u32 & PLACE_MAX }
+    }
 }
 
 impl fmt::Display for EntryPlace {

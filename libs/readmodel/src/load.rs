@@ -11,7 +11,10 @@ use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    rows::{self, BalanceKey, JobLedger, PhaseColumns, StoredJob, StoredModule, StoredWorker},
+    batch::EntryPlace,
+    rows::{
+        self, BalanceKey, JobLedger, PhaseColumns, Runs, StoredJob, StoredModule, StoredWorker,
+    },
     sql::{Instant, number},
 };
 
@@ -22,16 +25,16 @@ pub(crate) async fn jobs(
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query(
         "select id, tenant, user_id, module, status, attempt, waiting_code, cpu, mem_mb, wall_time_s, gpu,
-                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
+                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames, submitted_place
+                used, overrun, frames
          from jobs_live
          where id = any($1)
          union all
          select id, tenant, user_id, module, status, attempt, null, cpu, mem_mb, wall_time_s, gpu,
-                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted_n,
+                created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, null, false, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames, submitted_place
+                used, overrun, frames
          from jobs_ended
          where id = any($1)",
     )
@@ -54,18 +57,23 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
     let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
     let small = |column| row.try_get::<i32, _>(column).map(|count| count.unsigned_abs());
     let parked: Option<&str> = row.try_get("parked")?;
+    let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
+    let tenant = TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?;
+    let user_id = UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?;
+    let module = ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?;
     Ok(StoredJob {
         id: JobId(row.try_get("id")?),
-        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
-        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
-        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
+        runs: Runs::new(&tenant, &user_id, &module),
+        tenant,
+        user_id,
+        module,
         job: Job {
             phase: rows::phase(&columns).map_err(decode)?,
             attempt: Attempt(small("attempt")?),
             failures: small("failures")?,
             crashes: small("crashes")?,
             suspicions: small("suspicions")?,
-            submitted_n: number(row.try_get("submitted_n")?),
+            submitted_n: submitted.n,
             requested_resources: resources(row)?,
             priority: row.try_get::<i16, _>("priority")? as u8,
             created_at: row.try_get::<Instant, _>("created_at")?.0,
@@ -75,7 +83,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             error: error.map(|Json(error)| Box::new(error)),
         },
         n: number(row.try_get("n")?),
-        submitted_place: small("submitted_place")?,
+        submitted_place: submitted.place,
         worker_id: worker_id.map(WorkerId::new).transpose().map_err(decode)?,
         ledger: JobLedger {
             period: instant("period")?,

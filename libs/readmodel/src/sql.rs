@@ -1,7 +1,5 @@
 //! How our types look to Postgres.
 
-use std::borrow::Cow;
-
 use nox_contract::{FrameNumber, Timestamp};
 use serde::Serialize;
 use sqlx::{
@@ -60,36 +58,30 @@ const JSONB_ARRAY: Oid = Oid(3807);
 /// The version that stands before a `jsonb` in the binary protocol.
 const JSONB_VERSION: u8 = 1;
 
-/// A JSON text as `jsonb`, without being parsed on the way.
+/// A value as `jsonb`.
 #[derive(Debug, Clone)]
-pub struct Jsonb<'a>(Cow<'a, str>);
+pub struct Jsonb(String);
 
-impl<'a> Jsonb<'a> {
-    pub fn raw(json: &'a nox_contract::RawJson) -> Self {
-        Self(Cow::Borrowed(json.get()))
-    }
-}
-
-impl Jsonb<'static> {
+impl Jsonb {
     pub fn of(value: &impl Serialize) -> Self {
         // Our own types: their maps have text as keys, and nothing in them refuses.
-        Self(Cow::Owned(serde_json::to_string(value).expect("our rows can be written as JSON")))
+        Self(serde_json::to_string(value).expect("our rows can be written as JSON"))
     }
 }
 
-impl sqlx::Type<Postgres> for Jsonb<'_> {
+impl sqlx::Type<Postgres> for Jsonb {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(JSONB)
     }
 }
 
-impl PgHasArrayType for Jsonb<'_> {
+impl PgHasArrayType for Jsonb {
     fn array_type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(JSONB_ARRAY)
     }
 }
 
-impl Encode<'_, Postgres> for Jsonb<'_> {
+impl Encode<'_, Postgres> for Jsonb {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         buffer.push(JSONB_VERSION);
         buffer.extend_from_slice(self.0.as_bytes());

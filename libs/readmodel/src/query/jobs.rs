@@ -125,17 +125,15 @@ impl Reader {
 /// Rows of jobs that `condition` lets through, of both tables.
 pub(super) fn rows_where(condition: &str) -> String {
     format!(
-        "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::jsonb as outputs,
+        "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
-                due_at, error, n, worker_id, priority, fingerprint, parked, submitted_n,
-                submitted_place
+                due_at, error, n, worker_id, priority, fingerprint, parked, submitted
          from jobs_live
          where {condition}
          union all
          select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
-                due_at, error, n, worker_id, priority, fingerprint, parked, submitted_n,
-                submitted_place
+                due_at, error, n, worker_id, priority, fingerprint, parked, submitted
          from jobs_ended
          where {condition}"
     )
@@ -150,6 +148,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
     let requested_resources = resources(row)?;
     let (period, reservation) = (instant("period")?, row.try_get("reservation")?);
     let error: Option<Json<_>> = row.try_get("error")?;
+    let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
     Ok(JobRow {
         id: JobId(row.try_get("id")?),
         tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
@@ -173,7 +172,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         priority: row.try_get::<i16, _>("priority")? as u8,
         fingerprint: row.try_get("fingerprint")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
-        submitted_n: number(row.try_get("submitted_n")?),
-        submitted_place: row.try_get::<i32, _>("submitted_place")?.unsigned_abs(),
+        submitted_n: submitted.n,
+        submitted_place: submitted.place,
     })
 }

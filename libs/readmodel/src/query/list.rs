@@ -2,10 +2,10 @@
 //!
 //! A page reads the rows that it shows and few others, whatever is asked for, however rare it is, and
 //! whatever the planner believes of the tables. Ended jobs are indexed by all that can be asked for, in
-//! front of the order: for each module and status there is one run of the index that has the order, and a
-//! page is merged from the newest of each. Which modules there are is read off the index, one step each.
-//! Live jobs are found the same way, but by module alone, since their status changes; nearly all of them
-//! are queued, and the others have an index of their own.
+//! front of the order: for each module and status of an owner there is one run of the index that has the
+//! order, and a page is merged from the newest of each. Which runs there are is read off the index, one step
+//! each. Live jobs are found the same way, but by module alone, since their status changes; nearly all of
+//! them are queued, and the others have an index of their own.
 
 use std::convert::Infallible;
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     batch::EntryPlace,
-    sql::{big, number, small},
+    rows::{Owner, status_bits},
 };
 
-/// Each statement has one right plan, which is to walk along its indexes; see the marks in the migration.
+/// Each statement has one right plan, which is to walk along its indexes; see the indexes in the migration.
 const PLAN: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;
                     set local enable_sort = off; set local enable_hashjoin = off;
                     set local enable_mergejoin = off; set local jit = off";
@@ -98,7 +98,7 @@ async fn found(
 ) -> sqlx::Result<Vec<Found>> {
     sqlx::raw_sql(PLAN).execute(&mut *connection).await?;
     let mut query = QueryBuilder::new(
-        "select id, submitted_n, submitted_place,
+        "select id, submitted,
                 coalesce(
                     (select octet_length(coalesce(inputs::text, ''))
                             + octet_length(coalesce(outputs::text, ''))
@@ -114,20 +114,19 @@ async fn found(
     match filter.status {
         None => {
             runs.live("");
-            runs.ended(&["succeeded", "failed", "canceled"]);
+            runs.ended(None);
         }
         Some(JobState::Draft) => return Ok(Vec::new()),
         Some(JobState::Queued) => runs.live(" and status = 'queued'"),
         Some(JobState::Running) => runs.busy(" and status = 'running'"),
-        Some(JobState::Succeeded) => runs.ended(&["succeeded"]),
-        Some(JobState::Failed) => runs.ended(&["failed"]),
+        Some(JobState::Succeeded | JobState::Failed) => runs.ended(filter.status),
         // A worker may still have to say `stopped`.
         Some(JobState::Canceled) => {
             runs.busy(" and status = 'canceled'");
-            runs.ended(&["canceled"]);
+            runs.ended(filter.status);
         }
     }
-    query.push(") as found order by submitted_n desc, submitted_place desc limit ");
+    query.push(") as found order by submitted desc limit ");
     query.push_bind(limit as i64 + 1).push(mark);
     query.build().fetch_all(connection).await?.iter().map(found_row).collect()
 }
@@ -136,10 +135,7 @@ fn found_row(row: &PgRow) -> sqlx::Result<Found> {
     let bytes: i32 = row.try_get("bytes")?;
     Ok(Found {
         id: row.try_get("id")?,
-        place: EntryPlace {
-            n: number(row.try_get("submitted_n")?),
-            place: row.try_get::<i32, _>("submitted_place")?.unsigned_abs(),
-        },
+        place: EntryPlace::unpacked(row.try_get("submitted")?),
         bytes: bytes.unsigned_abs() as usize + ROW_BYTES,
     })
 }
@@ -155,45 +151,26 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     /// Ended jobs: a run for each module and status.
-    fn ended(&mut self, statuses: &[&str]) {
-        let statuses: Vec<_> = statuses.iter().map(|status| format!("('{status}')")).collect();
-        self.begin();
-        self.modules("jobs_ended");
-        self.query.push(format!(
-            " select run.* from modules cross join (values {}) as of (status), lateral (
-                  select id, submitted_n, submitted_place from jobs_ended
-                  where module = modules.module and status = of.status and ",
-            statuses.join(", ")
-        ));
-        self.whose(true);
-        self.end(") as run");
+    fn ended(&mut self, status: Option<JobState>) {
+        let statuses = [JobState::Succeeded, JobState::Failed, JobState::Canceled];
+        let over = statuses.into_iter().filter(|over| status.is_none_or(|status| status == *over));
+        self.runs("jobs_ended", &over.map(Some).collect::<Vec<_>>());
+        self.end(") as found");
     }
 
     /// Live jobs: a run for each module.
     fn live(&mut self, status: &str) {
-        self.begin();
-        self.modules("jobs_live");
-        self.query.push(
-            " select run.* from modules, lateral (
-                  select id, submitted_n, submitted_place from jobs_live
-                  where module = modules.module and ",
-        );
-        self.whose(true);
+        self.runs("jobs_live", &[None]);
         self.query.push(status);
-        self.end(") as run");
+        self.end(") as found");
     }
 
     /// Jobs that a worker has: one short run.
     fn busy(&mut self, status: &str) {
         self.begin();
-        self.query.push(
-            "select id, submitted_n, submitted_place from jobs_live where status <> 'queued' and ",
-        );
-        self.whose(false);
+        self.query.push("select id, submitted from jobs_live where status <> 'queued' and ");
+        self.whose();
         self.query.push(status);
-        if let Some(module) = &self.filter.module {
-            self.query.push(" and module = ").push_bind(module.as_str().to_owned());
-        }
         self.end("");
     }
 
@@ -202,48 +179,68 @@ impl Runs<'_> {
         self.any = true;
     }
 
-    /// Names the modules, one or all that there are rows of.
-    fn modules(&mut self, table: &str) {
+    /// Names the runs of jobs that ended in these ways, or of live ones, and begins to read each.
+    fn runs(&mut self, table: &str, over: &[Option<JobState>]) {
+        self.begin();
+        let owner = Owner::new(&self.filter.tenant, self.filter.user.as_ref());
+        let run = if self.filter.user.is_some() { "user_run" } else { "tenant_run" };
         if let Some(module) = &self.filter.module {
-            self.query.push("with modules (module) as (select ");
-            self.query.push_bind(module.as_str().to_owned()).push(")");
-            return;
+            let runs: Vec<_> = over.iter().map(|over| owner.run(module, *over)).collect();
+            self.query
+                .push("with runs (run) as (select unnest(")
+                .push_bind(runs)
+                .push("::bigint[]))");
+        } else {
+            self.steps(table, run, owner);
+            if let [Some(over)] = over {
+                let (bits, mask) = status_bits(*over);
+                self.query.push(format!(" and run & {mask} = {bits}"));
+            }
+            self.query.push(")");
         }
-        self.query
-            .push(format!("with recursive step (module) as ((select module from {table} where "));
-        self.whose(true);
         self.query.push(format!(
-            " order by module limit 1)
-              union all
-              select (select module from {table} where module > step.module and "
+            " select found.* from runs, lateral (
+                  select id, submitted from {table} where {run} = runs.run and "
         ));
-        self.whose(true);
-        self.query.push(
-            " order by module limit 1) from step where step.module is not null),
-              modules as (select module from step where module is not null)",
-        );
+        self.whose();
     }
 
-    /// Whose jobs; `marked` with what is always true, by which the right index is chosen.
-    fn whose(&mut self, marked: bool) {
+    /// Steps from each run of an owner to the next one.
+    fn steps(&mut self, table: &str, run: &str, owner: Owner) {
+        let (first, last) = owner.bounds();
+        self.query.push(format!(
+            "with recursive step (run) as ((select {run} from {table} where {run} between "
+        ));
+        self.query.push_bind(first).push(" and ").push_bind(last);
+        self.query.push(format!(
+            " order by {run} limit 1)
+              union all
+              select (select {run} from {table} where {run} > step.run and {run} <= "
+        ));
+        self.query.push_bind(last);
+        self.query.push(format!(
+            " order by {run} limit 1) from step where step.run is not null),
+              runs as (select run from step where run is not null"
+        ));
+    }
+
+    /// Whose jobs, and of which module, by name: others may have the same run.
+    fn whose(&mut self) {
         self.query.push("tenant = ").push_bind(self.filter.tenant.as_str().to_owned());
         if let Some(user) = &self.filter.user {
             self.query.push(" and user_id = ").push_bind(user.as_str().to_owned());
         }
-        match (marked, &self.filter.user) {
-            (true, Some(_)) => self.query.push(" and submitted_n > 0"),
-            (true, None) => self.query.push(" and submitted_place >= 0"),
-            (false, _) => &mut *self.query,
-        };
+        if let Some(module) = &self.filter.module {
+            self.query.push(" and module = ").push_bind(module.as_str().to_owned());
+        }
     }
 
     /// Ends a run, and puts it in order.
     fn end(&mut self, close: &str) {
-        if let Some(Cursor(EntryPlace { n, place })) = self.filter.before {
-            self.query.push(" and (submitted_n, submitted_place) < (").push_bind(big(n.0));
-            self.query.push(", ").push_bind(small(place)).push(")");
+        if let Some(Cursor(place)) = self.filter.before {
+            self.query.push(" and submitted < ").push_bind(place.packed());
         }
-        self.query.push(" order by submitted_n desc, submitted_place desc limit ");
+        self.query.push(" order by submitted desc limit ");
         self.query.push_bind(self.limit).push(close).push(")");
     }
 }

@@ -7,7 +7,7 @@ use nox_contract::{
 use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
 
-use super::{Parked, UnknownWord};
+use super::{Parked, Runs, UnknownWord};
 use crate::batch::EntryPlace;
 
 /// A job without its inputs and outputs, which only pass through.
@@ -29,11 +29,17 @@ pub struct StoredJob {
     /// The frames with entries of the job, after the first; see `push_frame`.
     pub frames: Vec<u8>,
     pub parked: Option<Parked>,
+    pub runs: Runs,
 }
 
 impl StoredJob {
     pub(crate) fn is_frozen(&self) -> bool {
         self.parked.is_some_and(Parked::is_frozen)
+    }
+
+    /// Where the entry that made the job stands.
+    pub(crate) fn submitted(&self) -> EntryPlace {
+        EntryPlace { n: self.job.submitted_n, place: self.submitted_place }
     }
 
     /// Whether nothing more is expected to come.
@@ -201,6 +207,7 @@ pub(crate) fn shell(
         ledger: JobLedger::default(),
         frames: Vec::new(),
         parked: None,
+        runs: Runs::new(tenant, user_id, module),
     }
 }
 

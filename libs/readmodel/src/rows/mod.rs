@@ -1,6 +1,7 @@
 //! What is stored of each thing, as far as the fold needs it to go on.
 
 mod job;
+mod run;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -17,6 +18,8 @@ use nox_core::ledger::Balance;
 
 pub use job::{JobLedger, StoredJob};
 pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
+pub(crate) use run::status_bits;
+pub use run::{Owner, Runs};
 
 /// Why a row does not tell all about its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

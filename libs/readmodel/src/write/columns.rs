@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Text,
     Timestamptz,
     Uuid,
+    Json,
     Jsonb,
 }
 
@@ -51,6 +52,7 @@ impl Kind {
             Self::Text => ("text", 25, 1009),
             Self::Timestamptz => ("timestamptz", 1184, 1185),
             Self::Uuid => ("uuid", 2950, 2951),
+            Self::Json => ("json", 114, 199),
             Self::Jsonb => ("jsonb", 3802, 3807),
         }
     }

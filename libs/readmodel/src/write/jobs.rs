@@ -1,13 +1,14 @@
 //! Jobs: into the table of live ones or that of ended ones, and from one to the other.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
-use nox_contract::Timestamp;
-use sqlx::PgConnection;
+use nox_contract::{RawJson, Timestamp};
+use sqlx::{PgConnection, Row, types};
+use uuid::Uuid;
 
 use super::columns::{Column, Kind::*, copied, each_in_arrays};
 use crate::{
-    project::{JobChange, Stored},
+    project::{Created, JobChange, Stored},
     rows::{Parked, StoredJob},
     sql::{Instant, Jsonb, big, small},
     storable,
@@ -56,14 +57,14 @@ const LIVE: Columns = columns! {
 };
 /// What an ended row has beside.
 const ENDED: Columns = columns! {
-    Jsonb outputs: c => c.outputs.as_ref().map(Jsonb::raw);
+    Json outputs: c => c.outputs.as_ref().map(RawJson::get);
 };
 /// What the first entry says of a job.
 const FIXED: Columns = columns! {
     Text tenant: c => c.row.tenant.as_str();
     Text user_id: c => c.row.user_id.as_str();
     Text module: c => c.row.module.as_str();
-    Jsonb inputs: c => c.created.inputs.as_ref().map(Jsonb::raw);
+    Json inputs: c => c.created.inputs.as_ref().map(RawJson::get);
     Bigint cpu: c => i64::from(c.row.job.requested_resources.cpu);
     Bigint mem_mb: c => i64::from(c.row.job.requested_resources.mem_mb);
     Bigint wall_time_s: c => i64::from(c.row.job.requested_resources.wall_time_s);
@@ -71,36 +72,20 @@ const FIXED: Columns = columns! {
     Timestamptz created_at: c => Instant(c.row.job.created_at);
     Smallint priority: c => i16::from(c.row.job.priority);
     Text fingerprint: c => c.created.fingerprint.as_deref();
-    Bigint submitted_n: c => big(c.row.job.submitted_n.0);
-    Integer submitted_place: c => small(c.row.submitted_place);
+    Bigint submitted: c => c.row.submitted().packed();
+};
+/// By what lists find it.
+const RUNS: Columns = columns! {
+    Bigint tenant_run: c => c.row.tenant_run();
+    Bigint user_run: c => c.row.user_run();
 };
 
 static NEW_LIVE: LazyLock<Statement> =
-    LazyLock::new(|| copy("jobs_live", &[CHANGING, LIVE, FIXED]));
+    LazyLock::new(|| copy("jobs_live", &[CHANGING, LIVE, FIXED, RUNS]));
 static NEW_ENDED: LazyLock<Statement> =
-    LazyLock::new(|| copy("jobs_ended", &[CHANGING, ENDED, FIXED]));
+    LazyLock::new(|| copy("jobs_ended", &[CHANGING, ENDED, FIXED, RUNS]));
 static UPDATE_LIVE: LazyLock<Statement> = LazyLock::new(|| update("jobs_live", &[CHANGING, LIVE]));
 static UPDATE_ENDED: LazyLock<Statement> = LazyLock::new(|| update("jobs_ended", &[CHANGING]));
-/// Takes rows out of one table and puts them into the other; what only passes through stays in Postgres.
-static END: LazyLock<Statement> = LazyLock::new(|| {
-    let given = [CHANGING, ENDED].concat();
-    let (names, fixed) = (names("", &given), names("", FIXED));
-    let sql = format!(
-        "with moved as (
-             delete from jobs_live
-             using {} as new ({names})
-             where jobs_live.id = new.id
-             returning {}, {}
-         )
-         insert into jobs_ended ({names}, {fixed})
-         select * from moved",
-        unnest(&given),
-        self::names("new.", &given),
-        self::names("jobs_live.", FIXED),
-    );
-    Statement { sql, columns: given }
-});
-
 /// A statement, and what it is given of each change.
 struct Statement {
     sql: String,
@@ -136,15 +121,19 @@ fn update(table: &str, columns: &[Columns]) -> Statement {
     Statement { sql, columns }
 }
 
+/// Rows that are taken out of a table at once: so many inputs are in memory meanwhile.
+const MOVED_AT_ONCE: usize = 500;
+
 /// Writes every change once, into the one table where its row belongs now. Jobs that ended before
 /// `expired_before` get no row if they have none yet.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    changes: &[JobChange],
+    changes: &mut [JobChange],
     expired_before: Option<Timestamp>,
 ) -> sqlx::Result<()> {
-    let mut of: [Vec<&JobChange>; 5] = Default::default();
-    let [new, new_ended, live, ended, ended_now] = &mut of;
+    let mut of: [Vec<&JobChange>; 4] = Default::default();
+    let [new, new_ended, live, ended] = &mut of;
+    let mut ended_now = Vec::new();
     for change in changes {
         match (change.stored, change.row.is_over()) {
             (Stored::Not, false) => new.push(change),
@@ -158,8 +147,39 @@ pub(super) async fn write(
     insert(&NEW_LIVE, new, connection).await?;
     insert(&NEW_ENDED, new_ended, connection).await?;
     each(&UPDATE_LIVE, live, connection).await?;
-    each(&END, ended_now, connection).await?;
+    for some in ended_now.chunks_mut(MOVED_AT_ONCE) {
+        end(some, connection).await?;
+    }
     each(&UPDATE_ENDED, ended, connection).await
+}
+
+/// Takes rows out of the table of live ones and puts them into that of ended ones, where they are copied
+/// in as new ones are. To leave all of that to Postgres, from arrays of what has changed, costs it more than
+/// to hand out what only the rows have.
+async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = changes.iter().map(|change| change.row.id.0).collect();
+    let rows =
+        sqlx::query("delete from jobs_live where id = any($1) returning id, inputs, fingerprint")
+            .bind(ids)
+            .fetch_all(&mut *connection)
+            .await?;
+    found_all(rows.len(), changes.len())?;
+    let mut kept = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let id: Uuid = row.try_get("id")?;
+        let inputs: Option<types::Json<RawJson>> = row.try_get("inputs")?;
+        let inputs = inputs.map(|json| json.0);
+        kept.insert(id, Created { inputs, fingerprint: row.try_get("fingerprint")? });
+    }
+    for change in &mut *changes {
+        change.created = kept.remove(&change.row.id.0).unwrap_or_default();
+    }
+    let ended: Vec<&JobChange> = changes.iter().map(|change| &**change).collect();
+    insert(&NEW_ENDED, &ended, connection).await?;
+    for change in changes {
+        change.created = Created::default();
+    }
+    Ok(())
 }
 
 /// Adds a row for each change.
@@ -188,15 +208,18 @@ async fn each(
     }
     let query = each_in_arrays(&statement.sql, &statement.columns, changes);
     let found = query.execute(connection).await?.rows_affected();
-    if found != changes.len() as u64 {
-        let missing = format!("{found} of {} jobs have a row", changes.len());
-        return Err(sqlx::Error::Protocol(missing));
+    found_all(found as usize, changes.len())
+}
+
+fn found_all(found: usize, count: usize) -> sqlx::Result<()> {
+    if found == count {
+        return Ok(());
     }
-    Ok(())
+    Err(sqlx::Error::Protocol(format!("{found} of {count} jobs have a row")))
 }
 
 /// Why the job or its last attempt failed, unless that cannot be stored.
-fn error(row: &StoredJob) -> Option<Jsonb<'static>> {
+fn error(row: &StoredJob) -> Option<Jsonb> {
     let error = row.job.error.as_ref()?;
     storable::job_error(error).is_ok().then(|| Jsonb::of(error))
 }

@@ -78,13 +78,13 @@ pub(crate) async fn incarnation(
 /// Writes what a batch changes. Jobs that ended before `expired_before` get no row any more.
 pub(crate) async fn changes(
     connection: &mut PgConnection,
-    changes: &Changes,
+    changes: &mut Changes,
     expired_before: Option<Timestamp>,
 ) -> sqlx::Result<()> {
     if !changes.expired.is_empty() {
         expired::begun_anew(connection, &changes.expired).await?;
     }
-    jobs::write(connection, &changes.jobs, expired_before).await?;
+    jobs::write(connection, &mut changes.jobs, expired_before).await?;
     if !changes.balances.is_empty() {
         quotas::balances(connection, changes).await?;
     }

@@ -264,7 +264,7 @@ fn bind<'q>(
         "outputs" => query.bind(all(jobs, |_| {
             over.then(|| json(r#"{"files": [], "metrics": {"duration_s": 0.001}, "scalars": {}}"#))
         })),
-        "error" => query.bind(all(jobs, |_| None::<Jsonb<'static>>)),
+        "error" => query.bind(all(jobs, |_| None::<Jsonb>)),
         "created_at" => query.bind(all(jobs, |job| instant(job, 0))),
         "started_at" => query.bind(all(jobs, |job| over.then(|| instant(job, 100_000)))),
         "ended_at" => query.bind(all(jobs, |job| over.then(|| instant(job, 101_000)))),

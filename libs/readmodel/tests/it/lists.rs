@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nox_contract::JobState;
-use nox_readmodel::{Filter, Reader};
+use nox_readmodel::{Filter, Reader, rows::Owner};
 
 use crate::{
     log::{module, tenant, user},
@@ -16,27 +16,65 @@ const WITHIN: Duration = Duration::from_millis(10);
 
 /// A row of job `i`; of `$status` and the columns that depend on it.
 fn rows(table: &str, range: &str, status: &str) -> String {
-    let (more, values) = match table {
-        "jobs_live" => ("held, ended_at", "false, null"),
-        _ => ("outputs, ended_at", "null, timestamptz '2026-11-21 22:00Z' + i * interval '1 ms'"),
+    let (more, values, over) = match table {
+        "jobs_live" => ("held, ended_at", "false, null", "''"),
+        _ => (
+            "outputs, ended_at",
+            "null, timestamptz '2026-11-21 22:00Z' + i * interval '1 ms'",
+            "jobs.status",
+        ),
     };
     format!(
-        "insert into {table} (id, tenant, user_id, module, status, attempt, inputs, cpu, mem_mb,
-             wall_time_s, gpu, created_at, n, priority, submitted_n, submitted_place, failures,
+        "with jobs as materialized (
+             select i,
+                 -- A user of half of all jobs, a thousand others, and one who came five times.
+                 case when i % 1000003 = 7 then 'seldom' when i % 2 = 0 then 'ada'
+                      else 'user-' || i % 1000 end as user_id,
+                 case when i % 1000003 = 9 then 'rare'
+                      else (array['xtb', 'orca', 'command'])[1 + i % 3] end as module,
+                 {status} as status
+             from {range} as i
+         )
+         insert into {table} (id, tenant, user_id, module, status, tenant_run, user_run, attempt, inputs,
+             cpu, mem_mb, wall_time_s, gpu, created_at, n, priority, submitted, failures,
              crashes, suspicions, period, reservation, reserved, used, overrun, frames, {more})
-         select ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'acme',
-             -- A user of half of all jobs, a thousand others, and one who came five times.
-             case when i % 1000003 = 7 then 'seldom' when i % 2 = 0 then 'ada'
-                  else 'user-' || i % 1000 end,
-             case when i % 1000003 = 9 then 'rare' else (array['xtb', 'orca', 'command'])[1 + i % 3] end,
-             {status}, 1, '{{\"argv\": [\"true\"]}}', 1, 256, 60, 0,
-             timestamptz '2026-11-21 22:00Z' + i * interval '1 ms', i / 100 + 2, 5, i / 100 + 1, i % 100,
+         select ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'acme', user_id, module,
+             jobs.status, tenant_run, user_run, 1, '{{\"argv\": [\"true\"]}}', 1, 256, 60, 0,
+             timestamptz '2026-11-21 22:00Z' + i * interval '1 ms', i / 100 + 2, 5,
+             (i / 100 + 1)::bigint << 20 | i % 100,
              0, 0, 0, '2026-11-21', 60, 0, 0, 0, '\\x01', {values}
-         from {range} as i"
+         from jobs join runs using (user_id, module)
+         where runs.status = {over}"
     )
 }
 
+/// A table of the runs of every user, module and status.
+async fn runs(database: &Database) {
+    database
+        .ask("create table runs (user_id text, module text, status text, tenant_run bigint, user_run bigint)")
+        .await;
+    let names: Vec<_> = (0..1_000).map(|user| format!("user-{user}")).collect();
+    let tenant = tenant("acme");
+    let over = [JobState::Succeeded, JobState::Failed, JobState::Canceled].map(Some);
+    let mut rows = Vec::new();
+    for name in names.iter().map(String::as_str).chain(["ada", "seldom"]) {
+        let owners = [None, Some(&user(name))].map(|user| Owner::new(&tenant, user));
+        for what in ["xtb", "orca", "command", "rare"] {
+            for over in over.into_iter().chain([None]) {
+                let status = over.map_or("", JobState::as_str);
+                let [of_tenant, of_user] = owners.map(|owner| owner.run(&module(what), over));
+                rows.push(format!("('{name}', '{what}', '{status}', {of_tenant}, {of_user})"));
+            }
+        }
+    }
+    for rows in rows.chunks(1_000) {
+        database.ask(&format!("insert into runs values {}", rows.join(", "))).await;
+    }
+    database.ask("analyze runs").await;
+}
+
 async fn fill(database: &Database) {
+    runs(database).await;
     // The first statistics, which stay until we make others.
     let ada = rows("jobs_ended", "generate_series(0, 100000, 2)", "'succeeded'");
     for sql in [
@@ -60,7 +98,9 @@ async fn fill(database: &Database) {
     database.ask(&rows("jobs_live", &format!("unnest(array[{JOBS} + 8])"), "'running'")).await;
     // Old ones, in the place of some that ended.
     database
-        .ask("update jobs_live set submitted_n = 1 + (submitted_n * 7919) % 40000, submitted_place = 200")
+        .ask(
+            "update jobs_live set submitted = (1 + ((submitted >> 20) * 7919) % 40000) << 20 | 200",
+        )
         .await;
 }
 
@@ -141,9 +181,15 @@ async fn lists_of_five_million_jobs_come_within_ten_milliseconds() {
         let filter = Filter { status: Some(status), ..Filter::of(tenant("acme"), 50) };
         assert_eq!(reader.jobs(&filter).await.unwrap().value.rows.len(), count, "{status}");
     }
-    // The control: without its index the same question takes longer.
+    // The control: without its index the same question takes longer, or is given up.
     let filter = Filter { status: Some(JobState::Failed), ..Filter::of(tenant("acme"), 50) };
     database.ask("drop index jobs_ended_by_tenant").await;
-    let (took, _) = time(&reader, &filter).await;
-    assert!(took > WITHIN, "{took:?}");
+    let begun = std::time::Instant::now();
+    let answer = reader.jobs(&filter).await;
+    assert!(
+        begun.elapsed() > WITHIN,
+        "{:?}: {:?}",
+        begun.elapsed(),
+        answer.map(|page| page.value.rows.len())
+    );
 }

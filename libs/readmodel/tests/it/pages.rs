@@ -58,6 +58,64 @@ async fn pages(reader: &nox_readmodel::Reader, mut filter: Filter) -> Vec<JobRow
     }
 }
 
+/// Numbers of runs are hashes, so names may share one: then the names decide.
+#[tokio::test]
+async fn who_shares_a_run_is_not_shown_anothers_jobs() {
+    let database = Database::start().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada", "bob"]);
+    log.open_tenant("umbrella", &["ada"]);
+    for (number, (of, who, what)) in (0..).zip([
+        ("acme", "ada", "xtb"),
+        ("acme", "bob", "xtb"),
+        ("umbrella", "ada", "xtb"),
+        ("acme", "ada", "orca"),
+    ]) {
+        let [ended, queued] = [2 * number, 2 * number + 1].map(|n| JobOf::new(of, who, what, n));
+        log.submit_and_assign(&ended, "exec-1");
+        log.start_and_succeed(&ended, "exec-1");
+        log.submit(&queued);
+    }
+    // In batches of one, so that rows are moved.
+    database.filled(&log, 1).await;
+    let reader = database.reader();
+    let count = async |who: Option<&str>, what: Option<&str>| {
+        let (user, module) = (who.map(user), what.map(module));
+        let filter = Filter { user, module, ..Filter::of(tenant("acme"), 50) };
+        reader.jobs(&filter).await.unwrap().value.rows.len()
+    };
+    let asked = [
+        (None, None, 6),
+        (Some("ada"), None, 4),
+        (Some("bob"), None, 2),
+        (None, Some("xtb"), 4),
+        (Some("ada"), Some("xtb"), 2),
+    ];
+    for (who, what, expected) in asked {
+        assert_eq!(count(who, what).await, expected, "{who:?} {what:?}");
+    }
+    // All have the runs that ada's jobs of xtb at acme have.
+    for table in ["jobs_live", "jobs_ended"] {
+        let same = format!(
+            "update {table} set (tenant_run, user_run) =
+                 (select tenant_run, user_run from {table}
+                  where tenant = 'acme' and user_id = 'ada' and module = 'xtb')"
+        );
+        database.ask(&same).await;
+    }
+    let asked = [
+        (None, None, 6),
+        (Some("ada"), None, 4),
+        (None, Some("xtb"), 4),
+        (Some("ada"), Some("xtb"), 2),
+    ];
+    for (who, what, expected) in asked {
+        assert_eq!(count(who, what).await, expected, "shared: {who:?} {what:?}");
+    }
+    // The control: rows are looked for where the numbers say.
+    assert_eq!(count(Some("bob"), None).await, 0);
+}
+
 #[tokio::test]
 async fn paging_misses_nothing_and_repeats_nothing_while_jobs_come_in() {
     let database = Database::start().await;

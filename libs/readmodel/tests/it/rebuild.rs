@@ -58,8 +58,8 @@ async fn the_hash_sees_every_table() {
     for change in [
         "update projection set reports_part = reports_part + 1",
         "update projection set chain = 'b3:' || repeat('0', 64)",
-        "update jobs_live set priority = 6 where submitted_n = (select min(submitted_n) from jobs_live)",
-        "update jobs_ended set priority = 6 where submitted_n = (select min(submitted_n) from jobs_ended)",
+        "update jobs_live set priority = 6 where submitted = (select min(submitted) from jobs_live)",
+        "update jobs_ended set priority = 6 where submitted = (select min(submitted) from jobs_ended)",
         "update quota_balances set free = free - 1, granted = granted - 1 where account = 'tenant'",
         "update quota_limits set cpu = 1 where account = 'tenant'",
         "update quota_violations set detail = ''",
