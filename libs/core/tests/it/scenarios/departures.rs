@@ -101,7 +101,7 @@ fn a_worker_that_is_back_gets_work_while_what_it_had_before_is_told() {
             other => panic!("{other:?}"),
         });
     let (silent, draining) = (LostReason::WorkerSilent, LostReason::Draining);
-    let expected = [silent, silent, silent, draining, draining, draining];
+    let expected = [silent, silent, silent, draining, draining];
     assert_eq!(reasons.collect::<Vec<_>>(), expected);
     assert!(jobs.iter().all(|job| world.waiting(*job) == Some(WaitingCode::Priority)));
 }

@@ -112,7 +112,15 @@ impl Oracle {
                 if moves && job.waiting() == Some(WaitingCode::Backoff) && early.is_some() {
                     return Err(format!("{} before it is due at {early:?}", fact.name()));
                 }
-                job.apply(fact, self.state.at).map_err(|e| e.to_string())?;
+                let begins = matches!(fact, Fact::Submitted(_) | Fact::Rejected(_));
+                if self.log_lost && begins && job.state().is_ended() {
+                    // A stamp from before the log lost its end names a frame that is another one now: what
+                    // ended and is forgotten may come again.
+                    let again = Job::create(fact, self.state.n, self.state.at);
+                    job = again.map_err(|e| e.to_string())?;
+                } else {
+                    job.apply(fact, self.state.at).map_err(|e| e.to_string())?;
+                }
                 if last == self.state.n {
                     trail.versions.pop();
                 }
