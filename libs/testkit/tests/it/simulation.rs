@@ -45,7 +45,8 @@ fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
         (stats.archived, "was archived"),
         (stats.log_cuts, "was cut off the log's stream"),
     ] {
-        assert!(count > 10, "hardly anything {what}: {count}");
+        // A charge is the rarest: seven to fourteen in a million steps, whichever they are.
+        assert!(count >= 5, "hardly anything {what}: {count}");
     }
 }
 
