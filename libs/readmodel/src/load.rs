@@ -151,7 +151,11 @@ pub(crate) async fn balances(
         "select place, granted, free, reserved, used, overrun
          from unnest($1::text[], $2::text[], $3::timestamptz[])
               with ordinality as key (tenant, account, period, place)
-         join quota_balances using (tenant, account, period)",
+         -- As arrays of one, so that each is looked up, whatever the table's size is thought to be.
+         join quota_balances as balance
+           on balance.tenant = any (array[key.tenant])
+          and balance.account = any (array[key.account])
+          and balance.period = any (array[key.period])",
     )
     .bind(tenants)
     .bind(accounts)

@@ -115,8 +115,11 @@ fn update(table: &str, columns: &[Columns]) -> Statement {
     let set: Vec<_> =
         columns[1..].iter().map(|Column { name, .. }| format!("{name} = new.{name}")).collect();
     let (set, unnest, names) = (set.join(", "), unnest(&columns), names("", &columns));
+    // A plain `=` may be turned round, and is where the table was small when it was last looked at: all of it
+    // is read in the order of its key, and all that is new gone through for each row.
     let sql = format!(
-        "update {table} set {set} from {unnest} as new ({names}) where {table}.id = new.id"
+        "update {table} set {set} from {unnest} as new ({names})
+         where {table}.id = any (array[new.id])"
     );
     Statement { sql, columns }
 }

@@ -8,7 +8,7 @@ use nox_readmodel::{Progress, StoreError, audit, rows::WorkerState};
 
 use crate::{
     log::{CPU_SECONDS, JobOf, Log, eventful, module, period, started, succeeded, tenant, user},
-    support::Database,
+    support::{Database, commit_all},
 };
 
 fn job(number: u64) -> JobOf {
@@ -326,4 +326,40 @@ async fn any_number_of_processes_may_prepare_a_database_at_the_same_time() {
         assert_eq!(prepared.unwrap(), 1);
     }
     database.filled(&eventful(8), 100).await;
+}
+
+/// Jobs, half of which start in one batch.
+const MANY: u64 = 8_000;
+
+#[tokio::test]
+async fn rows_are_looked_up_by_their_key_even_where_the_table_is_thought_to_be_empty() {
+    let database = Database::start().await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada", "bob"]);
+    log.open_tenant("zeta", &["ada"]);
+    for number in 0..MANY {
+        log.submit_and_assign(&job(number), "exec-1");
+    }
+    log.seal();
+    commit_all(&mut database.store().await, log.batches(100)).await;
+    let mut start = async |numbers: std::ops::Range<u64>| {
+        let before = log.n();
+        for number in numbers {
+            log.start(&job(number), "exec-1", 1);
+        }
+        log.seal();
+        // How a statement is planned is settled when a connection has it for the first time.
+        let mut store = database.store().await;
+        let batch = log.batch_after(before);
+        let begun = std::time::Instant::now();
+        store.commit(&batch).await.unwrap();
+        begun.elapsed()
+    };
+    let usual = start(0..MANY / 2).await;
+    // As autovacuum leaves it when it looks between two bursts.
+    let pages = "update pg_class set reltuples = 1, relpages = 1000
+                 where oid = 'nox_1.jobs_live'::regclass";
+    database.ask(pages).await;
+    let after = start(MANY / 2..MANY).await;
+    assert!(after < 8 * usual, "{usual:?} as it was, {after:?} where it is thought to be empty");
 }
