@@ -332,6 +332,7 @@ async fn any_number_of_processes_may_prepare_a_database_at_the_same_time() {
 const MANY: u64 = 8_000;
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "one commit is compared with another by time")]
 async fn rows_are_looked_up_by_their_key_even_where_the_table_is_thought_to_be_empty() {
     let database = Database::start().await;
     let mut log = Log::new();
