@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use nox_archive::{Log, LogArchive, LogError, SegmentBuilder};
+use nox_archive::{Log, LogArchive, LogError, SegmentBuilder, SegmentInfo};
 use nox_contract::{Chain, FrameHead, FrameNumber, Timestamp, subject};
 use nox_protocol::{Faults, ReadError, RecentFrames, recent::Following};
 use nox_service::{Backoff, Clock, crash_point};
@@ -134,7 +134,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         loop {
             // Begun anew, whatever it came to grief on.
@@ -145,7 +145,7 @@ impl Task {
     }
 
     /// Goes on where the archive ends, for as long as all is well.
-    async fn keep(&self, backoff: &mut Backoff) -> anyhow::Result<Never> {
+    async fn keep(&mut self, backoff: &mut Backoff) -> anyhow::Result<Never> {
         let (n, chain) = self.begin().await?;
         let mut source = Source { log: &self.log, recent: &self.recent, chunks: None };
         let mut segment = SegmentBuilder::new(n, chain);
@@ -183,7 +183,9 @@ impl Task {
             let is_late = began.is_some_and(|began| wall >= began + self.close_after);
             if is_full || is_late {
                 let (n, chain) = segment.end();
-                self.put(segment).await?;
+                if let Some(segment) = self.put(segment).await? {
+                    self.cutting.has_verified(segment);
+                }
                 segment = SegmentBuilder::new(n, chain);
                 // More may go now.
                 (archived, began, look_after) = (n, None, Duration::ZERO);
@@ -235,17 +237,16 @@ impl Task {
         Ok(true)
     }
 
-    /// Closes a segment and puts it into the archive.
-    async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<()> {
-        let Some(closed) = spawn_blocking(move || segment.close()).await? else { return Ok(()) };
+    /// Closes a segment and puts it into the archive, where it is read back; `None` of an empty one.
+    async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<Option<SegmentInfo>> {
+        let Some(closed) = spawn_blocking(move || segment.close()).await? else { return Ok(None) };
         crash_point("scheduler.before_archive");
         let n = closed.n_last;
         let segment = self.archive.put(closed).await?;
         crash_point("scheduler.after_archive");
         self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
         tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
-        self.cutting.has_verified(segment);
-        Ok(())
+        Ok(Some(segment))
     }
 }
 

@@ -1,10 +1,7 @@
 //! Cuts the log's stream where it gets full: by what the archive has and was read back, by snapshots that the
 //! log agrees with, and by what readers say.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use nox_archive::{Log, LogArchive, SegmentInfo};
@@ -26,9 +23,9 @@ pub struct Cutting {
     archive: LogArchive,
     retention: Retention,
     /// Segments of what the stream has that were read back whole.
-    verified: Mutex<Vec<SegmentInfo>>,
+    verified: Vec<SegmentInfo>,
     /// Readers of which it was said that nobody can read how far they are.
-    unreadable: Mutex<BTreeSet<String>>,
+    unreadable: BTreeSet<String>,
 }
 
 /// What came of looking at the stream.
@@ -55,13 +52,13 @@ impl Cutting {
             log: log.clone(),
             archive: archive.clone(),
             retention,
-            verified: Mutex::default(),
-            unreadable: Mutex::default(),
+            verified: Vec::new(),
+            unreadable: BTreeSet::new(),
         }
     }
 
     /// Cuts the stream if it is full enough. All up to `archived` must still be in the archive.
-    pub async fn cut(&self, archived: FrameNumber) -> anyhow::Result<Outcome> {
+    pub async fn cut(&mut self, archived: FrameNumber) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         let usage = self.broker.usage(subject::EVENTS).await?;
         let Some(bytes_max) = usage.bytes_max else { return Ok(outcome) };
@@ -101,11 +98,10 @@ impl Cutting {
     }
 
     /// Who follows this life of the log, and how far. What nobody can read holds nothing back.
-    async fn readers(&self) -> anyhow::Result<Vec<(String, FrameNumber)>> {
+    async fn readers(&mut self) -> anyhow::Result<Vec<(String, FrameNumber)>> {
         let Readers { positions, unreadable } = self.broker.readers().await?;
-        let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         for (subject, reason) in &unreadable {
-            if !known.contains(subject) {
+            if !self.unreadable.contains(subject) {
                 let reader = subject::last_token(subject);
                 tracing::warn!(
                     reader,
@@ -115,7 +111,7 @@ impl Cutting {
                 );
             }
         }
-        *known = unreadable.into_keys().collect();
+        self.unreadable = unreadable.into_keys().collect();
         let incarnation = self.archive.incarnation();
         let positions = positions.into_iter().filter(|(_, at)| at.incarnation == *incarnation);
         Ok(positions.map(|(name, at)| (name, FrameNumber(at.seq))).collect())
@@ -123,15 +119,15 @@ impl Cutting {
 
     /// What the archive has of the stream from `first` on. Segments that others wrote are read once before
     /// anything is cut by them.
-    async fn segments(&self, first: FrameNumber) -> anyhow::Result<Vec<Archived>> {
+    async fn segments(&mut self, first: FrameNumber) -> anyhow::Result<Vec<Archived>> {
         let mut found = self.archive.segments().await?;
         found.retain(|segment| segment.n_last >= first);
-        self.verified().retain(|segment| segment.n_last >= first);
+        self.verified.retain(|segment| segment.n_last >= first);
         let mut segments = Vec::new();
         for segment in found {
-            if !self.verified().contains(&segment) {
+            if !self.verified.contains(&segment) {
                 self.archive.verify(&segment).await?;
-                self.verified().push(segment.clone());
+                self.verified.push(segment.clone());
             }
             let bytes = self.archive.index(&segment).await?.raw_bytes;
             segments.push(Archived { first: segment.n_first, last: segment.n_last, bytes });
@@ -140,12 +136,8 @@ impl Cutting {
     }
 
     /// A segment that was read back whole.
-    pub fn has_verified(&self, segment: SegmentInfo) {
-        self.verified().push(segment);
-    }
-
-    fn verified(&self) -> MutexGuard<'_, Vec<SegmentInfo>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn has_verified(&mut self, segment: SegmentInfo) {
+        self.verified.push(segment);
     }
 }
 
@@ -158,7 +150,7 @@ mod tests {
     use crate::fixture::{Fixture, chain, messages, segment};
 
     /// The first frame that is left in the stream when it was cut, and whether a snapshot is waited for.
-    async fn cut(cutting: &Cutting, archived: u64) -> (u64, bool) {
+    async fn cut(cutting: &mut Cutting, archived: u64) -> (u64, bool) {
         let outcome = cutting.cut(FrameNumber(archived)).await.unwrap();
         (cutting.broker.first_frame().await.unwrap().unwrap(), outcome.wants_snapshot)
     }
@@ -172,19 +164,18 @@ mod tests {
         archive.put(segment(written, 1, 22)).await.unwrap();
         let retention = Retention { cut_percent: 0, tail_percent: 0, reader_percent: 70 };
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-        let cutting = &Cutting::by(retention, metrics, &fixture.log, archive);
+        let cutting = &mut Cutting::by(retention, metrics, &fixture.log, archive);
         // Of what the log lost, and of nothing at all.
         let other = messages(40, "another history");
         for (n, of) in [(15, written), (19, &other), (40, &other)] {
-            let chain = chain(of, n).to_string();
-            let name = format!("state3-{n}-{}", chain.trim_start_matches("b3:"));
+            let name = snapshot::name(FrameNumber(n), chain(of, n));
             broker.put_snapshot(&name, vec![]).await.unwrap();
         }
         let at = |seq| Position { incarnation: archive.incarnation().clone(), seq };
         broker.tell_reader("projector", &at(11)).await.unwrap();
         broker.publish(subject::reader("other"), None, Bytes::from_static(b"?")).await.unwrap();
         assert_eq!(cut(cutting, 22).await, (12, false), "the reader holds the rest");
-        assert_eq!(*cutting.unreadable.lock().unwrap(), [subject::reader("other")].into());
+        assert_eq!(cutting.unreadable, [subject::reader("other")].into());
 
         broker.tell_reader("projector", &at(25)).await.unwrap();
         assert_eq!(cut(cutting, 22).await, (15, true), "a takeover needs the rest");

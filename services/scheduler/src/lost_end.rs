@@ -27,12 +27,12 @@ const ARCHIVE_WITHIN: Duration = Duration::from_secs(10);
 /// Appends what the archive has behind the end of the stream, each message where it was.
 pub async fn restore(scheduler: &Scheduler, log: &Log) -> Result<(), Failure> {
     match log.archive() {
-        Some(archive) => append(log, archive, &Cutting::new(scheduler, log, archive)).await,
+        Some(archive) => append(log, archive, &mut Cutting::new(scheduler, log, archive)).await,
         None => Ok(()),
     }
 }
 
-async fn append(log: &Log, archive: &LogArchive, cutting: &Cutting) -> Result<(), Failure> {
+async fn append(log: &Log, archive: &LogArchive, cutting: &mut Cutting) -> Result<(), Failure> {
     let broker = log.broker();
     let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
     // Its oldest segments may have been moved away.
@@ -73,7 +73,7 @@ async fn append(log: &Log, archive: &LogArchive, cutting: &Cutting) -> Result<()
 
 /// Cuts the stream, which is full before it has message `n` of those up to `end`, if any of it may go.
 async fn make_room(
-    cutting: &Cutting,
+    cutting: &mut Cutting,
     n: FrameNumber,
     end: FrameNumber,
     full: &PublishError,
@@ -150,6 +150,7 @@ mod tests {
     use crate::{
         fixture::{Fixture, chain, messages, segment},
         metrics::Metrics,
+        snapshot,
     };
 
     #[tokio::test]
@@ -164,17 +165,16 @@ mod tests {
             archive.put(segment(&all, from, to)).await.unwrap();
         }
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-        let cutting = Cutting::by(Retention::default(), metrics, log, archive);
-        let Err(Failure::Broken(error)) = append(log, archive, &cutting).await else {
+        let mut cutting = Cutting::by(Retention::default(), metrics, log, archive);
+        let Err(Failure::Broken(error)) = append(log, archive, &mut cutting).await else {
             panic!("it has no room, and nothing may be cut without a snapshot");
         };
         assert!(error.to_string().contains("raise NOX_LOG_BYTES"), "{error}");
         assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), count);
 
-        let at = chain(&all, count - 1).to_string();
-        let name = format!("state3-{}-{}", count - 1, at.trim_start_matches("b3:"));
+        let name = snapshot::name(FrameNumber(count - 1), chain(&all, count - 1));
         broker.put_snapshot(&name, vec![]).await.unwrap();
-        assert!(append(log, archive, &cutting).await.is_ok());
+        assert!(append(log, archive, &mut cutting).await.is_ok());
         assert_eq!(broker.last_sequence(subject::EVENTS).await.unwrap(), all.len() as u64);
         let read = log.read(FrameNumber(1), FrameNumber(all.len() as u64)).try_concat().await;
         assert_eq!(read.unwrap(), all);

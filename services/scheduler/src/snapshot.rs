@@ -145,7 +145,7 @@ async fn thin_out(log: &Log) -> Result<(), LogError> {
     Ok(log.broker().delete_snapshots(&superfluous).await?)
 }
 
-fn name(n: FrameNumber, chain: Chain) -> String {
+pub fn name(n: FrameNumber, chain: Chain) -> String {
     format!("{FORMAT}-{n}-{}", chain.to_string().trim_start_matches("b3:"))
 }
 
@@ -233,6 +233,7 @@ async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{Fixture, chain, messages};
 
     #[test]
     fn many_entries_bring_a_snapshot_before_its_time_and_a_large_state_a_pause() {
@@ -247,7 +248,6 @@ mod tests {
         assert!(!pace(500, s(30)).is_due(s(159)));
         assert!(pace(500, s(30)).is_due(s(160)));
     }
-    use crate::fixture::{Fixture, chain, messages};
 
     fn fold(n: u64) -> State {
         let mut state = State::default();
@@ -307,6 +307,6 @@ mod tests {
         assert_eq!(parse(&name), Some((FrameNumber(50_001), chain)));
         assert_eq!(parse(&name.replace(FORMAT, "state1")), None, "of another version");
         assert_eq!(parse(&name[..name.len() - 1]), None);
-        assert_eq!(parse("state3-x-00"), None);
+        assert_eq!(parse(&format!("{FORMAT}-x-00")), None);
     }
 }
