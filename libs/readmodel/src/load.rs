@@ -12,9 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     batch::EntryPlace,
-    rows::{
-        self, BalanceKey, JobLedger, PhaseColumns, Runs, StoredJob, StoredModule, StoredWorker,
-    },
+    rows::{self, BalanceKey, JobLedger, PhaseColumns, StoredJob, StoredModule, StoredWorker},
     sql::{Instant, number},
 };
 
@@ -58,15 +56,11 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
     let small = |column| row.try_get::<i32, _>(column).map(|count| count.unsigned_abs());
     let parked: Option<&str> = row.try_get("parked")?;
     let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
-    let tenant = TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?;
-    let user_id = UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?;
-    let module = ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?;
     Ok(StoredJob {
         id: JobId(row.try_get("id")?),
-        runs: Runs::new(&tenant, &user_id, &module),
-        tenant,
-        user_id,
-        module,
+        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
+        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
         job: Job {
             phase: rows::phase(&columns).map_err(decode)?,
             attempt: Attempt(small("attempt")?),

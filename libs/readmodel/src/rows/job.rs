@@ -7,7 +7,7 @@ use nox_contract::{
 use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
 
-use super::{Parked, Runs, UnknownWord};
+use super::{Parked, UnknownWord};
 use crate::batch::EntryPlace;
 
 /// A job without its inputs and outputs, which only pass through.
@@ -29,7 +29,6 @@ pub struct StoredJob {
     /// The frames with entries of the job, after the first; see `push_frame`.
     pub frames: Vec<u8>,
     pub parked: Option<Parked>,
-    pub runs: Runs,
 }
 
 impl StoredJob {
@@ -207,7 +206,6 @@ pub(crate) fn shell(
         ledger: JobLedger::default(),
         frames: Vec::new(),
         parked: None,
-        runs: Runs::new(tenant, user_id, module),
     }
 }
 

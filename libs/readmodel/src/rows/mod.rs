@@ -18,8 +18,8 @@ use nox_core::ledger::Balance;
 
 pub use job::{JobLedger, StoredJob};
 pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
+pub use run::Owner;
 pub(crate) use run::status_bits;
-pub use run::{Owner, Runs};
 
 /// Why a row does not tell all about its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

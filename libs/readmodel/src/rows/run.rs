@@ -45,33 +45,20 @@ pub(crate) fn status_bits(over: JobState) -> (i64, i64) {
     (status(Some(over)), STATUS_MASK)
 }
 
-/// The runs that a job is in while more is to come of it: its tenant's, and its user's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Runs {
-    tenant: i64,
-    user: i64,
-}
-
-impl Runs {
-    pub(crate) fn new(tenant: &TenantId, user: &UserId, module: &ModuleName) -> Self {
-        let run = |user| Owner::new(tenant, user).run(module, None);
-        Self { tenant: run(None), user: run(Some(user)) }
-    }
-}
-
 impl StoredJob {
     /// The run of the tenant's list that the row belongs to.
     pub(crate) fn tenant_run(&self) -> i64 {
-        self.runs.tenant | self.run_status()
+        self.run(None)
     }
 
     /// The run of the user's list that the row belongs to.
     pub(crate) fn user_run(&self) -> i64 {
-        self.runs.user | self.run_status()
+        self.run(Some(&self.user_id))
     }
 
-    fn run_status(&self) -> i64 {
-        status(self.is_over().then(|| self.job.state()))
+    fn run(&self, user: Option<&UserId>) -> i64 {
+        let over = self.is_over().then(|| self.job.state());
+        Owner::new(&self.tenant, user).run(&self.module, over)
     }
 }
 
