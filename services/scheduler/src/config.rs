@@ -63,10 +63,10 @@ pub struct Config {
           value_parser = clap::value_parser!(u8).range(50..=78))]
     pub log_reader_percent: u8,
     /// Fewest entries of the log between two snapshots of the state.
-    #[arg(long, env = "NOX_SNAPSHOT_ENTRIES", default_value_t = 50_000, hide = true)]
+    #[arg(long, env = "NOX_SNAPSHOT_ENTRIES", default_value_t = 50_000)]
     pub snapshot_entries: u64,
     /// Shortest time between two snapshots of the state, in milliseconds.
-    #[arg(long, env = "NOX_SNAPSHOT_MS", default_value_t = 60_000, hide = true)]
+    #[arg(long, env = "NOX_SNAPSHOT_MS", default_value_t = 60_000)]
     pub snapshot_ms: u64,
 }
 

@@ -178,12 +178,14 @@ struct Setting {
     bounds: Vec<String>,
 }
 
+/// What a service's command line takes, but what is hidden, for tests alone.
 fn settings(service: &str) -> Vec<Setting> {
     let path = root().join("services").join(service).join("src/config.rs");
     let source = fs::read_to_string(path).unwrap();
     let attributes =
         source.split("#[arg(").skip(1).filter_map(|rest| rest.split_once("\n    pub "));
     attributes
+        .filter(|(attribute, _)| !attribute.contains("hide = true"))
         .filter_map(|(attribute, _)| {
             let behind = |key: &str| attribute.split_once(key).map(|(_, rest)| rest);
             let quoted = |rest: &str| Some(rest.split_once('"')?.0.to_owned());
