@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
 
-    /// The size of the log's stream in `limited`, as `64MiB` or `1GiB`.
+    /// The size of the log's stream in `limited` and `soak`, as `64MiB` or `1GiB`.
     #[arg(long, default_value = "1GiB")]
     log_bytes: String,
 

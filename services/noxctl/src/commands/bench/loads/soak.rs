@@ -1,4 +1,4 @@
-//! Half of what the system can do, for long: whether anything grows that should not.
+//! Half of what the system can do, for long, with a log that is full early on: whether anything grows that should not.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::{
         figures::Figures,
         measure::{Work, figures, measure},
         processes,
-        stack::NOOP,
+        stack::{NOOP, StackOptions},
         statistics::ratio,
         submit::How,
     },
@@ -20,7 +20,8 @@ use crate::{
 const MIB: f64 = 1_048_576.0;
 
 pub async fn run(args: &Args, sync: Sync) -> Result<Figures> {
-    with_stack(&options(args, sync), async |stack| {
+    let options = StackOptions { log_bytes: Some(args.log_bytes.clone()), ..options(args, sync) };
+    with_stack(&options, async |stack| {
         let pilot = Load::Soak.jobs(args);
         let measured = bulk(stack, pilot).await?;
         let speed = pilot as f64 / measured.took.as_secs_f64();
