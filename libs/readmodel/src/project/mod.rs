@@ -10,7 +10,9 @@ mod job;
 mod needed;
 mod registry;
 
-use nox_contract::{Entity, Fact, FactOrUnknown, JobId, Timestamp};
+use std::time::Duration;
+
+use nox_contract::{Entity, Entry, Fact, FactOrUnknown, JobId, ProblemCode, Timestamp};
 use nox_core::job::IllegalFact;
 
 use crate::{
@@ -22,6 +24,11 @@ use crate::{
 pub use changes::{Changes, Created, JobChange, ParkedEntry, ReservedResources, Stored, Violation};
 use job::{Observed, freeze};
 pub use needed::{Needed, needed};
+
+/// For so long the row of an ended job is there in any case: the least that `NOX_KEEP_DAYS` can be. Its key
+/// makes another job only where a gateway saw no row, so one that does so earlier is a mistake of somebody's.
+/// An id without a key makes no other job ever.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An entry that cannot follow those before it: log or code is broken, and the reader stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,11 +118,7 @@ impl Projection<'_> {
         let part = placed.fact_first;
         let mut context = Context { placed, entity: &entity, part, job: None, parked: None };
         if let Entity::Job { job_id, .. } = &entity {
-            let begins = matches!(
-                entry.facts.first(),
-                Some(FactOrUnknown::Known(Fact::Submitted { .. } | Fact::Rejected(_)))
-            );
-            context.job = self.open(*job_id, placed.at, begins);
+            context.job = self.open(*job_id, placed.at, begins(entry));
         }
         let before = Observed::of(context.job.as_ref());
 
@@ -205,15 +208,16 @@ impl Projection<'_> {
     }
 
     /// Takes the job's change out of the batch's, or begins one. A row that was kept long enough by `at`
-    /// is not there any more, whether it has been removed yet or not. Nor is that of a job that is over, where
-    /// the entry begins one of the same id: it had expired when that was submitted, and rows that are made
-    /// again with more days must not stop there.
+    /// is not there any more, whether it has been removed yet or not. Nor is one that need not have been
+    /// there any more when the entry made a job of the same key: rows that are made again with more days
+    /// must not stop there.
     fn open(&mut self, id: JobId, at: Timestamp, begins: bool) -> Option<JobChange> {
         let change = match self.changes.places.get(&id) {
             Some(place) => self.changes.jobs[*place].clone(),
             None => JobChange::of(self.rows.jobs.get(&id)?.clone()),
         };
-        let is_followed = begins && change.row.is_over();
+        let is_followed =
+            begins && id.is_keyed() && change.row.is_expired(Some(at - KEPT_AT_LEAST));
         if is_followed || change.row.is_expired(self.rows.keep.map(|keep| at - keep)) {
             self.changes.expired.push(id);
             return None;
@@ -254,5 +258,17 @@ impl Projection<'_> {
             detail,
             payload: placed.raw(),
         });
+    }
+}
+
+/// Whether the entry makes a job, whatever there was under its id. A stale copy of a submit makes one only
+/// where there is none.
+fn begins(entry: &Entry) -> bool {
+    match entry.facts.first() {
+        Some(FactOrUnknown::Known(Fact::Submitted(_))) => true,
+        Some(FactOrUnknown::Known(Fact::Rejected(rejected))) => {
+            rejected.refusal.code != ProblemCode::StaleStamp
+        }
+        _ => false,
     }
 }

@@ -127,14 +127,4 @@ async fn a_job_that_begins_again_after_its_day_has_a_row_of_its_own() {
         hashes.push(audit::content_hash(&database.url, None).await.unwrap().hash);
     }
     assert_eq!(hashes[0], hashes[1]);
-
-    // Rows that are made again and kept for longer come by the same place.
-    let database = Database::start().await;
-    let mut store = Store::new(&database.url).unwrap();
-    store.prepare().await.unwrap();
-    commit_all(&mut store, log.batches(3)).await;
-    let row = database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value;
-    assert_eq!(row.unwrap().ended_at, None);
-    let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
-    assert!(rebuilt.is_equal(), "{rebuilt:?}");
 }

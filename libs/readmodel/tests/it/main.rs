@@ -14,4 +14,5 @@ mod parked;
 mod poolers;
 mod races;
 mod rebuild;
+mod repeated;
 mod support;

@@ -2,7 +2,7 @@
 
 use nox_contract::{
     Attempt, Capacity, Fact, Limits, Manifest, ProblemCode, Refusal, RetryPolicy, SessionId,
-    fact::{ServedModule, Submitted},
+    fact::{Rejected, ServedModule, Submitted},
 };
 use uuid::Uuid;
 
@@ -21,6 +21,15 @@ pub fn submitted_with(inputs: &str) -> Fact {
         after: Vec::new(),
         fingerprint: Some("fp".to_owned()),
         traceparent: None,
+    }))
+}
+
+pub fn rejected(refusal: Refusal) -> Fact {
+    Fact::Rejected(Box::new(Rejected {
+        inputs: json("{}"),
+        requested_resources: resources(),
+        refusal,
+        fingerprint: None,
     }))
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use nox_contract::{
     Attempt, Blame, Entity, Fact, LostReason, SessionId, StopReason, WaitingCode, WorkNumber,
-    fact::Rejected, subject,
+    subject,
 };
 use uuid::Uuid;
 
 use super::{
-    CPU_SECONDS, JobOf, Log, error, granted, json, module, refusal, released, resources, settled,
-    tenant, user, worker,
+    CPU_SECONDS, JobOf, Log, error, granted, module, refusal, rejected, released, settled, tenant,
+    user, worker,
 };
 
 impl Log {
@@ -98,13 +98,7 @@ impl Log {
             // Promised, and refused in the end; beside a refusal that was told at once.
             (7, 0) => {
                 let refusal = refusal();
-                let rejected = Rejected {
-                    inputs: json("{}"),
-                    requested_resources: resources(),
-                    refusal: refusal.clone(),
-                    fingerprint: None,
-                };
-                self.entry(&entity, [Fact::Rejected(Box::new(rejected))]);
+                self.entry(&entity, [rejected(refusal.clone())]);
                 let account = subject::user_account(&job.user);
                 let violated = Fact::QuotaViolated {
                     job_id: job.id,

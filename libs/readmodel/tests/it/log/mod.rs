@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nox_contract::{
     Attempt, Cause, Chain, Entity, Entry, Epoch, EpochRecord, Fact, FactOrUnknown, Frame,
-    FrameNumber, Incarnation, JobError, JobId, ModuleName, Place, Positions, RawJson, Resources,
-    SessionId, Source, TenantId, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId, subject,
+    FrameNumber, Incarnation, JobError, JobId, ModuleName, Place, Positions, ProblemCode, RawJson,
+    Refusal, Resources, SessionId, Source, TenantId, Timestamp, UserId, WaitingCode, WorkNumber,
+    WorkerId, subject,
 };
 use nox_protocol::Reader;
 use nox_readmodel::{Batch, LogMessage, query::JobEntry};
@@ -78,6 +79,11 @@ impl JobOf {
             user: user(user_name),
             module: module(module_name),
         }
+    }
+
+    /// The same with an id as idempotency keys give it.
+    pub fn keyed(self) -> Self {
+        Self { id: JobId(Uuid::new_v8(self.id.0.into_bytes())), ..self }
     }
 
     pub fn entity(&self) -> Entity {
@@ -293,6 +299,11 @@ impl Log {
             &job.entity(),
             [submitted(), reserved(), Fact::Waiting { code: WaitingCode::NoWorker }],
         )
+    }
+
+    /// A promised copy of its submit, which is refused.
+    pub fn reject(&mut self, job: &JobOf, code: ProblemCode) -> FrameNumber {
+        self.entry(&job.entity(), [rejected(Refusal::new(code, "refused"))])
     }
 
     pub fn submit_and_assign(&mut self, job: &JobOf, worker: &str) -> FrameNumber {
