@@ -18,9 +18,10 @@ create table projection (
     reports_part integer not null default 0 check (reports_part >= 0),
     reports_incarnation text not null default '',
     at timestamptz,
-    -- How long rows of ended jobs are kept, in days; null: for ever. As the projector was told last.
+    -- How long rows of ended jobs, violations and parked entries are kept, in days; null: for ever. As the
+    -- projector was told last.
     keep_days integer check (keep_days >= 0),
-    -- Rows of jobs that ended before do not count any more, whether they have been removed yet or not.
+    -- Rows of before do not count any more, whether they have been removed yet or not.
     -- Never goes back: what was removed once stays away.
     expired_before timestamptz
 );
@@ -277,6 +278,10 @@ create table parked (
     place integer not null check (place >= 0),
     tenant text not null,
     job_id uuid,
+    -- When it was decided.
+    at timestamptz not null,
+    -- The job has no row: only what is here tells that it is known, and so it never expires.
+    rowless boolean not null,
     -- `unstorable`: the fold goes on, what could not be stored is missing from the row.
     -- `unknown_fact`, `refused`: the job's row stays as it was before, whatever comes after.
     reason text not null check (reason in ('unstorable', 'unknown_fact', 'refused')),
@@ -285,4 +290,4 @@ create table parked (
     primary key (n, place)
 );
 
-create index parked_by_job on parked (job_id) where job_id is not null;
+create index parked_by_job on parked (job_id) where rowless;

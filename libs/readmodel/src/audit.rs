@@ -21,8 +21,8 @@ pub struct ContentHash {
 }
 
 /// Each table in the order of its key, as Postgres prints rows. The chain in `projection` stands for
-/// every byte of the log. Left out is what does not depend on that: the incarnation, and rows of ended jobs
-/// that were kept long enough, for when each is removed depends on the commits.
+/// every byte of the log. Left out is what does not depend on that: the incarnation, and rows that were kept
+/// long enough, for when each is removed depends on the commits.
 const TABLES: [(&str, &str); 10] = [
     (
         "projection",
@@ -47,11 +47,21 @@ const TABLES: [(&str, &str); 10] = [
         "select quota_limits::text from quota_limits
          order by tenant collate \"C\", account collate \"C\"",
     ),
-    ("quota_violations", "select quota_violations::text from quota_violations order by n, part"),
+    (
+        "quota_violations",
+        "select quota_violations::text from quota_violations
+         where $1::timestamptz is null or at >= $1
+         order by n, part",
+    ),
     ("modules", "select modules::text from modules order by name collate \"C\""),
     ("workers", "select workers::text from workers order by worker_id collate \"C\""),
     ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
-    ("parked", "select parked::text from parked order by n, place"),
+    (
+        "parked",
+        "select parked::text from parked
+         where $1::timestamptz is null or at >= $1 or rowless
+         order by n, place",
+    ),
 ];
 
 /// Hashes the rows of `generation`, or of the current one, at one moment.
@@ -94,7 +104,7 @@ pub(crate) async fn content_hash_of(
         hasher.update(&[0xff]);
         hasher.update(table.as_bytes());
         let mut rows = sqlx::query_scalar::<_, String>(statement);
-        if table == "jobs_ended" {
+        if statement.contains("$1") {
             rows = rows.bind(expired_before);
         }
         let mut rows = rows.fetch(&mut *snapshot);
@@ -110,7 +120,7 @@ pub(crate) async fn place(connection: &mut PgConnection) -> sqlx::Result<FrameNu
     sqlx::query_scalar("select n from projection").fetch_one(connection).await.map(number)
 }
 
-/// Rows of jobs that ended before do not count any more.
+/// Rows of before do not count any more.
 pub(crate) async fn expired_before(connection: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
     sqlx::query_scalar("select expired_before from projection").fetch_one(connection).await
 }

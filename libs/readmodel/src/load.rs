@@ -120,14 +120,14 @@ pub(crate) async fn known(
     Ok(ids.into_iter().map(JobId).collect())
 }
 
-/// Which of `ids` have parked entries.
+/// Which of `ids` have parked entries in place of a row.
 pub(crate) async fn parked_jobs(
     connection: &mut PgConnection,
     ids: &[JobId],
 ) -> sqlx::Result<Vec<JobId>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let ids: Vec<Uuid> =
-        sqlx::query_scalar("select distinct job_id from parked where job_id = any($1)")
+        sqlx::query_scalar("select distinct job_id from parked where job_id = any($1) and rowless")
             .bind(ids)
             .fetch_all(connection)
             .await?;

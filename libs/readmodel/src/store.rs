@@ -226,7 +226,7 @@ impl Store {
                 }
             };
             if let (Some(before), Some(_)) = (expired_before, rows.keep) {
-                write::remove_expired(&mut *connection, before).await?;
+                write::remove_expired(&mut *connection, before, entries.len()).await?;
             }
             Ok(changes)
         };

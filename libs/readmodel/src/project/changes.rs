@@ -92,6 +92,10 @@ pub struct ParkedEntry {
     pub place: u32,
     pub tenant: TenantId,
     pub job_id: Option<JobId>,
+    /// When its frame was decided.
+    pub at: Timestamp,
+    /// The job has no row, and nothing else tells that it is known.
+    pub rowless: bool,
     pub reason: Parked,
     pub detail: String,
     /// The entry byte for byte.

@@ -228,6 +228,7 @@ impl Projection<'_> {
     /// Files what became of the entry's job, and the entry itself if it must be kept.
     fn close(&mut self, context: Context<'_>) {
         let Context { placed, job, mut parked, .. } = context;
+        let rowless = placed.entry.job_id.is_some() && job.is_none();
         if let Some(mut change) = job {
             if placed.n > change.row.n {
                 rows::push_frame(&mut change.row.frames, change.row.n, placed.n);
@@ -254,6 +255,8 @@ impl Projection<'_> {
             place: placed.place,
             tenant: placed.entry.tenant.clone(),
             job_id: placed.entry.job_id,
+            at: placed.at,
+            rowless,
             reason,
             detail,
             payload: placed.raw(),

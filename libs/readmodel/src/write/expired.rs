@@ -1,44 +1,64 @@
-//! Rows of ended jobs that were kept long enough.
+//! Rows that were kept long enough: of ended jobs, of violations, of entries that were parked.
 
 use nox_contract::{JobId, Timestamp};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::sql::Instant;
 
-/// Most rows that one transaction removes: more than come in with one, so that nothing piles up, and few
-/// enough that no reader waits for them.
-const REMOVED_MAX: i64 = 2_000;
+/// Rows of a table that one transaction may remove at least: so few that no reader waits for them. It may
+/// remove twice as many as it has entries, each of which ends at most one job, records one violation and is
+/// parked once: so that rows do not pile up, however much a transaction takes in.
+const REMOVED_AT_LEAST: usize = 2_000;
 
-/// Notes how many days rows are kept, and makes the index by which they are found. Where there are many
+/// Tables of which rows expire, each with the instant that counts, and which rows do. Each has an index of
+/// just those.
+const EXPIRING: [(&str, &str, &str); 3] = [
+    ("jobs_ended", "ended_at", "true"),
+    ("quota_violations", "at", "true"),
+    ("parked", "at", "not rowless"),
+];
+
+/// Notes how many days rows are kept, and makes the indexes by which they are found. Where there are many
 /// rows already, that takes a while, once.
 pub(crate) async fn keep(connection: &mut PgConnection, days: Option<i32>) -> sqlx::Result<()> {
     sqlx::query("update projection set keep_days = $1 where keep_days is distinct from $1")
         .bind(days)
         .execute(&mut *connection)
         .await?;
-    if days.is_some() {
-        sqlx::raw_sql("create index if not exists jobs_ended_by_end on jobs_ended (ended_at)")
-            .execute(connection)
-            .await?;
+    if days.is_none() {
+        return Ok(());
+    }
+    for (table, instant, expiring) in EXPIRING {
+        let sql = format!(
+            "create index if not exists {table}_expiring on {table} ({instant}) where {expiring}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// Removes some rows of jobs that ended before then.
+/// Removes some rows of before then, in a transaction that has so many entries.
 pub(crate) async fn remove_expired(
     connection: &mut PgConnection,
     before: Timestamp,
+    entries: usize,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "delete from jobs_ended
-         where id = any(array(
-             select id from jobs_ended where ended_at < $1 order by ended_at limit $2))",
-    )
-    .bind(Instant(before))
-    .bind(REMOVED_MAX)
-    .execute(connection)
-    .await?;
+    let limit = (2 * entries).max(REMOVED_AT_LEAST);
+    for (table, instant, expiring) in EXPIRING {
+        // Nobody else writes here, so that a row is still where it was found.
+        let sql = format!(
+            "delete from {table}
+             where ctid = any(array(
+                 select ctid from {table} where {instant} < $1 and {expiring}
+                 order by {instant} limit $2))"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(Instant(before))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

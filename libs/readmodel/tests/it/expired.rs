@@ -1,12 +1,13 @@
-//! Rows of ended jobs go after a while, by the log's time.
+//! Rows go after a while, by the log's time: of ended jobs, of violations, of parked entries.
 
 use std::time::Duration;
 
-use nox_contract::FrameNumber;
+use nox_contract::{Entity, Fact, FrameNumber};
 use nox_readmodel::{Store, audit, rebuild};
 
 use crate::{
-    log::{JobOf, Log, tenant},
+    log::{JobOf, Log, refusal, released, settled, started, succeeded_with, tenant},
+    parked,
     rebuild::messages,
     support::{Database, commit_all},
 };
@@ -127,4 +128,128 @@ async fn a_job_that_begins_again_after_its_day_has_a_row_of_its_own() {
         hashes.push(audit::content_hash(&database.url, None).await.unwrap().hash);
     }
     assert_eq!(hashes[0], hashes[1]);
+}
+
+/// However much comes in at once, as much goes; and of a little, little.
+#[tokio::test]
+async fn rows_that_expire_do_not_pile_up_behind_large_batches() {
+    const JOBS: u64 = 3_000;
+    let database = Database::start().await;
+    let mut store = Store::new(&database.url).unwrap().keeping(Some(1));
+    store.prepare().await.unwrap();
+    let mut log = Log::in_frames_of(500);
+    log.open_tenant("acme", &["ada"]);
+    let mut after = FrameNumber(0);
+    for day in 0..3 {
+        for number in 0..JOBS {
+            let job = JobOf::new("acme", "ada", "xtb", day * JOBS + number);
+            log.submit_and_assign(&job, "exec-1");
+            log.start_and_succeed(&job, "exec-1");
+        }
+        log.seal();
+        store.commit(&log.batch_after(after)).await.unwrap();
+        let rows = database.ask("select count(*) from jobs_ended").await;
+        assert_eq!(rows, JOBS.to_string(), "day {day}");
+        after = log.n();
+        log.at = log.at + 2 * DAY;
+    }
+    // The control: what one small frame removes has an end, so that nobody waits for it.
+    log.empty_frame();
+    store.commit(&log.batch_after(after)).await.unwrap();
+    assert_eq!(database.ask("select count(*) from jobs_ended").await, (JOBS - 2_000).to_string());
+}
+
+/// On each day a refusal, and a job whose outputs cannot be stored.
+fn days_of_refusals() -> Log {
+    let mut log = Log::in_frames_of(3);
+    log.open_tenant("acme", &["ada"]);
+    for day in 0..5 {
+        let job = JobOf::new("acme", "ada", "xtb", day);
+        log.submit_and_assign(&job, "exec-1");
+        let outputs = succeeded_with(1, r#"{"scalars": "\u0000"}"#);
+        log.entry(&job.entity(), [started("exec-1", 1), outputs, settled(2), released(58)]);
+        let violated = Fact::QuotaViolated {
+            job_id: JobOf::new("acme", "ada", "xtb", 100 + day).id,
+            user_id: job.user.clone(),
+            module: job.module.clone(),
+            refusal: Box::new(refusal()),
+        };
+        let account =
+            Entity::Account { tenant: job.tenant.clone(), account: "user/ada".to_owned() };
+        log.entry(&account, [violated]);
+        log.seal();
+        log.at = log.at + DAY;
+    }
+    log
+}
+
+#[tokio::test]
+async fn violations_and_parked_entries_expire_with_the_jobs_and_a_rebuild_agrees() {
+    let log = days_of_refusals();
+    let counts =
+        "select (select count(*) from jobs_ended), (select count(*) from quota_violations),
+                         (select count(*) from parked)";
+    let mut hashes = Vec::new();
+    for size in [1, 1_000] {
+        let database = Database::start().await;
+        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
+        store.prepare().await.unwrap();
+        commit_all(&mut store, log.batches(size)).await;
+        assert_eq!(database.ask(counts).await, "2|2|2");
+        let reader = database.reader();
+        assert_eq!(reader.violations(&tenant("acme"), None, 100).await.unwrap().value.len(), 2);
+        // What was counted stays as it was.
+        let metrics = reader.metrics().await.unwrap().value;
+        assert_eq!(metrics.parked, [("unstorable".to_owned(), 5)]);
+        let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
+        assert!(rebuilt.is_equal(), "{rebuilt:?}");
+        // Nor does it matter when they are removed.
+        database
+            .ask(
+                "insert into quota_violations
+                 select (jsonb_populate_record(row, jsonb_build_object(
+                     'n', 1, 'at', timestamptz '2026-11-20Z'))).*
+                 from quota_violations as row limit 1;
+                 insert into parked
+                 select (jsonb_populate_record(row, jsonb_build_object(
+                     'n', 1, 'at', timestamptz '2026-11-20Z'))).*
+                 from parked as row limit 1",
+            )
+            .await;
+        assert_eq!(audit::content_hash(&database.url, None).await.unwrap(), rebuilt.live);
+        hashes.push(rebuilt.live.hash);
+    }
+    assert_eq!(hashes[0], hashes[1]);
+    // The control: without an end to it all of them stay.
+    let database = Database::start().await;
+    database.filled(&log, 1).await;
+    assert_eq!(database.ask(counts).await, "5|5|5");
+}
+
+/// Of a job that never got a row, only what is parked tells that it is no new one.
+#[tokio::test]
+async fn what_is_parked_in_place_of_a_row_stays() {
+    let database = Database::start().await;
+    let keeping = || Store::new(&database.url).unwrap().keeping(Some(1));
+    let mut store = keeping();
+    store.prepare().await.unwrap();
+    parked::refuse(&database, "new.module = 'poison'").await;
+    let mut log = Log::new();
+    log.open_tenant("acme", &["ada"]);
+    let job = JobOf::new("acme", "ada", "poison", 1);
+    log.submit_and_assign(&job, "exec-1");
+    store.commit(&log.batch_after(FrameNumber(0))).await.unwrap();
+    for _ in 0..2 {
+        let n = log.n();
+        log.at = log.at + 2 * DAY;
+        log.empty_frame();
+        store.commit(&log.batch_after(n)).await.unwrap();
+    }
+    // A store that remembers nothing.
+    let n = log.n();
+    log.start_and_succeed(&job, "exec-1");
+    let mut store = keeping();
+    store.prepare().await.unwrap();
+    assert_eq!(store.commit(&log.batch_after(n)).await.unwrap().parked, 1);
+    assert_eq!(database.ask("select count(*) from parked").await, "2");
 }

@@ -154,7 +154,7 @@ async fn an_unknown_fact_about_anything_else_is_kept_and_the_known_ones_count() 
 }
 
 /// From now on rows of jobs are refused, in the words that are said of data, when `condition` holds.
-async fn refuse(database: &Database, condition: &str) {
+pub async fn refuse(database: &Database, condition: &str) {
     let function = "create function refuse() returns trigger language plpgsql
                     as $$ begin raise exception 'no' using errcode = '22P05'; end $$";
     database.ask(function).await;

@@ -66,7 +66,7 @@ async fn the_hash_sees_every_table() {
         "update modules set caps = '{}' where name = 'xtb'",
         "update workers set labels = '[]' where worker_id = 'exec-1'",
         "update metrics set value = value + 1 where name = 'nox_job_failures_total'",
-        "insert into parked values (3, 0, 't', null, 'refused', '', '')",
+        "insert into parked values (3, 0, 't', null, now(), false, 'refused', '', '')",
     ] {
         database.ask(change).await;
         let after = content_hash(&database.url, None).await.unwrap();
