@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nox_contract::{Entity, Fact, FrameNumber};
-use nox_readmodel::{Store, audit, rebuild};
+use nox_readmodel::{Store, audit, rebuild, switch};
 
 use crate::{
     log::{JobOf, Log, refusal, released, settled, started, succeeded_with, tenant},
@@ -252,4 +252,33 @@ async fn what_is_parked_in_place_of_a_row_stays() {
     store.prepare().await.unwrap();
     assert_eq!(store.commit(&log.batch_after(n)).await.unwrap().parked, 1);
     assert_eq!(database.ask("select count(*) from parked").await, "2");
+}
+
+/// Log time that was far ahead once has expired what ended before, and only more days bring it back.
+#[tokio::test]
+async fn rows_that_a_jump_of_the_clock_expired_come_back_by_a_rebuild_with_more_days() {
+    let (mut log, jobs) = days_of_jobs();
+    let database = Database::start().await;
+    let mut store = Store::new(&database.url).unwrap().keeping(Some(30));
+    store.prepare().await.unwrap();
+    store.commit(&log.batch_after(FrameNumber(0))).await.unwrap();
+    let ended = "select count(*) from jobs_ended";
+    assert_eq!(database.ask(ended).await, "45");
+    let n = log.n();
+    log.at = log.at + 40 * DAY;
+    log.empty_frame();
+    store.commit(&log.batch_after(n)).await.unwrap();
+    assert_eq!(database.ask(ended).await, "0");
+
+    // As it was told last, or with more days, which alone bring nothing back.
+    for (days, back) in [(30, false), (90, true)] {
+        let mut store = Store::new(&database.url).unwrap().keeping(Some(days));
+        store.prepare().await.unwrap();
+        let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
+        assert!(rebuilt.is_equal(), "{rebuilt:?}");
+        assert!(database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value.is_none());
+        assert!(switch(&database.url, &rebuilt).await.unwrap());
+        let row = database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value;
+        assert_eq!(row.is_some(), back, "{days} days");
+    }
 }
