@@ -29,8 +29,9 @@ create table projection (
 insert into projection (n, chain) values (0, 'b3:' || repeat('0', 64));
 
 -- Jobs of which more is to come: queued, running, or still with a worker that has to say `stopped`.
--- No index has a column that most updates change, and a page has room for a second version of its rows,
--- so that such an update is HOT: it touches no index.
+-- No index has a column that most updates change, and a page has room for a second version of many of its
+-- rows, so that such an update is HOT: it touches no index. One that changes the status is none, for
+-- `jobs_live_busy`: a job that runs for longer than a batch pays for that once, when it has started.
 --
 -- Columns of fixed length that are always there stand first, so that Postgres knows where each of them is.
 create table jobs_live (
@@ -137,7 +138,8 @@ create index jobs_live_by_user on jobs_live (user_run, submitted);
 create index jobs_live_by_tenant on jobs_live (tenant_run, submitted);
 create index jobs_ended_by_user on jobs_ended (user_run, submitted);
 create index jobs_ended_by_tenant on jobs_ended (tenant_run, submitted);
--- As many as workers have room for.
+-- As many as workers have room for. Whatever finds just these costs an entry when a job starts: an index on
+-- something that is set earlier would make that update HOT, and the one that assigns a short job not.
 create index jobs_live_busy on jobs_live (tenant, submitted) where status <> 'queued';
 
 -- All jobs, with the resources in the words of the API.
