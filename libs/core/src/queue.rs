@@ -1,7 +1,7 @@
 //! Who is next: jobs that could run now, by module and by what they ask for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     iter::successors,
     ops::Bound::{Excluded, Included, Unbounded},
 };
@@ -9,6 +9,7 @@ use std::{
 use nox_contract::{
     FrameNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
 };
+use serde::{Deserialize, Serialize};
 
 /// The most that one step of priority is worth, in microseconds: more than any log lasts, and no
 /// priority runs over with it.
@@ -18,7 +19,7 @@ const STEP_MAX: i64 = i64::MAX / 512;
 ///
 /// One step of priority is worth a fixed span of waiting, so the order between two jobs never
 /// changes while they wait, and a low priority is overtaken only by so much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rank {
     /// Microseconds: when it was admitted, less what its priority is worth.
     order: i64,
@@ -47,7 +48,7 @@ impl Rank {
     }
 
     const FIRST: Self = Self { order: i64::MIN, submitted: 0 };
-    const LAST: Self = Self { order: i64::MAX, submitted: u64::MAX };
+    pub(crate) const LAST: Self = Self { order: i64::MAX, submitted: u64::MAX };
 }
 
 /// Jobs that are alike to the match: if the first of them cannot be placed, none can.
@@ -80,11 +81,6 @@ impl Class {
             .min()
     }
 
-    /// All jobs, first come, first served.
-    pub fn in_order(&self) -> impl Iterator<Item = Rank> {
-        successors(self.head(), |(rank, _)| self.first_behind(*rank)).map(|(rank, _)| rank)
-    }
-
     /// The reasons that there are, with the first job of each. Mostly one, and then this searches nothing.
     fn firsts(&self) -> impl Iterator<Item = (WaitingCode, Rank, JobId)> {
         let last = self.jobs.last_key_value().map(|((code, _), _)| *code);
@@ -110,44 +106,22 @@ impl Class {
     }
 }
 
-/// The queued jobs of one module.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Waiting {
-    pub classes: BTreeMap<ClassKey, Class>,
-    /// The classes in the order of their first jobs.
-    pub heads: BTreeMap<Rank, ClassKey>,
-}
-
-impl Waiting {
-    /// Changes a class, which begins to be and ceases to be as it is needed.
-    fn change(&mut self, key: &ClassKey, change: impl FnOnce(&mut Class)) {
-        let class = self.classes.entry(key.clone()).or_default();
-        let before = class.head();
-        change(class);
-        let after = class.head();
-        if before == after {
-            return;
-        }
-        if let Some((rank, _)) = before {
-            self.heads.remove(&rank);
-        }
-        match after {
-            Some((rank, _)) => {
-                self.heads.insert(rank, key.clone());
-            }
-            None => {
-                self.classes.remove(key);
-            }
-        }
-    }
+/// The first job of a kind, by which the kind is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub module: ModuleName,
+    pub key: ClassKey,
+    pub job: JobId,
 }
 
 /// All queued jobs that nothing but the match holds back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
-    pub modules: BTreeMap<ModuleName, Waiting>,
-    /// How many of them need a worker of their own; mostly none.
-    isolated: usize,
+    modules: BTreeMap<ModuleName, BTreeMap<ClassKey, Class>>,
+    /// The kinds of jobs of all modules, for they share workers, in the order of their first jobs.
+    heads: BTreeMap<Rank, Head>,
+    /// Those among them that need a worker of their own; mostly none.
+    isolated: BTreeSet<Rank>,
 }
 
 impl Queue {
@@ -159,8 +133,7 @@ impl Queue {
         code: WaitingCode,
         job: JobId,
     ) {
-        self.isolated += usize::from(key.isolated);
-        self.modules.entry(module.clone()).or_default().change(key, |class| {
+        self.change(module, key, |class| {
             class.jobs.insert((code, rank), job);
         });
     }
@@ -172,29 +145,56 @@ impl Queue {
         rank: Rank,
         code: WaitingCode,
     ) {
-        let Some(waiting) = self.modules.get_mut(module) else { return };
-        self.isolated -= usize::from(key.isolated);
-        waiting.change(key, |class| {
+        self.change(module, key, |class| {
             class.jobs.remove(&(code, rank));
         });
-        if waiting.classes.is_empty() {
+    }
+
+    /// Changes a class, which begins to be and ceases to be as it is needed.
+    fn change(&mut self, module: &ModuleName, key: &ClassKey, change: impl FnOnce(&mut Class)) {
+        let classes = self.modules.entry(module.clone()).or_default();
+        let class = classes.entry(key.clone()).or_default();
+        let before = class.head();
+        change(class);
+        let after = class.head();
+        if before == after {
+            return;
+        }
+        if let Some((rank, _)) = before {
+            self.heads.remove(&rank);
+            self.isolated.remove(&rank);
+        }
+        if let Some((rank, job)) = after {
+            self.heads.insert(rank, Head { module: module.clone(), key: key.clone(), job });
+            if key.isolated {
+                self.isolated.insert(rank);
+            }
+            return;
+        }
+        classes.remove(key);
+        if classes.is_empty() {
             self.modules.remove(module);
         }
     }
 
-    /// The kinds of jobs that need a worker of their own.
-    pub fn isolated(&self) -> impl Iterator<Item = (&ModuleName, &ClassKey, &Class)> {
-        let modules = (self.isolated > 0).then_some(&self.modules).into_iter().flatten();
-        modules
-            .flat_map(|(module, waiting)| {
-                waiting.classes.iter().map(move |(key, class)| (module, key, class))
-            })
-            .filter(|(_, key, _)| key.isolated)
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
     }
 
-    /// How many kinds of jobs wait.
-    pub fn classes(&self) -> usize {
-        self.modules.values().map(|waiting| waiting.classes.len()).sum()
+    pub fn class(&self, module: &ModuleName, key: &ClassKey) -> Option<&Class> {
+        self.modules.get(module)?.get(key)
+    }
+
+    /// The kinds of jobs whose first is behind `rank`, in the order of these.
+    pub fn heads_behind(&self, rank: Option<Rank>) -> impl Iterator<Item = (Rank, &Head)> {
+        self.heads
+            .range((rank.map_or(Unbounded, Excluded), Unbounded))
+            .map(|(rank, of)| (*rank, of))
+    }
+
+    /// The kinds of jobs that need a worker of their own, up to the one whose first is at `rank`.
+    pub fn isolated_up_to(&self, rank: Rank) -> impl Iterator<Item = (Rank, &Head)> {
+        self.isolated.range(..=rank).filter_map(|rank| Some((*rank, self.heads.get(rank)?)))
     }
 
     /// Whether anybody of `module` waits to be placed.

@@ -172,17 +172,12 @@ impl State {
 
     /// Whether a match could change anything that a queued job waits for.
     pub fn has_waiting(&self) -> bool {
-        !self.queue.modules.is_empty() || !self.unblocked.is_empty()
+        !self.queue.is_empty() || !self.unblocked.is_empty()
     }
 
     /// Whether jobs wait for no other one any more, and the match has yet to say so.
     pub fn has_unblocked(&self) -> bool {
         !self.unblocked.is_empty()
-    }
-
-    /// How many kinds of jobs wait for the match.
-    pub fn waiting_classes(&self) -> usize {
-        self.queue.classes()
     }
 
     /// The job, to change it. A snapshot that has not been written yet keeps its own copy.

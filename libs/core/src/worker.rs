@@ -187,6 +187,19 @@ impl Workers {
             .sum()
     }
 
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// How many workers serve `module`, those that take no work included.
+    pub fn serving_count(&self, module: &ModuleName) -> u32 {
+        self.serving.get(module).map_or(0, |ids| u32::try_from(ids.len()).unwrap_or(u32::MAX))
+    }
+
     /// Workers that serve `module` and take work, if they have room.
     pub fn serving(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         self.serving

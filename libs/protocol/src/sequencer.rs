@@ -10,7 +10,9 @@ use nox_contract::{
     Answer, Cause, Chain, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX, FrameNumber, Outcome,
     Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
 };
-use nox_core::{ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide};
+use nox_core::{
+    ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide, queue::Rank,
+};
 use serde::Serialize;
 
 /// From this size on a frame is sealed, in bytes: large enough that what a message costs is shared by
@@ -46,6 +48,8 @@ pub struct Decided {
     pub entries: Vec<(FrameNumber, Entry)>,
     /// For each part that somebody waits for.
     pub answers: Vec<Answer>,
+    /// Where a look at the queue is to go on that did not come to its end.
+    pub behind: Option<Rank>,
 }
 
 /// Why an input cannot be decided. Log or code is broken: the leader stops loudly.
@@ -257,6 +261,7 @@ impl Sequencer {
                 return Ok(false);
             };
             let (more, has_facts) = (decision.more, !decision.drafts.is_empty());
+            run.decided.behind = decision.behind;
             self.take(run, by, body, decision.drafts)?;
             if let Some(mut outcome) = decision.answer {
                 if let Outcome::Accepted(accepted) = &mut outcome

@@ -436,7 +436,7 @@ fn entry(entity: Entity, src: Source, facts: Vec<Fact>) -> Entry {
 fn frame(entries: Vec<Entry>) -> Frame {
     let embedded = |entry: &Entry| !matches!(entry.by.src, Source::Commands | Source::Reports);
     let inputs = entries.iter().any(embedded);
-    let matched = json(r#"{"match": {"placements_max": 256, "classes_max": 10000, "skip": 0}}"#);
+    let matched = json(r#"{"match": {"placements_max": 256, "looks_max": 20000, "behind": null}}"#);
     Frame {
         n: FrameNumber(41_822),
         epoch: Epoch(7),

@@ -11,7 +11,7 @@ use super::{
     end::{self, Departure, Loss},
     matching, reason,
 };
-use crate::state::State;
+use crate::{queue::Rank, state::State};
 
 /// Something that the leader noticed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +25,11 @@ pub enum Internal {
     AttemptsMissing { worker_id: WorkerId, session: SessionId, missing: Vec<Held> },
     /// Say of attempts of sessions that are over that they are lost, of at most so many.
     Losses { losses_max: u32 },
-    /// Place queued jobs, at most so many. Of the kinds of jobs that wait, look at so many behind the
-    /// first `skip`.
-    Match { placements_max: u32, classes_max: u32, skip: u32 },
+    /// Place queued jobs, at most so many. Of the kinds of jobs that wait, look at those whose first is
+    /// behind `behind`, and end when as many jobs were looked at and workers were asked as `looks_max` says.
+    Match { placements_max: u32, looks_max: u32, behind: Option<Rank> },
     /// Bring the reasons of queued jobs up to date, at most so many; likewise.
-    Reasons { reasons_max: u32, classes_max: u32, skip: u32 },
+    Reasons { reasons_max: u32, looks_max: u32, behind: Option<Rank> },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
     /// An operator accepts that an input stream was lost; its inputs are read from behind
@@ -84,11 +84,11 @@ pub(super) fn decide(
             Some(lost.unwrap_or_default())
         }
         Internal::Losses { losses_max } => end::losses(state, rules, *losses_max, part),
-        Internal::Match { placements_max, classes_max, skip } if part == 0 => {
-            matching::placements(state, *placements_max, *classes_max, *skip)
+        Internal::Match { placements_max, looks_max, behind } if part == 0 => {
+            Some(matching::placements(state, rules, *placements_max, *looks_max, *behind))
         }
-        Internal::Reasons { reasons_max, classes_max, skip } if part == 0 => {
-            reason::reasons(state, *reasons_max, *classes_max, *skip)
+        Internal::Reasons { reasons_max, looks_max, behind } if part == 0 => {
+            Some(reason::reasons(state, *reasons_max, *looks_max, *behind))
         }
         Internal::Match { .. } | Internal::Reasons { .. } => None,
         Internal::Configure { config } => {

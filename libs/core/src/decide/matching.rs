@@ -1,20 +1,17 @@
 //! The match: which queued jobs run where.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, btree_map},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
     Fact, JobError, JobId, JobState, ModuleName, Resources, TenantId, UserId, WaitingCode,
 };
 
 use super::{
-    Decision, Draft, end, job_entity,
-    place::{Given, Kept, asks_no_less, is_unasked_for, place},
+    Decision, Draft, Rules, end, job_entity,
+    place::{Given, Kept, Look, Suspects, asks_no_less, is_unasked_for, place},
 };
 use crate::{
-    queue::{ClassKey, Rank, Waiting},
+    queue::{Head, Rank},
     state::State,
 };
 
@@ -28,156 +25,152 @@ const UNPLACED_MAX: usize = 16;
 /// However many are to be freed, they take at most half of it (the larger one), so that a slot does not
 /// stay empty meanwhile; what they leave is for those that are placed.
 ///
-/// Of the kinds of jobs that wait, those behind the first `skip` are looked at, at most `classes_max`: many
-/// that do not fit must not hold everybody up.
+/// Of the kinds of jobs that wait, those whose first is behind `behind` are looked at, for as much as
+/// `looks_max` says: many that do not fit must not hold everybody up.
 pub(super) fn placements(
     state: &State,
+    rules: &Rules,
     placements_max: u32,
-    classes_max: u32,
-    skip: u32,
-) -> Option<Decision> {
+    looks_max: u32,
+    behind: Option<Rank>,
+) -> Decision {
     let placements_max = placements_max as usize;
     let freed = state.unblocked.iter().filter_map(|id| unblock(state, *id));
     let freed: Vec<_> = freed.take(placements_max.div_ceil(2)).collect();
     let left = placements_max - freed.len();
+    let mut decision = Match::new(state, rules, behind).run(left, looks_max, behind);
     // Who is freed comes last: nobody who is placed passed over somebody in the queue.
-    let mut drafts = Match::new(state).run(left, classes_max, skip);
-    drafts.extend(freed);
-    (!drafts.is_empty()).then(|| Decision { drafts, ..Decision::default() })
+    decision.drafts.extend(freed);
+    decision
 }
 
-/// The first job of a kind that was not looked at yet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A job that was not looked at yet: the first of its kind, or the next one behind those that were placed.
+#[derive(Clone, Copy)]
 struct Candidate<'s> {
     rank: Rank,
     job: JobId,
-    /// Of the module, in the order of their names.
-    module: usize,
-    key: &'s ClassKey,
-    /// Whether it is the first of its kind; else those before it were placed.
-    is_head: bool,
+    kind: &'s Head,
 }
 
 struct Match<'s> {
-    state: &'s State,
+    look: Look<'s>,
+    suspects: Suspects<'s>,
     kept: Option<Kept<'s>>,
-    given: Given<'s>,
-    modules: Vec<Module<'s>>,
-    next: BinaryHeap<Reverse<Candidate<'s>>>,
+    modules: BTreeMap<&'s ModuleName, Module>,
     /// Who may run no more.
     over_quota: BTreeSet<(&'s TenantId, &'s UserId)>,
+    /// The next ones of kinds of which one was placed.
+    next: BTreeMap<Rank, Candidate<'s>>,
+    /// A negative control, see [`super::Faults::refused_asked_again`].
+    asks_again: bool,
 }
 
-struct Module<'s> {
-    name: &'s ModuleName,
-    waiting: &'s Waiting,
-    heads: btree_map::Iter<'s, Rank, ClassKey>,
+/// What is known of a module's jobs.
+#[derive(Default)]
+struct Module {
     /// Nobody else of it can be placed.
     closed: bool,
     unplaced: Vec<Resources>,
 }
 
 impl<'s> Match<'s> {
-    fn new(state: &'s State) -> Self {
-        let modules: Vec<_> = state
-            .queue
-            .modules
-            .iter()
-            .map(|(name, waiting)| Module {
-                name,
-                waiting,
-                heads: waiting.heads.iter(),
-                closed: false,
-                unplaced: Vec::new(),
-            })
-            .collect();
-        let mut this = Self {
-            state,
-            kept: Kept::find(state, &Given::default()),
-            given: Given::default(),
-            next: BinaryHeap::with_capacity(modules.len()),
-            modules,
+    fn new(state: &'s State, rules: &Rules, behind: Option<Rank>) -> Self {
+        let mut look = Look::new(state);
+        let mut suspects = Suspects::up_to(state, behind);
+        let kept = suspects.keep(&mut look);
+        Self {
+            look,
+            suspects,
+            kept,
+            modules: BTreeMap::new(),
             over_quota: BTreeSet::new(),
-        };
-        for module in 0..this.modules.len() {
-            this.advance(module);
+            next: BTreeMap::new(),
+            asks_again: rules.faults.refused_asked_again,
         }
-        this
     }
 
-    /// Enters the next kind of jobs of a module.
-    fn advance(&mut self, module: usize) {
-        let of = &mut self.modules[module];
-        if of.closed {
-            return;
-        }
-        let Some((rank, key)) = of.heads.next() else { return };
-        let Some((_, job)) = of.waiting.classes.get(key).and_then(|class| class.head()) else {
-            return;
-        };
-        self.next.push(Reverse(Candidate { rank: *rank, job, module, key, is_head: true }));
-    }
-
-    fn run(mut self, placements_max: usize, classes_max: u32, skip: u32) -> Vec<Draft> {
-        let mut drafts = Vec::new();
-        let mut free = self.state.workers.free_slots();
-        let mut looked = 0;
-        while free > 0 && drafts.len() < placements_max {
-            let Some(Reverse(candidate)) = self.next.pop() else { break };
-            if candidate.is_head {
-                self.advance(candidate.module);
-                looked += 1;
-                if looked <= skip {
-                    continue;
-                }
-                if looked > skip.saturating_add(classes_max) {
-                    break;
-                }
+    fn run(mut self, placements_max: usize, looks_max: u32, behind: Option<Rank>) -> Decision {
+        let state = self.look.state;
+        let mut decision = Decision::nothing();
+        let mut heads = state.queue.heads_behind(behind).peekable();
+        let mut free = state.workers.free_slots();
+        let mut looked_up_to = behind;
+        while free > 0 && decision.drafts.len() < placements_max {
+            let next = self.next.first_key_value().map(|(rank, _)| *rank);
+            let head = heads.next_if(|(rank, _)| next.is_none_or(|next| *rank < next));
+            let head = head.map(|(rank, kind)| Candidate { rank, job: kind.job, kind });
+            let Some(candidate) = head.or_else(|| Some(self.next.pop_first()?.1)) else { break };
+            if self.look.cost >= looks_max && looked_up_to != behind {
+                decision.behind = looked_up_to;
+                break;
             }
-            if let Some(draft) = self.look(candidate) {
-                drafts.push(draft);
+            looked_up_to = Some(candidate.rank);
+            if let Some(draft) = self.look_at(candidate) {
+                decision.drafts.push(draft);
                 free -= 1;
             }
         }
-        drafts
+        decision.looks = self.look.cost;
+        decision
     }
 
     /// Places the candidate, if that is possible, and enters the one behind it.
-    fn look(&mut self, candidate: Candidate<'s>) -> Option<Draft> {
-        let Candidate { rank, job, key, .. } = candidate;
-        let of = &mut self.modules[candidate.module];
-        let unplaced = |less: &Resources| asks_no_less(&key.resources, less);
-        if of.closed
-            || self.over_quota.contains(&(&key.tenant, &key.user_id))
-            || of.unplaced.iter().any(unplaced)
-        {
+    fn look_at(&mut self, candidate: Candidate<'s>) -> Option<Draft> {
+        let Candidate { rank, job, kind } = candidate;
+        self.look.cost += 1;
+        if !self.asks_again && self.is_as_one_refused(kind) {
             return None;
         }
-        let kept = Kept::from(self.kept, rank);
-        let place = match place(self.state, &self.given, of.name, key, kept) {
+        let place = match self.look.place(kind, Kept::from(self.kept, rank)) {
             Ok(place) => place,
-            Err(WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Concurrency) => {
-                of.closed = true;
+            Err(code) => {
+                self.refused(rank, kind, code);
                 return None;
             }
-            Err(WaitingCode::Quota) => {
-                self.over_quota.insert((&key.tenant, &key.user_id));
-                return None;
-            }
-            Err(WaitingCode::Resources) if of.unplaced.len() < UNPLACED_MAX => {
-                of.unplaced.push(key.resources);
-                return None;
-            }
-            Err(_) => return None,
         };
-        self.given.take(of.name, key, rank, place);
-        self.kept = Kept::find(self.state, &self.given);
-        if let Some((rank, job)) = of.waiting.classes.get(key)?.first_behind(rank) {
-            self.next.push(Reverse(Candidate { rank, job, is_head: false, ..candidate }));
+        self.look.given.take(kind, place);
+        self.kept = self.suspects.keep(&mut self.look);
+        let state = self.look.state;
+        if let Some((rank, job)) = state.queue.class(&kind.module, &kind.key)?.first_behind(rank) {
+            self.next.insert(rank, Candidate { rank, job, kind });
         }
-        let active = self.state.job(job)?;
+        let active = state.job(job)?;
         let facts = vec![place.assign(active.job.attempt.next())];
         Some(Draft { entity: job_entity(job, active), facts })
+    }
+
+    /// Whether this very match has found out why none of this kind can be placed.
+    fn is_as_one_refused(&self, kind: &Head) -> bool {
+        let Head { module, key, .. } = kind;
+        // Whether a worker can be emptied for it is another question than whether one has room.
+        let unplaced = |of: &Module| {
+            !key.isolated && of.unplaced.iter().any(|less| asks_no_less(&key.resources, less))
+        };
+        self.modules.get(module).is_some_and(|of| of.closed || unplaced(of))
+            || self.over_quota.contains(&(&key.tenant, &key.user_id))
+    }
+
+    fn refused(&mut self, rank: Rank, kind: &'s Head, code: WaitingCode) {
+        let Head { module, key, .. } = kind;
+        match code {
+            WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Concurrency => {
+                self.modules.entry(module).or_default().closed = true;
+            }
+            WaitingCode::Quota => {
+                self.over_quota.insert((&key.tenant, &key.user_id));
+            }
+            WaitingCode::Isolation => {
+                self.suspects.push(rank, kind);
+                self.kept = self.kept.or_else(|| self.suspects.keep(&mut self.look));
+            }
+            WaitingCode::Resources => {
+                let unplaced = &mut self.modules.entry(module).or_default().unplaced;
+                if unplaced.len() < UNPLACED_MAX {
+                    unplaced.push(key.resources);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

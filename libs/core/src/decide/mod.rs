@@ -18,7 +18,10 @@ use nox_contract::{
 
 pub use internal::Internal;
 
-use crate::state::{ActiveJob, State};
+use crate::{
+    queue::Rank,
+    state::{ActiveJob, State},
+};
 
 /// What the decider knows that is in no fact.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +53,8 @@ pub struct Faults {
     pub reservation_kept_on_loss: bool,
     /// Admit whoever is not remembered, however old the stamp.
     pub stamp_unchecked: bool,
+    /// Ask the workers for every kind of job, although they have just refused one that asks for less.
+    pub refused_asked_again: bool,
 }
 
 /// What follows from one part of one input.
@@ -64,6 +69,11 @@ pub struct Decision {
     /// more than a frame holds; a leader that dies in between leaves a state from which the same
     /// question leads to the rest.
     pub more: bool,
+    /// Where a look at the queue that was to go no further is to go on.
+    pub behind: Option<Rank>,
+    /// What a look at the queue cost: how many jobs were looked at, and how many workers were asked for a
+    /// place for them.
+    pub looks: u32,
 }
 
 /// Facts about one entity, not yet numbered.
@@ -97,7 +107,7 @@ impl Decision {
 
     /// A step, and not the last one, of what follows.
     fn step(drafts: Vec<Draft>) -> Self {
-        Self { drafts, answer: None, more: true }
+        Self { drafts, more: true, ..Self::default() }
     }
 
     fn accepted(mut self, job: Option<JobId>, state: Option<JobState>) -> Self {

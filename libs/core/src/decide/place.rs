@@ -1,6 +1,6 @@
 //! Which worker would take a job now, or why none does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use nox_contract::{
     Attempt, Capacity, Fact, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkNumber,
@@ -8,7 +8,7 @@ use nox_contract::{
 };
 
 use crate::{
-    queue::{ClassKey, Rank},
+    queue::{ClassKey, Head, Rank},
     state::State,
     worker::Worker,
 };
@@ -20,8 +20,6 @@ pub(super) struct Given<'s> {
     of_modules: BTreeMap<&'s ModuleName, u32>,
     of_tenants: BTreeMap<&'s TenantId, u32>,
     of_users: BTreeMap<(&'s TenantId, &'s UserId), u32>,
-    /// Of jobs that need a worker of their own.
-    isolated: BTreeSet<Rank>,
 }
 
 /// What a worker has to do.
@@ -62,17 +60,9 @@ impl<'s> Given<'s> {
         })
     }
 
-    /// Counts in that the job of `module` at `rank`, which is like `key`, goes to `place`.
-    pub fn take(
-        &mut self,
-        module: &'s ModuleName,
-        key: &'s ClassKey,
-        rank: Rank,
-        place: Place<'s>,
-    ) {
-        if key.isolated {
-            self.isolated.insert(rank);
-        }
+    /// Counts in that a job of this kind goes to `place`.
+    pub fn take(&mut self, kind: &'s Head, place: Place<'s>) {
+        let Head { module, key, .. } = kind;
         let mut load = self.load(place.worker_id, place.worker);
         load.used.take(&key.resources);
         load.next_work = load.next_work.next();
@@ -155,6 +145,69 @@ fn to_be_emptied<'s>(
     serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
 }
 
+/// A look at the queue: what it has given away, and what it cost.
+pub(super) struct Look<'s> {
+    pub state: &'s State,
+    pub given: Given<'s>,
+    /// How many jobs were looked at, and how many workers were asked for a place for them.
+    pub cost: u32,
+}
+
+impl<'s> Look<'s> {
+    pub fn new(state: &'s State) -> Self {
+        Self { state, given: Given::default(), cost: 0 }
+    }
+
+    /// As [`place`], for the first of this kind.
+    pub fn place(
+        &mut self,
+        kind: &Head,
+        kept: Option<&WorkerId>,
+    ) -> Result<Place<'s>, WaitingCode> {
+        self.cost = self.cost.saturating_add(self.state.workers.serving_count(&kind.module));
+        place(self.state, &self.given, &kind.module, &kind.key, kept)
+    }
+}
+
+/// Jobs that have to be alone and have no worker to be so, the first of each kind, in their order.
+pub(super) struct Suspects<'s> {
+    waiting: VecDeque<(Rank, &'s Head)>,
+}
+
+impl<'s> Suspects<'s> {
+    /// All whose place in the queue is not behind `rank`.
+    pub fn up_to(state: &'s State, rank: Option<Rank>) -> Self {
+        let waiting = rank.into_iter().flat_map(|rank| state.queue.isolated_up_to(rank)).collect();
+        Self { waiting }
+    }
+
+    /// One that is behind all others.
+    pub fn push(&mut self, rank: Rank, kind: &'s Head) {
+        self.waiting.push_back((rank, kind));
+    }
+
+    /// The worker that is kept for the first whom nothing but others' company holds back: without it,
+    /// short jobs that come all the time would keep a suspect waiting for ever.
+    pub fn keep(&mut self, look: &mut Look<'s>) -> Option<Kept<'s>> {
+        let mut next = 0;
+        while let Some((rank, kind)) = self.waiting.get(next).copied() {
+            match look.place(kind, None) {
+                Err(WaitingCode::Isolation) => {
+                    let worker = to_be_emptied(look.state, &look.given, &kind.module, &kind.key)?;
+                    return Some(Kept { worker, ahead: rank });
+                }
+                // Until somebody else is given its place.
+                Ok(_) => next += 1,
+                // Nothing that is given away changes that.
+                Err(_) => {
+                    self.waiting.remove(next);
+                }
+            }
+        }
+        None
+    }
+}
+
 /// A worker that nobody behind a job's place is given, so that it gets empty for that job.
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'s> {
@@ -163,24 +216,6 @@ pub(super) struct Kept<'s> {
 }
 
 impl<'s> Kept<'s> {
-    /// For the first job that nothing but others' company holds back: without it, short jobs that
-    /// come all the time would keep a suspect waiting for ever.
-    pub fn find(state: &'s State, given: &Given<'s>) -> Option<Self> {
-        let waits = |module, key| {
-            place(state, given, module, key, None).err() == Some(WaitingCode::Isolation)
-        };
-        let (ahead, worker) = state
-            .queue
-            .isolated()
-            .filter(|(module, key, _)| waits(module, key))
-            .filter_map(|(module, key, class)| {
-                let first = class.in_order().find(|rank| !given.isolated.contains(rank));
-                Some((first?, to_be_emptied(state, given, module, key)?))
-            })
-            .min()?;
-        Some(Self { worker, ahead })
-    }
-
     /// The worker that is kept from a job of `rank`.
     pub fn from(kept: Option<Self>, rank: Rank) -> Option<&'s WorkerId> {
         kept.filter(|kept| kept.ahead < rank).map(|kept| kept.worker)

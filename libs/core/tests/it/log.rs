@@ -72,12 +72,12 @@ enum Record {
 
 /// Places queued jobs of all kinds.
 pub fn placing(placements_max: u32) -> Internal {
-    Internal::Match { placements_max, classes_max: u32::MAX, skip: 0 }
+    Internal::Match { placements_max, looks_max: u32::MAX, behind: None }
 }
 
 /// Explains queued jobs of all kinds.
 pub fn explaining(reasons_max: u32) -> Internal {
-    Internal::Reasons { reasons_max, classes_max: u32::MAX, skip: 0 }
+    Internal::Reasons { reasons_max, looks_max: u32::MAX, behind: None }
 }
 
 pub struct Log {
@@ -163,7 +163,7 @@ impl Log {
         }
         let assigned =
             |entry: &Placed| entry.known_facts().all(|fact| matches!(fact, Fact::Assigned { .. }));
-        if let Internal::Match { placements_max, classes_max: u32::MAX, skip: 0 } = input
+        if let Internal::Match { placements_max, looks_max: u32::MAX, behind: None } = input
             && said.entries.len() < *placements_max as usize
             && said.entries.iter().all(assigned)
         {

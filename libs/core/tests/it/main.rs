@@ -2,6 +2,7 @@
 
 mod history;
 mod log;
+mod looks;
 mod oracle;
 mod scenarios;
 mod transitions;

@@ -20,7 +20,7 @@ use nox_contract::{
     Answer, AnswerMessage, Beat, Chain, Covers, Entry, Fact, FrameNumber, Positions,
     SchedulerConfig, SessionId, Source, TenantId, Timestamp, Work, WorkerId,
 };
-use nox_core::{Internal, Rules, State};
+use nox_core::{Internal, Rules, State, queue::Rank};
 
 pub use self::dispatch::Dispatch;
 use self::{held_back::HeldBack, hot_inputs::HotInputs};
@@ -32,14 +32,15 @@ use crate::{
     takeover::{Ready, decode_input},
 };
 
-/// Most jobs that one match places: enough to fill any worker, few enough that others get their turn.
+/// Most jobs that one match places: enough to fill any worker, few enough that others get their turn. Where
+/// there are very many workers, each of which is asked for each job, fewer.
 const PLACEMENTS_MAX: u32 = 256;
 /// Most attempts of sessions that are over which one turn says are lost: a worker that goes may have had
 /// tens of thousands.
 pub const LOSSES_MAX: u32 = 1_000;
-/// Most kinds of waiting jobs that one match, or one look at reasons, looks at; the next one goes on
-/// behind them.
-const CLASSES_MAX: u32 = 10_000;
+/// How many jobs one match, or one look at reasons, looks at, and how many workers it asks for a place for
+/// them; the next one goes on behind them. 0.1 to 0.2 µs each, so that others wait for 4 ms at most.
+const LOOKS_MAX: u32 = 20_000;
 /// Shortest span between two frames without entries that only say that inputs were consumed. Each is a
 /// message of the log: a loop of refused requests must not be able to fill it.
 const EMPTY_FRAMES_INTERVAL: Duration = Duration::from_millis(100);
@@ -109,6 +110,16 @@ pub enum TermEnd {
     Broken(#[from] SequenceError),
 }
 
+/// What followed from one input, once it is noted.
+struct Followed {
+    /// How many entries.
+    entries: usize,
+    /// For each part that somebody waits for.
+    answers: Vec<Answer>,
+    /// Where a look at the queue is to go on that did not come to its end.
+    behind: Option<Rank>,
+}
+
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Leader {
@@ -131,10 +142,10 @@ pub struct Leader {
     empty_frame_at: Option<Duration>,
     /// Something happened that no match has looked at from the front of the queue since.
     match_due: bool,
-    /// Kinds of jobs that the last match, and the last look at reasons, looked at without coming to an
+    /// Up to where in the queue the last match, and the last look at reasons, looked without coming to an
     /// end.
-    match_skip: u32,
-    reasons_skip: u32,
+    match_behind: Option<Rank>,
+    reasons_behind: Option<Rank>,
     /// The match has begun anew, for something happened before it came to its end: now it goes on to it.
     match_to_end: bool,
     reasons_at: Option<Duration>,
@@ -172,8 +183,8 @@ impl Leader {
             turn_at: now.at,
             empty_frame_at: None,
             match_due: true,
-            match_skip: 0,
-            reasons_skip: 0,
+            match_behind: None,
+            reasons_behind: None,
             match_to_end: false,
             reasons_at: None,
             ahead,
@@ -253,7 +264,7 @@ impl Leader {
             return Ok(());
         }
         let input = decode_input(src, seq, subject, payload).unwrap_or_else(|| empty(src, seq));
-        let (entries, answers) = self.decide(&input, self.in_log_time(now))?;
+        let Followed { entries, answers, .. } = self.decide(&input, self.in_log_time(now))?;
         if let Input::Commands { message, .. } = input
             && let Some(reply_to) = message.reply_to
             && !answers.is_empty()
@@ -366,19 +377,19 @@ impl Leader {
         }))
     }
 
-    fn decide_internal(&mut self, internal: Internal, now: Now) -> Result<usize, TermEnd> {
-        Ok(self.decide(&Input::Internal(internal), now)?.0)
+    fn decide_internal(&mut self, internal: Internal, now: Now) -> Result<Followed, TermEnd> {
+        self.decide(&Input::Internal(internal), now)
     }
 
-    /// Decides one input; says how many entries followed, and what to answer.
-    fn decide(&mut self, input: &Input, now: Now) -> Result<(usize, Vec<Answer>), TermEnd> {
-        let Decided { entries, answers } = self.sequencer.run(input, now.at)?;
-        let count = entries.len();
+    /// Decides one input.
+    fn decide(&mut self, input: &Input, now: Now) -> Result<Followed, TermEnd> {
+        let Decided { entries, answers, behind } = self.sequencer.run(input, now.at)?;
+        let followed = Followed { entries: entries.len(), answers, behind };
         for (n, entry) in entries {
             self.note(n, entry);
         }
         self.push_sealed();
-        Ok((count, answers))
+        Ok(followed)
     }
 
     fn push_sealed(&mut self) {
@@ -470,37 +481,40 @@ impl Leader {
     fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
         let due = self.is_match_due();
         let happened = std::mem::take(&mut self.match_due);
-        let behind = std::mem::take(&mut self.match_skip);
+        let behind = self.match_behind.take();
         let to_end = std::mem::take(&mut self.match_to_end);
         if !due {
             return Ok(());
         }
-        let anew = happened && behind > 0 && !to_end;
-        let skip = if anew { 0 } else { behind };
-        let input =
-            Internal::Match { placements_max: PLACEMENTS_MAX, classes_max: CLASSES_MAX, skip };
-        let placed = self.decide_internal(input, now)?;
+        let anew = happened && behind.is_some() && !to_end;
+        let behind = behind.filter(|_| !anew);
+        let placements_max = self.placements_max();
+        let input = Internal::Match { placements_max, looks_max: LOOKS_MAX, behind };
+        let followed = self.decide_internal(input, now)?;
         // What happened meanwhile is for the next one.
-        self.match_due |= happened && skip > 0;
-        if placed >= PLACEMENTS_MAX as usize {
+        self.match_due |= happened && behind.is_some();
+        if followed.entries >= placements_max as usize {
             self.match_due = true;
-        } else if self.is_more_behind(skip) && self.state().workers.free_slots() > 0 {
-            self.match_skip = skip + CLASSES_MAX;
+        } else if followed.behind.is_some() {
+            self.match_behind = followed.behind;
             self.match_to_end = anew || to_end;
         }
         Ok(())
+    }
+
+    /// As many as take half of what one match may look at, at most: the other half is for those that
+    /// cannot be placed.
+    fn placements_max(&self) -> u32 {
+        let workers = u32::try_from(self.state().workers.len()).unwrap_or(u32::MAX);
+        (LOOKS_MAX / 2 / workers.saturating_add(1)).clamp(1, PLACEMENTS_MAX)
     }
 
     /// Whether the queue may move: something happened that could let it, kinds of jobs are still to be
     /// looked at, or a frame told jobs that what they waited for has ended.
     fn is_match_due(&self) -> bool {
         let state = self.state();
-        state.has_unblocked() || ((self.match_due || self.match_skip > 0) && state.has_waiting())
-    }
-
-    /// Whether more kinds of jobs wait than those that a look which began behind `skip` looked at.
-    fn is_more_behind(&self, skip: u32) -> bool {
-        self.state().waiting_classes() > (skip + CLASSES_MAX) as usize
+        state.has_unblocked()
+            || ((self.match_due || self.match_behind.is_some()) && state.has_waiting())
     }
 
     /// Lets go what the log now has the reason for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nox_contract::{JobId, Timestamp, WaitingCode, Work};
 use nox_core::Internal;
 
-use super::{CLASSES_MAX, Leader, Now, TermEnd};
+use super::{LOOKS_MAX, Leader, Now, TermEnd};
 use crate::liveness::Verdict;
 
 /// Most jobs whose instant has come that one input names.
@@ -38,13 +38,10 @@ impl Leader {
             self.reasons_at = Some(now.monotonic);
             self.match_due = true;
             self.match_queued(now)?;
-            let skip = std::mem::take(&mut self.reasons_skip);
+            let behind = self.reasons_behind.take();
             let input =
-                Internal::Reasons { reasons_max: REASONS_MAX, classes_max: CLASSES_MAX, skip };
-            self.decide_internal(input, now)?;
-            if self.is_more_behind(skip) {
-                self.reasons_skip = skip + CLASSES_MAX;
-            }
+                Internal::Reasons { reasons_max: REASONS_MAX, looks_max: LOOKS_MAX, behind };
+            self.reasons_behind = self.decide_internal(input, now)?.behind;
         }
         Ok(())
     }

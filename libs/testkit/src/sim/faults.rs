@@ -100,6 +100,8 @@ impl Bug {
             planned_stop_counts: bug == Some(Self::PlannedStopCounts),
             living_worker_replaced: bug == Some(Self::LivingWorkerReplaced),
             stamp_unchecked: bug == Some(Self::StampUnchecked),
+            // It costs time and changes no decision, so nothing here could notice it.
+            refused_asked_again: false,
         }
     }
 

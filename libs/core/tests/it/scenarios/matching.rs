@@ -1,7 +1,7 @@
 //! Who runs next, and where.
 
 use nox_contract::{Capacity, Limits, Manifest, Resources, SchedulerConfig};
-use nox_core::Internal;
+use nox_core::{Internal, decide};
 
 use crate::log::placing;
 use crate::world::{
@@ -257,11 +257,19 @@ fn one_match_looks_at_so_many_kinds_of_jobs_and_the_next_goes_on_behind_them() {
         (0..2).map(|i| world.submit(Ask { resources: large(2_000 - i), ..ask() })).collect();
     let fits = world.submit(Ask { resources: large(7), ..ask() });
     world.succeed(running);
-    let look = |skip| Internal::Match { placements_max: 9, classes_max: 2, skip };
-    assert!(world.internal(look(0)).entries.is_empty());
-    assert_eq!(world.internal(look(2)).names(), ["assigned"]);
+    // Of two workers each of two jobs asks both, of which one takes nothing for now.
+    let look = |behind| Internal::Match { placements_max: 9, looks_max: 3, behind };
+    let decide = |world: &World, behind| {
+        decide::internal(&world.log.state, &world.log.rules, &look(behind), 0).unwrap()
+    };
+    let first = decide(&world, None);
+    assert!(first.drafts.is_empty());
+    assert!(first.behind.is_some());
+    assert!(world.internal(look(None)).entries.is_empty());
+    assert_eq!(world.internal(look(first.behind)).names(), ["assigned"]);
     assert!(world.holder(fits).is_some());
     assert!(unfit.iter().all(|job| world.holder(*job).is_none()));
+    assert_eq!(decide(&world, first.behind).behind, None, "it came to the end");
 }
 
 #[test]

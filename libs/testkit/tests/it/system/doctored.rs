@@ -116,7 +116,7 @@ impl Leader {
         let message = CommandMessage { reply_to: None, commands: vec![command] };
         self.decide(&[
             Input::Commands { seq: self.commands, tenant: tenant(), message },
-            Input::Internal(Internal::Match { placements_max: 10, classes_max: 10, skip: 0 }),
+            Input::Internal(Internal::Match { placements_max: 10, looks_max: 100, behind: None }),
         ]);
     }
 
@@ -385,8 +385,9 @@ fn append(lines: &mut Vec<Line>, job_id: JobId, facts: Vec<Fact>) {
     let entity = Entity::Job { tenant: tenant(), job_id, user_id: ada(), module };
     let by = Cause { src: Source::Match, seq: 0, part: 0 };
     let facts = facts.into_iter().map(FactOrUnknown::from).collect();
-    last.inputs =
-        vec![RawJson::of(&Internal::Match { placements_max: 1, classes_max: 1, skip: 0 }).unwrap()];
+    last.inputs = vec![
+        RawJson::of(&Internal::Match { placements_max: 1, looks_max: 1, behind: None }).unwrap(),
+    ];
     last.entries = vec![Entry::new(by, entity, facts)];
     lines.push(Line::Frame(last));
 }
