@@ -2,8 +2,9 @@
 //!
 //! What is forgotten leaves a mark behind, and a submit that may repeat something up to the mark is
 //! stale. How long jobs are remembered decides how often a submit is stale in vain, and nothing else.
-//! Jobs with an idempotency key may come again at any time, and are remembered for a span. Of the
-//! others only copies of one request can come again, so their number is bounded as well.
+//! Jobs with an idempotency key may come again at any time, and are remembered for a span; of the others
+//! only copies of one request can, and within seconds. The number of both is bounded, so that memory does
+//! not grow with speed, that of the others closely.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -159,9 +160,9 @@ impl Ended {
     /// submitted while nobody led still finds them.
     pub(crate) fn forget(&mut self, at: Timestamp, epoch_at: Timestamp, config: &SchedulerConfig) {
         let span = Duration::from_millis(config.keyed_remembered_ms);
-        let max = usize::try_from(config.unkeyed_remembered_max / PARTS).unwrap_or(usize::MAX);
-        self.keyed.forget(at, epoch_at, span, usize::MAX);
-        self.unkeyed.forget(at, epoch_at, span, max.max(1));
+        let of_part = |max: u32| usize::try_from(max / PARTS).unwrap_or(usize::MAX).max(1);
+        self.keyed.forget(at, epoch_at, span, of_part(config.keyed_remembered_max));
+        self.unkeyed.forget(at, epoch_at, span, of_part(config.unkeyed_remembered_max));
     }
 }
 
@@ -186,8 +187,7 @@ impl Memory {
             Arc::make_mut(part).jobs.pack();
             self.parts.push_back(Arc::new(Part::begin(at)));
         }
-        let bounded = jobs_max < usize::MAX;
-        let too_many = |parts: usize| bounded && parts > PARTS as usize + 1;
+        let too_many = |parts: usize| parts > PARTS as usize + 1;
         while let Some(part) = self.parts.front()
             && (too_many(self.parts.len()) || at.since(part.last_end.max(epoch_at)) >= span)
             && let Some(part) = self.parts.pop_front()

@@ -618,6 +618,7 @@ fn system_entries() -> Vec<(String, Entry)> {
         crashes_max: 3,
         ageing_ms: 60_000,
         keyed_remembered_ms: 900_000,
+        keyed_remembered_max: 1_000_000,
         unkeyed_remembered_max: 100_000,
     };
     let reset = |src| Fact::InputsReset {

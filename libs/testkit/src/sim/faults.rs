@@ -394,5 +394,6 @@ fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
         // So little that much is forgotten within a run.
         keyed_remembered_ms: rng.random_range(100..5_000),
         unkeyed_remembered_max: rng.random_range(1..40),
+        keyed_remembered_max: rng.random_range(1..40),
     }
 }

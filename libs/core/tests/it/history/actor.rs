@@ -553,6 +553,7 @@ fn configuration(which: u8) -> SchedulerConfig {
         crashes_max,
         ageing_ms,
         keyed_remembered_ms: remembered_s * 1_000,
+        keyed_remembered_max: 8,
         unkeyed_remembered_max: 8,
     };
     let all = [

@@ -202,6 +202,30 @@ fn of_jobs_without_a_key_so_many_are_remembered_and_a_copy_of_an_older_one_runs_
 }
 
 #[test]
+fn of_jobs_with_a_key_so_many_are_remembered_and_a_repetition_of_an_older_one_runs_no_second_time()
+{
+    let mut world = World::working_with(2, SchedulerConfig { keyed_remembered_max: 8, ..config() });
+    let seen = world.log.state.n;
+    let first = world.submit(keyed("f"));
+    let again = Ask { job: Some(first), seen: Some(seen), ..keyed("f") };
+    world.place();
+    world.succeed(first);
+    let mut remembered = 0;
+    while world.log.state.ended(first).is_some() {
+        assert!(remembered < 20, "it is remembered for ever");
+        assert!(world.ask(&again).1.accepted().repeated);
+        let job = world.submit(keyed("others"));
+        world.succeed(job);
+        remembered += 1;
+    }
+    assert!((8..=10).contains(&remembered), "{remembered}");
+    // The gateway looks whether the key was used, and finds the job.
+    assert_eq!(world.ask(&again).1.refusal().code, ProblemCode::StaleStamp);
+    // Whoever has seen that this key was not used where the forgotten ones were is not refused in vain.
+    world.submit(keyed("g"));
+}
+
+#[test]
 fn a_submit_without_a_key_that_waited_for_long_is_not_stale_for_those_that_were_made_after_it() {
     let mut world = forgetful();
     let seen = world.log.state.n;
