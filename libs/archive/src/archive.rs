@@ -15,7 +15,7 @@ use nox_streams::Message;
 use object_store::path::Path;
 
 use crate::{
-    Archive, ArchiveError, ClosedSegment, SegmentInfo, name,
+    Archive, ArchiveError, ClosedSegment, SegmentInfo, Segments, name,
     segment::{self, Index, TRAILER_BYTES},
 };
 
@@ -47,44 +47,6 @@ struct Known {
     indexes: VecDeque<(SegmentInfo, Arc<Index>)>,
 }
 
-/// Segments by number. They may overlap: two leaders may have cut differently, and both are right.
-#[derive(Debug, Clone)]
-struct Segments {
-    all: Arc<[SegmentInfo]>,
-    /// Without those that lie within another one, so that first and last numbers both ascend.
-    cover: Arc<[SegmentInfo]>,
-}
-
-impl Segments {
-    fn new(mut all: Vec<SegmentInfo>) -> Self {
-        all.sort_by_key(|segment| (segment.n_first, std::cmp::Reverse(segment.n_last)));
-        let mut cover: Vec<SegmentInfo> = Vec::new();
-        for segment in &all {
-            if cover.last().is_none_or(|last| segment.n_last > last.n_last) {
-                cover.push(segment.clone());
-            }
-        }
-        Self { all: all.into(), cover: cover.into() }
-    }
-
-    /// The one with message `n` that reaches furthest.
-    fn holding(&self, n: FrameNumber) -> Option<&SegmentInfo> {
-        let after = self.cover.partition_point(|segment| segment.n_first <= n);
-        self.cover[..after].last().filter(|segment| segment.holds(n))
-    }
-
-    /// The last segment before the first gap behind message `n`, if one holds it or ends right before it.
-    fn end(&self, n: FrameNumber) -> Option<&SegmentInfo> {
-        let follows = |pair: &&[SegmentInfo]| pair[1].n_first <= pair[0].n_last.next();
-        let begin = self
-            .cover
-            .iter()
-            .position(|segment| segment.n_first <= n && n <= segment.n_last.next())?;
-        let joined = self.cover[begin..].windows(2).take_while(follows).count();
-        self.cover.get(begin + joined)
-    }
-}
-
 impl LogArchive {
     pub(crate) fn new(archive: Archive, incarnation: Incarnation, folder: Path) -> Self {
         let known = Mutex::default();
@@ -107,14 +69,29 @@ impl LogArchive {
     /// The store is away, has something else of that name, or did not keep what it was given. What is
     /// there then may be a segment all the same.
     pub async fn put(&self, closed: ClosedSegment) -> Result<SegmentInfo, ArchiveError> {
-        let info = closed.info();
-        let path = self.path(&info);
         let archive = &self.inner.archive;
+        let path = self.path(&closed.info());
         let is_new = archive.put_if_absent(&path, closed.bytes.clone()).await?;
-        let object = archive.get(&path).await?;
+        self.read_back(closed, is_new).await
+    }
+
+    /// The same in the place of a damaged segment of that name: whoever reads finds the one or the other, and
+    /// never neither.
+    pub async fn replace(&self, closed: ClosedSegment) -> Result<SegmentInfo, ArchiveError> {
+        self.inner.archive.put(&self.path(&closed.info()), closed.bytes.clone()).await?;
+        self.read_back(closed, true).await
+    }
+
+    async fn read_back(
+        &self,
+        closed: ClosedSegment,
+        is_ours: bool,
+    ) -> Result<SegmentInfo, ArchiveError> {
+        let info = closed.info();
+        let object = self.inner.archive.get(&self.path(&info)).await?;
         let object = object.ok_or_else(|| info.damaged("it is not there after it was stored"))?;
         let equal = object == closed.bytes && segment::sha256(&object) == closed.sha256;
-        if !equal && !is_new {
+        if !equal && !is_ours {
             return Err(ArchiveError::Conflict { segment: info.name() });
         }
         if !equal {
@@ -124,9 +101,10 @@ impl LogArchive {
 
         let mut known = self.known();
         if let Some(segments) = &known.segments
-            && !segments.all.contains(&info)
+            && !segments.all().contains(&info)
         {
-            let all = segments.all.iter().cloned().chain([info.clone()]).collect();
+            let others = segments.all().iter().filter(|other| other.name() != info.name());
+            let all = others.cloned().chain([info.clone()]).collect();
             known.segments = Some(Segments::new(all));
         }
         Ok(info)
@@ -140,7 +118,12 @@ impl LogArchive {
     /// All segments there are now, in order, overlapping ones included. What is not named as one is left
     /// out with a warning.
     pub async fn segments(&self) -> Result<Vec<SegmentInfo>, ArchiveError> {
-        Ok(self.list().await?.all.to_vec())
+        Ok(self.list().await?.all().to_vec())
+    }
+
+    /// Requests to the store so far, by all that share it: a bucket's each cost something.
+    pub fn requests(&self) -> u64 {
+        self.inner.archive.requests()
     }
 
     /// The last number before the first gap, and the chain after it; 0 and the chain's start where the
@@ -164,11 +147,9 @@ impl LogArchive {
 
     /// Message `n`, by reading one block; `None` if no segment has it.
     pub async fn frame(&self, n: FrameNumber) -> Result<Option<Message>, ArchiveError> {
-        let Some(segment) = self.holding(n).await? else { return Ok(None) };
-        let index = self.index(&segment).await?;
-        let place =
-            index.block_of(n).ok_or_else(|| segment.damaged("no block of it has a frame"))?;
-        let messages = self.block(&segment, &index, place).await?;
+        let Some(Block { index, place, messages, .. }) = self.find(n).await? else {
+            return Ok(None);
+        };
         let at = n.0 - index.blocks[place].n.0;
         Ok(messages.into_iter().nth(at as usize))
     }
@@ -217,7 +198,8 @@ impl LogArchive {
         Ok(self.list().await?.holding(n).cloned())
     }
 
-    async fn list(&self) -> Result<Segments, ArchiveError> {
+    /// The segments that there are now.
+    pub async fn list(&self) -> Result<Segments, ArchiveError> {
         let mut all = Vec::new();
         for object in self.inner.archive.list(&self.inner.folder).await? {
             let file = object.location.filename().unwrap_or_default();
@@ -264,14 +246,51 @@ impl LogArchive {
         Index::decode(&bytes, at.start, trailer, segment).map_err(damaged)
     }
 
-    async fn block(
+    /// The block with message `n`, of a segment that is not damaged there; `None` if none holds it. Segments
+    /// overlap, and what is damaged may have been archived again.
+    async fn find(&self, n: FrameNumber) -> Result<Option<Block>, ArchiveError> {
+        let Some(segment) = self.holding(n).await? else { return Ok(None) };
+        let damage = match self.block_with(&segment, n).await {
+            Err(damage @ ArchiveError::Damaged { .. }) => damage,
+            found => return found.map(Some),
+        };
+        self.forget(&segment);
+        for other in self.list().await?.all().iter().filter(|other| other.holds(n)) {
+            match self.block_with(other, n).await {
+                Err(ArchiveError::Damaged { .. }) => self.forget(other),
+                found => return found.map(Some),
+            }
+        }
+        Err(damage)
+    }
+
+    async fn block_with(
         &self,
         segment: &SegmentInfo,
-        index: &Index,
+        n: FrameNumber,
+    ) -> Result<Block, ArchiveError> {
+        let index = self.index(segment).await?;
+        let place =
+            index.block_of(n).ok_or_else(|| segment.damaged("no block of it has a frame"))?;
+        self.block(segment.clone(), index, place).await
+    }
+
+    async fn block(
+        &self,
+        segment: SegmentInfo,
+        index: Arc<Index>,
         place: usize,
-    ) -> Result<Vec<Message>, ArchiveError> {
-        let content = self.range(segment, index.blocks[place].range()).await?;
-        index.block(place, &content).map_err(|reason| segment.damaged(reason))
+    ) -> Result<Block, ArchiveError> {
+        let content = self.range(&segment, index.blocks[place].range()).await?;
+        let messages = index.block(place, &content).map_err(|reason| segment.damaged(reason))?;
+        Ok(Block { segment, index, place, messages })
+    }
+
+    /// What is damaged may be put in order at any time, and be of another size then.
+    fn forget(&self, segment: &SegmentInfo) {
+        let mut known = self.known();
+        known.segments = None;
+        known.indexes.retain(|(of, _)| of != segment);
     }
 
     async fn range(
@@ -286,7 +305,7 @@ impl LogArchive {
             Some(bytes) => Ok(bytes),
             None => {
                 // Listed anew by whoever asks next.
-                self.known().segments = None;
+                self.forget(segment);
                 Err(segment.damaged("it is not there any more"))
             }
         }
@@ -301,6 +320,14 @@ impl LogArchive {
     }
 }
 
+/// A block as it was read.
+struct Block {
+    segment: SegmentInfo,
+    index: Arc<Index>,
+    place: usize,
+    messages: Vec<Message>,
+}
+
 struct Reading {
     log: LogArchive,
     next: FrameNumber,
@@ -310,16 +337,14 @@ struct Reading {
 
 impl Reading {
     async fn chunk(&mut self) -> Result<Option<Vec<Message>>, ArchiveError> {
-        let (segment, index, place) = match self.at.take() {
-            Some(at) => at,
-            None => {
-                let Some(segment) = self.log.holding(self.next).await? else { return Ok(None) };
-                let index = self.log.index(&segment).await?;
-                let place = index.block_of(self.next).unwrap_or_default();
-                (segment, index, place)
-            }
+        let found = match self.at.take() {
+            None => self.log.find(self.next).await?,
+            Some((segment, index, place)) => match self.log.block(segment, index, place).await {
+                Err(ArchiveError::Damaged { .. }) => self.log.find(self.next).await?,
+                found => Some(found?),
+            },
         };
-        let mut messages = self.log.block(&segment, &index, place).await?;
+        let Some(Block { segment, index, place, mut messages }) = found else { return Ok(None) };
         messages.retain(|message| message.seq >= self.next.0);
         self.next = messages.last().map_or(self.next, |last| FrameNumber(last.seq).next());
         if place + 1 < index.blocks.len() {

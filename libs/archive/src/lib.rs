@@ -8,6 +8,7 @@
 //! | [`builder`] | makes a segment from messages that follow one another |
 //! | `name` | what a segment is called |
 //! | [`store`] | the folder or bucket |
+//! | `listing` | which segments there are, and how they follow one another |
 //! | [`archive`] | the segments of one log: put, list, find, read |
 //! | [`log`] | archive and stream as one log |
 //!
@@ -17,6 +18,7 @@
 pub mod archive;
 pub mod builder;
 mod error;
+mod listing;
 pub mod log;
 mod message;
 mod name;
@@ -26,6 +28,7 @@ pub mod store;
 pub use archive::LogArchive;
 pub use builder::{ClosedSegment, SegmentBuilder};
 pub use error::{ArchiveError, LogError};
+pub use listing::Segments;
 pub use log::Log;
 pub use segment::SegmentInfo;
 pub use store::Archive;

@@ -4,7 +4,10 @@ use std::{
     io,
     ops::Range,
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -31,6 +34,7 @@ struct Inner {
     store: Store,
     /// Within the store.
     base: Path,
+    requests: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -101,7 +105,10 @@ impl Archive {
         });
         let location = location.to_owned();
         match opened {
-            Ok((store, base)) => Ok(Self { inner: Arc::new(Inner { location, store, base }) }),
+            Ok((store, base)) => {
+                let requests = AtomicU64::default();
+                Ok(Self { inner: Arc::new(Inner { location, store, base, requests }) })
+            }
             Err(reason) => Err(ArchiveError::Location { location, reason }),
         }
     }
@@ -167,6 +174,14 @@ impl Archive {
         };
         self.sync(path).await?;
         Ok(is_new)
+    }
+
+    /// Stores an object in the place of another one; it is on stable storage then.
+    pub(crate) async fn put(&self, path: &Path, bytes: Bytes) -> Result<(), ArchiveError> {
+        let store = self.store()?.ok_or_else(|| self.unavailable(&Absent))?;
+        let put = store.put(path, PutPayload::from(bytes)).await;
+        put.map_err(|error| self.unavailable(&error))?;
+        self.sync(path).await
     }
 
     /// An object that was there already may be one whose writer was cut off before it was synced.
@@ -238,8 +253,14 @@ impl Archive {
         }
     }
 
-    /// `None` of a folder that is not there.
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
+
+    /// What one request is sent to; `None` of a folder that is not there.
     fn store(&self) -> Result<Option<&dyn ObjectStore>, ArchiveError> {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
         match &self.inner.store {
             Store::Folder(folder) => {
                 let opened = folder.opened().map_err(|error| self.unavailable(&*error))?;

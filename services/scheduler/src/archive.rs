@@ -2,6 +2,8 @@
 //! work; that it may have been deposed meanwhile harms nothing, see [`nox_protocol::retention`].
 
 mod health;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,
@@ -24,7 +26,7 @@ use tokio::{sync::Notify, task::spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::health::Health;
-use crate::{Scheduler, cut::Cutting, lost_end, metrics::Metrics};
+use crate::{Scheduler, archive_of, cut::Cutting, lost_end, metrics::Metrics, verified};
 
 /// Bytes of messages after which a segment is closed; of a small stream, a share of its limit, so that it
 /// can be cut in steps.
@@ -50,34 +52,29 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 pub struct Archiving {
     recent: Arc<Recent>,
     snapshot_wanted: Arc<AtomicBool>,
-    _task: Option<AbortOnDropHandle<()>>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Archiving {
     /// Begins with the term of whoever leads, when the log has all up to `end`; ends when it is dropped.
     pub fn start(scheduler: &Scheduler, log: &Log, end: FrameNumber) -> Self {
         let Scheduler { config, runtime, broker, metrics, .. } = scheduler;
-        let archive = log.archive().cloned();
-        let recent = Arc::new(Recent::new(if archive.is_some() { RECENT_BYTES } else { 0 }, end));
+        let archive = archive_of(log);
+        let recent = Arc::new(Recent::new(RECENT_BYTES, end));
         let snapshot_wanted = Arc::new(AtomicBool::new(false));
-        if archive.is_none() {
-            health::none(&runtime.readiness);
-        }
-        let task = archive.map(|archive| {
-            let task = Task {
-                broker: broker.clone(),
-                clock: runtime.clock.clone(),
-                health: Health::new(runtime.readiness.clone(), metrics.clone()),
-                metrics: metrics.clone(),
-                log: log.clone(),
-                cutting: Cutting::new(scheduler, log, &archive),
-                archive,
-                close_after: Duration::from_secs(config.archive_every_s),
-                recent: recent.clone(),
-                snapshot_wanted: snapshot_wanted.clone(),
-            };
-            AbortOnDropHandle::new(tokio::spawn(task.run()))
-        });
+        let task = Task {
+            broker: broker.clone(),
+            clock: runtime.clock.clone(),
+            health: Health::new(runtime.readiness.clone(), metrics.clone()),
+            metrics: metrics.clone(),
+            log: log.clone(),
+            cutting: Cutting::new(scheduler, log, archive),
+            archive: archive.clone(),
+            close_after: Duration::from_secs(config.archive_every_s),
+            recent: recent.clone(),
+            snapshot_wanted: snapshot_wanted.clone(),
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(task.run()));
         Self { recent, snapshot_wanted, _task: task }
     }
 
@@ -152,18 +149,20 @@ impl Task {
         // Read, and still to go into a segment: what is read at once may be more than one takes.
         let mut pending = VecDeque::new();
         let mut archived = n;
-        // When its first frame was written.
-        let mut began: Option<Timestamp> = None;
+        // When it is closed at the latest, once it has something.
+        let mut close_at: Option<Duration> = None;
+        let mut held: Option<String> = None;
         let mut limit = SEGMENT_BYTES;
         let mut looked: Option<Duration> = None;
         let mut look_after = LOOK_EVERY;
         loop {
             let now = self.clock.monotonic();
             if looked.is_none_or(|at| now >= at + look_after) {
-                let cut = self.cutting.cut(archived).await;
+                let cut = self.cutting.cut(archived, now).await;
                 let cut = cut.context("the log's stream cannot be cut")?;
                 limit = segment_bytes(cut.bytes_max);
                 let waits = cut.wants_snapshot;
+                held = cut.held;
                 if waits {
                     self.snapshot_wanted.store(true, Ordering::Relaxed);
                 }
@@ -174,42 +173,56 @@ impl Task {
                 pending = source.after(segment.end().0).await?.into();
             }
             if !is_full && !pending.is_empty() {
-                began = began.or_else(|| pending.iter().find_map(written_at));
+                close_at = close_at.or_else(|| Some(now + self.waits(&pending)));
                 (segment, pending) = fill(segment, pending, limit).await?;
                 continue;
             }
             // What was written long ago waits for what follows it, if that is there.
-            let wall = self.clock.now();
-            let is_late = began.is_some_and(|began| wall >= began + self.close_after);
+            let is_late = close_at.is_some_and(|at| now >= at);
             if is_full || is_late {
                 let (n, chain) = segment.end();
-                if let Some(segment) = self.put(segment).await? {
-                    self.cutting.has_verified(segment);
+                if let Some((segment, raw_bytes)) = self.put(segment).await? {
+                    self.cutting.verified.add(&segment, raw_bytes);
                 }
                 segment = SegmentBuilder::new(n, chain);
                 // More may go now.
-                (archived, began, look_after) = (n, None, Duration::ZERO);
-                self.health.well(archived);
+                (archived, close_at, look_after) = (n, None, Duration::ZERO);
+                self.tell(archived, held.as_deref());
                 continue;
             }
-            self.health.well(archived);
+            self.tell(archived, held.as_deref());
             *backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
             // Either way it is looked what there is.
             let _ = tokio::time::timeout(READ_EVERY, self.recent.grown.notified()).await;
         }
     }
 
+    fn tell(&self, archived: FrameNumber, held: Option<&str>) {
+        let requests = i64::try_from(self.archive.requests()).unwrap_or(i64::MAX);
+        self.metrics.archive_requests.set(requests);
+        self.health.goes_on(archived, self.cutting.verified.damage().as_deref(), held);
+    }
+
+    /// How long a segment that begins with these may wait for what follows. By how old they are, as far as their
+    /// own time can be believed: it may have run ahead of this clock.
+    fn waits(&self, messages: &VecDeque<Message>) -> Duration {
+        let Some(at) = messages.iter().find_map(written_at) else { return self.close_after };
+        let age = self.clock.now().as_micros().saturating_sub(at.as_micros());
+        let age = Duration::from_micros(u64::try_from(age).unwrap_or_default());
+        self.close_after.saturating_sub(age)
+    }
+
     /// Where to go on: behind what the archive has of the stream. If it has nothing of its beginning, all of
     /// the stream is archived, once more where it was before.
-    async fn begin(&self) -> anyhow::Result<(FrameNumber, Chain)> {
+    async fn begin(&mut self) -> anyhow::Result<(FrameNumber, Chain)> {
         let before = self.clock.now() - UNFINISHED_FOR;
         if let Err(error) = self.archive.remove_unfinished(before).await {
             tracing::warn!(%error, "Cannot remove what writers left unfinished");
         }
         let first = FrameNumber(self.broker.first_frame().await?.unwrap_or(1));
-        let end = match self.archive.end_behind(first).await? {
+        let end = match self.cutting.verified.end(first, self.clock.monotonic()).await? {
             Some(end) => end,
-            None if self.has_its_beginning(first).await? => {
+            None if verified::has_all(&self.broker, FrameNumber(1), first).await? => {
                 return Ok((FrameNumber(0), Chain::START));
             }
             None => {
@@ -217,9 +230,7 @@ impl Task {
                     first = first.0,
                     "The archive does not have what was cut off the log"
                 );
-                let message = self.log.frame(first).await?.context("the log is cut meanwhile")?;
-                let head = FrameHead::read(&message.payload)?;
-                let chain = Chain::parse(&head.prev).context("a frame without a chain")?;
+                let chain = verified::chain_before(&self.log, first).await?;
                 return Ok((FrameNumber(first.0 - 1), chain));
             }
         };
@@ -227,26 +238,17 @@ impl Task {
         Ok(end)
     }
 
-    /// Whether the stream has the log from its beginning on: records of epochs, then the first frame.
-    async fn has_its_beginning(&self, first_frame: FrameNumber) -> anyhow::Result<bool> {
-        for n in 1..first_frame.0 {
-            if self.broker.read_one(subject::EVENTS, n).await?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Closes a segment and puts it into the archive, where it is read back; `None` of an empty one.
-    async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<Option<SegmentInfo>> {
+    /// Closes a segment and puts it into the archive, where it is read back; what it is, with the bytes of its
+    /// messages. `None` of an empty one.
+    async fn put(&self, segment: SegmentBuilder) -> anyhow::Result<Option<(SegmentInfo, u64)>> {
         let Some(closed) = spawn_blocking(move || segment.close()).await? else { return Ok(None) };
         crash_point("scheduler.before_archive");
-        let n = closed.n_last;
+        let (n, raw_bytes) = (closed.n_last, closed.raw_bytes);
         let segment = self.archive.put(closed).await?;
         crash_point("scheduler.after_archive");
         self.metrics.archived_n.set(i64::try_from(n.0).unwrap_or(i64::MAX));
         tracing::info!(segment = segment.name(), bytes = segment.bytes, "Archived");
-        Ok(Some(segment))
+        Ok(Some((segment, raw_bytes)))
     }
 }
 
@@ -303,7 +305,7 @@ fn segment_bytes(bytes_max: Option<u64>) -> u64 {
 
 /// Adds messages to a segment until it has `limit` bytes, for it is cut off the stream whole or not at all; says
 /// what is left of them. Compressing takes longer than others should wait.
-async fn fill(
+pub async fn fill(
     mut segment: SegmentBuilder,
     mut messages: VecDeque<Message>,
     limit: u64,

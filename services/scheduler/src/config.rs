@@ -1,5 +1,7 @@
 //! What an operator can set.
 
+use anyhow::Context;
+use nox_archive::Archive;
 use nox_contract::SchedulerConfig;
 use nox_protocol::Retention;
 use nox_service::Secret;
@@ -39,8 +41,8 @@ pub struct Config {
     /// decided that, is recorded. Counts for the next takeover only.
     #[arg(long, env = "NOX_ACCEPT_INPUT_RESET")]
     pub accept_input_reset: Option<String>,
-    /// Where the log is kept for good: a folder, or a URL (`file://`, `s3://` where built for that). Without
-    /// it the log is never cut, and admission stops when its stream is full.
+    /// Where the log is kept for good: a folder, or a URL (`file://`, `s3://` where built for that). Required:
+    /// without it nothing could be cut off the log's stream, and admission would end when that is full.
     #[arg(long, env = "NOX_ARCHIVE")]
     pub archive: Option<String>,
     /// Seconds after which what the log got is in the archive at the latest; at most 30 days.
@@ -77,6 +79,18 @@ impl Config {
             Some(bytes) => layout.with_log_bytes(bytes),
             None => layout,
         }
+    }
+
+    /// The archive, which is made if it is a folder.
+    ///
+    /// # Errors
+    /// None is named, or it cannot be used.
+    pub(crate) fn archive(&self) -> anyhow::Result<Archive> {
+        let location = self.archive.as_deref().context(
+            "NOX_ARCHIVE is not set: name the folder or bucket (/folder, s3://bucket/prefix) that keeps the log \
+             for good; without one nothing could be cut off the log's stream, and submits would end when it is full",
+        )?;
+        Ok(Archive::create(location)?)
     }
 
     pub(crate) fn retention(&self) -> Retention {
@@ -168,6 +182,23 @@ fn merge(place: &str, into: &mut Value, changes: Value) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_an_archive_it_does_not_start_and_says_what_to_name() {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            config: Config,
+        }
+        let key = "00".repeat(32);
+        let mut flags = vec!["scheduler", "--cluster-key", &key];
+        let config = |flags: &[&str]| <Flags as clap::Parser>::parse_from(flags).config;
+        let refused = config(&flags).archive().unwrap_err().to_string();
+        assert!(refused.starts_with("NOX_ARCHIVE is not set: name the folder"), "{refused}");
+        let folder = tempfile::tempdir().unwrap();
+        flags.extend(["--archive", folder.path().to_str().unwrap()]);
+        assert!(config(&flags).archive().is_ok());
+    }
 
     #[test]
     fn an_operator_changes_one_limit_and_keeps_the_others() {

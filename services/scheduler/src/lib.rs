@@ -18,6 +18,7 @@
 //! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
 //! | `archive` | keeps the log for good |
+//! | `verified` | what of the stream the archive has for certain; archives again what is damaged there |
 //! | `cut` | cuts its stream |
 //! | `lost_end` | gives the stream back what only the archive has of its end |
 //! | `streams` | looks after the streams, which it alone makes |
@@ -39,11 +40,12 @@ mod streams;
 mod submitted;
 mod takeover;
 mod term;
+mod verified;
 
 use std::time::Duration;
 
 use anyhow::Context;
-use nox_archive::{Archive, Log};
+use nox_archive::{Archive, Log, LogArchive};
 use nox_contract::subject;
 use nox_service::{Running, Runtime};
 use nox_streams::{Broker, ConnectOptions, Error};
@@ -63,7 +65,12 @@ struct Scheduler {
     runtime: Runtime,
     broker: Broker,
     metrics: Metrics,
-    archive: Option<Archive>,
+    archive: Archive,
+}
+
+/// The archive of a log that a scheduler has opened.
+fn archive_of(log: &Log) -> &LogArchive {
+    log.archive().expect("no scheduler starts without one")
 }
 
 /// Runs until stopped, or until the log or an input stream is not what it was.
@@ -73,12 +80,7 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
-    let archive = config.archive.as_deref().map(Archive::create).transpose()?;
-    if archive.is_none() {
-        tracing::warn!(
-            "NOX_ARCHIVE names no archive: the log is not cut, and ends when it is full"
-        );
-    }
+    let archive = config.archive()?;
     let broker = Broker::connect(ConnectOptions {
         url: config.nats_url.reveal().to_owned(),
         service: "scheduler",
@@ -179,6 +181,6 @@ impl Scheduler {
     /// The log as its stream and the archive have it.
     async fn log(&self) -> Result<Log, Error> {
         let incarnation = self.broker.incarnation(subject::EVENTS).await?;
-        Ok(Log::new(self.broker.clone(), incarnation, self.archive.as_ref()))
+        Ok(Log::new(self.broker.clone(), incarnation, Some(&self.archive)))
     }
 }

@@ -11,11 +11,12 @@ use futures_util::StreamExt;
 use nox_archive::{Log, LogArchive};
 use nox_contract::{FrameNumber, subject};
 use nox_protocol::{Agreement, Faults, agreement};
+use nox_service::Clock;
 use nox_streams::{Broker, PublishError};
 use tokio::time::timeout;
 
 use crate::{
-    Scheduler,
+    Scheduler, archive_of,
     cut::{Cutting, Outcome},
     takeover::Failure,
 };
@@ -26,10 +27,8 @@ const ARCHIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Appends what the archive has behind the end of the stream, each message where it was.
 pub async fn restore(scheduler: &Scheduler, log: &Log) -> Result<(), Failure> {
-    match log.archive() {
-        Some(archive) => append(log, archive, &mut Cutting::new(scheduler, log, archive)).await,
-        None => Ok(()),
-    }
+    let archive = archive_of(log);
+    append(log, archive, &mut Cutting::new(scheduler, log, archive)).await
 }
 
 async fn append(log: &Log, archive: &LogArchive, cutting: &mut Cutting) -> Result<(), Failure> {
@@ -78,7 +77,7 @@ async fn make_room(
     end: FrameNumber,
     full: &PublishError,
 ) -> Result<(), Failure> {
-    match cutting.cut(end).await {
+    match cutting.cut(end, Clock::system().monotonic()).await {
         Ok(Outcome { frames: 1.., .. }) => Ok(()),
         Ok(_) => Err(Failure::Broken(anyhow!(
             "the log lost its end, and its stream has no room for frames {n} to {end}, which the archive \
@@ -120,8 +119,11 @@ async fn difference(
     n: FrameNumber,
 ) -> anyhow::Result<Option<FrameNumber>> {
     for n in (1..=n.0).rev().map(FrameNumber) {
-        let there = broker.read_one(subject::EVENTS, n.0).await?;
-        let there = there.as_ref().map(|message| (message.subject.as_str(), &*message.payload));
+        let Some(there) = broker.read_one(subject::EVENTS, n.0).await? else {
+            // Cut off, by somebody who had compared it.
+            break;
+        };
+        let there = Some((there.subject.as_str(), &*there.payload));
         let kept = archive.frame(n).await?;
         let kept = kept.with_context(|| format!("frame {n} is not archived"))?;
         match agreement::compare(there, &kept.payload, Faults::default()) {

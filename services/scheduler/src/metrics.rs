@@ -1,7 +1,8 @@
 //! What the scheduler counts.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// The scheduler's metrics.
@@ -19,7 +20,10 @@ pub struct Metrics {
     pub unknown_outcomes: IntCounter,
     pub archived_n: IntGauge,
     pub archive_failing: IntGauge,
+    pub archive_requests: IntGauge,
+    pub segments_mended: IntCounter,
     pub log_first_n: IntGauge,
+    pub log_held_seconds: IntGaugeVec,
     pub readers_left_behind: IntCounterVec,
 }
 
@@ -70,11 +74,26 @@ impl Metrics {
             )?,
             archive_failing: IntGauge::new(
                 "nox_log_archive_failing",
-                "1 while the leader cannot keep the log in the archive",
+                "1 while the leader cannot keep the log in the archive, or finds a segment damaged",
+            )?,
+            archive_requests: IntGauge::new(
+                "nox_log_archive_requests",
+                "Requests of this process to the archive's folder or bucket",
+            )?,
+            segments_mended: IntCounter::new(
+                "nox_log_segments_mended_total",
+                "Damaged segments of which the leader archived again what the stream still had",
             )?,
             log_first_n: IntGauge::new(
                 "nox_log_first_n",
                 "The frame before which this process has cut the log's stream; 0 before that",
+            )?,
+            log_held_seconds: IntGaugeVec::new(
+                Opts::new(
+                    "nox_log_held_seconds",
+                    "How long the log's stream should be cut and nothing of it may go, by what holds it",
+                ),
+                &["by"],
             )?,
             readers_left_behind: IntCounterVec::new(
                 Opts::new(
@@ -96,7 +115,10 @@ impl Metrics {
         registry.register(Box::new(metrics.unknown_outcomes.clone()))?;
         registry.register(Box::new(metrics.archived_n.clone()))?;
         registry.register(Box::new(metrics.archive_failing.clone()))?;
+        registry.register(Box::new(metrics.archive_requests.clone()))?;
+        registry.register(Box::new(metrics.segments_mended.clone()))?;
         registry.register(Box::new(metrics.log_first_n.clone()))?;
+        registry.register(Box::new(metrics.log_held_seconds.clone()))?;
         registry.register(Box::new(metrics.readers_left_behind.clone()))?;
         Ok(metrics)
     }

@@ -215,7 +215,7 @@ fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
 
 /// The chain after message `n`, as the log itself has it: a frame names the chain before it, and the record of
 /// an epoch follows a frame sooner or later.
-async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> {
+pub async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> {
     let mut payloads = Vec::new();
     let mut before = (n.0 <= EPOCHS_MAX as u64).then_some(Chain::START);
     for n in (1..=n.0).rev().take(EPOCHS_MAX) {

@@ -12,11 +12,6 @@ use crate::metrics::Metrics;
 /// The part of readiness that says whether the log is being archived.
 const ARCHIVE: &str = "scheduler.archive";
 
-/// Without an archive.
-pub fn none(readiness: &Readiness) {
-    readiness.note(ARCHIVE, "none; the log is never cut");
-}
-
 /// Says how it goes. When this is dropped the archiving is somebody else's, who says it: a standby that could
 /// not archive while it led must not alarm for ever.
 pub struct Health {
@@ -29,9 +24,15 @@ impl Health {
         Self { readiness, metrics }
     }
 
-    pub fn well(&self, archived: FrameNumber) {
-        self.metrics.archive_failing.set(0);
-        self.readiness.note(ARCHIVE, format!("up to frame {archived}"));
+    /// It goes on, whatever there is to be said of what is `damaged` and of why the stream is not cut.
+    pub fn goes_on(&self, archived: FrameNumber, damaged: Option<&str>, held: Option<&str>) {
+        self.metrics.archive_failing.set(damaged.is_some().into());
+        let mut note = format!("up to frame {archived}");
+        for trouble in [damaged, held].into_iter().flatten() {
+            note.push_str("; ");
+            note.push_str(trouble);
+        }
+        self.readiness.note(ARCHIVE, note);
     }
 
     pub fn failing(&self, reason: &str) {
@@ -44,6 +45,7 @@ impl Health {
 impl Drop for Health {
     fn drop(&mut self) {
         self.metrics.archive_failing.set(0);
+        self.metrics.log_held_seconds.reset();
         self.readiness.note(ARCHIVE, "kept by whoever leads");
     }
 }
@@ -75,8 +77,13 @@ mod tests {
         health.failing("the disk is full");
         assert_eq!(metrics.archive_failing.get(), 1);
         assert_eq!(note(&readiness), "failing: the disk is full");
+        health.goes_on(FrameNumber(7), Some("a segment is damaged"), Some("it is held"));
+        assert_eq!(metrics.archive_failing.get(), 1);
+        assert_eq!(note(&readiness), "up to frame 7; a segment is damaged; it is held");
+        metrics.log_held_seconds.with_label_values(&["snapshot"]).set(130);
         drop(health);
         assert_eq!(metrics.archive_failing.get(), 0);
+        assert_eq!(metrics.log_held_seconds.with_label_values(&["snapshot"]).get(), 0);
         assert_eq!(note(&readiness), "kept by whoever leads");
     }
 

@@ -1,5 +1,7 @@
 //! The log's stream is bounded, and nothing is lost: what is cut off is in the archive.
 
+mod oldest;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use nox_archive::{Log, LogArchive, LogError, SegmentInfo};
-use nox_contract::{Chain, FrameNumber, subject};
+use nox_contract::{Chain, FrameHead, FrameNumber, Positions, subject};
 use nox_protocol::{Reader, Record};
 use nox_service::{Clock, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability, Message};
@@ -27,6 +27,10 @@ pub struct Args {
 
     #[command(flatten)]
     archive: archive::Args,
+
+    /// The first frame of the log that is meant to be there: those before it were removed from the archive.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    from: u64,
 }
 
 /// What was found.
@@ -40,6 +44,8 @@ struct Finding {
     facts: u64,
     /// Of the messages.
     bytes: u64,
+    /// First and last of those that are nowhere, where something follows.
+    gone: Vec<(FrameNumber, FrameNumber)>,
     damage: Option<String>,
 }
 
@@ -48,10 +54,9 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     let url = args.nats_url.as_ref().map(Secret::reveal).filter(|url| !url.is_empty());
     let archive = args.archive.open(target, url.is_none())?;
     let begun = clock.monotonic();
+    let from = FrameNumber(args.from);
     let finding = if args.archive.is_alone() {
-        let archive = args.archive.alone(archive, None).await?;
-        let log = archive.read(FrameNumber(1)).map_err(LogError::from).boxed();
-        verify(Some(&archive), log).await
+        verify(&Source::Archive(args.archive.alone(archive, None).await?), from).await
     } else {
         let url = match url {
             Some(url) => url.to_owned(),
@@ -64,8 +69,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
             let extent = broker.extent(subject::EVENTS).await;
             let (incarnation, last) = extent.context("cannot read the log")?;
             let log = Log::new(broker.clone(), incarnation, archive.as_ref());
-            let messages = log.read(FrameNumber(1), FrameNumber(last));
-            anyhow::Ok(verify(log.archive(), messages).await)
+            anyhow::Ok(verify(&Source::Log { log, last: FrameNumber(last) }, from).await)
         };
         tokio::select! {
             verified = verified => verified?,
@@ -80,24 +84,119 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     }
 }
 
-/// Reads every segment whole, those included that lie within others, and then the log, up to the first
-/// damage.
-async fn verify(
-    archive: Option<&LogArchive>,
-    log: BoxStream<'static, Result<Vec<Message>, LogError>>,
-) -> Finding {
-    let mut finding = Finding::default();
-    let verified = async {
-        let chains = match archive {
-            Some(archive) => segments(archive, &mut finding).await?,
-            None => Chains::default(),
+/// What is verified.
+enum Source {
+    /// Up to `last`.
+    Log {
+        log: Log,
+        last: FrameNumber,
+    },
+    Archive(LogArchive),
+}
+
+impl Source {
+    fn archive(&self) -> Option<&LogArchive> {
+        match self {
+            Self::Log { log, .. } => log.archive(),
+            Self::Archive(archive) => Some(archive),
+        }
+    }
+
+    fn read(&self, from: FrameNumber) -> BoxStream<'static, Result<Vec<Message>, LogError>> {
+        match self {
+            Self::Log { log, last } => log.read(from, *last),
+            Self::Archive(archive) => archive.read(from).map_err(LogError::from).boxed(),
+        }
+    }
+
+    async fn frame(&self, n: FrameNumber) -> Result<Option<Message>, LogError> {
+        let found = match self {
+            Self::Log { log, .. } => log.frame(n).await,
+            Self::Archive(archive) => archive.frame(n).await.map_err(LogError::from),
         };
-        walk(log, &chains, &mut finding).await
-    };
-    if let Err(damage) = verified.await {
+        match found {
+            Err(LogError::Missing { .. }) => Ok(None),
+            found => found,
+        }
+    }
+
+    /// To begin with the first message from `n` on that there is, and says what the chain was before it.
+    async fn reader(&self, n: FrameNumber, chains: &Chains) -> Result<Option<Reader>, LogError> {
+        let mut at = n;
+        if self.frame(n).await?.is_none() {
+            let begins = chains.values().flatten().map(|(_, segment)| segment.n_first);
+            let stream = match self {
+                Self::Log { log, .. } => log.broker().first_frame().await?.map(FrameNumber),
+                Self::Archive(_) => None,
+            };
+            match begins.chain(stream).filter(|begin| *begin > n).min() {
+                Some(begin) => at = begin,
+                None => return Ok(None),
+            }
+        }
+        let before = FrameNumber(at.0 - 1);
+        let said = chains.get(&before).into_iter().flatten();
+        let mut said = said.filter(|(_, segment)| segment.n_first == at);
+        let chain = match said.next() {
+            Some((chain, _)) => Some(*chain),
+            None => self
+                .frame(at)
+                .await?
+                .and_then(|frame| Chain::parse(&FrameHead::read(&frame.payload).ok()?.prev)),
+        };
+        Ok(chain.map(|chain| Reader::new(before, chain, Positions::default())))
+    }
+}
+
+/// Reads every segment whole, those included that lie within others, and then the log, up to the first
+/// damage. What is nowhere is passed over, and said.
+async fn verify(source: &Source, from: FrameNumber) -> Finding {
+    let mut finding = Finding::default();
+    if let Err(damage) = verify_all(source, from, &mut finding).await {
         finding.damage = Some(damage);
     }
     finding
+}
+
+async fn verify_all(
+    source: &Source,
+    from: FrameNumber,
+    finding: &mut Finding,
+) -> Result<(), String> {
+    let chains = match source.archive() {
+        Some(archive) => segments(archive, finding).await?,
+        None => Chains::default(),
+    };
+    let mut reader = match from.0 {
+        1 => Some(Reader::default()),
+        _ => source.reader(from, &chains).await.map_err(text)?,
+    };
+    let mut next = from;
+    let mut missing = None;
+    while let Some(mut begun) = reader {
+        if begun.n() >= next {
+            finding.gone.push((next, begun.n()));
+        }
+        let read = source.read(begun.n().next());
+        let Some(reason) = walk(read, &mut begun, &chains, finding).await? else { break };
+        missing.get_or_insert(reason);
+        next = begun.n().next();
+        let behind = source.reader(next, &chains).await.map_err(text)?;
+        reader = behind.filter(|behind| behind.n() >= next);
+    }
+    if let (None, Some((first, last))) = (&missing, finding.gone.first()) {
+        missing = Some(format!("frames {first} to {last} are nowhere"));
+    }
+    let Some(reason) = missing else { return Ok(()) };
+    let gone = finding.gone.iter().map(|(first, last)| format!("{first} to {last}"));
+    match finding.gone.last() {
+        None => Err(reason),
+        Some((_, last)) => Err(format!(
+            "{reason}; gone are {}, and what is there from {} on is whole",
+            gone.collect::<Vec<_>>().join(", "),
+            last.next()
+        )),
+    }
 }
 
 /// The chain after a number, as segments say, and which.
@@ -117,30 +216,33 @@ async fn segments(archive: &LogArchive, finding: &mut Finding) -> Result<Chains,
     Ok(chains)
 }
 
+/// Reads on to the end; says what is missing, if it does not come so far.
 async fn walk(
     mut log: BoxStream<'static, Result<Vec<Message>, LogError>>,
+    reader: &mut Reader,
     chains: &Chains,
     finding: &mut Finding,
-) -> Result<(), String> {
-    let mut reader = Reader::default();
-    agrees(&reader, chains)?;
+) -> Result<Option<String>, String> {
+    agrees(reader, chains)?;
     while let Some(messages) = log.next().await {
-        for Message { subject, payload, .. } in messages.map_err(text)? {
+        let messages = match messages {
+            Err(missing @ LogError::Missing { .. }) => return Ok(Some(missing.to_string())),
+            messages => messages.map_err(text)?,
+        };
+        for Message { subject, payload, .. } in messages {
             if let Record::Frame(frame) = reader.read(&subject, &payload).map_err(text)? {
                 let facts = frame.entries.iter().map(|entry| entry.facts.len());
                 finding.facts += facts.sum::<usize>() as u64;
             }
             finding.frames += 1;
             finding.bytes += payload.len() as u64;
-            agrees(&reader, chains)?;
+            agrees(reader, chains)?;
         }
     }
-    match chains.last_key_value() {
-        Some((n, _)) if *n > reader.n() => {
-            Err(format!("the log ends at frame {}, and the archive goes on to {n}", reader.n()))
-        }
-        _ => Ok(()),
-    }
+    let last = chains.last_key_value().map_or(FrameNumber(0), |(n, _)| *n);
+    let missing =
+        || format!("the log ends at frame {}, and the archive goes on to {last}", reader.n());
+    Ok((last > reader.n()).then(missing))
 }
 
 /// Segments may overlap, and the log is read from one of them alone.
@@ -159,7 +261,7 @@ fn text(error: impl Display) -> String {
 }
 
 fn show(finding: &Finding, seconds: f64, output: Output) -> Result<()> {
-    let Finding { segments, segment_bytes, frames, facts, bytes, damage } = finding;
+    let Finding { segments, segment_bytes, frames, facts, bytes, gone, damage } = finding;
     let rate = *facts as f64 / seconds.max(0.001);
     if output.format != Format::Table {
         let document = json!({
@@ -170,6 +272,7 @@ fn show(finding: &Finding, seconds: f64, output: Output) -> Result<()> {
             "segment_bytes": segment_bytes,
             "seconds": seconds,
             "facts_per_second": rate.round(),
+            "gone": gone.iter().map(|(first, last)| [first.0, last.0]).collect::<Vec<_>>(),
             "damage": damage,
         });
         output.json(&document.to_string())?;
