@@ -97,12 +97,14 @@ async fn until_cut(cluster: &Cluster, beyond: u64) -> u64 {
     until(WITHIN, "the log to be cut", cut).await.unwrap()
 }
 
-/// Waits until the archive has all of the log.
+/// Waits until the archive has all of the stream.
 async fn until_archived(cluster: &Cluster) -> LogArchive {
     let archived = async || {
         let (log, last) = cluster.log().await?;
         let archive = log.archive().unwrap().clone();
-        Ok((archive.end().await?.0 == last).then_some(archive))
+        let first = FrameNumber(log.broker().first_frame().await?.unwrap_or(1));
+        let end = archive.end_behind(first).await?;
+        Ok(end.is_some_and(|(n, _)| n == last).then_some(archive))
     };
     until(WITHIN, "all of the log to be archived", archived).await.unwrap()
 }
