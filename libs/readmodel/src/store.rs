@@ -116,6 +116,29 @@ impl Store {
         Ok(self.attached.insert(attached).checkpoint.clone())
     }
 
+    /// Whether the rows are still where they were left. No commit waits for the disk: a crash of Postgres takes
+    /// the last ones back, and as long as the log stands still no other finds that out.
+    ///
+    /// # Errors
+    /// [`StoreError::WentBack`] if they are not; [`StoreError::Unavailable`] if nobody says. Either way they are
+    /// to be attached to again.
+    pub async fn verify(&mut self) -> Result<(), StoreError> {
+        let look = async {
+            let mut attached = self.take_attached().await?;
+            let left = attached.checkpoint.n;
+            let connection = attached.session.begin().await?;
+            let stored = sqlx::query_scalar("select n from projection");
+            let stored = stored.fetch_one(connection).await.map(number)?;
+            attached.session.commit().await?;
+            if stored != left {
+                return Err(checkpoint::moved(left, stored));
+            }
+            self.attached = Some(attached);
+            Ok(())
+        };
+        tokio::time::timeout(COMMIT_WITHIN, look).await.unwrap_or_else(|_| Err(late("a question")))
+    }
+
     /// Says which life of NOX_EVENTS the coming batches are from. The first time it is recorded;
     /// after that it must be the same.
     pub async fn follow(&mut self, incarnation: &Incarnation) -> Result<(), StoreError> {
@@ -137,10 +160,7 @@ impl Store {
     /// taken in. Dropping the future is like that.
     pub async fn commit(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
         let attempt = tokio::time::timeout(COMMIT_WITHIN, self.commit_batch(batch));
-        attempt.await.unwrap_or_else(|_| {
-            let late = io::Error::new(io::ErrorKind::TimedOut, "no answer to a commit");
-            Err(StoreError::Unavailable(sqlx::Error::Io(late)))
-        })
+        attempt.await.unwrap_or_else(|_| Err(late("a commit")))
     }
 
     async fn commit_batch(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
@@ -311,6 +331,11 @@ impl Store {
         session.commit().await?;
         Ok(Attached { session, checkpoint, rows })
     }
+}
+
+fn late(what: &str) -> StoreError {
+    let late = io::Error::new(io::ErrorKind::TimedOut, format!("no answer to {what}"));
+    StoreError::Unavailable(sqlx::Error::Io(late))
 }
 
 impl Attached {

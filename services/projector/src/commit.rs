@@ -1,11 +1,16 @@
 //! Gives batches to Postgres, in order, each until it is in.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use nox_contract::FrameNumber;
 use nox_readmodel::{Batch, Committed, Remedy, Store, StoreError};
 use nox_service::{Runtime, crash_point};
 
 use crate::{Config, POSTGRES, metrics::Metrics, pause::Pause, read::Batches};
+
+/// How often the rows are looked at while the log stands still.
+const VERIFY_EVERY: Duration = Duration::from_secs(1);
 
 /// Why no more batches are committed.
 pub(crate) enum End {
@@ -25,21 +30,29 @@ pub(crate) async fn all(
     store: &mut Store,
     mut batches: Batches,
 ) -> anyhow::Result<End> {
+    let mut up_to = FrameNumber(0);
     loop {
         let batch = tokio::select! {
             batch = batches.next() => batch?,
             () = runtime.stop.cancelled() => return Ok(End::Stopped),
+            () = tokio::time::sleep(VERIFY_EVERY) => match store.verify().await {
+                Ok(()) => continue,
+                Err(error) if error.remedy() == Remedy::Stop => {
+                    return Err(error).context("the rows are not where they were left");
+                }
+                Err(reason) => return Ok(End::OtherRows { reason, up_to }),
+            },
         };
         if config.delay_ms > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(config.delay_ms)).await;
+            tokio::time::sleep(Duration::from_millis(config.delay_ms)).await;
         }
         let began = runtime.clock.monotonic();
         crash_point("projector.before_commit");
         let committed = match until_in(runtime, metrics, store, &batch).await {
             Ok(Some(committed)) => committed,
             Ok(None) => return Ok(End::Stopped),
-            Err(error) if error.remedy() == Remedy::PrepareAgain => {
-                return Ok(End::OtherRows { reason: error, up_to: batch.end().0 });
+            Err(reason) if reason.remedy() == Remedy::PrepareAgain => {
+                return Ok(End::OtherRows { reason, up_to: batch.end().0 });
             }
             Err(error) => return Err(error).context("cannot take the log in"),
         };
@@ -47,9 +60,10 @@ pub(crate) async fn all(
         let took = runtime.clock.monotonic().saturating_sub(began);
         metrics.commit_seconds.observe(took.as_secs_f64());
         metrics.batch_frames.observe(committed.frames as f64);
-        metrics.place(batch.end().0);
+        up_to = batch.end().0;
+        metrics.place(up_to);
         tracing::debug!(
-            frame.n = batch.end().0.0,
+            frame.n = up_to.0,
             frames = committed.frames,
             parked = committed.parked,
             took_us = took.as_micros() as u64,

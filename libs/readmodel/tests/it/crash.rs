@@ -66,7 +66,13 @@ async fn killed_in_the_middle_of_a_transaction_postgres_keeps_all_of_it_or_nothi
             batches[..=number].iter().map(|batch| batch.end().0.to_string()).collect();
         ends.push("0".to_owned());
         assert!(ends.contains(&stored), "{stored} is in the middle of {ends:?}");
-        if outcome.is_none() || stored != batch.end().0.to_string() {
+        let lost = stored != batch.end().0.to_string();
+        if outcome.is_some() {
+            let verified = store.verify().await;
+            assert!(matches!(verified, Err(StoreError::Unavailable(_))), "{verified:?}");
+            store.prepare().await.unwrap();
+        }
+        if outcome.is_none() || lost {
             until_committed(&mut store, &batches[..=number]).await;
         }
     }

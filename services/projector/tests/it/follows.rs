@@ -134,6 +134,37 @@ async fn killed_servers_come_back_and_nothing_is_lost_or_doubled() {
     check(&system, 150).await;
 }
 
+/// No commit waits for the disk, and nothing that is written later finds out what a crash took away.
+#[tokio::test]
+async fn what_a_crash_of_postgres_took_away_is_folded_again_though_the_log_stands_still() {
+    let mut system = System::start().await;
+    // Nothing else writes the last commits either.
+    system.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
+    system.postgres.psql("select pg_reload_conf()").await.unwrap();
+    let projector = system.projector(system.config());
+    system.write(|log| log.jobs(10)).await;
+    system.caught_up().await;
+    system.postgres.psql("checkpoint").await.unwrap();
+    system.write(|log| log.jobs(10)).await;
+    system.caught_up().await;
+    projector.stop().await;
+    system.postgres.kill9();
+    system.postgres.restart().await.unwrap();
+    let left = system.postgres.psql("select n from nox_1.projection").await.unwrap();
+    assert!(left.parse::<u64>().unwrap() < system.log.n().0, "the control: something was lost");
+
+    let projector = system.projector(system.config());
+    system.caught_up().await;
+    system.postgres.psql("checkpoint").await.unwrap();
+    system.write(|log| log.jobs(10)).await;
+    system.caught_up().await;
+    system.postgres.kill9();
+    system.postgres.restart().await.unwrap();
+    system.caught_up().await;
+    projector.stop().await;
+    check(&system, 30).await;
+}
+
 #[tokio::test]
 async fn killed_at_any_point_it_loses_and_doubles_nothing() {
     let mut system = System::start().await;
