@@ -33,8 +33,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// For a question to a server on the same machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// What the server's memory is held to, unless the environment says otherwise: beyond half of it Go would
-/// collect late what is cached of the last seconds' writes. Enough for 10,000 jobs a second.
-const MEMORY: &str = "256MiB";
+/// collect late what is cached of the last seconds' writes. Enough for 20,000 jobs a second.
+const MEMORY: &str = "512MiB";
 /// In [`POLL`]s: for a server whose starter has just died to follow it.
 const LOCK_POLLS_MAX: u32 = 400;
 /// While the server is down, any connection on this machine may be given its port for a moment.

@@ -54,7 +54,7 @@ async fn its_memory_is_held_to_what_was_chosen() {
 
     let environment = format!("/proc/{}/environ", server.pid().unwrap());
     let environment = std::fs::read_to_string(environment).unwrap();
-    let chosen = std::env::var("GOMEMLIMIT").unwrap_or_else(|_| "256MiB".to_owned());
+    let chosen = std::env::var("GOMEMLIMIT").unwrap_or_else(|_| "512MiB".to_owned());
     let limit = environment.split('\0').find_map(|entry| entry.strip_prefix("GOMEMLIMIT="));
     assert_eq!(limit, Some(chosen.as_str()));
 }
