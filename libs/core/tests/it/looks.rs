@@ -13,6 +13,10 @@ use crate::world::{
     ROOMY, SMALL, acme, config_of, id, job_id, manifest, origin, session_id, slots,
 };
 
+/// What the job of a number asks for.
+type Kind = fn(u32) -> u32;
+type Look = fn(&Crowd, u32, Option<Rank>) -> Decision;
+
 /// Jobs that wait.
 const WAITING: u32 = 16_000;
 
@@ -136,7 +140,8 @@ fn no_worker_is_asked_for_more_than_it_has_just_refused() {
         assert!(decision.drafts.is_empty());
         decision.looks
     };
-    let (kinds, alike): (fn(u32) -> u32, fn(u32) -> u32) = (|n| 2_000_000 + n, |_| 2_000_000);
+    let kinds: Kind = |n| 2_000_000 + n;
+    let alike: Kind = |_| 2_000_000;
     assert_eq!(cost(Faults::default(), alike), 1 + WORKERS);
     assert_eq!(cost(Faults::default(), kinds), WAITING + WORKERS, "one look each");
     let broken = Faults { refused_asked_again: true, ..Faults::default() };
@@ -200,7 +205,7 @@ fn a_look_has_an_end_and_the_next_goes_on_there() {
     // Each asks for less than the one before, so that for each the workers are asked.
     let crowd = unfit(Faults::default(), |number| 2_000_000 - number);
     let looks_max = 20_000;
-    let looks: [fn(&Crowd, u32, Option<Rank>) -> Decision; 2] = [Crowd::look, Crowd::explain];
+    let looks: [Look; 2] = [Crowd::look, Crowd::explain];
     for look in looks {
         let (mut behind, mut looks) = (None, 0);
         loop {
