@@ -159,7 +159,21 @@ impl Postgres {
         self.psql_in("postgres", sql).await
     }
 
-    /// The same in another database.
+    /// Whatever was committed is on the disk now. Of what is committed later without waiting for that, a crash within
+    /// ten seconds takes everything away.
+    ///
+    /// # Errors
+    /// As for [`psql`](Self::psql).
+    pub async fn write_late(&self) -> Result<()> {
+        for sql in
+            ["alter system set wal_writer_delay = '10s'", "select pg_reload_conf()", "checkpoint"]
+        {
+            self.psql(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs SQL in another database.
     ///
     /// # Errors
     /// As for [`psql`](Self::psql).

@@ -112,9 +112,8 @@ impl Verified {
     ) -> anyhow::Result<Option<(FrameNumber, Chain)>> {
         let Some(segment) = self.archive.list().await?.end(first).cloned() else { return Ok(None) };
         let n = segment.n_last;
-        if !self.segments.contains_key(&key(&segment)) {
-            self.verify(&segment, first, now).await?;
-        }
+        let is_known = self.segments.contains_key(&key(&segment));
+        let mended = if is_known { None } else { self.verify(&segment, first, now).await? };
         // Not of the segment alone: of one that is damaged only what the stream still has was archived again.
         if self.damaged.contains_key(&key(&segment)) {
             let chain = match n >= first {
@@ -125,8 +124,8 @@ impl Verified {
             };
             return Ok(Some((n, chain)));
         }
-        let chain = self.archive.end_behind(first).await?.context("the archive has changed")?;
-        Ok(Some(chain))
+        let whole = mended.unwrap_or(segment);
+        Ok(Some((n, self.archive.index(&whole).await?.chain_after)))
     }
 
     /// Reads a segment back. One that is damaged is archived again, as far as the stream still has what it

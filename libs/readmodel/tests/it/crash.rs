@@ -87,10 +87,7 @@ async fn commits_that_a_crash_loses_are_folded_again() {
     let log = eventful(60);
     let batches = log.batches(20);
     let mut store = database.store().await;
-    // Nothing else writes the last commits either.
-    database.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
-    database.postgres.psql("select pg_reload_conf()").await.unwrap();
-    database.postgres.psql("checkpoint").await.unwrap();
+    database.postgres.write_late().await.unwrap();
     let (_, before) = batches.split_last().unwrap();
     for batch in before {
         store.commit(batch).await.unwrap();

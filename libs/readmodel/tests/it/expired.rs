@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nox_contract::{Entity, Fact, FrameNumber};
-use nox_readmodel::{Store, audit, rebuild, switch};
+use nox_readmodel::{audit, rebuild, switch};
 
 use crate::{
     log::{JobOf, Log, refusal, released, settled, started, succeeded_with, tenant},
@@ -41,8 +41,7 @@ async fn rows_of_ended_jobs_expire_by_the_log_s_time_and_a_rebuild_agrees() {
     let mut hashes = Vec::new();
     for size in [1, 3, 1_000] {
         let database = Database::start().await;
-        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
-        store.prepare().await.unwrap();
+        let mut store = database.store_keeping(Some(2)).await;
         commit_all(&mut store, log.batches(size)).await;
 
         // Of five days there are the last two, but for what has not ended.
@@ -76,8 +75,7 @@ async fn what_is_past_its_day_counts_no_more_before_it_is_removed() {
     let (mut log, jobs) = days_of_jobs();
     let database = Database::start().await;
     database.filled(&log, 3).await;
-    let mut store = Store::new(&database.url).unwrap().keeping(Some(1));
-    store.prepare().await.unwrap();
+    let mut store = database.store_keeping(Some(1)).await;
     assert!(database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value.is_some());
     let after = log.n();
     log.empty_frame();
@@ -87,8 +85,7 @@ async fn what_is_past_its_day_counts_no_more_before_it_is_removed() {
 
     // The same rows with one that has not been removed yet.
     let other = Database::start().await;
-    let mut store = Store::new(&other.url).unwrap().keeping(Some(1));
-    store.prepare().await.unwrap();
+    let mut store = other.store_keeping(Some(1)).await;
     store.commit(&log.batch_after(FrameNumber(0))).await.unwrap();
     assert_eq!(audit::content_hash(&other.url, None).await.unwrap(), removed);
     other
@@ -120,8 +117,7 @@ async fn a_job_that_begins_again_after_its_day_has_a_row_of_its_own() {
     let mut hashes = Vec::new();
     for size in [1, 1_000] {
         let database = Database::start().await;
-        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
-        store.prepare().await.unwrap();
+        let mut store = database.store_keeping(Some(2)).await;
         commit_all(&mut store, log.batches(size)).await;
         let row = database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value;
         assert_eq!(row.unwrap().ended_at, None);
@@ -135,8 +131,7 @@ async fn a_job_that_begins_again_after_its_day_has_a_row_of_its_own() {
 async fn rows_that_expire_do_not_pile_up_behind_large_batches() {
     const JOBS: u64 = 3_000;
     let database = Database::start().await;
-    let mut store = Store::new(&database.url).unwrap().keeping(Some(1));
-    store.prepare().await.unwrap();
+    let mut store = database.store_keeping(Some(1)).await;
     let mut log = Log::in_frames_of(500);
     log.open_tenant("acme", &["ada"]);
     let mut after = FrameNumber(0);
@@ -192,8 +187,7 @@ async fn violations_and_parked_entries_expire_with_the_jobs_and_a_rebuild_agrees
     let mut hashes = Vec::new();
     for size in [1, 1_000] {
         let database = Database::start().await;
-        let mut store = Store::new(&database.url).unwrap().keeping(Some(2));
-        store.prepare().await.unwrap();
+        let mut store = database.store_keeping(Some(2)).await;
         commit_all(&mut store, log.batches(size)).await;
         assert_eq!(database.ask(counts).await, "2|2|2");
         let reader = database.reader();
@@ -230,9 +224,7 @@ async fn violations_and_parked_entries_expire_with_the_jobs_and_a_rebuild_agrees
 #[tokio::test]
 async fn what_is_parked_in_place_of_a_row_stays() {
     let database = Database::start().await;
-    let keeping = || Store::new(&database.url).unwrap().keeping(Some(1));
-    let mut store = keeping();
-    store.prepare().await.unwrap();
+    let mut store = database.store_keeping(Some(1)).await;
     parked::refuse(&database, "new.module = 'poison'").await;
     let mut log = Log::new();
     log.open_tenant("acme", &["ada"]);
@@ -248,8 +240,7 @@ async fn what_is_parked_in_place_of_a_row_stays() {
     // A store that remembers nothing.
     let n = log.n();
     log.start_and_succeed(&job, "exec-1");
-    let mut store = keeping();
-    store.prepare().await.unwrap();
+    let mut store = database.store_keeping(Some(1)).await;
     assert_eq!(store.commit(&log.batch_after(n)).await.unwrap().parked, 1);
     assert_eq!(database.ask("select count(*) from parked").await, "2");
 }
@@ -259,8 +250,7 @@ async fn what_is_parked_in_place_of_a_row_stays() {
 async fn rows_that_a_jump_of_the_clock_expired_come_back_by_a_rebuild_with_more_days() {
     let (mut log, jobs) = days_of_jobs();
     let database = Database::start().await;
-    let mut store = Store::new(&database.url).unwrap().keeping(Some(30));
-    store.prepare().await.unwrap();
+    let mut store = database.store_keeping(Some(30)).await;
     store.commit(&log.batch_after(FrameNumber(0))).await.unwrap();
     let ended = "select count(*) from jobs_ended";
     assert_eq!(database.ask(ended).await, "45");
@@ -272,8 +262,7 @@ async fn rows_that_a_jump_of_the_clock_expired_come_back_by_a_rebuild_with_more_
 
     // As it was told last, or with more days, which alone bring nothing back.
     for (days, back) in [(30, false), (90, true)] {
-        let mut store = Store::new(&database.url).unwrap().keeping(Some(days));
-        store.prepare().await.unwrap();
+        database.store_keeping(Some(days)).await;
         let rebuilt = rebuild(&database.url, messages(&log.messages)).await.unwrap();
         assert!(rebuilt.is_equal(), "{rebuilt:?}");
         assert!(database.reader().job(&tenant("acme"), jobs[1].id).await.unwrap().value.is_none());

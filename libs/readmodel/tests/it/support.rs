@@ -25,7 +25,12 @@ impl Database {
 
     /// A store that is attached to the current generation.
     pub async fn store(&self) -> Store {
-        let mut store = Store::new(&self.url).unwrap();
+        self.store_keeping(None).await
+    }
+
+    /// One that keeps rows for so many days.
+    pub async fn store_keeping(&self, days: Option<u32>) -> Store {
+        let mut store = Store::new(&self.url).unwrap().keeping(days);
         store.prepare().await.unwrap();
         store
     }

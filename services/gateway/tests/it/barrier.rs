@@ -189,10 +189,7 @@ async fn of_two_databases_behind_one_address_the_older_one_is_never_the_answer()
 async fn what_a_crash_of_postgres_took_away_is_waited_for_and_never_said_not_to_be_there() {
     let mut system = System::start().await;
     let ada = token("ada", "user");
-    // Nothing else writes the last commits either.
-    system.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
-    system.postgres.psql("select pg_reload_conf()").await.unwrap();
-    system.postgres.psql("checkpoint").await.unwrap();
+    system.postgres.write_late().await.unwrap();
     let (id, n) = system.submit(&ada, "noop").await;
     let path = format!("/jobs/{id}");
     system.get(&path, &ada).await.expect(200);

@@ -138,13 +138,10 @@ async fn killed_servers_come_back_and_nothing_is_lost_or_doubled() {
 #[tokio::test]
 async fn what_a_crash_of_postgres_took_away_is_folded_again_though_the_log_stands_still() {
     let mut system = System::start().await;
-    // Nothing else writes the last commits either.
-    system.postgres.psql("alter system set wal_writer_delay = '10s'").await.unwrap();
-    system.postgres.psql("select pg_reload_conf()").await.unwrap();
     let projector = system.projector(system.config());
     system.write(|log| log.jobs(10)).await;
     system.caught_up().await;
-    system.postgres.psql("checkpoint").await.unwrap();
+    system.postgres.write_late().await.unwrap();
     system.write(|log| log.jobs(10)).await;
     system.caught_up().await;
     projector.stop().await;
@@ -155,7 +152,7 @@ async fn what_a_crash_of_postgres_took_away_is_folded_again_though_the_log_stand
 
     let projector = system.projector(system.config());
     system.caught_up().await;
-    system.postgres.psql("checkpoint").await.unwrap();
+    system.postgres.write_late().await.unwrap();
     system.write(|log| log.jobs(10)).await;
     system.caught_up().await;
     system.postgres.kill9();
