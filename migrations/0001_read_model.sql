@@ -86,6 +86,8 @@ create table jobs_live (
     fingerprint text,
     -- Why the row does not tell all, or all of it: see `parked`.
     parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
+    -- What attempts are given instead of what was asked for, since one failed for want of more.
+    raised_resources jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
@@ -127,6 +129,7 @@ create table jobs_ended (
     error jsonb,
     fingerprint text,
     parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
+    raised_resources jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null)
 );
@@ -147,27 +150,27 @@ create view jobs as
 select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
        jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu)
            as requested_resources,
-       -- What was set aside at the submit: the resources, and the core seconds of the budget.
+       -- What is set aside: the resources of an attempt, and the core seconds of the budget.
        case when period is not null then
-           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu,
-                              'cpu_seconds', reservation)
+           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu)
+               || coalesce(raised_resources, '{}') || jsonb_build_object('cpu_seconds', reservation)
        end as reserved_resources,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20 as submitted_n, (submitted & 1048575)::integer as submitted_place,
        due_at, work, held, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames
+       reservation, reserved, used, overrun, frames, raised_resources
 from jobs_live
 union all
 select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
        jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu),
        case when period is not null then
-           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu,
-                              'cpu_seconds', reservation)
+           jsonb_build_object('cpu', cpu, 'mem_mb', mem_mb, 'wall_time_s', wall_time_s, 'gpu', gpu)
+               || coalesce(raised_resources, '{}') || jsonb_build_object('cpu_seconds', reservation)
        end,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20, (submitted & 1048575)::integer,
        due_at, null, false, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames
+       reservation, reserved, used, overrun, frames, raised_resources
 from jobs_ended;
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.

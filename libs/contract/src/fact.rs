@@ -30,8 +30,14 @@ pub enum Fact {
     Waiting { code: WaitingCode },
     /// A worker is to run an attempt. Follows `queued`. The worker's report, or its loss, moves it on.
     Assigned { worker_id: WorkerId, session: SessionId, attempt: Attempt, work: WorkNumber },
-    /// The next attempt waits until `due_at`. Follows `attempt_failed`. The timer moves it on.
-    RetryScheduled { attempt: Attempt, due_at: Timestamp },
+    /// The next attempt waits until `due_at`. Follows `attempt_failed`. The timer moves it on. `resources`
+    /// are what it and all further ones are given, where that is more than the one before had.
+    RetryScheduled {
+        attempt: Attempt,
+        due_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resources: Option<Resources>,
+    },
     /// The worker is to end the attempt. Beside `canceled` of a job that a worker holds.
     StopRequested { worker_id: WorkerId, attempt: Attempt, work: WorkNumber, reason: StopReason },
     /// Nothing of the attempt runs any more, and it did not end. Follows `assigned` and `started`; the

@@ -42,6 +42,14 @@ pub struct SchedulerConfig {
     /// Most jobs without a key that are remembered after their end, about; none for longer than those
     /// with one.
     pub unkeyed_remembered_max: u32,
+    /// Refuse a job that none of the workers which serve its module could hold, instead of having it wait for
+    /// another worker.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub refuse_unsatisfiable: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Default for SchedulerConfig {
@@ -72,6 +80,7 @@ impl Default for SchedulerConfig {
             keyed_remembered_max: 1_000_000,
             // Those who may be repeated or waited for come within seconds of their end.
             unkeyed_remembered_max: 100_000,
+            refuse_unsatisfiable: false,
         }
     }
 }

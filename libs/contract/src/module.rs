@@ -25,8 +25,8 @@ pub struct Manifest {
     pub running_max: Option<u32>,
 }
 
-/// When a failed attempt is followed by another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// When a failed attempt is followed by another, and what that is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryPolicy {
     /// Attempts that may fail by themselves before the job does; lost ones are not counted.
     pub attempts_max: u32,
@@ -34,11 +34,44 @@ pub struct RetryPolicy {
     pub backoff_ms: u64,
     /// Longest wait, in milliseconds.
     pub backoff_ms_max: u64,
+    /// Codes of the failures that another attempt follows; where none is named, those of which the
+    /// worker says that another attempt may go better.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<String>,
+    /// What the next attempt is given more of: without it a failure of this kind would come again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raise: Vec<Raise>,
+}
+
+/// After a failure of one kind, the next attempt is given `factor` times as much of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Raise {
+    /// The code of the failure: `oom`, `wall_time`, …
+    pub after: String,
+    pub resource: RaisedResource,
+    /// At least 2.
+    pub factor: u32,
+    /// Never more than this, nor than the owner's largest request, budget, and largest worker allow. In the
+    /// resource's unit.
+    pub max: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RaisedResource {
+    MemMb,
+    WallTimeS,
 }
 
 impl Default for RetryPolicy {
     /// One attempt: a command that failed once is presumed to fail again.
     fn default() -> Self {
-        Self { attempts_max: 1, backoff_ms: 1_000, backoff_ms_max: 60_000 }
+        Self {
+            attempts_max: 1,
+            backoff_ms: 1_000,
+            backoff_ms_max: 60_000,
+            on: Vec::new(),
+            raise: Vec::new(),
+        }
     }
 }

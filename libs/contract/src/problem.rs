@@ -43,6 +43,8 @@ pub enum ProblemCode {
     QueueFull,
     /// Larger than the owner's largest request: can never fit.
     RequestTooLarge,
+    /// Larger than every worker that serves the module, where that is configured to be refused.
+    Unsatisfiable,
     /// Refused by a newer version, for a reason that only that one has a word for. Never written.
     Refused,
     // The system.
@@ -54,7 +56,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -78,6 +80,7 @@ impl ProblemCode {
         Self::BudgetExhausted,
         Self::QueueFull,
         Self::RequestTooLarge,
+        Self::Unsatisfiable,
         Self::Refused,
         Self::Overloaded,
         Self::Lagging,
@@ -114,6 +117,7 @@ impl ProblemCode {
             Self::BudgetExhausted => "budget_exhausted",
             Self::QueueFull => "queue_full",
             Self::RequestTooLarge => "request_too_large",
+            Self::Unsatisfiable => "unsatisfiable",
             Self::Refused => "refused",
             Self::Overloaded => "overloaded",
             Self::Lagging => "lagging",

@@ -87,6 +87,9 @@ pub enum WaitingCode {
     NoWorker,
     /// Workers serve the module, but none has room for what is asked.
     Resources,
+    /// Workers serve the module, but none could hold what is asked if it ran nothing else: it waits for
+    /// another worker.
+    Unsatisfiable,
     /// Its worker was lost several times while it ran beside others: it waits for a worker of its own.
     Isolation,
     /// An earlier job has not succeeded yet.
@@ -110,6 +113,7 @@ impl WaitingCode {
             Self::Rate => "rate",
             Self::NoWorker => "no_worker",
             Self::Resources => "resources",
+            Self::Unsatisfiable => "unsatisfiable",
             Self::Isolation => "isolation",
             Self::Dependency => "dependency",
             Self::Scheduled => "scheduled",

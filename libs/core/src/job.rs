@@ -58,6 +58,9 @@ pub struct Job {
     /// The event that made the job; its `submitted` fact holds the inputs.
     pub submitted_n: FrameNumber,
     pub requested_resources: Resources,
+    /// What attempts are given instead, since one failed for want of more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_resources: Option<Box<Resources>>,
     pub priority: u8,
     pub created_at: Timestamp,
     /// When the newest attempt started; kept after its end.
@@ -113,6 +116,7 @@ impl Job {
             suspicions: 0,
             submitted_n: n,
             requested_resources: resources,
+            raised_resources: None,
             priority,
             created_at: at,
             started_at: None,
@@ -182,9 +186,12 @@ impl Job {
                 // Queued again at once; `failed` or the new waiting code stands beside it.
                 Queued { waiting: WaitingCode::Priority }
             }
-            (AttemptEnded, Fact::RetryScheduled { attempt, due_at })
+            (AttemptEnded, Fact::RetryScheduled { attempt, due_at, resources })
                 if *attempt == self.attempt.next() =>
             {
+                if let Some(resources) = resources {
+                    self.raised_resources = Some(Box::new(*resources));
+                }
                 self.due_at = Some(*due_at);
                 Queued { waiting: WaitingCode::Backoff }
             }
@@ -226,6 +233,11 @@ impl Job {
             }
         };
         Ok(())
+    }
+
+    /// What its next attempt, or the present one, is given.
+    pub fn resources(&self) -> Resources {
+        self.raised_resources.as_deref().copied().unwrap_or(self.requested_resources)
     }
 
     /// The public face of where the job stands.

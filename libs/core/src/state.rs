@@ -113,7 +113,7 @@ impl ActiveJob {
         ClassKey {
             tenant: self.owner.tenant.clone(),
             user_id: self.owner.user_id.clone(),
-            resources: self.job.requested_resources,
+            resources: self.job.resources(),
             isolated: self.job.is_isolated(),
         }
     }

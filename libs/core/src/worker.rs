@@ -99,17 +99,12 @@ impl Workers {
 
     /// Takes the attempt of `job` from whoever holds it as `worker`, in this session or an earlier one;
     /// whether anybody did.
-    pub(crate) fn free_slot(
-        &mut self,
-        worker: &WorkerId,
-        job: JobId,
-        resources: &Resources,
-    ) -> bool {
+    pub(crate) fn free_slot(&mut self, worker: &WorkerId, job: JobId) -> bool {
         if let Some(live) = self.by_id.get_mut(worker)
-            && live.assignments.remove(&job).is_some()
+            && let Some(slot) = live.assignments.remove(&job)
         {
             live.isolated.take_if(|isolated| *isolated == job);
-            live.used.give_back(resources);
+            live.used.give_back(&slot.resources);
             return true;
         }
         let holds = |of: &Departed| of.worker_id == *worker && of.assignments.contains_key(&job);
@@ -202,11 +197,16 @@ impl Workers {
 
     /// Workers that serve `module` and take work, if they have room.
     pub fn serving(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.declaring(module).filter(|(_, worker)| !worker.paused)
+    }
+
+    /// Workers that serve `module`, those that take no work for now included.
+    pub fn declaring(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         self.serving
             .get(module)
             .into_iter()
             .flatten()
             .filter_map(|id| self.by_id.get_key_value(id))
-            .filter(|(_, worker)| !worker.draining && !worker.paused)
+            .filter(|(_, worker)| !worker.draining)
     }
 }

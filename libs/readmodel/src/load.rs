@@ -25,14 +25,14 @@ pub(crate) async fn jobs(
         "select id, tenant, user_id, module, status, attempt, waiting_code, cpu, mem_mb, wall_time_s, gpu,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames
+                used, overrun, frames, raised_resources
          from jobs_live
          where id = any($1)
          union all
          select id, tenant, user_id, module, status, attempt, null, cpu, mem_mb, wall_time_s, gpu,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, null, false, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames
+                used, overrun, frames, raised_resources
          from jobs_ended
          where id = any($1)",
     )
@@ -55,6 +55,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
     let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
     let small = |column| row.try_get::<i32, _>(column).map(|count| count.unsigned_abs());
     let parked: Option<&str> = row.try_get("parked")?;
+    let raised: Option<Json<Resources>> = row.try_get("raised_resources")?;
     let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
     Ok(StoredJob {
         id: JobId(row.try_get("id")?),
@@ -69,6 +70,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             suspicions: small("suspicions")?,
             submitted_n: submitted.n,
             requested_resources: resources(row)?,
+            raised_resources: raised.map(|Json(raised)| Box::new(raised)),
             priority: row.try_get::<i16, _>("priority")? as u8,
             created_at: row.try_get::<Instant, _>("created_at")?.0,
             started_at: instant("started_at")?,

@@ -4,11 +4,12 @@
 
 mod require;
 mod result;
+mod retry;
 mod run;
 
 use std::{path::Path, sync::Arc};
 
-use nox_contract::{ModuleName, RawJson, Resources, RetryPolicy};
+use nox_contract::{ModuleName, RawJson, Resources};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ pub use require::{Relation, Require};
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
 
+use self::retry::RetryTable;
 use crate::{
     relative::{Glob, RelativePath},
     template::Template,
@@ -107,21 +109,6 @@ struct ResourcesTable {
     gpu: u32,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RetryTable {
-    attempts_max: u32,
-    backoff_ms: u64,
-    backoff_ms_max: u64,
-}
-
-impl Default for RetryTable {
-    fn default() -> Self {
-        let RetryPolicy { attempts_max, backoff_ms, backoff_ms_max } = RetryPolicy::default();
-        Self { attempts_max, backoff_ms, backoff_ms_max }
-    }
-}
-
 /// A file to write beneath the work directory.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,9 +170,7 @@ impl Manifest {
         if cpu == 0 || mem_mb == 0 || wall_time_s == 0 {
             return Err(wrong("`resources` must be at least 1 each".to_owned()));
         }
-        if file.retry.attempts_max == 0 {
-            return Err(wrong("`retry.attempts_max` must be at least 1".to_owned()));
-        }
+        let retry = file.retry.policy().map_err(|reason| wrong(format!("`retry`: {reason}")))?;
         if file.stop_grace_s > STOP_GRACE_S_MAX {
             return Err(wrong(format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}")));
         }
@@ -201,7 +186,6 @@ impl Manifest {
         let (output_schema, outputs) = schema(folder, &output_schema)
             .map_err(|reason| wrong(format!("`output_schema`: {reason}")))?;
         let raw = |schema: &Value| RawJson::of(schema).map_err(|error| wrong(error.to_string()));
-        let RetryTable { attempts_max, backoff_ms, backoff_ms_max } = file.retry;
         let declared = nox_contract::Manifest {
             name: file.name.clone(),
             version: file.version.clone(),
@@ -209,7 +193,7 @@ impl Manifest {
             input_schema: raw(&input_schema)?,
             output_schema: raw(&output_schema)?,
             resources: Resources { cpu, mem_mb, wall_time_s, gpu },
-            retry: RetryPolicy { attempts_max, backoff_ms, backoff_ms_max },
+            retry,
             running_max: file.running_max,
         };
         Ok(Self { file, input_schema, declared, outputs: outputs.into() })

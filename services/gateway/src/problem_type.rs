@@ -130,6 +130,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "Larger than allowed",
             "The job asks for more than its owner may ever have at once. Waiting does not help.",
         ),
+        ProblemCode::Unsatisfiable => (
+            422,
+            0,
+            "No worker is large enough",
+            "The job asks for more than any worker that serves its module has, and this system does not let \
+             such jobs wait for another one. Ask for less.",
+        ),
         ProblemCode::Refused => (
             422,
             0,

@@ -48,7 +48,7 @@ fn details(fact: &Fact) -> String {
         Fact::Assigned { worker_id, attempt, work, .. } => {
             format!("attempt {attempt} to {worker_id}, its work {work}")
         }
-        Fact::RetryScheduled { attempt, due_at } => {
+        Fact::RetryScheduled { attempt, due_at, .. } => {
             format!("attempt {attempt} at {}", clock(*due_at))
         }
         Fact::StopRequested { worker_id, attempt, reason, .. } => {

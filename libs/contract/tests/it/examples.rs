@@ -7,10 +7,10 @@ use nox_contract::{
     Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Cause,
     Chain, Command, CommandMessage, Covers, Entity, Entry, Epoch, EpochRecord, Fact, Frame,
     FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits, LostReason,
-    Manifest, ModuleName, Origin, Outcome, Place, Positions, ProblemCode, RawJson, Refusal, Report,
-    ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Source,
-    StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage, UserId, WaitingCode, Work,
-    WorkMessage, WorkNumber, WorkerId,
+    Manifest, ModuleName, Origin, Outcome, Place, Positions, ProblemCode, Raise, RaisedResource,
+    RawJson, Refusal, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId,
+    SetModule, Source, StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage, UserId,
+    WaitingCode, Work, WorkMessage, WorkNumber, WorkerId,
     beat::Held,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
@@ -140,7 +140,18 @@ fn manifest() -> Manifest {
         input_schema: json(r#"{"type": "object", "required": ["xyz"]}"#),
         output_schema: json("true"),
         resources: small(),
-        retry: RetryPolicy { attempts_max: 3, backoff_ms: 2_000, backoff_ms_max: 30_000 },
+        retry: RetryPolicy {
+            attempts_max: 3,
+            backoff_ms: 2_000,
+            backoff_ms_max: 30_000,
+            on: vec!["exit_status".to_owned()],
+            raise: vec![Raise {
+                after: "oom".to_owned(),
+                resource: RaisedResource::MemMb,
+                factor: 2,
+                max: 4_096,
+            }],
+        },
         running_max: Some(64),
     }
 }
@@ -515,7 +526,11 @@ fn job_entries() -> Vec<(String, Entry)> {
         work: WorkNumber(18),
         reason: StopReason::Canceled,
     };
-    let retry = Fact::RetryScheduled { attempt: Attempt(2), due_at: at("2026-11-21T22:00:02Z") };
+    let retry = |resources| Fact::RetryScheduled {
+        attempt: Attempt(2),
+        due_at: at("2026-11-21T22:00:02Z"),
+        resources,
+    };
     let out = Fact::Failed { error: exit_error() };
 
     let commands: [(&str, Vec<Fact>); 6] = [
@@ -534,8 +549,8 @@ fn job_entries() -> Vec<(String, Entry)> {
     ];
     let reports: [(&str, Vec<Fact>); 7] = [
         ("started", vec![started.clone()]),
-        ("attempt_failed", vec![failed(false), retry.clone()]),
-        ("attempt_crashed", vec![failed(true), retry]),
+        ("attempt_failed", vec![failed(false), retry(None)]),
+        ("attempt_crashed", vec![failed(true), retry(Some(Resources { mem_mb: 512, ..small() }))]),
         ("failed", vec![failed(false), out.clone(), settled(0), released.clone()]),
         ("succeeded", vec![started, succeeded.clone(), settled(0), released.clone()]),
         ("succeeded_with_overrun", vec![succeeded, settled(41)]),
@@ -571,6 +586,7 @@ fn waiting_entries() -> Vec<(String, Entry)> {
         WaitingCode::Rate,
         WaitingCode::NoWorker,
         WaitingCode::Resources,
+        WaitingCode::Unsatisfiable,
         WaitingCode::Isolation,
         WaitingCode::Dependency,
         WaitingCode::Scheduled,
@@ -620,6 +636,7 @@ fn system_entries() -> Vec<(String, Entry)> {
         keyed_remembered_ms: 900_000,
         keyed_remembered_max: 1_000_000,
         unkeyed_remembered_max: 100_000,
+        refuse_unsatisfiable: true,
     };
     let reset = |src| Fact::InputsReset {
         src,

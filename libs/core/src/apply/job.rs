@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nox_contract::{Entry, Fact, JobId, Resources, WorkerId};
+use nox_contract::{Entry, Fact, JobId, WorkerId};
 
 use super::{ApplyError, misplaced};
 use crate::{
@@ -28,12 +28,11 @@ impl State {
                 let holder = active.job.worker_id().cloned();
                 active.job.apply(fact, at).map_err(illegal)?;
                 let is_ended = active.job.state().is_ended();
-                let resources = active.job.requested_resources;
                 self.job_effects(id, owner, fact)?;
                 if let Some(holder) = holder
                     && self.jobs.get(&id).is_none_or(|job| job.job.worker_id() != Some(&holder))
                 {
-                    self.free_slot(&holder, id, &resources, owner)?;
+                    self.free_slot(&holder, id, owner)?;
                 }
                 if is_ended && !was_ended {
                     self.count_queued(owner, -1)?;
@@ -98,7 +97,7 @@ impl State {
                 self.ledger.shift(tenant, user_id, *period, fact).map_err(ledger)?;
             }
             Fact::Assigned { worker_id, attempt, work, .. } => {
-                let resources = active.job.requested_resources;
+                let resources = active.job.resources();
                 let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.used.take(&resources);
                 worker.isolated = active.job.is_isolated().then_some(id);
@@ -165,15 +164,9 @@ impl State {
     }
 
     /// Nothing of the attempt runs any more: its slot is counted out wherever it was counted in.
-    fn free_slot(
-        &mut self,
-        worker: &WorkerId,
-        id: JobId,
-        resources: &Resources,
-        owner: &Owner,
-    ) -> Result<(), ApplyError> {
+    fn free_slot(&mut self, worker: &WorkerId, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
         let n = self.n;
-        if !self.workers.free_slot(worker, id, resources) {
+        if !self.workers.free_slot(worker, id) {
             return Err(ApplyError::Missing { n, fact: "end of an attempt", what: "worker" });
         }
         if let Some(module) = self.modules.get_mut(&owner.module) {

@@ -1,12 +1,11 @@
 //! Ends of attempts and what becomes of their jobs.
 
-use std::time::Duration;
+use nox_contract::{Blame, Entity, Fact, JobError, JobId, LostReason, Timestamp, WorkerId};
 
-use nox_contract::{
-    Attempt, Blame, Entity, Fact, JobError, JobId, LostReason, RetryPolicy, Timestamp, WorkerId,
+use super::{
+    Decision, Draft, Rules, job_entity,
+    retry::{NoRetry, retry},
 };
-
-use super::{Decision, Draft, Rules, job_entity};
 use crate::{
     job::Phase,
     state::{ActiveJob, State},
@@ -50,25 +49,21 @@ pub(super) fn failed(
     failure: &Failure<'_>,
     now: Timestamp,
 ) -> Vec<Fact> {
-    let Failure { error, retryable, crashed, wall_ms } = *failure;
+    let Failure { error, crashed, wall_ms, .. } = *failure;
     let attempt = job.job.attempt;
     let mut facts = vec![Fact::AttemptFailed { attempt, error: error.clone(), crashed, wall_ms }];
-    let policy = state
-        .modules
-        .get(&job.owner.module)
-        .map(|module| module.manifest.retry)
-        .unwrap_or_default();
-    let again = if crashed {
-        job.job.crashes + 1 < state.in_force().crashes_max
-    } else {
-        retryable && job.job.failures + 1 < policy.attempts_max
+    let no_retry = match retry(state, id, job, failure, now) {
+        Ok(retry) => {
+            facts.extend(retry.facts(job));
+            return facts;
+        }
+        Err(no_retry) => no_retry,
     };
-    if again {
-        let due_at = now + backoff(&policy, id, attempt);
-        facts.push(Fact::RetryScheduled { attempt: attempt.next(), due_at });
-        return facts;
-    }
-    let error = if crashed { crashed_too_often(job.job.crashes + 1, error) } else { error.clone() };
+    let error = match no_retry {
+        NoRetry::NoMore(why) => with_more_refused(error, &why),
+        NoRetry::Final if crashed => crashed_too_often(job.job.crashes + 1, error),
+        NoRetry::Final => error.clone(),
+    };
     facts.push(Fact::Failed { error });
     facts.extend(settle(job, wall_ms));
     facts
@@ -202,6 +197,12 @@ pub(super) fn lost(
     Some(Draft { entity: job_entity(id, job), facts })
 }
 
+/// A job that would have been tried again with more, and could not be given that.
+fn with_more_refused(error: &JobError, why: &str) -> JobError {
+    let message = format!("{}; not tried again with more, for {why}", error.message);
+    JobError { message, ..error.clone() }
+}
+
 /// A job that takes its workers down with it is ended with the evidence.
 fn crashed_too_often(crashes: u32, last: &JobError) -> JobError {
     JobError {
@@ -209,23 +210,4 @@ fn crashed_too_often(crashes: u32, last: &JobError) -> JobError {
         message: format!("{crashes} attempts crashed, the last one with: {}", last.message),
         exit_status: last.exit_status,
     }
-}
-
-/// How long the attempt after `attempt` waits: doubled each time, capped, and spread over the upper
-/// half of the span by a hash, so that jobs that failed together do not come back together and a
-/// replay agrees.
-fn backoff(policy: &RetryPolicy, id: JobId, attempt: Attempt) -> Duration {
-    let doublings = attempt.0.saturating_sub(1).min(32);
-    let span = policy
-        .backoff_ms
-        .saturating_mul(1 << doublings)
-        .min(policy.backoff_ms_max.max(policy.backoff_ms));
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(id.0.as_bytes());
-    hasher.update(&attempt.0.to_be_bytes());
-    let hash = hasher.finalize();
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.as_bytes()[..8]);
-    let spread = u64::from_be_bytes(first) % (span / 2 + 1);
-    Duration::from_millis(span - spread)
 }

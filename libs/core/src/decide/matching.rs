@@ -163,7 +163,7 @@ impl<'s> Match<'s> {
                 self.suspects.push(rank, kind);
                 self.kept = self.kept.or_else(|| self.suspects.keep(&mut self.look));
             }
-            WaitingCode::Resources => {
+            WaitingCode::Resources | WaitingCode::Unsatisfiable => {
                 let unplaced = &mut self.modules.entry(module).or_default().unplaced;
                 if unplaced.len() < UNPLACED_MAX {
                     unplaced.push(key.resources);

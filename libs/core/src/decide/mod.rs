@@ -9,6 +9,7 @@ mod place;
 mod quota;
 mod reason;
 mod report;
+mod retry;
 mod submit;
 
 use nox_contract::{

@@ -118,6 +118,7 @@ pub(super) fn place<'s>(
     match place {
         Some((worker_id, worker, load)) => Ok(Place { worker_id, worker, work: load.next_work }),
         None if to_be_emptied(state, given, module, key).is_some() => Err(WaitingCode::Isolation),
+        None if !could_hold(state, module, &key.resources) => Err(WaitingCode::Unsatisfiable),
         None => Err(WaitingCode::Resources),
     }
 }
@@ -126,6 +127,15 @@ pub(super) fn place<'s>(
 fn has_place(worker: &Worker, load: &Load, key: &ClassKey) -> bool {
     let alone = !load.isolated && (!key.isolated || load.used.slots == 0);
     alone && worker.capacity.fits(&load.used, &key.resources)
+}
+
+/// Whether any worker that serves `module` could hold an attempt of `asked` if it ran nothing else. One that
+/// takes no work for now counts.
+pub(super) fn could_hold(state: &State, module: &ModuleName, asked: &Resources) -> bool {
+    state
+        .workers
+        .declaring(module)
+        .any(|(_, worker)| worker.capacity.fits(&Capacity::default(), asked))
 }
 
 /// Whether a job that asks for `more` finds no place where one that asks for `less` found none.

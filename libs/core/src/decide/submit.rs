@@ -9,7 +9,7 @@ use nox_contract::{
 
 use super::{
     Decision, Draft, Rules,
-    place::{Given, is_unasked_for, place},
+    place::{Given, could_hold, is_unasked_for, place},
     quota,
 };
 use crate::{
@@ -101,8 +101,20 @@ fn check_module(state: &State, submit: &Submit) -> Result<(), Box<Refusal>> {
             ProblemCode::DisabledModule,
             format!("module {} is disabled", submit.module),
         ))),
+        Some(_) if !is_satisfiable(state, submit) => Err(Box::new(Refusal::new(
+            ProblemCode::Unsatisfiable,
+            format!("no worker that serves {} has what is asked for", submit.module),
+        ))),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether a worker could hold it, as far as that matters: where none serves the module, one may come.
+fn is_satisfiable(state: &State, submit: &Submit) -> bool {
+    let Submit { module, requested_resources, .. } = submit;
+    !state.in_force().refuse_unsatisfiable
+        || state.workers.declaring(module).next().is_none()
+        || could_hold(state, module, requested_resources)
 }
 
 /// Whether jobs that must come first are still open. One that cannot succeed any more is refused; the
@@ -170,7 +182,9 @@ fn first_step(
     match place(state, &Given::default(), &submit.module, &key, None) {
         Ok(place) if is_unasked_for(state, place.worker) => Some(place.assign(Attempt(1))),
         Ok(_) => None,
-        Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused)) => Some(Fact::Waiting { code }),
+        Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable)) => {
+            Some(Fact::Waiting { code })
+        }
         Err(_) if state.queue.is_waited_for(&submit.module) => None,
         Err(code) => Some(Fact::Waiting { code }),
     }

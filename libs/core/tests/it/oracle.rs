@@ -44,7 +44,7 @@ fn held_by<'s>(state: &'s State, worker: &WorkerId) -> impl Iterator<Item = &'s 
 pub fn used(state: &State, worker: &WorkerId) -> Capacity {
     let mut used = Capacity::default();
     for job in held_by(state, worker) {
-        used.take(&job.job.requested_resources);
+        used.take(&job.job.resources());
     }
     used
 }
@@ -63,7 +63,7 @@ pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
 
 /// Whether `worker` could run one more job like this.
 fn has_room(state: &State, id: &WorkerId, worker: &Worker, job: &ActiveJob) -> bool {
-    let (has, used, asked) = (worker.capacity, used(state, id), job.job.requested_resources);
+    let (has, used, asked) = (worker.capacity, used(state, id), job.job.resources());
     let fits = |used: u32, asked: u32, has: u32| u64::from(used) + u64::from(asked) <= has.into();
     fits(used.slots, 1, has.slots)
         && fits(used.cpu, asked.cpu, has.cpu)
@@ -109,13 +109,22 @@ pub fn hosts<'s>(
         return if serving.is_empty() { Err(WaitingCode::Isolation) } else { Ok(serving) };
     }
     serving.retain(|(id, worker)| has_room(state, id, worker, job) && is_company(state, id, job));
-    if serving.is_empty() { Err(WaitingCode::Resources) } else { Ok(serving) }
+    if !serving.is_empty() {
+        return Ok(serving);
+    }
+    let mut declaring = state
+        .workers
+        .iter()
+        .filter(|(_, worker)| worker.modules.contains(&job.owner.module) && !worker.draining);
+    let asked = job.job.resources();
+    let satisfiable =
+        declaring.any(|(_, worker)| worker.capacity.fits(&Capacity::default(), &asked));
+    Err(if satisfiable { WaitingCode::Resources } else { WaitingCode::Unsatisfiable })
 }
 
 /// Whether the job needs a worker of its own, and this one has enough for it.
 fn could_be_alone(worker: &Worker, job: &ActiveJob) -> bool {
-    job.job.is_isolated()
-        && worker.capacity.fits(&Capacity::default(), &job.job.requested_resources)
+    job.job.is_isolated() && worker.capacity.fits(&Capacity::default(), &job.job.resources())
 }
 
 /// Whether neither the job nor what `worker` runs has to be alone.
@@ -178,12 +187,16 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
     (0..)
         .zip(in_order(state))
         .map(|(place, (id, job))| {
-            let asked = (job.job.requested_resources, job.job.is_isolated());
+            let asked = (job.job.resources(), job.job.is_isolated());
             let kind = (&job.owner.module, &job.owner.tenant, &job.owner.user_id, asked);
             let first = !seen.contains(&kind);
             seen.push(kind);
             let code = match hosts_in_turn(state, place, job) {
-                Err(code @ (WaitingCode::Paused | WaitingCode::NoWorker)) => code,
+                Err(
+                    code @ (WaitingCode::Paused
+                    | WaitingCode::NoWorker
+                    | WaitingCode::Unsatisfiable),
+                ) => code,
                 Err(code) if first => code,
                 _ => WaitingCode::Priority,
             };

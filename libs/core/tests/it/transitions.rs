@@ -123,7 +123,7 @@ fn facts(job: &Job) -> Vec<Fact> {
         Fact::Canceled { by: id("ada") },
         Fact::Waiting { code: WaitingCode::Resources },
         Fact::Assigned { worker_id: worker_id.clone(), session, attempt: attempt.next(), work },
-        Fact::RetryScheduled { attempt: attempt.next(), due_at: noon() },
+        Fact::RetryScheduled { attempt: attempt.next(), due_at: noon(), resources: None },
         Fact::StopRequested {
             worker_id: worker_id.clone(),
             attempt,
@@ -369,7 +369,7 @@ fn what_a_job_remembers_of_its_attempts() {
         let error = error(if crashed { "killed" } else { "exit_status" });
         job.apply(&Fact::AttemptFailed { attempt, error, crashed, wall_ms: 1 }, noon()).unwrap();
         let due_at = noon() + Duration::from_secs(1);
-        let retry = Fact::RetryScheduled { attempt: attempt.next(), due_at };
+        let retry = Fact::RetryScheduled { attempt: attempt.next(), due_at, resources: None };
         job.apply(&retry, noon()).unwrap();
         assert_eq!((job.due_at, job.waiting()), (Some(due_at), Some(WaitingCode::Backoff)));
         for name in ["assigned", "started"] {

@@ -28,6 +28,10 @@ pub struct Story {
     pub user_id: UserId,
     pub module: ModuleName,
     pub asked: Resources,
+    /// What its next attempt, or the present one, is given, and what of that was reserved.
+    pub given: Resources,
+    paid_for: i64,
+    period: Option<Timestamp>,
     pub after: Vec<JobId>,
     /// It waits for an instant.
     pub timer: Option<WaitingCode>,
@@ -123,6 +127,8 @@ impl Watch {
         if let Some(story) = entry.job_id.and_then(|id| self.stories.get(&id)) {
             let over = story.ended.is_some() && story.held_by.is_none();
             hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{entry:?}"))?;
+            let paid = story.ended.is_some() || story.paid_for == story.given.cpu_seconds();
+            hold(paid, "what is given is reserved", || format!("{story:?}: {entry:?}"))?;
             // How long an attempt of a canceled job ran is in no fact. And who reserved nothing has
             // nothing to settle from.
             let measured = story.ended != Some(JobState::Canceled) && story.asked.cpu_seconds() > 0;
@@ -243,7 +249,15 @@ impl Watch {
                     story.waiting = WaitingCode::Priority;
                 }
             }
-            Fact::RetryScheduled { attempt, due_at } => {
+            Fact::RetryScheduled { attempt, due_at, resources } => {
+                if let Some(raised) = resources {
+                    let given = story.given;
+                    let more = raised.mem_mb >= given.mem_mb
+                        && raised.wall_time_s >= given.wall_time_s
+                        && *raised != given;
+                    hold(more, "what is raised is more", told)?;
+                    story.given = *raised;
+                }
                 hold(open && free, "only a queued job is tried again", told)?;
                 hold(attempt.0 == story.attempts + 1, "attempts are counted gaplessly", told)?;
                 hold(*due_at >= entry.at, "a retry is in the future", told)?;
@@ -281,8 +295,12 @@ impl Watch {
                 story.held_by = None;
             }
             Fact::Reserved { period, cpu_seconds } => {
-                hold(*period == entry.at.start_of_day(), "a day is a period", told)?;
-                hold(*cpu_seconds == story.asked.cpu_seconds(), "what is asked is reserved", told)?;
+                // What is given later is paid for from the day that the job was submitted on.
+                let since = *story.period.get_or_insert(entry.at.start_of_day());
+                hold(*period == since, "a day is a period", told)?;
+                let more = story.given.cpu_seconds() - story.paid_for;
+                hold(*cpu_seconds == more, "what is given is reserved", told)?;
+                story.paid_for += cpu_seconds;
                 story.reserved += cpu_seconds;
                 self.shift(entry, *period, |sums| {
                     sums.free -= cpu_seconds;
@@ -487,6 +505,9 @@ fn begin(entry: &Placed, fact: &Fact) -> Story {
         user_id: entry.user_id.clone().expect("a job's entry names its user"),
         module: entry.module.clone().expect("a job's entry names its module"),
         asked,
+        given: asked,
+        paid_for: 0,
+        period: None,
         after,
         timer: run_at.map(|_| WaitingCode::Scheduled),
         attempts: 0,

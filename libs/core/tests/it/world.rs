@@ -83,7 +83,7 @@ pub fn manifest(name: &str) -> Manifest {
         input_schema: RawJson::default(),
         output_schema: RawJson::default(),
         resources: SMALL,
-        retry: RetryPolicy { attempts_max: 3, backoff_ms: 1_000, backoff_ms_max: 60_000 },
+        retry: RetryPolicy { attempts_max: 3, ..RetryPolicy::default() },
         running_max: None,
     }
 }

@@ -60,7 +60,7 @@ impl Leader {
             tenant: job.owner.tenant.clone(),
             user_id: job.owner.user_id.clone(),
             module: job.owner.module.clone(),
-            resources: job.job.requested_resources,
+            resources: job.job.resources(),
             inputs: hot.unwrap_or_default(),
             traceparent: None,
         });

@@ -57,7 +57,7 @@ pub struct Created {
     pub fingerprint: Option<String>,
 }
 
-/// What was set aside for a job at its submit.
+/// What is set aside for a job: what an attempt is given, and all that was reserved of the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservedResources {
     pub cpu: u32,
@@ -137,6 +137,13 @@ impl JobChange {
         if let Fact::Succeeded { outputs, .. } = fact {
             self.outputs = Some(outputs.clone());
         }
+    }
+}
+
+impl From<ReservedResources> for Resources {
+    fn from(reserved: ReservedResources) -> Self {
+        let ReservedResources { cpu, mem_mb, wall_time_s, gpu, .. } = reserved;
+        Self { cpu, mem_mb, wall_time_s, gpu }
     }
 }
 

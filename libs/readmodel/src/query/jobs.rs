@@ -127,13 +127,15 @@ pub(super) fn rows_where(condition: &str) -> String {
     format!(
         "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
-                due_at, error, n, worker_id, priority, fingerprint, parked, submitted
+                due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
+                raised_resources
          from jobs_live
          where {condition}
          union all
          select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
-                due_at, error, n, worker_id, priority, fingerprint, parked, submitted
+                due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
+                raised_resources
          from jobs_ended
          where {condition}"
     )
@@ -147,6 +149,8 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
     let parked: Option<&str> = row.try_get("parked")?;
     let requested_resources = resources(row)?;
     let (period, reservation) = (instant("period")?, row.try_get("reservation")?);
+    let raised: Option<Json<Resources>> = row.try_get("raised_resources")?;
+    let given = raised.map_or(requested_resources, |Json(raised)| raised);
     let error: Option<Json<_>> = row.try_get("error")?;
     let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
     Ok(JobRow {
@@ -160,8 +164,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         inputs: json("inputs")?,
         outputs: json("outputs")?,
         requested_resources,
-        reserved_resources: period
-            .map(|_| ReservedResources::new(requested_resources, reservation)),
+        reserved_resources: period.map(|_| ReservedResources::new(given, reservation)),
         created_at: row.try_get::<Instant, _>("created_at")?.0,
         started_at: instant("started_at")?,
         ended_at: instant("ended_at")?,

@@ -61,6 +61,36 @@ impl Reader {
         look.end(row.as_ref().map(module).transpose()?).await
     }
 
+    /// The most that live workers which serve `module` have, each resource by itself.
+    pub async fn largest_worker(
+        &self,
+        module: &ModuleName,
+    ) -> Result<At<Option<Capacity>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
+            "select max((capacity ->> 'slots')::bigint) as slots,
+                    max((capacity ->> 'cpu')::bigint) as cpu,
+                    max((capacity ->> 'mem_mb')::bigint) as mem_mb,
+                    max(coalesce((capacity ->> 'gpu')::bigint, 0)) as gpu
+             from workers
+             where state in ('joined', 'paused')
+                   and modules @> jsonb_build_array(jsonb_build_object('name', $1::text))",
+        );
+        let row = sqlx::query(sql).bind(module.as_str()).fetch_one(look.connection()).await;
+        let row = row.map_err(|error| look.failed(error))?;
+        let most = |column| -> sqlx::Result<Option<u32>> {
+            let most: Option<i64> = row.try_get(column)?;
+            Ok(most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)))
+        };
+        let largest = match (most("slots")?, most("cpu")?, most("mem_mb")?, most("gpu")?) {
+            (Some(slots), Some(cpu), Some(mem_mb), Some(gpu)) => {
+                Some(Capacity { slots, cpu, mem_mb, gpu })
+            }
+            _ => None,
+        };
+        look.end(largest).await
+    }
+
     /// All workers that ever joined, by name.
     pub async fn workers(&self) -> Result<At<Vec<WorkerRow>>, QueryError> {
         let mut look = self.look().await?;

@@ -48,6 +48,7 @@ const CHANGING: Columns = columns! {
     Bigint overrun: c => c.row.ledger.overrun;
     Bytea frames: c => c.row.frames.as_slice();
     Text parked: c => c.row.parked.map(Parked::as_str);
+    Jsonb raised_resources: c => c.row.job.raised_resources.as_ref().map(Jsonb::of);
 };
 /// What a live row has beside.
 const LIVE: Columns = columns! {

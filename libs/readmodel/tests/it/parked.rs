@@ -391,7 +391,7 @@ async fn what_is_parked_does_not_depend_on_the_batches() {
         &bad.entity(),
         [
             Fact::AttemptFailed { attempt: attempt(1), error: failed, crashed: false, wall_ms: 1 },
-            Fact::RetryScheduled { attempt: attempt(2), due_at },
+            Fact::RetryScheduled { attempt: attempt(2), due_at, resources: None },
         ],
     );
     log.assign(&bad, "exec-2", 2);

@@ -242,6 +242,7 @@ impl Executor {
                 attempts_max,
                 backoff_ms: 50 * scale,
                 backoff_ms_max: 400 * scale,
+                ..RetryPolicy::default()
             },
             running_max,
         }

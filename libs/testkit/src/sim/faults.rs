@@ -395,5 +395,6 @@ fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
         keyed_remembered_ms: rng.random_range(100..5_000),
         unkeyed_remembered_max: rng.random_range(1..40),
         keyed_remembered_max: rng.random_range(1..40),
+        refuse_unsatisfiable: false,
     }
 }

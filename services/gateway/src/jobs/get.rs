@@ -9,6 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use nox_contract::WaitingCode;
+
 use super::{
     find::{find, only_min_n},
     view::JobView,
@@ -17,6 +19,7 @@ use crate::{
     app::App,
     auth::Caller,
     problem::ApiError,
+    required::Required,
     routes::{self, Segment},
 };
 
@@ -29,5 +32,12 @@ pub async fn get(
 ) -> Result<Response, ApiError> {
     let id = routes::job_id(&id)?;
     let row = find(&app, &caller, id, only_min_n(&uri, &headers)?).await?;
-    Ok(Json(JobView::from(&row)).into_response())
+    let mut view = JobView::from(&row);
+    if row.waiting_code == Some(WaitingCode::Unsatisfiable) {
+        let read = || app.reader.largest_worker(&row.module);
+        if let Some(largest) = app.barrier.read(&Required::default(), read).await?.value {
+            view.explain_unsatisfiable(&row, &largest);
+        }
+    }
+    Ok(Json(view).into_response())
 }

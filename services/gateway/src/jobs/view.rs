@@ -1,8 +1,10 @@
 //! A job as its users see it.
 
+use std::borrow::Cow;
+
 use nox_contract::{
-    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, Timestamp,
-    UserId, WaitingCode, WorkerId,
+    Attempt, Capacity, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources,
+    Timestamp, UserId, WaitingCode, WorkerId,
 };
 use nox_readmodel::{JobRow, project::ReservedResources};
 use serde::Serialize;
@@ -45,7 +47,7 @@ pub struct JobView<'a> {
 #[derive(Debug, Serialize)]
 struct Waiting {
     code: WaitingCode,
-    message: &'static str,
+    message: Cow<'static, str>,
 }
 
 impl<'a> From<&'a JobRow> for JobView<'a> {
@@ -57,7 +59,7 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             user_id: &row.user_id,
             status: row.status,
             state: row.status,
-            waiting: row.waiting_code.map(|code| Waiting { code, message: message(code) }),
+            waiting: row.waiting_code.map(|code| Waiting { code, message: message(code).into() }),
             attempt: row.attempt,
             priority: row.priority,
             inputs: row.inputs.as_ref(),
@@ -76,6 +78,24 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
     }
 }
 
+impl JobView<'_> {
+    /// Says what workers have of what `row` asks too much of; `largest` is the most that any has.
+    pub fn explain_unsatisfiable(&mut self, row: &JobRow, largest: &Capacity) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let asked = row.reserved_resources.map_or(row.requested_resources, Resources::from);
+        let each = [
+            ("cpu", asked.cpu, largest.cpu),
+            ("mem_mb", asked.mem_mb, largest.mem_mb),
+            ("gpu", asked.gpu, largest.gpu),
+        ];
+        let list = |of: fn(&(&str, u32, u32)) -> String| each.iter().map(of).collect::<Vec<_>>();
+        let asks = list(|(name, asked, _)| format!("{name} {asked}")).join(", ");
+        let has = list(|(name, _, most)| format!("{name} {most}")).join(", ");
+        waiting.message =
+            format!("the job asks for {asks}, and the most that a worker has is {has}").into();
+    }
+}
+
 fn message(code: WaitingCode) -> &'static str {
     match code {
         WaitingCode::Priority => "other jobs are ahead",
@@ -84,6 +104,7 @@ fn message(code: WaitingCode) -> &'static str {
         WaitingCode::Rate => "starts are throttled",
         WaitingCode::NoWorker => "no live worker that takes work serves the module",
         WaitingCode::Resources => "no worker has room for what the job asks for",
+        WaitingCode::Unsatisfiable => "no worker has as much as the job asks for",
         WaitingCode::Isolation => {
             "its worker was lost several times while it ran beside others; it waits for one of its own"
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use nox_contract::{
     Attempt, Cancel, Capacity, Command, FrameNumber, HandBack, Hello, JobId, JobState, Limits,
-    Manifest, RawJson, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule,
-    Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
+    Manifest, Raise, RaisedResource, RawJson, Report, Resources, RetryPolicy, SchedulerConfig,
+    SessionId, SetModule, Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
 };
 use nox_core::{Internal, Rules, State, worker::Assignment};
 
@@ -533,7 +533,19 @@ fn choose<T>(all: &[T], which: u8) -> Option<&T> {
 fn variant(name: &str, which: u8) -> Manifest {
     let running_max = [None, Some(1), Some(2)][usize::from(which) % 3];
     let attempts_max = [1, 3][usize::from(which / 3) % 2];
-    let retry = RetryPolicy { attempts_max, backoff_ms: 1_000, backoff_ms_max: 4_000 };
+    let raise = Raise {
+        after: "exit_status".to_owned(),
+        resource: [RaisedResource::MemMb, RaisedResource::WallTimeS][usize::from(which / 2) % 2],
+        factor: 2,
+        max: 400,
+    };
+    let retry = RetryPolicy {
+        attempts_max,
+        backoff_ms: 1_000,
+        backoff_ms_max: 4_000,
+        on: Vec::new(),
+        raise: if which.is_multiple_of(5) { vec![raise] } else { Vec::new() },
+    };
     Manifest { running_max, retry, ..manifest(name) }
 }
 
@@ -555,6 +567,7 @@ fn configuration(which: u8) -> SchedulerConfig {
         keyed_remembered_ms: remembered_s * 1_000,
         keyed_remembered_max: 8,
         unkeyed_remembered_max: 8,
+        refuse_unsatisfiable: crashes_max == 2,
     };
     let all = [
         of(tight, roomy, Limits { running_jobs: 4, queued_jobs: 14, ..roomy }, 3, 10_000, 900),

@@ -226,7 +226,7 @@ fn a_worker_is_emptied_for_a_suspect_and_jobs_ahead_of_it_still_run() {
 }
 
 #[test]
-fn a_suspect_that_asks_for_more_than_any_worker_has_waits_for_resources() {
+fn a_suspect_that_asks_for_more_than_any_worker_has_waits_for_another_worker() {
     let mut world = World::working(9);
     let (suspect, other) = (world.submit(ask()), world.submit(by("grace")));
     for _ in 0..SUSPICIONS_MAX {
@@ -235,7 +235,7 @@ fn a_suspect_that_asks_for_more_than_any_worker_has_waits_for_resources() {
     let small = nox_contract::Capacity { mem_mb: 1, ..slots(9) };
     world.join("w", small, &[manifest("m")]);
     world.settle();
-    assert_eq!(world.waiting(suspect), Some(WaitingCode::Resources));
+    assert_eq!(world.waiting(suspect), Some(WaitingCode::Unsatisfiable));
 }
 
 #[test]

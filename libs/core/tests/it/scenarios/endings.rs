@@ -16,7 +16,7 @@ use crate::{
 /// A worker whose module is tried so often, and waits so long in between.
 fn world(attempts_max: u32, backoff_ms: u64, backoff_ms_max: u64) -> World {
     let mut world = World::new();
-    let retry = RetryPolicy { attempts_max, backoff_ms, backoff_ms_max };
+    let retry = RetryPolicy { attempts_max, backoff_ms, backoff_ms_max, ..RetryPolicy::default() };
     world.join("w", slots(9), &[nox_contract::Manifest { retry, ..manifest("m") }]);
     world.open("ada");
     world

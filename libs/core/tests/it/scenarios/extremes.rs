@@ -82,7 +82,12 @@ fn a_worker_may_claim_to_have_run_for_ever() {
 #[test]
 fn many_attempts_may_each_claim_to_have_run_for_ever() {
     let mut world = World::new();
-    let retry = RetryPolicy { attempts_max: u32::MAX, backoff_ms: 0, backoff_ms_max: 0 };
+    let retry = RetryPolicy {
+        attempts_max: u32::MAX,
+        backoff_ms: 0,
+        backoff_ms_max: 0,
+        ..RetryPolicy::default()
+    };
     world.join("w", slots(1), &[Manifest { retry, ..manifest("m") }]);
     world.open("ada");
     let job = world.submit(Ask { resources: Resources { cpu: 60, ..SMALL }, ..ask() });
@@ -98,7 +103,12 @@ fn many_attempts_may_each_claim_to_have_run_for_ever() {
 fn a_wait_without_end_is_an_instant_that_can_be_written() {
     for (backoff_ms, backoff_ms_max) in [(u64::MAX, u64::MAX), (1 << 60, 0), (1, u64::MAX)] {
         let mut world = World::new();
-        let retry = RetryPolicy { attempts_max: u32::MAX, backoff_ms, backoff_ms_max };
+        let retry = RetryPolicy {
+            attempts_max: u32::MAX,
+            backoff_ms,
+            backoff_ms_max,
+            ..RetryPolicy::default()
+        };
         world.join("w", slots(1), &[Manifest { retry, ..manifest("m") }]);
         world.open("ada");
         let job = world.submit(ask());

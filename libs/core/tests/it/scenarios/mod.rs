@@ -10,6 +10,7 @@ mod ledger;
 mod matching;
 mod modules;
 mod quota;
+mod raising;
 mod reasons;
 mod sessions;
 mod submit;

@@ -1,8 +1,12 @@
 //! Why a job does not run.
 
 use crate::log::explaining;
-use crate::world::{Ask, ROOMY, SMALL, World, ask, by, config_of, manifest, of_module, slots};
-use nox_contract::{Capacity, Limits, Manifest, Resources, WaitingCode};
+use crate::world::{
+    Ask, ROOMY, SMALL, World, ask, by, config, config_of, id, manifest, of_module, slots,
+};
+use nox_contract::{
+    Capacity, Limits, Manifest, ProblemCode, Resources, SchedulerConfig, WaitingCode,
+};
 
 use WaitingCode::{Concurrency, NoWorker, Paused, Priority, Quota};
 
@@ -91,15 +95,6 @@ fn each_user_and_size_has_a_first_of_its_own() {
 }
 
 #[test]
-fn what_no_worker_is_large_enough_for_waits_for_resources() {
-    let mut world = World::new();
-    world.join("w", Capacity { cpu: 1, ..slots(9) }, &[manifest("m")]);
-    world.open("ada");
-    let job = world.submit(Ask { resources: Resources { cpu: 2, ..SMALL }, ..ask() });
-    assert_eq!(world.waiting(job), Some(WaitingCode::Resources));
-}
-
-#[test]
 fn what_concerns_everybody_is_named_before_what_concerns_one() {
     let mut world = World::new();
     world.join("w", slots(1), &[Manifest { running_max: Some(1), ..manifest("m") }]);
@@ -170,4 +165,42 @@ fn a_module_without_its_own_worker_waits_although_others_have_some() {
     let job = world.submit(of_module("rare"));
     world.settle();
     assert_eq!(world.waiting(job), Some(NoWorker));
+}
+
+#[test]
+fn what_no_worker_could_ever_hold_has_a_reason_of_its_own() {
+    let mut world = World::new();
+    world.join("w", Capacity { gpu: 1, ..slots(2) }, &[manifest("m")]);
+    world.open("ada");
+    let running = world.submit(Ask { resources: Resources { gpu: 1, ..SMALL }, ..ask() });
+    let two = Ask { resources: Resources { gpu: 2, ..SMALL }, ..ask() };
+    let one = Ask { resources: Resources { gpu: 1, ..SMALL }, ..ask() };
+    let jobs: Vec<_> = [&two, &two, &one].map(|ask| world.submit(ask.clone())).into();
+    world.settle();
+    let never = WaitingCode::Unsatisfiable;
+    assert_eq!(codes(&world, &jobs), [never, never, WaitingCode::Resources]);
+    // One that takes no work for now may take some later.
+    let larger = world.join("w-2", Capacity { gpu: 2, ..slots(2) }, &[manifest("m")]);
+    let paused = nox_contract::Report::Paused { number: 1, reason: "full".to_owned() };
+    world.report(&id("w-2"), larger, paused);
+    world.settle();
+    assert_eq!(codes(&world, &jobs), [WaitingCode::Resources, Priority, WaitingCode::Resources]);
+    world.report(&id("w-2"), larger, nox_contract::Report::Resumed { number: 2 });
+    world.place();
+    assert_eq!(world.holder(jobs[0]), Some("w-2"));
+    assert_eq!(world.holder(running), Some("w"));
+}
+
+#[test]
+fn what_no_worker_could_ever_hold_is_refused_where_that_is_configured() {
+    let mut world = World::with(SchedulerConfig { refuse_unsatisfiable: true, ..config() });
+    let gpu = Ask { resources: Resources { gpu: 1, ..SMALL }, ..ask() };
+    world.join("w", Capacity { gpu: 0, ..slots(2) }, &[manifest("m")]);
+    world.open("ada");
+    let (_, said) = world.ask(&gpu);
+    assert_eq!(said.refusal().code, ProblemCode::Unsatisfiable);
+    world.submit(ask());
+    // Where nobody serves the module, somebody may come who has it.
+    world.silent("w");
+    world.submit(gpu);
 }

@@ -53,7 +53,7 @@ impl Log {
             (2, 1) => drop(self.start(job, "exec-1", 1)),
             (2, 2) => {
                 let due_at = self.at + Duration::from_secs(1);
-                let retry = Fact::RetryScheduled { attempt: Attempt(2), due_at };
+                let retry = Fact::RetryScheduled { attempt: Attempt(2), due_at, resources: None };
                 self.entry(&entity, [failed(1), retry]);
             }
             (2, 3) => drop(self.assign(job, "exec-2", 2)),

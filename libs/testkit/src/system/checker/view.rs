@@ -52,7 +52,7 @@ pub fn rows(log: &[LogEntry]) -> Vec<JobRow> {
 /// The row that a job should have; `None` where its facts make none.
 fn row(id: JobId, story: &Story) -> Option<JobRow> {
     let job: &Job = story.job.as_ref()?;
-    let resources = job.requested_resources;
+    let given = job.resources();
     Some(JobRow {
         id,
         tenant: story.tenant.clone(),
@@ -63,12 +63,12 @@ fn row(id: JobId, story: &Story) -> Option<JobRow> {
         waiting_code: job.waiting(),
         inputs: Some(story.inputs.clone()),
         outputs: story.outputs.clone(),
-        requested_resources: resources,
+        requested_resources: job.requested_resources,
         reserved_resources: story.reserved.map(|cpu_seconds| ReservedResources {
-            cpu: resources.cpu,
-            mem_mb: resources.mem_mb,
-            wall_time_s: resources.wall_time_s,
-            gpu: resources.gpu,
+            cpu: given.cpu,
+            mem_mb: given.mem_mb,
+            wall_time_s: given.wall_time_s,
+            gpu: given.gpu,
             cpu_seconds,
         }),
         created_at: job.created_at,

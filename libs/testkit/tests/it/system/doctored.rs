@@ -184,7 +184,7 @@ fn truth() -> Evidence {
         input_schema: RawJson::of(&true).unwrap(),
         output_schema: RawJson::of(&true).unwrap(),
         resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 60, gpu: 0 },
-        retry: RetryPolicy { attempts_max: 2, backoff_ms: 1_000, backoff_ms_max: 1_000 },
+        retry: RetryPolicy { attempts_max: 2, backoff_ms_max: 1_000, ..RetryPolicy::default() },
         running_max: None,
     };
     leader.report(Report::Hello(Box::new(Hello {
