@@ -88,6 +88,9 @@ create table jobs_live (
     parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
     -- What attempts are given instead of what was asked for, since one failed for want of more.
     raised_resources jsonb,
+    -- The version of the module that it was submitted for, and labels that its worker must have.
+    module_version text,
+    worker_labels jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
@@ -130,6 +133,8 @@ create table jobs_ended (
     fingerprint text,
     parked text check (parked in ('unstorable', 'unknown_fact', 'refused')),
     raised_resources jsonb,
+    module_version text,
+    worker_labels jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null)
 );
@@ -158,7 +163,7 @@ select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null:
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20 as submitted_n, (submitted & 1048575)::integer as submitted_place,
        due_at, work, held, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames, raised_resources
+       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels
 from jobs_live
 union all
 select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
@@ -170,7 +175,7 @@ select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20, (submitted & 1048575)::integer,
        due_at, null, false, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames, raised_resources
+       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels
 from jobs_ended;
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.
@@ -252,6 +257,8 @@ create table modules (
     schema jsonb not null,
     enabled boolean not null,
     manifest jsonb not null,
+    -- The manifests of other versions, in the order in which they were the present one last.
+    others jsonb not null,
     n bigint not null
 );
 

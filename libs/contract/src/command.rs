@@ -1,5 +1,7 @@
 //! What users ask for: gateway → NOX_COMMANDS → scheduler.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,12 @@ pub struct Submit {
     /// The role that the asker's limits come from.
     pub role: String,
     pub module: ModuleName,
+    /// The version of the module that is to run it; the present one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_version: Option<String>,
+    /// Labels that its worker must have, all of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub worker_labels: BTreeSet<String>,
     pub inputs: RawJson,
     pub requested_resources: Resources,
     /// 0 (last) to 9 (first).

@@ -1,5 +1,7 @@
 //! Facts: what the scheduler's leader decided. Nothing else is true.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +104,8 @@ pub enum Fact {
     WorkerLeft { session: SessionId, lost: bool, reason: LostReason, blame: Blame },
 
     // --- a module ---
-    /// A worker declared a module that was new, or had another manifest.
+    /// A worker declared a module that was new, or a version of it that was new or had another manifest, or one
+    /// that is to be the present one again. The present one is what jobs get that name none.
     ModuleDeclared { manifest: Box<Manifest>, enabled: bool },
     /// An admin switched it.
     ModuleSwitched { enabled: bool, by: UserId },
@@ -116,6 +119,10 @@ pub enum Fact {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Submitted {
+    /// It keeps the version of its module that it was submitted for.
+    pub module_version: String,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub worker_labels: BTreeSet<String>,
     pub inputs: RawJson,
     /// What the job asked for, and is given.
     pub requested_resources: Resources,

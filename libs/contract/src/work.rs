@@ -68,6 +68,7 @@ pub struct StartWork {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub module: ModuleName,
+    pub module_version: String,
     pub inputs: RawJson,
     pub resources: Resources,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@
 //! | [`ledger`] | budgets: free + reserved + used = granted |
 //! | [`queue`] | who is next |
 //! | [`worker`] | who runs what |
+//! | [`versions`] | the manifests of a module |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
 mod apply;
@@ -24,6 +25,7 @@ pub mod job;
 pub mod ledger;
 pub mod queue;
 pub mod state;
+pub mod versions;
 pub mod worker;
 
 pub use apply::ApplyError;

@@ -4,12 +4,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     iter::successors,
     ops::Bound::{Excluded, Included, Unbounded},
+    sync::Arc,
 };
 
 use nox_contract::{
     FrameNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::state::Needs;
 
 /// The most that one step of priority is worth, in microseconds: more than any log lasts, and no
 /// priority runs over with it.
@@ -51,12 +54,16 @@ impl Rank {
     pub(crate) const LAST: Self = Self { order: i64::MAX, submitted: u64::MAX };
 }
 
+/// How many kinds of waiting jobs are looked at for one that needs the same: most need the same.
+const NEEDS_LOOKED_AT: usize = 4;
+
 /// Jobs that are alike to the match: if the first of them cannot be placed, none can.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClassKey {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub resources: Resources,
+    pub needs: Arc<Needs>,
     /// Runs only on a worker that runs nothing else.
     pub isolated: bool,
 }
@@ -195,6 +202,12 @@ impl Queue {
     /// The kinds of jobs that need a worker of their own, up to the one whose first is at `rank`.
     pub fn isolated_up_to(&self, rank: Rank) -> impl Iterator<Item = (Rank, &Head)> {
         self.isolated.range(..=rank).filter_map(|rank| Some((*rank, self.heads.get(rank)?)))
+    }
+
+    /// What jobs of `module` that wait need, of a few kinds.
+    pub(crate) fn needs(&self, module: &ModuleName) -> impl Iterator<Item = &Arc<Needs>> {
+        let classes = self.modules.get(module).into_iter().flat_map(BTreeMap::keys);
+        classes.take(NEEDS_LOOKED_AT).map(|key| &key.needs)
     }
 
     /// Whether anybody of `module` waits to be placed.

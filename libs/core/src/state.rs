@@ -7,8 +7,8 @@ use std::{
 };
 
 use nox_contract::{
-    Epoch, FrameNumber, Incarnation, JobId, JobState, Manifest, ModuleName, Positions,
-    SchedulerConfig, TenantId, Timestamp, UserId, WaitingCode,
+    Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions, SchedulerConfig,
+    TenantId, Timestamp, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
     job::{Job, Phase},
     ledger::Ledger,
     queue::{ClassKey, Queue, Rank},
+    versions::Versions,
     worker::Workers,
 };
 
@@ -67,10 +68,20 @@ pub struct State {
 /// A module as the log knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
-    pub manifest: Manifest,
+    pub versions: Versions,
     pub enabled: bool,
     /// Attempts that hold a slot.
     pub running: u32,
+}
+
+/// What a job needs of a worker beside room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Needs {
+    /// The version of its module.
+    pub version: String,
+    /// Labels, all of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub labels: BTreeSet<String>,
 }
 
 /// A job that has not ended, with what decisions need beside its life cycle.
@@ -78,6 +89,7 @@ pub struct Module {
 pub struct ActiveJob {
     pub job: Job,
     pub owner: Owner,
+    pub needs: Arc<Needs>,
     pub request: Request,
     /// Which entry of the frame `submitted_n` made the job: first come, first served.
     pub submitted_place: u32,
@@ -114,6 +126,7 @@ impl ActiveJob {
             tenant: self.owner.tenant.clone(),
             user_id: self.owner.user_id.clone(),
             resources: self.job.resources(),
+            needs: self.needs.clone(),
             isolated: self.job.is_isolated(),
         }
     }
@@ -231,11 +244,25 @@ impl State {
         }
     }
 
-    /// Makes all jobs of an owner, and of a module, share one copy of each name.
+    /// Makes all jobs of an owner, and of a module, share one copy of each name, and those that need the
+    /// same one copy of that.
     fn share_names(&mut self) {
+        let mut needs = BTreeSet::new();
         for job in self.jobs.values_mut() {
-            share_names(&self.ledger, &self.modules, &mut Arc::make_mut(job).owner);
+            let job = Arc::make_mut(job);
+            share_names(&self.ledger, &self.modules, &mut job.owner);
+            if let Some(same) = needs.get(&job.needs) {
+                job.needs = Arc::clone(same);
+            } else {
+                needs.insert(job.needs.clone());
+            }
         }
+    }
+
+    /// A copy of what the job needs that is shared with others like it, as far as they are easily found.
+    pub(crate) fn shared(&self, module: &ModuleName, needs: Needs) -> Arc<Needs> {
+        let same = self.queue.needs(module).find(|same| ***same == needs);
+        same.cloned().unwrap_or_else(|| Arc::new(needs))
     }
 
     fn ageing_ms(&self) -> u64 {

@@ -8,6 +8,8 @@ use nox_contract::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::state::Needs;
+
 /// A worker in its present session. It is forgotten when the session ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
@@ -15,7 +17,9 @@ pub struct Worker {
     pub origin: Origin,
     pub capacity: Capacity,
     pub used: Capacity,
-    pub modules: BTreeSet<ModuleName>,
+    /// What it serves, in which version.
+    pub modules: BTreeMap<ModuleName, String>,
+    pub labels: BTreeSet<String>,
     /// Is to stop, and takes no more work.
     pub draining: bool,
     /// Cannot run attempts, and takes no work for now.
@@ -28,6 +32,14 @@ pub struct Worker {
     pub next_work: WorkNumber,
     /// Slots in use: an entry leaves only by a fact that says nothing of the attempt runs any more.
     pub assignments: BTreeMap<JobId, Assignment>,
+}
+
+impl Worker {
+    /// Whether it is one that a job of `module` could be given to, whatever it does now.
+    pub fn serves(&self, module: &ModuleName, needs: &Needs) -> bool {
+        self.modules.get(module).is_some_and(|version| *version == needs.version)
+            && needs.labels.is_subset(&self.labels)
+    }
 }
 
 /// A slot in use.
@@ -132,7 +144,7 @@ impl Workers {
 
     /// Nobody of this name may be there.
     pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
-        for module in &worker.modules {
+        for module in worker.modules.keys() {
             self.serving.entry(module.clone()).or_default().insert(id.clone());
         }
         self.by_id.insert(id, worker);
@@ -153,7 +165,7 @@ impl Workers {
         }
         self.past.insert(worker.session);
         self.past_order.push_back((at, worker.session));
-        for module in &worker.modules {
+        for module in worker.modules.keys() {
             if let Some(ids) = self.serving.get_mut(module) {
                 ids.remove(id);
                 if ids.is_empty() {
@@ -167,7 +179,7 @@ impl Workers {
     pub(crate) fn reindex(&mut self) {
         self.serving.clear();
         for (id, worker) in &self.by_id {
-            for module in &worker.modules {
+            for module in worker.modules.keys() {
                 self.serving.entry(module.clone()).or_default().insert(id.clone());
             }
         }
@@ -195,18 +207,32 @@ impl Workers {
         self.serving.get(module).map_or(0, |ids| u32::try_from(ids.len()).unwrap_or(u32::MAX))
     }
 
-    /// Workers that serve `module` and take work, if they have room.
-    pub fn serving(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
-        self.declaring(module).filter(|(_, worker)| !worker.paused)
+    /// Workers that serve `module` as it is needed and take work, if they have room.
+    pub fn serving(
+        &self,
+        module: &ModuleName,
+        needs: &Needs,
+    ) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.declaring(module, needs).filter(|(_, worker)| !worker.paused)
     }
 
-    /// Workers that serve `module`, those that take no work for now included.
-    pub fn declaring(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
-        self.serving
-            .get(module)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.by_id.get_key_value(id))
-            .filter(|(_, worker)| !worker.draining)
+    /// Workers that serve `module` as it is needed, those that take no work for now included.
+    pub fn declaring(
+        &self,
+        module: &ModuleName,
+        needs: &Needs,
+    ) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.live(module).filter(|(_, worker)| !worker.draining && worker.serves(module, needs))
+    }
+
+    /// Whether a worker that is not to stop serves this version of `module`.
+    pub fn serve_version(&self, module: &ModuleName, version: &str) -> bool {
+        let is_it = |worker: &Worker| worker.modules.get(module).is_some_and(|v| v == version);
+        self.live(module).any(|(_, worker)| !worker.draining && is_it(worker))
+    }
+
+    fn live(&self, module: &ModuleName) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        let ids = self.serving.get(module).into_iter().flatten();
+        ids.filter_map(|id| self.by_id.get_key_value(id))
     }
 }

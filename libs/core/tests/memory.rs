@@ -137,6 +137,8 @@ impl Log {
     fn submit(&mut self, number: usize, user: usize) {
         let (entity, _) = self.job(number, user);
         let submitted = Submitted {
+            module_version: "1".to_owned(),
+            worker_labels: Default::default(),
             inputs: RawJson::default(),
             requested_resources: resources(),
             priority: if number.is_multiple_of(10) { 7 } else { 5 },

@@ -8,6 +8,8 @@ pub const SMALL: Resources = Resources { cpu: 1, mem_mb: 1, wall_time_s: 60, gpu
 /// A small submit that is refused, for nobody knows its module, and was promised: it causes several facts.
 pub fn submit(job_id: JobId) -> Submit {
     Submit {
+        module_version: None,
+        worker_labels: Default::default(),
         job_id,
         user_id: "ada".parse().unwrap(),
         role: "user".to_owned(),

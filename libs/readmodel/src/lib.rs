@@ -46,6 +46,7 @@ pub use audit::ContentHash;
 pub use batch::{Batch, EntryPlace, LogMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
+pub use nox_core::versions::Versions;
 pub use project::IllegalEntry;
 pub use query::{At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, rebuild_to_end, switch};

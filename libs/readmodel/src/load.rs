@@ -6,7 +6,7 @@ use nox_contract::{
     Attempt, JobError, JobId, Manifest, ModuleName, Resources, SessionId, TenantId, UserId,
     WorkerId, fact::ServedModule,
 };
-use nox_core::{job::Job, ledger::Balance};
+use nox_core::{job::Job, ledger::Balance, versions::Versions};
 use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
@@ -180,14 +180,17 @@ pub(crate) fn balance(row: &PgRow) -> sqlx::Result<Balance> {
 pub(crate) async fn modules(
     connection: &mut PgConnection,
 ) -> sqlx::Result<BTreeMap<ModuleName, StoredModule>> {
-    let rows =
-        sqlx::query("select name, manifest, enabled, n from modules").fetch_all(connection).await?;
+    let rows = sqlx::query("select name, manifest, others, enabled, n from modules")
+        .fetch_all(connection)
+        .await?;
     rows.iter()
         .map(|row| {
             let name = ModuleName::new(row.try_get::<&str, _>("name")?).map_err(decode)?;
-            let Json(manifest): Json<Manifest> = row.try_get("manifest")?;
+            let Json(present): Json<Manifest> = row.try_get("manifest")?;
+            let Json(others): Json<Vec<Manifest>> = row.try_get("others")?;
+            let versions = Versions { present, others };
             let (enabled, n) = (row.try_get("enabled")?, number(row.try_get("n")?));
-            Ok((name, StoredModule { manifest, enabled, n }))
+            Ok((name, StoredModule { versions, enabled, n }))
         })
         .collect()
 }

@@ -10,7 +10,9 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
     match fact {
         Fact::Submitted(submitted) => {
             submitted.inputs.check_storable()?;
-            submitted.fingerprint.as_deref().map_or(Ok(()), text)
+            submitted.fingerprint.as_deref().map_or(Ok(()), text)?;
+            text(&submitted.module_version)?;
+            submitted.worker_labels.iter().try_for_each(|label| text(label))
         }
         Fact::Rejected(rejected) => {
             rejected.inputs.check_storable()?;

@@ -42,6 +42,14 @@ pub struct Config {
     #[arg(long, env = "NOX_MEM_MB", default_value = "4096")]
     pub mem_mb: NonZeroU32,
 
+    /// Devices that attempts may ask for together.
+    #[arg(long, env = "NOX_GPU", default_value = "0")]
+    pub gpu: u32,
+
+    /// What jobs may ask of their worker beside room, separated by commas.
+    #[arg(long, env = "NOX_LABELS", value_delimiter = ',')]
+    pub labels: Vec<String>,
+
     /// The folder with a folder for each module.
     #[arg(long, env = "NOX_MODULES", default_value = "modules")]
     pub modules: PathBuf,
@@ -71,8 +79,8 @@ pub struct Config {
 
 impl Config {
     pub(crate) fn capacity(&self) -> Capacity {
-        let Self { slots, cpu, mem_mb, .. } = self;
-        Capacity { slots: slots.get(), cpu: cpu.get(), mem_mb: mem_mb.get(), gpu: 0 }
+        let Self { slots, cpu, mem_mb, gpu, .. } = self;
+        Capacity { slots: slots.get(), cpu: cpu.get(), mem_mb: mem_mb.get(), gpu: *gpu }
     }
 
     /// This worker's own folder.

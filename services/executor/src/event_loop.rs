@@ -25,7 +25,7 @@ use crate::{
     builtin::Noop,
     failure::{Failure, KILLED},
     instance,
-    modules::{Engine, Modules},
+    modules::{Engine, Module, Modules},
     probe::backoff,
     task,
     worker::Worker,
@@ -250,8 +250,11 @@ impl EventLoop {
 
     fn start(&mut self, start: Box<StartWork>) {
         let held = Held { job_id: start.job_id, attempt: start.attempt };
-        let Some(module) = self.worker.modules.get(&start.module).cloned() else {
-            let failure = Failure::spawn(format!("this worker has no module {}", start.module));
+        let module = self.worker.modules.get(&start.module).cloned();
+        let is_asked_for = |of: &Arc<Module>| of.manifest.file.version == start.module_version;
+        let Some(module) = module.filter(is_asked_for) else {
+            let (module, version) = (&start.module, &start.module_version);
+            let failure = Failure::spawn(format!("this worker has no {module} {version}"));
             self.ended_at_once(&start, failure.into());
             return;
         };

@@ -130,7 +130,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
         capacity: config.capacity(),
         modules: modules.declared(),
-        labels: Vec::new(),
+        labels: config.labels.clone(),
     };
     if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
         bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");

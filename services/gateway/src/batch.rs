@@ -114,6 +114,8 @@ mod tests {
 
     fn submit(number: u128, inputs: &str) -> Submit {
         Submit {
+            module_version: None,
+            worker_labels: Default::default(),
             job_id: format!("{number:032x}").parse::<JobId>().unwrap(),
             user_id: "ada".parse().unwrap(),
             role: "user".to_owned(),

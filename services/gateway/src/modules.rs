@@ -121,6 +121,8 @@ async fn find(app: &App, name: &str, required: Required) -> Result<ModuleRow, Ap
 struct ModuleView<'a> {
     name: &'a ModuleName,
     version: &'a str,
+    /// All that jobs may name, the present one first.
+    versions: Vec<&'a str>,
     title: &'a str,
     enabled: bool,
     caps: Caps<'a>,
@@ -148,10 +150,11 @@ struct Listed<'a> {
 
 impl<'a> From<&'a ModuleRow> for ModuleView<'a> {
     fn from(row: &'a ModuleRow) -> Self {
-        let manifest = &row.manifest;
+        let manifest = &row.versions.present;
         Self {
             name: &row.name,
             version: &manifest.version,
+            versions: row.versions.iter().map(|manifest| manifest.version.as_str()).collect(),
             title: &manifest.title,
             enabled: row.enabled,
             caps: Caps {

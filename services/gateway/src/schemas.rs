@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use jsonschema::{Draft, PatternOptions, Validator};
 use nox_contract::{Manifest, ModuleName, ProblemCode, RawJson, Resources};
-use nox_readmodel::{At, ModuleRow, QueryError, Reader};
+use nox_readmodel::{At, ModuleRow, QueryError, Reader, Versions};
 use nox_service::Clock;
 use serde_json::Value;
 
@@ -52,8 +52,15 @@ struct Known {
     read_at: Duration,
 }
 
-/// A module, ready to judge inputs.
+/// A module, with its versions.
 pub struct Module {
+    /// The present one first.
+    versions: Vec<Arc<Version>>,
+}
+
+/// A version of a module, ready to judge inputs.
+pub struct Version {
+    pub name: String,
     pub resources: Resources,
     /// The schema as it was compiled, to tell whether it has changed.
     source: RawJson,
@@ -117,21 +124,24 @@ impl Modules {
             let detail = format!("no worker ever declared the module {name}");
             return Err(ApiError::new(ProblemCode::UnknownModule, detail));
         };
-        Ok(self.learn(&row.manifest, now))
+        Ok(self.learn(name, &row.versions, now))
     }
 
-    fn learn(&self, manifest: &Manifest, now: Duration) -> Arc<Module> {
+    /// Compiles what is not known yet of the versions.
+    fn learn(&self, name: &ModuleName, versions: &Versions, now: Duration) -> Arc<Module> {
+        let before = self.known().get(name).map(|known| known.module.clone());
+        let versions = versions.iter().map(|manifest| {
+            let same = before.iter().flat_map(|module| &module.versions).find(|version| {
+                version.name == manifest.version
+                    && version.source == manifest.input_schema
+                    && version.resources == manifest.resources
+            });
+            same.cloned().unwrap_or_else(|| Arc::new(Version::compile(manifest)))
+        });
+        let module = Arc::new(Module { versions: versions.collect() });
         let mut known = self.known();
-        if let Some(same) = known.get_mut(&manifest.name)
-            && same.module.source == manifest.input_schema
-            && same.module.resources == manifest.resources
-        {
-            same.read_at = now;
-            return same.module.clone();
-        }
-        let module = Arc::new(Module::compile(manifest));
-        if known.len() < MODULES_MAX || known.contains_key(&manifest.name) {
-            known.insert(manifest.name.clone(), Known { module: module.clone(), read_at: now });
+        if known.len() < MODULES_MAX || known.contains_key(name) {
+            known.insert(name.clone(), Known { module: module.clone(), read_at: now });
         }
         module
     }
@@ -143,12 +153,30 @@ impl Modules {
 }
 
 impl Module {
+    /// The version called `name`, or the present one.
+    pub fn version(&self, name: Option<&str>) -> Result<&Version, ApiError> {
+        let found = self.versions.iter().find(|of| name.is_none_or(|name| of.name == name));
+        found.map(|version| &**version).ok_or_else(|| {
+            let names: Vec<_> = self.versions.iter().map(|of| of.name.as_str()).collect();
+            let detail = format!("the module has no such version; it has {}", names.join(", "));
+            let place = FieldError::new("/module_version", detail.clone());
+            ApiError::new(ProblemCode::UnknownModule, detail).with_errors(vec![place])
+        })
+    }
+}
+
+impl Version {
     fn compile(manifest: &Manifest) -> Self {
         let inputs = compile(&manifest.input_schema);
         if let Err(error) = &inputs {
             tracing::error!(module = %manifest.name, error, "A module's input schema is unusable");
         }
-        Self { resources: manifest.resources, source: manifest.input_schema.clone(), inputs }
+        Self {
+            name: manifest.version.clone(),
+            resources: manifest.resources,
+            source: manifest.input_schema.clone(),
+            inputs,
+        }
     }
 
     /// Checks inputs against the module's schema.
@@ -191,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    fn module(schema: Value) -> Module {
+    fn module(schema: Value) -> Version {
         let manifest = Manifest {
             name: "test".parse().unwrap(),
             version: "1".to_owned(),
@@ -202,10 +230,10 @@ mod tests {
             retry: nox_contract::RetryPolicy::default(),
             running_max: None,
         };
-        Module::compile(&manifest)
+        Version::compile(&manifest)
     }
 
-    fn refused(module: &Module, inputs: Value) -> (ProblemCode, Vec<String>) {
+    fn refused(module: &Version, inputs: Value) -> (ProblemCode, Vec<String>) {
         let error = module.check(&RawJson::of(&inputs).unwrap()).unwrap_err();
         let document = error.document();
         let pointers = document["errors"].as_array().cloned().unwrap_or_default();

@@ -121,7 +121,7 @@ mod tests {
         };
         let submitted = |inputs: &str| {
             format!(
-                r#"{{"submitted":{{"inputs":{inputs},"requested_resources":{{"cpu":1,"mem_mb":1,"wall_time_s":1}},"priority":5}}}}"#
+                r#"{{"submitted":{{"module_version":"1","inputs":{inputs},"requested_resources":{{"cpu":1,"mem_mb":1,"wall_time_s":1}},"priority":5}}}}"#
             )
         };
         let entries = [

@@ -1,7 +1,7 @@
 //! One message of each shape that is said. A new shape gets a new name here; files that are stored
 //! already are never written again, whatever this builder says later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
     Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Cause,
@@ -185,6 +185,8 @@ fn quota_refusal() -> Refusal {
 
 fn commands() -> Vec<Example> {
     let full = Submit {
+        module_version: Some("6.5.1".to_owned()),
+        worker_labels: BTreeSet::from(["zone:a".to_owned()]),
         job_id: job(1),
         user_id: ada(),
         role: "user".to_owned(),
@@ -200,6 +202,8 @@ fn commands() -> Vec<Example> {
         traceparent: Some(TRACEPARENT.to_owned()),
     };
     let plain = Submit {
+        module_version: None,
+        worker_labels: Default::default(),
         job_id: job(4),
         role: "admin".to_owned(),
         inputs: json("{}"),
@@ -367,6 +371,7 @@ fn reports() -> Vec<Example> {
 
 fn work() -> Vec<Example> {
     let start = StartWork {
+        module_version: "6.5.1".to_owned(),
         number: WorkNumber(17),
         job_id: job(1),
         attempt: Attempt(1),
@@ -485,6 +490,8 @@ fn about_job() -> Entity {
 
 fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
     Fact::Submitted(Box::new(Submitted {
+        module_version: "6.5.1".to_owned(),
+        worker_labels: after.iter().map(|_| "zone:a".to_owned()).collect(),
         inputs: json(r#"{"xyz": "1\n\nHe 0 0 0\n", "nested": [{"deep": [null, true, 1e-7]}]}"#),
         requested_resources: if run_at.is_some() { large() } else { small() },
         priority: 5,

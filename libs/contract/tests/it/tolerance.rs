@@ -109,7 +109,7 @@ fn a_known_fact_with_a_word_that_is_not_known_counts_as_unknown() {
 fn user_json_passes_through_byte_for_byte() {
     let inputs = r#"{ "b":1.50,"a" : [1e400, "\u0041"] , "b":2 }"#;
     let text = format!(
-        r#"{{"submitted":{{"inputs":{inputs},"requested_resources":
+        r#"{{"submitted":{{"module_version":"1","inputs":{inputs},"requested_resources":
         {{"cpu":1,"mem_mb":1,"wall_time_s":1}},"priority":5}}}}"#
     );
     let fact: Fact = serde_json::from_str(&text).unwrap();

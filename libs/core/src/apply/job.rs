@@ -8,7 +8,7 @@ use super::{ApplyError, misplaced};
 use crate::{
     ended::{EndedJob, Request},
     job::Job,
-    state::{ActiveJob, Dependencies, Owner, State, share_names},
+    state::{ActiveJob, Dependencies, Needs, Owner, State, share_names},
     worker::Assignment,
 };
 
@@ -49,9 +49,12 @@ impl State {
     }
 
     fn admit(&mut self, job: Job, fact: &Fact, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
+        let mut needs = Needs::default();
         let (open, fingerprint): (BTreeSet<JobId>, Option<&str>) = match fact {
             Fact::Submitted(submitted) => {
                 self.count_queued(owner, 1)?;
+                needs.version.clone_from(&submitted.module_version);
+                needs.labels.clone_from(&submitted.worker_labels);
                 // What has succeeded already holds nobody back.
                 let open = submitted.after.iter().filter(|id| self.is_open(**id));
                 (open.copied().collect(), submitted.fingerprint.as_deref())
@@ -68,6 +71,7 @@ impl State {
         let active = ActiveJob {
             period: job.created_at,
             job,
+            needs: self.shared(&owner.module, needs),
             owner,
             request,
             submitted_place: self.entries,

@@ -1,9 +1,12 @@
 //! Facts of a module.
 
-use nox_contract::{Entry, Fact, ModuleName};
+use nox_contract::{Entry, Fact, Manifest, ModuleName};
 
 use super::{ApplyError, misplaced};
-use crate::state::{Module, State};
+use crate::{
+    state::{Module, State},
+    versions::Versions,
+};
 
 impl State {
     pub(super) fn apply_module(
@@ -15,10 +18,7 @@ impl State {
         for fact in entry.known_facts() {
             match fact {
                 Fact::ModuleDeclared { manifest, enabled } => {
-                    let running = self.modules.get(name).map_or(0, |module| module.running);
-                    let module =
-                        Module { manifest: (**manifest).clone(), enabled: *enabled, running };
-                    self.modules.insert(name.clone(), module);
+                    self.declare(name, manifest, *enabled);
                 }
                 Fact::ModuleSwitched { enabled, .. } => {
                     let missing = ApplyError::Missing { n, fact: fact.name(), what: "module" };
@@ -28,5 +28,19 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Makes a version of a module the present one.
+    fn declare(&mut self, name: &ModuleName, manifest: &Manifest, enabled: bool) {
+        match self.modules.get_mut(name) {
+            Some(module) => {
+                module.versions.declare(manifest.clone());
+                module.enabled = enabled;
+            }
+            None => {
+                let versions = Versions::new(manifest.clone());
+                self.modules.insert(name.clone(), Module { versions, enabled, running: 0 });
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ impl State {
         let (n, at) = (self.n, self.at);
         for fact in entry.known_facts() {
             match fact {
-                Fact::WorkerJoined { session, origin, capacity, modules, .. } => {
+                Fact::WorkerJoined { session, origin, capacity, modules, labels } => {
                     if self.workers.get(id).is_some() {
                         // The session before has to be over first, with all that it held.
                         return Err(misplaced(n, fact, "a worker that is there"));
@@ -20,7 +20,11 @@ impl State {
                         origin: *origin,
                         capacity: *capacity,
                         used: Capacity::default(),
-                        modules: modules.iter().map(|served| served.name.clone()).collect(),
+                        modules: modules
+                            .iter()
+                            .map(|served| (served.name.clone(), served.version.clone()))
+                            .collect(),
+                        labels: labels.iter().cloned().collect(),
                         draining: false,
                         paused: false,
                         pauses: 0,

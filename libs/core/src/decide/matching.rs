@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     queue::{Head, Rank},
-    state::State,
+    state::{Needs, State},
 };
 
 /// Requests that found no place which one match remembers, so that larger ones need not ask.
@@ -56,7 +56,7 @@ struct Match<'s> {
     look: Look<'s>,
     suspects: Suspects<'s>,
     kept: Option<Kept<'s>>,
-    modules: BTreeMap<&'s ModuleName, Module>,
+    modules: BTreeMap<&'s ModuleName, Module<'s>>,
     /// Who may run no more.
     over_quota: BTreeSet<(&'s TenantId, &'s UserId)>,
     /// The next ones of kinds of which one was placed.
@@ -67,10 +67,11 @@ struct Match<'s> {
 
 /// What is known of a module's jobs.
 #[derive(Default)]
-struct Module {
+struct Module<'s> {
     /// Nobody else of it can be placed.
     closed: bool,
-    unplaced: Vec<Resources>,
+    /// What those needed and asked for who found no place.
+    unplaced: Vec<(&'s Needs, Option<Resources>)>,
 }
 
 impl<'s> Match<'s> {
@@ -143,8 +144,14 @@ impl<'s> Match<'s> {
     fn is_as_one_refused(&self, kind: &Head) -> bool {
         let Head { module, key, .. } = kind;
         // Whether a worker can be emptied for it is another question than whether one has room.
-        let unplaced = |of: &Module| {
-            !key.isolated && of.unplaced.iter().any(|less| asks_no_less(&key.resources, less))
+        let unplaced = |of: &Module<'_>| {
+            of.unplaced.iter().any(|(needs, less)| {
+                // Without a worker that serves it, what is asked for does not matter.
+                let as_little = less
+                    .as_ref()
+                    .is_none_or(|less| !key.isolated && asks_no_less(&key.resources, less));
+                as_little && **needs == *key.needs
+            })
         };
         self.modules.get(module).is_some_and(|of| of.closed || unplaced(of))
             || self.over_quota.contains(&(&key.tenant, &key.user_id))
@@ -153,7 +160,7 @@ impl<'s> Match<'s> {
     fn refused(&mut self, rank: Rank, kind: &'s Head, code: WaitingCode) {
         let Head { module, key, .. } = kind;
         match code {
-            WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Concurrency => {
+            WaitingCode::Paused | WaitingCode::Concurrency => {
                 self.modules.entry(module).or_default().closed = true;
             }
             WaitingCode::Quota => {
@@ -163,10 +170,11 @@ impl<'s> Match<'s> {
                 self.suspects.push(rank, kind);
                 self.kept = self.kept.or_else(|| self.suspects.keep(&mut self.look));
             }
-            WaitingCode::Resources | WaitingCode::Unsatisfiable => {
+            WaitingCode::NoWorker | WaitingCode::Resources | WaitingCode::Unsatisfiable => {
                 let unplaced = &mut self.modules.entry(module).or_default().unplaced;
                 if unplaced.len() < UNPLACED_MAX {
-                    unplaced.push(key.resources);
+                    let asked = (code != WaitingCode::NoWorker).then_some(key.resources);
+                    unplaced.push((&key.needs, asked));
                 }
             }
             _ => {}

@@ -20,11 +20,16 @@ pub(super) fn switch(state: &State, set: &SetModule) -> Decision {
     Decision::of(Entity::Module(set.module.clone()), vec![fact]).accepted(None, None)
 }
 
-/// The draft for a manifest that the log does not know in this form yet. A new one is enabled, a
-/// changed one stays as it was switched.
+/// The draft for a manifest that the log does not know in this form yet, or for one that is to be the present
+/// one again, since nobody serves that any more. A new module is enabled, a changed one stays as it was
+/// switched.
 pub(super) fn declare(state: &State, manifest: &Manifest) -> Option<Draft> {
     let known = state.modules.get(&manifest.name);
-    if known.is_some_and(|module| module.manifest == *manifest) {
+    if let Some(module) = known
+        && let present = &module.versions.present.version
+        && module.versions.get(&manifest.version) == Some(manifest)
+        && (*present == manifest.version || state.workers.serve_version(&manifest.name, present))
+    {
         return None;
     }
     let fact = Fact::ModuleDeclared {

@@ -9,7 +9,7 @@ use nox_contract::{
 
 use crate::{
     queue::{ClassKey, Head, Rank},
-    state::State,
+    state::{Needs, State},
     worker::Worker,
 };
 
@@ -88,11 +88,11 @@ pub(super) fn place<'s>(
     if !known.enabled {
         return Err(WaitingCode::Paused);
     }
-    if state.workers.serving(module).next().is_none() {
+    if state.workers.serving(module, &key.needs).next().is_none() {
         return Err(WaitingCode::NoWorker);
     }
     let running = known.running + given.of_modules.get(module).copied().unwrap_or(0);
-    if known.manifest.running_max.is_some_and(|max| running >= max) {
+    if known.versions.present.running_max.is_some_and(|max| running >= max) {
         return Err(WaitingCode::Concurrency);
     }
     let (tenant, user) = (&key.tenant, &key.user_id);
@@ -107,7 +107,7 @@ pub(super) fn place<'s>(
     }
     let place = state
         .workers
-        .serving(module)
+        .serving(module, &key.needs)
         .filter(|(id, _)| kept != Some(*id))
         .map(|(id, worker)| (id, worker, given.load(id, worker)))
         .filter(|(_, worker, load)| has_place(worker, load, key))
@@ -118,7 +118,9 @@ pub(super) fn place<'s>(
     match place {
         Some((worker_id, worker, load)) => Ok(Place { worker_id, worker, work: load.next_work }),
         None if to_be_emptied(state, given, module, key).is_some() => Err(WaitingCode::Isolation),
-        None if !could_hold(state, module, &key.resources) => Err(WaitingCode::Unsatisfiable),
+        None if !could_hold(state, module, &key.needs, &key.resources) => {
+            Err(WaitingCode::Unsatisfiable)
+        }
         None => Err(WaitingCode::Resources),
     }
 }
@@ -131,10 +133,15 @@ fn has_place(worker: &Worker, load: &Load, key: &ClassKey) -> bool {
 
 /// Whether any worker that serves `module` could hold an attempt of `asked` if it ran nothing else. One that
 /// takes no work for now counts.
-pub(super) fn could_hold(state: &State, module: &ModuleName, asked: &Resources) -> bool {
+pub(super) fn could_hold(
+    state: &State,
+    module: &ModuleName,
+    needs: &Needs,
+    asked: &Resources,
+) -> bool {
     state
         .workers
-        .declaring(module)
+        .declaring(module, needs)
         .any(|(_, worker)| worker.capacity.fits(&Capacity::default(), asked))
 }
 
@@ -151,7 +158,8 @@ fn to_be_emptied<'s>(
     key: &ClassKey,
 ) -> Option<&'s WorkerId> {
     let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
-    let serving = state.workers.serving(module).filter(|(_, worker)| key.isolated && could(worker));
+    let serving = state.workers.serving(module, &key.needs);
+    let serving = serving.filter(|(_, worker)| key.isolated && could(worker));
     serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
 }
 
@@ -235,5 +243,5 @@ impl<'s> Kept<'s> {
 /// Whether nobody waits for anything that `worker` does, so that giving it work now passes nobody
 /// over.
 pub(super) fn is_unasked_for(state: &State, worker: &Worker) -> bool {
-    !worker.modules.iter().any(|module| state.queue.is_waited_for(module))
+    !worker.modules.keys().any(|module| state.queue.is_waited_for(module))
 }

@@ -46,7 +46,9 @@ pub(super) fn retry(
     now: Timestamp,
 ) -> Result<Retry, NoRetry> {
     let module = state.modules.get(&job.owner.module);
-    let policy = module.map(|module| module.manifest.retry.clone()).unwrap_or_default();
+    let versions = module.map(|module| &module.versions);
+    let manifest = versions.map(|of| of.get(&job.needs.version).unwrap_or(&of.present));
+    let policy = manifest.map(|manifest| manifest.retry.clone()).unwrap_or_default();
     let due_at = now + backoff(&policy, id, job.job.attempt);
     if failure.crashed {
         let again = job.job.crashes + 1 < state.in_force().crashes_max;
@@ -99,7 +101,9 @@ fn raise(
     }
     let module = &job.owner.module;
     // Where there is no worker now, one may come that has it.
-    if state.workers.declaring(module).next().is_some() && !could_hold(state, module, &raised) {
+    if state.workers.declaring(module, &job.needs).next().is_some()
+        && !could_hold(state, module, &job.needs, &raised)
+    {
         return Err(format!("no worker has {} MiB", raised.mem_mb));
     }
     Ok(raised)

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     ended::Request,
     queue::ClassKey,
-    state::{ActiveJob, State},
+    state::{ActiveJob, Needs, State},
 };
 
 pub(super) fn decide(
@@ -45,15 +45,19 @@ pub(super) fn decide(
         return refuse(state, tenant, submit, entity, Vec::new(), refusal, now);
     }
     let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
-    let admitted = check_module(state, submit)
-        .and_then(|()| check_dependencies(state, tenant, submit))
-        .and_then(|open| quota::admit(state, tenant, submit, now).map(|()| open));
-    let open = match admitted {
-        Ok(open) => open,
+    let admitted = check_module(state, submit).and_then(|needs| {
+        let open = check_dependencies(state, tenant, submit)?;
+        quota::admit(state, tenant, submit, now)?;
+        Ok((needs, open))
+    });
+    let (needs, open) = match admitted {
+        Ok(admitted) => admitted,
         Err(refusal) => return refuse(state, tenant, submit, entity, drafts, *refusal, now),
     };
 
     let submitted = Submitted {
+        module_version: needs.version.clone(),
+        worker_labels: needs.labels.clone(),
         inputs: submit.inputs.clone(),
         requested_resources: submit.requested_resources,
         priority: submit.priority,
@@ -69,7 +73,7 @@ pub(super) fn decide(
             cpu_seconds: submit.requested_resources.cpu_seconds(),
         },
     ];
-    facts.extend(first_step(state, tenant, submit, open, !drafts.is_empty()));
+    facts.extend(first_step(state, tenant, submit, needs, open, !drafts.is_empty()));
     drafts.push(Draft { entity, facts });
     Decision { drafts, ..Decision::nothing() }.accepted(Some(submit.job_id), Some(JobState::Queued))
 }
@@ -91,30 +95,32 @@ fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decisio
     Some(Decision::repeated(n, submit.job_id, job_state))
 }
 
-fn check_module(state: &State, submit: &Submit) -> Result<(), Box<Refusal>> {
-    match state.modules.get(&submit.module) {
-        None => Err(Box::new(Refusal::new(
-            ProblemCode::UnknownModule,
-            format!("there is no module {}", submit.module),
-        ))),
-        Some(module) if !module.enabled => Err(Box::new(Refusal::new(
-            ProblemCode::DisabledModule,
-            format!("module {} is disabled", submit.module),
-        ))),
-        Some(_) if !is_satisfiable(state, submit) => Err(Box::new(Refusal::new(
-            ProblemCode::Unsatisfiable,
-            format!("no worker that serves {} has what is asked for", submit.module),
-        ))),
-        Some(_) => Ok(()),
+/// What the job needs of a worker, if its module takes it.
+fn check_module(state: &State, submit: &Submit) -> Result<Needs, Box<Refusal>> {
+    let refused = |code, detail| Err(Box::new(Refusal::new(code, detail)));
+    let name = &submit.module;
+    let Some(module) = state.modules.get(name) else {
+        return refused(ProblemCode::UnknownModule, format!("there is no module {name}"));
+    };
+    let present = &module.versions.present.version;
+    let version = submit.module_version.as_ref().unwrap_or(present);
+    if module.versions.get(version).is_none() {
+        let detail = format!("there is no version {version} of module {name}, but {present}");
+        return refused(ProblemCode::UnknownModule, detail);
     }
-}
-
-/// Whether a worker could hold it, as far as that matters: where none serves the module, one may come.
-fn is_satisfiable(state: &State, submit: &Submit) -> bool {
-    let Submit { module, requested_resources, .. } = submit;
-    !state.in_force().refuse_unsatisfiable
-        || state.workers.declaring(module).next().is_none()
-        || could_hold(state, module, requested_resources)
+    if !module.enabled {
+        return refused(ProblemCode::DisabledModule, format!("module {name} is disabled"));
+    }
+    let needs = Needs { version: version.clone(), labels: submit.worker_labels.clone() };
+    // Where nobody serves it, somebody may come who has what is asked for.
+    if state.in_force().refuse_unsatisfiable
+        && state.workers.declaring(name, &needs).next().is_some()
+        && !could_hold(state, name, &needs, &submit.requested_resources)
+    {
+        let detail = format!("no worker that serves {name} has what is asked for");
+        return refused(ProblemCode::Unsatisfiable, detail);
+    }
+    Ok(needs)
 }
 
 /// Whether jobs that must come first are still open. One that cannot succeed any more is refused; the
@@ -159,6 +165,7 @@ fn first_step(
     state: &State,
     tenant: &TenantId,
     submit: &Submit,
+    needs: Needs,
     open_dependencies: bool,
     accounts_change: bool,
 ) -> Option<Fact> {
@@ -177,6 +184,7 @@ fn first_step(
         tenant: tenant.clone(),
         user_id: submit.user_id.clone(),
         resources: submit.requested_resources,
+        needs: needs.into(),
         isolated: false,
     };
     match place(state, &Given::default(), &submit.module, &key, None) {

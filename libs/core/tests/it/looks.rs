@@ -71,6 +71,8 @@ impl Crowd {
     fn submit(&mut self, mem_mb: u32, priority: u8) {
         self.jobs += 1;
         let submit = Submit {
+            module_version: None,
+            worker_labels: Default::default(),
             job_id: job_id(self.jobs),
             user_id: id("ada"),
             role: "user".to_owned(),

@@ -61,6 +61,12 @@ pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
     held(state, |job| job.owner.tenant == *tenant)
 }
 
+/// Whether `worker` has the module in the version that the job keeps, and the labels.
+fn serves(worker: &Worker, job: &ActiveJob) -> bool {
+    worker.modules.get(&job.owner.module) == Some(&job.needs.version)
+        && job.needs.labels.iter().all(|label| worker.labels.contains(label))
+}
+
 /// Whether `worker` could run one more job like this.
 fn has_room(state: &State, id: &WorkerId, worker: &Worker, job: &ActiveJob) -> bool {
     let (has, used, asked) = (worker.capacity, used(state, id), job.job.resources());
@@ -85,14 +91,14 @@ pub fn hosts<'s>(
     let mut serving: Vec<_> = state
         .workers
         .iter()
-        .filter(|(_, worker)| worker.modules.contains(&job.owner.module))
+        .filter(|(_, worker)| serves(worker, job))
         .filter(|(_, worker)| !worker.draining && !worker.paused)
         .collect();
     if serving.is_empty() {
         return Err(WaitingCode::NoWorker);
     }
     let running = running_of_module(state, &job.owner.module);
-    if module.manifest.running_max.is_some_and(|max| running >= max) {
+    if module.versions.present.running_max.is_some_and(|max| running >= max) {
         return Err(WaitingCode::Concurrency);
     }
     let user =
@@ -112,10 +118,8 @@ pub fn hosts<'s>(
     if !serving.is_empty() {
         return Ok(serving);
     }
-    let mut declaring = state
-        .workers
-        .iter()
-        .filter(|(_, worker)| worker.modules.contains(&job.owner.module) && !worker.draining);
+    let mut declaring =
+        state.workers.iter().filter(|(_, worker)| serves(worker, job) && !worker.draining);
     let asked = job.job.resources();
     let satisfiable =
         declaring.any(|(_, worker)| worker.capacity.fits(&Capacity::default(), &asked));
@@ -137,7 +141,10 @@ fn is_company(state: &State, worker: &WorkerId, job: &ActiveJob) -> bool {
 fn kept(state: &State) -> Option<(usize, WorkerId)> {
     let waits = |job: &ActiveJob| hosts(state, job).err() == Some(WaitingCode::Isolation);
     let (place, (_, job)) = (0..).zip(in_order(state)).find(|(_, (_, job))| waits(job))?;
-    let serving = state.workers.serving(&job.owner.module);
+    let serving = state
+        .workers
+        .iter()
+        .filter(|(_, worker)| serves(worker, job) && !worker.draining && !worker.paused);
     let least = serving
         .filter(|(_, worker)| could_be_alone(worker, job))
         .min_by_key(|(id, _)| (used(state, id).slots, (*id).clone()));
@@ -188,7 +195,7 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
         .zip(in_order(state))
         .map(|(place, (id, job))| {
             let asked = (job.job.resources(), job.job.is_isolated());
-            let kind = (&job.owner.module, &job.owner.tenant, &job.owner.user_id, asked);
+            let kind = (&job.owner, &job.needs, asked);
             let first = !seen.contains(&kind);
             seen.push(kind);
             let code = match hosts_in_turn(state, place, job) {

@@ -93,6 +93,8 @@ fn phase_of(job: &Job) -> &'static str {
 
 fn submitted() -> Fact {
     Fact::Submitted(Box::new(Submitted {
+        module_version: "1".to_owned(),
+        worker_labels: Default::default(),
         inputs: RawJson::default(),
         requested_resources: SMALL,
         priority: 5,

@@ -107,6 +107,8 @@ pub struct Ask {
     pub seen: Option<FrameNumber>,
     pub pending: bool,
     pub job: Option<JobId>,
+    pub version: Option<String>,
+    pub labels: Vec<&'static str>,
 }
 
 pub fn ask() -> Ask {
@@ -123,6 +125,8 @@ pub fn ask() -> Ask {
         seen: None,
         pending: false,
         job: None,
+        version: None,
+        labels: Vec::new(),
     }
 }
 
@@ -275,6 +279,8 @@ impl World {
             None => job_id(self.jobs),
         });
         let submit = Submit {
+            module_version: ask.version.clone(),
+            worker_labels: ask.labels.iter().map(|label| (*label).to_owned()).collect(),
             job_id: job,
             user_id: ask.user.clone(),
             role: ask.role.clone(),
@@ -322,6 +328,19 @@ impl World {
         let session = session_id(self.sessions);
         self.hello(worker, session, capacity, modules);
         session
+    }
+
+    /// A worker of module `m` with these labels.
+    pub fn join_labelled(&mut self, worker: &str, labels: &[&str]) {
+        self.sessions += 1;
+        let session = session_id(self.sessions);
+        let hello = Hello {
+            origin: origin(session),
+            capacity: slots(9),
+            modules: vec![manifest("m")],
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        };
+        self.report(&id(worker), session, Report::Hello(Box::new(hello)));
     }
 
     pub fn hello(

@@ -61,6 +61,7 @@ impl Leader {
             user_id: job.owner.user_id.clone(),
             module: job.owner.module.clone(),
             resources: job.job.resources(),
+            module_version: job.needs.version.clone(),
             inputs: hot.unwrap_or_default(),
             traceparent: None,
         });

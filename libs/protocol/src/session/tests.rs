@@ -123,6 +123,7 @@ fn token(job: u128) -> Token {
 
 fn start(number: u64, job: u128) -> Work {
     Work::Start(Box::new(StartWork {
+        module_version: "1".to_owned(),
         number: WorkNumber(number),
         job_id: job_id(job),
         attempt: Attempt(1),

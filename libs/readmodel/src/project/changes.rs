@@ -1,6 +1,6 @@
 //! What a batch makes of rows, and how the copy in memory takes it over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nox_contract::{
     Fact, FrameNumber, JobId, ModuleName, RawJson, Refusal, Resources, TenantId, Timestamp, UserId,
@@ -55,6 +55,8 @@ pub enum Stored {
 pub struct Created {
     pub inputs: Option<RawJson>,
     pub fingerprint: Option<String>,
+    pub module_version: Option<String>,
+    pub worker_labels: BTreeSet<String>,
 }
 
 /// What is set aside for a job: what an attempt is given, and all that was reserved of the budget.
@@ -126,12 +128,15 @@ impl JobChange {
             self.created = Created {
                 inputs: Some(submitted.inputs.clone()),
                 fingerprint: submitted.fingerprint.clone(),
+                module_version: Some(submitted.module_version.clone()),
+                worker_labels: submitted.worker_labels.clone(),
             };
         }
         if let Fact::Rejected(rejected) = fact {
             self.created = Created {
                 inputs: Some(rejected.inputs.clone()),
                 fingerprint: rejected.fingerprint.clone(),
+                ..Created::default()
             };
         }
         if let Fact::Succeeded { outputs, .. } = fact {

@@ -1,6 +1,7 @@
 //! What facts make of workers and modules.
 
 use nox_contract::{Entity, Fact};
+use nox_core::versions::Versions;
 
 use super::{Context, IllegalEntry, Projection};
 use crate::rows::{StoredModule, StoredWorker, WorkerState};
@@ -65,7 +66,16 @@ impl Projection<'_> {
         };
         let n = context.placed.n;
         if let (Fact::ModuleDeclared { manifest, enabled }, true) = (fact, storable) {
-            let module = StoredModule { manifest: (**manifest).clone(), enabled: *enabled, n };
+            let known = self.changes.modules.get(name).or_else(|| self.rows.modules.get(name));
+            let manifest = (**manifest).clone();
+            let versions = match known.cloned() {
+                Some(StoredModule { mut versions, .. }) => {
+                    versions.declare(manifest);
+                    versions
+                }
+                None => Versions::new(manifest),
+            };
+            let module = StoredModule { versions, enabled: *enabled, n };
             self.changes.modules.insert(name.clone(), module);
         }
         if let Fact::ModuleSwitched { enabled, .. } = fact {

@@ -1,6 +1,6 @@
 //! Jobs: one, and how a row becomes one. Many are in `list.rs`.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use nox_contract::{
     Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
@@ -78,6 +78,9 @@ pub struct JobRow {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub module: ModuleName,
+    /// `None` of a job that was refused.
+    pub module_version: Option<String>,
+    pub worker_labels: BTreeSet<String>,
     pub status: JobState,
     /// The newest attempt; 0 before the first.
     pub attempt: Attempt,
@@ -128,14 +131,14 @@ pub(super) fn rows_where(condition: &str) -> String {
         "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources
+                raised_resources, module_version, worker_labels
          from jobs_live
          where {condition}
          union all
          select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources
+                raised_resources, module_version, worker_labels
          from jobs_ended
          where {condition}"
     )
@@ -149,6 +152,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
     let parked: Option<&str> = row.try_get("parked")?;
     let requested_resources = resources(row)?;
     let (period, reservation) = (instant("period")?, row.try_get("reservation")?);
+    let labels: Option<Json<_>> = row.try_get("worker_labels")?;
     let raised: Option<Json<Resources>> = row.try_get("raised_resources")?;
     let given = raised.map_or(requested_resources, |Json(raised)| raised);
     let error: Option<Json<_>> = row.try_get("error")?;
@@ -158,6 +162,8 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
         user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
         module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
+        module_version: row.try_get("module_version")?,
+        worker_labels: labels.map(|Json(labels)| labels).unwrap_or_default(),
         status: row.try_get::<&str, _>("status")?.parse().map_err(decode)?,
         attempt: Attempt(row.try_get::<i32, _>("attempt")?.unsigned_abs()),
         waiting_code: waiting.map(rows::waiting_code).transpose().map_err(decode)?,

@@ -1,9 +1,9 @@
 //! Modules and workers.
 
 use nox_contract::{
-    Capacity, FrameNumber, Manifest, ModuleName, RawJson, SessionId, Timestamp, WorkerId,
-    fact::ServedModule,
+    Capacity, FrameNumber, ModuleName, RawJson, SessionId, Timestamp, WorkerId, fact::ServedModule,
 };
+use nox_core::versions::Versions;
 use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::{At, QueryError, Reader};
@@ -21,7 +21,7 @@ pub struct ModuleRow {
     /// JSON Schemas, as `{"inputs": …, "outputs": …}`.
     pub schema: RawJson,
     pub enabled: bool,
-    pub manifest: Manifest,
+    pub versions: Versions,
     /// The newest frame with an entry of the module.
     pub n: FrameNumber,
 }
@@ -44,7 +44,7 @@ impl Reader {
     pub async fn modules(&self) -> Result<At<Vec<ModuleRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select name, version, caps, schema, enabled, manifest, n from modules order by name",
+            "select name, version, caps, schema, enabled, manifest, others, n from modules order by name",
         );
         let rows = sqlx::query(sql).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
@@ -54,7 +54,7 @@ impl Reader {
     pub async fn module(&self, name: &ModuleName) -> Result<At<Option<ModuleRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select name, version, caps, schema, enabled, manifest, n from modules where name = $1",
+            "select name, version, caps, schema, enabled, manifest, others, n from modules where name = $1",
         );
         let row = sqlx::query(sql).bind(name.as_str()).fetch_optional(look.connection()).await;
         let row = row.map_err(|error| look.failed(error))?;
@@ -117,14 +117,15 @@ impl Reader {
 fn module(row: &PgRow) -> sqlx::Result<ModuleRow> {
     let Json(caps) = row.try_get("caps")?;
     let Json(schema) = row.try_get("schema")?;
-    let Json(manifest) = row.try_get("manifest")?;
+    let Json(present) = row.try_get("manifest")?;
+    let Json(others) = row.try_get("others")?;
     Ok(ModuleRow {
         name: ModuleName::new(row.try_get::<&str, _>("name")?).map_err(decode)?,
         version: row.try_get("version")?,
         caps,
         schema,
         enabled: row.try_get("enabled")?,
-        manifest,
+        versions: Versions { present, others },
         n: number(row.try_get("n")?),
     })
 }

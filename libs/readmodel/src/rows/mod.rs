@@ -11,10 +11,11 @@ use std::{
 };
 
 use nox_contract::{
-    Capacity, FrameNumber, JobId, Limits, Manifest, ModuleName, SessionId, TenantId, Timestamp,
-    WorkerId, fact::ServedModule,
+    Capacity, FrameNumber, JobId, Limits, ModuleName, SessionId, TenantId, Timestamp, WorkerId,
+    fact::ServedModule,
 };
 use nox_core::ledger::Balance;
+use nox_core::versions::Versions;
 
 pub use job::{JobLedger, StoredJob};
 pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
@@ -97,7 +98,7 @@ pub struct StoredLimits {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModule {
-    pub manifest: Manifest,
+    pub versions: Versions,
     pub enabled: bool,
     pub n: FrameNumber,
 }

@@ -73,6 +73,8 @@ const FIXED: Columns = columns! {
     Timestamptz created_at: c => Instant(c.row.job.created_at);
     Smallint priority: c => i16::from(c.row.job.priority);
     Text fingerprint: c => c.created.fingerprint.as_deref();
+    Text module_version: c => c.created.module_version.as_deref();
+    Jsonb worker_labels: c => labels(&c.created);
     Bigint submitted: c => c.row.submitted().packed();
 };
 /// By what lists find it.
@@ -162,18 +164,26 @@ pub(super) async fn write(
 /// to hand out what only the rows have.
 async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> sqlx::Result<()> {
     let ids: Vec<Uuid> = changes.iter().map(|change| change.row.id.0).collect();
-    let rows =
-        sqlx::query("delete from jobs_live where id = any($1) returning id, inputs, fingerprint")
-            .bind(ids)
-            .fetch_all(&mut *connection)
-            .await?;
+    let rows = sqlx::query(
+        "delete from jobs_live where id = any($1)
+         returning id, inputs, fingerprint, module_version, worker_labels",
+    )
+    .bind(ids)
+    .fetch_all(&mut *connection)
+    .await?;
     found_all(rows.len(), changes.len())?;
     let mut kept = HashMap::with_capacity(rows.len());
     for row in &rows {
         let id: Uuid = row.try_get("id")?;
         let inputs: Option<types::Json<RawJson>> = row.try_get("inputs")?;
-        let inputs = inputs.map(|json| json.0);
-        kept.insert(id, Created { inputs, fingerprint: row.try_get("fingerprint")? });
+        let labels: Option<types::Json<_>> = row.try_get("worker_labels")?;
+        let created = Created {
+            inputs: inputs.map(|json| json.0),
+            fingerprint: row.try_get("fingerprint")?,
+            module_version: row.try_get("module_version")?,
+            worker_labels: labels.map(|json| json.0).unwrap_or_default(),
+        };
+        kept.insert(id, created);
     }
     for change in &mut *changes {
         change.created = kept.remove(&change.row.id.0).unwrap_or_default();
@@ -220,6 +230,12 @@ fn found_all(found: usize, count: usize) -> sqlx::Result<()> {
         return Ok(());
     }
     Err(sqlx::Error::Protocol(format!("{found} of {count} jobs have a row")))
+}
+
+/// The labels that its worker must have, where there are any.
+fn labels(created: &Created) -> Option<Jsonb> {
+    let labels = &created.worker_labels;
+    (!labels.is_empty()).then(|| Jsonb::of(labels))
 }
 
 /// Why the job or its last attempt failed, unless that cannot be stored.

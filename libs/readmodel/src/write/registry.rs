@@ -15,25 +15,26 @@ use crate::{
 pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
     let rows = &changes.modules;
     sqlx::query(
-        "insert into modules (name, version, caps, schema, enabled, manifest, n)
+        "insert into modules (name, version, caps, schema, enabled, manifest, others, n)
          select *
          from unnest(
              $1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::jsonb[],
-             $7::bigint[])
+             $7::jsonb[], $8::bigint[])
          on conflict (name) do update
          set version = excluded.version,
              caps = excluded.caps,
              schema = excluded.schema,
              enabled = excluded.enabled,
              manifest = excluded.manifest,
+             others = excluded.others,
              n = excluded.n",
     )
     .bind(rows.keys().map(|name| name.as_str()).bind_iter())
-    .bind(rows.values().map(|row| row.manifest.version.as_str()).bind_iter())
+    .bind(rows.values().map(|row| row.versions.present.version.as_str()).bind_iter())
     .bind(
         rows.values()
             .map(|row| {
-                let manifest = &row.manifest;
+                let manifest = &row.versions.present;
                 Jsonb::of(&json!({
                     "title": manifest.title,
                     "resources": manifest.resources,
@@ -45,7 +46,8 @@ pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) ->
     )
     .bind(rows.values().map(|row| Jsonb::of(&schemas(row))).bind_iter())
     .bind(rows.values().map(|row| row.enabled).bind_iter())
-    .bind(rows.values().map(|row| Jsonb::of(&row.manifest)).bind_iter())
+    .bind(rows.values().map(|row| Jsonb::of(&row.versions.present)).bind_iter())
+    .bind(rows.values().map(|row| Jsonb::of(&row.versions.others)).bind_iter())
     .bind(rows.values().map(|row| big(row.n.0)).bind_iter())
     .execute(connection)
     .await?;
@@ -55,8 +57,8 @@ pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) ->
 /// The schemas of a module as one document, without parsing them.
 fn schemas(row: &StoredModule) -> impl Serialize + '_ {
     BTreeMap::from([
-        ("inputs", &row.manifest.input_schema),
-        ("outputs", &row.manifest.output_schema),
+        ("inputs", &row.versions.present.input_schema),
+        ("outputs", &row.versions.present.output_schema),
     ])
 }
 

@@ -108,7 +108,7 @@ async fn every_other_table_is_filled_and_answers() {
     let xtb = reader.module(&module("xtb")).await.unwrap().value.unwrap();
     assert_eq!(xtb, modules[1]);
     assert!(!xtb.enabled && modules[0].enabled);
-    assert_eq!((xtb.version.as_str(), xtb.manifest.running_max), ("1.0.0", Some(100)));
+    assert_eq!((xtb.version.as_str(), xtb.versions.present.running_max), ("1.0.0", Some(100)));
     let schema: serde_json::Value = serde_json::from_str(xtb.schema.get()).unwrap();
     assert_eq!(schema, serde_json::json!({"inputs": {"type": "object"}, "outputs": true}));
     assert!(xtb.caps.get().contains("wall_time_s"));

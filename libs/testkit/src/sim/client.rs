@@ -187,6 +187,8 @@ impl Client {
             after.push(self.jobs[self.jobs.len() - 1 - back].0);
         }
         Submit {
+            module_version: None,
+            worker_labels: Default::default(),
             job_id,
             user_id: USERS[asker].1.parse().expect("a user"),
             role: USERS[asker].2.to_owned(),

@@ -4,6 +4,7 @@ use nox_contract::{Attempt, FrameNumber, JobId, RawJson, Resources, StartWork, T
 
 pub fn start_work(job_id: JobId, inputs: &str) -> StartWork {
     StartWork {
+        module_version: "1".to_owned(),
         number: WorkNumber(1),
         job_id,
         attempt: Attempt(1),

@@ -77,6 +77,8 @@ pub async fn prepare(
         user_id: caller.user.clone(),
         role: caller.role().to_owned(),
         module: request.module.clone(),
+        module_version: Some(wanted.version),
+        worker_labels: request.worker_labels.clone(),
         inputs: request.inputs.clone(),
         requested_resources: wanted.resources,
         priority: request.priority,
@@ -91,6 +93,7 @@ pub async fn prepare(
 
 /// What a job needs beyond what its request says.
 struct Wanted {
+    version: String,
     resources: Resources,
     after: Vec<JobId>,
 }
@@ -98,13 +101,14 @@ struct Wanted {
 async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<Wanted, ApiError> {
     app.admission.check()?;
     let module = app.modules.get(&request.module).await?;
-    module.check(&request.inputs)?;
-    let resources = request.resources.or(module.resources);
+    let version = module.version(request.module_version.as_deref())?;
+    version.check(&request.inputs)?;
+    let resources = request.resources.or(version.resources);
     let after = match &*request.after {
         [] => Vec::new(),
         after => Box::pin(unmet(app, caller, after)).await?,
     };
-    Ok(Wanted { resources, after })
+    Ok(Wanted { version: version.name.clone(), resources, after })
 }
 
 /// What to answer to a request that would be refused for `error`: the view may have been behind the

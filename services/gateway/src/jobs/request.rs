@@ -1,5 +1,7 @@
 //! What a body of `POST /jobs` says, checked member by member.
 
+use std::collections::BTreeSet;
+
 use axum::http::HeaderMap;
 use nox_contract::{
     INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, ModuleName, NoMeaning, ProblemCode, RawJson,
@@ -20,17 +22,26 @@ pub const AFTER_MAX: usize = 100;
 /// Longest `Idempotency-Key`, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 
+/// Most labels that a worker may be required to have, and the longest of them and of a version's name, in bytes.
+const LABELS_MAX: usize = 16;
+const WORD_BYTES_MAX: usize = 64;
+
 /// Longest place within inputs that is sent back; names in it are the asker's.
 const POINTER_CHARS_MAX: usize = 256;
 
 /// The members that a body may have.
-const MEMBERS: &str = "module, inputs, requested_resources, priority, run_at, after";
+const MEMBERS: &str = "module, module_version, inputs, requested_resources, worker_labels, priority, run_at, \
+                       after";
 
 /// A job as its submitter describes it. Whether the module exists and likes the inputs is not
 /// known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
     pub module: ModuleName,
+    /// The present one if absent.
+    pub module_version: Option<String>,
+    /// Labels that the worker must have, all of them.
+    pub worker_labels: BTreeSet<String>,
     /// As they were written.
     pub inputs: RawJson,
     /// What they mean, in the one text for it.
@@ -73,6 +84,8 @@ impl JobRequest {
         let mut request = Self {
             // Replaced below, or the request is refused.
             module: ModuleName::new("none").map_err(ApiError::internal)?,
+            module_version: None,
+            worker_labels: BTreeSet::new(),
             inputs: RawJson::default(),
             canonical_inputs: RawJson::default(),
             resources: AskedResources::default(),
@@ -85,6 +98,10 @@ impl JobRequest {
                 "module" => text_of(value)
                     .and_then(|text| text.parse().map_err(|e| format!("{e}")))
                     .map(|name| module = Some(name)),
+                "module_version" => {
+                    word(value).map(|version| request.module_version = Some(version))
+                }
+                "worker_labels" => labels(value).map(|labels| request.worker_labels = labels),
                 "inputs" => {
                     inputs = Some(value);
                     Ok(())
@@ -129,6 +146,10 @@ impl JobRequest {
         };
         add(self.module.as_str().as_bytes());
         add(self.canonical_inputs.get().as_bytes());
+        // The present version, whatever it is by then, differs from one that is named.
+        add(self.module_version.as_deref().unwrap_or_default().as_bytes());
+        add(&(self.worker_labels.len() as u64).to_be_bytes());
+        self.worker_labels.iter().for_each(|label| add(label.as_bytes()));
         let AskedResources { cpu, mem_mb, wall_time_s, gpu } = self.resources;
         for asked in [cpu, mem_mb, wall_time_s, gpu] {
             add(asked.map(u32::to_be_bytes).as_ref().map_or(&[], |bytes| bytes.as_slice()));
@@ -226,6 +247,25 @@ fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResour
 
 fn text_of(raw: &RawValue) -> Result<String, String> {
     serde_json::from_str(raw.get()).map_err(|_| "must be a string".to_owned())
+}
+
+/// A version or a label.
+fn word(raw: &RawValue) -> Result<String, String> {
+    let plain = |text: &String| {
+        (1..=WORD_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control)
+    };
+    let rule =
+        || format!("must be a string of 1 to {WORD_BYTES_MAX} bytes, without control characters");
+    text_of(raw).ok().filter(plain).ok_or_else(rule)
+}
+
+fn labels(raw: &RawValue) -> Result<BTreeSet<String>, String> {
+    let rule = || format!("must be an array of at most {LABELS_MAX} labels");
+    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| rule())?;
+    if items.len() > LABELS_MAX {
+        return Err(rule());
+    }
+    items.into_iter().map(word).collect()
 }
 
 /// Reads a whole number, however it is written: 1.0 and 1e0 are 1.

@@ -1,6 +1,6 @@
 //! A job as its users see it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use nox_contract::{
     Attempt, Capacity, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources,
@@ -18,6 +18,9 @@ pub struct JobView<'a> {
     id: JobId,
     job_id: JobId,
     module: &'a ModuleName,
+    module_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    worker_labels: &'a BTreeSet<String>,
     user_id: &'a UserId,
     status: JobState,
     state: JobState,
@@ -56,6 +59,8 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             id: row.id,
             job_id: row.id,
             module: &row.module,
+            module_version: row.module_version.as_deref(),
+            worker_labels: &row.worker_labels,
             user_id: &row.user_id,
             status: row.status,
             state: row.status,

@@ -331,6 +331,8 @@ impl StubState {
                     module: submit.module.clone(),
                 };
                 let fact = Fact::Submitted(Box::new(Submitted {
+                    module_version: submit.module_version.clone().unwrap_or_default(),
+                    worker_labels: submit.worker_labels.clone(),
                     inputs: submit.inputs.clone(),
                     requested_resources: submit.requested_resources,
                     priority: submit.priority,

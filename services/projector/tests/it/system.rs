@@ -295,6 +295,8 @@ impl Log {
     fn submit(&mut self, number: u64) {
         let resources = Resources { cpu: 1, mem_mb: 256, wall_time_s: 60, gpu: 0 };
         let submitted = Submitted {
+            module_version: "1".to_owned(),
+            worker_labels: Default::default(),
             inputs: RawJson::parse(r#"{"text": "hello"}"#.to_owned()).unwrap(),
             requested_resources: resources,
             priority: 5,

@@ -164,6 +164,12 @@ impl Actor {
             _ => choose(&open, *which).map(|(job, _)| *job),
         });
         let submit = Submit {
+            module_version: match submission.size % 32 {
+                30 => Some("1".to_owned()),
+                31 => Some("2".to_owned()),
+                _ => None,
+            },
+            worker_labels: labels(submission.size / 2),
             job_id: job,
             user_id: id(name(&USERS, submission.user)),
             role: if submission.admin { "admin" } else { "user" }.to_owned(),
@@ -231,7 +237,8 @@ impl Actor {
             self.old_sessions.insert(worker.clone(), old.session);
         }
         let modules = modules.to_vec();
-        let hello = Hello { origin: origin(session), capacity, modules, labels: Vec::new() };
+        let labels = labels(worker.as_str().bytes().last().unwrap_or_default());
+        let hello = Hello { origin: origin(session), capacity, modules, labels };
         let hello = Report::Hello(Box::new(hello));
         self.log.report(&worker, session, &hello)?;
         self.reports.push((worker, session, hello));
@@ -247,7 +254,8 @@ impl Actor {
         let worker: WorkerId = id(worker);
         let Some(session) = session_of(&self.log.state, &worker) else { return Ok(()) };
         let modules = modules.to_vec();
-        let hello = Hello { origin: origin(session), capacity, modules, labels: Vec::new() };
+        let labels = labels(worker.as_str().bytes().last().unwrap_or_default());
+        let hello = Hello { origin: origin(session), capacity, modules, labels };
         let said = self.log.report(&worker, session, &Report::Hello(Box::new(hello)))?;
         hold(said.entries.is_empty(), "a repeated hello changes nothing", || format!("{said:?}"))
     }
@@ -435,6 +443,8 @@ impl Actor {
         }
         let boundless = Capacity { slots: 1_000, cpu: 100_000, mem_mb: 1_000_000, gpu: 1_000 };
         self.hello("w-9", boundless, &MODULES.map(manifest))?;
+        let second = |name| Manifest { version: "2".to_owned(), ..manifest(name) };
+        self.hello("w-y", boundless, &MODULES.map(second))?;
         let open = self.log.state.jobs().count();
         // A job that waits for the one before it takes a round; so may a retry.
         for _ in 0..2 * open + 2 {
@@ -546,7 +556,13 @@ fn variant(name: &str, which: u8) -> Manifest {
         on: Vec::new(),
         raise: if which.is_multiple_of(5) { vec![raise] } else { Vec::new() },
     };
-    Manifest { running_max, retry, ..manifest(name) }
+    let version = ["1", "2"][usize::from(which % 11 == 10)].to_owned();
+    Manifest { version, running_max, retry, ..manifest(name) }
+}
+
+/// What a worker has by its number, or a job needs: some have or need something.
+fn labels<L: FromIterator<String>>(which: u8) -> L {
+    (which % 8 == 1).then(|| "zone:a".to_owned()).into_iter().collect()
 }
 
 /// Tight, roomy, and odd.

@@ -6,7 +6,7 @@ use nox_contract::{
 use nox_core::Internal;
 
 use crate::log::{explaining, placing};
-use crate::world::{World, ask, config, id, manifest, session_id, slots};
+use crate::world::{Ask, World, ask, config, id, manifest, session_id, slots};
 
 #[test]
 fn a_new_module_is_enabled() {
@@ -23,7 +23,7 @@ fn a_changed_manifest_is_declared_again_and_stays_as_it_was_switched() {
     let said = world.hello("w", session_id(9), slots(1), std::slice::from_ref(&changed));
     assert_eq!(said.names(), ["worker_left", "module_declared", "worker_joined"]);
     let module = &world.log.state.modules[&id("m")];
-    assert_eq!((&module.manifest, module.enabled), (&changed, false));
+    assert_eq!((&module.versions.present, module.enabled), (&changed, false));
 }
 
 #[test]
@@ -128,4 +128,69 @@ fn everything_that_the_leader_notices_survives_being_written_into_the_log() {
         let text = serde_json::to_string(&input).unwrap();
         assert_eq!(serde_json::from_str::<Internal>(&text).unwrap(), input, "{text}");
     }
+}
+
+fn version(version: &str) -> Manifest {
+    Manifest { version: version.to_owned(), ..manifest("m") }
+}
+
+fn present(world: &World) -> &str {
+    &world.log.state.modules[&id::<nox_contract::ModuleName>("m")].versions.present.version
+}
+
+#[test]
+fn a_job_keeps_the_version_that_it_was_submitted_for_and_workers_serve_their_own() {
+    let mut world = World::new();
+    world.join("old", slots(1), &[version("1")]);
+    world.open("ada");
+    let (runs, waits) = (world.submit(ask()), world.submit(ask()));
+    world.join("new", slots(9), &[version("2")]);
+    assert_eq!(present(&world), "2");
+    world.settle();
+    assert_eq!((world.holder(runs), world.holder(waits)), (Some("old"), None));
+    assert_eq!(world.waiting(waits), Some(WaitingCode::Resources));
+    let newer = world.submit(ask());
+    let older = world.submit(Ask { version: Some("1".to_owned()), ..ask() });
+    world.settle();
+    assert_eq!((world.holder(newer), world.holder(older)), (Some("new"), None));
+    world.start(runs);
+    world.succeed(runs);
+    world.place();
+    assert_eq!(world.holder(waits), Some("old"));
+    let unknown = Ask { version: Some("3".to_owned()), ..ask() };
+    assert_eq!(world.ask(&unknown).1.refusal().code, ProblemCode::UnknownModule);
+}
+
+#[test]
+fn an_older_version_is_the_present_one_again_when_nobody_serves_the_newer_one() {
+    let mut world = World::new();
+    let old = version("1");
+    world.join("a", slots(1), std::slice::from_ref(&old));
+    world.join("b", slots(1), &[version("2")]);
+    // It comes again beside the newer one, and changes nothing.
+    world.silent("a");
+    world.join("a", slots(1), std::slice::from_ref(&old));
+    assert_eq!(present(&world), "2");
+    world.silent("b");
+    world.silent("a");
+    world.join("a", slots(1), &[old]);
+    assert_eq!(present(&world), "1");
+}
+
+#[test]
+fn a_job_waits_for_a_worker_that_has_its_labels() {
+    let mut world = World::new();
+    world.join("plain", slots(9), &[manifest("m")]);
+    world.open("ada");
+    let job = world.submit(Ask { labels: vec!["zone:a", "ssd"], ..ask() });
+    let other = world.submit(ask());
+    world.settle();
+    assert_eq!(world.waiting(job), Some(WaitingCode::NoWorker));
+    assert_eq!(world.holder(other), Some("plain"), "nobody waits behind it");
+    world.join_labelled("half", &["zone:a"]);
+    world.settle();
+    assert_eq!(world.waiting(job), Some(WaitingCode::NoWorker));
+    world.join_labelled("whole", &["ssd", "hdd", "zone:a"]);
+    world.place();
+    assert_eq!(world.holder(job), Some("whole"));
 }

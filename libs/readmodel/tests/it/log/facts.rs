@@ -14,6 +14,8 @@ pub fn submitted() -> Fact {
 
 pub fn submitted_with(inputs: &str) -> Fact {
     Fact::Submitted(Box::new(Submitted {
+        module_version: "1".to_owned(),
+        worker_labels: Default::default(),
         inputs: json(inputs),
         requested_resources: resources(),
         priority: 5,

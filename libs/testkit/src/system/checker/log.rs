@@ -1,6 +1,6 @@
 //! What the log tells, and whether it is a log that a correct leader wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
     Attempt, Chain, Entry, Fact, FactOrUnknown, Frame, FrameNumber, JobId, JobState, LostReason,
@@ -42,6 +42,8 @@ pub(super) struct Story {
     pub rejected: bool,
     pub inputs: RawJson,
     pub fingerprint: Option<String>,
+    pub module_version: Option<String>,
+    pub worker_labels: BTreeSet<String>,
     pub outputs: Option<RawJson>,
     /// Core seconds that were ever reserved.
     pub reserved: Option<i64>,
@@ -292,6 +294,8 @@ impl Told {
             rejected: false,
             inputs: RawJson::default(),
             fingerprint: None,
+            module_version: None,
+            worker_labels: BTreeSet::new(),
             outputs: None,
             reserved: None,
             assigned: BTreeMap::new(),
@@ -339,6 +343,8 @@ impl Story {
                 self.beginnings += 1;
                 self.inputs = submitted.inputs.clone();
                 self.fingerprint = submitted.fingerprint.clone();
+                self.module_version = Some(submitted.module_version.clone());
+                self.worker_labels = submitted.worker_labels.clone();
             }
             // A promised repetition of what the decider had forgotten: the job stays as it ended.
             Fact::Rejected(_) if self.state().is_some_and(JobState::is_ended) => {}

@@ -122,6 +122,8 @@ impl Leader {
 
     fn submit(&mut self, id: JobId, module: &str, inputs: &str, fingerprint: Option<&str>) {
         self.command(Command::Submit(Box::new(Submit {
+            module_version: None,
+            worker_labels: Default::default(),
             job_id: id,
             user_id: ada(),
             role: "user".to_owned(),
@@ -394,6 +396,8 @@ fn append(lines: &mut Vec<Line>, job_id: JobId, facts: Vec<Fact>) {
 
 fn submitted(inputs: &str) -> Vec<Fact> {
     vec![Fact::Submitted(Box::new(nox_contract::fact::Submitted {
+        module_version: "1".to_owned(),
+        worker_labels: Default::default(),
         inputs: RawJson::parse(inputs.to_owned()).unwrap(),
         requested_resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 60, gpu: 0 },
         priority: 5,

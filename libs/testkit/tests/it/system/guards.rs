@@ -209,6 +209,8 @@ fn decide_burst(leader: &mut Leader) -> Vec<Append> {
     let tenant: TenantId = "acme".parse().unwrap();
     for seq in 1..=SUBMITS {
         let submit = Submit {
+            module_version: None,
+            worker_labels: Default::default(),
             job_id: nox_contract::JobId(Uuid::from_u128(seq.into())),
             user_id: "ada".parse().unwrap(),
             role: "user".to_owned(),

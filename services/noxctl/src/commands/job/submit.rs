@@ -60,6 +60,14 @@ pub struct Order {
     #[arg(long, value_name = "JOB")]
     after: Vec<JobId>,
 
+    /// The version of the module; the present one unless it is given.
+    #[arg(long, value_name = "VERSION")]
+    module_version: Option<String>,
+
+    /// A label that the worker must have; may be given several times.
+    #[arg(long, value_name = "LABEL")]
+    worker_label: Vec<String>,
+
     /// The same key twice, with the same job, submits it once.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -69,6 +77,10 @@ pub struct Order {
 #[derive(Serialize)]
 struct Body<'a> {
     module: &'a ModuleName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    worker_labels: &'a [String],
     /// As they were written, digit by digit.
     inputs: RawJson,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +179,8 @@ impl Order {
         let resources = Resources { cpu, mem_mb, wall_time_s, gpu };
         let body = Body {
             module: &self.module,
+            module_version: self.module_version.as_deref(),
+            worker_labels: &self.worker_label,
             inputs: self.inputs()?,
             requested_resources: Some(resources).filter(|asked| *asked != Resources::default()),
             priority: self.priority,
