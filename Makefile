@@ -46,7 +46,7 @@ leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three r
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo check -p nox-archive --features aws --locked
+	cargo check -p nox-store --features s3 --locked
 	cargo test -p nox-devkit --test it --locked -- hygiene
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -14,9 +14,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use nox_contract::{Incarnation, Timestamp};
+use nox_store::{Location, LocationError, error};
 use object_store::{
-    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem,
-    path::Path,
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path,
 };
 
 use crate::{ArchiveError, LogArchive, name};
@@ -29,58 +29,21 @@ pub struct Archive {
 
 #[derive(Debug)]
 struct Inner {
-    /// As it was named.
-    location: String,
-    store: Store,
-    /// Within the store.
-    base: Path,
+    location: Location,
     requests: AtomicU64,
 }
 
-#[derive(Debug)]
-enum Store {
-    Folder(Folder),
-    #[cfg(feature = "aws")]
-    Bucket(object_store::aws::AmazonS3),
-}
-
-/// A folder on this machine, which whoever reads it finds empty until whoever writes it has made it.
-#[derive(Debug)]
-struct Folder {
-    path: PathBuf,
-    opened: OnceLock<(LocalFileSystem, PathBuf)>,
-}
-
-impl Folder {
-    /// The store, and where it lies; `None` while it is not there.
-    fn opened(&self) -> Result<Option<&(LocalFileSystem, PathBuf)>, Box<dyn std::error::Error>> {
-        if let Some(opened) = self.opened.get() {
-            return Ok(Some(opened));
-        }
-        let root = match std::fs::canonicalize(&self.path) {
-            Ok(root) => root,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
-        Ok(Some(self.opened.get_or_init(|| (store, root))))
-    }
-}
-
 impl Archive {
-    /// A folder on this machine, as a path or `file://` URL, or `s3://bucket/prefix`, where this program was
-    /// built for that; keys and region are taken from the environment (`AWS_*`). For whoever reads: a folder
-    /// that is not there yet is an empty archive.
+    /// A [location](Location::open) for whoever reads: a folder that is not there yet is an empty archive.
     ///
     /// # Errors
-    /// It is neither, or cannot be used.
+    /// It is none, or cannot be used.
     pub fn open(location: &str) -> Result<Self, ArchiveError> {
-        Self::begin(location, |folder| {
-            if folder.opened().map_err(|error| error.to_string())?.is_none() {
-                tracing::warn!(location, "The archive's folder is not there, or not yet");
-            }
-            Ok(())
-        })
+        let archive = Self::at(Location::open(location, true))?;
+        if archive.inner.location.store().is_ok_and(|store| store.is_none()) {
+            tracing::warn!(location, "The archive's folder is not there, or not yet");
+        }
+        Ok(archive)
     }
 
     /// The same for whoever writes, who makes the folder.
@@ -88,40 +51,25 @@ impl Archive {
     /// # Errors
     /// As [`Self::open`], or it cannot be made.
     pub fn create(location: &str) -> Result<Self, ArchiveError> {
-        Self::begin(location, |folder| {
-            std::fs::create_dir_all(&folder.path).map_err(|error| error.to_string())?;
-            folder.opened().map(drop).map_err(|error| error.to_string())
-        })
+        Self::at(Location::create(location, true))
     }
 
-    fn begin(
-        location: &str,
-        look: impl FnOnce(&Folder) -> Result<(), String>,
-    ) -> Result<Self, ArchiveError> {
-        let opened = open(location).and_then(|(store, base)| match &store {
-            Store::Folder(folder) => look(folder).map(|()| (store, base)),
-            #[cfg(feature = "aws")]
-            Store::Bucket(_) => Ok((store, base)),
-        });
-        let location = location.to_owned();
-        match opened {
-            Ok((store, base)) => {
-                let requests = AtomicU64::default();
-                Ok(Self { inner: Arc::new(Inner { location, store, base, requests }) })
-            }
-            Err(reason) => Err(ArchiveError::Location { location, reason }),
-        }
+    fn at(location: Result<Location, LocationError>) -> Result<Self, ArchiveError> {
+        let location = location.map_err(|LocationError { location, reason }| {
+            ArchiveError::Location { location, reason }
+        })?;
+        Ok(Self { inner: Arc::new(Inner { location, requests: AtomicU64::default() }) })
     }
 
     /// The segments of one life of the log.
     pub fn log(&self, incarnation: &Incarnation) -> LogArchive {
-        let folder = name::folder(&self.inner.base, incarnation);
+        let folder = name::folder(self.inner.location.base(), incarnation);
         LogArchive::new(self.clone(), incarnation.clone(), folder)
     }
 
     /// The lives of the log that something is kept of.
     pub async fn incarnations(&self) -> Result<Vec<Incarnation>, ArchiveError> {
-        let folder = self.inner.base.clone().join(name::LOG);
+        let folder = self.inner.location.base().clone().join(name::LOG);
         let Some(store) = self.store()? else { return Ok(Vec::new()) };
         let list = store.list_with_delimiter(Some(&folder)).await;
         let folders = list.map_err(|error| self.unavailable(&error))?.common_prefixes;
@@ -131,7 +79,7 @@ impl Archive {
 
     /// As it was named.
     pub fn location(&self) -> &str {
-        &self.inner.location
+        self.inner.location.name()
     }
 
     /// What lies directly in `folder`.
@@ -165,7 +113,7 @@ impl Archive {
         path: &Path,
         bytes: Bytes,
     ) -> Result<bool, ArchiveError> {
-        let store = self.store()?.ok_or_else(|| self.unavailable(&Absent))?;
+        let store = self.store()?.ok_or_else(|| self.unavailable(&error::Absent))?;
         let put = store.put_opts(path, PutPayload::from(bytes), PutMode::Create.into());
         let is_new = match put.await {
             Ok(_) => true,
@@ -178,7 +126,7 @@ impl Archive {
 
     /// Stores an object in the place of another one; it is on stable storage then.
     pub(crate) async fn put(&self, path: &Path, bytes: Bytes) -> Result<(), ArchiveError> {
-        let store = self.store()?.ok_or_else(|| self.unavailable(&Absent))?;
+        let store = self.store()?.ok_or_else(|| self.unavailable(&error::Absent))?;
         let put = store.put(path, PutPayload::from(bytes)).await;
         put.map_err(|error| self.unavailable(&error))?;
         self.sync(path).await
@@ -230,16 +178,7 @@ impl Archive {
     /// Where an object or folder lies, and the root that it lies in; `None` of a bucket, and of a folder that
     /// is not there.
     fn file(&self, path: &Path) -> Result<Option<(PathBuf, PathBuf)>, ArchiveError> {
-        match &self.inner.store {
-            Store::Folder(folder) => {
-                let opened = folder.opened().map_err(|error| self.unavailable(&*error))?;
-                let Some((store, root)) = opened else { return Ok(None) };
-                let file = store.path_to_filesystem(path);
-                Ok(Some((file.map_err(|error| self.unavailable(&error))?, root.clone())))
-            }
-            #[cfg(feature = "aws")]
-            Store::Bucket(_) => Ok(None),
-        }
+        self.inner.location.file(path).map_err(|error| self.unavailable(&error))
     }
 
     async fn blocking(
@@ -261,14 +200,7 @@ impl Archive {
     /// What one request is sent to; `None` of a folder that is not there.
     fn store(&self) -> Result<Option<&dyn ObjectStore>, ArchiveError> {
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        match &self.inner.store {
-            Store::Folder(folder) => {
-                let opened = folder.opened().map_err(|error| self.unavailable(&*error))?;
-                Ok(opened.map(|(store, _)| store as &dyn ObjectStore))
-            }
-            #[cfg(feature = "aws")]
-            Store::Bucket(store) => Ok(Some(store)),
-        }
+        self.inner.location.store().map_err(|error| self.unavailable(&error))
     }
 
     fn found<T>(&self, result: Result<T, Error>) -> Result<Option<T>, ArchiveError> {
@@ -280,75 +212,7 @@ impl Archive {
     }
 
     fn unavailable(&self, error: &dyn std::error::Error) -> ArchiveError {
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            reason.push_str(": ");
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        ArchiveError::Unavailable { archive: self.inner.location.clone(), reason }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("its folder is not there")]
-struct Absent;
-
-fn open(location: &str) -> Result<(Store, Path), String> {
-    let folder = match location.split_once("://") {
-        Some(("s3", _)) => return open_bucket(location),
-        Some(("file", path)) if path.starts_with('/') => path,
-        Some(_) => return Err("it is no folder, file:///folder or s3://bucket/prefix".into()),
-        None => location,
-    };
-    if folder.is_empty() {
-        return Err("it has no name".into());
-    }
-    let folder = Folder { path: folder.into(), opened: OnceLock::new() };
-    Ok((Store::Folder(folder), Path::default()))
-}
-
-#[cfg(feature = "aws")]
-fn open_bucket(location: &str) -> Result<(Store, Path), String> {
-    let prefix = location.trim_start_matches("s3://").split_once('/').map_or("", |(_, path)| path);
-    let base = Path::parse(prefix).map_err(|error| error.to_string())?;
-    let builder = object_store::aws::AmazonS3Builder::from_env().with_url(location);
-    let store = builder.build().map_err(|error| error.to_string())?;
-    Ok((Store::Bucket(store), base))
-}
-
-#[cfg(not(feature = "aws"))]
-fn open_bucket(_: &str) -> Result<(Store, Path), String> {
-    Err("this program was built without the feature aws, which knows s3://".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_named_by_path_or_url_and_made_by_whoever_writes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        let url = format!("file://{path}/url");
-        for location in [path.to_owned(), format!("{path}/made"), url.clone()] {
-            assert!(Archive::open(&location).is_ok(), "{location}");
-        }
-        assert!(!folder.path().join("url").exists(), "who reads makes nothing");
-        Archive::create(&url).unwrap();
-        assert!(folder.path().join("url").is_dir());
-
-        for location in ["", "file://host/x", "http://x/y"] {
-            assert!(Archive::open(location).is_err(), "{location}");
-            assert!(Archive::create(location).is_err(), "{location}");
-        }
-        let file = folder.path().join("file");
-        std::fs::write(&file, b"?").unwrap();
-        assert!(Archive::create(file.to_str().unwrap()).is_err());
-        if cfg!(not(feature = "aws")) {
-            let refused = Archive::open("s3://bucket/x").unwrap_err().to_string();
-            assert!(refused.contains("without the feature aws"), "{refused}");
-        }
+        let archive = self.location().to_owned();
+        ArchiveError::Unavailable { archive, reason: error::chain(error) }
     }
 }

@@ -29,6 +29,7 @@ pub mod state;
 pub mod subject;
 pub mod time;
 mod tolerance;
+pub mod upload;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};

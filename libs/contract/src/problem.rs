@@ -23,6 +23,8 @@ pub enum ProblemCode {
     UnsupportedMediaType,
     MethodNotAllowed,
     RouteNotFound,
+    /// What is asked for of a file begins behind its end.
+    RangeNotSatisfiable,
     // Who asks, found by the gateway.
     Unauthenticated,
     TokenExpired,
@@ -31,6 +33,8 @@ pub enum ProblemCode {
     UnknownModule,
     DisabledModule,
     JobNotFound,
+    /// The job has no such file: it has not ended, or not well, or never had it, or the file has expired.
+    ArtifactNotFound,
     AlreadyEnded,
     IdempotencyConflict,
     /// The submit was stamped before the scheduler forgot ids that it might repeat, or follows a job that is
@@ -45,6 +49,8 @@ pub enum ProblemCode {
     RequestTooLarge,
     /// Larger than every worker that serves the module, where that is configured to be refused.
     Unsatisfiable,
+    /// What a user may keep of uploads is taken: frees when they expire. Found by the gateway.
+    UploadQuota,
     /// Refused by a newer version, for a reason that only that one has a word for. Never written.
     Refused,
     // The system.
@@ -56,7 +62,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -68,12 +74,14 @@ impl ProblemCode {
         Self::UnsupportedMediaType,
         Self::MethodNotAllowed,
         Self::RouteNotFound,
+        Self::RangeNotSatisfiable,
         Self::Unauthenticated,
         Self::TokenExpired,
         Self::Forbidden,
         Self::UnknownModule,
         Self::DisabledModule,
         Self::JobNotFound,
+        Self::ArtifactNotFound,
         Self::AlreadyEnded,
         Self::IdempotencyConflict,
         Self::StaleStamp,
@@ -81,6 +89,7 @@ impl ProblemCode {
         Self::QueueFull,
         Self::RequestTooLarge,
         Self::Unsatisfiable,
+        Self::UploadQuota,
         Self::Refused,
         Self::Overloaded,
         Self::Lagging,
@@ -105,12 +114,14 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RouteNotFound => "route_not_found",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::Unauthenticated => "unauthenticated",
             Self::TokenExpired => "token_expired",
             Self::Forbidden => "forbidden",
             Self::UnknownModule => "unknown_module",
             Self::DisabledModule => "disabled_module",
             Self::JobNotFound => "job_not_found",
+            Self::ArtifactNotFound => "artifact_not_found",
             Self::AlreadyEnded => "already_ended",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::StaleStamp => "stale_stamp",
@@ -118,6 +129,7 @@ impl ProblemCode {
             Self::QueueFull => "queue_full",
             Self::RequestTooLarge => "request_too_large",
             Self::Unsatisfiable => "unsatisfiable",
+            Self::UploadQuota => "upload_quota",
             Self::Refused => "refused",
             Self::Overloaded => "overloaded",
             Self::Lagging => "lagging",

@@ -2,173 +2,194 @@
 //! link, and copied into the artifact store.
 
 use std::{
+    ffi::OsStr,
     fs::{File, Metadata},
     io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
+        unix::{ffi::OsStrExt, fs::MetadataExt},
     },
-    path::Path,
 };
 
 use bytes::BytesMut;
-use nox_contract::{StartWork, artifact};
-use object_store::{ObjectStoreExt, WriteMultipart, local::LocalFileSystem};
+use nox_contract::{
+    StartWork,
+    artifact::{self, Artifact},
+};
+use nox_store::{Artifacts, StoreError, artifacts::Owner, media_type};
 use rustix::{
     fs::{Dir, OFlags},
     io::Errno,
 };
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use crate::{
     failure::Failure,
     manifest::Keep,
-    relative::{RelativePath, matches, open_beneath},
+    relative::{matches, open_beneath},
 };
 
 /// Most files of one attempt; each is named in the event that completes the job.
 const FILES_MAX: usize = 200;
 
+/// Most bytes of all their names; a name stands in that event up to ten times as long, encoded.
+const NAMES_BYTES_MAX: usize = 24 * 1024;
+
 /// Most names that a pattern may stand for; of those, the folders are gone through.
 const NAMES_MAX: usize = 10_000;
+
+/// Longest path of a file beneath the work directory, in bytes.
+const PATH_BYTES_MAX: usize = 512;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Parts of a file on their way to the store.
-const PARTS_IN_FLIGHT: usize = 4;
-
-/// A kept file, as the outputs name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Artifact {
-    pub name: String,
-    pub bytes: u64,
-    pub sha256: String,
-}
-
-/// Where kept files go.
-#[derive(Debug)]
-pub struct Artifacts {
-    store: LocalFileSystem,
-}
+/// A pattern stands for something that is not kept: a link, a file with several names or with too long a
+/// path, or what is neither file nor folder.
+pub const SKIPPED: &str = "files_skipped";
 
 /// A file that is to be kept, open.
 #[derive(Debug)]
 pub struct Found {
     name: String,
     file: File,
+    bytes_max: u64,
 }
 
-impl Artifacts {
-    /// A folder on this machine, made if it is absent. `durable` files survive a power cut before
-    /// the fact that names them is written.
-    pub fn in_folder(folder: &Path, durable: bool) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        Ok(Self { store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(durable) })
-    }
+/// The files to keep.
+#[derive(Debug, Default)]
+pub struct AllFound {
+    pub files: Vec<Found>,
+    /// Whether a pattern stood for something else as well.
+    pub skipped: bool,
+}
 
-    /// Copies `found` into the attempt's own prefix. Nobody sees it there before the fact that
-    /// completes the job names the attempt.
-    pub async fn keep(&self, start: &StartWork, found: Found) -> Result<Artifact, Failure> {
-        let Found { name, file } = found;
-        let StartWork { tenant, user_id, job_id, attempt, .. } = start;
-        let path = format!("{}/{name}", artifact::prefix(tenant, user_id, *job_id, *attempt));
-        let path = object_store::path::Path::parse(path)
-            .map_err(|error| Failure::output_invalid(format!("{name}: {error}")))?;
-        let (bytes, sha256) = self
-            .copy(file, &path)
-            .await
-            .map_err(|error| Failure::artifacts(format!("cannot keep {name}: {error}")))?;
-        Ok(Artifact { name, bytes, sha256 })
-    }
+/// Whose files those of an attempt are.
+pub fn owner(start: &StartWork) -> Owner<'_> {
+    let StartWork { tenant, user_id, job_id, attempt, .. } = start;
+    Owner { tenant, user: user_id, job: *job_id, attempt: *attempt }
+}
 
-    async fn copy(
-        &self,
-        file: File,
-        path: &object_store::path::Path,
-    ) -> anyhow::Result<(u64, String)> {
-        let mut file = tokio::fs::File::from_std(file);
-        let mut writer = WriteMultipart::new(self.store.put_multipart(path).await?);
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        loop {
-            let mut chunk = BytesMut::with_capacity(READ_BYTES);
-            if file.read_buf(&mut chunk).await? == 0 {
-                break;
-            }
-            hash.update(&chunk);
-            bytes += chunk.len() as u64;
-            writer.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-            writer.put(chunk.freeze());
+/// Copies `found` into the attempt's own prefix. Nobody sees it there before the fact that completes the
+/// job names the attempt.
+pub async fn keep(
+    artifacts: &Artifacts,
+    start: &StartWork,
+    found: Found,
+) -> Result<Artifact, Failure> {
+    let Found { name, file, bytes_max } = found;
+    let cannot = |error: StoreError| {
+        tracing::warn!(job.id = %start.job_id, error = error.details(), "Cannot keep a file");
+        Failure::artifacts(format!("cannot keep {name}: {error}"))
+    };
+    let mut file = tokio::fs::File::from_std(file);
+    let mut writer = artifacts.write(owner(start), &name).await.map_err(cannot)?;
+    loop {
+        let mut chunk = BytesMut::with_capacity(READ_BYTES);
+        let read = file.read_buf(&mut chunk).await.map_err(|error| cannot(error.into()))?;
+        if read == 0 {
+            break;
         }
-        writer.finish().await?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok((bytes, sha256))
+        writer.write(chunk.freeze()).await.map_err(cannot)?;
+        // Whoever still holds the file may write to it.
+        if writer.size() > bytes_max {
+            writer.abort().await;
+            return Err(too_large(&name, bytes_max));
+        }
+    }
+    let written = writer.finish().await.map_err(cannot)?;
+    let mime = media_type::of(&name).to_owned();
+    Ok(Artifact { name, mime, size: written.size, sha256: written.sha256 })
+}
+
+/// Removes what an attempt has left that did not succeed. What cannot be removed is collected later.
+pub async fn forget(artifacts: &Artifacts, start: &StartWork) {
+    if let Err(error) = artifacts.remove(owner(start)).await {
+        tracing::warn!(job.id = %start.job_id, error = error.details(), "Cannot remove files");
     }
 }
 
 /// Opens all files that are to be kept. Nothing of the attempt runs any more. Blocks.
-pub fn find(rules: &[Keep], work: &OwnedFd) -> Result<Vec<Found>, Failure> {
-    let mut all: Vec<Found> = Vec::new();
+pub fn find(rules: &[Keep], work: &OwnedFd) -> Result<AllFound, Failure> {
+    let mut all = AllFound::default();
+    let mut names_bytes = 0;
     for rule in rules {
-        let found = find_one(rule, work)?;
-        if found.is_empty() && rule.required {
-            return Err(Failure::output_missing(format!("there is no file {}", rule.path)));
-        }
-        for found in found {
-            if !all.iter().any(|other| other.name == found.name) {
-                all.push(found);
+        let before = all.files.len();
+        let mut is_there = false;
+        for path in expand(rule, work, &mut all.skipped)? {
+            let name = artifact::name(&path);
+            if all.files.iter().any(|other| other.name == name) {
+                is_there = true;
+                continue;
+            }
+            if let Some(found) = open(rule, work, &path, name, &mut all.skipped)? {
+                names_bytes += found.name.len();
+                all.files.push(found);
+            }
+            // Each is open.
+            if all.files.len() > FILES_MAX {
+                let many = format!("more than {FILES_MAX} files to keep");
+                return Err(Failure::output_invalid(many));
             }
         }
-        if all.len() > FILES_MAX {
-            return Err(Failure::output_invalid(format!("more than {FILES_MAX} files to keep")));
+        if rule.required && !is_there && all.files.len() == before {
+            return Err(Failure::output_missing(format!("there is no file {}", rule.path)));
+        }
+        if names_bytes > NAMES_BYTES_MAX {
+            let names = format!("the names of the files to keep have over {NAMES_BYTES_MAX} bytes");
+            return Err(Failure::output_invalid(names));
         }
     }
     Ok(all)
 }
 
-fn find_one(rule: &Keep, work: &OwnedFd) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
-    for name in expand(rule, work)? {
-        let invalid = |reason: &str| Failure::output_invalid(format!("{name}: {reason}"));
-        let opened = open_beneath(work, &name, OFlags::RDONLY);
-        let file = match opened.map(File::from) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // What a pattern only happens to match may be a link; a name must not.
-            Err(_) if rule.path.is_pattern() => continue,
-            Err(error) => return Err(invalid(&explain(&error))),
-        };
-        let metadata = file.metadata().map_err(|error| invalid(&error.to_string()))?;
-        match unfit(&metadata, rule.bytes_max) {
-            None => found.push(Found { name, file }),
-            Some(Unfit::Kind(_)) if rule.path.is_pattern() => {}
-            Some(Unfit::Kind(reason)) => return Err(invalid(reason)),
-            Some(Unfit::Size) => {
-                let (bytes, most) = (metadata.len(), rule.bytes_max);
-                return Err(invalid(&format!("{bytes} bytes, and at most {most} are kept")));
-            }
+/// The file at `path`, if it is one to be kept. What a pattern only happens to stand for may be something
+/// else; a name must not.
+fn open(
+    rule: &Keep,
+    work: &OwnedFd,
+    path: &[u8],
+    name: String,
+    skipped: &mut bool,
+) -> Result<Option<Found>, Failure> {
+    let mut unfit = |reason: &str| -> Result<Option<Found>, Failure> {
+        if rule.path.is_pattern() {
+            *skipped = true;
+            return Ok(None);
         }
+        Err(Failure::output_invalid(format!("{name}: {reason}")))
+    };
+    let file = match open_beneath(work, path, OFlags::RDONLY).map(File::from) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return unfit(&explain(&error)),
+    };
+    let metadata = match file.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => return unfit(&error.to_string()),
+    };
+    if metadata.is_dir() && rule.path.is_pattern() {
+        return Ok(None);
     }
-    Ok(found)
+    if let Some(reason) = no_file(&metadata) {
+        return unfit(reason);
+    }
+    if metadata.len() > rule.bytes_max {
+        return Err(too_large(&name, rule.bytes_max));
+    }
+    Ok(Some(Found { name, file, bytes_max: rule.bytes_max }))
 }
 
-enum Unfit {
-    Kind(&'static str),
-    Size,
-}
-
-fn unfit(metadata: &Metadata, bytes_max: u64) -> Option<Unfit> {
+fn no_file(metadata: &Metadata) -> Option<&'static str> {
     if !metadata.is_file() {
-        return Some(Unfit::Kind("it is no regular file"));
+        return Some("it is no regular file");
     }
     // Another name of the file may be anywhere.
-    if metadata.nlink() > 1 {
-        return Some(Unfit::Kind("it is a hard link"));
-    }
-    (metadata.len() > bytes_max).then_some(Unfit::Size)
+    (metadata.nlink() > 1).then_some("it is a hard link")
+}
+
+fn too_large(name: &str, most: u64) -> Failure {
+    Failure::output_invalid(format!("{name}: it has more than the {most} bytes that are kept"))
 }
 
 fn explain(error: &io::Error) -> String {
@@ -178,20 +199,17 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
-/// The names that a rule stands for, in order; folders are entered without following a link.
-fn expand(rule: &Keep, work: &OwnedFd) -> Result<Vec<String>, Failure> {
-    let mut paths = vec![String::new()];
+/// The paths that a rule stands for, in order; folders are entered without following a link.
+fn expand(rule: &Keep, work: &OwnedFd, skipped: &mut bool) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut paths = vec![Vec::new()];
     for name in rule.path.names() {
         let is_pattern = name.contains(['*', '?']);
         let mut next = Vec::new();
         for path in paths {
-            let join = |name: &str| {
-                if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
-            };
             if is_pattern {
-                next.extend(list(work, &path, name)?.iter().map(|name| join(name)));
+                next.extend(list(work, &path, name)?.iter().map(|name| join(&path, name)));
             } else {
-                next.push(join(name));
+                next.push(join(&path, name.as_bytes()));
             }
         }
         if next.len() > NAMES_MAX {
@@ -199,28 +217,37 @@ fn expand(rule: &Keep, work: &OwnedFd) -> Result<Vec<String>, Failure> {
         }
         paths = next;
     }
+    let found = paths.len();
+    paths.retain(|path| path.len() <= PATH_BYTES_MAX);
+    *skipped |= paths.len() < found;
     paths.sort();
     Ok(paths)
 }
 
-/// The names in a folder that `pattern` stands for and that can be a file's name outside: text without
-/// control characters.
-fn list(work: &OwnedFd, path: &str, pattern: &str) -> Result<Vec<String>, Failure> {
-    let path = if path.is_empty() { "." } else { path };
+fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, name].join(&b'/') }
+}
+
+/// The names in a folder that `pattern` stands for.
+fn list(work: &OwnedFd, path: &[u8], pattern: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
     let Ok(folder) = open_beneath(work.as_fd(), path, OFlags::RDONLY | OFlags::DIRECTORY) else {
         return Ok(Vec::new());
     };
-    let failed = |error: Errno| Failure::artifacts(format!("cannot list {path}: {error}"));
+    let shown = || artifact::name(path.as_bytes());
+    let failed = |error: Errno| Failure::artifacts(format!("cannot list {}: {error}", shown()));
     let mut names = Vec::new();
     for entry in Dir::new(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_str().ok().map(str::to_owned);
-        let name = name.filter(|name| matches(pattern, name));
-        let name = name.and_then(|name| RelativePath::try_from(name).ok());
-        names.extend(name.map(|name| name.as_str().to_owned()));
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || !matches(pattern, name) {
+            continue;
+        }
+        names.push(name.to_vec());
         if names.len() > NAMES_MAX {
+            let folder = shown();
             return Err(Failure::output_invalid(format!(
-                "{path} has more than {NAMES_MAX} names like {pattern}"
+                "{folder} has more than {NAMES_MAX} names like {pattern}"
             )));
         }
     }

@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{AttemptEnd, RawJson, SessionId, StartWork, Usage};
+use nox_contract::{AttemptEnd, RawJson, SessionId, StartWork, Usage, artifact::Artifact};
 use nox_service::Clock;
+use nox_store::Artifacts;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    artifacts::{self, Artifacts, Found},
+    artifacts::{self, AllFound},
     command,
     contain::Exit,
     failure::Failure,
@@ -27,7 +28,9 @@ use crate::{
     metrics::Metrics,
     outputs::Outputs,
     program::{Program, Ran},
+    progress::Reporter,
     results::{self, Scalars, Written},
+    uploads,
 };
 
 const SIGXCPU: i32 = 24;
@@ -45,6 +48,8 @@ pub struct Runner {
     pub logs: Logs,
     pub clock: Clock,
     pub metrics: Metrics,
+    /// Told how far attempts say that they are.
+    pub progress: Option<Reporter>,
 }
 
 /// What became of an attempt. Nothing of it runs any more.
@@ -100,7 +105,8 @@ type Outcome = (Duration, Result<RawJson, Failure>);
 impl Attempt<'_> {
     /// An error means that nothing was run.
     async fn run(&self, spawned: impl FnOnce()) -> Result<Outcome, Failure> {
-        let inputs = inputs::read(&self.start.inputs, &self.manifest.input_schema)
+        let inputs = uploads::resolve(&self.runner.artifacts, self.start).await?;
+        let inputs = inputs::read(&inputs, &self.manifest.input_schema)
             .map_err(|error| Failure::input_invalid(error.to_string()))?;
         let (data, start) = (self.runner.data.clone(), self.start.clone());
         let folder = tokio::task::spawn_blocking(move || Folder::create(&data, &start))
@@ -137,7 +143,9 @@ impl Attempt<'_> {
         }
         self.begin(folder).map_err(|error| Failure::cannot_run(format!("no journal: {error}")))?;
         let Runner { supervisor, logs, clock, metrics, .. } = runner;
-        let program = Program { start, manifest, folder, supervisor, stop, logs, clock, metrics };
+        let progress = runner.progress.as_ref();
+        let program =
+            Program { start, manifest, folder, supervisor, stop, logs, clock, metrics, progress };
         let ran = program.run(&order, spawned).await?;
         let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
         let outputs = self.outputs(folder, inputs, ran).await;
@@ -161,14 +169,26 @@ impl Attempt<'_> {
         let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
         let (scalars, found) = self.find(folder, inputs, ran).await?;
         self.check_scalars(&scalars)?;
-        let mut kept = Vec::with_capacity(found.len());
-        for file in found {
+        let skipped = found.skipped;
+        let kept = match self.keep(found).await {
+            Ok(kept) => kept,
+            Err(failure) => {
+                artifacts::forget(&self.runner.artifacts, self.start).await;
+                return Err(failure);
+            }
+        };
+        Ok(Outputs { wall, log_bytes_lost, scalars, kept, skipped }.to_json(self.start))
+    }
+
+    async fn keep(&self, found: AllFound) -> Result<Vec<Artifact>, Failure> {
+        let mut kept = Vec::with_capacity(found.files.len());
+        for file in found.files {
             if self.stop.is_cancelled() {
                 return Err(Failure::killed());
             }
-            kept.push(self.runner.artifacts.keep(self.start, file).await?);
+            kept.push(artifacts::keep(&self.runner.artifacts, self.start, file).await?);
         }
-        Ok(Outputs { wall, log_bytes_lost, scalars, kept }.to_json(self.start))
+        Ok(kept)
     }
 
     fn check_exit(&self, exit: Exit, ran: &Ran) -> Result<(), Failure> {
@@ -193,7 +213,7 @@ impl Attempt<'_> {
         folder: &Folder,
         inputs: &Value,
         ran: Ran,
-    ) -> Result<(Scalars, Vec<Found>), Failure> {
+    ) -> Result<(Scalars, AllFound), Failure> {
         let (work, inputs) = (folder.work(), inputs.clone());
         let file = self.manifest.file.clone();
         let finding = tokio::task::spawn_blocking(move || {

@@ -67,6 +67,12 @@ pub fn prepare(
         ("NOX_ATTEMPT".to_owned(), start.attempt.to_string()),
     ];
     env.extend(run.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    for name in &run.secret_env {
+        let value = std::env::var(name).map_err(|error| {
+            Failure::spawn(format!("the executor's environment has no {name}: {error}"))
+        })?;
+        env.push((name.clone(), value));
+    }
     // Last, so that no manifest can take it away.
     env.push((MARK.to_owned(), work_dir.to_owned()));
     let resources = &start.resources;

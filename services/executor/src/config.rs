@@ -54,9 +54,9 @@ pub struct Config {
     #[arg(long, env = "NOX_MODULES", default_value = "modules")]
     pub modules: PathBuf,
 
-    /// The folder where kept files go.
+    /// Where kept files go: a folder, or a URL. The gateway's is the same.
     #[arg(long, env = "NOX_ARTIFACTS", default_value = ".nox/artifacts")]
-    pub artifacts: PathBuf,
+    pub artifacts: String,
 
     /// The folder where attempts run, in a folder of this worker's.
     #[arg(long, env = "NOX_DATA", default_value = ".nox/data")]

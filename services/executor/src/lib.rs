@@ -1,6 +1,6 @@
 //! The executor: runs attempts, and tells what became of them.
 //!
-//! Reads:  the work that it is sent
+//! Reads:  the work that it is sent, uploads
 //! Writes: NOX_REPORTS, NOX_BEATS, NOX_LOGS, the artifact store
 //! Keeps:  a folder for each attempt that runs; an attempt is remembered until its end is stored
 //!
@@ -14,11 +14,12 @@
 //! | `probe` | whether this machine can run attempts |
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
 //! | [`folder`], `removal` | its private folder, the journal, and how it goes |
-//! | [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
+//! | [`uploads`], [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
 //! | [`program`] | runs that until nothing of it is alive |
 //! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
 //! | [`processes`], `orphans`, [`leftovers`] | ending processes without a supervisor's help |
 //! | [`logs`], [`log_buffer`], [`log_writer`] | what an attempt prints: read, kept, stored |
+//! | [`progress`] | how far it says that it is |
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
 //! | [`failure`] | the ways to fail |
 //! | [`builtin`] | what needs no program |
@@ -47,6 +48,7 @@ pub mod outputs;
 mod probe;
 pub mod processes;
 pub mod program;
+pub mod progress;
 mod recovery;
 pub mod relative;
 mod removal;
@@ -57,6 +59,7 @@ mod start_work;
 pub mod supervised;
 mod task;
 pub mod template;
+pub mod uploads;
 mod worker;
 
 use std::{
@@ -69,6 +72,7 @@ use std::{
 use anyhow::{Context, bail};
 use nox_contract::{Hello, MESSAGE_BYTES_MAX, Origin, ProcessId, subject};
 use nox_service::{Running, Runtime, ids};
+use nox_store::Artifacts;
 use nox_streams::{Broker, ConnectOptions, Durability};
 use rustix::{
     io::Errno,
@@ -81,7 +85,6 @@ pub use config::Config;
 pub use contain::supervise_if_asked;
 
 use crate::{
-    artifacts::Artifacts,
     contain::{Limits, Order, Word},
     instance::Instance,
     leftovers::Leftovers,
@@ -142,8 +145,8 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         check_supervisor(&config.supervisor).await?;
     }
     let data = instance.folder.clone();
-    let artifacts = Artifacts::in_folder(&config.artifacts, config.sync == Durability::Strict)
-        .with_context(|| format!("cannot keep files in {}", config.artifacts.display()))?;
+    let artifacts = Artifacts::create(&config.artifacts, config.sync == Durability::Strict)
+        .context("cannot keep files")?;
     // Before anything else may fail: what an earlier process left must not go on.
     let folder = data.clone();
     let leftovers = tokio::task::spawn_blocking(move || Leftovers::kill(&folder)).await?;

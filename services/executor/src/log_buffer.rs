@@ -122,7 +122,7 @@ impl LogBuffer {
     /// The attempt is over: its lane goes when all of it is stored.
     pub fn close(&mut self, lane: Lane) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            self.end(lane, stream, 0);
+            self.end(lane, stream);
         }
         if let Some(pieces) = self.lanes.get_mut(&lane) {
             pieces.is_open = false;
@@ -141,12 +141,19 @@ impl LogBuffer {
         self.push(lane, stream, text.into(), 0, false);
     }
 
-    /// Ends a stream, once, of which `left_out` more bytes were printed than are to be kept.
-    pub fn end(&mut self, lane: Lane, stream: Stream, left_out: u64) {
+    /// So many bytes were printed and are not to be kept.
+    pub fn skip(&mut self, lane: Lane, stream: Stream, bytes: u64) {
         let Some(pieces) = self.lanes.get_mut(&lane) else { return };
         let Some(printed) = pieces.streams.get_mut(&stream) else { return };
-        printed.missing += left_out;
-        printed.offset += left_out;
+        printed.missing += bytes;
+        printed.offset += bytes;
+        pieces.lost += bytes;
+    }
+
+    /// Ends a stream, once.
+    pub fn end(&mut self, lane: Lane, stream: Stream) {
+        let Some(pieces) = self.lanes.get_mut(&lane) else { return };
+        let Some(printed) = pieces.streams.get_mut(&stream) else { return };
         if printed.offset > 0 {
             self.push(lane, stream, Bytes::new(), 0, true);
         }
@@ -281,7 +288,7 @@ impl LogBuffer {
         self.lanes.get(&lane).is_none_or(|pieces| pieces.stored_at.len() == pieces.pieces.len())
     }
 
-    /// How much of what an attempt has printed is lost.
+    /// How much of what an attempt has printed is lost, or was not kept.
     pub fn lost(&self, lane: Lane) -> u64 {
         self.lanes.get(&lane).map_or(0, |pieces| pieces.lost)
     }

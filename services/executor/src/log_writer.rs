@@ -118,9 +118,14 @@ impl AttemptLog {
         self.logs.shared.more.notify_one();
     }
 
-    /// Says that all of a stream was read, and how much of it was more than is kept.
-    pub fn end(&self, stream: Stream, left_out: u64) {
-        self.logs.buffer().end(self.lane, stream, left_out);
+    /// Says how much of a stream is not kept, right before what is taken next.
+    pub fn skip(&self, stream: Stream, bytes: u64) {
+        self.logs.buffer().skip(self.lane, stream, bytes);
+    }
+
+    /// Says that all of a stream was read.
+    pub fn end(&self, stream: Stream) {
+        self.logs.buffer().end(self.lane, stream);
         self.logs.shared.more.notify_one();
     }
 

@@ -1,4 +1,8 @@
-//! What an attempt prints: kept in pieces, bounded, and never in the attempt's way.
+//! What an attempt prints: both streams in the order in which they were read, kept in pieces, bounded,
+//! without secrets, and never in the attempt's way.
+
+mod mask;
+mod side;
 
 use std::{pin::pin, time::Duration};
 
@@ -7,214 +11,136 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{log_writer::AttemptLog, manifest::Stream};
+pub use mask::Mask;
+
+use self::side::Side;
+use crate::{
+    log_writer::AttemptLog,
+    manifest::{Progress as Rule, Stream},
+    progress::{Progress, Watch},
+};
 
 /// A piece is handed on when it has this many bytes…
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// …or when its first byte is this old.
+/// …or when its first byte is this old, so that it can be read within 300 ms.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
-/// Bytes of one attempt's stream that are kept; the rest is read and dropped: 16 MiB.
-const STREAM_BYTES_MAX: usize = 16 << 20;
+/// How often in that time a piece is handed on because the other stream has printed something. A program
+/// that changes between them more often has its order kept from one such time to the next alone.
+const CHANGES_MAX: u32 = 32;
 
-/// Bytes of the end of a stream that are kept for the result rules: 4 MiB.
-const TAIL_FOR_RULES: usize = 4 << 20;
+/// What is done with what an attempt prints.
+pub struct Capture<'c> {
+    pub log: &'c AttemptLog,
+    pub mask: &'c Mask,
+    /// Whether the result rules look through stdout, and stderr.
+    pub whole: [bool; 2],
+    pub progress: Option<&'c Rule>,
+    /// Told how far the attempt says that it is, at most once a second.
+    pub tell: &'c (dyn Fn(Progress) + Sync),
+}
 
-/// Bytes of the end of a stream that are kept for an error's message.
-const TAIL_FOR_ERRORS: usize = 2 * 1024;
+/// Both streams of an attempt, as far as they are there.
+pub struct Output<O, E> {
+    pub stdout: Option<O>,
+    pub stderr: Option<E>,
+}
 
-/// Reads one stream of an attempt to its end and returns the end of it. `whole` asks for as much as
-/// the result rules may look through.
-pub async fn capture(
-    log: &AttemptLog,
-    stream: Stream,
-    source: impl AsyncRead,
-    whole: bool,
-) -> Vec<u8> {
-    let mut source = pin!(source);
-    let mut writer = Writer { log, stream, buffer: Vec::new(), kept: 0, left_out: 0 };
-    let mut tail =
-        Tail { bytes: Vec::new(), max: if whole { TAIL_FOR_RULES } else { TAIL_FOR_ERRORS } };
-    let mut flush = pin!(sleep(FLUSH_AFTER));
-    let mut read = Vec::with_capacity(CHUNK_BYTES);
-    loop {
-        read.clear();
-        tokio::select! {
-            count = source.read_buf(&mut read) => {
-                // An error is the end as well: the other side is gone.
-                if count.unwrap_or(0) == 0 {
-                    break;
-                }
-                if writer.buffer.is_empty() {
+impl Capture<'_> {
+    /// Reads both streams to their ends and returns the ends of both: as much as the result rules may look
+    /// through, or as an error quotes.
+    pub async fn read(&self, output: Output<impl AsyncRead, impl AsyncRead>) -> (Vec<u8>, Vec<u8>) {
+        let Output { stdout, stderr } = output;
+        let (mut stdout, mut stderr) = (pin!(optional(stdout)), pin!(optional(stderr)));
+        let mut sides = [
+            Side::new(self.log, self.mask, Stream::Stdout, self.whole[0]),
+            Side::new(self.log, self.mask, Stream::Stderr, self.whole[1]),
+        ];
+        let mut watch = self.progress.map(Watch::new);
+        let mut order = Order { changes: 0, first: 0 };
+        let mut open = [true, true];
+        let mut flush = pin!(sleep(FLUSH_AFTER));
+        let mut read = [Vec::with_capacity(CHUNK_BYTES), Vec::with_capacity(CHUNK_BYTES)];
+        while open.contains(&true) {
+            let [out, err] = &mut read;
+            let is_resting = watch.as_ref().is_some_and(Watch::is_resting);
+            let (place, count) = tokio::select! {
+                count = stdout.read_buf(out), if open[0] => (0, count),
+                count = stderr.read_buf(err), if open[1] => (1, count),
+                () = &mut flush, if sides.iter().any(Side::is_waiting) => {
+                    order.flush(&mut sides);
+                    // Half a character may have stayed.
                     flush.set(sleep(FLUSH_AFTER));
+                    continue;
                 }
-                tail.push(&read);
-                writer.push(&read);
+                () = rested(&mut watch), if is_resting => {
+                    watch.iter_mut().filter_map(Watch::take).for_each(self.tell);
+                    continue;
+                }
+            };
+            // An error is the end as well: the other side is gone.
+            if count.unwrap_or(0) == 0 {
+                open[place] = false;
+                continue;
             }
-            () = &mut flush, if !writer.buffer.is_empty() => {
-                writer.flush(false);
-                // Half a character may have stayed.
+            if !sides.iter().any(Side::is_waiting) {
                 flush.set(sleep(FLUSH_AFTER));
             }
+            order.before(place, &mut sides);
+            let printed = sides[place].push(&read[place]);
+            if let Some(watch) = &mut watch {
+                let stream = if place == 0 { Stream::Stdout } else { Stream::Stderr };
+                watch.look(stream, &printed);
+                watch.take().into_iter().for_each(self.tell);
+            }
+            read[place].clear();
         }
-    }
-    writer.flush(true);
-    log.end(stream, writer.left_out);
-    tail.bytes
-}
-
-struct Writer<'w> {
-    log: &'w AttemptLog,
-    stream: Stream,
-    buffer: Vec<u8>,
-    /// Bytes that were taken so far.
-    kept: usize,
-    /// Bytes beyond those.
-    left_out: u64,
-}
-
-impl Writer<'_> {
-    fn push(&mut self, bytes: &[u8]) {
-        let room = STREAM_BYTES_MAX - self.kept;
-        let taken = &bytes[..bytes.len().min(room)];
-        self.left_out += (bytes.len() - taken.len()) as u64;
-        if room == 0 {
-            return;
-        }
-        self.kept += taken.len();
-        self.buffer.extend_from_slice(taken);
-        if taken.len() < bytes.len() || self.kept == STREAM_BYTES_MAX {
-            self.flush(true);
-            let notice = format!("\n[the log ends here: {STREAM_BYTES_MAX} bytes were kept]\n");
-            self.log.note(self.stream, notice);
-        } else if self.buffer.len() >= CHUNK_BYTES {
-            self.flush(false);
-        }
-    }
-
-    /// Hands on what was gathered; at the end also what looks like half a character.
-    fn flush(&mut self, end: bool) {
-        let whole = if end { self.buffer.len() } else { whole_characters(&self.buffer) };
-        if whole == 0 {
-            return;
-        }
-        let rest = self.buffer.split_off(whole);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
-        self.log.add(self.stream, bytes.into());
+        order.flush(&mut sides);
+        let [stdout, stderr] = sides.map(Side::end);
+        (stdout, stderr)
     }
 }
 
-/// The length of `bytes` without a character at its end that is cut. What is no UTF-8 at all counts
-/// as whole.
-fn whole_characters(bytes: &[u8]) -> usize {
-    // A character has at most 4 bytes, so a cut one shows its first byte among the last 3.
-    for back in 1..=bytes.len().min(3) {
-        let at = bytes.len() - back;
-        let needed = match bytes[at] {
-            0xc2..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf4 => 4,
-            0x80..=0xbf => continue,
-            _ => return bytes.len(),
-        };
-        return if needed > back { at } else { bytes.len() };
-    }
-    bytes.len()
+/// Which of two sides has waited for longer.
+struct Order {
+    changes: u32,
+    first: usize,
 }
 
-/// The last bytes of a stream.
-struct Tail {
-    bytes: Vec<u8>,
-    max: usize,
-}
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        // Cut seldom, so that a flood does not move the tail at every read.
-        if self.bytes.len() > 2 * self.max {
-            self.bytes.drain(..self.bytes.len() - self.max);
+impl Order {
+    /// Side `place` is about to take something: what the other one has was printed before.
+    fn before(&mut self, place: usize, sides: &mut [Side<'_>; 2]) {
+        let other = 1 - place;
+        if sides[other].is_waiting() && self.changes < CHANGES_MAX {
+            self.changes += 1;
+            sides[other].flush(false);
         }
+        if !sides[other].is_waiting() {
+            self.first = place;
+        }
+    }
+
+    fn flush(&mut self, sides: &mut [Side<'_>; 2]) {
+        sides[self.first].flush(false);
+        sides[1 - self.first].flush(false);
+        self.changes = 0;
+    }
+}
+
+async fn rested(watch: &mut Option<Watch<'_>>) {
+    if let Some(watch) = watch {
+        watch.rested().await;
+    }
+}
+
+/// A stream that is not there is at its end.
+fn optional<R: AsyncRead>(source: Option<R>) -> impl AsyncRead {
+    match source {
+        Some(source) => tokio_util::either::Either::Left(Box::pin(source)),
+        None => tokio_util::either::Either::Right(tokio::io::empty()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use nox_contract::StartWork;
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-    use crate::{log_buffer::Piece, log_writer::Logs, metrics::Metrics, start_work::start_work};
-
-    fn start() -> StartWork {
-        start_work("0193a000-0000-7000-8000-000000000001".parse().unwrap(), "{}")
-    }
-
-    fn logs() -> Logs {
-        Logs::new(Metrics::register(&prometheus::Registry::new()).unwrap())
-    }
-
-    fn store(logs: &Logs) -> Option<Piece> {
-        let sent = logs.next_piece()?;
-        logs.stored(&sent, Duration::ZERO);
-        Some(sent.piece)
-    }
-
-    #[tokio::test]
-    async fn a_line_is_handed_on_soon_though_the_attempt_goes_on() {
-        let logs = logs();
-        let log = logs.open(&start());
-        let (mut program, stream) = tokio::io::duplex(64);
-        let task = tokio::spawn(async move { capture(&log, Stream::Stdout, stream, false).await });
-        program.write_all(b"hello\n").await.unwrap();
-        tokio::time::timeout(10 * FLUSH_AFTER, logs.more()).await.unwrap();
-        let piece = store(&logs).unwrap();
-        assert_eq!((&piece.bytes[..], piece.stream), (&b"hello\n"[..], Stream::Stdout));
-        drop(program);
-        assert_eq!(task.await.unwrap(), b"hello\n");
-        assert!(store(&logs).unwrap().end);
-    }
-
-    #[tokio::test]
-    async fn a_flood_is_cut_off_with_a_notice_and_read_to_its_end() {
-        let logs = logs();
-        let log = logs.open(&start());
-        let flood = vec![b'x'; STREAM_BYTES_MAX + 1_000_000];
-        let capture = capture(&log, Stream::Stderr, &flood[..], false);
-        let mut pieces = Vec::new();
-        let store_all = async {
-            while pieces.last().is_none_or(|piece: &Piece| !piece.end) {
-                match store(&logs) {
-                    Some(piece) => pieces.push(piece),
-                    None => tokio::task::yield_now().await,
-                }
-            }
-        };
-        let (tail, ()) = tokio::join!(capture, store_all);
-        assert!(tail.len() <= 2 * TAIL_FOR_ERRORS);
-        let printed: u64 = pieces.iter().map(|piece| piece.length).sum();
-        let missing: u64 = pieces.iter().map(|piece| piece.missing).sum();
-        assert_eq!((printed, missing), (STREAM_BYTES_MAX as u64, 1_000_000));
-        let notice = &pieces[pieces.len() - 2];
-        assert!(notice.bytes.ends_with(b"bytes were kept]\n") && notice.length == 0);
-        assert!(pieces.iter().all(|piece| piece.bytes.len() <= 2 * CHUNK_BYTES));
-    }
-
-    #[test]
-    fn characters_are_not_cut() {
-        for (bytes, whole) in [
-            (&b"abc"[..], 3),
-            ("aä".as_bytes(), 3),
-            (&"aä".as_bytes()[..2], 1),
-            (&"€".as_bytes()[..2], 0),
-            ("€".as_bytes(), 3),
-            (&"😀".as_bytes()[..3], 0),
-            (b"a\xff", 2),
-            (b"\x80\x80\x80\x80", 4),
-            (b"", 0),
-        ] {
-            assert_eq!(whole_characters(bytes), whole, "{bytes:x?}");
-        }
-    }
-}
+mod tests;

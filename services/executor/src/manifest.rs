@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
+mod progress;
 mod require;
 mod result;
 mod retry;
@@ -13,6 +14,7 @@ use nox_contract::{ModuleName, RawJson, Resources};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use progress::Progress;
 pub use require::{Relation, Require};
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
@@ -75,6 +77,8 @@ pub struct ManifestFile {
     /// Values that are read from what it wrote.
     #[serde(default)]
     pub result: Vec<ResultRule>,
+    /// Lines that say how far it is.
+    pub progress: Option<Progress>,
     /// What must hold between them, else the inputs were wrong.
     #[serde(default)]
     pub require: Vec<Require>,

@@ -5,10 +5,13 @@ use std::{
     time::Duration,
 };
 
-use nox_contract::{RawJson, StartWork, artifact};
+use nox_contract::{
+    RawJson, StartWork,
+    artifact::{self, Artifact},
+};
 use serde::Serialize;
 
-use crate::{artifacts::Artifact, results::Scalars};
+use crate::{artifacts, results::Scalars};
 
 /// What was found and kept.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Outputs {
     pub log_bytes_lost: u64,
     pub scalars: Scalars,
     pub kept: Vec<Artifact>,
+    /// Whether a pattern stood for something that is not kept.
+    pub skipped: bool,
 }
 
 /// The outputs themselves could not be written or stored.
@@ -48,6 +53,7 @@ impl Outputs {
     pub fn to_json(&self, start: &StartWork) -> RawJson {
         let mut flags = self.scalars.flags.clone();
         flags.extend((self.log_bytes_lost > 0).then_some(LOG_INCOMPLETE));
+        flags.extend(self.skipped.then_some(artifacts::SKIPPED));
         let uri = |file: &Artifact| artifact::uri(&start.user_id, start.job_id, &file.name);
         let json = Json {
             files: self.kept.iter().map(uri).collect(),

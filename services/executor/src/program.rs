@@ -6,7 +6,6 @@ use nox_contract::StartWork;
 use nox_service::{Clock, crash_point};
 use rustix::io::Errno;
 use tokio::{
-    io::AsyncRead,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -18,9 +17,10 @@ use crate::{
     folder::Folder,
     leftovers::end_by_force,
     log_writer::{AttemptLog, Logs},
-    logs,
-    manifest::{Manifest, Source, Stream},
+    logs::{Capture, Mask, Output},
+    manifest::{Manifest, Run, Source, Stream},
     metrics::Metrics,
+    progress::{Reporter, Told},
     supervised::Supervised,
 };
 
@@ -46,6 +46,7 @@ pub struct Program<'p> {
     pub logs: &'p Logs,
     pub clock: &'p Clock,
     pub metrics: &'p Metrics,
+    pub progress: Option<&'p Reporter>,
 }
 
 /// A program that ran, for so long, and the ends of what it printed.
@@ -89,12 +90,13 @@ impl Program<'_> {
     /// Runs it; calls `spawned` when it runs. An error means that it never did.
     pub async fn run(&self, order: &Order, spawned: impl FnOnce()) -> Result<Ran, Failure> {
         let machine = |error: io::Error| Failure::cannot_run(format!("no supervisor: {error}"));
+        let mask = self.mask(order)?;
         crash_point("executor.before_spawn");
         let before = self.clock.monotonic();
         let mut supervised = Supervised::start(self.supervisor).map_err(machine)?;
         self.folder.supervised_by(supervised.id).map_err(machine)?;
         let log = Arc::new(self.logs.open(self.start));
-        let mut output = self.read_output(&mut supervised, &log);
+        let mut output = self.read_output(&mut supervised, &log, mask);
         let word = match supervised.order(order).await {
             Ok(()) => supervised.word_within(SPAWN_WAIT).await,
             Err(_) => None,
@@ -183,30 +185,33 @@ impl Program<'_> {
         &self,
         supervised: &mut Supervised,
         log: &Arc<AttemptLog>,
+        mask: Mask,
     ) -> JoinHandle<(Vec<u8>, Vec<u8>)> {
         let is_wanted = |stream| {
             self.manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream))
         };
-        let wanted = (is_wanted(Stream::Stdout), is_wanted(Stream::Stderr));
-        let (stdout, stderr) = (supervised.stdout.take(), supervised.stderr.take());
-        let log = log.clone();
+        let whole = [Stream::Stdout, Stream::Stderr].map(is_wanted);
+        let output = Output { stdout: supervised.stdout.take(), stderr: supervised.stderr.take() };
+        let (log, rule) = (log.clone(), self.manifest.file.progress.clone());
+        let (job_id, attempt) = (self.start.job_id, self.start.attempt);
+        let reporter = self.progress.cloned();
         tokio::spawn(async move {
-            tokio::join!(
-                read(&log, Stream::Stdout, stdout, wanted.0),
-                read(&log, Stream::Stderr, stderr, wanted.1),
-            )
+            let tell = |progress| {
+                if let Some(reporter) = &reporter {
+                    // Whoever reports may have ended.
+                    let _ = reporter.send(Told { job_id, attempt, progress });
+                }
+            };
+            let progress = rule.as_ref();
+            Capture { log: &log, mask: &mask, whole, progress, tell: &tell }.read(output).await
         })
     }
-}
 
-async fn read(
-    log: &AttemptLog,
-    stream: Stream,
-    source: Option<impl AsyncRead>,
-    wanted: bool,
-) -> Vec<u8> {
-    match source {
-        Some(source) => logs::capture(log, stream, source, wanted).await,
-        None => Vec::new(),
+    /// What must not be seen of what it prints.
+    fn mask(&self, order: &Order) -> Result<Mask, Failure> {
+        let Run::Program(run) = &self.manifest.file.run else { return Ok(Mask::default()) };
+        let secrets = order.env.iter().filter(|(name, _)| run.secret_env.contains(name));
+        Mask::new(secrets.map(|(_, value)| value.as_str()))
+            .map_err(|error| Failure::spawn(format!("its secrets cannot be masked: {error}")))
     }
 }

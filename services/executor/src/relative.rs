@@ -5,7 +5,10 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, openat2},
+    path::Arg,
+};
 use serde::Deserialize;
 
 /// Longest relative path, in bytes.
@@ -77,10 +80,9 @@ impl TryFrom<String> for Glob {
     }
 }
 
-/// Whether `name` is what `pattern` stands for.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), name.chars().collect());
+/// Whether `name`, which need not be text, is what `pattern` stands for.
+pub fn matches(pattern: &str, name: &[u8]) -> bool {
+    let (pattern, name) = (pattern.chars().collect::<Vec<_>>(), characters(name));
     let (mut p, mut n) = (0, 0);
     // Where to go on when what follows the last `*` did not match.
     let mut retry: Option<(usize, usize)> = None;
@@ -90,7 +92,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
                 retry = Some((p, n));
                 p += 1;
             }
-            Some(wanted) if *wanted == '?' || *wanted == name[n] => {
+            Some(wanted) if *wanted == '?' || Some(*wanted) == name[n] => {
                 p += 1;
                 n += 1;
             }
@@ -105,8 +107,16 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|rest| *rest == '*')
 }
 
+/// The characters of a name; `None` for each byte that is in none.
+fn characters(name: &[u8]) -> Vec<Option<char>> {
+    let characters = name.utf8_chunks().flat_map(|chunk| {
+        chunk.valid().chars().map(Some).chain(chunk.invalid().iter().map(|_| None))
+    });
+    characters.collect()
+}
+
 /// Opens `path` beneath `folder`. The kernel refuses whatever would lead out of it, and every link.
-pub fn open_beneath(folder: impl AsFd, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+pub fn open_beneath(folder: impl AsFd, path: impl Arg, flags: OFlags) -> io::Result<OwnedFd> {
     // Without O_NONBLOCK, opening a FIFO would wait for its other end.
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -142,7 +152,9 @@ mod tests {
             ("", "", true),
             ("é*", "éa", true),
         ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+            assert_eq!(matches(pattern, name.as_bytes()), expected, "{pattern} {name}");
         }
+        assert!(matches("a?b*", b"a\xffb\xc3\n"));
+        assert!(!matches("a?b", b"a\xff\xffb"));
     }
 }

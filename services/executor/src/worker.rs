@@ -7,11 +7,12 @@ use futures_util::StreamExt;
 use nox_contract::{Hello, WorkerId, subject};
 use nox_protocol::session::Session;
 use nox_service::{Runtime, ids};
+use nox_store::Artifacts;
 use nox_streams::{Broker, Heard};
 
 use crate::{
-    artifacts::Artifacts, attempt::Runner, event_loop::EventLoop, instance, leftovers::Leftovers,
-    log_writer::Logs, metrics::Metrics, modules::Modules, recovery,
+    attempt::Runner, event_loop::EventLoop, instance, leftovers::Leftovers, log_writer::Logs,
+    metrics::Metrics, modules::Modules, recovery,
 };
 
 /// Everything that a worker's run needs.
@@ -72,6 +73,7 @@ impl Worker {
         self.metrics.sessions.inc();
         let id = ids::session_id();
         let runner = Runner {
+            progress: None,
             session: id,
             supervisor: self.supervisor.clone(),
             data: self.data.clone(),

@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use nox_readmodel::Reader;
 use nox_service::Runtime;
+use nox_store::Artifacts;
 use nox_streams::Broker;
 
 use crate::{
     admission::Admission, barrier::Barrier, bulk::Bulk, commands::Commands, health::JobMetrics,
-    jwt::Verifier, log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
+    jobs::status::LogPlaces, jwt::Verifier, log_end::LogEnd, metrics::Metrics, schemas::Modules,
+    undecided::Undecided, uploads::UploadDesk,
 };
 
 pub struct App {
     pub runtime: Runtime,
     pub broker: Broker,
     pub bulk: Arc<Bulk>,
+    pub log_places: LogPlaces,
+    pub artifacts: Artifacts,
+    pub uploads: UploadDesk,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
     pub commands: Commands,

@@ -153,6 +153,12 @@ impl Barrier {
         Ok(Required { commands, ..Required::default() })
     }
 
+    /// Every command and every report that was acknowledged before this call.
+    pub async fn all_inputs(&self) -> Result<Required, ApiError> {
+        let (commands, reports) = tokio::join!(self.end(&self.commands), self.end(&self.reports));
+        Ok(Required { commands: Some(commands?), reports: Some(reports?), n: None })
+    }
+
     /// The last frame of the log, as the broker has it now; the view may be behind.
     pub async fn log_end(&self) -> Result<Position, ApiError> {
         self.end(&self.log).await

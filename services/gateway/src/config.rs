@@ -35,6 +35,13 @@ pub struct Config {
     #[arg(long, env = "NOX_ARCHIVE")]
     pub archive: Option<String>,
 
+    /// Where executors keep files: a folder, or a URL.
+    #[arg(long, env = "NOX_ARTIFACTS", default_value = ".nox/artifacts")]
+    pub artifacts: String,
+
+    #[command(flatten)]
+    pub uploads: UploadLimits,
+
     /// The secret that tokens are signed with (HS256), at least 32 bytes.
     #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Secret,
@@ -81,4 +88,24 @@ pub struct HttpLimits {
         value_parser = clap::value_parser!(u8).range(1..=100)
     )]
     pub address_percent: u8,
+}
+
+/// How much may be uploaded, and for how long.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct UploadLimits {
+    /// Largest upload, in bytes.
+    #[arg(long = "upload-bytes-max", env = "NOX_UPLOAD_BYTES_MAX", default_value_t = 268_435_456)]
+    pub bytes_max: u64,
+
+    /// Most bytes that one user's uploads have together.
+    #[arg(
+        long = "upload-quota-bytes",
+        env = "NOX_UPLOAD_QUOTA_BYTES",
+        default_value_t = 4_294_967_296
+    )]
+    pub quota_bytes: u64,
+
+    /// Days for which an upload can be referred to after it was uploaded last; 0 for ever.
+    #[arg(long = "upload-days", env = "NOX_UPLOAD_DAYS", default_value_t = 7)]
+    pub days: u32,
 }

@@ -1,8 +1,8 @@
 //! The gateway: HTTP in, commands out, answers and rows back.
 //!
 //! Reads:  Postgres, NOX_EVENTS and its archive (the frames that a job has entries in), NOX_LOGS, the
-//!         scheduler's answers
-//! Writes: NOX_COMMANDS
+//!         artifact store, the scheduler's answers
+//! Writes: NOX_COMMANDS, uploads
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
 mod admission;
@@ -43,6 +43,7 @@ mod standstill;
 mod transport;
 mod undecided;
 mod unread;
+mod uploads;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -50,13 +51,15 @@ use anyhow::Context;
 use nox_archive::Archive;
 use nox_readmodel::Reader;
 use nox_service::{Running, Runtime};
-use nox_streams::{Broker, ConnectOptions};
+use nox_store::Artifacts;
+use nox_streams::{Broker, ConnectOptions, Durability};
 use tokio::net::TcpListener;
 
-pub use crate::config::{Config, HttpLimits};
+pub use crate::config::{Config, HttpLimits, UploadLimits};
 use crate::{
     admission::Admission, app::App, barrier::Barrier, budget::Budget, bulk::Bulk,
-    commands::Commands, health::JobMetrics, jwt::Verifier, metrics::Metrics, schemas::Modules,
+    commands::Commands, health::JobMetrics, jobs::status::LogPlaces, jwt::Verifier,
+    metrics::Metrics, schemas::Modules, uploads::UploadDesk,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -104,6 +107,8 @@ impl Gateway {
             sync: config.sync,
         };
         let archive = config.archive.as_deref().map(Archive::open).transpose()?;
+        let artifacts = Artifacts::open(&config.artifacts, config.sync == Durability::Strict)?;
+        let uploads = UploadDesk::new(artifacts.uploads(), config.uploads);
         let broker = Broker::connect(options.clone()).await?;
         let bulk = Arc::new(Bulk::new(Broker::connect(options).await?, archive));
         let unwell = runtime.part(
@@ -123,6 +128,9 @@ impl Gateway {
             runtime,
             broker,
             bulk,
+            log_places: LogPlaces::default(),
+            artifacts,
+            uploads,
             reader,
             barrier,
             commands,

@@ -24,6 +24,9 @@ use crate::{
 /// holds for what hangs all the same.
 const REQUEST_WAIT: Duration = Duration::from_secs(25);
 
+/// The same for an upload, which is answered when all of it has come, at the pace that it has to keep.
+const UPLOAD_WAIT: Duration = Duration::from_secs(24 * 3_600);
+
 /// The outermost layer.
 pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = app.runtime.clock.monotonic();
@@ -33,6 +36,8 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let name_header = HeaderValue::from_str(&name);
     let account = request.extensions().get::<Account>().cloned();
     let replaceable = request.method().is_safe();
+    let is_upload = request.method() == Method::PUT;
+    let longest = if is_upload { UPLOAD_WAIT } else { REQUEST_WAIT };
     let (head, body) = request.into_parts();
     let (body, body_end) = BodyEnd::watch(body);
     let request = Request::from_parts(head, body);
@@ -47,7 +52,7 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
             None => response,
         }
     };
-    let mut response = request_id::scope(name, guarded(answer)).await;
+    let mut response = request_id::scope(name, guarded(answer, longest)).await;
 
     let headers = response.headers_mut();
     if let Ok(name) = name_header {
@@ -66,9 +71,9 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
 }
 
 /// Turns what hangs and what panics into answers.
-async fn guarded(answer: impl Future<Output = Response>) -> Response {
+async fn guarded(answer: impl Future<Output = Response>, longest: Duration) -> Response {
     let caught = AssertUnwindSafe(answer).catch_unwind();
-    match tokio::time::timeout(REQUEST_WAIT, caught).await {
+    match tokio::time::timeout(longest, caught).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             ApiError::internal(anyhow::anyhow!("panic: {}", words(&*panic))).into_response()
@@ -106,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error_without_its_words() {
-        let response = guarded(async { panic!("secret {}", 7) }).await;
+        let response = guarded(async { panic!("secret {}", 7) }, REQUEST_WAIT).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();

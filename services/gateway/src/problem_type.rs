@@ -76,6 +76,12 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             (405, 0, "Method not allowed", "The `Allow` header says what this address can do.")
         }
         ProblemCode::RouteNotFound => (404, 0, "No such address", "Nothing is served here."),
+        ProblemCode::RangeNotSatisfiable => (
+            416,
+            0,
+            "Range not satisfiable",
+            "`Range` asks for what is behind the end of the file, whose size is in `Content-Range`.",
+        ),
         ProblemCode::Unauthenticated => (
             401,
             0,
@@ -103,6 +109,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
         ProblemCode::JobNotFound => {
             (404, 0, "No such job", "There is no such job among those that you may see.")
         }
+        ProblemCode::ArtifactNotFound => (
+            404,
+            0,
+            "No such artifact",
+            "The job is there, and has nothing of this kind to give: `detail` says whether it has not \
+             ended yet, did not succeed, never had such a file, or had one that has expired.",
+        ),
         ProblemCode::AlreadyEnded => (409, 0, "Job already ended", "An ended job stays as it is."),
         ProblemCode::IdempotencyConflict => (
             422,
@@ -136,6 +149,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "No worker is large enough",
             "The job asks for more than any worker that serves its module has, and this system does not let \
              such jobs wait for another one. Ask for less.",
+        ),
+        ProblemCode::UploadQuota => (
+            403,
+            0,
+            "Too much uploaded",
+            "What one user may keep of uploads is taken. It frees when uploads expire that no job \
+             needs.",
         ),
         ProblemCode::Refused => (
             422,

@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
     http::{Uri, request::Parts},
     middleware,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use nox_contract::{JobId, ProblemCode};
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ use crate::{
     app::App,
     health, jobs, modules, observe, pages,
     problem::{ApiError, FieldError},
-    quotas,
+    quotas, uploads,
 };
 
 /// The whole API. Handlers that take a `Caller` are for the authenticated; the others are for
@@ -32,7 +32,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/jobs/{id}", get(jobs::get::get))
         .route("/jobs/{id}/cancel", post(jobs::cancel::cancel))
         .route("/jobs/{id}/logs", get(jobs::logs::logs))
+        .route("/jobs/{id}/status", get(jobs::status::status))
         .route("/jobs/{id}/events", get(jobs::events::events))
+        .route("/jobs/{id}/artifacts", get(jobs::artifacts::list))
+        .route("/jobs/{id}/artifacts/{*name}", get(jobs::download::download))
+        .route("/uploads", put(uploads::put))
         .route("/modules", get(modules::list))
         .route("/modules/{name}", get(modules::get))
         .route("/modules/{name}/enable", post(modules::enable))
@@ -98,11 +102,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(text)) => Ok(Self(text)),
-            Err(_) => Err(ApiError::new(ProblemCode::InvalidId, "the path is not UTF-8")),
-        }
+        let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| no_text())?;
+        Ok(Self(text))
     }
+}
+
+/// The two variable parts of a path.
+pub struct Segments(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| no_text())?;
+        Ok(Self(first, second))
+    }
+}
+
+fn no_text() -> ApiError {
+    ApiError::new(ProblemCode::InvalidId, "the path is not UTF-8")
 }
 
 /// Reads a job's id from a path.
@@ -123,7 +142,7 @@ mod tests {
         for route in routes {
             let (address, methods) = route.split_once('"').unwrap();
             let methods = methods.split(".route(").next().unwrap();
-            for (method, call) in [("GET", "get("), ("POST", "post(")] {
+            for (method, call) in [("GET", "get("), ("POST", "post("), ("PUT", "put(")] {
                 if methods.contains(call) {
                     let named = format!("`{method} {address}");
                     assert!(API.contains(&named), "{named}");

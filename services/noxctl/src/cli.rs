@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, demo, dev, job, log, module, projection, token},
+    commands::{bench, demo, dev, job, log, module, projection, token, upload},
     exit::Exit,
     output::{Format, Output},
     target::{GLOBAL, Target},
@@ -45,6 +45,8 @@ enum Command {
     /// Submit jobs and look at them.
     #[command(subcommand)]
     Job(job::Command),
+    /// Upload a text that is too large for inputs, and print what refers to it there.
+    Upload(upload::Args),
     /// Look at what can be run, and switch it.
     #[command(subcommand)]
     Module(module::Command),
@@ -72,6 +74,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(args, &target, output),
             Command::Job(command) => job::run(command, &target, output).await,
+            Command::Upload(args) => upload::run(args, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Projection(command) => projection::run(command, &target, output).await,

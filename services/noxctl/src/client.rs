@@ -15,6 +15,12 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Longer than the gateway lets any request take.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
+/// Longest download; each piece of it has to come within [`ANSWER_WAIT`].
+const DOWNLOAD_WAIT: Duration = Duration::from_secs(7 * 86_400);
+
+/// Longest upload.
+const UPLOAD_WAIT: Duration = Duration::from_secs(86_400);
+
 /// How much of an answer that is no problem document is quoted.
 const QUOTED_CHARS_MAX: usize = 200;
 
@@ -173,6 +179,43 @@ impl Client {
             request = request.header("Idempotency-Key", header("the idempotency key", key)?);
         }
         self.send(request).await
+    }
+
+    /// Uploads bytes: what inputs can refer to.
+    pub async fn upload(&self, bytes: Vec<u8>) -> Result<Answer, ClientError> {
+        let request = self.request(Method::PUT, "/uploads")?.timeout(UPLOAD_WAIT);
+        self.send(request.body(bytes)).await
+    }
+
+    /// Asks for bytes, and hands them on as they come.
+    pub async fn download(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path)?.timeout(DOWNLOAD_WAIT);
+        let mut answer = self.in_time(request.send()).await?;
+        if !answer.status().is_success() {
+            let (status, body) = (answer.status(), self.in_time(answer.text()).await?);
+            return Err(ClientError::Refused(Box::new(problem(status, body))).into());
+        }
+        while let Some(bytes) = self.in_time(answer.chunk()).await? {
+            take(&bytes)?;
+        }
+        Ok(())
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(ANSWER_WAIT, answer).await {
+            Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
+            Err(_) => {
+                let reason = "no answer in time".to_owned();
+                Err(ClientError::Unreachable { url: self.url.clone(), reason })
+            }
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, ClientError> {

@@ -20,6 +20,9 @@ pub const DEFAULT: &str = ".nox/data";
 /// The log's archive within the folder.
 pub const ARCHIVE: &str = "archive";
 
+/// Kept files within the folder.
+pub const ARTIFACTS: &str = "artifacts";
+
 const IDENTITY: &str = "identity.json";
 const PLACE: &str = "place.json";
 

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 
-use crate::terminal::{marked_line, print, print_with_head};
+use crate::terminal::{marked_line, print, print_raw, print_with_head};
 
 /// The form of data on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -26,6 +26,7 @@ pub struct Output {
     pub format: Format,
     terminal: bool,
     colour: bool,
+    raw: bool,
 }
 
 impl Output {
@@ -34,13 +35,18 @@ impl Output {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
         let colour = !set("NO_COLOR") && !dumb && (terminal || set("CLICOLOR_FORCE"));
-        Self { format, terminal, colour }
+        Self { format, terminal, colour, raw: false }
     }
 
     /// The same for data that comes bit by bit, of which no one document can be made.
     pub fn streaming(self) -> Self {
         let format = if self.format == Format::Json { Format::Jsonl } else { self.format };
         Self { format, ..self }
+    }
+
+    /// The same, where a terminal is to obey what is printed.
+    pub fn raw(self) -> Self {
+        Self { raw: true, ..self }
     }
 
     /// Prints rows that all have a cell for each of `head`.
@@ -84,7 +90,7 @@ impl Output {
 
     /// Prints what somebody else ends lines in, which need not be text.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        print(bytes)
+        if self.raw { print_raw(bytes) } else { print(bytes) }
     }
 
     fn lines(&self, lines: &[String]) -> io::Result<()> {

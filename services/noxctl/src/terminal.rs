@@ -54,6 +54,11 @@ pub fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
     write(&shown(text.as_ref(), io::stdout().is_terminal()))
 }
 
+/// Writes bytes to standard output as they are, to a terminal as well.
+pub fn print_raw(bytes: &[u8]) -> io::Result<()> {
+    write(bytes)
+}
+
 /// The same for lines, the first of which is a bold head.
 pub fn print_with_head(lines: &[String]) -> io::Result<()> {
     let Some((head, rows)) = lines.split_first() else { return Ok(()) };

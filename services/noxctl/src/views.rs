@@ -3,9 +3,10 @@
 use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
 use nox_contract::{
     Fact, FactOrUnknown, FrameNumber, JobError, JobId, JobState, TenantId, Timestamp,
+    artifact::Artifact, upload::MEMBER,
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 /// Whether a job was taken in.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +64,26 @@ pub struct Entry {
     pub at: Timestamp,
     pub tenant: TenantId,
     pub facts: Vec<FactOrUnknown>,
+}
+
+/// What came of a job, as far as it is files.
+#[derive(Debug, Deserialize)]
+pub struct Artifacts {
+    pub artifacts: Vec<Artifact>,
+}
+
+/// What was uploaded.
+#[derive(Debug, Deserialize)]
+pub struct Upload {
+    pub id: String,
+    pub sha256: String,
+}
+
+impl Upload {
+    /// What stands in inputs in the place of the text.
+    pub fn reference(&self) -> Value {
+        json!({ MEMBER: self.id, "sha256": self.sha256 })
+    }
 }
 
 /// A page of what a job printed.

@@ -124,15 +124,18 @@ fn an_attempt_that_prints_nothing_has_no_log() {
 }
 
 #[test]
-fn what_is_more_than_is_kept_counts_as_missing_and_not_as_lost() {
+fn what_is_more_than_is_kept_counts_as_missing_where_it_was() {
     let mut buffer = LogBuffer::default();
     let lane = buffer.open(&start(1));
     buffer.add(lane, Stream::Stdout, "kept".into());
     buffer.note(lane, Stream::Stdout, "[enough]".to_owned());
-    buffer.end(lane, Stream::Stdout, 7);
+    buffer.skip(lane, Stream::Stdout, 7);
+    buffer.add(lane, Stream::Stdout, "end".into());
+    buffer.end(lane, Stream::Stdout);
     let sent = store_all(&mut buffer);
-    assert_eq!((sum(&sent), buffer.lost(lane)), ((4, 7), 0));
-    assert_eq!((sent[2].piece.offset, sent[2].piece.end), (11, true));
+    assert_eq!((sum(&sent), buffer.lost(lane)), ((7, 7), 7));
+    assert_eq!((sent[2].piece.offset, sent[2].piece.missing), (11, 7));
+    assert_eq!((sent[3].piece.offset, sent[3].piece.end), (14, true));
 }
 
 #[test]

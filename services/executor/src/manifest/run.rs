@@ -34,6 +34,9 @@ pub struct Program {
     pub program_env: Option<String>,
     pub args: Vec<Arg>,
     pub env: BTreeMap<String, String>,
+    /// Variables of the executor's own environment that the program gets as well, and whose values are
+    /// masked in what it prints.
+    pub secret_env: Vec<String>,
     pub success_exit_codes: Vec<i32>,
 }
 
@@ -47,6 +50,8 @@ struct RunTable {
     args: Vec<Arg>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    #[serde(default)]
+    secret_env: Vec<String>,
     #[serde(default = "only_zero")]
     success_exit_codes: Vec<i32>,
 }
@@ -59,7 +64,8 @@ impl TryFrom<RunTable> for Run {
     type Error = String;
 
     fn try_from(table: RunTable) -> Result<Self, String> {
-        let RunTable { builtin, program, program_env, args, env, success_exit_codes } = table;
+        let RunTable { builtin, program, program_env, args, env, secret_env, success_exit_codes } =
+            table;
         match (builtin, program) {
             (Some(builtin), None) if args.is_empty() && env.is_empty() => {
                 Ok(Self::Builtin(builtin))
@@ -69,7 +75,18 @@ impl TryFrom<RunTable> for Run {
                 if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
                     return Err(format!("`{name}` is no name of an environment variable"));
                 }
-                Ok(Self::Program(Program { program, program_env, args, env, success_exit_codes }))
+                // What is Nox's own is no job's.
+                if let Some(name) = secret_env.iter().find(|name| name.starts_with("NOX_")) {
+                    return Err(format!("`{name}` is not for programs"));
+                }
+                Ok(Self::Program(Program {
+                    program,
+                    program_env,
+                    args,
+                    env,
+                    secret_env,
+                    success_exit_codes,
+                }))
             }
             _ => Err("`run` needs either `program` or `builtin`".to_owned()),
         }

@@ -1,6 +1,7 @@
 //! The executor against real programs, and against a real broker.
 
 mod engines;
+mod kept_files;
 mod lifecycle;
 mod logs;
 mod manifests;

@@ -9,7 +9,6 @@ use std::{
 
 use nox_contract::{AttemptEnd, JobError, StartWork};
 use nox_executor::{
-    artifacts::Artifacts,
     attempt::{Finished, Runner},
     log_buffer::Sent,
     log_writer::Logs,
@@ -17,6 +16,7 @@ use nox_executor::{
     metrics::Metrics,
 };
 use nox_service::{Clock, ids};
+use nox_store::Artifacts;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,7 +58,8 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let artifacts = Artifacts::in_folder(&folder.path().join("artifacts"), false).unwrap();
+        let kept = folder.path().join("artifacts");
+        let artifacts = Artifacts::create(kept.to_str().unwrap(), false).unwrap();
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let logs = Logs::new(metrics.clone());
         let (stored, printed) = mpsc::unbounded_channel();
@@ -66,6 +67,7 @@ impl Place {
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         let runner = Runner {
+            progress: None,
             session: ids::session_id(),
             supervisor: EXECUTOR.into(),
             data: data.canonicalize().unwrap(),

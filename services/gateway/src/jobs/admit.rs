@@ -102,7 +102,12 @@ async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<W
     app.admission.check()?;
     let module = app.modules.get(&request.module).await?;
     let version = module.version(request.module_version.as_deref())?;
-    version.check(&request.inputs)?;
+    let clock = &app.runtime.clock;
+    // The schema judges the texts that the program will get.
+    match Box::pin(app.uploads.resolve(caller, &request.inputs, clock)).await? {
+        Some(resolved) => version.check(&resolved)?,
+        None => version.check(&request.inputs)?,
+    }
     let resources = request.resources.or(version.resources);
     let after = match &*request.after {
         [] => Vec::new(),

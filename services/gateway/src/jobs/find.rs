@@ -44,6 +44,23 @@ pub async fn find_after_all_commands(
     found.value.filter(|row| caller.sees(row)).ok_or_else(ApiError::no_job)
 }
 
+/// The job, if it has ended; `None` if it had not when this was asked, whatever the view showed then.
+pub async fn find_ended(
+    app: &App,
+    caller: &Caller,
+    id: JobId,
+    min_n: Option<FrameNumber>,
+) -> Result<Option<JobRow>, ApiError> {
+    let row = find(app, caller, id, min_n).await?;
+    if row.status.is_ended() {
+        return Ok(Some(row));
+    }
+    let required = app.barrier.all_inputs().await?;
+    let found = app.barrier.read(&required, || app.reader.job(&caller.tenant, id)).await?;
+    let row = found.value.filter(|row| caller.sees(row)).ok_or_else(ApiError::no_job)?;
+    Ok(Some(row).filter(|row| row.status.is_ended()))
+}
+
 /// The frame that a request wants to see, which can ask for nothing else: `?n=` or the header.
 pub fn only_min_n(uri: &Uri, headers: &HeaderMap) -> Result<Option<FrameNumber>, ApiError> {
     #[derive(Deserialize)]

@@ -1,15 +1,18 @@
 //! Jobs: one file for each thing that can be asked of them.
 
 mod admit;
+pub mod artifacts;
 pub mod bulk;
 pub mod cancel;
 mod concurrently;
+pub mod download;
 pub mod events;
 mod find;
 pub mod get;
 pub mod list;
 pub mod logs;
 mod request;
+pub mod status;
 pub mod submit;
 mod view;
 

@@ -1,6 +1,7 @@
 //! The gateway over HTTP, on a real broker and a real database. In the scheduler's and projector's
 //! stead stands a scheduler that does what the test tells it to.
 
+mod artifacts;
 mod barrier;
 mod conflicts;
 mod crowd;
@@ -17,3 +18,4 @@ mod strict;
 mod stub_scheduler;
 mod submits;
 mod system;
+mod uploads;

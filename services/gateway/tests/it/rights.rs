@@ -7,7 +7,7 @@ use crate::system::{System, in_an_hour, send, sign, tenant_token, token, until};
 
 /// Addresses that need a token, with what an authenticated user without rights to the job, or to
 /// operate, gets.
-const PROTECTED: [(&str, &str, u16); 13] = [
+const PROTECTED: [(&str, &str, u16); 17] = [
     ("GET", "/jobs", 200),
     ("POST", "/jobs", 415),
     ("POST", "/jobs/bulk", 415),
@@ -15,6 +15,10 @@ const PROTECTED: [(&str, &str, u16); 13] = [
     ("POST", "/jobs/{id}/cancel", 404),
     ("GET", "/jobs/{id}/logs", 404),
     ("GET", "/jobs/{id}/events", 404),
+    ("GET", "/jobs/{id}/status", 404),
+    ("GET", "/jobs/{id}/artifacts", 404),
+    ("GET", "/jobs/{id}/artifacts/result.txt", 404),
+    ("PUT", "/uploads", 201),
     ("POST", "/modules/xtb_hello/enable", 403),
     ("POST", "/modules/xtb_hello/disable", 403),
     ("POST", "/modules/nothing/disable", 403),
@@ -149,6 +153,9 @@ async fn another_s_job_and_no_job_look_the_same() {
         (Method::POST, "/cancel"),
         (Method::GET, "/logs"),
         (Method::GET, "/events"),
+        (Method::GET, "/status"),
+        (Method::GET, "/artifacts"),
+        (Method::GET, "/artifacts/result.txt"),
     ] {
         let ask = async |id: &str| {
             let path = format!("/jobs/{id}{end}");

@@ -230,14 +230,46 @@ impl StubScheduler {
 
     /// Runs a queued job to its end.
     pub async fn succeed(&self, id: JobId) {
+        let outputs = json!({
+            "files": ["sandbox://ada/1/result.txt"],
+            "metrics": {"duration_s": 0.53},
+        });
+        self.succeed_with(id, &outputs).await;
+    }
+
+    /// Runs a queued job to its end, which a report tells of.
+    pub async fn succeed_with(&self, id: JobId, outputs: &Value) {
+        let outputs = RawJson::of(outputs).unwrap();
+        self.end(id, |attempt| vec![Fact::Succeeded { attempt, outputs, wall_ms: 530 }]).await;
+    }
+
+    /// The same for one that fails.
+    pub async fn fail(&self, id: JobId) {
+        let error = nox_contract::JobError {
+            code: "exit_status".to_owned(),
+            message: "exit status 1".to_owned(),
+            exit_status: Some(1),
+        };
+        self.end(id, |attempt| {
+            let error = error.clone();
+            vec![
+                Fact::AttemptFailed { attempt, error: error.clone(), crashed: false, wall_ms: 1 },
+                Fact::Failed { error },
+            ]
+        })
+        .await;
+    }
+
+    async fn end(&self, id: JobId, end: impl FnOnce(Attempt) -> Vec<Fact>) {
+        let report = self
+            .broker
+            .publish("nox.rep.worker-1".to_owned(), None, Bytes::from_static(b"{}"))
+            .await
+            .unwrap();
         let mut state = self.state.lock().await;
         let worker_id: nox_contract::WorkerId = "worker-1".parse().unwrap();
         let attempt = Attempt(1);
-        let outputs = RawJson::of(&json!({
-            "files": ["sandbox://ada/1/result.txt"],
-            "metrics": {"duration_s": 0.53},
-        }));
-        let facts = vec![
+        let mut facts = vec![
             Fact::Assigned {
                 worker_id: worker_id.clone(),
                 session: SessionId(ids::unique()),
@@ -245,12 +277,13 @@ impl StubScheduler {
                 work: WorkNumber(1),
             },
             Fact::Started { worker_id, attempt, elapsed_ms: 0 },
-            Fact::Succeeded { attempt, outputs: outputs.unwrap(), wall_ms: 530 },
         ];
+        facts.extend(end(attempt));
         let job = state.jobs.get_mut(&id).expect("a job that was submitted");
         job.ended = true;
         let entity = job.entity.clone();
-        let by = state.timer();
+        state.pos.reports = Place::after(report.seq);
+        let by = Cause { src: Source::Reports, seq: report.seq, part: 0 };
         state.add(by, entity, facts);
         state.write(&self.broker).await;
     }

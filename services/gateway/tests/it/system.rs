@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
-use nox_gateway::{Config, Gateway, HttpLimits};
+use nox_gateway::{Config, Gateway, HttpLimits, UploadLimits};
 use nox_service::{Clock, Runtime, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -117,8 +117,9 @@ impl System {
         let runtime = Runtime::new();
         let database = postgres.url();
         let archive = folder.path().join("archive");
+        let (nats_url, store) = (nats.url(), folder.path().join("artifacts"));
         let (addr, gateway) =
-            start_gateway(nats.url(), &nats, &database, &runtime, http, Some(&archive)).await;
+            start_gateway(nats_url, &nats, &database, &runtime, http, Some(&archive), &store).await;
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let system =
             Self { addr, scheduler, broker, nats, postgres, runtime, gateway, client, folder };
@@ -134,22 +135,28 @@ impl System {
     /// As above, which finds the broker at `nats_url`.
     pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
-        let database = self.postgres.url();
-        let (addr, _) = start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY, None).await;
+        let (database, store) = (self.postgres.url(), self.store());
+        let (addr, _) =
+            start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY, None, &store).await;
         (addr, runtime)
     }
 
     /// From now on the methods reach another gateway, which reads rows there.
     pub async fn read_from(&mut self, database_url: &str) {
         self.runtime = Runtime::new();
-        let (nats, runtime) = (&self.nats, &self.runtime);
+        let (nats, runtime, store) = (&self.nats, &self.runtime, self.store());
         (self.addr, self.gateway) =
-            start_gateway(nats.url(), nats, database_url, runtime, ROOMY, None).await;
+            start_gateway(nats.url(), nats, database_url, runtime, ROOMY, None, &store).await;
     }
 
     /// Where the gateway that was started with the system looks for the archive.
     pub fn archive(&self) -> PathBuf {
         self.folder.path().join("archive")
+    }
+
+    /// Where the gateways look for artifacts.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("artifacts")
     }
 
     /// Takes a stream away, and makes a new one.
@@ -202,6 +209,7 @@ async fn start_gateway(
     runtime: &Runtime,
     http: HttpLimits,
     archive: Option<&Path>,
+    store: &Path,
 ) -> (SocketAddr, JoinHandle<()>) {
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
@@ -210,6 +218,8 @@ async fn start_gateway(
         nats_monitor_url: Some(nats.monitor_url()),
         database_url: Secret::new(database_url),
         archive: archive.map(|folder| folder.to_str().unwrap().to_owned()),
+        artifacts: store.to_str().unwrap().to_owned(),
+        uploads: UploadLimits { bytes_max: 64 << 20, quota_bytes: 96 << 20, days: 7 },
         jwt_secret: Secret::new(SECRET),
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: None,
@@ -255,4 +265,15 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
         }
     };
     tokio::time::timeout(TIMEOUT, holds).await.expect("in time");
+}
+
+/// The most memory that this process has had, in bytes; from now on, if that is asked for.
+pub fn peak_memory(reset: bool) -> u64 {
+    if reset {
+        let mut file = std::fs::File::options().write(true).open("/proc/self/clear_refs").unwrap();
+        file.write_all(b"5").unwrap();
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }

@@ -9,3 +9,4 @@ pub mod log;
 pub mod module;
 pub mod projection;
 pub mod token;
+pub mod upload;

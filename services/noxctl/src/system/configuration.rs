@@ -10,7 +10,7 @@ use clap::{Args, Parser};
 use nox_service::Secret;
 
 use super::{Sync, Urls, modules};
-use crate::home::{ARCHIVE, Identity};
+use crate::home::{ARCHIVE, ARTIFACTS, Identity};
 
 /// What they are told.
 pub struct Configuration<'a> {
@@ -44,11 +44,12 @@ fn read<C: Args>(flags: &[(&str, &str)]) -> Result<C> {
 impl Configuration<'_> {
     pub fn gateway(&self) -> Result<nox_gateway::Config> {
         let http_addr = self.http_addr.to_string();
-        let archive = self.archive()?;
+        let (archive, artifacts) = (self.archive()?, self.artifacts()?);
         let mut flags = vec![
             ("http-addr", http_addr.as_str()),
             ("database-url", &self.urls.database),
             ("archive", &archive),
+            ("artifacts", &artifacts),
             ("jwt-secret", self.jwt_secret.reveal()),
         ];
         flags.extend(self.broker());
@@ -64,7 +65,7 @@ impl Configuration<'_> {
     }
 
     pub fn executor(&self) -> Result<nox_executor::Config> {
-        let artifacts = text(&self.folder.join("artifacts"))?;
+        let artifacts = self.artifacts()?;
         let data = text(self.folder)?;
         let modules = text(&modules::folder()?)?;
         let mut flags = vec![
@@ -82,6 +83,10 @@ impl Configuration<'_> {
         let mut flags = vec![("database-url", self.urls.database.as_str()), ("archive", &archive)];
         flags.extend(self.broker());
         read(&flags).context("projector")
+    }
+
+    fn artifacts(&self) -> Result<String> {
+        text(&self.folder.join(ARTIFACTS))
     }
 
     fn archive(&self) -> Result<String> {

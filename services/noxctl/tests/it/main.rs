@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "waits for real processes, in real time")]
 
+mod artifacts;
 mod bench;
 mod commands;
 mod demo;

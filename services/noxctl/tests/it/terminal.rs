@@ -272,3 +272,12 @@ fn an_error_of_a_file_names_it() {
         assert!(ended.stderr.contains(&path), "no {path} in {ended:?}");
     }
 }
+
+#[test]
+fn a_terminal_obeys_only_where_its_owner_asks_for_that() {
+    let gateway = hostile();
+    let told = on_a_terminal(&gateway.command(&["job", "logs", JOB, "--raw"]));
+    assert!(told.contains(HOSTILE), "{told:?}");
+    let told = on_a_terminal(&gateway.command(&["job", "logs", JOB]));
+    assert!(obeyed(&told).is_empty(), "{told:?}");
+}

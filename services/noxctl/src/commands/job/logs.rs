@@ -1,5 +1,5 @@
-//! `noxctl job logs`: what a job printed. A pipe gets its bytes as they are, which is how to see colours:
-//! `noxctl job logs <id> | less -R`.
+//! `noxctl job logs`: what a job printed. A pipe gets its bytes as they are, and so does a terminal whose
+//! owner asks for that.
 
 use anyhow::Result;
 use nox_contract::JobId;
@@ -12,8 +12,19 @@ use crate::{
     output::{Format, Output},
 };
 
-pub async fn run(args: follow::Args, client: &Client, output: Output) -> Result<Exit> {
-    args.print(client, output, "logs", print).await
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    follow: follow::Args,
+
+    /// Have the terminal obey what the job printed: colours, progress bars, and whatever else.
+    #[arg(long)]
+    raw: bool,
+}
+
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let output = if args.raw { output.raw() } else { output };
+    args.follow.print(client, output, "logs", print).await
 }
 
 /// Prints what came after chunk `after`; returns where to go on.

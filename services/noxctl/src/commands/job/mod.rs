@@ -1,6 +1,8 @@
 //! `noxctl job`: one file for each thing that can be asked of jobs.
 
+mod artifacts;
 mod cancel;
+mod download;
 mod events;
 mod get;
 mod list;
@@ -26,7 +28,11 @@ pub enum Command {
     ///
     /// A terminal shows a mark in place of each control character; a pipe gets all as it is, so that
     /// `| less -R` shows colours.
-    Logs(follow::Args),
+    Logs(logs::Args),
+    /// List the files that a job has left, with their sizes and hashes.
+    Artifacts(artifacts::Args),
+    /// Download files that a job has left.
+    Download(download::Args),
     /// Cancel a job.
     Cancel(cancel::Args),
     /// Show all that ever happened to a job.
@@ -41,6 +47,8 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Get(args) => get::run(args, &client, output).await,
         Command::List(args) => list::run(args, &client, output).await,
         Command::Logs(args) => logs::run(args, &client, output).await,
+        Command::Artifacts(args) => artifacts::run(args, &client, output).await,
+        Command::Download(args) => download::run(args, &client).await,
         Command::Cancel(args) => cancel::run(args, &client, output).await,
         Command::Events(args) => events::run(args, &client, output).await,
     }

@@ -14,8 +14,12 @@ use crate::{
     client::{Client, ClientError},
     exit::Exit,
     output::{Format, Output},
-    views::Admitted,
+    views::{Admitted, Upload},
 };
+
+/// Longest text of a file that stands in inputs itself, in bytes: half of what these may have. A longer
+/// one is uploaded first.
+const INLINE_BYTES_MAX: usize = 8 * 1024;
 
 /// What a job is to be.
 #[derive(clap::Args)]
@@ -28,7 +32,7 @@ pub struct Order {
     input: Option<PathBuf>,
 
     /// One input, repeatedly. A value that is JSON is taken as such, any other as text; `@FILE`
-    /// stands for the text in a file.
+    /// stands for the text in a file, which is uploaded first if it is long.
     #[arg(short, long, value_name = "KEY=VALUE")]
     param: Vec<Param>,
 
@@ -126,6 +130,17 @@ impl std::str::FromStr for Param {
 }
 
 impl Param {
+    /// The value as it is sent: a text that is too long in a file is uploaded first.
+    async fn sent(&self, client: &Client) -> Result<RawJson> {
+        let value = self.value()?;
+        if !self.value.starts_with('@') || value.get().len() <= INLINE_BYTES_MAX {
+            return Ok(value);
+        }
+        let text: String = serde_json::from_str(value.get())?;
+        let upload: Upload = client.upload(text.into_bytes()).await?.read()?;
+        Ok(RawJson::of(&upload.reference())?)
+    }
+
     fn value(&self) -> Result<RawJson> {
         if let Some(path) = self.value.strip_prefix('@') {
             return Ok(RawJson::of(&text_of(Path::new(path))?)?);
@@ -165,7 +180,7 @@ pub fn unprinted(id: JobId, error: &io::Error) -> anyhow::Error {
 
 /// Hands the job in; returns the answer as it came, and what it says.
 pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)> {
-    let body = order.body()?;
+    let body = order.body(client).await?;
     let key = order.idempotency_key.as_deref();
     let answer = client.post_as("/jobs", Some(body), key).await;
     let answer = answer.map_err(|error| order.with_hint(error))?;
@@ -174,14 +189,14 @@ pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)
 }
 
 impl Order {
-    fn body(&self) -> Result<String> {
+    async fn body(&self, client: &Client) -> Result<String> {
         let Self { cpu, mem_mb, wall_time_s, gpu, .. } = *self;
         let resources = Resources { cpu, mem_mb, wall_time_s, gpu };
         let body = Body {
             module: &self.module,
             module_version: self.module_version.as_deref(),
             worker_labels: &self.worker_label,
-            inputs: self.inputs()?,
+            inputs: self.inputs(client).await?,
             requested_resources: Some(resources).filter(|asked| *asked != Resources::default()),
             priority: self.priority,
             run_at: self.run_at.as_deref(),
@@ -201,11 +216,11 @@ impl Order {
         ClientError::Refused(problem)
     }
 
-    fn inputs(&self) -> Result<RawJson> {
+    async fn inputs(&self, client: &Client) -> Result<RawJson> {
         let Some(path) = &self.input else {
             let mut inputs = BTreeMap::new();
             for param in &self.param {
-                let before = inputs.insert(&param.key, param.value()?);
+                let before = inputs.insert(&param.key, param.sent(client).await?);
                 ensure!(before.is_none(), "the input {} is given twice", param.key);
             }
             let inputs = RawJson::of(&inputs)?;
