@@ -16,7 +16,7 @@ const REMOVALS_AT_A_TIME: usize = 16;
 /// The store of kept files.
 #[derive(Debug)]
 pub struct Artifacts {
-    location: Arc<Location>,
+    pub(crate) location: Arc<Location>,
 }
 
 /// Whose files.

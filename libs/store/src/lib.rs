@@ -8,6 +8,7 @@
 //! | [`artifacts`] | the kept files of attempts |
 //! | [`uploads`] | what users have uploaded |
 //! | [`references`] | how inputs refer to that |
+//! | [`sweep`] | removes what nobody can see any more, or was kept long enough |
 //! | [`media_type`] | what kind of file a name says |
 
 pub mod artifacts;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod location;
 pub mod media_type;
 pub mod references;
+pub mod sweep;
 pub mod uploads;
 pub mod writer;
 

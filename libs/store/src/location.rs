@@ -49,7 +49,9 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(self.durable);
+        let store = LocalFileSystem::new_with_prefix(&root)?
+            .with_fsync(self.durable)
+            .with_automatic_cleanup(true);
         Ok(Some(self.opened.get_or_init(|| (store, root))))
     }
 }

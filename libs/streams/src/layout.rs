@@ -70,6 +70,16 @@ impl Layout {
         self
     }
 
+    /// The same with what jobs print kept for so many days; 0 for ever, as far as there is room.
+    pub fn with_job_log_days(mut self, days: u32) -> Self {
+        for config in &mut self.streams {
+            if name(config) == subject::LOGS {
+                config.insert("max_age".into(), json!(u64::from(days) * 86_400 * 1_000_000_000));
+            }
+        }
+        self
+    }
+
     /// The bytes that a size stands for: a number, or one of GiB, MiB or KiB.
     pub fn size(text: &str) -> Option<u64> {
         match text.parse() {
@@ -160,6 +170,10 @@ mod tests {
         let layout = Layout::embedded().with_log_bytes(7 << 20);
         assert_eq!(layout.stream(subject::EVENTS).unwrap()["max_bytes"], json!(7 << 20));
         assert_eq!(layout.stream(subject::COMMANDS).unwrap()["max_bytes"], json!(4_i64 << 30));
+        let layout = layout.with_job_log_days(3);
+        let three_days = json!(3 * 86_400_000_000_000_i64);
+        assert_eq!(layout.stream(subject::LOGS).unwrap()["max_age"], three_days);
+        assert_ne!(layout.stream(subject::COMMANDS).unwrap()["max_age"], three_days);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, demo, dev, job, log, module, projection, token, upload},
+    commands::{bench, demo, dev, job, log, module, projection, prune, token, upload},
     exit::Exit,
     output::{Format, Output},
     target::{GLOBAL, Target},
@@ -56,6 +56,8 @@ enum Command {
     /// Look after the rows that are made from the log.
     #[command(subcommand)]
     Projection(projection::Command),
+    /// Remove files and uploads that nobody can see any more, or that were kept long enough.
+    Prune(prune::Args),
     /// Measure how fast Nox is on this machine.
     Bench(bench::Args),
 }
@@ -78,6 +80,7 @@ impl Cli {
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Projection(command) => projection::run(command, &target, output).await,
+            Command::Prune(args) => prune::run(args, &target, output).await,
             Command::Bench(args) => bench::run(args).await,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Reads:  NOX_EVENTS, and its archive where the stream was cut
 //! Writes: Postgres, and how far it has come: NOX_READERS
+//! Sweeps: the artifact store
 //! Keeps:  nothing; its checkpoint commits with the rows
 //!
 //! One at a time: a second one finds the checkpoint moved, and exits. It stops loudly where the log is
@@ -15,6 +16,7 @@
 //! | `commit` | gives batches to Postgres, in order, until they are in |
 //! | `lag` | how far behind the log the rows are |
 //! | `tell` | says how far they are, so that the log is not cut before them |
+//! | [`sweep`] | removes what was kept long enough from the artifact store |
 //! | `pause` | the waits between two tries |
 //! | `metrics` | what it counts |
 
@@ -24,7 +26,10 @@ mod lag;
 mod metrics;
 mod pause;
 mod read;
+pub mod sweep;
 mod tell;
+
+use std::time::Duration;
 
 use anyhow::Context;
 use nox_archive::{Archive, Log};
@@ -32,6 +37,7 @@ use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_protocol::Reader;
 use nox_readmodel::{Remedy, Store, StoreError};
 use nox_service::{Running, Runtime};
+use nox_store::Artifacts;
 use nox_streams::{Broker, ConnectOptions, Error};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -39,6 +45,7 @@ use commit::End;
 pub use config::Config;
 use metrics::Metrics;
 use pause::Pause;
+use sweep::ReadRows;
 
 /// The part of readiness that says whether rows follow the log.
 const PROJECTOR: &str = "projector";
@@ -66,11 +73,31 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         "1 while the broker takes no writes, as with a full disk",
     )?;
     let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
+    let _sweeper = sweeper(&config, &runtime, &metrics)?;
     let outcome = project(&config, &runtime, &broker, archive.as_ref(), &metrics).await;
     if let Err(error) = &outcome {
         runtime.readiness.set(PROJECTOR, Err(format!("{error:#}")));
     }
     outcome
+}
+
+/// Sweeps the artifact store beside, if there is one.
+fn sweeper(
+    config: &Config,
+    runtime: &Runtime,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some(location) = config.artifacts.as_deref().filter(|_| config.sweep_s > 0) else {
+        return Ok(None);
+    };
+    let artifacts = Artifacts::open(location, false).context("cannot sweep the artifact store")?;
+    let reader = nox_readmodel::Reader::new(config.database_url.reveal(), 1)
+        .context("the database cannot be named")?;
+    let every = Duration::from_secs(config.sweep_s.into());
+    let (rules, runtime) = (config.rules(), runtime.clone());
+    let rows = ReadRows { reader, clock: runtime.clock.clone() };
+    let sweeping = sweep::run(artifacts, rows, rules, every, runtime, metrics.clone());
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(sweeping))))
 }
 
 async fn connect(config: &Config) -> anyhow::Result<Broker> {

@@ -15,6 +15,7 @@ pub struct Metrics {
     pub batch_frames: Histogram,
     pub commit_seconds: Histogram,
     pub retries: IntCounter,
+    pub swept_bytes: IntCounter,
     /// The last frame that is in the rows.
     place: Arc<AtomicU64>,
 }
@@ -42,12 +43,17 @@ impl Metrics {
                 "nox_projection_retries_total",
                 "Tries to reach Postgres that failed",
             )?,
+            swept_bytes: IntCounter::new(
+                "nox_projection_swept_bytes_total",
+                "Bytes of files and uploads that were removed from the artifact store",
+            )?,
             place: Arc::default(),
         };
         registry.register(Box::new(metrics.lag_frames.clone()))?;
         registry.register(Box::new(metrics.batch_frames.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
+        registry.register(Box::new(metrics.swept_bytes.clone()))?;
         Ok(metrics)
     }
 

@@ -53,6 +53,10 @@ pub struct Config {
     /// where it is half full it is cut, as far as it is in the archive.
     #[arg(long, env = "NOX_LOG_BYTES", value_parser = log_bytes)]
     pub log_bytes: Option<u64>,
+    /// Days for which what jobs print is kept, when its stream is made or that is raised; 0 for ever, as far as
+    /// there is room.
+    #[arg(long, env = "NOX_JOB_LOG_DAYS", default_value_t = 14)]
+    pub job_log_days: u32,
     /// Servers that keep each stream, when it is made: 1, 3 or 5, of as many or more in the broker's cluster.
     #[arg(long, env = "NOX_REPLICAS", value_parser = replicas, default_value_t = 1)]
     pub replicas: u32,
@@ -75,6 +79,7 @@ pub struct Config {
 impl Config {
     pub(crate) fn layout(&self) -> Layout {
         let layout = Layout::embedded().on_replicas(self.replicas);
+        let layout = layout.with_job_log_days(self.job_log_days);
         match self.log_bytes {
             Some(bytes) => layout.with_log_bytes(bytes),
             None => layout,

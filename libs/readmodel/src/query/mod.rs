@@ -3,6 +3,7 @@
 
 mod history;
 mod jobs;
+mod keeping;
 mod list;
 mod look;
 mod metrics;
@@ -22,6 +23,7 @@ use crate::{
 };
 pub use history::JobEntry;
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
+pub use keeping::{JobStanding, NamedHash};
 use look::Look;
 pub use look::{At, Progress};
 pub use quotas::{BalanceRow, LimitsRow, ViolationRow};

@@ -6,6 +6,8 @@ mod lifecycle;
 mod logs;
 mod manifests;
 mod outputs;
+mod printed;
 mod programs;
 mod start_work;
 mod support;
+mod uploads;

@@ -8,5 +8,6 @@ pub mod job;
 pub mod log;
 pub mod module;
 pub mod projection;
+pub mod prune;
 pub mod token;
 pub mod upload;

@@ -79,8 +79,12 @@ impl Configuration<'_> {
     }
 
     pub fn projector(&self) -> Result<nox_projector::Config> {
-        let archive = self.archive()?;
-        let mut flags = vec![("database-url", self.urls.database.as_str()), ("archive", &archive)];
+        let (archive, artifacts) = (self.archive()?, self.artifacts()?);
+        let mut flags = vec![
+            ("database-url", self.urls.database.as_str()),
+            ("archive", &archive),
+            ("artifacts", &artifacts),
+        ];
         flags.extend(self.broker());
         read(&flags).context("projector")
     }

@@ -1,6 +1,6 @@
 //! Files into jobs and out of them.
 
-use std::fs;
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 
@@ -60,4 +60,66 @@ fn what_a_job_leaves_is_listed_and_downloaded_as_it_was() {
     assert_eq!(told["artifacts"][0]["size"], json!(1_000_000));
     let uploaded = dev.run(&["upload", large.to_str().unwrap(), "-o", "json"]).json();
     assert_eq!(uploaded["size"], json!(1_000_000));
+}
+
+#[test]
+fn what_nobody_can_see_any_more_is_pruned_and_what_jobs_need_stays() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let temp = tempfile::tempdir().unwrap();
+    let own = temp.path().join("own");
+    printing(&own, "files", "printf one > a");
+    let manifest = own.join("files/module.toml");
+    let keep = "\n[[keep]]\npath = 'a'\n";
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap() + keep).unwrap();
+    let data = temp.path().join("data");
+    let dev = Dev::start_with(&data, &[("NOX_MODULES", own.to_str().unwrap())]);
+    let id = dev.run(&["job", "submit", "files"]).with(0).trim().to_owned();
+    dev.run(&["job", "logs", &id, "--follow"]).with(0);
+
+    // Of an attempt that was given up on; of one that may still go on; an upload that a job waits for, and
+    // one that nobody needs.
+    let store = data.join("artifacts");
+    let attempts = store.join("default/dev").join(&id);
+    let aged = |path: &Path, age: Duration| {
+        let written = fs::metadata(path).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(written - age).unwrap();
+    };
+    for (attempt, age) in [("2", 2 * DAY), ("3", Duration::ZERO)] {
+        fs::create_dir(attempts.join(attempt)).unwrap();
+        fs::write(attempts.join(attempt).join("a"), "left").unwrap();
+        aged(&attempts.join(attempt).join("a"), age);
+    }
+    aged(&attempts.join("1/a"), 2 * DAY);
+    let mut uploads = Vec::new();
+    for text in ["needed", "not needed"] {
+        let file = temp.path().join("text");
+        fs::write(&file, text).unwrap();
+        let told = dev.run(&["upload", file.to_str().unwrap(), "-o", "json"]).json();
+        let path = store.join("=uploads/default/dev").join(told["sha256"].as_str().unwrap());
+        let refers = json!({"$upload": told["id"], "sha256": told["sha256"]}).to_string();
+        uploads.push((path, refers));
+    }
+    let param = format!("text={}", uploads[0].1);
+    let waits = ["job", "submit", "files", "-p", &param, "--run-at", "2099-01-01T00:00:00Z"];
+    let waiting = dev.run(&waits).with(0).trim().to_owned();
+    dev.run(&["job", "get", &waiting]).with(0);
+    uploads.iter().for_each(|(path, _)| aged(path, 9 * DAY));
+
+    let would_go = dev.run(&["prune", "--dry-run"]).with(0);
+    let mut lines: Vec<_> = would_go.lines().collect();
+    lines.sort();
+    assert_eq!(lines.len(), 2, "{would_go}");
+    assert!(lines[0].starts_with("=uploads/default/dev/") && lines[0].ends_with("expired"));
+    assert_eq!(lines[1], format!("default/dev/{id}/2/a\t4\tleft_behind"));
+    assert!(uploads[1].0.exists() && attempts.join("2/a").exists(), "nothing has gone");
+
+    dev.run(&["prune"]).with(0);
+    assert!(!uploads[1].0.exists() && !attempts.join("2").exists());
+    assert!(uploads[0].0.exists() && attempts.join("3/a").exists());
+    assert_eq!(fs::read_to_string(attempts.join("1/a")).unwrap(), "one");
+    assert_eq!(dev.run(&["prune"]).with(0), "");
+    // When the job is over, its upload may go.
+    dev.run(&["job", "cancel", &waiting]).with(0);
+    assert!(dev.run(&["prune"]).with(0).ends_with("expired\n"));
+    assert!(!uploads[0].0.exists());
 }

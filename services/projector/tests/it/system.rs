@@ -98,6 +98,10 @@ impl System {
             archive: Some(self.archive().location().to_owned()),
             database_url: Secret::new(self.postgres.url()),
             keep_days: None,
+            artifacts: None,
+            artifact_days: 0,
+            upload_days: 0,
+            sweep_s: 0,
             delay_ms: 0,
         }
     }

@@ -13,6 +13,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
+#[group(id = "printed")]
 pub struct Args {
     #[command(flatten)]
     follow: follow::Args,

@@ -40,7 +40,7 @@ impl Servers {
         given(&self.nats_url).is_none() && given(&self.database_url).is_none()
     }
 
-    fn database(&self, target: &Target) -> Result<String> {
+    pub fn database(&self, target: &Target) -> Result<String> {
         match given(&self.database_url) {
             Some(url) => Ok(url),
             None => Ok(target.place()?.database_url),
