@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     artifacts::{self, AllFound},
     command,
-    contain::Exit,
+    exceeded::Given,
     failure::Failure,
     folder::{Folder, Journal},
     inputs,
@@ -30,11 +30,9 @@ use crate::{
     program::{Program, Ran},
     progress::Reporter,
     results::{self, Scalars, Written},
+    sandbox::{host::Host, limits::Limits, order::Exit},
     uploads,
 };
-
-const SIGXCPU: i32 = 24;
-const SIGXFSZ: i32 = 25;
 
 /// What every attempt of a session is run with.
 #[derive(Debug, Clone)]
@@ -42,6 +40,8 @@ pub struct Runner {
     pub session: SessionId,
     /// The program that is a supervisor under another name.
     pub supervisor: PathBuf,
+    /// What this machine can shut attempts in with.
+    pub host: Arc<Host>,
     /// Where attempts' folders are.
     pub data: PathBuf,
     pub artifacts: Arc<Artifacts>,
@@ -137,7 +137,18 @@ impl Attempt<'_> {
         spawned: impl FnOnce(),
     ) -> Result<Outcome, Failure> {
         let Self { runner, start, manifest, program, stop } = *self;
-        let order = command::prepare(start, manifest, program, inputs, folder)?;
+        let shut_in = runner
+            .host
+            .shut_in(&manifest.file, program, &folder.name())
+            .map_err(Failure::cannot_run)?;
+        let order = command::prepare(
+            start,
+            manifest,
+            program,
+            inputs,
+            folder,
+            shut_in.confinement.clone(),
+        )?;
         if stop.is_cancelled() {
             return Err(Failure::killed());
         }
@@ -148,7 +159,7 @@ impl Attempt<'_> {
             Program { start, manifest, folder, supervisor, stop, logs, clock, metrics, progress };
         let ran = program.run(&order, spawned).await?;
         let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
-        let outputs = self.outputs(folder, inputs, ran).await;
+        let outputs = self.outputs(folder, inputs, &order.limits, ran).await;
         Ok((wall, outputs.map_err(|failure| failure.with_log_bytes_lost(log_bytes_lost))))
     }
 
@@ -163,9 +174,15 @@ impl Attempt<'_> {
         })
     }
 
-    async fn outputs(&self, folder: &Folder, inputs: &Value, ran: Ran) -> Result<RawJson, Failure> {
+    async fn outputs(
+        &self,
+        folder: &Folder,
+        inputs: &Value,
+        limits: &Limits,
+        ran: Ran,
+    ) -> Result<RawJson, Failure> {
         // The exit status first: a program may write its results and fail after all.
-        self.check_exit(ran.exit.clone()?, &ran)?;
+        self.check_exit(ran.exit.clone()?, limits, &ran)?;
         let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
         let (scalars, found) = self.find(folder, inputs, ran).await?;
         self.check_scalars(&scalars)?;
@@ -191,20 +208,18 @@ impl Attempt<'_> {
         Ok(kept)
     }
 
-    fn check_exit(&self, exit: Exit, ran: &Ran) -> Result<(), Failure> {
+    fn check_exit(&self, exit: Exit, limits: &Limits, ran: &Ran) -> Result<(), Failure> {
         let is_success = |status| match &self.manifest.file.run {
             Run::Program(manifest::Program { success_exit_codes, .. }) => {
                 success_exit_codes.contains(&status)
             }
             Run::Builtin(_) => false,
         };
-        match exit {
-            Exit::Status(status) if is_success(status) => Ok(()),
-            Exit::Status(status) => Err(Failure::exit_status(status, &ran.stdout, &ran.stderr)),
-            Exit::Signal(SIGXCPU) => Err(Failure::limit("processor time")),
-            Exit::Signal(SIGXFSZ) => Err(Failure::limit("file size")),
-            Exit::Signal(signal) => Err(Failure::crashed(signal, &ran.stdout, &ran.stderr)),
+        if matches!(exit, Exit::Status(status) if is_success(status)) {
+            return Ok(());
         }
+        let given = Given { resources: &self.start.resources, limits };
+        Err(given.ended(exit, &ran.stdout, &ran.stderr))
     }
 
     /// Reads the results, and opens the files to keep.

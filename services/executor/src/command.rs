@@ -6,22 +6,12 @@ use nox_contract::StartWork;
 use serde_json::Value;
 
 use crate::{
-    contain::{Limits, Order},
     failure::Failure,
     folder::{Folder, MARK},
     manifest::{Manifest, Run},
+    sandbox::order::{Confinement, Order},
     template::Values,
 };
-
-/// Seconds on a processor beyond what was asked for, so that the wall time is what ends an attempt.
-const CPU_SECONDS_SPARE: u64 = 10;
-
-/// Memory beyond what was asked for: the limit of each process counts what libraries map and never
-/// touch, 130 MiB in the case of xtb. Below that, some do not fail but hang.
-const MEMORY_BYTES_SPARE: u64 = 256 << 20;
-
-/// Largest file that a program may write: 4 GiB.
-const FILE_BYTES_MAX: u64 = 4 << 30;
 
 /// Where attempts find programs; the executor's own `PATH` is its own affair.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -33,6 +23,7 @@ pub fn prepare(
     program: &Path,
     inputs: &Value,
     folder: &Folder,
+    confinement: Confinement,
 ) -> Result<Order, Failure> {
     let Run::Program(run) = &manifest.file.run else {
         return Err(Failure::spawn("a builtin has no command line"));
@@ -75,13 +66,12 @@ pub fn prepare(
     }
     // Last, so that no manifest can take it away.
     env.push((MARK.to_owned(), work_dir.to_owned()));
-    let resources = &start.resources;
-    let limits = Limits {
-        wall_seconds: u64::from(resources.wall_time_s),
-        cpu_seconds: u64::from(resources.cpu) * u64::from(resources.wall_time_s)
-            + CPU_SECONDS_SPARE,
-        memory_bytes: (u64::from(resources.mem_mb) << 20) + MEMORY_BYTES_SPARE,
-        file_bytes: FILE_BYTES_MAX,
-    };
-    Ok(Order { program: program.to_owned(), args, env, folder: work, limits })
+    let user = confinement.namespaces.as_ref().and_then(|namespaces| namespaces.user);
+    if let Some(user) = user {
+        folder.give_to(user).map_err(|error| {
+            Failure::cannot_run(format!("cannot give {work_dir} away: {error}"))
+        })?;
+    }
+    let limits = manifest.file.limits.of(&start.resources);
+    Ok(Order { program: program.to_owned(), args, env, folder: work, limits, confinement })
 }

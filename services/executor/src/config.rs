@@ -6,6 +6,8 @@ use nox_contract::{Capacity, WorkerId};
 use nox_service::Secret;
 use nox_streams::Durability;
 
+use crate::sandbox::host::Settings;
+
 /// The executor's configuration: flags, or the environment.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
@@ -75,6 +77,9 @@ pub struct Config {
     /// The program that supervises attempts; this one, unless it is told otherwise.
     #[arg(long, env = "NOX_SUPERVISOR", default_value = "/proc/self/exe")]
     pub supervisor: PathBuf,
+
+    #[command(flatten)]
+    pub sandbox: Settings,
 }
 
 impl Config {

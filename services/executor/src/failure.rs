@@ -10,6 +10,12 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const STDOUT_BYTES: usize = 1024;
 const STDERR_BYTES: usize = 2 * 1024;
 
+/// Signals by which a program ends that did something wrong, and does it again when it is run again:
+/// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS.
+const COMES_AGAIN: [i32; 7] = [4, 5, 6, 7, 8, SIGSEGV, 31];
+
+pub const SIGSEGV: i32 = 11;
+
 /// The code of what was ended because somebody asked for that.
 pub const KILLED: &str = "killed";
 
@@ -63,22 +69,24 @@ impl Failure {
     }
 
     /// The program itself says that it failed.
-    pub fn exit_status(status: i32, stdout: &[u8], stderr: &[u8]) -> Self {
-        let message = with_ends(format!("exit status {status}"), stdout, stderr);
+    pub fn exit_status(status: i32, hint: &str, stdout: &[u8], stderr: &[u8]) -> Self {
+        let message = with_ends(format!("exit status {status}{hint}"), stdout, stderr);
         let mut failure = Self::new("exit_status", message);
         failure.error.exit_status = Some(status);
         failure.retryable()
     }
 
-    /// A signal ended the program: a failure like another, for it is the program's own.
-    pub fn crashed(signal: i32, stdout: &[u8], stderr: &[u8]) -> Self {
-        let message = with_ends(format!("ended by signal {signal}"), stdout, stderr);
-        Self::new("crashed", message).retryable()
+    /// A signal ended the program: a failure like another, for it is the program's own. What the
+    /// program did to itself it would do again, and so it is not tried again.
+    pub fn crashed(signal: i32, hint: &str, stdout: &[u8], stderr: &[u8]) -> Self {
+        let message = format!("ended by signal {signal}{}{hint}", signal_name(signal));
+        let failure = Self::new("crashed", with_ends(message, stdout, stderr));
+        if COMES_AGAIN.contains(&signal) { failure } else { failure.retryable() }
     }
 
-    /// The program ran into a limit that it was given.
-    pub fn limit(what: &str) -> Self {
-        Self::new("limit_exceeded", format!("the program exceeded its limit of {what}"))
+    /// The program took more than it may, or tried to; `advice` says what to ask for.
+    pub fn limit(code: &str, advice: impl Into<String>) -> Self {
+        Self::new(code, advice)
     }
 
     /// Somebody killed the supervisor, and so nobody knows how the program ended.
@@ -94,7 +102,13 @@ impl Failure {
 
     /// It ran for longer than it asked for.
     pub fn wall_time(seconds: u32) -> Self {
-        Self::new("wall_time", format!("ended after the {seconds} s that it asked for"))
+        Self::new(
+            "wall_time",
+            format!(
+                "ended after the {seconds} s that it asked for; if it needs longer, ask for more \
+                 `wall_time_s`"
+            ),
+        )
     }
 
     /// It was ended because somebody asked for that.
@@ -136,6 +150,21 @@ impl From<Failure> for AttemptEnd {
     }
 }
 
+/// What a signal says to whoever knows no numbers.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (illegal instruction)",
+        6 => " (it ended itself: abort)",
+        7 => " (bus error)",
+        8 => " (arithmetic error)",
+        9 => " (killed)",
+        SIGSEGV => " (invalid memory access)",
+        15 => " (terminated)",
+        31 => " (forbidden system call)",
+        _ => "",
+    }
+}
+
 /// Adds what a program said last, on stdout first: there are the reasons, on stderr what followed.
 fn with_ends(mut message: String, stdout: &[u8], stderr: &[u8]) -> String {
     for (name, bytes, most) in [("stdout", stdout, STDOUT_BYTES), ("stderr", stderr, STDERR_BYTES)]
@@ -167,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_a_program_printed_is_only_text_in_its_error() {
-        let failure = Failure::exit_status(3, b" \n", b"\x1b[31mred\0\xff\r\nline\n\n");
+        let failure = Failure::exit_status(3, "", b" \n", b"\x1b[31mred\0\xff\r\nline\n\n");
         let message = "exit status 3; the end of stderr:  [31mred \u{fffd} \nline";
         assert_eq!(failure.error.message, message);
         assert_eq!(failure.error.exit_status, Some(3));

@@ -2,26 +2,26 @@
 //! of the attempt may run.
 //!
 //! `<data>/attempts/<job>.<attempt>/` holds `attempt.json`, written before the spawn;
-//! `supervisor.json`, written after it; and `work/`, all that the program sees of it. When nothing
+//! `holders.json`, by which it is found when it is to be ended, written after it; and `work/`, all that the program sees of it. When nothing
 //! runs any more, it goes to `<data>/removed/`, and from there for good. Nothing is synced to disk: this must survive the end of the executor, and with the machine's end nothing
 //! runs anyway.
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, lchown},
     path::{Path, PathBuf},
 };
 
 use nox_contract::{Attempt, JobId, SessionId, StartWork, Timestamp, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::{processes::ProcessId, relative::RelativePath, removal::Heap};
+use crate::{relative::RelativePath, removal::Heap, sandbox::leftovers::Holders};
 
 const ATTEMPTS: &str = "attempts";
 /// Beside the attempts: what is there blocks no attempt and no start.
 const REMOVED: &str = "removed";
 const JOURNAL: &str = "attempt.json";
-const SUPERVISOR: &str = "supervisor.json";
+const HOLDERS: &str = "holders.json";
 const WORK: &str = "work";
 
 /// The environment variable of an attempt's processes that names their work directory: who bears it
@@ -75,6 +75,11 @@ impl Folder {
         &self.root
     }
 
+    /// Its name, which no other attempt of this executor has.
+    pub fn name(&self) -> String {
+        self.root.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     pub fn work(&self) -> PathBuf {
         self.root.join(WORK)
     }
@@ -98,17 +103,23 @@ impl Folder {
         self.note(JOURNAL, journal)
     }
 
-    /// Notes which process supervises it.
-    pub fn supervised_by(&self, supervisor: ProcessId) -> io::Result<()> {
-        self.note(SUPERVISOR, &supervisor)
+    /// Notes by what its processes are found.
+    pub fn held_by(&self, holders: &Holders) -> io::Result<()> {
+        self.note(HOLDERS, holders)
+    }
+
+    /// Gives all that is in it to the user that the attempt runs as, and the group of that number.
+    /// Nothing of the attempt runs yet.
+    pub fn give_to(&self, user: u32) -> io::Result<()> {
+        give(&self.work(), user)
     }
 
     pub fn journal(&self) -> Option<Journal> {
         serde_json::from_slice(&fs::read(self.root.join(JOURNAL)).ok()?).ok()
     }
 
-    pub fn supervisor(&self) -> Option<ProcessId> {
-        serde_json::from_slice(&fs::read(self.root.join(SUPERVISOR)).ok()?).ok()
+    pub fn holders(&self) -> Option<Holders> {
+        serde_json::from_slice(&fs::read(self.root.join(HOLDERS)).ok()?).ok()
     }
 
     /// Removes it with all that is in it. Nothing of the attempt may run. Blocks.
@@ -138,6 +149,16 @@ impl Folder {
         fs::write(&written, serde_json::to_vec(note)?)?;
         fs::rename(written, self.root.join(name))
     }
+}
+
+fn give(path: &Path, user: u32) -> io::Result<()> {
+    lchown(path, Some(user), Some(user))?;
+    if fs::symlink_metadata(path)?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), user)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the folders that were set aside, and what could not be removed earlier. Blocks.

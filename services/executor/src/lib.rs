@@ -15,13 +15,12 @@
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
 //! | [`folder`], `removal` | its private folder, the journal, and how it goes |
 //! | [`uploads`], [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
-//! | [`program`] | runs that until nothing of it is alive |
-//! | [`contain`], [`supervised`] | the supervisor, and the executor's end of it |
-//! | [`processes`], `orphans`, [`leftovers`] | ending processes without a supervisor's help |
+//! | [`program`], `output_limit` | runs that until nothing of it is alive |
+//! | [`sandbox`] | what it is shut in by |
 //! | [`logs`], [`log_buffer`], [`log_writer`] | what an attempt prints: read, kept, stored |
 //! | [`progress`] | how far it says that it is |
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
-//! | [`failure`] | the ways to fail |
+//! | [`failure`], `exceeded` | the ways to fail |
 //! | [`builtin`] | what needs no program |
 //! | [`metrics`] | what it counts |
 
@@ -30,33 +29,31 @@ pub mod attempt;
 pub mod builtin;
 pub mod command;
 pub mod config;
-pub mod contain;
 mod event_loop;
+mod exceeded;
 pub mod failure;
 pub mod folder;
 pub mod inputs;
 mod instance;
-pub mod leftovers;
 pub mod log_buffer;
 pub mod log_writer;
 pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod modules;
-mod orphans;
+mod output_limit;
 pub mod outputs;
 mod probe;
-pub mod processes;
 pub mod program;
 pub mod progress;
 mod recovery;
 pub mod relative;
 mod removal;
 pub mod results;
+pub mod sandbox;
 #[cfg(test)]
 #[path = "../tests/it/start_work.rs"]
 mod start_work;
-pub mod supervised;
 mod task;
 pub mod template;
 pub mod uploads;
@@ -64,7 +61,7 @@ mod worker;
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -82,21 +79,29 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use config::Config;
-pub use contain::supervise_if_asked;
+pub use sandbox::supervise_if_asked;
 
 use crate::{
-    contain::{Limits, Order, Word},
     instance::Instance,
-    leftovers::Leftovers,
     log_writer::Logs,
     metrics::Metrics,
-    modules::{Engine, Modules},
-    supervised::Supervised,
+    modules::Modules,
+    sandbox::{
+        host::{Asking, Host},
+        leftovers::Leftovers,
+        limits::Limits,
+        order::{Confinement, Order, Word},
+        supervised::Supervised,
+    },
     worker::Worker,
 };
 
 /// What `/readyz` notes: the names of the modules that are run here, with blanks between them.
 pub const MODULES_NOTE: &str = "executor.modules";
+
+/// What `/readyz` notes: what attempts can be shut in with here, and the modules that are left out.
+pub const SANDBOX_NOTE: &str = "executor.sandbox";
+pub const LEFT_OUT_NOTE: &str = "executor.left_out";
 
 /// How long a supervisor may take to answer at all.
 const SUPERVISOR_WAIT: Duration = Duration::from_secs(10);
@@ -127,33 +132,40 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     runtime.readiness.set("executor", Err("starts"));
     let metrics = Metrics::register(&runtime.registry)?;
-    let modules = Modules::read(&config.modules).context("cannot use the modules")?;
     let instance = Instance::claim(&config.folder())?;
-    let hello = Hello {
-        origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
-        capacity: config.capacity(),
-        modules: modules.declared(),
-        labels: config.labels.clone(),
-    };
-    if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
-        bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
-    }
-    let names: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
-    runtime.readiness.note(MODULES_NOTE, names.join(" "));
-    raise_file_limit();
-    if modules.iter().any(|module| matches!(module.engine, Engine::Program(_))) {
-        check_supervisor(&config.supervisor).await?;
-    }
     let data = instance.folder.clone();
-    let artifacts = Artifacts::create(&config.artifacts, config.sync == Durability::Strict)
-        .context("cannot keep files")?;
     // Before anything else may fail: what an earlier process left must not go on.
     let folder = data.clone();
     let leftovers = tokio::task::spawn_blocking(move || Leftovers::kill(&folder)).await?;
     let leftovers = leftovers.with_context(|| {
         format!("cannot look for what an earlier process left in {}", data.display())
     })?;
-
+    check_supervisor(&config.supervisor).await?;
+    let asking = Asking {
+        supervisor: &config.supervisor,
+        data: &data,
+        artifacts: Path::new(&config.artifacts),
+        instance: instance.id.0.as_u128(),
+    };
+    let host = Host::probe(&config.sandbox, asking).await;
+    let host = host.with_context(|| format!("cannot use {}", data.display()))?;
+    let modules = Modules::read(&config.modules, &host).context("cannot use the modules")?;
+    let hello = Hello {
+        origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
+        capacity: config.capacity(),
+        modules: modules.declared(),
+        labels: config.labels.iter().cloned().chain(host.labels()).collect(),
+    };
+    if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
+        bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
+    }
+    let names: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
+    runtime.readiness.note(MODULES_NOTE, names.join(" "));
+    runtime.readiness.note(SANDBOX_NOTE, found(&host));
+    runtime.readiness.note(LEFT_OUT_NOTE, left_out(&modules));
+    raise_file_limit();
+    let artifacts = Artifacts::create(&config.artifacts, config.sync == Durability::Strict)
+        .context("cannot keep files")?;
     let broker = Broker::connect(ConnectOptions {
         url: config.nats_url.reveal().to_owned(),
         service: "executor",
@@ -189,6 +201,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         worker_id: config.worker_id.clone(),
         beat: Duration::from_millis(config.beat_ms.get().into()),
         supervisor: config.supervisor.clone(),
+        host: Arc::new(host),
         data,
         artifacts: Arc::new(artifacts),
         modules,
@@ -209,11 +222,12 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 /// Makes sure that attempts can be supervised, before any is promised to be.
 async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
     let order = Order {
-        program: PathBuf::from("/nonexistent/program"),
+        program: "/nonexistent/program".into(),
         args: Vec::new(),
         env: Vec::new(),
-        folder: PathBuf::from("/"),
-        limits: Limits { wall_seconds: 1, cpu_seconds: 1, memory_bytes: u64::MAX, file_bytes: 0 },
+        folder: "/proc/self".into(),
+        limits: Limits::of_a_trial(),
+        confinement: Confinement::none(),
     };
     let mut supervised =
         Supervised::start(program).with_context(|| format!("cannot run {}", program.display()))?;
@@ -232,6 +246,20 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
         program.display()
     );
+}
+
+/// What attempts can be shut in with, in a line.
+fn found(host: &Host) -> String {
+    let findings = host.findings().map(|(name, found)| match found {
+        Ok(what) => format!("{name}: {what}"),
+        Err(reason) => format!("{name}: no ({reason})"),
+    });
+    findings.collect::<Vec<_>>().join("; ")
+}
+
+fn left_out(modules: &Modules) -> String {
+    let each = modules.left_out().iter().map(|left| format!("{}: {}", left.name, left.reason));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Each attempt needs a few open files; the customary limit of 1024 is too low for many slots.

@@ -2,18 +2,23 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
+mod limits;
 mod progress;
 mod require;
 mod result;
 mod retry;
 mod run;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use nox_contract::{ModuleName, RawJson, Resources};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use limits::LimitsTable;
 pub use progress::Progress;
 pub use require::{Relation, Require};
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
@@ -22,6 +27,7 @@ pub use run::{Arg, Builtin, Program, Run};
 use self::retry::RetryTable;
 use crate::{
     relative::{Glob, RelativePath},
+    sandbox::Level,
     template::Template,
 };
 
@@ -54,7 +60,13 @@ pub struct ManifestFile {
     pub version: String,
     #[serde(default)]
     pub title: String,
-    pub sandbox: SandboxLevel,
+    pub sandbox: Level,
+    /// Whether attempts may use the machine's network.
+    #[serde(default)]
+    pub network: bool,
+    /// What attempts may read beside the system, the program's folder and their own: absolute paths.
+    #[serde(default)]
+    pub read: Vec<PathBuf>,
     /// Most attempts at a time over all workers.
     pub running_max: Option<u32>,
     /// Seconds between SIGTERM and SIGKILL where an attempt is ended before its time.
@@ -65,6 +77,8 @@ pub struct ManifestFile {
     /// JSON Schema of the scalars; made from the results' types where it is absent.
     output_schema: Option<SchemaSource>,
     resources: ResourcesTable,
+    #[serde(default)]
+    pub limits: LimitsTable,
     #[serde(default)]
     retry: RetryTable,
     pub run: Run,
@@ -82,17 +96,6 @@ pub struct ManifestFile {
     /// What must hold between them, else the inputs were wrong.
     #[serde(default)]
     pub require: Vec<Require>,
-}
-
-/// How far an attempt is shut in. An executor never runs a lower level than was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SandboxLevel {
-    /// Its own session under a supervisor, a clean environment, a private folder, limits, no new
-    /// privileges. It sees the machine's files and network as the executor's user does.
-    Process,
-    /// Its own namespaces: only its folder, no network.
-    Namespace,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -177,6 +180,10 @@ impl Manifest {
         let retry = file.retry.policy().map_err(|reason| wrong(format!("`retry`: {reason}")))?;
         if file.stop_grace_s > STOP_GRACE_S_MAX {
             return Err(wrong(format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}")));
+        }
+        file.limits.check().map_err(wrong)?;
+        if let Some(path) = file.read.iter().find(|path| !path.is_absolute()) {
+            return Err(wrong(format!("`read`: {} is no absolute path", path.display())));
         }
         for require in &file.require {
             require.check(&file.result).map_err(wrong)?;

@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
-    ffi::OsStr,
-    fs,
+    env, fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +11,10 @@ use std::{
 
 use nox_contract::ModuleName;
 
-use crate::manifest::{Builtin, FILE, Manifest, ManifestError, Run, SandboxLevel};
+use crate::{
+    manifest::{Builtin, FILE, Manifest, ManifestError, Run},
+    sandbox::host::Host,
+};
 
 /// The modules by name.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +51,7 @@ impl Modules {
     /// # Errors
     /// A manifest that is wrong, two of one name, or an unreadable folder: the operator must know.
     /// What is right but cannot be run here is left out instead.
-    pub fn read(root: &Path) -> Result<Self, ManifestError> {
+    pub fn read(root: &Path, host: &Host) -> Result<Self, ManifestError> {
         let unreadable =
             |source| ManifestError::Unreadable { file: root.display().to_string(), source };
         let mut folders = Vec::new();
@@ -63,12 +64,12 @@ impl Modules {
         folders.sort();
         let mut modules = Self::default();
         for folder in folders {
-            modules.add(Manifest::read(&folder)?, &folder)?;
+            modules.add(Manifest::read(&folder)?, &folder, host)?;
         }
         Ok(modules)
     }
 
-    fn add(&mut self, manifest: Manifest, folder: &Path) -> Result<(), ManifestError> {
+    fn add(&mut self, manifest: Manifest, folder: &Path, host: &Host) -> Result<(), ManifestError> {
         let name = manifest.file.name.clone();
         if self.by_name.contains_key(&name) {
             return Err(ManifestError::Wrong {
@@ -76,7 +77,7 @@ impl Modules {
                 reason: format!("there is another module `{name}`"),
             });
         }
-        match engine(&manifest) {
+        match engine(&manifest, host) {
             Ok(engine) => {
                 tracing::info!(module.name = %name, "Module can be run");
                 self.by_name.insert(name, Arc::new(Module { manifest, engine }));
@@ -108,43 +109,45 @@ impl Modules {
 }
 
 /// Finds what does the work, or says why it cannot be done here.
-fn engine(manifest: &Manifest) -> Result<Engine, String> {
+fn engine(manifest: &Manifest, host: &Host) -> Result<Engine, String> {
     let program = match &manifest.file.run {
         Run::Builtin(builtin) => return Ok(Engine::Builtin(*builtin)),
         Run::Program(program) => program,
     };
-    match manifest.file.sandbox {
-        SandboxLevel::Process => {}
-        SandboxLevel::Namespace => {
-            return Err("it asks for the sandbox level `namespace`, which this executor does not \
-                        have; it is not run at a lower one"
-                .to_owned());
-        }
-    }
+    let level = manifest.file.sandbox;
+    host.has(level).map_err(|reason| {
+        format!("it asks for the sandbox level `{level}`, and is not run at a lower one: {reason}")
+    })?;
     if let Some(variable) = &program.program_env
         && let Some(path) = env::var_os(variable).filter(|path| !path.is_empty())
     {
         let path = PathBuf::from(path);
-        return if path.is_absolute() && is_executable(&path) {
-            Ok(Engine::Program(path))
-        } else {
-            Err(format!("{variable} names no program: {}", path.display()))
-        };
+        if !path.is_absolute() || !is_executable(&path) {
+            return Err(format!("{variable} names no program: {}", path.display()));
+        }
+        return shown_engine(manifest, host, path);
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    find(&program.program, &path)
-        .map(Engine::Program)
-        .ok_or_else(|| format!("its program `{}` is not installed", program.program))
+    let path = find_program(program.program.as_ref())
+        .ok_or_else(|| format!("its program `{}` is not installed", program.program))?;
+    shown_engine(manifest, host, path)
 }
 
-fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
-    if program.starts_with('/') {
-        return Some(PathBuf::from(program)).filter(|path| is_executable(path));
+/// The program as an engine, if attempts may be shown what it needs.
+fn shown_engine(manifest: &Manifest, host: &Host, program: PathBuf) -> Result<Engine, String> {
+    host.shown(&manifest.file, &program)?;
+    Ok(Engine::Program(program))
+}
+
+/// Where a program is: by its absolute path, or by its name in the folders of `PATH`.
+pub fn find_program(program: &Path) -> Option<PathBuf> {
+    if program.is_absolute() {
+        return Some(program.to_owned()).filter(|path| is_executable(path));
     }
-    if program.contains('/') {
+    if program.components().count() != 1 || program.to_str().is_none_or(|name| name.contains('/')) {
         return None;
     }
-    env::split_paths(path)
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(program))
         .find(|path| is_executable(path))

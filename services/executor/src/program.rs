@@ -12,16 +12,22 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contain::{Exit, KilledFor, Order, Word},
+    exceeded::Given,
     failure::Failure,
     folder::Folder,
-    leftovers::end_by_force,
     log_writer::{AttemptLog, Logs},
     logs::{Capture, Mask, Output},
     manifest::{Manifest, Run, Source, Stream},
     metrics::Metrics,
+    output_limit::OutputLimit,
     progress::{Reporter, Told},
-    supervised::Supervised,
+    sandbox::{
+        bubblewrap::REPLACED,
+        leftovers::{Holders, end_by_force},
+        limits::Limits,
+        order::{Exit, Order, Word},
+        supervised::Supervised,
+    },
 };
 
 /// How long a supervisor may take to say that the program runs, on a machine that is very busy.
@@ -68,6 +74,15 @@ struct Ended {
     survivors: usize,
 }
 
+/// What is said of a machine that has no more to give for the moment.
+const WANTS: [&str; 5] = [
+    REPLACED,
+    "No space left on device",
+    "Resource temporarily unavailable",
+    "Cannot allocate memory",
+    "Too many open files",
+];
+
 /// Why the system refused: for want of what any program needs, or because of this one.
 fn not_spawned(reason: String, errno: Option<i32>) -> Failure {
     let wants = [
@@ -82,8 +97,19 @@ fn not_spawned(reason: String, errno: Option<i32>) -> Failure {
     ];
     match errno.map(Errno::from_raw_os_error) {
         Some(errno) if wants.contains(&errno) => Failure::cannot_run(reason),
+        None if WANTS.iter().any(|want| reason.contains(want)) => Failure::cannot_run(reason),
         _ => Failure::spawn(reason),
     }
+}
+
+/// The ends of stdout and stderr, when both are read.
+type Reading = JoinHandle<(Vec<u8>, Vec<u8>)>;
+
+/// What was read of them, for a while after nothing prints any more.
+async fn printed(mut reading: Reading) -> (Vec<u8>, Vec<u8>) {
+    let printed = timeout(OUTPUT_WAIT, &mut reading).await;
+    reading.abort();
+    printed.unwrap_or_else(|_| Ok(Default::default())).unwrap_or_default()
 }
 
 impl Program<'_> {
@@ -94,19 +120,33 @@ impl Program<'_> {
         crash_point("executor.before_spawn");
         let before = self.clock.monotonic();
         let mut supervised = Supervised::start(self.supervisor).map_err(machine)?;
-        self.folder.supervised_by(supervised.id).map_err(machine)?;
+        let cgroup = order.confinement.cgroup.clone();
+        let mut holders = Holders { supervisor: Some(supervised.id), init: None, cgroup };
+        self.folder.held_by(&holders).map_err(machine)?;
         let log = Arc::new(self.logs.open(self.start));
-        let mut output = self.read_output(&mut supervised, &log, mask);
+        let output_limit = OutputLimit::new(self.manifest.file.limits.output_bytes());
+        let reading = self.read_output(&mut supervised, &log, &output_limit, mask);
         let word = match supervised.order(order).await {
             Ok(()) => supervised.word_within(SPAWN_WAIT).await,
             Err(_) => None,
         };
         match word {
-            Some(Word::Spawned) => {}
-            Some(Word::NotSpawned { reason, errno }) => return Err(not_spawned(reason, errno)),
+            Some(Word::Spawned { init: None }) => {}
+            Some(Word::Spawned { init }) => {
+                holders.init = init;
+                // If that fails, the group, the supervisor and the marks are left to find it by.
+                let _ = self.folder.held_by(&holders);
+            }
+            Some(Word::NotSpawned { reason, errno }) => {
+                // Who makes namespaces says there why it could not.
+                let (_, said) = printed(reading).await;
+                let said = String::from_utf8_lossy(&said);
+                let separator = if said.trim().is_empty() { "" } else { ": " };
+                return Err(not_spawned(format!("{reason}{separator}{}", said.trim()), errno));
+            }
             Some(Word::Ended { .. }) | None => {
                 let killed = supervised.was_killed().await;
-                self.end_for_certain(&supervised).await;
+                self.end_for_certain(&holders).await;
                 return Err(match killed {
                     true => Failure::supervisor_gone(),
                     false => Failure::cannot_run("the supervisor does not work"),
@@ -118,65 +158,24 @@ impl Program<'_> {
         spawned();
         crash_point("executor.after_spawn");
 
-        let Ended { exit, wall, survivors } = self.until_ended(&mut supervised).await;
+        let running = Running { program: self, holders, limits: &order.limits, output_limit };
+        let Ended { exit, wall, survivors } = running.until_ended(&mut supervised).await;
         let wall = wall.unwrap_or_else(|| self.clock.monotonic() - began);
         self.metrics.survivors(survivors);
-        let printed = timeout(OUTPUT_WAIT, &mut output).await;
-        output.abort();
-        let (stdout, stderr) =
-            printed.unwrap_or_else(|_| Ok(Default::default())).unwrap_or_default();
+        let (stdout, stderr) = printed(reading).await;
+        let exit = match running.output_limit.is_exceeded() {
+            true => Err(running.printed_too_much()),
+            false => exit,
+        };
         let log_bytes_lost = log.until_stored().await;
         Ok(Ran { exit, wall, stdout, stderr, log_bytes_lost })
     }
 
-    async fn until_ended(&self, supervised: &mut Supervised) -> Ended {
-        let wall_time = self.start.resources.wall_time_s;
-        let overdue = Duration::from_secs(u64::from(wall_time)) + OVERDUE;
-        let (failure, is_stopped) = tokio::select! {
-            word = supervised.word() => {
-                return self.ended(word, Failure::supervisor_gone(), supervised).await;
-            }
-            () = sleep(overdue) => (Failure::wall_time(wall_time), false),
-            () = self.stop.cancelled() => {
-                supervised.terminate().await;
-                let grace = Duration::from_secs(u64::from(self.manifest.file.stop_grace_s));
-                if let Ok(word) = timeout(grace, supervised.word()).await {
-                    // However it says it ended, it did not end by itself.
-                    let ended = self.ended(word, Failure::killed(), supervised).await;
-                    return Ended { exit: Err(Failure::killed()), ..ended };
-                }
-                (Failure::killed(), true)
-            }
-        };
-        supervised.kill().await;
-        let word = supervised.word_within(KILL_WAIT).await;
-        let ended = self.ended(word, failure.clone(), supervised).await;
-        // Who was frozen past the end hears of it late: what the supervisor says is so, then.
-        if is_stopped { Ended { exit: Err(failure), ..ended } } else { ended }
-    }
-
-    /// How it ended by the supervisor's last word; for `failure`, where that has nothing to say of it.
-    async fn ended(&self, word: Option<Word>, failure: Failure, supervised: &Supervised) -> Ended {
-        if let Some(Word::Ended { exit, wall_us, survivors, killed_for }) = word {
-            let wall_time = self.start.resources.wall_time_s;
-            let exit = match killed_for {
-                None => Ok(exit),
-                Some(KilledFor::Order) => Err(failure),
-                Some(KilledFor::WallTime) => Err(Failure::wall_time(wall_time)),
-                Some(KilledFor::Memory) => Err(Failure::limit("memory")),
-                Some(KilledFor::Processes) => Err(Failure::limit("processes")),
-            };
-            return Ended { exit, wall: Some(Duration::from_micros(wall_us)), survivors };
-        }
-        let survivors = self.end_for_certain(supervised).await;
-        Ended { exit: Err(failure), wall: None, survivors }
-    }
-
     /// Ends an attempt whose supervisor does not: it is dead, or stopped.
-    async fn end_for_certain(&self, supervised: &Supervised) -> usize {
-        let (id, mark) = (supervised.id, self.folder.mark());
-        tracing::warn!(supervisor = id.pid, "A supervisor failed; ending its attempt without it");
-        let ending = tokio::task::spawn_blocking(move || end_by_force(Some(id), &mark));
+    async fn end_for_certain(&self, holders: &Holders) -> usize {
+        tracing::warn!(?holders, "A supervisor failed; ending its attempt without it");
+        let (holders, mark) = (holders.clone(), self.folder.mark());
+        let ending = tokio::task::spawn_blocking(move || end_by_force(&holders, &mark));
         ending.await.unwrap_or_default()
     }
 
@@ -185,13 +184,17 @@ impl Program<'_> {
         &self,
         supervised: &mut Supervised,
         log: &Arc<AttemptLog>,
+        limit: &OutputLimit,
         mask: Mask,
-    ) -> JoinHandle<(Vec<u8>, Vec<u8>)> {
+    ) -> Reading {
         let is_wanted = |stream| {
             self.manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream))
         };
         let whole = [Stream::Stdout, Stream::Stderr].map(is_wanted);
-        let output = Output { stdout: supervised.stdout.take(), stderr: supervised.stderr.take() };
+        let output = Output {
+            stdout: supervised.stdout.take().map(|stdout| limit.hold(stdout)),
+            stderr: supervised.stderr.take().map(|stderr| limit.hold(stderr)),
+        };
         let (log, rule) = (log.clone(), self.manifest.file.progress.clone());
         let (job_id, attempt) = (self.start.job_id, self.start.attempt);
         let reporter = self.progress.cloned();
@@ -213,5 +216,68 @@ impl Program<'_> {
         let secrets = order.env.iter().filter(|(name, _)| run.secret_env.contains(name));
         Mask::new(secrets.map(|(_, value)| value.as_str()))
             .map_err(|error| Failure::spawn(format!("its secrets cannot be masked: {error}")))
+    }
+}
+
+/// A program that runs.
+struct Running<'r> {
+    program: &'r Program<'r>,
+    holders: Holders,
+    limits: &'r Limits,
+    output_limit: OutputLimit,
+}
+
+impl Running<'_> {
+    async fn until_ended(&self, supervised: &mut Supervised) -> Ended {
+        let wall_time = self.program.start.resources.wall_time_s;
+        let overdue = Duration::from_secs(u64::from(wall_time)) + OVERDUE;
+        let (failure, is_ours) = tokio::select! {
+            word = supervised.word() => {
+                return self.ended(word, Failure::supervisor_gone()).await;
+            }
+            () = sleep(overdue) => (Failure::wall_time(wall_time), false),
+            () = self.output_limit.exceeded() => (self.printed_too_much(), true),
+            () = self.program.stop.cancelled() => {
+                supervised.terminate().await;
+                let grace = self.program.manifest.file.stop_grace_s;
+                let grace = Duration::from_secs(u64::from(grace));
+                if let Ok(word) = timeout(grace, supervised.word()).await {
+                    // However it says it ended, it did not end by itself.
+                    let ended = self.ended(word, Failure::killed()).await;
+                    return Ended { exit: Err(Failure::killed()), ..ended };
+                }
+                (Failure::killed(), true)
+            }
+        };
+        supervised.kill().await;
+        let word = supervised.word_within(KILL_WAIT).await;
+        let ended = self.ended(word, failure.clone()).await;
+        // Who was frozen past the end hears of it late: what the supervisor says is so, then.
+        if is_ours { Ended { exit: Err(failure), ..ended } } else { ended }
+    }
+
+    /// How it ended by the supervisor's last word; for `failure`, where that has nothing to say of it.
+    async fn ended(&self, word: Option<Word>, failure: Failure) -> Ended {
+        if let Some(Word::Ended { exit, wall_us, survivors, killed_for }) = word {
+            let given = Given { resources: &self.program.start.resources, limits: self.limits };
+            let exit = match killed_for {
+                None => Ok(exit),
+                Some(reason) => Err(given.killed_for(reason, failure)),
+            };
+            return Ended { exit, wall: Some(Duration::from_micros(wall_us)), survivors };
+        }
+        let survivors = self.program.end_for_certain(&self.holders).await;
+        Ended { exit: Err(failure), wall: None, survivors }
+    }
+
+    fn printed_too_much(&self) -> Failure {
+        let mib = self.output_limit.bytes_max() >> 20;
+        Failure::limit(
+            "output_limit",
+            format!(
+                "it printed more than {mib} MiB; if it needs to, the module must allow more \
+                 `limits.output_mb`"
+            ),
+        )
     }
 }

@@ -11,8 +11,14 @@ use nox_store::Artifacts;
 use nox_streams::{Broker, Heard};
 
 use crate::{
-    attempt::Runner, event_loop::EventLoop, instance, leftovers::Leftovers, log_writer::Logs,
-    metrics::Metrics, modules::Modules, recovery,
+    attempt::Runner,
+    event_loop::EventLoop,
+    instance,
+    log_writer::Logs,
+    metrics::Metrics,
+    modules::Modules,
+    recovery,
+    sandbox::{host::Host, leftovers::Leftovers},
 };
 
 /// Everything that a worker's run needs.
@@ -22,6 +28,7 @@ pub struct Worker {
     /// How long attempts may go on after the order to stop.
     pub stop_grace: Duration,
     pub supervisor: PathBuf,
+    pub host: Arc<Host>,
     pub data: PathBuf,
     pub artifacts: Arc<Artifacts>,
     pub modules: Modules,
@@ -76,6 +83,7 @@ impl Worker {
             progress: None,
             session: id,
             supervisor: self.supervisor.clone(),
+            host: self.host.clone(),
             data: self.data.clone(),
             artifacts: self.artifacts.clone(),
             logs: self.logs.clone(),

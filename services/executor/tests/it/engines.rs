@@ -18,7 +18,7 @@ fn inputs(value: &Value) -> RawJson {
 async fn xtb_hello_writes_its_text_to_a_file_and_to_the_log() {
     let module = Manifest::read(&shipped_modules().join("xtb_hello")).unwrap();
     for text in ["hello from M9", "", "two\nlines\n", "-n; $(reboot) {x} ü\u{1f600}"] {
-        let mut place = Place::new();
+        let mut place = Place::new().await;
         place.start.inputs = inputs(&json!({"text": text}));
         let finished = place.run_program(&module, Path::new("/bin/sed")).await;
         let outputs = outputs(&finished);
@@ -34,7 +34,7 @@ async fn xtb_hello_writes_its_text_to_a_file_and_to_the_log() {
 async fn xtb_computes_molecules() {
     let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     place.start.resources.mem_mb = 512;
 
     // energy, gap, dipole, each with what it may be off by
@@ -77,7 +77,7 @@ async fn xtb_computes_molecules() {
 async fn a_molecule_that_xtb_cannot_read_fails_with_its_exit_status() {
     let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     place.start.inputs = inputs(&json!({"xyz": "1\n\nXx 0 0 0\n"}));
     let finished = place.run_program(&module, &xtb.path).await;
     assert_eq!(
@@ -91,7 +91,7 @@ async fn a_molecule_that_xtb_cannot_read_fails_with_its_exit_status() {
 async fn a_gap_of_nothing_is_a_value() {
     let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     place.start.inputs = inputs(&json!({"xyz": "1\nsinglet oxygen\nO 0 0 0\n"}));
     let finished = place.run_program(&module, &xtb.path).await;
     assert_eq!(outputs(&finished)["scalars"]["gap_eV"], 0.0);
@@ -101,7 +101,7 @@ async fn a_gap_of_nothing_is_a_value() {
 async fn molecules_that_cannot_be_are_refused_and_not_computed_as_others() {
     let Some(xtb) = or_skipped("xtb", nox_devkit::tools::xtb()) else { return };
     let module = Manifest::read(&shipped_modules().join("xtb")).unwrap();
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     for (given, reason) in [
         (json!({"xyz": WATER, "multiplicity": 2}), "(electrons: 8, unpaired_electrons: 1)"),
         (

@@ -15,7 +15,7 @@ use crate::support::{Place, error, outputs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kept_files_are_copied_and_described() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let module = place.script(
         "printf hello > result.txt; mkdir sub; printf x > sub/b.log; : > sub/a.log; touch no.txt",
         "[[keep]]\npath = 'result.txt'\n[[keep]]\npath = 'sub/*.log'\n\
@@ -42,7 +42,7 @@ async fn kept_files_are_copied_and_described() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_from_outside_is_kept() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     for (script, keep, code) in [
         ("ln -s /etc/passwd out", "out", "output_invalid"),
         ("ln -s sub/.. dir; mkdir sub; ln -s /etc sub/etc", "sub/etc/passwd", "output_invalid"),
@@ -68,7 +68,7 @@ async fn no_file_from_outside_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_any_name_are_kept_once_under_a_name_that_says_which() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let (long, longer) = ("x".repeat(255), "y".repeat(255));
     let names: Vec<Vec<u8>> = vec![
         b"a#1".to_vec(),
@@ -129,7 +129,7 @@ async fn files_of_any_name_are_kept_once_under_a_name_that_says_which() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_pattern_stands_for_and_is_not_kept_is_flagged() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     for (script, keep, flagged) in [
         (": > a; ln -s a b", "*", true),
         (": > a; ln -s /etc/passwd b", "*", true),
@@ -150,7 +150,7 @@ async fn what_a_pattern_stands_for_and_is_not_kept_is_flagged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_machine_is_kept_however_a_job_points_at_it() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let outside = place.folder.path().join("outside");
     fs::create_dir_all(outside.join("deep")).unwrap();
     fs::write(outside.join("deep/canary"), CANARY).unwrap();
@@ -243,7 +243,7 @@ async fn a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
     });
     let store = folder.path().join("artifacts");
     let artifacts = nox_store::Artifacts::create(store.to_str().unwrap(), false).unwrap();
-    let start = Place::new().start;
+    let start = Place::new().await.start;
     let keep: Keep = toml::from_str("path = 's*/o*'\nrequired = false").unwrap();
     let descriptor = fs::File::open(&work).unwrap().into();
     let (mut kept, mut tricked) = (0, 0);
@@ -267,7 +267,7 @@ async fn a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_fails_the_job_by_its_own_code_and_keeps_nothing_of_it() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let store = place.folder.path().join("artifacts");
     let mounted = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=1M", "tmpfs"])
@@ -299,7 +299,7 @@ async fn a_full_store_fails_the_job_by_its_own_code_and_keeps_nothing_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_files_that_a_pattern_means_are_counted() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let script =
         "mkdir tmp; i=0; while [ $i -lt 10100 ]; do : > f$i; i=$((i+1)); done; echo > out1";
     let module = place.script(script, "[[keep]]\npath = 'out*'");

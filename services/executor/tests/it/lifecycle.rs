@@ -22,7 +22,9 @@ use tempfile::TempDir;
 
 use crate::{
     start_work::start_work,
-    support::{EXECUTOR, TIMEOUT, alive, shipped_modules, stands_still, unique_sleep, until},
+    support::{
+        EXECUTOR, TIMEOUT, alive, children, shipped_modules, stands_still, unique_sleep, until,
+    },
 };
 
 /// A broker, and the test in the place of the scheduler.
@@ -402,8 +404,7 @@ async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
     let supervisors = alive("--nox-supervisor");
     let folder = format!("{}/", stage.folder.path().display());
     let ours = |pid: &i32| {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        children.unwrap_or_default().split_whitespace().any(|child| {
+        children(*pid).into_iter().any(|child| {
             let environment = fs::read(format!("/proc/{child}/environ")).unwrap_or_default();
             String::from_utf8_lossy(&environment).contains(&folder)
         })

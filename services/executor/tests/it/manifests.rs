@@ -2,10 +2,14 @@
 
 use std::fs;
 
-use nox_executor::{manifest::Manifest, modules::Modules};
+use nox_executor::{
+    manifest::Manifest,
+    modules::Modules,
+    sandbox::host::{Host, Layer},
+};
 use serde_json::Value;
 
-use crate::support::shipped_modules;
+use crate::support::{host_without, shipped_modules};
 
 const GOOD: &str = "name = 'm'
 version = '1'
@@ -15,12 +19,20 @@ resources = { cpu = 1, mem_mb = 1, wall_time_s = 1 }
 run = { program = 'sh', args = ['-c', 'true'] }
 ";
 
+fn host(without: &[Layer]) -> Host {
+    tokio::runtime::Runtime::new().unwrap().block_on(host_without(without))
+}
+
 fn read(toml: &str) -> Result<Modules, String> {
+    read_without(toml, &[])
+}
+
+fn read_without(toml: &str, without: &[Layer]) -> Result<Modules, String> {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("m")).unwrap();
     fs::write(folder.path().join("m/module.toml"), toml).unwrap();
     fs::write(folder.path().join("m/bad.json"), "{").unwrap();
-    Modules::read(folder.path()).map_err(|error| error.to_string())
+    Modules::read(folder.path(), &host(without)).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -39,6 +51,7 @@ fn a_wrong_manifest_is_refused_with_its_file_and_line() {
         ("'true'", "7", "line 6", "a text, or a table"),
         ("program = 'sh', ", "", "line 6", "either `program` or `builtin`"),
         ("program = 'sh'", "builtin = 'noop'", "line 6", "neither `args` nor `env`"),
+        ("'process'", "'namespace'", "line 3", "unknown variant `namespace`"),
     ] {
         let error = read(&GOOD.replace(from, to)).unwrap_err();
         assert!(error.contains("m/module.toml") && error.contains(place), "{to}: {error}");
@@ -64,6 +77,7 @@ fn a_wrong_manifest_is_refused_with_its_file_and_line() {
             "unknown variant `less`",
         ),
         ("[retry]\nattempts = 3", 8, "unknown field `attempts`"),
+        ("[limits]\ndisk = 3", 8, "unknown field `disk`"),
     ] {
         let error = read(&format!("{GOOD}{more}")).unwrap_err();
         let place = format!("line {line}");
@@ -81,6 +95,9 @@ fn a_wrong_manifest_is_refused_with_its_file_and_line() {
         ("= {}", "= 'none.json'", "cannot read none.json"),
         ("= {}", "= { type = 'strin' }", "`input_schema`"),
         ("cpu = 1", "cpu = 0", "at least 1"),
+        ("name = 'm'", "limits = { disk_mb = 0 }\nname = 'm'", "at least 1"),
+        ("name = 'm'", "limits = { open_files_max = 3 }\nname = 'm'", "16 open files"),
+        ("name = 'm'", "read = ['opt']\nname = 'm'", "no absolute path"),
     ] {
         let error = read(&GOOD.replace(from, to)).unwrap_err();
         assert!(error.contains("m/module.toml") && error.contains(reason), "{to}: {error}");
@@ -92,7 +109,6 @@ fn what_cannot_be_run_here_is_not_declared_and_never_run_at_a_lower_level() {
     for (from, to, reason) in [
         ("'sh'", "'no-such-program-anywhere'", "is not installed"),
         ("'sh'", "'./sh'", "is not installed"),
-        ("'process'", "'namespace'", "does not have; it is not run at a lower one"),
     ] {
         let modules = read(&GOOD.replace(from, to)).unwrap();
         assert_eq!(modules.declared().len(), 0, "{to}");
@@ -112,13 +128,13 @@ fn two_modules_of_one_name_are_refused() {
         fs::create_dir(folder.path().join(name)).unwrap();
         fs::write(folder.path().join(name).join("module.toml"), GOOD).unwrap();
     }
-    let error = Modules::read(folder.path()).unwrap_err().to_string();
+    let error = Modules::read(folder.path(), &host(&[])).unwrap_err().to_string();
     assert!(error.contains("b/module.toml") && error.contains("another module `m`"), "{error}");
 }
 
 #[test]
 fn the_modules_that_nox_comes_with_are_right() {
-    let modules = Modules::read(&shipped_modules()).unwrap();
+    let modules = Modules::read(&shipped_modules(), &host(&[])).unwrap();
     let declared = modules.declared();
     let mut names: Vec<_> = declared.iter().map(|module| module.name.as_str()).collect();
     names.extend(modules.left_out().iter().map(|left_out| left_out.name.as_str()));

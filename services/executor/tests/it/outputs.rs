@@ -7,7 +7,7 @@ use crate::support::{Place, error, outputs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_file_from_outside_is_not_read() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let rule = "[[result]]\nname = 'x'\ntype = 'string'\nfile = 'out'\npattern = '(?<value>root)'";
     let module = place.script("ln -s /etc/passwd out", rule);
     let finished = place.run(&module).await;
@@ -16,7 +16,7 @@ async fn a_result_file_from_outside_is_not_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_postgres_cannot_store_are_replaced_and_flagged() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let rule = |name: &str| {
         format!(
             "[[result]]\nname = '{name}'\ntype = 'json'\nfile = 'o.json'\npointer = '/{name}'\n"
@@ -47,7 +47,7 @@ async fn outputs_that_postgres_cannot_store_are_replaced_and_flagged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scalars_that_break_their_promise_fail_the_attempt() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let rules = "output_schema = { properties = { x = { minimum = 0 } } }\n\
                  [[result]]\nname = 'x'\ntype = 'number'\nstream = 'stdout'\npattern = '(?<value>\\S+)'";
     let module = place.script("echo 1", rules);

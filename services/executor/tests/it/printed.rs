@@ -9,7 +9,7 @@ use crate::support::{Place, error, outputs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_prints_more_than_is_kept_says_so_and_has_both_ends() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let script = "echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo last";
     let module = place.script(script, "");
     let finished = place.run(&module).await;
@@ -33,7 +33,7 @@ async fn a_job_that_prints_more_than_is_kept_says_so_and_has_both_ends() {
 async fn a_secret_reaches_the_program_and_nobody_who_reads_what_it_says() {
     // Whatever runs the tests sets it.
     let secret = std::env::var("CARGO_MANIFEST_DIR").unwrap();
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let manifest = |more: &str, script: &str| {
         let with = format!(
             "secret_env = ['CARGO_MANIFEST_DIR'], program = 'sh', args = ['-c', '''{script}''']"
@@ -66,7 +66,7 @@ async fn a_secret_reaches_the_program_and_nobody_who_reads_what_it_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_says_how_far_it_is_by_lines_that_its_manifest_knows() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let (reporter, mut told) = mpsc::unbounded_channel();
     place.runner.progress = Some(reporter);
     let rule = "[progress]\npattern = '^(?<percent>\\d+)%(?: (?<message>.*))?$'\nstream = 'stderr'";

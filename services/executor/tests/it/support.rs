@@ -14,6 +14,7 @@ use nox_executor::{
     log_writer::Logs,
     manifest::Manifest,
     metrics::Metrics,
+    sandbox::host::{Asking, Host, Layer, Settings},
 };
 use nox_service::{Clock, ids};
 use nox_store::Artifacts;
@@ -53,10 +54,22 @@ pub struct Place {
     printed: mpsc::UnboundedReceiver<Sent>,
     /// What is run next.
     pub start: StartWork,
+    /// The sandbox level of the next script.
+    pub level: &'static str,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// One that runs what is not shut in.
+    pub async fn trusting() -> Self {
+        let settings = Settings { sandbox_allow_none: true, ..Settings::default() };
+        Self { level: "none", ..Self::with(settings).await }
+    }
+
+    pub async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("artifacts");
         let artifacts = Artifacts::create(kept.to_str().unwrap(), false).unwrap();
@@ -66,25 +79,29 @@ impl Place {
         tokio::spawn(store(logs.clone(), stored));
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
+        let data = data.canonicalize().unwrap();
+        let host = host(&settings, &data, &folder.path().join("artifacts")).await;
         let runner = Runner {
             progress: None,
             session: ids::session_id(),
             supervisor: EXECUTOR.into(),
-            data: data.canonicalize().unwrap(),
+            host: Arc::new(host),
+            data,
             artifacts: Arc::new(artifacts),
             logs,
             clock: Clock::system(),
             metrics,
         };
-        Self { folder, runner, printed, start: start_work(ids::job_id(), "{}") }
+        Self { folder, runner, printed, start: start_work(ids::job_id(), "{}"), level: "process" }
     }
 
     /// A module whose program is `sh`, with `script` as its only argument, and `more` of a manifest.
     pub fn script(&self, script: &str, more: &str) -> Manifest {
         let toml = format!(
-            "name = 'script'\nversion = '1'\nsandbox = 'process'\ninput_schema = {{}}\n\
+            "name = 'script'\nversion = '1'\nsandbox = '{}'\ninput_schema = {{}}\n\
              resources = {{ cpu = 1, mem_mb = 64, wall_time_s = 60 }}\n\
              run = {{ program = 'sh', args = ['-c', {}] }}\n{more}",
+            self.level,
             toml::Value::from(script.replace('{', "{{").replace('}', "}}"))
         );
         manifest(&self.folder, &toml)
@@ -129,6 +146,20 @@ impl Place {
         let prefix = nox_contract::artifact::prefix(tenant, user_id, *job_id, *attempt);
         fs::read_to_string(self.folder.path().join("artifacts").join(prefix).join(name)).ok()
     }
+}
+
+/// What this machine has, as an executor with these folders finds it.
+pub async fn host(settings: &Settings, data: &Path, artifacts: &Path) -> Host {
+    let instance = ids::unique().as_u128();
+    let asking = Asking { supervisor: EXECUTOR.as_ref(), data, artifacts, instance };
+    Host::probe(settings, asking).await.unwrap()
+}
+
+/// The same without some of its layers, and with nothing that is to be hidden.
+pub async fn host_without(layers: &[Layer]) -> Host {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { sandbox_without: layers.to_vec(), ..Settings::default() };
+    host(&settings, folder.path(), folder.path()).await
 }
 
 /// Stands in for the broker.
@@ -178,6 +209,16 @@ pub fn alive(argument: &str) -> Vec<i32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| has(*pid))
         .collect()
+}
+
+/// The children of all threads of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let of_thread = |thread: fs::DirEntry| {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+    };
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.flat_map(of_thread).collect()
 }
 
 /// Whether all threads of a process are stopped.

@@ -8,7 +8,7 @@ use crate::support::{Place, error, manifest, outputs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_gets_the_text_of_an_upload_or_is_not_run() {
-    let mut place = Place::new();
+    let mut place = Place::new().await;
     let toml = "name = 'm'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
                 resources = { cpu = 1, mem_mb = 64, wall_time_s = 60 }\n\
                 run = { program = 'sh', args = ['-c', 'wc -c in.txt; echo {inputs.n}; touch ran', 'sh'] }\n\

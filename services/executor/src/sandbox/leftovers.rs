@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    folder::{Folder, Journal, clear_removed},
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cgroup::Cgroup,
     orphans::kill_orphans,
     processes::{ProcessId, kill_descendants, kill_marked, kill_session},
 };
+use crate::folder::{Folder, Journal, clear_removed};
 
 /// Between two looks for processes that are still alive.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -31,9 +34,10 @@ impl Leftovers {
     pub fn kill(data: &Path) -> std::io::Result<Self> {
         let folders = Folder::left_behind(data)?;
         for folder in &folders {
+            let holders = folder.holders().unwrap_or_default();
             // Of one that is gone, the number may by now be anybody's.
-            let supervisor = folder.supervisor().filter(|supervisor| supervisor.is_alive());
-            let killed = end_by_force(supervisor, &folder.mark());
+            let supervisor = holders.supervisor.filter(|supervisor| supervisor.is_alive());
+            let killed = end_by_force(&Holders { supervisor, ..holders }, &folder.mark());
             let folder = folder.path().display();
             tracing::info!(%folder, killed, "Ended what an earlier process left behind");
         }
@@ -56,18 +60,46 @@ impl Leftovers {
     }
 }
 
-/// Ends an attempt without its supervisor's help: whoever descends from that, was left to this
-/// process by it, is in its session, or bears the attempt's mark. Returns how many were killed when
-/// none is left. Blocks.
+/// By what an attempt's processes can be found and ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holders {
+    pub supervisor: Option<ProcessId>,
+    /// The first process of its namespaces, with which all others in there end.
+    pub init: Option<ProcessId>,
+    pub cgroup: Option<Cgroup>,
+}
+
+/// Ends an attempt without its supervisor's help: whoever is in its cgroup or its namespaces, descends
+/// from the supervisor, was left to this process by it, is in its session, or bears the attempt's mark.
+/// Returns how many were killed when none is left. Blocks.
 ///
-/// `supervisor` lives, or has died just now.
-pub fn end_by_force(supervisor: Option<ProcessId>, mark: &str) -> usize {
+/// The supervisor, if it is named, lives, or has died just now.
+pub fn end_by_force(holders: &Holders, mark: &str) -> usize {
     let mut killed = std::collections::BTreeSet::new();
+    let Holders { supervisor, init, cgroup } = holders;
+    if let Some(init) = init {
+        // All others in there are gone before it is.
+        init.kill();
+        killed.insert(*init);
+    }
+    // First, for it would start again what is killed here.
+    if let Some(supervisor) = supervisor.filter(|_| cgroup.is_some()) {
+        supervisor.kill();
+    }
+    let in_group = cgroup.as_ref().map_or(0, |group| {
+        let met = group.kill_all();
+        group.remove();
+        met
+    });
     let mut looks = 0u32;
     let mut found_nobody = false;
     loop {
         let mut found = kill_marked(mark);
         found.append(&mut kill_orphans());
+        if let Some(init) = init.filter(|init| init.is_alive()) {
+            init.kill();
+            found.insert(init);
+        }
         if let Some(supervisor) = supervisor {
             if supervisor.is_alive() {
                 found.append(&mut kill_descendants(supervisor.pid));
@@ -79,7 +111,7 @@ pub fn end_by_force(supervisor: Option<ProcessId>, mark: &str) -> usize {
         }
         // Twice, for one that dies may leave its children to this process only now.
         if found.is_empty() && found_nobody {
-            return killed.len();
+            return killed.len().max(in_group);
         }
         found_nobody = found.is_empty();
         killed.append(&mut found);

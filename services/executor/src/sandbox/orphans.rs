@@ -11,7 +11,7 @@ use rustix::{
     thread::no_new_privs,
 };
 
-use crate::processes::{ProcessId, kill_children};
+use super::processes::{ProcessId, kill_children};
 
 /// The supervisors that this process has started, as long as they are there. Orphans come to the
 /// whole process, so this is its one list, too.

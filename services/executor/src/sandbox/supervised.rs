@@ -18,10 +18,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    contain::{ARGUMENT, Order, SUPERVISOR, Word},
+use super::{
+    order::{Order, Word},
     orphans::{expect_orphans, note_supervisor},
     processes::ProcessId,
+    supervisor::{ARGUMENT, SUPERVISOR},
 };
 
 /// How long a word that is in the socket already may take to be read.

@@ -3,10 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::MetadataExt,
     path::PathBuf,
+    time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Pid, PidfdFlags, Signal, getuid, kill_process_group, pidfd_open, pidfd_send_signal},
+};
 use serde::{Deserialize, Serialize};
 
 /// A process, told apart from a later one that got the same number.
@@ -26,6 +31,9 @@ struct Stat {
     session: i32,
     /// Has ended, and waits for its parent to take notice.
     zombie: bool,
+    threads: u64,
+    /// Clock ticks on a processor, those of its children that it has waited for included.
+    ticks: u64,
 }
 
 impl ProcessId {
@@ -120,6 +128,31 @@ pub fn descendants(root: i32) -> Vec<i32> {
         parents.extend(children);
     }
     found
+}
+
+/// The children of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    Tree::new().children(pid)
+}
+
+/// How many threads processes have together, each at least one.
+pub fn tasks(pids: &[i32]) -> u64 {
+    pids.iter().filter_map(|pid| stat(*pid)).map(|stat| stat.threads.max(1)).sum()
+}
+
+/// How many threads this process's user has, those of other attempts among them.
+pub fn tasks_of_user() -> u64 {
+    let user = getuid().as_raw();
+    let is_ours = |stat: &Stat| {
+        fs::metadata(format!("/proc/{}", stat.id.pid)).is_ok_and(|process| process.uid() == user)
+    };
+    all().filter(is_ours).map(|stat| stat.threads.max(1)).sum()
+}
+
+/// How long processes were on a processor together, with the children that they have waited for.
+pub fn times(pids: &[i32]) -> Duration {
+    let ticks: u64 = pids.iter().filter_map(|pid| stat(*pid)).map(|stat| stat.ticks).sum();
+    Duration::from_millis(ticks * 1_000 / clock_ticks_per_second().max(1))
 }
 
 /// At most how many bytes of memory processes use together, disregarding what only mirrors a file on
@@ -248,6 +281,8 @@ fn parse(pid: i32, line: &str) -> Option<Stat> {
             "Z" => number(17)? <= 1,
             _ => false,
         },
+        threads: fields.get(17)?.parse().ok()?,
+        ticks: fields.get(11..15)?.iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum(),
     })
 }
 
@@ -321,6 +356,19 @@ mod tests {
         pids.into_iter().filter_map(ProcessId::of).for_each(ProcessId::kill);
         shell.wait().unwrap();
         assert!(20_000_000 < exact && exact + 15_000_000 < bound, "{exact} of {bound}");
+    }
+
+    #[test]
+    fn time_on_processors_is_that_of_a_process_and_of_those_it_waited_for() {
+        let script = "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); echo; read x";
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        assert_eq!(shell.stdout.as_mut().unwrap().read(&mut [0]).unwrap(), 1);
+        let time = times(&[shell.id() as i32]);
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        assert!(time > Duration::from_millis(30), "{time:?}");
     }
 
     #[test]

@@ -1,0 +1,75 @@
+//! What an attempt is shut in by: how far it may reach, how much it may take, and that nothing of it
+//! is left.
+//!
+//! Between the executor and each attempt stands a [`supervisor`], the executor's own program under
+//! another name, to which the executor talks as [`supervised`]. It starts the program at the
+//! [`Level`] that the module's manifest names, holds it to its limits, and leaves nothing alive:
+//!
+//! | level | it is shut in by | it ends as a whole by |
+//! |---|---|---|
+//! | `none` | session, clean environment, limits | [`cgroup`], else [`processes`] |
+//! | `process` | also [`landlock`], [`seccomp`], no capabilities | [`cgroup`], else [`processes`] |
+//! | `isolated` | also namespaces, made by [`bubblewrap`]; a user of its own ([`users`]) | the death of their first process, [`init`] |
+//!
+//! [`host`] finds out once what this machine has for that, by trying it. `limits` are held by the
+//! kernel where it can, else looked at by the supervisor, as the folder's bytes are ([`disk`]).
+//! [`orphans`] and [`leftovers`] are what a supervisor that was killed leaves.
+
+pub mod bubblewrap;
+pub mod cgroup;
+pub mod confine;
+pub mod disk;
+pub mod host;
+mod init;
+mod landlock;
+pub mod leftovers;
+pub mod limits;
+pub mod order;
+mod orphans;
+pub mod processes;
+pub mod seccomp;
+mod spawn;
+pub mod supervised;
+mod supervisor;
+pub mod users;
+mod watch;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use supervisor::supervise_if_asked;
+
+/// How far an attempt is shut in. An executor never runs a lower level than was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// A trusted program: its own session under a supervisor, a clean environment, a private folder,
+    /// limits. It sees the machine's files and network as the executor's user does. Only where an
+    /// operator allows it.
+    None,
+    /// Also: it writes to its folder alone, reads that, the system and what its manifest names, has no
+    /// capabilities and no sockets, and calls of the kernel that no engine needs are refused.
+    Process,
+    /// Also: its own user, processes, mounts, network, names and shared memory. It sees nothing of the
+    /// machine but the system's programs.
+    Isolated,
+}
+
+impl Level {
+    pub const ALL: [Self; 3] = [Self::None, Self::Process, Self::Isolated];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Process => "process",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

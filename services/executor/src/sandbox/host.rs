@@ -1,0 +1,400 @@
+//! What this machine has to shut attempts in with: found out once, by trying it.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use rustix::{process::getuid, thread::set_no_new_privs};
+use tokio::time::timeout;
+
+use super::{
+    Level,
+    bubblewrap::write_etc,
+    cgroup::Base,
+    landlock::{self, Reach},
+    limits::Limits,
+    order::{Confinement, Exit, Namespaces, Order, Word},
+    seccomp::{self, Calls},
+    supervised::Supervised,
+    users::{Range, User, Users},
+};
+use crate::manifest::ManifestFile;
+
+/// What an operator can set of it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    /// Bubblewrap's program, which makes the namespaces of the sandbox level `isolated`.
+    #[arg(long, env = "NOX_BWRAP", default_value = "bwrap")]
+    pub bwrap: PathBuf,
+
+    /// User ids that belong to nobody: each isolated attempt runs as one of its own, where the executor
+    /// is root.
+    #[arg(long, env = "NOX_SANDBOX_UIDS", default_value_t)]
+    pub sandbox_uids: Range,
+
+    /// Whether modules of the sandbox level `none` are run: their jobs may do what the executor may.
+    #[arg(long, env = "NOX_SANDBOX_ALLOW_NONE", default_value_t = false,
+          action = clap::ArgAction::Set)]
+    pub sandbox_allow_none: bool,
+
+    /// What attempts of all modules may read beside the system: absolute paths, with colons between
+    /// them.
+    #[arg(long, env = "NOX_SANDBOX_READ", value_delimiter = ':')]
+    pub sandbox_read: Vec<PathBuf>,
+
+    /// Layers that are taken for missing, in tests: cgroup, landlock, seccomp, namespaces.
+    #[arg(long, env = "NOX_SANDBOX_WITHOUT", value_delimiter = ',', hide = true)]
+    pub sandbox_without: Vec<Layer>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bwrap: "bwrap".into(),
+            sandbox_uids: Range::default(),
+            sandbox_allow_none: false,
+            sandbox_read: Vec::new(),
+            sandbox_without: Vec::new(),
+        }
+    }
+}
+
+/// What a level is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Layer {
+    Cgroup,
+    Landlock,
+    Seccomp,
+    Namespaces,
+}
+
+/// What was found, and what attempts are shut in with.
+#[derive(Debug)]
+pub struct Host {
+    /// What each layer is, or why it is not there.
+    layers: BTreeMap<Layer, Result<String, String>>,
+    /// Why a level cannot be had; of those that are missing here, it can.
+    refused: BTreeMap<Level, String>,
+    cgroups: Option<Base>,
+    namespaces: Namespaces,
+    users: Option<Arc<Users>>,
+    read: Vec<PathBuf>,
+    /// The executor's own folders, which nobody is to be shown.
+    hidden: Vec<PathBuf>,
+}
+
+/// How one attempt is shut in, for as long as this is held.
+#[derive(Debug)]
+pub struct ShutIn {
+    pub confinement: Confinement,
+    _user: Option<User>,
+}
+
+/// Who asks what there is.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// The supervisor's program.
+    pub supervisor: &'a Path,
+    /// The executor's data folder.
+    pub data: &'a Path,
+    /// The folder where kept files go.
+    pub artifacts: &'a Path,
+    /// What no other executor is.
+    pub instance: u128,
+}
+
+/// How long a trial may take, on a machine that is very busy.
+const TRIAL_WAIT: Duration = Duration::from_secs(10);
+
+/// The folder beneath the executor's data folder with what attempts are shown as /etc.
+const ETC: &str = "etc";
+
+/// The folder beneath the executor's data folder in which the trial is run.
+const TRIAL: &str = "trial";
+
+impl Host {
+    /// Tries everything. Of what an earlier process of this executor left in its cgroups nothing is
+    /// alive afterwards.
+    ///
+    /// # Errors
+    /// What is needed for the trial cannot be written.
+    pub async fn probe(settings: &Settings, asking: Asking<'_>) -> io::Result<Self> {
+        let mut layers = BTreeMap::new();
+        let is_hidden = |layer| settings.sandbox_without.contains(&layer);
+        let cgroups = match is_hidden(Layer::Cgroup) {
+            true => hidden_layer(),
+            false => Base::find(&format!("nox-{:032x}", asking.instance)),
+        };
+        if let Ok(base) = &cgroups {
+            let base = base.clone();
+            tokio::task::spawn_blocking(move || base.clear()).await?;
+        }
+        let version = |base: &Base| format!("version {}", base.version());
+        layers.insert(Layer::Cgroup, cgroups.as_ref().map(version).map_err(Clone::clone));
+        let tried = [
+            (Layer::Landlock, on_a_thread(try_landlock)),
+            (Layer::Seccomp, on_a_thread(try_seccomp)),
+        ];
+        for (layer, tried) in tried {
+            layers.insert(layer, if is_hidden(layer) { hidden_layer() } else { tried });
+        }
+        let etc = asking.data.join(ETC);
+        write_etc(&etc)?;
+        let is_root = getuid().is_root();
+        let users = is_root.then(|| Users::new(settings.sandbox_uids, asking.instance));
+        let bubblewrap = find(&settings.bwrap);
+        let namespaces =
+            Namespaces { bubblewrap: bubblewrap.clone().unwrap_or_default(), etc, user: None };
+        let mut hidden_folders = Vec::new();
+        for folder in [asking.data, asking.artifacts] {
+            hidden_folders.push(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
+        }
+        let mut host = Self {
+            layers,
+            refused: BTreeMap::new(),
+            cgroups: cgroups.ok(),
+            namespaces,
+            users,
+            read: settings.sandbox_read.clone(),
+            hidden: hidden_folders,
+        };
+        let namespaces = match (is_hidden(Layer::Namespaces), bubblewrap) {
+            (true, _) => hidden_layer(),
+            (false, Err(reason)) => Err(reason),
+            (false, Ok(program)) => match host.layers[&Layer::Seccomp].is_ok() {
+                true => host.try_isolated(asking).await.map(|()| program.display().to_string()),
+                false => Err("not tried without seccomp".to_owned()),
+            },
+        };
+        host.layers.insert(Layer::Namespaces, namespaces);
+        if !settings.sandbox_allow_none {
+            let reason = "the executor is not told to run it: NOX_SANDBOX_ALLOW_NONE";
+            host.refused.insert(Level::None, reason.to_owned());
+        }
+        host.refuse_without(Level::Process, &[Layer::Landlock, Layer::Seccomp]);
+        if is_root && host.cgroups.is_none() {
+            let reason = "nothing bounds the number of root's processes without a cgroup: run the \
+                          executor as an ordinary user";
+            host.refused.entry(Level::Process).or_insert_with(|| reason.to_owned());
+        }
+        host.refuse_without(Level::Isolated, &[Layer::Namespaces, Layer::Seccomp]);
+        Ok(host)
+    }
+
+    fn refuse_without(&mut self, level: Level, needed: &[Layer]) {
+        let lacks = needed.iter().filter_map(|layer| {
+            let reason = self.layers.get(layer)?.as_ref().err()?;
+            Some(format!("{layer}: {reason}"))
+        });
+        let lacks: Vec<String> = lacks.collect();
+        if !lacks.is_empty() {
+            self.refused.insert(level, format!("this machine has no {}", lacks.join("; no ")));
+        }
+    }
+
+    /// Whether attempts of this level can be run here, or why not.
+    pub fn has(&self, level: Level) -> Result<(), String> {
+        match self.refused.get(&level) {
+            None => Ok(()),
+            Some(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// What a worker says of itself: `sandbox:<level>` for each level that it has, `cgroup` where memory
+    /// is counted exactly.
+    pub fn labels(&self) -> Vec<String> {
+        let levels = Level::ALL.into_iter().filter(|level| self.has(*level).is_ok());
+        let mut labels: Vec<String> = levels.map(|level| format!("sandbox:{level}")).collect();
+        labels.extend(self.cgroups.as_ref().map(|_| "sandbox:cgroup".to_owned()));
+        labels
+    }
+
+    /// Each level and each layer, with what it is or why it is not there.
+    pub fn findings(&self) -> impl Iterator<Item = (String, Result<String, String>)> {
+        let levels = Level::ALL.into_iter().map(|level| {
+            (format!("sandbox {level}"), self.has(level).map(|()| "can be run".to_owned()))
+        });
+        let layers = self.layers.iter().map(|(layer, found)| (layer.to_string(), found.clone()));
+        levels.chain(layers)
+    }
+
+    /// How an attempt with this name is to be shut in.
+    ///
+    /// # Errors
+    /// No user is free.
+    pub fn shut_in(
+        &self,
+        manifest: &ManifestFile,
+        program: &Path,
+        attempt: &str,
+    ) -> Result<ShutIn, String> {
+        self.has(manifest.sandbox)?;
+        let read = self.shown(manifest, program)?;
+        let user = match (&self.users, manifest.sandbox) {
+            (Some(users), Level::Isolated) => {
+                Some(users.take().ok_or("all users of NOX_SANDBOX_UIDS are in use")?)
+            }
+            _ => None,
+        };
+        let namespaces =
+            Namespaces { user: user.as_ref().map(|user| user.id), ..self.namespaces.clone() };
+        let confinement = Confinement {
+            level: manifest.sandbox,
+            network: manifest.network,
+            // A link leads nowhere where only its own folder is to be seen.
+            read: read.into_iter().filter(|path| path.exists()).collect(),
+            landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
+            cgroup: self.cgroups.as_ref().map(|base| base.group(attempt)),
+            namespaces: (manifest.sandbox == Level::Isolated).then_some(namespaces),
+        };
+        Ok(ShutIn { confinement, _user: user })
+    }
+
+    /// What an attempt may read beside the system: what manifest and operator name, and the folder of a
+    /// program that lies elsewhere, by its name and by where that leads.
+    ///
+    /// # Errors
+    /// It holds the executor's own folders.
+    pub fn shown(&self, manifest: &ManifestFile, program: &Path) -> Result<Vec<PathBuf>, String> {
+        let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+        let is_system = |path: &Path| super::confine::SYSTEM.iter().any(|s| path.starts_with(s));
+        let folders = [program, &real].map(|path| path.parent().unwrap_or(path).to_owned());
+        let mut shown: Vec<_> = folders.into_iter().filter(|folder| !is_system(folder)).collect();
+        shown.dedup();
+        shown.extend(manifest.read.iter().chain(&self.read).cloned());
+        if let Some(path) = shown.iter().find(|path| !self.may_be_shown(path)) {
+            return Err(format!("{} holds the executor's own folders", path.display()));
+        }
+        Ok(shown)
+    }
+
+    /// Whether nothing of the executor's own is below.
+    fn may_be_shown(&self, path: &Path) -> bool {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        !self.hidden.iter().any(|hidden| hidden.starts_with(&real))
+    }
+
+    /// Runs a program that does nothing, with all that the level has.
+    async fn try_isolated(&self, asking: Asking<'_>) -> Result<(), String> {
+        let folder = asking.data.join(TRIAL);
+        let user = self.users.as_ref().and_then(Users::take);
+        let made = std::fs::create_dir_all(&folder).and_then(|()| match &user {
+            Some(user) => std::os::unix::fs::chown(&folder, Some(user.id), Some(user.id)),
+            None => Ok(()),
+        });
+        made.map_err(|error| format!("{}: {error}", folder.display()))?;
+        let namespaces =
+            Namespaces { user: user.as_ref().map(|user| user.id), ..self.namespaces.clone() };
+        let order = Order {
+            program: "/bin/true".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            folder,
+            limits: Limits::of_a_trial(),
+            confinement: Confinement {
+                level: Level::Isolated,
+                network: false,
+                read: Vec::new(),
+                landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
+                cgroup: self.cgroups.as_ref().map(|base| base.group(TRIAL)),
+                namespaces: Some(namespaces),
+            },
+        };
+        try_order(asking.supervisor, &order).await
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(base) = &self.cgroups {
+            base.remove();
+        }
+    }
+}
+
+/// What is said of a layer that a test takes away.
+fn hidden_layer<T>() -> Result<T, String> {
+    Err("switched off by NOX_SANDBOX_WITHOUT".to_owned())
+}
+
+/// Runs what is ordered, which is to end well.
+async fn try_order(supervisor: &Path, order: &Order) -> Result<(), String> {
+    let mut supervised = Supervised::start(supervisor).map_err(|error| error.to_string())?;
+    let mut errors = supervised.stderr.take();
+    let words = async {
+        supervised.order(order).await.map_err(|error| error.to_string())?;
+        loop {
+            match supervised.word().await {
+                Some(Word::Spawned { .. }) => {}
+                Some(Word::Ended { exit: Exit::Status(0), .. }) => return Ok(()),
+                Some(Word::NotSpawned { reason, .. }) => return Err(reason),
+                word => return Err(format!("a trial failed: {word:?}")),
+            }
+        }
+    };
+    let outcome = timeout(TRIAL_WAIT, words).await.unwrap_or(Err("a trial takes too long".into()));
+    let Err(mut reason) = outcome else { return Ok(()) };
+    if let Some(errors) = &mut errors {
+        let mut said = String::new();
+        let read = tokio::io::AsyncReadExt::read_to_string(errors, &mut said);
+        let _ = timeout(TRIAL_WAIT, read).await;
+        if !said.trim().is_empty() {
+            reason = format!("{reason}: {}", said.trim());
+        }
+    }
+    Err(reason)
+}
+
+/// Does it on a thread, which is all that it holds for.
+fn on_a_thread(work: fn() -> Result<String, String>) -> Result<String, String> {
+    let thread = thread::Builder::new().spawn(move || {
+        set_no_new_privs(true).map_err(|error| error.to_string())?;
+        work()
+    });
+    let thread = thread.map_err(|error| error.to_string())?;
+    thread.join().unwrap_or(Err("a thread failed".to_owned()))
+}
+
+fn try_landlock() -> Result<String, String> {
+    let version = landlock::restrict(&Reach::default())?;
+    match std::fs::read_dir("/usr") {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(format!("version {version}"))
+        }
+        _ => Err("it does not restrict anything".to_owned()),
+    }
+}
+
+fn try_seccomp() -> Result<String, String> {
+    seccomp::apply(Calls { level: Level::Process, network: false, counted: false })?;
+    match std::net::UdpSocket::bind("127.0.0.1:0") {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok("works".to_owned()),
+        _ => Err("it does not refuse anything".to_owned()),
+    }
+}
+
+/// Where `bwrap` is, by the folders of PATH if it is a name alone.
+fn find(program: &Path) -> Result<PathBuf, String> {
+    crate::modules::find_program(program).ok_or_else(|| {
+        format!(
+            "bubblewrap is not installed: there is no program {} (`make setup`, or set NOX_BWRAP)",
+            program.display()
+        )
+    })
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cgroup => "cgroup",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+            Self::Namespaces => "namespaces",
+        })
+    }
+}
