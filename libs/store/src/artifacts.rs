@@ -1,14 +1,28 @@
 //! The kept files of attempts, each under its attempt's prefix. Whether anybody may see them there, the
 //! fact that completes the job says, and no list of the store.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Seek, SeekFrom},
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+};
 
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use nox_contract::{Attempt, JobId, TenantId, UserId, artifact};
 use object_store::{GetOptions, GetRange, path::Path};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use tokio::io::AsyncReadExt;
 
 use crate::{Location, LocationError, StoreError, Uploads, Writer};
+
+/// Bytes of a file in a folder that are read at a time.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Files removed at a time.
 const REMOVALS_AT_A_TIME: usize = 16;
@@ -75,8 +89,12 @@ impl Artifacts {
         name: &str,
         range: Option<Range<u64>>,
     ) -> Result<Reading, StoreError> {
+        let path = self.path(owner, name)?;
+        if let Some((file, root)) = self.location.file(&path)? {
+            return from_folder(file, root, range).await;
+        }
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let found = self.location.present()?.get_opts(&self.path(owner, name)?, options).await?;
+        let found = self.location.present()?.get_opts(&path, options).await?;
         let size = found.meta.size;
         Ok(Reading { size, bytes: found.into_stream().map_err(StoreError::from).boxed() })
     }
@@ -104,4 +122,42 @@ impl Artifacts {
         let prefix = artifact::prefix(tenant, user, job, attempt);
         self.location.within(&format!("{prefix}/{}", artifact::key(name)))
     }
+}
+
+/// Reads a file that lies beneath `root`. No link is followed on the way there: a job that can write to the
+/// folder must not have somebody else read for it what lies elsewhere.
+async fn from_folder(
+    file: PathBuf,
+    root: PathBuf,
+    range: Option<Range<u64>>,
+) -> Result<Reading, StoreError> {
+    let opening = tokio::task::spawn_blocking(move || {
+        let within = file.strip_prefix(&root).unwrap_or(&file);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let folder = File::open(&root)?;
+        let mut opened: File = openat2(folder, within, flags, Mode::empty(), resolve)?.into();
+        let metadata = opened.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let size = metadata.len();
+        let range = range.unwrap_or(0..size);
+        opened.seek(SeekFrom::Start(range.start))?;
+        Ok((opened, size, range.end.saturating_sub(range.start)))
+    });
+    let (file, size, left) = opening.await.map_err(io::Error::other)??;
+    let file = tokio::fs::File::from_std(file);
+    let bytes = stream::try_unfold((file, left), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok::<_, StoreError>(None);
+        }
+        let mut chunk = BytesMut::with_capacity(READ_BYTES);
+        let read = (&mut file).take(left).read_buf(&mut chunk).await?;
+        if read == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(Some((chunk.freeze(), (file, left - read as u64))))
+    });
+    Ok(Reading { size, bytes: bytes.boxed() })
 }

@@ -168,17 +168,12 @@ impl<'o> Object<'o> {
     /// `None` of what none of us has written.
     fn of(base: &str, meta: &'o ObjectMeta) -> Option<Self> {
         let path = meta.location.as_ref().strip_prefix(base)?.trim_start_matches('/');
-        let mut parts = path.split('/');
-        let (tenant, user) = (parts.next()?, parts.next()?);
-        let kind = if tenant == upload::FOLDER {
-            let name = parts.next()?;
-            let _ = user;
-            Kind::Upload { name }
-        } else {
-            let job = parts.next()?.parse().ok()?;
-            let attempt = Attempt(parts.next()?.parse().ok()?);
-            parts.next()?;
-            Kind::File { job, attempt }
+        let kind = match *path.split('/').collect::<Vec<_>>() {
+            [upload::FOLDER, _tenant, _user, name] => Kind::Upload { name },
+            [_tenant, _user, job, attempt, _, ..] => {
+                Kind::File { job: job.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) }
+            }
+            _ => return None,
         };
         Some(Self { path, kind, at: meta.last_modified.into() })
     }

@@ -23,10 +23,13 @@ pub async fn resolve(artifacts: &Artifacts, start: &StartWork) -> Result<RawJson
     }
     let uploads = artifacts.uploads();
     let uploader = Uploader { tenant: &start.tenant, user: &start.user_id };
-    let mut texts = BTreeMap::new();
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut room = upload::INPUT_BYTES_MAX;
     for Reference { pointer, sha256, .. } in found {
-        if texts.contains_key(&sha256) {
+        // It stands there once more.
+        if let Some(text) = texts.get(&sha256) {
+            let left = room.checked_sub(text.len() as u64);
+            room = left.ok_or_else(|| wrong(&pointer, &TextError::TooLarge(room)))?;
             continue;
         }
         let text = uploads.text(uploader, &sha256, room).await.map_err(|error| match error {

@@ -10,7 +10,7 @@ use nox_streams::Broker;
 use crate::{
     admission::Admission, barrier::Barrier, bulk::Bulk, commands::Commands, health::JobMetrics,
     jobs::status::LogPlaces, jwt::Verifier, log_end::LogEnd, metrics::Metrics, schemas::Modules,
-    undecided::Undecided, uploads::UploadDesk,
+    undecided::Undecided, uploads::UploadStore,
 };
 
 pub struct App {
@@ -19,7 +19,7 @@ pub struct App {
     pub bulk: Arc<Bulk>,
     pub log_places: LogPlaces,
     pub artifacts: Artifacts,
-    pub uploads: UploadDesk,
+    pub uploads: UploadStore,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
     pub commands: Commands,

@@ -59,7 +59,7 @@ pub use crate::config::{Config, HttpLimits, UploadLimits};
 use crate::{
     admission::Admission, app::App, barrier::Barrier, budget::Budget, bulk::Bulk,
     commands::Commands, health::JobMetrics, jobs::status::LogPlaces, jwt::Verifier,
-    metrics::Metrics, schemas::Modules, uploads::UploadDesk,
+    metrics::Metrics, schemas::Modules, uploads::UploadStore,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -108,7 +108,7 @@ impl Gateway {
         };
         let archive = config.archive.as_deref().map(Archive::open).transpose()?;
         let artifacts = Artifacts::open(&config.artifacts, config.sync == Durability::Strict)?;
-        let uploads = UploadDesk::new(artifacts.uploads(), config.uploads);
+        let uploads = UploadStore::new(artifacts.uploads(), config.uploads);
         let broker = Broker::connect(options.clone()).await?;
         let bulk = Arc::new(Bulk::new(Broker::connect(options).await?, archive));
         let unwell = runtime.part(

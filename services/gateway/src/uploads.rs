@@ -41,19 +41,19 @@ const PACE_BYTES: usize = 32 * 1024;
 const CHECKED_AT_A_TIME: usize = 2;
 
 /// How long such a job waits for its turn.
-const TURN_WAIT: Duration = Duration::from_secs(10);
+const TURN_WAIT: Duration = Duration::from_secs(20);
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
 /// The uploads, and how much of them there may be.
-pub struct UploadDesk {
+pub struct UploadStore {
     uploads: Uploads,
     pub limits: UploadLimits,
     turns: Semaphore,
 }
 
-impl UploadDesk {
+impl UploadStore {
     pub fn new(uploads: Uploads, limits: UploadLimits) -> Self {
         Self { uploads, limits, turns: Semaphore::new(CHECKED_AT_A_TIME) }
     }
@@ -79,25 +79,26 @@ impl UploadDesk {
             ApiError::new(ProblemCode::Overloaded, detail)
         })?;
         let uploader = Uploader { tenant: &caller.tenant, user: &caller.user };
-        let mut texts = BTreeMap::new();
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
         let mut room = upload::INPUT_BYTES_MAX;
         for Reference { pointer, id, sha256 } in found {
             // Another's looks as one that never was.
             if upload::id(&caller.tenant, &caller.user, &sha256).to_string() != id {
                 return Err(refused(&pointer, "no upload of yours has this id and this SHA-256"));
             }
-            if texts.contains_key(&sha256) {
+            let too_much = || {
+                let most = upload::INPUT_BYTES_MAX;
+                let detail = format!("all uploads of a job together have at most {most} bytes");
+                refused(&pointer, &detail)
+            };
+            // It stands there once more.
+            if let Some(text) = texts.get(&sha256) {
+                room = room.checked_sub(text.len() as u64).ok_or_else(too_much)?;
                 continue;
             }
             let wrong = |error| match error {
                 TextError::Store(error) => unavailable(error),
-                TextError::TooLarge(_) => {
-                    let most = upload::INPUT_BYTES_MAX;
-                    refused(
-                        &pointer,
-                        &format!("all uploads of a job together have at most {most} bytes"),
-                    )
-                }
+                TextError::TooLarge(_) => too_much(),
                 other => refused(&pointer, &other.to_string()),
             };
             let stored = self.uploads.find(uploader, &sha256).await.map_err(unavailable)?;

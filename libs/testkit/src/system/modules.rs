@@ -39,10 +39,15 @@ echo "$NOX_JOB_ID $NOX_ATTEMPT $(date +%s%N)" >> "@TRUTH@"
 if [ "$1" != 0 ]; then sleep "$1"; fi
 if [ "$NOX_ATTEMPT" -le "$2" ]; then exit 7; fi
 printf %b "$3" > result.txt
+printf %s "$NOX_ATTEMPT" > attempt.txt
 ''', "mark", "{inputs.sleep}", "{inputs.fails}", "x{inputs.print}"]
 
 [[keep]]
 path = "result.txt"
+
+# Which attempt the files are of.
+[[keep]]
+path = "attempt.txt"
 
 [[result]]
 name = "printed"

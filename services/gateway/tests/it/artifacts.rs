@@ -320,6 +320,23 @@ async fn no_path_leads_out_of_what_a_job_has_kept() {
         assert!(!answer.contains(store), "{way} tells of the machine: {answer}");
     }
     assert_eq!(contents(&store), outside);
+    // Nor does a link that somebody put in a file's place, or in that of a folder above it.
+    let kept = store.join(format!("default/ada/{id}/1"));
+    let hello = fs::read(kept.join("result.txt")).unwrap();
+    fs::write(store.join("same-size"), "CANAR").unwrap();
+    fs::remove_file(kept.join("result.txt")).unwrap();
+    std::os::unix::fs::symlink(store.join("same-size"), kept.join("result.txt")).unwrap();
+    let linked = raw(&system, &format!("/jobs/{id}/artifacts/result.txt"), &ada).await;
+    assert!(linked.starts_with("HTTP/1.1 503 ") && !linked.contains("CANAR"), "{linked}");
+    fs::remove_dir_all(&kept).unwrap();
+    fs::create_dir(store.join("other")).unwrap();
+    fs::write(store.join("other/result.txt"), "CANAR").unwrap();
+    std::os::unix::fs::symlink(store.join("other"), &kept).unwrap();
+    let linked = raw(&system, &format!("/jobs/{id}/artifacts/result.txt"), &ada).await;
+    assert!(linked.starts_with("HTTP/1.1 503 ") && !linked.contains("CANAR"), "{linked}");
+    fs::remove_file(&kept).unwrap();
+    fs::create_dir(&kept).unwrap();
+    fs::write(kept.join("result.txt"), hello).unwrap();
     // The control: the way that is meant leads there, and the canary can be read by who may.
     let meant = raw(&system, &format!("/jobs/{id}/artifacts/result.txt"), &ada).await;
     assert!(meant.ends_with("\r\n\r\nhello"), "{meant}");

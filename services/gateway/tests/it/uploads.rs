@@ -125,6 +125,15 @@ async fn inputs_refer_to_an_upload_and_its_text_is_what_the_schema_judges() {
         let refused = refused.expect_problem(422, "invalid_inputs");
         assert_eq!(refused["errors"][0]["pointer"], "/inputs/xyz", "{what}: {refused}");
     }
+    // Named often, it counts as often.
+    let megabyte = put(&system, &ada, "a".repeat(1 << 20)).await.expect(201);
+    system.scheduler.declare_module("any", json!(true)).await;
+    let many = async |count: usize| {
+        let inputs: Vec<_> = std::iter::repeat_with(|| refers(&megabyte)).take(count).collect();
+        system.post("/jobs", &ada, &json!({"module": "any", "inputs": inputs})).await
+    };
+    many(16).await.expect(202);
+    many(17).await.expect_problem(422, "invalid_inputs");
     for asker in [token("eve", "user"), tenant_token("acme", "ada", "user")] {
         submit(&asker, refers(&upload)).await.expect_problem(422, "invalid_inputs");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nox_contract::Attempt;
 use nox_testkit::system::{
     checker::check,
+    client::Client,
     cluster::{Cluster, Options, until},
     modules::runs,
 };
@@ -58,8 +59,27 @@ async fn what_a_worker_says_after_it_was_given_up_on_changes_nothing() {
     }
     cluster.settle(WITHIN).await.unwrap();
     let verdict = check(&cluster.evidence().await.unwrap());
-    println!("{again} ran again; {:?}", verdict.counts);
+    let late = files_are_of_the_attempt_that_counts(&cluster, &client).await;
+    println!("{again} ran again, {late} left files that nobody sees; {:?}", verdict.counts);
     verdict.assert_clean();
     assert!(verdict.counts.lost_silent > 0, "nothing was given up on");
     assert_eq!(verdict.counts.succeeded, JOBS + 20);
+}
+
+/// Downloads what each job has left, and finds it to be of the attempt that completed it; returns how many jobs
+/// have files of another one in the store.
+async fn files_are_of_the_attempt_that_counts(cluster: &Cluster, client: &Client) -> usize {
+    let listed = client.get(0, "/jobs?limit=200&status=succeeded").await.unwrap();
+    let jobs = listed.body["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), JOBS + 20);
+    let mut others = 0;
+    for job in jobs {
+        let (id, attempt) = (job["id"].as_str().unwrap(), &job["attempt"]);
+        let file = client.get(0, &format!("/jobs/{id}/artifacts/attempt.txt")).await.unwrap();
+        assert_eq!(file.body, *attempt, "the file of {id} is of another attempt");
+        let attempts = cluster.folder().join("artifacts/default/ada").join(id);
+        others += usize::from(std::fs::read_dir(attempts).unwrap().count() > 1);
+    }
+    assert!(jobs.iter().any(|job| job["attempt"] != 1), "no job ran again");
+    others
 }
