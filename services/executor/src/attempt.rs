@@ -1,6 +1,7 @@
 //! One attempt, from the order to run it to what became of it.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::fd::OwnedFd,
@@ -11,9 +12,9 @@ use std::{
 };
 
 use nox_contract::{AttemptEnd, RawJson, SessionId, StartWork, Usage, artifact::Artifact};
+use nox_schema::{Exact, Invalid, Prepared};
 use nox_service::Clock;
 use nox_store::Artifacts;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,15 +23,19 @@ use crate::{
     exceeded::Given,
     failure::Failure,
     folder::{Folder, Journal},
-    inputs,
     log_writer::Logs,
-    manifest::{self, Manifest, Run},
+    manifest::{self, Keep, Manifest, ManifestFile, Run},
     metrics::Metrics,
     outputs::Outputs,
+    problems::{self, EndedBy},
     program::{Program, Ran},
     progress::Reporter,
-    results::{self, Scalars, Written},
+    results::{
+        self, Scalars, Texts, Written,
+        series::{self, Series},
+    },
     sandbox::{host::Host, limits::Limits, order::Exit},
+    template::{self, Values},
     uploads,
 };
 
@@ -106,8 +111,8 @@ impl Attempt<'_> {
     /// An error means that nothing was run.
     async fn run(&self, spawned: impl FnOnce()) -> Result<Outcome, Failure> {
         let inputs = uploads::resolve(&self.runner.artifacts, self.start).await?;
-        let inputs = inputs::read(&inputs, &self.manifest.input_schema)
-            .map_err(|error| Failure::input_invalid(error.to_string()))?;
+        let inputs = self.manifest.inputs.prepare(&inputs);
+        let inputs = inputs.map_err(|wrong| Failure::input_invalid(described(&wrong)))?;
         let (data, start) = (self.runner.data.clone(), self.start.clone());
         let folder = tokio::task::spawn_blocking(move || Folder::create(&data, &start))
             .await
@@ -133,7 +138,7 @@ impl Attempt<'_> {
     async fn run_in(
         &self,
         folder: &Folder,
-        inputs: &Value,
+        inputs: &Prepared,
         spawned: impl FnOnce(),
     ) -> Result<Outcome, Failure> {
         let Self { runner, start, manifest, program, stop } = *self;
@@ -177,14 +182,12 @@ impl Attempt<'_> {
     async fn outputs(
         &self,
         folder: &Folder,
-        inputs: &Value,
+        inputs: &Prepared,
         limits: &Limits,
         ran: Ran,
     ) -> Result<RawJson, Failure> {
-        // The exit status first: a program may write its results and fail after all.
-        self.check_exit(ran.exit.clone()?, limits, &ran)?;
         let (wall, log_bytes_lost) = (ran.wall, ran.log_bytes_lost);
-        let (scalars, found) = self.find(folder, inputs, ran).await?;
+        let Left { scalars, series, found } = self.find(folder, inputs, limits, ran).await?;
         self.check_scalars(&scalars)?;
         let skipped = found.skipped;
         let kept = match self.keep(found).await {
@@ -194,7 +197,7 @@ impl Attempt<'_> {
                 return Err(failure);
             }
         };
-        Ok(Outputs { wall, log_bytes_lost, scalars, kept, skipped }.to_json(self.start))
+        Ok(Outputs { wall, log_bytes_lost, scalars, series, kept, skipped }.to_json(self.start))
     }
 
     async fn keep(&self, found: AllFound) -> Result<Vec<Artifact>, Failure> {
@@ -226,18 +229,27 @@ impl Attempt<'_> {
     async fn find(
         &self,
         folder: &Folder,
-        inputs: &Value,
+        inputs: &Prepared,
+        limits: &Limits,
         ran: Ran,
-    ) -> Result<(Scalars, AllFound), Failure> {
+    ) -> Result<Left, Failure> {
+        let exit = ran.exit.clone()?;
+        // The exit status first: a program may write its results and fail after all.
+        let ended_well = self.check_exit(exit, limits, &ran);
+        let ended = match exit {
+            Exit::Status(status) => EndedBy { exit_status: Some(status), signal: None },
+            Exit::Signal(signal) => EndedBy { exit_status: None, signal: Some(signal) },
+        };
         let (work, inputs) = (folder.work(), inputs.clone());
         let file = self.manifest.file.clone();
+        let resources = template::resources(&self.start.resources);
         let finding = tokio::task::spawn_blocking(move || {
             let work: OwnedFd = File::open(work)
                 .map_err(|error| Failure::artifacts(format!("the work directory: {error}")))?
                 .into();
             let written = Written { work: &work, stdout: &ran.stdout, stderr: &ran.stderr };
-            let scalars = results::read(&file.result, &file.require, &inputs, &written)?;
-            Ok((scalars, artifacts::find(&file.keep, &work)?))
+            let found = ended_well.and_then(|()| find(&file, &inputs, &resources, &written));
+            found.map_err(|failure| problems::explain(&file.problem, ended, &written, failure))
         });
         finding.await.map_err(|error| Failure::artifacts(error.to_string()))?
     }
@@ -248,10 +260,48 @@ impl Attempt<'_> {
         if !scalars.flags.is_empty() {
             return Ok(());
         }
-        let values: Value = serde_json::to_value(&scalars.values)
-            .map_err(|error| Failure::output_invalid(error.to_string()))?;
-        self.manifest.outputs.validate(&values).map_err(|error| {
-            Failure::output_invalid(format!("the scalars are not what was promised: {error}"))
+        let values = RawJson::of(&scalars.values).and_then(|values| Exact::read(&values));
+        let values = values.map_err(|error| Failure::output_invalid(error.to_string()))?;
+        self.manifest.outputs.validate(&values).map_err(|wrong| {
+            let wrong = described(&wrong);
+            Failure::output_invalid(format!("the scalars are not what was promised: {wrong}"))
         })
     }
+}
+
+/// What an attempt left.
+struct Left {
+    scalars: Scalars,
+    series: BTreeMap<String, Series>,
+    found: AllFound,
+}
+
+/// Blocks.
+fn find(
+    file: &ManifestFile,
+    prepared: &Prepared,
+    resources: &Exact,
+    written: &Written<'_>,
+) -> Result<Left, Failure> {
+    problems::check(&file.problem, written)?;
+    let Prepared { inputs, molecule } = prepared;
+    let values = Values { work_dir: "", program_dir: "", inputs, molecule, resources };
+    let mut texts = Texts::of(written);
+    let quoting = |failure: Failure| failure.quoting(written.stdout, written.stderr);
+    let scalars = results::read(&file.result, values, &mut texts).map_err(quoting)?;
+    let series = series::read(&file.series, values, &mut texts, written.work).map_err(quoting)?;
+    let mut keep = file.keep.clone();
+    if series.values().any(|series| matches!(series, Series::Kept { .. })) {
+        keep.push(Keep::file(series::FILE).map_err(Failure::artifacts)?);
+    }
+    Ok(Left { scalars, series, found: artifacts::find(&keep, written.work)? })
+}
+
+/// What is wrong, each with its place.
+fn described(wrong: &[Invalid]) -> String {
+    let described = wrong.iter().map(|Invalid { pointer, detail, .. }| match &**pointer {
+        "" => detail.clone(),
+        pointer => format!("{pointer}: {detail}"),
+    });
+    described.collect::<Vec<_>>().join("; ")
 }

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure::Failure, inputs, outputs};
+use nox_schema::Exact;
+
+use crate::{failure::Failure, outputs};
 
 /// How the nothing is to be done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -37,8 +39,9 @@ impl Noop {
         if inputs.get() == "{}" {
             return Ok(Self::default());
         }
-        inputs::parse(inputs)
-            .and_then(serde_json::from_value)
+        // Through the form in which 1e2 is a whole number.
+        Exact::read(inputs)
+            .and_then(|inputs| serde_json::from_str(&inputs.to_string()))
             .map_err(|error| Failure::input_invalid(error.to_string()))
     }
 

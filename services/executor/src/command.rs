@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use nox_contract::StartWork;
-use serde_json::Value;
+use nox_schema::Prepared;
 
 use crate::{
     failure::Failure,
     folder::{Folder, MARK},
     manifest::{Manifest, Run},
     sandbox::order::{Confinement, Order},
-    template::Values,
+    template::{self, Values},
 };
 
 /// Where attempts find programs; the executor's own `PATH` is its own affair.
@@ -21,7 +21,7 @@ pub fn prepare(
     start: &StartWork,
     manifest: &Manifest,
     program: &Path,
-    inputs: &Value,
+    prepared: &Prepared,
     folder: &Folder,
     confinement: Confinement,
 ) -> Result<Order, Failure> {
@@ -30,7 +30,10 @@ pub fn prepare(
     };
     let work = folder.work();
     let work_dir = work.to_str().ok_or_else(|| Failure::spawn("NOX_DATA must be a text"))?;
-    let values = Values { work_dir, inputs };
+    let Prepared { inputs, molecule } = prepared;
+    let program_dir = program.parent().and_then(Path::to_str).unwrap_or("/");
+    let resources = template::resources(&start.resources);
+    let values = Values { work_dir, program_dir, inputs, molecule, resources: &resources };
     for file in &manifest.file.write {
         let text = file
             .template
@@ -42,7 +45,7 @@ pub fn prepare(
     }
     let mut args = Vec::new();
     for arg in &run.args {
-        if arg.when.as_ref().is_none_or(|when| when.holds(inputs)) {
+        if arg.when.holds(values) {
             for template in &arg.templates {
                 let filled = template.argument(values);
                 args.push(filled.map_err(|error| Failure::input_invalid(error.to_string()))?);
@@ -57,7 +60,11 @@ pub fn prepare(
         ("NOX_JOB_ID".to_owned(), start.job_id.to_string()),
         ("NOX_ATTEMPT".to_owned(), start.attempt.to_string()),
     ];
-    env.extend(run.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    for (name, value) in &run.env {
+        let filled = value.text(values);
+        let filled = filled.map_err(|error| Failure::input_invalid(format!("{name}: {error}")))?;
+        env.push((name.clone(), filled));
+    }
     for name in &run.secret_env {
         let value = std::env::var(name).map_err(|error| {
             Failure::spawn(format!("the executor's environment has no {name}: {error}"))

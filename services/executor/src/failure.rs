@@ -53,6 +53,19 @@ impl Failure {
         self
     }
 
+    /// The same with what the program said last.
+    pub fn quoting(mut self, stdout: &[u8], stderr: &[u8]) -> Self {
+        self.error.message = clean(&with_ends(self.error.message, stdout, stderr));
+        self
+    }
+
+    /// The same, said in a sentence first; `retry` says whether another attempt may go better.
+    pub fn explained(mut self, sentence: &str, retry: bool) -> Self {
+        self.error.message = clean(&format!("{sentence}; {}", self.error.message));
+        self.retryable &= retry;
+        self
+    }
+
     /// The inputs cannot be put into the command line or the files.
     pub fn input_invalid(message: impl Into<String>) -> Self {
         Self::new("input_invalid", message)

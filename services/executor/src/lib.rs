@@ -14,13 +14,13 @@
 //! | `probe` | whether this machine can run attempts |
 //! | `task`, [`attempt`] | one attempt, from order to outcome |
 //! | [`folder`], `removal` | its private folder, the journal, and how it goes |
-//! | [`uploads`], [`inputs`], [`template`], [`command`] | from a job's inputs to a command line |
+//! | [`uploads`], [`template`], [`command`] | from a job's inputs to a command line |
 //! | [`program`], `output_limit` | runs that until nothing of it is alive |
 //! | [`sandbox`] | what it is shut in by |
 //! | [`logs`], [`log_buffer`], [`log_writer`] | what an attempt prints: read, kept, stored |
 //! | [`progress`] | how far it says that it is |
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
-//! | [`failure`], `exceeded` | the ways to fail |
+//! | [`failure`], `exceeded`, [`problems`] | the ways to fail, and what an engine's own words mean |
 //! | [`builtin`] | what needs no program |
 //! | [`metrics`] | what it counts |
 
@@ -33,7 +33,6 @@ mod event_loop;
 mod exceeded;
 pub mod failure;
 pub mod folder;
-pub mod inputs;
 mod instance;
 pub mod log_buffer;
 pub mod log_writer;
@@ -44,6 +43,7 @@ pub mod modules;
 mod output_limit;
 pub mod outputs;
 mod probe;
+pub mod problems;
 pub mod program;
 pub mod progress;
 mod recovery;

@@ -2,12 +2,14 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
+mod condition;
 mod limits;
+mod problem;
 mod progress;
-mod require;
 mod result;
 mod retry;
 mod run;
+mod series;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,14 +17,17 @@ use std::{
 };
 
 use nox_contract::{ModuleName, RawJson, Resources};
+use nox_schema::{Exact, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use condition::When;
 pub use limits::LimitsTable;
+pub use problem::ProblemRule;
 pub use progress::Progress;
-pub use require::{Relation, Require};
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
+pub use series::{Numbers, SeriesRule};
 
 use self::retry::RetryTable;
 use crate::{
@@ -93,9 +98,30 @@ pub struct ManifestFile {
     pub result: Vec<ResultRule>,
     /// Lines that say how far it is.
     pub progress: Option<Progress>,
-    /// What must hold between them, else the inputs were wrong.
+    /// Many numbers of one kind that are read from it.
     #[serde(default)]
-    pub require: Vec<Require>,
+    pub series: Vec<SeriesRule>,
+    /// What its failures mean.
+    #[serde(default)]
+    pub problem: Vec<ProblemRule>,
+}
+
+impl ManifestFile {
+    fn wants_molecule(&self) -> bool {
+        let files = self.write.iter().map(|write| &write.template);
+        let values = self.result.iter().filter_map(|rule| match &rule.how {
+            How::Value(template) => Some(template),
+            How::Pointer { .. } | How::Pattern { .. } => None,
+        });
+        files.chain(values).chain(self.run.templates()).any(Template::wants_molecule)
+    }
+
+    /// Whether any rule looks into the stream.
+    pub fn wants(&self, stream: Stream) -> bool {
+        self.result.iter().any(|rule| rule.wants(stream))
+            || self.series.iter().any(|rule| rule.source.is(stream))
+            || self.problem.iter().any(|rule| rule.wants(stream))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -137,6 +163,14 @@ pub struct Keep {
     pub bytes_max: u64,
 }
 
+impl Keep {
+    /// A file that is there.
+    pub fn file(name: &str) -> Result<Self, String> {
+        let path = Glob::try_from(name.to_owned())?;
+        Ok(Self { path, required: true, bytes_max: keep_bytes_max() })
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -153,11 +187,12 @@ fn keep_bytes_max() -> u64 {
 #[derive(Debug, Clone)]
 pub struct Manifest {
     pub file: ManifestFile,
-    pub input_schema: Value,
+    /// Checks the inputs, and makes of them what the program gets.
+    pub inputs: Arc<Schema>,
     /// What everybody else needs to know of it.
     pub declared: nox_contract::Manifest,
     /// Checks the scalars.
-    pub outputs: Arc<jsonschema::Validator>,
+    pub outputs: Arc<Schema>,
 }
 
 impl Manifest {
@@ -185,44 +220,47 @@ impl Manifest {
         if let Some(path) = file.read.iter().find(|path| !path.is_absolute()) {
             return Err(wrong(format!("`read`: {} is no absolute path", path.display())));
         }
-        for require in &file.require {
-            require.check(&file.result).map_err(wrong)?;
-        }
-        let (input_schema, _) = schema(folder, &file.input_schema)
+        let (input_schema, inputs) = schema(folder, &file.input_schema)
             .map_err(|reason| wrong(format!("`input_schema`: {reason}")))?;
         let output_schema = file
             .output_schema
             .clone()
             .unwrap_or_else(|| SchemaSource::Inline(schema_of_results(&file.result)));
+        if !inputs.has_molecule() && file.wants_molecule() {
+            let reason = "`{molecule.…}` needs `x-nox-molecule` in `input_schema`";
+            return Err(wrong(reason.to_owned()));
+        }
         let (output_schema, outputs) = schema(folder, &output_schema)
             .map_err(|reason| wrong(format!("`output_schema`: {reason}")))?;
-        let raw = |schema: &Value| RawJson::of(schema).map_err(|error| wrong(error.to_string()));
         let declared = nox_contract::Manifest {
             name: file.name.clone(),
             version: file.version.clone(),
             title: file.title.clone(),
-            input_schema: raw(&input_schema)?,
-            output_schema: raw(&output_schema)?,
+            input_schema,
+            output_schema,
             resources: Resources { cpu, mem_mb, wall_time_s, gpu },
             retry,
             running_max: file.running_max,
         };
-        Ok(Self { file, input_schema, declared, outputs: outputs.into() })
+        Ok(Self { file, inputs: inputs.into(), declared, outputs: outputs.into() })
     }
 }
 
 /// Reads a schema and makes sure that it is one.
-fn schema(folder: &Path, source: &SchemaSource) -> Result<(Value, jsonschema::Validator), String> {
-    let schema = match source {
-        SchemaSource::Inline(schema) => Value::Object(schema.clone()),
+fn schema(folder: &Path, source: &SchemaSource) -> Result<(RawJson, Schema), String> {
+    let raw = match source {
+        SchemaSource::Inline(schema) => RawJson::of(schema).map_err(|error| error.to_string())?,
         SchemaSource::File(path) => {
             let text = std::fs::read_to_string(folder.join(path.as_str()))
                 .map_err(|error| format!("cannot read {path}: {error}"))?;
-            serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?
+            let raw = RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?;
+            // Without blanks: everybody keeps it.
+            let text = Exact::read(&raw).map_err(|error| format!("{path}: {error}"))?.to_string();
+            RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?
         }
     };
-    let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
-    Ok((schema, validator))
+    let schema = Schema::compile(&raw)?;
+    Ok((raw, schema))
 }
 
 /// What the rules promise by themselves.

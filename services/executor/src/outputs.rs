@@ -11,7 +11,10 @@ use nox_contract::{
 };
 use serde::Serialize;
 
-use crate::{artifacts, results::Scalars};
+use crate::{
+    artifacts,
+    results::{Scalars, series::Series},
+};
 
 /// What was found and kept.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct Outputs {
     pub wall: Duration,
     pub log_bytes_lost: u64,
     pub scalars: Scalars,
+    pub series: BTreeMap<String, Series>,
     pub kept: Vec<Artifact>,
     /// Whether a pattern stood for something that is not kept.
     pub skipped: bool,
@@ -35,6 +39,8 @@ struct Json<'o> {
     files: Vec<String>,
     metrics: Measured,
     scalars: &'o BTreeMap<String, RawJson>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    series: &'o BTreeMap<String, Series>,
     artifacts: &'o [Artifact],
     /// What had to be replaced or left out, and what is missing.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -59,6 +65,7 @@ impl Outputs {
             files: self.kept.iter().map(uri).collect(),
             metrics: Measured { log_bytes_lost: self.log_bytes_lost, ..measured(self.wall) },
             scalars: &self.scalars.values,
+            series: &self.series,
             artifacts: &self.kept,
             flags: &flags,
         };
@@ -76,6 +83,7 @@ pub fn empty(wall: Duration, flags: &[&'static str]) -> RawJson {
         files: Vec::new(),
         metrics: measured(wall),
         scalars: &BTreeMap::new(),
+        series: &BTreeMap::new(),
         artifacts: &[],
         flags: &flags.iter().copied().collect(),
     };

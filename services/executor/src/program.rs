@@ -17,7 +17,7 @@ use crate::{
     folder::Folder,
     log_writer::{AttemptLog, Logs},
     logs::{Capture, Mask, Output},
-    manifest::{Manifest, Run, Source, Stream},
+    manifest::{Manifest, Run, Stream},
     metrics::Metrics,
     output_limit::OutputLimit,
     progress::{Reporter, Told},
@@ -187,9 +187,7 @@ impl Program<'_> {
         limit: &OutputLimit,
         mask: Mask,
     ) -> Reading {
-        let is_wanted = |stream| {
-            self.manifest.file.result.iter().any(|rule| rule.source == Source::Stream(stream))
-        };
+        let is_wanted = |stream| self.manifest.file.wants(stream);
         let whole = [Stream::Stdout, Stream::Stderr].map(is_wanted);
         let output = Output {
             stdout: supervised.stdout.take().map(|stdout| limit.hold(stdout)),

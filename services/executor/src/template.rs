@@ -3,10 +3,12 @@
 
 use std::fmt::Write;
 
+use nox_contract::Resources;
+use nox_schema::{Exact, MOLECULE_MEMBERS};
 use serde::Deserialize;
-use serde_json::Value;
 
-/// Text in which `{work_dir}`, `{inputs.a.b}` and `{inputs.a.b - 1}` are replaced; `{{` and `}}` are
+/// Text in which `{work_dir}`, `{program_dir}`, `{inputs.a.b}`, `{molecule.a}` and `{resources.a}` are replaced,
+/// and of whole numbers `{inputs.a.b - 1}` and `{resources.a * 3 / 4}`, from left to right; `{{` and `}}` are
 /// braces.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -16,8 +18,37 @@ pub struct Template(Vec<Part>);
 enum Part {
     Text(String),
     WorkDir,
-    Input { path: InputPath, plus: i64 },
+    ProgramDir,
+    Value(Place),
 }
+
+/// A value's place, and what is added to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    root: Root,
+    path: InputPath,
+    steps: Vec<(Step, u32)>,
+}
+
+/// What is done with a whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Add,
+    Subtract,
+    Multiply,
+    /// Rounds towards zero.
+    Divide,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Inputs,
+    Molecule,
+    Resources,
+}
+
+/// What the job got: `mem_mb_per_cpu` is what each core may take.
+const RESOURCES: [&str; 5] = ["cpu", "mem_mb", "mem_mb_per_cpu", "wall_time_s", "gpu"];
 
 /// Where in the inputs a value is: `a.b` is the member `b` of the member `a`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -28,34 +59,48 @@ pub struct InputPath(String);
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'v> {
     pub work_dir: &'v str,
-    pub inputs: &'v Value,
+    /// The folder of the program's file.
+    pub program_dir: &'v str,
+    pub inputs: &'v Exact,
+    /// What is known of the molecule that is computed, or `null`.
+    pub molecule: &'v Exact,
+    /// What [`resources`] gives.
+    pub resources: &'v Exact,
+}
+
+/// What templates say of a job's resources.
+pub fn resources(of: &Resources) -> Exact {
+    let Resources { cpu, mem_mb, wall_time_s, gpu } = *of;
+    let values = [cpu, mem_mb, mem_mb / cpu.max(1), wall_time_s, gpu];
+    let members = RESOURCES.map(str::to_owned).into_iter().zip(values);
+    Exact::Object(members.map(|(name, n)| (name, Exact::Number(n.to_string()))).collect())
 }
 
 /// A value that a template cannot take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
-    #[error("inputs.{0} is missing")]
+    #[error("{0} is missing")]
     Missing(String),
-    #[error("inputs.{0} must be a whole number")]
+    #[error("{0} must be a whole number")]
     NoInteger(String),
-    #[error("inputs.{0} must be a text, a number or a truth value")]
+    #[error("{0} must be a text, a number or a truth value")]
     NoScalar(String),
-    #[error("inputs.{0} must not contain the character U+0000")]
+    #[error("{0} must not contain the character U+0000")]
     Nul(String),
-    #[error("inputs.{0} must not begin with '-', for it would be taken for an option")]
+    #[error("{0} must not begin with '-', for it would be taken for an option")]
     Option(String),
 }
 
 impl Template {
     /// Fills the template as one argument of a program.
     pub fn argument(&self, values: Values<'_>) -> Result<String, FillError> {
-        let filled = self.fill(values, |path, _| Err(FillError::NoScalar(path.0.clone())))?;
+        let filled = self.fill(values, |place, _| Err(FillError::NoScalar(place.name())))?;
         // A user's text must not become an option; a number may be negative.
-        if let Some(Part::Input { path, .. }) = self.0.first()
+        if let Some(Part::Value(place)) = self.0.first()
             && filled.starts_with('-')
-            && path.find(values.inputs).is_some_and(Value::is_string)
+            && place.find(values).is_some_and(|value| matches!(value, Exact::String(_)))
         {
-            return Err(FillError::Option(path.0.clone()));
+            return Err(FillError::Option(place.name()));
         }
         Ok(filled)
     }
@@ -65,24 +110,30 @@ impl Template {
         self.fill(values, |_, value| Ok(value.to_string()))
     }
 
+    /// Whether it says something of the molecule.
+    pub fn wants_molecule(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Value(Place { root: Root::Molecule, .. })))
+    }
+
     fn fill(
         &self,
         values: Values<'_>,
-        compound: impl Fn(&InputPath, &Value) -> Result<String, FillError>,
+        compound: impl Fn(&Place, &Exact) -> Result<String, FillError>,
     ) -> Result<String, FillError> {
         let mut filled = String::new();
         for part in &self.0 {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::WorkDir => filled.push_str(values.work_dir),
-                Part::Input { path, plus } => {
-                    let value = path.find(values.inputs);
-                    let value = value.ok_or_else(|| FillError::Missing(path.0.clone()))?;
+                Part::ProgramDir => filled.push_str(values.program_dir),
+                Part::Value(place) => {
+                    let value = place.find(values);
+                    let value = value.ok_or_else(|| FillError::Missing(place.name()))?;
                     match value {
-                        Value::Array(_) | Value::Object(_) if *plus == 0 => {
-                            filled.push_str(&compound(path, value)?);
+                        Exact::Array(_) | Exact::Object(_) if place.steps.is_empty() => {
+                            filled.push_str(&compound(place, value)?);
                         }
-                        _ => path.render(value, *plus, &mut filled)?,
+                        _ => place.render(value, &mut filled)?,
                     }
                 }
             }
@@ -91,38 +142,60 @@ impl Template {
     }
 }
 
+impl Place {
+    fn find<'v>(&self, values: Values<'v>) -> Option<&'v Exact> {
+        self.path.find(match self.root {
+            Root::Inputs => values.inputs,
+            Root::Molecule => values.molecule,
+            Root::Resources => values.resources,
+        })
+    }
+
+    fn name(&self) -> String {
+        let root = match self.root {
+            Root::Inputs => "inputs",
+            Root::Molecule => "molecule",
+            Root::Resources => "resources",
+        };
+        format!("{root}.{}", self.path.0)
+    }
+
+    fn render(&self, value: &Exact, out: &mut String) -> Result<(), FillError> {
+        match value {
+            Exact::Number(text) if !self.steps.is_empty() => {
+                let whole = text.parse::<i128>().ok();
+                let result = self.steps.iter().try_fold(whole, |n, (step, by)| {
+                    let (n, by) = (n?, i128::from(*by));
+                    Some(match step {
+                        Step::Add => n.checked_add(by),
+                        Step::Subtract => n.checked_sub(by),
+                        Step::Multiply => n.checked_mul(by),
+                        Step::Divide => n.checked_div(by),
+                    })
+                });
+                let result = result.flatten().ok_or_else(|| FillError::NoInteger(self.name()))?;
+                let _ = write!(out, "{result}");
+            }
+            _ if !self.steps.is_empty() => return Err(FillError::NoInteger(self.name())),
+            Exact::String(text) if text.contains('\0') => return Err(FillError::Nul(self.name())),
+            Exact::String(text) => out.push_str(text),
+            _ => {
+                let _ = write!(out, "{value}");
+            }
+        }
+        Ok(())
+    }
+}
+
 impl InputPath {
     /// The value there; `null` counts as none.
-    pub fn find<'v>(&self, inputs: &'v Value) -> Option<&'v Value> {
-        self.0
-            .split('.')
-            .try_fold(inputs, |value, member| value.get(member))
-            .filter(|value| !value.is_null())
+    pub fn find<'v>(&self, inputs: &'v Exact) -> Option<&'v Exact> {
+        inputs.at(&self.0).filter(|value| **value != Exact::Null)
     }
 
     /// Whether there is a value that is not `false`.
-    pub fn holds(&self, inputs: &Value) -> bool {
-        self.find(inputs).is_some_and(|value| *value != Value::Bool(false))
-    }
-
-    fn render(&self, value: &Value, plus: i64, out: &mut String) -> Result<(), FillError> {
-        if plus != 0 {
-            let sum = value.as_i64().and_then(|number| number.checked_add(plus));
-            let sum = sum.ok_or_else(|| FillError::NoInteger(self.0.clone()))?;
-            let _ = write!(out, "{sum}");
-            return Ok(());
-        }
-        match value {
-            Value::String(text) if text.contains('\0') => Err(FillError::Nul(self.0.clone())),
-            Value::String(text) => {
-                out.push_str(text);
-                Ok(())
-            }
-            _ => {
-                let _ = write!(out, "{value}");
-                Ok(())
-            }
-        }
+    pub fn holds(&self, inputs: &Exact) -> bool {
+        self.find(inputs).is_some_and(|value| *value != Exact::Bool(false))
     }
 }
 
@@ -177,86 +250,53 @@ impl TryFrom<String> for Template {
 
 impl Part {
     fn parse(placeholder: &str) -> Result<Self, String> {
-        if placeholder == "work_dir" {
-            return Ok(Self::WorkDir);
-        }
-        let Some(input) = placeholder.strip_prefix("inputs.") else {
-            return Err(format!(
-                "there is no `{{{placeholder}}}`: only `{{work_dir}}` and `{{inputs.…}}`"
-            ));
-        };
-        let (path, plus) = match input.split_once(" + ").or_else(|| input.split_once(" - ")) {
-            None => (input, 0),
-            Some((path, number)) => {
-                let number: u32 = number
-                    .parse()
-                    .map_err(|_| format!("`{number}` in `{{{placeholder}}}` is no whole number"))?;
-                let sign = if input.contains(" + ") { 1 } else { -1 };
-                (path, sign * i64::from(number))
+        let (root, input) = match placeholder.split_once('.') {
+            None if placeholder == "work_dir" => return Ok(Self::WorkDir),
+            None if placeholder == "program_dir" => return Ok(Self::ProgramDir),
+            Some(("inputs", path)) => (Root::Inputs, path),
+            Some(("molecule", path)) => (Root::Molecule, path),
+            Some(("resources", path)) => (Root::Resources, path),
+            _ => {
+                return Err(format!(
+                    "there is no `{{{placeholder}}}`: only `{{work_dir}}`, `{{program_dir}}`, \
+                     `{{inputs.…}}`, `{{molecule.…}}` and `{{resources.…}}`"
+                ));
             }
         };
-        Ok(Self::Input { path: InputPath::try_from(path.to_owned())?, plus })
+        let mut words = input.split(' ');
+        let path = words.next().unwrap_or_default();
+        let mut steps = Vec::new();
+        while let Some(sign) = words.next() {
+            let step = match sign {
+                "+" => Step::Add,
+                "-" => Step::Subtract,
+                "*" => Step::Multiply,
+                "/" => Step::Divide,
+                _ => return Err(format!("`{sign}` in `{{{placeholder}}}` is none of + - * /")),
+            };
+            let by = words.next().and_then(|number| number.parse::<u32>().ok());
+            match by {
+                Some(0) if step == Step::Divide => {
+                    return Err(format!("`{{{placeholder}}}` divides by nought"));
+                }
+                Some(by) => steps.push((step, by)),
+                None => return Err(format!("a whole number is missing in `{{{placeholder}}}`")),
+            }
+        }
+        let path = InputPath::try_from(path.to_owned())?;
+        if root == Root::Molecule && !MOLECULE_MEMBERS.contains(&&*path.0) {
+            return Err(format!(
+                "a molecule has {}, not `{}`",
+                MOLECULE_MEMBERS.join(", "),
+                path.0
+            ));
+        }
+        if root == Root::Resources && !RESOURCES.contains(&&*path.0) {
+            return Err(format!("resources are {}, not `{}`", RESOURCES.join(", "), path.0));
+        }
+        Ok(Self::Value(Place { root, path, steps }))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn argument(template: &str, inputs: &Value) -> Result<String, FillError> {
-        let template = Template::try_from(template.to_owned()).unwrap();
-        template.argument(Values { work_dir: "/w", inputs })
-    }
-
-    #[test]
-    fn placeholders_are_replaced_and_all_else_stays() {
-        let inputs = json!({"charge": -1, "multiplicity": 3, "name": "a b;$(c)", "p": {"q": true}});
-        for (template, filled) in [
-            ("{work_dir}/in.xyz", "/w/in.xyz"),
-            ("{inputs.charge}", "-1"),
-            ("{inputs.multiplicity - 1}", "2"),
-            ("{inputs.charge + 5}", "4"),
-            ("--name={inputs.name}", "--name=a b;$(c)"),
-            ("{inputs.p.q}", "true"),
-            ("{{x}} {inputs.charge}{inputs.charge}", "{x} -1-1"),
-            ("", ""),
-        ] {
-            assert_eq!(argument(template, &inputs).unwrap(), filled);
-        }
-    }
-
-    #[test]
-    fn a_value_that_is_no_argument_is_named() {
-        let inputs = json!({"n": null, "o": {}, "s": "--exec", "z": "a\0b", "f": 1.5});
-        for (template, error) in [
-            ("{inputs.n}", FillError::Missing("n".to_owned())),
-            ("{inputs.o.p}", FillError::Missing("o.p".to_owned())),
-            ("{inputs.o}", FillError::NoScalar("o".to_owned())),
-            ("{inputs.s}", FillError::Option("s".to_owned())),
-            ("{inputs.z}", FillError::Nul("z".to_owned())),
-            ("{inputs.f - 1}", FillError::NoInteger("f".to_owned())),
-        ] {
-            assert_eq!(argument(template, &inputs), Err(error));
-        }
-        assert_eq!(argument("x{inputs.s}", &inputs).unwrap(), "x--exec");
-    }
-
-    #[test]
-    fn a_file_may_hold_what_an_argument_may_not() {
-        let inputs = json!({"o": {"a": [1, null]}, "s": "--x"});
-        let template = Template::try_from("{inputs.o}\n{inputs.s}".to_owned()).unwrap();
-        let text = template.text(Values { work_dir: "/w", inputs: &inputs });
-        assert_eq!(text.unwrap(), "{\"a\":[1,null]}\n--x");
-    }
-
-    #[test]
-    fn a_template_that_means_nothing_is_refused() {
-        for wrong in ["{", "}", "a{b", "{inputs}", "{inputs.}", "{inputs.a..b}", "{env.HOME}", "{}"]
-        {
-            assert!(Template::try_from(wrong.to_owned()).is_err(), "{wrong}");
-        }
-        assert!(Template::try_from("{inputs.a - x}".to_owned()).is_err());
-    }
-}
+mod tests;

@@ -33,11 +33,27 @@ pub struct FieldError {
     /// A JSON pointer into the body, or the name of a query parameter after `?`.
     pub pointer: String,
     pub detail: String,
+    /// Where in a text, if it is in one.
+    #[serde(flatten)]
+    pub place: Option<TextPlace>,
+}
+
+/// A line and a column of a text in the body, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TextPlace {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl From<(usize, usize)> for TextPlace {
+    fn from((line, column): (usize, usize)) -> Self {
+        Self { line, column }
+    }
 }
 
 impl FieldError {
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self { pointer: pointer.into(), detail: detail.into(), place: None }
     }
 }
 

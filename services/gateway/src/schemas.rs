@@ -7,11 +7,10 @@ use std::{
 };
 
 use anyhow::Context;
-use jsonschema::{Draft, PatternOptions, Validator};
 use nox_contract::{Manifest, ModuleName, ProblemCode, RawJson, Resources};
 use nox_readmodel::{At, ModuleRow, QueryError, Reader, Versions};
+use nox_schema::Schema;
 use nox_service::Clock;
-use serde_json::Value;
 
 use crate::{
     barrier::{Barrier, Sources},
@@ -26,12 +25,6 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Most modules kept in memory; names come from requests, but only those that exist are kept.
 const MODULES_MAX: usize = 10_000;
-
-/// Most things named that are wrong with one job's inputs.
-const ERRORS_MAX: usize = 20;
-
-/// Longest description of one of them; it may quote the inputs.
-const DETAIL_CHARS_MAX: usize = 300;
 
 /// Modules by name, read when needed.
 pub struct Modules {
@@ -64,7 +57,7 @@ pub struct Version {
     pub resources: Resources,
     /// The schema as it was compiled, to tell whether it has changed.
     source: RawJson,
-    inputs: Result<Validator, String>,
+    inputs: Result<Schema, String>,
 }
 
 impl Modules {
@@ -167,7 +160,7 @@ impl Module {
 
 impl Version {
     fn compile(manifest: &Manifest) -> Self {
-        let inputs = compile(&manifest.input_schema);
+        let inputs = Schema::compile(&manifest.input_schema);
         if let Err(error) = &inputs {
             tracing::error!(module = %manifest.name, error, "A module's input schema is unusable");
         }
@@ -179,43 +172,28 @@ impl Version {
         }
     }
 
-    /// Checks inputs against the module's schema.
+    /// Checks inputs against the module's schema, and molecules by what they mean.
     pub fn check(&self, inputs: &RawJson) -> Result<(), ApiError> {
         let schema = self.inputs.as_ref().map_err(|error| {
             let detail = "the module's own input schema cannot be used";
             ApiError::new(ProblemCode::Unavailable, format!("{detail}: {error}"))
         })?;
-        // It is JSON and not too deep: what can be wrong is a number beyond what a double holds.
-        let inputs: Value = serde_json::from_str(inputs.get()).map_err(|error| {
-            ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
-        })?;
-        if schema.is_valid(&inputs) {
-            return Ok(());
-        }
-        let errors = schema.iter_errors(&inputs).take(ERRORS_MAX).map(|error| {
-            let detail: String = error.to_string().chars().take(DETAIL_CHARS_MAX).collect();
-            FieldError::new(format!("/inputs{}", error.instance_path()), detail)
+        let Err(wrong) = schema.prepare(inputs) else { return Ok(()) };
+        let errors = wrong.into_iter().map(|invalid| {
+            let pointer = format!("/inputs{}", invalid.pointer);
+            FieldError {
+                place: invalid.place.map(Into::into),
+                ..FieldError::new(pointer, invalid.detail)
+            }
         });
         let detail = "the module's input schema refuses the inputs";
         Err(ApiError::new(ProblemCode::InvalidInputs, detail).with_errors(errors.collect()))
     }
 }
 
-/// Compiles a schema. It is somebody else's text: no reference leaves it, and its patterns run in
-/// linear time.
-fn compile(schema: &RawJson) -> Result<Validator, String> {
-    let schema: Value = serde_json::from_str(schema.get()).map_err(|e| e.to_string())?;
-    jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex())
-        .offline()
-        .build(&schema)
-        .map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -265,13 +243,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_a_thousand_times_is_named_a_few_times() {
-        let module = module(json!({"items": {"type": "integer"}}));
-        let (_, pointers) = refused(&module, json!(vec!["x"; 1_000]));
-        assert_eq!(pointers.len(), ERRORS_MAX);
-    }
-
-    #[test]
     fn a_schema_reaches_nothing_outside_itself() {
         let remote = module(json!({"$ref": "http://127.0.0.1:1/schema.json"}));
         assert_eq!(refused(&remote, json!({})).0, ProblemCode::Unavailable);
@@ -282,10 +253,43 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_double_holds_is_refused() {
-        let inputs = RawJson::parse("1e999".to_owned()).unwrap();
-        let error = module(json!(true)).check(&inputs).unwrap_err();
-        assert_eq!(error.code(), ProblemCode::UnstorableJson);
+    fn numbers_that_no_double_holds_are_inputs_like_others() {
+        let integers = module(json!({"type": "integer"}));
+        for (inputs, valid) in [
+            ("18446744073709551616", true),
+            ("1e400", true),
+            ("0.1000000000000000055", false),
+            ("9007199254740993.5", false),
+        ] {
+            let inputs = RawJson::parse(inputs.to_owned()).unwrap();
+            assert_eq!(integers.check(&inputs).is_ok(), valid, "{inputs:?}");
+        }
+    }
+
+    #[test]
+    fn a_molecule_is_refused_by_line_and_column() {
+        let module = module(json!({
+            "properties": {"xyz": {"type": "string", "format": "xyz"}, "charge": {"type": "integer"}},
+            "x-nox-molecule": {"xyz": "xyz", "charge": "charge"},
+        }));
+        let error = |inputs: Value| {
+            let error = module.check(&RawJson::of(&inputs).unwrap()).unwrap_err();
+            assert_eq!(error.code(), ProblemCode::InvalidInputs);
+            error.document()["errors"][0].clone()
+        };
+        let comma = error(json!({"xyz": "2\n\nH 0 0 0\nCl 0 0 1,275\n"}));
+        assert_eq!(
+            comma,
+            json!({
+                "pointer": "/inputs/xyz",
+                "detail": "line 4, column 8: `1,275` has a decimal comma: write 1.275",
+                "line": 4,
+                "column": 8,
+            })
+        );
+        let charge = error(json!({"xyz": "1\n\nH 0 0 0\n", "charge": 100}));
+        assert_eq!(charge["pointer"], "/inputs/charge");
+        assert!(charge["detail"].as_str().unwrap().contains("none are left"), "{charge}");
     }
 
     #[test]

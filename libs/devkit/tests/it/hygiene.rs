@@ -20,6 +20,8 @@ mod promises;
 const LAYERS: &[(&str, &[&str])] = &[
     ("nox-contract", &[]),
     ("nox-core", &["nox-contract"]),
+    ("nox-molecule", &[]),
+    ("nox-schema", &["nox-contract", "nox-molecule"]),
     ("nox-protocol", &["nox-contract", "nox-core"]),
     ("nox-store", &["nox-contract"]),
     ("nox-streams", &["nox-contract", "nox-core", "nox-protocol"]),
@@ -37,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "nox-streams",
             "nox-archive",
             "nox-readmodel",
+            "nox-schema",
             "nox-service",
         ],
     ),
@@ -46,7 +49,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "nox-executor",
-        &["nox-contract", "nox-core", "nox-protocol", "nox-store", "nox-streams", "nox-service"],
+        &[
+            "nox-contract",
+            "nox-core",
+            "nox-protocol",
+            "nox-schema",
+            "nox-store",
+            "nox-streams",
+            "nox-service",
+        ],
     ),
     (
         "nox-projector",
@@ -68,6 +79,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 const ALL_BUT_TESTKIT: &[&str] = &[
     "nox-contract",
     "nox-core",
+    "nox-molecule",
+    "nox-schema",
     "nox-protocol",
     "nox-store",
     "nox-streams",
@@ -88,6 +101,8 @@ const KNOWN_TO_ONE: &[(&str, &str)] = &[("async-nats", "nox-streams"), ("sqlx", 
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("nox-contract", IMPURE),
     ("nox-core", IMPURE),
+    ("nox-molecule", IMPURE),
+    ("nox-schema", IMPURE),
     ("nox-protocol", IMPURE),
     ("nox-scheduler", &["nox-readmodel", "sqlx"]),
     ("nox-executor", &["nox-readmodel", "sqlx"]),
@@ -106,7 +121,8 @@ const BANNED: &[(&str, &str)] = &[(
 )];
 
 /// Where the same rules stand once for each crate, because clippy reads one file a crate.
-const PURE_CRATES: [&str; 3] = ["libs/contract", "libs/core", "libs/protocol"];
+const PURE_CRATES: [&str; 5] =
+    ["libs/contract", "libs/core", "libs/molecule", "libs/protocol", "libs/schema"];
 
 #[test]
 fn arrows_point_down() {

@@ -131,11 +131,49 @@ template = "{inputs.text}"
 path = "result.txt"
 "#;
 
+/// Gives a number back as it came, from its command line into its results.
+const DIGITS: &str = r#"
+name = "digits"
+version = "1"
+sandbox = "process"
+
+[input_schema]
+type = "object"
+required = ["number"]
+properties.number = { type = "number" }
+
+[resources]
+cpu = 1
+mem_mb = 64
+wall_time_s = 60
+
+[run]
+program = "/bin/sh"
+args = ["-c", 'printf "{{\"x\": %s}}" "$1" > out.json; echo "$1"', "digits", "{inputs.number}"]
+
+[[result]]
+name = "of_json"
+type = "number"
+file = "out.json"
+pointer = "/x"
+
+[[result]]
+name = "of_text"
+type = "number"
+stream = "stdout"
+pattern = '(?<value>\S+)'
+"#;
+
 /// Writes the manifests into `folder`; jobs of `mark` will write to `truth`.
 pub fn write(folder: &Path, truth: &Path) -> Result<()> {
     let mark = MARK.replace("@TRUTH@", truth.to_str().context("the path is no text")?);
-    let modules =
-        [("mark", mark.as_str()), ("noop", NOOP), ("xtb_hello", HELLO), ("killer", KILLER)];
+    let modules = [
+        ("mark", mark.as_str()),
+        ("noop", NOOP),
+        ("xtb_hello", HELLO),
+        ("killer", KILLER),
+        ("digits", DIGITS),
+    ];
     for (name, manifest) in modules {
         fs::create_dir_all(folder.join(name))?;
         fs::write(folder.join(name).join("module.toml"), manifest)?;

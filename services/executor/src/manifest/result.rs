@@ -3,7 +3,8 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::{relative::RelativePath, template::InputPath};
+use super::condition::When;
+use crate::{relative::RelativePath, template::Template};
 
 /// The name that a regular expression's group must have.
 pub const GROUP: &str = "value";
@@ -14,11 +15,10 @@ pub const GROUP: &str = "value";
 pub struct ResultRule {
     pub name: String,
     pub kind: Kind,
-    pub source: Source,
     pub how: How,
     /// Without it the attempt has failed.
     pub required: bool,
-    pub when: Option<InputPath>,
+    pub when: When,
     /// Multiplies a number.
     pub scale: Option<f64>,
 }
@@ -61,9 +61,11 @@ impl Stream {
 #[derive(Debug, Clone)]
 pub enum How {
     /// RFC 6901; of a vector of numbers its length, if so asked.
-    Pointer { pointer: String, norm: bool },
+    Pointer { source: Source, pointer: String, norm: bool },
     /// The group `value` of one match, or how many there are.
-    Pattern { pattern: Regex, take: Take },
+    Pattern { source: Source, pattern: Regex, take: Take },
+    /// A text by itself: what was asked for, or what is known of the molecule.
+    Value(Template),
 }
 
 /// What is taken of a pattern's matches.
@@ -87,6 +89,7 @@ struct ResultTable {
     stream: Option<Stream>,
     pointer: Option<String>,
     pattern: Option<String>,
+    value: Option<Template>,
     #[serde(default)]
     take: Take,
     #[serde(default)]
@@ -94,7 +97,8 @@ struct ResultTable {
     scale: Option<f64>,
     #[serde(default = "yes")]
     required: bool,
-    when: Option<InputPath>,
+    #[serde(default)]
+    when: When,
 }
 
 impl TryFrom<ResultTable> for ResultRule {
@@ -102,11 +106,13 @@ impl TryFrom<ResultTable> for ResultRule {
 
     fn try_from(table: ResultTable) -> Result<Self, String> {
         let ResultTable { name, kind, file, stream, pointer, pattern, .. } = table;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            return Err(format!(
-                "a result's name is 1 to 64 letters, digits and '_', not `{name}`"
-            ));
+        check_name("result", &name)?;
+        let (required, when, scale) = (table.required, table.when, table.scale);
+        if let Some(value) = table.value {
+            if file.is_some() || stream.is_some() || pointer.is_some() || pattern.is_some() {
+                return Err(format!("result `{name}` needs nothing beside its `value`"));
+            }
+            return Ok(Self { name, kind, how: How::Value(value), required, when, scale });
         }
         let source = match (file, stream) {
             (Some(file), None) => Source::File(file),
@@ -115,7 +121,7 @@ impl TryFrom<ResultTable> for ResultRule {
         };
         let how = match (pointer, pattern) {
             (Some(pointer), None) if pointer.is_empty() || pointer.starts_with('/') => {
-                How::Pointer { pointer, norm: table.norm }
+                How::Pointer { source, pointer, norm: table.norm }
             }
             (Some(pointer), None) => {
                 return Err(format!("`{pointer}` is no JSON pointer: it must begin with '/'"));
@@ -131,15 +137,39 @@ impl TryFrom<ResultTable> for ResultRule {
                 if table.norm || kind == Kind::Json {
                     return Err(format!("the pattern of `{name}` finds neither vectors nor JSON"));
                 }
-                How::Pattern { pattern, take: table.take }
+                How::Pattern { source, pattern, take: table.take }
             }
             _ => return Err(format!("result `{name}` needs either `pointer` or `pattern`")),
         };
         if (table.scale.is_some() || table.norm) && kind != Kind::Number {
             return Err(format!("only a number has `scale` or `norm`, and `{name}` is none"));
         }
-        let (required, when, scale) = (table.required, table.when, table.scale);
-        Ok(Self { name, kind, source, how, required, when, scale })
+        Ok(Self { name, kind, how, required, when, scale })
+    }
+}
+
+/// A name in the outputs.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+        return Err(format!("a {what}'s name is 1 to 64 letters, digits and '_', not `{name}`"));
+    }
+    Ok(())
+}
+
+impl Source {
+    pub fn is(&self, stream: Stream) -> bool {
+        *self == Self::Stream(stream)
+    }
+}
+
+impl ResultRule {
+    /// Whether it looks into the stream.
+    pub fn wants(&self, stream: Stream) -> bool {
+        match &self.how {
+            How::Pointer { source, .. } | How::Pattern { source, .. } => source.is(stream),
+            How::Value(_) => false,
+        }
     }
 }
 

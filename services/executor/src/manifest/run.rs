@@ -7,7 +7,8 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::template::{InputPath, Template};
+use super::condition::When;
+use crate::template::Template;
 
 /// What is run.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,7 +34,7 @@ pub struct Program {
     /// The environment variable of the executor that names another program instead.
     pub program_env: Option<String>,
     pub args: Vec<Arg>,
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Template>,
     /// Variables of the executor's own environment that the program gets as well, and whose values are
     /// masked in what it prints.
     pub secret_env: Vec<String>,
@@ -49,7 +50,7 @@ struct RunTable {
     #[serde(default)]
     args: Vec<Arg>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Template>,
     #[serde(default)]
     secret_env: Vec<String>,
     #[serde(default = "only_zero")]
@@ -93,10 +94,24 @@ impl TryFrom<RunTable> for Run {
     }
 }
 
+impl Run {
+    /// Everything that is filled in of its command line.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let program = match self {
+            Self::Builtin(_) => None,
+            Self::Program(program) => Some(program),
+        };
+        program.into_iter().flat_map(|program| {
+            let args = program.args.iter().flat_map(|arg| &arg.templates);
+            args.chain(program.env.values())
+        })
+    }
+}
+
 /// An argument, or several that are there only if an input is.
 #[derive(Debug, Clone)]
 pub struct Arg {
-    pub when: Option<InputPath>,
+    pub when: When,
     pub templates: Vec<Template>,
 }
 
@@ -106,8 +121,8 @@ impl<'de> Deserialize<'de> for Arg {
 
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct When {
-            when: InputPath,
+        struct Conditional {
+            when: When,
             args: Vec<Template>,
         }
 
@@ -120,12 +135,13 @@ impl<'de> Deserialize<'de> for Arg {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Arg, E> {
                 let template = Template::try_from(text.to_owned()).map_err(E::custom)?;
-                Ok(Arg { when: None, templates: vec![template] })
+                Ok(Arg { when: When::default(), templates: vec![template] })
             }
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Arg, M::Error> {
-                let When { when, args } = When::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Arg { when: Some(when), templates: args })
+                let Conditional { when, args } =
+                    Conditional::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Arg { when, templates: args })
             }
         }
 

@@ -1,15 +1,20 @@
 //! The executor against real programs, and against a real broker.
 
+#[path = "../../../../libs/molecule/tests/it/corpus.rs"]
+mod corpus;
 mod engines;
 mod kept_files;
 mod lifecycle;
 mod limits;
 mod logs;
 mod manifests;
+mod molecules;
 mod outputs;
 mod printed;
 mod programs;
+mod rules;
 mod sandbox;
 mod start_work;
 mod support;
 mod uploads;
+mod xtb;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod barrier;
+mod digits;
 mod disk_full;
 mod doctored;
 mod durability;
