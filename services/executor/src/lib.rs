@@ -22,6 +22,7 @@
 //! | [`results`], [`artifacts`], [`outputs`] | what it leaves: values, files, and both as JSON |
 //! | [`failure`], `exceeded`, [`problems`] | the ways to fail, and what an engine's own words mean |
 //! | [`builtin`] | what needs no program |
+//! | [`local`] | attempts without servers, to try a manifest |
 //! | [`metrics`] | what it counts |
 
 pub mod artifacts;
@@ -34,6 +35,7 @@ mod exceeded;
 pub mod failure;
 pub mod folder;
 mod instance;
+pub mod local;
 pub mod log_buffer;
 pub mod log_writer;
 pub mod logs;

@@ -69,6 +69,21 @@ impl Modules {
         Ok(modules)
     }
 
+    /// Reads one module's folder.
+    ///
+    /// # Errors
+    /// Its manifest is wrong, or it cannot be run here.
+    pub fn read_one(folder: &Path, host: &Host) -> Result<Module, ManifestError> {
+        let manifest = Manifest::read(folder)?;
+        match engine(&manifest, host) {
+            Ok(engine) => Ok(Module { manifest, engine }),
+            Err(reason) => {
+                let file = folder.join(FILE).display().to_string();
+                Err(ManifestError::Wrong { file, reason })
+            }
+        }
+    }
+
     fn add(&mut self, manifest: Manifest, folder: &Path, host: &Host) -> Result<(), ManifestError> {
         let name = manifest.file.name.clone();
         if self.by_name.contains_key(&name) {

@@ -65,7 +65,10 @@ enum Command {
 impl Cli {
     /// Whether the executor is to run in this process.
     pub fn has_executor(&self) -> bool {
-        matches!(self.command, Command::Dev(_) | Command::Demo(_))
+        matches!(
+            self.command,
+            Command::Dev(_) | Command::Demo(_) | Command::Module(module::Command::Test { .. })
+        )
     }
 
     pub async fn run(self) -> anyhow::Result<Exit> {

@@ -12,6 +12,7 @@ mod molecules;
 mod outputs;
 mod printed;
 mod programs;
+mod quantum;
 mod rules;
 mod sandbox;
 mod start_work;

@@ -130,7 +130,7 @@ fn the_modules_that_nox_comes_with_are_right() {
     let mut names: Vec<_> = declared.iter().map(|module| module.name.as_str()).collect();
     names.extend(modules.left_out().iter().map(|left_out| left_out.name.as_str()));
     names.sort_unstable();
-    assert_eq!(names, ["noop", "xtb", "xtb_hello"]);
+    assert_eq!(names, ["gaussian", "noop", "orca", "xtb", "xtb_hello"]);
     for module in declared {
         assert!(!module.title.is_empty());
         let schema: Value = serde_json::from_str(module.input_schema.get()).unwrap();

@@ -1,4 +1,9 @@
-//! `noxctl module`: what can be run, and whether it may.
+//! `noxctl module`: what can be run, and whether it may; and modules of one's own.
+
+mod examples;
+mod skeleton;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use reqwest::StatusCode;
@@ -22,6 +27,27 @@ pub enum Command {
     Enable { name: String },
     /// Refuse new jobs of a module, and start none; for administrators.
     Disable { name: String },
+    /// Begin a module of one's own: a folder with a manifest, a schema and an example that work.
+    New {
+        /// The module's name: a-z, 0-9 and _.
+        name: nox_contract::ModuleName,
+        /// The folder in which its folder is made.
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        into: PathBuf,
+    },
+    /// Run a module's `examples/*.json` on this machine, without servers, and compare.
+    Test {
+        /// The module's folder.
+        folder: PathBuf,
+    },
+    /// Check a module's folder and put it among those that executors read, `NOX_MODULES`.
+    Register {
+        /// The module's folder.
+        folder: PathBuf,
+        /// Put it in the place of the one that is there.
+        #[arg(long)]
+        replace: bool,
+    },
 }
 
 pub async fn run(command: Command, target: &Target, output: Output) -> Result<Exit> {
@@ -48,6 +74,9 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         }
         Command::Enable { name } => switch(&name, true, target, output).await?,
         Command::Disable { name } => switch(&name, false, target, output).await?,
+        Command::New { name, into } => skeleton::write(&into.join(name.as_str()), &name)?,
+        Command::Test { folder } => return examples::run(&folder, output).await,
+        Command::Register { folder, replace } => skeleton::register(&folder, replace)?,
     }
     Ok(Exit::Done)
 }

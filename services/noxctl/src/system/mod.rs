@@ -3,7 +3,7 @@
 mod address;
 mod configuration;
 pub mod engines;
-mod modules;
+pub mod modules;
 mod ready;
 mod servers;
 

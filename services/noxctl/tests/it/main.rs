@@ -13,6 +13,7 @@ mod lifecycle;
 mod modules;
 mod operations;
 mod outputs;
+mod own_modules;
 mod permissions;
 mod program;
 mod steps;
