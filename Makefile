@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills leaders check release lists bench judge profile clean
+.PHONY: help setup demo up test kills leaders escapes check release lists bench judge profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ kills: ## the kill test N times (50), each with a new seed; stops at the first t
 leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three replicas; some minutes
 	cargo build --workspace --bins --locked
 	cargo test -p nox-testkit --locked --test it in_twenty_kills_of_leaders -- --ignored --nocapture
+
+escapes: ## 300 cancels and time-outs of misbehaving jobs, every escape attempt, and how long sandboxes take to start
+	cargo build --workspace --bins --locked
+	NOX_TEST_STOPS=300 cargo test -p nox-executor --locked --test it -- escapes:: stops:: --include-ignored --nocapture --test-threads=1
 
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings what Nox stands on within reach: nats-server, Postgres and, for the example jobs, xtb.
+# Brings what Nox stands on within reach: nats-server, Postgres, bubblewrap for isolated jobs and, for
+# the example jobs, xtb.
 #
 # `make setup` calls it. What the machine has is taken; else root installs Debian's packages, and
 # everybody else unpacks into .nox/tools. When all is there it changes nothing and is done in a moment.
@@ -43,12 +44,22 @@ main() {
         xtb=$(find_xtb) || xtb=
     }
 
+    bubblewrap=$(find_bubblewrap) || {
+        install_bubblewrap
+        bubblewrap=$(find_bubblewrap) || bubblewrap=
+    }
+
     say "nats-server $(version_of "$nats_server")  $nats_server"
     say "postgres $(version_of "$postgres/postgres")  $postgres"
     provide curl
     provide jq
     # One test has it between Nox and Postgres, and is skipped without.
     provide pgbouncer
+    if [ -n "$bubblewrap" ]; then
+        say "bubblewrap $(version_of "$bubblewrap")  $bubblewrap"
+    else
+        say "bubblewrap skipped: modules of the sandbox level isolated will be left out"
+    fi
     if [ -n "$xtb" ]; then
         say "xtb  $xtb"
     else
@@ -161,6 +172,59 @@ install_xtb() {
     else
         unpack_xtb || say "xtb could not be unpacked"
     fi
+}
+
+find_bubblewrap() {
+    local program
+    while read -r program; do
+        if [ -n "$(version_of "$program")" ]; then
+            echo "$program"
+            return
+        fi
+    done < <(
+        type -ap bwrap || true
+        echo "$tools/bubblewrap/bin/bwrap"
+    )
+    return 1
+}
+
+# The rest of Nox works without it.
+install_bubblewrap() {
+    has apt-get && has apt-cache || return 0
+    refresh_lists_without bubblewrap
+    apt-cache "${apt_options[@]}" show bubblewrap >/dev/null 2>&1 || return 0
+    if can_install; then
+        say "installing Debian's bubblewrap"
+        apt_install bubblewrap || true
+    else
+        unpack_bubblewrap || say "bubblewrap could not be unpacked"
+    fi
+}
+
+# As with xtb: the program, the one library that a small system may lack, a script that points to it.
+unpack_bubblewrap() {
+    say "unpacking Debian's bubblewrap"
+    local work package
+    work=$(mktemp -d "$tools/.new.XXXXXX")
+    (cd "$work" && quietly apt-get "${apt_options[@]}" download bubblewrap libcap2) || { rm -rf "$work"; return 1; }
+    for package in "$work"/*.deb; do
+        dpkg -x "$package" "$work/bubblewrap"
+    done
+    mkdir -p "$work/bubblewrap/bin"
+    cat >"$work/bubblewrap/bin/bwrap" <<'EOF'
+#!/bin/sh
+here=$(cd "$(dirname "$0")/.." && pwd) || exit
+libraries=
+for folder in "$here"/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu; do
+    libraries=$libraries:$folder
+done
+export LD_LIBRARY_PATH="${libraries#:}"
+exec "$here/usr/bin/bwrap" "$@"
+EOF
+    chmod +x "$work/bubblewrap/bin/bwrap"
+    rm -rf "$tools/bubblewrap"
+    mv "$work/bubblewrap" "$tools/bubblewrap"
+    rm -rf "$work"
 }
 
 # Debian's package and what it needs, without root: they are files, and a script that points to them.

@@ -63,6 +63,11 @@ pub fn xtb() -> Option<Xtb> {
     Search::from_env().xtb()
 }
 
+/// Returns bubblewrap, or `None` where the machine has none that runs.
+pub fn bubblewrap() -> Option<PathBuf> {
+    Search::from_env().bubblewrap()
+}
+
 /// The places to look in.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
@@ -161,6 +166,12 @@ impl Search {
         let xtb = installed.chain(unpacked).find(|xtb| runs(&xtb.path))?;
         tracing::info!(tool.name = "xtb", tool.path = %xtb.path.display(), "Found a tool");
         Some(xtb)
+    }
+
+    /// See [`bubblewrap`].
+    pub fn bubblewrap(&self) -> Option<PathBuf> {
+        let unpacked = self.tools.iter().map(|tools| tools.join("bubblewrap/bin/bwrap"));
+        self.on_path("bwrap").chain(unpacked).find(|path| runs(path))
     }
 
     fn on_path(&self, name: &'static str) -> impl Iterator<Item = PathBuf> {

@@ -87,9 +87,9 @@ use crate::{
     instance::Instance,
     log_writer::Logs,
     metrics::Metrics,
-    modules::Modules,
+    modules::{Engine, Modules},
     sandbox::{
-        host::{Asking, Host},
+        host::{Asking, Host, Settings},
         leftovers::Leftovers,
         limits::Limits,
         order::{Confinement, Order, Word},
@@ -219,6 +219,38 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         logs.give_up();
     }
     outcome
+}
+
+/// What this machine has for running attempts, tried for whoever asks: each sandbox level, each layer,
+/// each module, with what it is or why it is not there.
+///
+/// # Errors
+/// The modules cannot be read, or nothing can be tried.
+pub async fn examine(
+    settings: &Settings,
+    modules: &Path,
+) -> anyhow::Result<Vec<(String, Result<String, String>)>> {
+    let instance = ids::unique().as_u128();
+    let data = std::env::temp_dir().join(format!("nox-examination-{instance:032x}"));
+    std::fs::create_dir(&data).with_context(|| format!("cannot use {}", data.display()))?;
+    let asking =
+        Asking { supervisor: "/proc/self/exe".as_ref(), data: &data, artifacts: &data, instance };
+    let host = Host::probe(settings, asking).await;
+    // What is left of it is in the machine's folder for such things.
+    let _ = std::fs::remove_dir_all(&data);
+    let host = host?;
+    let modules = Modules::read(modules, &host).context("cannot use the modules")?;
+    let mut found: Vec<_> = host.findings().collect();
+    found.extend(modules.iter().map(|module| {
+        let what = match &module.engine {
+            Engine::Builtin(_) => "is built in".to_owned(),
+            Engine::Program(program) => program.display().to_string(),
+        };
+        (format!("module {}", module.manifest.file.name), Ok(what))
+    }));
+    let left_out = modules.left_out().iter();
+    found.extend(left_out.map(|left| (format!("module {}", left.name), Err(left.reason.clone()))));
+    Ok(found)
 }
 
 /// Makes sure that attempts can be supervised, before any is promised to be.

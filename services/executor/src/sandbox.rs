@@ -11,7 +11,7 @@
 //! | `process` | also [`landlock`], [`seccomp`], no capabilities | [`cgroup`], else [`processes`] |
 //! | `isolated` | also namespaces, made by [`bubblewrap`]; a user of its own ([`users`]) | the death of their first process, [`init`] |
 //!
-//! [`host`] finds out once what this machine has for that, by trying it. `limits` are held by the
+//! [`host`] finds out once what this machine has for that, by trying it (`trial`). `limits` are held by the
 //! kernel where it can, else looked at by the supervisor, as the folder's bytes are ([`disk`]).
 //! [`orphans`] and [`leftovers`] are what a supervisor that was killed leaves.
 
@@ -31,6 +31,7 @@ pub mod seccomp;
 mod spawn;
 pub mod supervised;
 mod supervisor;
+mod trial;
 pub mod users;
 mod watch;
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, demo, dev, job, log, module, projection, prune, token, upload},
+    commands::{bench, demo, dev, doctor, job, log, module, projection, prune, token, upload},
     exit::Exit,
     output::{Format, Output},
     target::{GLOBAL, Target},
@@ -58,6 +58,8 @@ enum Command {
     Projection(projection::Command),
     /// Remove files and uploads that nobody can see any more, or that were kept long enough.
     Prune(prune::Args),
+    /// Say what this machine has, and what is missing for what.
+    Doctor(doctor::Args),
     /// Measure how fast Nox is on this machine.
     Bench(bench::Args),
 }
@@ -67,7 +69,10 @@ impl Cli {
     pub fn has_executor(&self) -> bool {
         matches!(
             self.command,
-            Command::Dev(_) | Command::Demo(_) | Command::Module(module::Command::Test { .. })
+            Command::Dev(_)
+                | Command::Demo(_)
+                | Command::Doctor(_)
+                | Command::Module(module::Command::Test { .. })
         )
     }
 
@@ -84,6 +89,7 @@ impl Cli {
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Projection(command) => projection::run(command, &target, output).await,
             Command::Prune(args) => prune::run(args, &target, output).await,
+            Command::Doctor(args) => doctor::run(args, &target, output).await,
             Command::Bench(args) => bench::run(args).await,
         }
     }

@@ -49,6 +49,10 @@ impl Output {
         Self { raw: true, ..self }
     }
 
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Prints rows that all have a cell for each of `head`.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         if !self.terminal {

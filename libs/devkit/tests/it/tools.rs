@@ -138,3 +138,13 @@ fn xtb_is_found_or_it_is_not() {
     let xtb = machine.search.xtb().unwrap();
     assert_eq!((xtb.path, xtb.unpacked), (installed, None));
 }
+
+#[test]
+fn bubblewrap_is_found_where_it_was_unpacked_if_the_machine_has_none() {
+    let machine = machine();
+    assert!(machine.search.bubblewrap().is_none());
+    let unpacked = machine.has("tools/bubblewrap/bin/bwrap", "bubblewrap 0.8.0");
+    assert_eq!(machine.search.bubblewrap(), Some(unpacked));
+    let installed = machine.has("first/bwrap", "bubblewrap 0.11.0");
+    assert_eq!(machine.search.bubblewrap(), Some(installed));
+}

@@ -127,7 +127,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(other.path(), place.path().join("link")).unwrap();
         // Closed to its owner, who may be this very user.
-        fs::set_permissions(place.path().join("a/b"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(place.path().join("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
         let held = look(place.path(), MOST).unwrap();
         assert_eq!(held.files, 6);
         assert!((300_000..500_000).contains(&held.bytes), "{held:?}");

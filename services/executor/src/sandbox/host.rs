@@ -5,22 +5,17 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
-    time::Duration,
 };
 
-use rustix::{process::getuid, thread::set_no_new_privs};
-use tokio::time::timeout;
+use rustix::process::getuid;
 
 use super::{
     Level,
     bubblewrap::write_etc,
     cgroup::Base,
-    landlock::{self, Reach},
     limits::Limits,
-    order::{Confinement, Exit, Namespaces, Order, Word},
-    seccomp::{self, Calls},
-    supervised::Supervised,
+    order::{Confinement, Namespaces, Order},
+    trial::{find, try_landlock, try_order, try_seccomp},
     users::{Range, User, Users},
 };
 use crate::manifest::ManifestFile;
@@ -108,9 +103,6 @@ pub struct Asking<'a> {
     pub instance: u128,
 }
 
-/// How long a trial may take, on a machine that is very busy.
-const TRIAL_WAIT: Duration = Duration::from_secs(10);
-
 /// The folder beneath the executor's data folder with what attempts are shown as /etc.
 const ETC: &str = "etc";
 
@@ -136,10 +128,7 @@ impl Host {
         }
         let version = |base: &Base| format!("version {}", base.version());
         layers.insert(Layer::Cgroup, cgroups.as_ref().map(version).map_err(Clone::clone));
-        let tried = [
-            (Layer::Landlock, on_a_thread(try_landlock)),
-            (Layer::Seccomp, on_a_thread(try_seccomp)),
-        ];
+        let tried = [(Layer::Landlock, try_landlock()), (Layer::Seccomp, try_seccomp())];
         for (layer, tried) in tried {
             layers.insert(layer, if is_hidden(layer) { hidden_layer() } else { tried });
         }
@@ -266,7 +255,8 @@ impl Host {
         let folders = [program, &real].map(|path| path.parent().unwrap_or(path).to_owned());
         let mut shown: Vec<_> = folders.into_iter().filter(|folder| !is_system(folder)).collect();
         shown.dedup();
-        shown.extend(manifest.read.iter().chain(&self.read).cloned());
+        let named = manifest.read.iter().chain(&self.read);
+        shown.extend(named.filter(|path| path.is_absolute()).cloned());
         if let Some(path) = shown.iter().find(|path| !self.may_be_shown(path)) {
             return Err(format!("{} holds the executor's own folders", path.display()));
         }
@@ -320,72 +310,6 @@ impl Drop for Host {
 /// What is said of a layer that a test takes away.
 fn hidden_layer<T>() -> Result<T, String> {
     Err("switched off by NOX_SANDBOX_WITHOUT".to_owned())
-}
-
-/// Runs what is ordered, which is to end well.
-async fn try_order(supervisor: &Path, order: &Order) -> Result<(), String> {
-    let mut supervised = Supervised::start(supervisor).map_err(|error| error.to_string())?;
-    let mut errors = supervised.stderr.take();
-    let words = async {
-        supervised.order(order).await.map_err(|error| error.to_string())?;
-        loop {
-            match supervised.word().await {
-                Some(Word::Spawned { .. }) => {}
-                Some(Word::Ended { exit: Exit::Status(0), .. }) => return Ok(()),
-                Some(Word::NotSpawned { reason, .. }) => return Err(reason),
-                word => return Err(format!("a trial failed: {word:?}")),
-            }
-        }
-    };
-    let outcome = timeout(TRIAL_WAIT, words).await.unwrap_or(Err("a trial takes too long".into()));
-    let Err(mut reason) = outcome else { return Ok(()) };
-    if let Some(errors) = &mut errors {
-        let mut said = String::new();
-        let read = tokio::io::AsyncReadExt::read_to_string(errors, &mut said);
-        let _ = timeout(TRIAL_WAIT, read).await;
-        if !said.trim().is_empty() {
-            reason = format!("{reason}: {}", said.trim());
-        }
-    }
-    Err(reason)
-}
-
-/// Does it on a thread, which is all that it holds for.
-fn on_a_thread(work: fn() -> Result<String, String>) -> Result<String, String> {
-    let thread = thread::Builder::new().spawn(move || {
-        set_no_new_privs(true).map_err(|error| error.to_string())?;
-        work()
-    });
-    let thread = thread.map_err(|error| error.to_string())?;
-    thread.join().unwrap_or(Err("a thread failed".to_owned()))
-}
-
-fn try_landlock() -> Result<String, String> {
-    let version = landlock::restrict(&Reach::default())?;
-    match std::fs::read_dir("/usr") {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Ok(format!("version {version}"))
-        }
-        _ => Err("it does not restrict anything".to_owned()),
-    }
-}
-
-fn try_seccomp() -> Result<String, String> {
-    seccomp::apply(Calls { level: Level::Process, network: false, counted: false })?;
-    match std::net::UdpSocket::bind("127.0.0.1:0") {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok("works".to_owned()),
-        _ => Err("it does not refuse anything".to_owned()),
-    }
-}
-
-/// Where `bwrap` is, by the folders of PATH if it is a name alone.
-fn find(program: &Path) -> Result<PathBuf, String> {
-    crate::modules::find_program(program).ok_or_else(|| {
-        format!(
-            "bubblewrap is not installed: there is no program {} (`make setup`, or set NOX_BWRAP)",
-            program.display()
-        )
-    })
 }
 
 impl fmt::Display for Layer {

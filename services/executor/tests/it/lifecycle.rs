@@ -138,6 +138,10 @@ impl Stage {
                         resources = { cpu = 1, mem_mb = 1, wall_time_s = 60 }\n\
                         run = { program = 'sh', args = ['-c', '{inputs.script}'] }";
             fs::write(modules.join("sh/module.toml"), toml).unwrap();
+            fs::create_dir(modules.join("isolated_sh")).unwrap();
+            let toml = toml.replace("name = 'sh'", "name = 'isolated_sh'");
+            let toml = toml.replace("'process'", "'isolated'");
+            fs::write(modules.join("isolated_sh/module.toml"), toml).unwrap();
         }
         modules
     }
@@ -274,6 +278,7 @@ async fn an_executor_declares_itself_runs_attempts_and_says_how_they_went() {
     let hello = stage.hello().await;
     assert_eq!((hello.capacity.slots, hello.capacity.cpu), (64, 64));
     let modules: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
+    let modules: Vec<_> = modules.into_iter().filter(|name| *name != "isolated_sh").collect();
     assert_eq!(modules, ["noop", "sh", "xtb_hello"]);
 
     let start = stage.start("xtb_hello", r#"{"text": "hello from M9"}"#);
@@ -424,6 +429,33 @@ async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
     let _executor = stage.executor(&[]);
     stage.report().await;
     assert_eq!(alive(&seconds), [0i32; 0]);
+}
+
+/// Whatever it finds: neither level lets a job reach the executor or its supervisor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_executor_and_supervisor_kills_neither() {
+    let mut stage = Stage::new().await;
+    let executor = stage.executor(&[]);
+    let hello = stage.hello().await;
+    let seconds = unique_sleep();
+    let tries = format!(
+        "setsid sleep {seconds} & for pid in $PPID {}; do kill -KILL $pid && echo killed; done; \
+         exit 3",
+        executor.pid()
+    );
+    for module in ["sh", "isolated_sh"] {
+        if !hello.modules.iter().any(|one| one.name.as_str() == module) {
+            println!("skipped: {module} is left out here");
+            continue;
+        }
+        let inputs = serde_json::json!({"script": tries}).to_string();
+        let job = stage.start(module, &inputs).job_id;
+        let ended = stage.ended().await;
+        let end = format!("{:?}", ended.end);
+        assert!(ended.job_id == job && end.contains("exit status 3"), "{module}: {end}");
+        assert!(!end.contains("stdout: killed"), "{module}: {end}");
+        assert_eq!(alive(&seconds), [0i32; 0], "{module}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 #[path = "../../../../libs/molecule/tests/it/corpus.rs"]
 mod corpus;
 mod engines;
+mod escapes;
 mod kept_files;
 mod lifecycle;
 mod limits;
@@ -16,6 +17,7 @@ mod quantum;
 mod rules;
 mod sandbox;
 mod start_work;
+mod stops;
 mod support;
 mod uploads;
 mod xtb;

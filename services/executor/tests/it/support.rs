@@ -29,6 +29,11 @@ use crate::start_work::start_work;
 /// The supervisor: this crate's own program.
 pub const EXECUTOR: &str = env!("CARGO_BIN_EXE_nox-executor");
 
+/// The same, for a test that is run where that cannot be reached.
+pub fn executor() -> PathBuf {
+    std::env::var_os("NOX_TEST_EXECUTOR").map_or_else(|| EXECUTOR.into(), PathBuf::from)
+}
+
 /// Longest wait for anything that is to happen.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -84,7 +89,7 @@ impl Place {
         let runner = Runner {
             progress: None,
             session: ids::session_id(),
-            supervisor: EXECUTOR.into(),
+            supervisor: executor(),
             host: Arc::new(host),
             data,
             artifacts: Arc::new(artifacts),
@@ -151,7 +156,8 @@ impl Place {
 /// What this machine has, as an executor with these folders finds it.
 pub async fn host(settings: &Settings, data: &Path, artifacts: &Path) -> Host {
     let instance = ids::unique().as_u128();
-    let asking = Asking { supervisor: EXECUTOR.as_ref(), data, artifacts, instance };
+    let supervisor = &executor();
+    let asking = Asking { supervisor, data, artifacts, instance };
     Host::probe(settings, asking).await.unwrap()
 }
 

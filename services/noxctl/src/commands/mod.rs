@@ -4,6 +4,7 @@ mod archive;
 pub mod bench;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod job;
 pub mod log;
 pub mod module;
