@@ -147,6 +147,7 @@ impl Cluster {
             ("NOX_SLOTS".to_owned(), options.slots.to_string()),
             ("NOX_CPU".to_owned(), "64".to_owned()),
             ("NOX_MEM_MB".to_owned(), "65536".to_owned()),
+            ("NOX_SANDBOX_ALLOW_NONE".to_owned(), "true".to_owned()),
             ("NOX_MODULES".to_owned(), path(root, "modules")),
             ("NOX_ARTIFACTS".to_owned(), path(root, "artifacts")),
             ("NOX_ARCHIVE".to_owned(), path(root, "archive")),

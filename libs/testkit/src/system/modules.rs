@@ -1,6 +1,7 @@
 //! The modules that test jobs run, and the ground truth of what ran.
 //!
-//! A job of `mark` writes its id and attempt to a file that no part of the system knows of.
+//! A job of `mark` writes its id and attempt to a file that no part of the system knows of. That, and to kill an
+//! executor, is what every sandbox keeps jobs from: these modules have none.
 
 use std::{fs, path::Path};
 
@@ -13,7 +14,7 @@ const MARK: &str = r#"
 name = "mark"
 version = "1"
 title = "Tells a file that it ran"
-sandbox = "process"
+sandbox = "none"
 
 [input_schema]
 type = "object"
@@ -80,7 +81,7 @@ backoff_ms_max = 200
 const KILLER: &str = r#"
 name = "killer"
 version = "1"
-sandbox = "process"
+sandbox = "none"
 
 [input_schema]
 type = "object"

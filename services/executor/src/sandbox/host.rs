@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -109,6 +110,13 @@ const ETC: &str = "etc";
 /// The folder beneath the executor's data folder in which the trial is run.
 const TRIAL: &str = "trial";
 
+/// The name of the executor's group: the same after a restart, and another one where its folder was copied, for a
+/// start clears its own.
+fn group_name(asking: &Asking<'_>) -> io::Result<String> {
+    let folder = std::fs::metadata(asking.data)?;
+    Ok(format!("nox-{:032x}-{:x}-{:x}", asking.instance, folder.dev(), folder.ino()))
+}
+
 impl Host {
     /// Tries everything. Of what an earlier process of this executor left in its cgroups nothing is
     /// alive afterwards.
@@ -120,7 +128,7 @@ impl Host {
         let is_hidden = |layer| settings.sandbox_without.contains(&layer);
         let cgroups = match is_hidden(Layer::Cgroup) {
             true => hidden_layer(),
-            false => Base::find(&format!("nox-{:032x}", asking.instance)),
+            false => Base::find(&group_name(&asking)?),
         };
         if let Ok(base) = &cgroups {
             let base = base.clone();

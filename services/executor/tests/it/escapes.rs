@@ -228,8 +228,9 @@ async fn with_nothing_that_shuts_them_in_the_same_ways_out_succeed() {
         .collect();
     assert_eq!(missing, [""; 0]);
     let calls = succeeded.iter().filter(|name| name.starts_with("call ")).count();
-    // Of some of them the kernel itself tells an ordinary user that they are not permitted.
-    assert!(calls >= if is_root { CALLS.len() - 4 } else { CALLS.len() / 3 }, "{succeeded:?}");
+    // Some of them a kernel may have been built without, and of some it tells an ordinary user itself that they are
+    // not permitted.
+    assert!(calls >= if is_root { CALLS.len() * 3 / 4 } else { CALLS.len() / 3 }, "{succeeded:?}");
 }
 
 /// All of that once more by a user that is nobody.

@@ -51,7 +51,9 @@ const GAUSSIAN: &str = r"
 
 /// A program that shows its input and prints `said`, to `file` if there is one.
 fn program(place: &Place, input: &str, said: &str, file: Option<&str>, status: i32) -> PathBuf {
-    let path = place.folder.path().join("program");
+    let folder = place.folder.path().join("engine");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("program");
     let to = file.map(|file| format!(" > {file}")).unwrap_or_default();
     let script = format!("#!/bin/sh\ncat {input}\ncat{to} <<'END'\n{said}\nEND\nexit {status}\n");
     fs::write(&path, script).unwrap();

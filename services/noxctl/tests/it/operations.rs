@@ -9,11 +9,13 @@ use crate::program::{noxctl, run};
 const PAGE: &str = include_str!("../../../../docs/OPERATIONS.md");
 
 /// What is no program's own argument: of every service, of modules, of the search for servers.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 9] = [
     "NOX_ADMIN_ADDR",
     "NOX_LOG",
     "NOX_LOG_FORMAT",
     "NOX_XTB",
+    "NOX_ORCA",
+    "NOX_GAUSSIAN",
     "NOX_NATS_SERVER",
     "NOX_POSTGRES_BIN",
     "NOX_TOOLS",

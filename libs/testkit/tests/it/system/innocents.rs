@@ -101,6 +101,8 @@ async fn a_job_that_kills_its_executor_at_once_is_parked_and_its_neighbour_succe
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // What it says when it begins is in the log as well.
+    cluster.executors[0].wait_ready().await.unwrap();
     let innocent = view(&grace, innocent).await.unwrap();
     assert_eq!(innocent["status"], "succeeded", "{innocent}");
     let parked = view(&mallory, killer).await.unwrap();
