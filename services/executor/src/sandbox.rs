@@ -1,19 +1,19 @@
 //! What an attempt is shut in by: how far it may reach, how much it may take, and that nothing of it
 //! is left.
 //!
-//! Between the executor and each attempt stands a [`supervisor`], the executor's own program under
+//! Between the executor and each attempt stands a `supervisor`, the executor's own program under
 //! another name, to which the executor talks as [`supervised`]. It starts the program at the
 //! [`Level`] that the module's manifest names, holds it to its limits, and leaves nothing alive:
 //!
 //! | level | it is shut in by | it ends as a whole by |
 //! |---|---|---|
 //! | `none` | session, clean environment, limits | [`cgroup`], else [`processes`] |
-//! | `process` | also [`landlock`], [`seccomp`], no capabilities | [`cgroup`], else [`processes`] |
-//! | `isolated` | also namespaces, made by [`bubblewrap`]; a user of its own ([`users`]) | the death of their first process, [`init`] |
+//! | `process` | also `landlock`, `seccomp`, no capabilities | [`cgroup`], else [`processes`] |
+//! | `isolated` | also namespaces, made by [`bubblewrap`]; a user of its own ([`users`]) | the death of their first process, `init` |
 //!
 //! [`host`] finds out once what this machine has for that, by trying it (`trial`). `limits` are held by the
 //! kernel where it can, else looked at by the supervisor, as the folder's bytes are ([`disk`]).
-//! [`orphans`] and [`leftovers`] are what a supervisor that was killed leaves.
+//! `orphans` and [`leftovers`] are what a supervisor that was killed leaves.
 
 pub mod bubblewrap;
 pub mod cgroup;
