@@ -24,6 +24,7 @@ up: setup ## start all of Nox and keep it running until Ctrl-C
 	$(NOXCTL) dev
 
 test: setup ## every test, against real servers
+	@libs/devkit/setup.sh clients
 	cargo build --workspace --bins --locked
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; cargo nextest run --workspace --locked; \

@@ -91,6 +91,11 @@ create table jobs_live (
     -- The version of the module that it was submitted for, and labels that its worker must have.
     module_version text,
     worker_labels jsonb,
+    -- What makes it a task: the topic that workers claim it of, and the room that it was submitted in.
+    topic text collate "C",
+    room text collate "C" check ((room is null) = (topic is null)),
+    -- How far the newest attempt is, by its worker's word.
+    progress jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
@@ -135,6 +140,9 @@ create table jobs_ended (
     raised_resources jsonb,
     module_version text,
     worker_labels jsonb,
+    topic text collate "C",
+    room text collate "C" check ((room is null) = (topic is null)),
+    progress jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null)
 );
@@ -149,6 +157,11 @@ create index jobs_ended_by_tenant on jobs_ended (tenant_run, submitted);
 -- As many as workers have room for. Whatever finds just these costs an entry when a job starts: an index on
 -- something that is set earlier would make that update HOT, and the one that assigns a short job not.
 create index jobs_live_busy on jobs_live (tenant, submitted) where status <> 'queued';
+-- Tasks, which are few among the jobs of most: those of a topic in the order in which they are claimed, and those
+-- of a room.
+create index jobs_live_by_topic on jobs_live (topic, tenant, submitted) where topic is not null;
+create index jobs_live_by_room on jobs_live (room, tenant, submitted) where room is not null;
+create index jobs_ended_by_room on jobs_ended (room, tenant, submitted) where room is not null;
 
 -- All jobs, with the resources in the words of the API.
 create view jobs as
@@ -163,7 +176,8 @@ select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null:
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20 as submitted_n, (submitted & 1048575)::integer as submitted_place,
        due_at, work, held, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels
+       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels,
+       topic, room, progress
 from jobs_live
 union all
 select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
@@ -175,7 +189,8 @@ select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
        created_at, started_at, ended_at, error, n, worker_id, priority, fingerprint, parked,
        submitted >> 20, (submitted & 1048575)::integer,
        due_at, null, false, failures, crashes, suspicions, period,
-       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels
+       reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels,
+       topic, room, progress
 from jobs_ended;
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.
@@ -269,11 +284,34 @@ create table workers (
     capacity jsonb not null,
     modules jsonb not null,
     labels jsonb not null,
+    -- Whose it is, if it claims its work; then its labels are the topics that it claims tasks of.
+    claimant jsonb,
     joined_at timestamptz not null,
     left_at timestamptz,
     n bigint not null,
     check ((state in ('left', 'lost')) = (left_at is not null))
 );
+
+-- The workers of a topic. Those that claim their work have a row for as long as they are there.
+create index workers_claiming on workers using gin (labels jsonb_path_ops)
+where claimant is not null;
+
+-- What workers claim tasks of. A row goes when no worker registers it and no task of it is open.
+create table topics (
+    tenant text collate "C" not null,
+    -- `<room>:<category>:<name>`.
+    topic text collate "C" not null,
+    room text collate "C" not null,
+    -- As it was declared.
+    schema json not null,
+    -- Who registered it first.
+    user_id text not null,
+    registered_at timestamptz not null,
+    n bigint not null,
+    primary key (tenant, topic)
+);
+
+create index topics_by_room on topics (room, tenant);
 
 -- The metrics of jobs, folded with the rows, so that they survive restarts and have one owner.
 create table metrics (

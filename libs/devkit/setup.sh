@@ -18,6 +18,10 @@ postgres_min=15
 apt_options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
 
 main() {
+    if [ "${1:-}" = clients ]; then
+        install_clients
+        return
+    fi
     # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
     # flock, and nobody to wait for.
     exec 9>"$tools/.lock"
@@ -289,6 +293,28 @@ EOF
     rm -rf "$work"
 }
 
+# The Python packages that tests run as users of Nox would.
+install_clients() {
+    local python work
+    exec 9>"$tools/.lock"
+    if has flock; then
+        flock -w 900 9 || fail "another setup has held $tools/.lock for 15 minutes"
+    fi
+    ! cmp -s "$here/clients.txt" "$tools/python/clients.txt" || return 0
+    python=$(python_with_pip)
+    work=$(mktemp -d "$tools/.new.XXXXXX")
+    say "fetching the Python clients that the tests run"
+    quietly "$python" -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
+        --requirement "$here/clients.txt" --target "$work/python" || {
+        rm -rf "$work"
+        fail "the packages of libs/devkit/clients.txt could not be fetched"
+    }
+    cp "$here/clients.txt" "$work/python/clients.txt"
+    rm -rf "$tools/python"
+    mv "$work/python" "$tools/python"
+    rm -rf "$work"
+}
+
 python_with_pip() {
     local python
     for python in "${PYTHON:-python3}" /usr/bin/python3; do
@@ -364,4 +390,4 @@ fail() {
     exit 1
 }
 
-main
+main "$@"

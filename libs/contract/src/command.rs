@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FrameNumber, JobId, ModuleName, RawJson, Resources, Timestamp, UserId,
+    Attempt, FrameNumber, JobError, JobId, ModuleName, Progress, RawJson, RequestId, Resources,
+    SessionId, Task, Timestamp, TopicName, UserId, WorkerId,
     tolerance::{self, Part},
 };
 
@@ -29,6 +30,13 @@ pub enum Command {
     Submit(Box<Submit>),
     Cancel(Cancel),
     SetModule(SetModule),
+    /// From a worker that speaks HTTP.
+    Register(Box<Register>),
+    Claim(Claim),
+    Undelivered(Undelivered),
+    UpdateTask(Box<UpdateTask>),
+    RemoveWorker(RemoveWorker),
+    RemoveTopic(RemoveTopic),
     /// What only a newer version can read. Never written.
     #[serde(skip)]
     Unreadable,
@@ -72,6 +80,9 @@ pub struct Submit {
     /// The asker was already told that the job is pending, so a refusal must become a failed job.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pending: bool,
+    /// It is a task, and `module` that of all tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<Task>>,
     /// W3C trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -107,4 +118,78 @@ pub struct SetModule {
     pub module: ModuleName,
     pub enabled: bool,
     pub by: UserId,
+}
+
+/// Here is a worker that claims its work, and what it claims. A repetition changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Register {
+    pub worker_id: WorkerId,
+    /// That of the worker if it is not there yet.
+    pub session: SessionId,
+    pub by: UserId,
+    pub lease_ms: u64,
+    /// Without one, the worker alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<DeclaredTopic>,
+}
+
+/// What a worker says of a topic. All that register one say the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeclaredTopic {
+    pub name: TopicName,
+    /// Canonical, see [`RawJson::canonical`]: it is compared by its text.
+    pub schema: RawJson,
+}
+
+/// Give the worker the oldest task of its topics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Claim {
+    pub worker_id: WorkerId,
+    pub by: UserId,
+    /// Names the request: who asks twice in its name is answered as the first time.
+    pub request: RequestId,
+}
+
+/// What was claimed by this request never reached the worker. It goes back to its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Undelivered {
+    pub worker_id: WorkerId,
+    pub request: RequestId,
+}
+
+/// What a worker, or whoever submitted the task, says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateTask {
+    pub job_id: JobId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+    /// The attempt that is spoken of; the present one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    pub to: TaskUpdate,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskUpdate {
+    Running,
+    Completed { outputs: RawJson },
+    Failed { error: JobError },
+    Progressed(Progress),
+}
+
+/// The worker goes: what it claimed goes back to its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoveWorker {
+    pub worker_id: WorkerId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Forget a topic that no worker registers and no task waits in; else this changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoveTopic {
+    pub topic: TopicName,
 }

@@ -1,6 +1,6 @@
 //! What facts are about.
 
-use crate::{JobId, ModuleName, TenantId, UserId, WorkerId};
+use crate::{JobId, ModuleName, TenantId, TopicName, UserId, WorkerId};
 
 /// What an entry is about. A job's entries also name its user and module, for readers that filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,10 @@ pub enum Entity {
     },
     Worker(WorkerId),
     Module(ModuleName),
+    Topic {
+        tenant: TenantId,
+        topic: TopicName,
+    },
     /// The log itself.
     Control,
 }

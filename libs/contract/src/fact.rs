@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Blame, Capacity, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
-    ModuleName, Origin, RawJson, Refusal, Resources, SchedulerConfig, SessionId, Source,
-    StopReason, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, Claimant, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
+    ModuleName, Origin, Progress, RawJson, Refusal, RequestId, Resources, SchedulerConfig,
+    SessionId, Source, StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -31,7 +31,15 @@ pub enum Fact {
     /// Why the job does not run now; written only when the code changes. Follows `queued`.
     Waiting { code: WaitingCode },
     /// A worker is to run an attempt. Follows `queued`. The worker's report, or its loss, moves it on.
-    Assigned { worker_id: WorkerId, session: SessionId, attempt: Attempt, work: WorkNumber },
+    /// `request` is that of the worker that claimed it.
+    Assigned {
+        worker_id: WorkerId,
+        session: SessionId,
+        attempt: Attempt,
+        work: WorkNumber,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<RequestId>,
+    },
     /// The next attempt waits until `due_at`. Follows `attempt_failed`. The timer moves it on. `resources`
     /// are what it and all further ones are given, where that is more than the one before had.
     RetryScheduled {
@@ -57,6 +65,8 @@ pub enum Fact {
     // --- a job, by its worker's report ---
     /// The attempt's process ran `elapsed_ms` before the report was written. Follows `assigned`.
     Started { worker_id: WorkerId, attempt: Attempt, elapsed_ms: u64 },
+    /// How far the attempt is. Follows `assigned` and `started`, and moves nothing.
+    Progressed { attempt: Attempt, progress: Progress },
     /// The attempt is over and was no success. `retry_scheduled` or `failed` stands beside it.
     AttemptFailed { attempt: Attempt, error: JobError, crashed: bool, wall_ms: u64 },
     /// The attempt of a canceled job is over. Frees its slot.
@@ -92,6 +102,17 @@ pub enum Fact {
         /// Names and versions of what it runs.
         modules: Vec<ServedModule>,
         labels: Vec<String>,
+        /// It claims its work: `labels` are the topics that it claims tasks of, and the match gives it nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claimant: Option<Claimant>,
+    },
+    /// What it offers is this from now on. `number` counts such facts of the session, from 1.
+    WorkerOffered {
+        session: SessionId,
+        number: u64,
+        capacity: Capacity,
+        modules: Vec<ServedModule>,
+        labels: Vec<String>,
     },
     /// Is to stop, and takes no more work. Whatever becomes of it and what it holds is planned.
     WorkerDraining { session: SessionId },
@@ -109,6 +130,12 @@ pub enum Fact {
     ModuleDeclared { manifest: Box<Manifest>, enabled: bool },
     /// An admin switched it.
     ModuleSwitched { enabled: bool, by: UserId },
+
+    // --- a topic ---
+    /// A worker registered a topic that there was not.
+    TopicRegistered { schema: RawJson, by: UserId },
+    /// No worker registers it any more, and no task waits in it.
+    TopicRemoved {},
 
     // --- the log itself ---
     /// The configuration that later decisions rest on.
@@ -134,6 +161,8 @@ pub struct Submitted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<Task>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
@@ -144,6 +173,8 @@ pub struct Rejected {
     pub refusal: Refusal,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<Task>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -165,6 +196,7 @@ impl Fact {
             Self::StopRequested { .. } => "stop_requested",
             Self::AttemptLost { .. } => "attempt_lost",
             Self::Started { .. } => "started",
+            Self::Progressed { .. } => "progressed",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::Stopped { .. } => "stopped",
             Self::Succeeded { .. } => "succeeded",
@@ -176,12 +208,15 @@ impl Fact {
             Self::Granted { .. } => "granted",
             Self::QuotaViolated { .. } => "quota_violated",
             Self::WorkerJoined { .. } => "worker_joined",
+            Self::WorkerOffered { .. } => "worker_offered",
             Self::WorkerDraining { .. } => "worker_draining",
             Self::WorkerPaused { .. } => "worker_paused",
             Self::WorkerResumed { .. } => "worker_resumed",
             Self::WorkerLeft { .. } => "worker_left",
             Self::ModuleDeclared { .. } => "module_declared",
             Self::ModuleSwitched { .. } => "module_switched",
+            Self::TopicRegistered { .. } => "topic_registered",
+            Self::TopicRemoved {} => "topic_removed",
             Self::Configured { .. } => "configured",
             Self::InputsReset { .. } => "inputs_reset",
         }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Entity, Epoch, Fact, FrameNumber, JobId, ModuleName, Positions, RawJson, TenantId, Timestamp,
-    UserId, WorkerId,
+    TopicName, UserId, WorkerId,
 };
 
 /// All that one turn of the leader decided, for any number of inputs, jobs and tenants; atomic,
@@ -69,6 +69,8 @@ pub struct Entry {
     pub worker_id: Option<WorkerId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicName>,
     pub facts: Vec<FactOrUnknown>,
 }
 
@@ -83,6 +85,7 @@ impl Entry {
             module: None,
             worker_id: None,
             account: None,
+            topic: None,
             facts,
         };
         match entity {
@@ -98,6 +101,10 @@ impl Entry {
             }
             Entity::Worker(worker) => entry.worker_id = Some(worker),
             Entity::Module(module) => entry.module = Some(module),
+            Entity::Topic { tenant, topic } => {
+                entry.tenant = tenant;
+                entry.topic = Some(topic);
+            }
             Entity::Control => {}
         }
         entry
@@ -106,6 +113,13 @@ impl Entry {
     /// What the entry is about; `None` if its fields contradict each other.
     pub fn entity(&self) -> Option<Entity> {
         let tenant = self.tenant.clone();
+        if let Some(topic) = self.topic.clone() {
+            let of_others = self.job_id.is_some()
+                || self.account.is_some()
+                || self.worker_id.is_some()
+                || self.module.is_some();
+            return (!of_others).then_some(Entity::Topic { tenant, topic });
+        }
         Some(match (self.job_id, &self.account, &self.worker_id, &self.module) {
             (Some(job_id), None, None, Some(module)) => Entity::Job {
                 tenant,

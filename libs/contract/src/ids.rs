@@ -160,8 +160,8 @@ text_id!(
 text_id!(
     /// A worker's name, stable over its restarts. It stands in subjects.
     WorkerId,
-    "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit",
-    |text| is_slug(text, 64, b"-_")
+    "1 to 128 of a-z, 0-9, '-' and '_', beginning with a letter or digit",
+    |text| is_slug(text, 128, b"-_")
 );
 
 impl WorkerId {
@@ -169,6 +169,44 @@ impl WorkerId {
     /// worker's name begins with a letter or digit.
     pub fn nobody() -> Self {
         Self("_nobody".into())
+    }
+
+    /// The worker of a tenant that speaks HTTP and goes by `id` there. Of another tenant, the same `id` is
+    /// another worker.
+    pub fn of_http(tenant: &TenantId, id: Uuid) -> Self {
+        Self(format!("{HTTP_WORKER}{tenant}-{}", id.hyphenated()).into())
+    }
+
+    /// What a worker that speaks HTTP goes by in its tenant.
+    pub fn http_id(&self) -> Option<Uuid> {
+        let rest = self.0.strip_prefix(HTTP_WORKER)?;
+        let at = rest.len().checked_sub(uuid::fmt::Hyphenated::LENGTH)?;
+        rest.get(at..)?.parse().ok()
+    }
+}
+
+/// How the names of workers begin that speak HTTP.
+const HTTP_WORKER: &str = "http-";
+
+text_id!(
+    /// What workers claim tasks of: `<room>:<category>:<name>`, of one tenant.
+    TopicName,
+    "1 to 512 bytes without control characters, with three parts between colons",
+    |text| {
+        let parts = text.split(':').collect::<Vec<_>>();
+        text.len() <= 512
+            && !text.chars().any(char::is_control)
+            && parts.len() == 3
+            && parts.iter().all(|part| !part.is_empty())
+    }
+);
+
+impl TopicName {
+    /// Room, category and name.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let mut parts = self.0.splitn(3, ':');
+        let mut part = || parts.next().unwrap_or_default();
+        (part(), part(), part())
     }
 }
 
@@ -187,6 +225,10 @@ impl JobId {
 uuid_id!(
     /// One life of a worker process. A new session means that the old one's attempts were lost.
     SessionId
+);
+uuid_id!(
+    /// One request of a client, however often it is sent.
+    RequestId
 );
 uuid_id!(
     /// A worker's data folder, which one process at a time holds. It outlives that process.

@@ -27,6 +27,7 @@ pub mod report;
 pub mod resources;
 pub mod state;
 pub mod subject;
+pub mod task;
 pub mod time;
 mod tolerance;
 pub mod upload;
@@ -36,7 +37,10 @@ pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
 pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;
-pub use command::{Cancel, Command, CommandMessage, SetModule, Submit};
+pub use command::{
+    Cancel, Claim, Command, CommandMessage, Register, RemoveTopic, RemoveWorker, SetModule, Submit,
+    Undelivered, UpdateTask,
+};
 pub use entity::Entity;
 pub use epoch::EpochRecord;
 pub use fact::Fact;
@@ -51,6 +55,7 @@ pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};
 pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
+pub use task::{Claimant, Progress, Task};
 pub use time::Timestamp;
 pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
 

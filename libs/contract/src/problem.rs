@@ -35,7 +35,17 @@ pub enum ProblemCode {
     JobNotFound,
     /// The job has no such file: it has not ended, or not well, or never had it, or the file has expired.
     ArtifactNotFound,
+    /// No such task; of the surface of tasks.
+    TaskNotFound,
+    /// No such worker, or it was given up.
+    WorkerNotFound,
     AlreadyEnded,
+    /// The task is not in a state from which this follows.
+    InvalidTaskTransition,
+    /// The topic is registered with another schema.
+    SchemaConflict,
+    InvalidCategory,
+    InvalidRoomId,
     IdempotencyConflict,
     /// The submit was stamped before the scheduler forgot ids that it might repeat, or follows a job that is
     /// forgotten: look again, and stamp it anew.
@@ -62,7 +72,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 38] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -82,7 +92,13 @@ impl ProblemCode {
         Self::DisabledModule,
         Self::JobNotFound,
         Self::ArtifactNotFound,
+        Self::TaskNotFound,
+        Self::WorkerNotFound,
         Self::AlreadyEnded,
+        Self::InvalidTaskTransition,
+        Self::SchemaConflict,
+        Self::InvalidCategory,
+        Self::InvalidRoomId,
         Self::IdempotencyConflict,
         Self::StaleStamp,
         Self::BudgetExhausted,
@@ -122,7 +138,13 @@ impl ProblemCode {
             Self::DisabledModule => "disabled_module",
             Self::JobNotFound => "job_not_found",
             Self::ArtifactNotFound => "artifact_not_found",
+            Self::TaskNotFound => "task_not_found",
+            Self::WorkerNotFound => "worker_not_found",
             Self::AlreadyEnded => "already_ended",
+            Self::InvalidTaskTransition => "invalid_task_transition",
+            Self::SchemaConflict => "schema_conflict",
+            Self::InvalidCategory => "invalid_category",
+            Self::InvalidRoomId => "invalid_room_id",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::StaleStamp => "stale_stamp",
             Self::BudgetExhausted => "budget_exhausted",

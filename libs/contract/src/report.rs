@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Capacity, InstanceId, JobError, JobId, Manifest, ProcessId, RawJson, SessionId, Token,
+    Attempt, Capacity, InstanceId, JobError, JobId, Manifest, ProcessId, Progress, RawJson,
+    SessionId, Token,
     tolerance::{self, Part},
 };
 
@@ -25,6 +26,8 @@ pub enum Report {
     Hello(Box<Hello>),
     /// The attempt's process runs.
     Started(Started),
+    /// How far the attempt is. At most one a second of an attempt.
+    Progressed(Progressed),
     /// The attempt is over, well or badly.
     Ended(Box<Ended>),
     /// The attempt was ended because it was asked for, and nothing of it runs any more.
@@ -37,6 +40,8 @@ pub enum Report {
     Paused { number: u64, reason: String },
     /// The worker takes work again.
     Resumed { number: u64 },
+    /// What the worker offers is this from now on.
+    Offer(Box<Offer>),
     /// The worker has nothing left and goes.
     Bye,
     /// What only a newer version can read. Never written.
@@ -59,6 +64,18 @@ pub struct Hello {
     pub labels: Vec<String>,
 }
 
+/// What a worker offers, when that changes within its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Offer {
+    /// Counts the offers of a session, from 1: a copy that the broker stored late changes nothing.
+    pub number: u64,
+    pub capacity: Capacity,
+    #[serde(deserialize_with = "tolerance::readable")]
+    pub modules: Vec<Manifest>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
 /// Whose session it is. Of two sessions under one name, a later one of the same instance replaces the
 /// earlier, for no two processes hold one data folder (an earlier one that lives all the same ends, for
 /// its folder was copied); one of another instance is refused as long as the earlier lives.
@@ -75,6 +92,14 @@ pub struct Started {
     pub token: Token,
     /// Milliseconds between the start and this report, on the worker's monotonic clock.
     pub elapsed_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Progressed {
+    pub job_id: JobId,
+    pub attempt: Attempt,
+    pub token: Token,
+    pub progress: Progress,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

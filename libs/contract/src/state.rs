@@ -100,6 +100,8 @@ pub enum WaitingCode {
     Backoff,
     /// The module is disabled.
     Paused,
+    /// It is a task, and waits for a worker of its topic to claim it.
+    Claim,
     /// Handed to a worker that has not reported the start. Implied by `assigned`, never written.
     Dispatching,
 }
@@ -119,6 +121,7 @@ impl WaitingCode {
             Self::Scheduled => "scheduled",
             Self::Backoff => "backoff",
             Self::Paused => "paused",
+            Self::Claim => "claim",
             Self::Dispatching => "dispatching",
         }
     }
@@ -138,6 +141,8 @@ pub enum LostReason {
     Draining,
     /// The worker could not run it, and handed it back.
     CannotRun,
+    /// The worker claimed it, and never heard that.
+    Undelivered,
 }
 
 /// What the loss of an attempt says of its job. A worker goes down for one reason; only an attempt

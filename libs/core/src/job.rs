@@ -157,6 +157,11 @@ impl Job {
                 self.started_at = Some(started_at.max(self.created_at));
                 Running { worker_id: worker_id.clone() }
             }
+            (phase @ (Assigned { .. } | Running { .. }), Fact::Progressed { attempt, .. })
+                if current(attempt) =>
+            {
+                phase.clone()
+            }
             (Running { .. }, Fact::Succeeded { attempt, .. }) if current(attempt) => {
                 self.error = None;
                 self.ended_at = Some(at);

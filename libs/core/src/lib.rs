@@ -15,6 +15,7 @@
 //! | [`queue`] | who is next |
 //! | [`worker`] | who runs what |
 //! | [`versions`] | the manifests of a module |
+//! | [`topics`] | what workers claim tasks of |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
 mod apply;
@@ -25,6 +26,7 @@ pub mod job;
 pub mod ledger;
 pub mod queue;
 pub mod state;
+pub mod topics;
 pub mod versions;
 pub mod worker;
 

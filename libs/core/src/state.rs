@@ -8,7 +8,7 @@ use std::{
 
 use nox_contract::{
     Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions, SchedulerConfig,
-    TenantId, Timestamp, UserId, WaitingCode,
+    TenantId, Timestamp, TopicName, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
     job::{Job, Phase},
     ledger::Ledger,
     queue::{ClassKey, Queue, Rank},
+    topics::Topics,
     versions::Versions,
     worker::Workers,
 };
@@ -47,6 +48,8 @@ pub struct State {
     pub config: Option<SchedulerConfig>,
     pub modules: BTreeMap<ModuleName, Module>,
     pub workers: Workers,
+    #[serde(default)]
+    pub topics: Topics,
     pub ledger: Ledger,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
@@ -82,6 +85,9 @@ pub struct Needs {
     /// Labels, all of them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels: BTreeSet<String>,
+    /// It is a task, and claimed by a worker of this topic of its tenant; nobody is given it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicName>,
 }
 
 /// A job that has not ended, with what decisions need beside its life cycle.
@@ -213,6 +219,7 @@ impl State {
             config: self.config.clone(),
             modules: self.modules.clone(),
             workers: self.workers.clone(),
+            topics: self.topics.to_snapshot(),
             ledger: self.ledger.clone(),
             jobs: self.jobs.clone(),
             ended: self.ended.clone(),
@@ -227,6 +234,13 @@ impl State {
     /// Rebuilds the derived indexes; after reading a snapshot.
     pub fn reindex(&mut self) {
         self.workers.reindex();
+        self.topics = self.topics.to_snapshot();
+        for (id, worker) in self.workers.iter() {
+            let Some(claims) = &worker.claims else { continue };
+            for topic in &claims.topics {
+                self.topics.join(&claims.claimant.tenant, topic, id);
+            }
+        }
         self.queue = Queue::default();
         self.timers.clear();
         self.dependents.clear();
@@ -284,7 +298,10 @@ impl State {
             }
             code => {
                 let (key, rank) = self.place_in_queue(job);
-                self.queue.insert(&job.owner.module, &key, rank, code, id);
+                match &job.needs.topic {
+                    Some(topic) => self.topics.enqueue(&job.owner.tenant, topic, rank, id),
+                    None => self.queue.insert(&job.owner.module, &key, rank, code, id),
+                }
             }
         }
     }
@@ -302,7 +319,10 @@ impl State {
             }
             code => {
                 let (key, rank) = self.place_in_queue(job);
-                self.queue.remove(&job.owner.module, &key, rank, code);
+                match &job.needs.topic {
+                    Some(topic) => self.topics.dequeue(&job.owner.tenant, topic, rank),
+                    None => self.queue.remove(&job.owner.module, &key, rank, code),
+                }
             }
         }
     }

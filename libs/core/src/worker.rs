@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nox_contract::{
-    Attempt, Blame, Capacity, FrameNumber, JobId, LostReason, ModuleName, Origin, Resources,
-    SessionId, Timestamp, WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, Claimant, FrameNumber, JobId, LostReason, ModuleName, Origin,
+    RequestId, Resources, SessionId, Timestamp, TopicName, WorkNumber, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,12 @@ pub struct Worker {
     /// What it serves, in which version.
     pub modules: BTreeMap<ModuleName, String>,
     pub labels: BTreeSet<String>,
+    /// It claims its work, and is given none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
+    /// The number of the newest change of what it offers.
+    #[serde(default)]
+    pub offers: u64,
     /// Is to stop, and takes no more work.
     pub draining: bool,
     /// Cannot run attempts, and takes no work for now.
@@ -42,6 +48,21 @@ impl Worker {
     }
 }
 
+/// What a worker claims tasks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub claimant: Claimant,
+    pub topics: BTreeSet<TopicName>,
+}
+
+impl Claims {
+    /// As the labels of a worker name them.
+    pub(crate) fn new(claimant: Claimant, labels: &[String]) -> Self {
+        let topics = labels.iter().filter_map(|label| label.parse().ok()).collect();
+        Self { claimant, topics }
+    }
+}
+
 /// A slot in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -51,6 +72,9 @@ pub struct Assignment {
     pub assigned_n: FrameNumber,
     pub resources: Resources,
     pub started: bool,
+    /// The request that claimed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
     /// The piece of work that told the worker to stop it.
     pub stop: Option<WorkNumber>,
 }
@@ -150,6 +174,27 @@ impl Workers {
         self.by_id.insert(id, worker);
     }
 
+    /// What a worker that is there offers is this from now on.
+    pub(crate) fn offer(&mut self, id: &WorkerId, change: impl FnOnce(&mut Worker)) {
+        let Some(worker) = self.by_id.get_mut(id) else { return };
+        let before: Vec<_> = worker.modules.keys().cloned().collect();
+        change(worker);
+        let after: Vec<_> = worker.modules.keys().cloned().collect();
+        before.iter().for_each(|module| self.serve_no_more(id, module));
+        for module in after {
+            self.serving.entry(module).or_default().insert(id.clone());
+        }
+    }
+
+    fn serve_no_more(&mut self, id: &WorkerId, module: &ModuleName) {
+        if let Some(ids) = self.serving.get_mut(module) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.serving.remove(module);
+            }
+        }
+    }
+
     /// The session is over; what it holds is lost like this.
     pub(crate) fn leave(
         &mut self,
@@ -165,14 +210,7 @@ impl Workers {
         }
         self.past.insert(worker.session);
         self.past_order.push_back((at, worker.session));
-        for module in worker.modules.keys() {
-            if let Some(ids) = self.serving.get_mut(module) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    self.serving.remove(module);
-                }
-            }
-        }
+        worker.modules.keys().for_each(|module| self.serve_no_more(id, module));
     }
 
     /// Rebuilds what is not stored in a snapshot.

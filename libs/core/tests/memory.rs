@@ -145,6 +145,7 @@ impl Log {
             run_at: None,
             after: Vec::new(),
             fingerprint: number.is_multiple_of(4).then(|| format!("b3:{number:064x}")),
+            task: None,
             traceparent: None,
         };
         let facts = vec![

@@ -22,6 +22,7 @@ pub fn submit(job_id: JobId) -> Submit {
         fingerprint: None,
         seen: FrameNumber(0),
         pending: true,
+        task: None,
         traceparent: None,
     }
 }

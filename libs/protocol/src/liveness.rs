@@ -41,6 +41,10 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 struct Watch {
     session: SessionId,
+    /// Silent for longer, it is given up.
+    lease: Duration,
+    /// It claims its work: what it holds it has heard of by its own request.
+    claims: bool,
     /// When the worker was last heard of, or began its fresh term.
     heard: Duration,
     /// When it was first found silent since.
@@ -87,9 +91,13 @@ impl Liveness {
         self.watches.retain(|id, watch| {
             state.workers.get(id).is_some_and(|worker| worker.session == watch.session)
         });
+        let lease = self.lease;
         for (id, worker) in state.workers.iter() {
+            let own = worker.claims.as_ref().map(|of| Duration::from_millis(of.claimant.lease_ms));
             self.watches.entry(id.clone()).or_insert_with(|| Watch {
                 session: worker.session,
+                lease: own.unwrap_or(lease),
+                claims: own.is_some(),
                 heard: now,
                 silent_at: None,
                 received: WorkNumber(0),
@@ -137,7 +145,7 @@ impl Liveness {
 
     /// When the next worker runs out of its lease.
     pub fn next_wake(&self) -> Option<Duration> {
-        self.watches.values().map(|watch| watch.heard + self.lease).min()
+        self.watches.values().map(|watch| watch.heard + watch.lease).min()
     }
 
     /// Judges the beats whose reports are consumed up to `reports`, and the silent workers.
@@ -158,7 +166,7 @@ impl Liveness {
             self.judge_beat(state, worker_id, &beat, now, &mut verdicts);
         }
         for (worker_id, watch) in &mut self.watches {
-            if now.saturating_sub(watch.heard) <= self.lease {
+            if now.saturating_sub(watch.heard) <= watch.lease {
                 watch.silent_at = None;
             // Final as soon as it is said: it is decided and applied in this turn, and a beat that arrives while
             // its frame is on the way cannot take it back, for nothing is ever rolled back in memory. Nor need
@@ -201,6 +209,9 @@ impl Liveness {
             return;
         };
         watch.heard = now;
+        if watch.claims {
+            return;
+        }
         if !beat.joined {
             verdicts.push(Verdict::Joined { worker_id: worker_id.clone(), session });
         }

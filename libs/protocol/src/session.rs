@@ -14,10 +14,10 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, HandBack, Hello, Incarnation, Origin, Report, ReportMessage, SessionId,
-    StartWork, StopWork, Timestamp, Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, Capacity, HandBack, Hello, Incarnation, Manifest, Origin, Progress, Report,
+    ReportMessage, SessionId, StartWork, StopWork, Timestamp, Token, Usage, Work, WorkMessage,
     beat::Held,
-    report::{Ended, Started, Stopped},
+    report::{Ended, Offer, Progressed, Started, Stopped},
 };
 
 use crate::reader::{ReadError, check_position};
@@ -96,6 +96,8 @@ pub struct Session {
     paused: Option<String>,
     /// How often that began or ended: the number of the report that said so last.
     pauses: u64,
+    /// How often what it offers changed.
+    offers: u64,
     over: Over,
     /// Why it was not taken on.
     refused: Option<String>,
@@ -150,6 +152,7 @@ impl Session {
             draining: false,
             paused: None,
             pauses: 0,
+            offers: 0,
             over: Over::No,
             refused: None,
         }
@@ -333,6 +336,29 @@ impl Session {
             attempt.phase = Phase::Running { since: now, reported: false };
             self.starts_due.push_back((now + STARTED_AFTER, held));
         }
+    }
+
+    /// How far the attempt is, by its program's word. The driver sees to it that this is not too often.
+    pub fn on_progressed(&mut self, held: Held, progress: Progress, now: Timestamp) {
+        let Some(attempt) = self.held.get(&held) else { return };
+        if attempt.stopping || attempt.abandoned || !matches!(attempt.phase, Phase::Running { .. })
+        {
+            return;
+        }
+        let Held { job_id, attempt: number } = held;
+        let token = attempt.token.clone();
+        let report = Progressed { job_id, attempt: number, token, progress };
+        self.outbox.owe(Report::Progressed(report), now);
+    }
+
+    /// What the worker offers has changed.
+    pub fn offer(&mut self, capacity: Capacity, modules: Vec<Manifest>, labels: Vec<String>) {
+        if self.draining || self.over != Over::No {
+            return;
+        }
+        self.offers += 1;
+        let offer = Offer { number: self.offers, capacity, modules, labels };
+        self.outbox.owe(Report::Offer(Box::new(offer)), Timestamp::default());
     }
 
     /// Nothing of the attempt runs any more. `end` says how it went; of an attempt that was to be

@@ -48,7 +48,10 @@ pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use nox_core::versions::Versions;
 pub use project::IllegalEntry;
-pub use query::{At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader};
+pub use query::{
+    At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader, TaskFilter,
+    TopicRow, WorkerRow,
+};
 pub use rebuild::{RebuildError, Rebuilt, rebuild, rebuild_to_end, switch};
 pub use rows::Parked;
 pub use store::{Committed, Remedy, Store, StoreError};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, JobError, JobId, Manifest, ModuleName, Resources, SessionId, TenantId, UserId,
-    WorkerId, fact::ServedModule,
+    Attempt, Claimant, JobError, JobId, Manifest, ModuleName, Progress, Resources, SessionId, Task,
+    TenantId, TopicName, UserId, WorkerId, fact::ServedModule,
 };
 use nox_core::{job::Job, ledger::Balance, versions::Versions};
 use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
@@ -25,14 +25,14 @@ pub(crate) async fn jobs(
         "select id, tenant, user_id, module, status, attempt, waiting_code, cpu, mem_mb, wall_time_s, gpu,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, work, held, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames, raised_resources
+                used, overrun, frames, raised_resources, progress
          from jobs_live
          where id = any($1)
          union all
          select id, tenant, user_id, module, status, attempt, null, cpu, mem_mb, wall_time_s, gpu,
                 created_at, started_at, ended_at, error, n, worker_id, priority, parked, submitted,
                 due_at, null, false, failures, crashes, suspicions, period, reservation, reserved,
-                used, overrun, frames, raised_resources
+                used, overrun, frames, raised_resources, progress
          from jobs_ended
          where id = any($1)",
     )
@@ -57,6 +57,7 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
     let parked: Option<&str> = row.try_get("parked")?;
     let raised: Option<Json<Resources>> = row.try_get("raised_resources")?;
     let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
+    let progress: Option<Json<Progress>> = row.try_get("progress")?;
     Ok(StoredJob {
         id: JobId(row.try_get("id")?),
         tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
@@ -88,9 +89,18 @@ fn job(row: &PgRow) -> sqlx::Result<StoredJob> {
             used: row.try_get("used")?,
             overrun: row.try_get("overrun")?,
         },
+        progress: progress.map(|Json(progress)| progress),
         frames: row.try_get("frames")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
     })
+}
+
+/// What makes a job a task, of either table.
+pub(crate) fn task(row: &PgRow) -> sqlx::Result<Option<Task>> {
+    let topic: Option<&str> = row.try_get("topic")?;
+    let room: Option<String> = row.try_get("room")?;
+    let topic = topic.map(TopicName::new).transpose().map_err(decode)?;
+    Ok(topic.zip(room).map(|(topic, room)| Task { topic, room }))
 }
 
 /// What a job asks for, of either table.
@@ -199,32 +209,34 @@ pub(crate) async fn workers(
     connection: &mut PgConnection,
 ) -> sqlx::Result<BTreeMap<WorkerId, StoredWorker>> {
     let rows = sqlx::query(
-        "select worker_id, session, state, capacity, modules, labels, joined_at, left_at, n
+        "select worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n
          from workers",
     )
     // Readers ask this as well, and they keep no name that is not bound to a server process.
     .persistent(false)
     .fetch_all(connection)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let id = WorkerId::new(row.try_get::<&str, _>("worker_id")?).map_err(decode)?;
-            let Json(modules): Json<Vec<ServedModule>> = row.try_get("modules")?;
-            let Json(labels) = row.try_get("labels")?;
-            let Json(capacity) = row.try_get("capacity")?;
-            let worker = StoredWorker {
-                session: SessionId(row.try_get("session")?),
-                state: row.try_get::<&str, _>("state")?.parse().map_err(decode)?,
-                capacity,
-                modules,
-                labels,
-                joined_at: row.try_get::<Instant, _>("joined_at")?.0,
-                left_at: row.try_get::<Option<Instant>, _>("left_at")?.map(|instant| instant.0),
-                n: number(row.try_get("n")?),
-            };
-            Ok((id, worker))
-        })
-        .collect()
+    rows.iter().map(worker).collect()
+}
+
+pub(crate) fn worker(row: &PgRow) -> sqlx::Result<(WorkerId, StoredWorker)> {
+    let id = WorkerId::new(row.try_get::<&str, _>("worker_id")?).map_err(decode)?;
+    let Json(modules): Json<Vec<ServedModule>> = row.try_get("modules")?;
+    let Json(labels) = row.try_get("labels")?;
+    let Json(capacity) = row.try_get("capacity")?;
+    let claimant: Option<Json<Claimant>> = row.try_get("claimant")?;
+    let worker = StoredWorker {
+        session: SessionId(row.try_get("session")?),
+        state: row.try_get::<&str, _>("state")?.parse().map_err(decode)?,
+        capacity,
+        modules,
+        labels,
+        claimant: claimant.map(|Json(claimant)| claimant),
+        joined_at: row.try_get::<Instant, _>("joined_at")?.0,
+        left_at: row.try_get::<Option<Instant>, _>("left_at")?.map(|instant| instant.0),
+        n: number(row.try_get("n")?),
+    };
+    Ok((id, worker))
 }
 
 /// A row that does not read as what this version writes.

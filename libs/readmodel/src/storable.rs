@@ -12,18 +12,22 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
             submitted.inputs.check_storable()?;
             submitted.fingerprint.as_deref().map_or(Ok(()), text)?;
             text(&submitted.module_version)?;
-            submitted.worker_labels.iter().try_for_each(|label| text(label))
+            submitted.worker_labels.iter().try_for_each(|label| text(label))?;
+            submitted.task.as_ref().map_or(Ok(()), |task| text(&task.room))
         }
         Fact::Rejected(rejected) => {
             rejected.inputs.check_storable()?;
             rejected.fingerprint.as_deref().map_or(Ok(()), text)?;
+            rejected.task.as_ref().map_or(Ok(()), |task| text(&task.room))?;
             refusal(&rejected.refusal)
         }
         Fact::AttemptFailed { error, .. } | Fact::Failed { error } => job_error(error),
         Fact::Succeeded { outputs, .. } => outputs.check_storable(),
         Fact::LimitsSet { role, .. } => text(role),
         Fact::QuotaViolated { refusal: violated, .. } => refusal(violated),
-        Fact::WorkerJoined { modules, labels, .. } => {
+        Fact::Progressed { progress, .. } => progress.message.as_deref().map_or(Ok(()), text),
+        Fact::TopicRegistered { schema, .. } => schema.check_storable(),
+        Fact::WorkerJoined { modules, labels, .. } | Fact::WorkerOffered { modules, labels, .. } => {
             modules.iter().try_for_each(|served| text(&served.version))?;
             labels.iter().try_for_each(|label| text(label))
         }
@@ -51,6 +55,7 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         | Fact::WorkerResumed { .. }
         | Fact::WorkerLeft { .. }
         | Fact::ModuleSwitched { .. }
+        | Fact::TopicRemoved {}
         | Fact::Configured { .. }
         | Fact::InputsReset { .. } => Ok(()),
     }

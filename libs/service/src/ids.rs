@@ -1,10 +1,13 @@
 //! Where ids are made.
 
-use nox_contract::{JobId, SessionId, TenantId, UserId};
+use nox_contract::{JobId, SessionId, TenantId, TopicName, UserId};
 use uuid::Uuid;
 
 /// Domain of the hash behind keyed job ids; another one would give all of them new ids.
 const KEYED_JOB_CONTEXT: &str = "nox 2026-11 job id of an idempotency key";
+/// The same of the names of workers and topics.
+const WORKER_OF_USER_CONTEXT: &str = "nox 2026-11 worker id of a user";
+const TOPIC_CONTEXT: &str = "nox 2026-11 id of a topic";
 
 /// A new job's id: UUIDv7, so that ids made later sort later.
 pub fn job_id() -> JobId {
@@ -13,17 +16,31 @@ pub fn job_id() -> JobId {
 
 /// The id of the job that `user` of `tenant` submits under `key`: UUIDv8 of a BLAKE3 hash, the same
 /// each time.
-///
-/// Each field is preceded by its length, so that no two triples are hashed alike.
 pub fn keyed_job_id(tenant: &TenantId, user: &UserId, key: &str) -> JobId {
-    let mut hasher = blake3::Hasher::new_derive_key(KEYED_JOB_CONTEXT);
-    for field in [tenant.as_str(), user.as_str(), key] {
+    JobId(hashed(KEYED_JOB_CONTEXT, &[tenant.as_str(), user.as_str(), key]))
+}
+
+/// What the worker of a user is called that speaks HTTP: the user's id where that is a UUID, else UUIDv8 of a
+/// BLAKE3 hash of it.
+pub fn worker_of_user(user: &UserId) -> Uuid {
+    user.as_str().parse().unwrap_or_else(|_| hashed(WORKER_OF_USER_CONTEXT, &[user.as_str()]))
+}
+
+/// What a topic of a tenant is called beside its name: UUIDv8 of a BLAKE3 hash.
+pub fn topic(tenant: &TenantId, topic: &TopicName) -> Uuid {
+    hashed(TOPIC_CONTEXT, &[tenant.as_str(), topic.as_str()])
+}
+
+/// Each field is preceded by its length, so that no two lists are hashed alike.
+fn hashed(context: &str, fields: &[&str]) -> Uuid {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for field in fields {
         hasher.update(&(field.len() as u64).to_be_bytes());
         hasher.update(field.as_bytes());
     }
     let mut bytes = [0; 16];
     hasher.finalize_xof().fill(&mut bytes);
-    JobId(Uuid::new_v8(bytes))
+    Uuid::new_v8(bytes)
 }
 
 /// A new life of a worker process.

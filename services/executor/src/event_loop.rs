@@ -27,6 +27,7 @@ use crate::{
     instance,
     modules::{Engine, Module, Modules},
     probe::backoff,
+    progress::{Reporter, Told},
     task,
     worker::Worker,
 };
@@ -84,6 +85,9 @@ pub struct EventLoop {
     running: BTreeMap<Held, CancellationToken>,
     events: mpsc::UnboundedSender<Event>,
     heard: mpsc::UnboundedReceiver<Event>,
+    /// How far attempts are.
+    progress: Reporter,
+    told: mpsc::UnboundedReceiver<Told>,
     publishing: Option<Publishing>,
     looking: Option<Looking>,
     next_look: Interval,
@@ -103,7 +107,8 @@ pub struct EventLoop {
 
 impl EventLoop {
     pub fn new(worker: Worker) -> Self {
-        let (session, runner) = worker.new_session();
+        let (progress, told) = mpsc::unbounded_channel();
+        let (session, runner) = worker.new_session(progress.clone());
         let (events, heard) = mpsc::unbounded_channel();
         let link = worker.broker.link();
         Self {
@@ -113,6 +118,8 @@ impl EventLoop {
             running: BTreeMap::new(),
             events,
             heard,
+            progress,
+            told,
             publishing: None,
             looking: None,
             next_look: interval(LOOK_EVERY),
@@ -159,6 +166,9 @@ impl EventLoop {
                 Ok(()) = self.link.changed() => self.next_look.reset_immediately(),
                 _ = self.heard.recv_many(&mut events, EVENTS_MAX) => {
                     events.drain(..).for_each(|event| self.on_event(event));
+                }
+                Some(Told { of, progress }) = self.told.recv() => {
+                    self.session.on_progressed(of, progress, self.worker.runtime.clock.now());
                 }
                 () = sleep(wake) => {}
                 _ = beat.tick() => self.show(),
@@ -240,7 +250,7 @@ impl EventLoop {
         }
         if self.begin_again && self.running.is_empty() && self.phase == Phase::Serving {
             self.begin_again = false;
-            (self.session, self.runner) = self.worker.new_session();
+            (self.session, self.runner) = self.worker.new_session(self.progress.clone());
             if let Some(reason) = &self.unfit {
                 self.session.pause(reason.clone());
             }

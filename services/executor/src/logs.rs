@@ -6,6 +6,7 @@ mod side;
 
 use std::{pin::pin, time::Duration};
 
+use nox_contract::Progress;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     time::sleep,
@@ -17,7 +18,7 @@ use self::side::Side;
 use crate::{
     log_writer::AttemptLog,
     manifest::{Progress as Rule, Stream},
-    progress::{Progress, Watch},
+    progress::Watch,
 };
 
 /// A piece is handed on when it has this many bytes…

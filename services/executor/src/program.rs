@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use nox_contract::StartWork;
+use nox_contract::{StartWork, beat::Held};
 use nox_service::{Clock, crash_point};
 use rustix::io::Errno;
 use tokio::{
@@ -194,13 +194,13 @@ impl Program<'_> {
             stderr: supervised.stderr.take().map(|stderr| limit.hold(stderr)),
         };
         let (log, rule) = (log.clone(), self.manifest.file.progress.clone());
-        let (job_id, attempt) = (self.start.job_id, self.start.attempt);
+        let of = Held { job_id: self.start.job_id, attempt: self.start.attempt };
         let reporter = self.progress.cloned();
         tokio::spawn(async move {
             let tell = |progress| {
                 if let Some(reporter) = &reporter {
                     // Whoever reports may have ended.
-                    let _ = reporter.send(Told { job_id, attempt, progress });
+                    let _ = reporter.send(Told { of, progress });
                 }
             };
             let progress = rule.as_ref();

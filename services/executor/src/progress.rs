@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use nox_contract::{Attempt, JobId};
+use nox_contract::{Progress, beat::Held};
 use tokio::{
     sync::mpsc::UnboundedSender,
     time::{Sleep, sleep},
@@ -19,20 +19,10 @@ const LINE_BYTES_MAX: usize = 4 * 1024;
 /// Longest message, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
-/// How far an attempt is, by its own word.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// From 0 to 100.
-    pub percent: Option<u8>,
-    /// One line.
-    pub message: Option<String>,
-}
-
 /// The progress of an attempt, for whoever reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    pub job_id: JobId,
-    pub attempt: Attempt,
+    pub of: Held,
     pub progress: Progress,
 }
 

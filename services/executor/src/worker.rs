@@ -17,6 +17,7 @@ use crate::{
     log_writer::Logs,
     metrics::Metrics,
     modules::Modules,
+    progress::Reporter,
     recovery,
     sandbox::{host::Host, leftovers::Leftovers},
 };
@@ -75,12 +76,13 @@ impl Worker {
         )
     }
 
-    /// A session that has yet to say `hello`, and what its attempts are run with.
-    pub fn new_session(&self) -> (Session, Arc<Runner>) {
+    /// A session that has yet to say `hello`, and what its attempts are run with. How far these are goes to
+    /// `progress`.
+    pub fn new_session(&self, progress: Reporter) -> (Session, Arc<Runner>) {
         self.metrics.sessions.inc();
         let id = ids::session_id();
         let runner = Runner {
-            progress: None,
+            progress: Some(progress),
             session: id,
             supervisor: self.supervisor.clone(),
             host: self.host.clone(),

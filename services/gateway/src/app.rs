@@ -9,8 +9,8 @@ use nox_streams::Broker;
 
 use crate::{
     admission::Admission, barrier::Barrier, bulk::Bulk, commands::Commands, health::JobMetrics,
-    jobs::status::LogPlaces, jwt::Verifier, log_end::LogEnd, metrics::Metrics, schemas::Modules,
-    undecided::Undecided, uploads::UploadStore,
+    joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier, log_end::LogEnd, metrics::Metrics,
+    schemas::Modules, undecided::Undecided, uploads::UploadStore,
 };
 
 pub struct App {
@@ -30,4 +30,5 @@ pub struct App {
     pub verifier: Verifier,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
+    pub joblib: Joblib,
 }

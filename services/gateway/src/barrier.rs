@@ -32,6 +32,9 @@ const READ_WAIT: Duration = Duration::from_secs(11);
 /// Where a stream ends, asked for many at once.
 type End = Shared<Result<Position, String>>;
 
+/// How long those rest who follow rows of which nobody can say where they are.
+const MOVED_PAUSE: Duration = Duration::from_millis(500);
+
 /// Waits for the projection, for all readers together.
 pub struct Barrier {
     progress: ProgressWatch,
@@ -144,6 +147,14 @@ impl Barrier {
         self.saw(n);
         if let Err(error) = self.frame(n).await {
             tracing::warn!(%n, reason = %error.code(), "Answered before the view shows it");
+        }
+    }
+
+    /// Waits until the rows are of another place than `at`, at most for `limit`, or until nobody can say where
+    /// they are.
+    pub async fn moved(&self, at: &Progress, limit: Duration) {
+        if let Err(Behind::Unknown(_)) = self.progress.until(limit, |now| now != at).await {
+            tokio::time::sleep(MOVED_PAUSE).await;
         }
     }
 

@@ -128,6 +128,7 @@ mod tests {
             fingerprint: None,
             seen: FrameNumber(7),
             pending: false,
+            task: None,
             traceparent: None,
         }
     }

@@ -122,6 +122,19 @@ pub async fn read_nothing(
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 
+/// Reads a JSON body where there may be none.
+pub async fn read_json_or_nothing(
+    account: &Account,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Option<JsonBody>, ApiError> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    read_json(account, headers, body, limit).await.map(Some)
+}
+
 fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();

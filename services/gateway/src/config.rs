@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use nox_service::Secret;
 use nox_streams::Durability;
 
+use crate::joblib::JoblibSettings;
+
 /// The gateway's configuration, from flags and environment.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
@@ -41,6 +43,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub uploads: UploadLimits,
+
+    #[command(flatten)]
+    pub joblib: JoblibSettings,
 
     /// The secret that tokens are signed with (HS256), at least 32 bytes.
     #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]

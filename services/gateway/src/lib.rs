@@ -2,7 +2,7 @@
 //!
 //! Reads:  Postgres, NOX_EVENTS and its archive (the frames that a job has entries in), NOX_LOGS, the
 //!         artifact store, the scheduler's answers
-//! Writes: NOX_COMMANDS, uploads
+//! Writes: NOX_COMMANDS, NOX_BEATS (of workers that speak HTTP), uploads
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
 mod admission;
@@ -18,6 +18,7 @@ mod config;
 mod connections;
 mod head;
 mod health;
+mod joblib;
 mod jobs;
 mod jwt;
 mod log_end;
@@ -55,11 +56,14 @@ use nox_store::Artifacts;
 use nox_streams::{Broker, ConnectOptions, Durability};
 use tokio::net::TcpListener;
 
-pub use crate::config::{Config, HttpLimits, UploadLimits};
 use crate::{
     admission::Admission, app::App, barrier::Barrier, budget::Budget, bulk::Bulk,
-    commands::Commands, health::JobMetrics, jobs::status::LogPlaces, jwt::Verifier,
+    commands::Commands, health::JobMetrics, joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier,
     metrics::Metrics, schemas::Modules, uploads::UploadStore,
+};
+pub use crate::{
+    config::{Config, HttpLimits, UploadLimits},
+    joblib::JoblibSettings,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -124,6 +128,7 @@ impl Gateway {
         let undecided = undecided::Undecided::new(bulk.clone());
         let log_end = log_end::LogEnd::new(barrier.clone(), runtime.clock.clone());
         let job_metrics = JobMetrics::default();
+        let joblib = Joblib::start(config.joblib, &reader, &barrier);
         let app = Arc::new(App {
             runtime,
             broker,
@@ -141,6 +146,7 @@ impl Gateway {
             verifier,
             metrics,
             job_metrics,
+            joblib,
         });
         Ok(Self { app, limits: config.http, listener, addr, unwell: Box::new(unwell) })
     }
@@ -158,6 +164,7 @@ impl Gateway {
         health::tell_operators(&app);
         let watch = tokio::spawn(health::watch(app.clone()));
         let disk = tokio::spawn(app.broker.clone().watch_health(unwell));
+        let sweeper = tokio::spawn(joblib::sweeper::run(app.clone()));
         let stop = app.runtime.stop.clone();
         let broker = app.broker.clone();
         let service = server::Service {
@@ -178,5 +185,6 @@ impl Gateway {
         broker.flush().await;
         watch.abort();
         disk.abort();
+        sweeper.abort();
     }
 }

@@ -107,8 +107,43 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             (409, 0, "Module disabled", "An administrator switched the module off.")
         }
         ProblemCode::JobNotFound => {
-            (404, 0, "No such job", "There is no such job among those that you may see.")
+            (404, 0, "Not Found", "There is no such job among those that you may see.")
         }
+        ProblemCode::TaskNotFound => {
+            (404, 0, "Not Found", "There is no such task among those that you may see.")
+        }
+        ProblemCode::WorkerNotFound => (
+            404,
+            0,
+            "Not Found",
+            "There is no such worker of yours: it never registered a job, was removed, or was given up \
+             because it sent no heartbeat in time. Register its jobs again.",
+        ),
+        ProblemCode::InvalidTaskTransition => (
+            409,
+            0,
+            "Conflict",
+            "A task goes from pending to claimed (by a claim), from there to running, and then to \
+             completed or failed; as long as it has not ended, it can be cancelled. `detail` says what was \
+             asked for.",
+        ),
+        ProblemCode::SchemaConflict => (
+            409,
+            0,
+            "Conflict",
+            "The job is registered in this room with another schema. Choose another name, or have its \
+             workers go first.",
+        ),
+        ProblemCode::InvalidCategory => {
+            (400, 0, "Bad Request", "Jobs are registered under the categories that `detail` lists.")
+        }
+        ProblemCode::InvalidRoomId => (
+            400,
+            0,
+            "Bad Request",
+            "A room is called by text without `@`, `:`, `/` and control characters; `@global` stands for \
+             all rooms.",
+        ),
         ProblemCode::ArtifactNotFound => (
             404,
             0,

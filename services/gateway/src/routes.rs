@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     app::App,
-    health, jobs, modules, observe, pages,
+    health, joblib, jobs, modules, observe, pages,
     problem::{ApiError, FieldError},
     quotas, uploads,
 };
@@ -45,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/quotas/my/usage", get(quotas::usage))
         .route("/quotas/my/violations", get(quotas::violations))
         .route("/v1/problems/{name}", get(pages::problem))
+        .merge(joblib::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
         .layer(middleware::from_fn_with_state(app.clone(), observe::around))
@@ -136,13 +137,15 @@ mod tests {
     #[test]
     fn every_address_stands_in_the_description_of_the_api() {
         // The router does not tell its routes, so they are read where they are written.
-        let router = include_str!("routes.rs").split("#[cfg(test)]").next().unwrap();
-        let routes: Vec<_> = router.split(".route(\"").skip(1).collect();
-        assert!(routes.len() >= 18);
+        let files = [include_str!("routes.rs"), include_str!("joblib/mod.rs")];
+        let router = files.map(|file| file.split("#[cfg(test)]").next().unwrap()).concat();
+        let routes: Vec<_> = router.split(".route(").skip(1).collect();
+        assert!(routes.len() >= 28);
         for route in routes {
-            let (address, methods) = route.split_once('"').unwrap();
-            let methods = methods.split(".route(").next().unwrap();
-            for (method, call) in [("GET", "get("), ("POST", "post("), ("PUT", "put(")] {
+            let (address, methods) =
+                route.trim_start().trim_start_matches('"').split_once('"').unwrap();
+            let calls = ["get(", "post(", "put(", "patch(", "delete("];
+            for (method, call) in ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().zip(calls) {
                 if methods.contains(call) {
                     let named = format!("`{method} {address}");
                     assert!(API.contains(&named), "{named}");

@@ -66,6 +66,15 @@ fn details(fact: &Fact) -> String {
         Fact::Started { worker_id, attempt, elapsed_ms } => {
             format!("attempt {attempt} on {worker_id}, {elapsed_ms} ms before")
         }
+        Fact::Progressed { attempt, progress } => {
+            let percent = progress.percent.map(|percent| format!(", {percent} %"));
+            let message = progress.message.as_ref().map(|message| format!(": {message}"));
+            format!(
+                "attempt {attempt}{}{}",
+                percent.unwrap_or_default(),
+                message.unwrap_or_default()
+            )
+        }
         Fact::AttemptFailed { attempt, error, crashed, wall_ms } => format!(
             "attempt {attempt} {} after {wall_ms} ms: {}: {}",
             if *crashed { "crashed" } else { "ended" },
@@ -87,7 +96,13 @@ fn details(fact: &Fact) -> String {
         Fact::LimitsSet { role, .. } => format!("for role {role}"),
         Fact::Granted { cpu_seconds, .. } => format!("{cpu_seconds} core s"),
         Fact::QuotaViolated { refusal, .. } => format!("{}: {}", refusal.code, refusal.detail),
+        Fact::WorkerJoined { claimant: Some(claimant), labels, .. } => {
+            format!("of {}, claims {}", claimant.user_id, labels.join(", "))
+        }
         Fact::WorkerJoined { capacity, .. } => format!("with {} slots", capacity.slots),
+        Fact::WorkerOffered { capacity, modules, labels, .. } => {
+            format!("{} slots, {} modules, {}", capacity.slots, modules.len(), labels.join(", "))
+        }
         Fact::WorkerDraining { session } | Fact::WorkerResumed { session, .. } => {
             format!("session {session}")
         }
@@ -97,7 +112,8 @@ fn details(fact: &Fact) -> String {
         Fact::ModuleSwitched { enabled, by } => {
             format!("{} by {by}", if *enabled { "on" } else { "off" })
         }
-        Fact::Configured { .. } => String::new(),
+        Fact::TopicRegistered { by, .. } => format!("by {by}"),
+        Fact::TopicRemoved {} | Fact::Configured { .. } => String::new(),
         Fact::InputsReset { src, by, .. } => format!("{src:?} by {by}").to_lowercase(),
     }
 }

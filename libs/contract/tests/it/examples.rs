@@ -8,9 +8,9 @@ use nox_contract::{
     Chain, Command, CommandMessage, Covers, Entity, Entry, Epoch, EpochRecord, Fact, Frame,
     FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits, LostReason,
     Manifest, ModuleName, Origin, Outcome, Place, Positions, ProblemCode, Raise, RaisedResource,
-    RawJson, Refusal, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId,
-    SetModule, Source, StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage, UserId,
-    WaitingCode, Work, WorkMessage, WorkNumber, WorkerId,
+    RawJson, Refusal, Report, ReportMessage, RequestId, Resources, RetryPolicy, SchedulerConfig,
+    SessionId, SetModule, Source, StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage,
+    UserId, WaitingCode, Work, WorkMessage, WorkNumber, WorkerId,
     beat::Held,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
@@ -18,6 +18,8 @@ use nox_contract::{
 use serde::Serialize;
 
 use crate::kind::Kind;
+
+mod tasks;
 
 pub struct Example {
     pub kind: Kind,
@@ -39,6 +41,7 @@ pub fn all() -> Vec<Example> {
     all.extend(beats());
     all.extend(frames());
     all.push(epoch());
+    all.extend(tasks::all());
     all
 }
 
@@ -199,6 +202,7 @@ fn commands() -> Vec<Example> {
         fingerprint: Some(fingerprint()),
         seen: FrameNumber(41_800),
         pending: true,
+        task: None,
         traceparent: Some(TRACEPARENT.to_owned()),
     };
     let plain = Submit {
@@ -213,6 +217,7 @@ fn commands() -> Vec<Example> {
         after: Vec::new(),
         fingerprint: None,
         pending: false,
+        task: None,
         traceparent: None,
         ..full.clone()
     };
@@ -496,18 +501,28 @@ fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
         requested_resources: if run_at.is_some() { large() } else { small() },
         priority: 5,
         fingerprint: run_at.map(|_| fingerprint()),
+        task: None,
         traceparent: run_at.map(|_| TRACEPARENT.to_owned()),
         run_at,
         after,
     }))
 }
 
+fn assigned(request: Option<RequestId>) -> Fact {
+    Fact::Assigned {
+        worker_id: worker(),
+        session: session(),
+        attempt: Attempt(1),
+        work: WorkNumber(17),
+        request,
+    }
+}
+
 fn job_entries() -> Vec<(String, Entry)> {
     let period = at("2026-11-21T00:00:00Z");
     let attempt = Attempt(1);
     let reserved = Fact::Reserved { period, cpu_seconds: 60 };
-    let assigned =
-        Fact::Assigned { worker_id: worker(), session: session(), attempt, work: WorkNumber(17) };
+    let assigned = assigned(None);
     let started = Fact::Started { worker_id: worker(), attempt, elapsed_ms: 4 };
     let succeeded = Fact::Succeeded { attempt, outputs: outputs(), wall_ms: 1_234 };
     let failed =
@@ -524,6 +539,7 @@ fn job_entries() -> Vec<(String, Entry)> {
             requested_resources: small(),
             refusal: quota_refusal(),
             fingerprint,
+            task: None,
         }))
     };
     let canceled = Fact::Canceled { by: id("root") };
@@ -599,6 +615,7 @@ fn waiting_entries() -> Vec<(String, Entry)> {
         WaitingCode::Scheduled,
         WaitingCode::Backoff,
         WaitingCode::Paused,
+        WaitingCode::Claim,
         WaitingCode::Dispatching,
     ];
     let named = |code: WaitingCode| {
@@ -631,6 +648,7 @@ fn system_entries() -> Vec<(String, Entry)> {
         capacity: capacity(),
         modules,
         labels,
+        claimant: None,
     };
     let served = ServedModule { name: xtb(), version: "6.5.1".to_owned() };
     let declared =

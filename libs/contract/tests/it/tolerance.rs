@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::{corpus::FOREIGN, kind::Kind};
 
 /// Where externally tagged enums stand: their objects have one key, and that is the tag.
-const TAGGED: [&str; 7] = ["commands", "reports", "work", "facts", "outcome", "end", "handed_back"];
+const TAGGED: [&str; 8] =
+    ["commands", "reports", "work", "facts", "outcome", "end", "handed_back", "to"];
 
 #[test]
 fn unknown_fields_are_ignored_wherever_they_stand() {

@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use nox_contract::{
     Attempt, Capacity, Chain, FrameNumber, JobId, JobState, ModuleName, Place, Resources, TenantId,
-    Timestamp, Token, UserId, WorkerId, subject,
+    Timestamp, Token, TopicName, UserId, WorkerId, subject,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -22,13 +22,15 @@ fn ids_in_subjects_are_slugs() {
         assert!(good.parse::<WorkerId>().is_ok(), "{good}");
     }
     for bad in
-        ["", "-a", "_a", "A", "a.b", "a b", "a*", ">", "ä", "a\n", "a/b", "$SYS", &"x".repeat(65)]
+        ["", "-a", "_a", "A", "a.b", "a b", "a*", ">", "ä", "a\n", "a/b", "$SYS", &"x".repeat(129)]
     {
         assert!(bad.parse::<TenantId>().is_err(), "{bad}");
         assert!(bad.parse::<WorkerId>().is_err(), "{bad}");
         assert!(bad.parse::<ModuleName>().is_err(), "{bad}");
         assert!(serde_json::from_value::<TenantId>(bad.into()).is_err(), "{bad}");
     }
+    assert!("x".repeat(64).parse::<TenantId>().is_err());
+    assert!("x".repeat(128).parse::<WorkerId>().is_ok());
     assert!("a-b".parse::<ModuleName>().is_err(), "a module's name is an identifier");
     assert!("xtb_hello".parse::<ModuleName>().is_ok());
 }
@@ -37,6 +39,29 @@ fn ids_in_subjects_are_slugs() {
 fn the_reserved_tenant_is_a_tenant_and_nobody_is_no_worker() {
     assert!(TenantId::SYSTEM.parse::<TenantId>().unwrap().is_system());
     assert!(WorkerId::nobody().as_str().parse::<WorkerId>().is_err());
+}
+
+#[test]
+fn a_worker_that_speaks_http_is_another_one_in_another_tenant() {
+    let id = "5f0c2d3e-1a2b-4c3d-8e9f-0a1b2c3d4e5f".parse().unwrap();
+    let of = |tenant: &str| WorkerId::of_http(&tenant.parse().unwrap(), id);
+    assert_ne!(of("acme"), of("acme-2"));
+    for worker in [of("acme"), of("a-b_c"), of(&"x".repeat(63))] {
+        assert_comes_back(&worker);
+        assert_eq!(worker.http_id(), Some(id), "{worker}");
+    }
+    for other in ["exec-1", "http-", "http-acme", "acme-5f0c2d3e-1a2b-4c3d-8e9f-0a1b2c3d4e5f"] {
+        assert_eq!(other.parse::<WorkerId>().unwrap().http_id(), None, "{other}");
+    }
+}
+
+#[test]
+fn a_topic_has_three_parts() {
+    let topic: TopicName = "@global:modifiers:Rotate me".parse().unwrap();
+    assert_eq!(topic.parts(), ("@global", "modifiers", "Rotate me"));
+    for bad in ["", "a:b", "a:b:c:d", "a::c", ":b:c", "a:b:", "a:b:c\n", &"x:".repeat(300)] {
+        assert!(bad.parse::<TopicName>().is_err(), "{bad:?}");
+    }
 }
 
 #[test]

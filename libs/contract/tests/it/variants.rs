@@ -34,6 +34,12 @@ variants!(command: Command {
     Submit(_) => "submit",
     Cancel(_) => "cancel",
     SetModule(_) => "set_module",
+    Register(_) => "register",
+    Claim(_) => "claim",
+    Undelivered(_) => "undelivered",
+    UpdateTask(_) => "update_task",
+    RemoveWorker(_) => "remove_worker",
+    RemoveTopic(_) => "remove_topic",
 } never Unreadable);
 
 variants!(outcome: Outcome {
@@ -49,6 +55,8 @@ variants!(report: Report {
     Draining => "draining",
     Paused { .. } => "paused",
     Resumed { .. } => "resumed",
+    Progressed(_) => "progressed",
+    Offer(_) => "offer",
     Bye => "bye",
 } never Unreadable);
 
@@ -77,6 +85,7 @@ variants!(entity: Entity {
     Account { .. } => "account",
     Worker(_) => "worker",
     Module(_) => "module",
+    Topic { .. } => "topic",
     Control => "control",
 });
 
@@ -90,6 +99,7 @@ variants!(fact: Fact {
     StopRequested { .. } => "stop_requested",
     AttemptLost { .. } => "attempt_lost",
     Started { .. } => "started",
+    Progressed { .. } => "progressed",
     AttemptFailed { .. } => "attempt_failed",
     Stopped { .. } => "stopped",
     Succeeded { .. } => "succeeded",
@@ -101,12 +111,15 @@ variants!(fact: Fact {
     Granted { .. } => "granted",
     QuotaViolated { .. } => "quota_violated",
     WorkerJoined { .. } => "worker_joined",
+    WorkerOffered { .. } => "worker_offered",
     WorkerDraining { .. } => "worker_draining",
     WorkerPaused { .. } => "worker_paused",
     WorkerResumed { .. } => "worker_resumed",
     WorkerLeft { .. } => "worker_left",
     ModuleDeclared { .. } => "module_declared",
     ModuleSwitched { .. } => "module_switched",
+    TopicRegistered { .. } => "topic_registered",
+    TopicRemoved {} => "topic_removed",
     Configured { .. } => "configured",
     InputsReset { .. } => "inputs_reset",
 });
@@ -141,7 +154,13 @@ variants!(problem: ProblemCode {
     DisabledModule => "disabled_module",
     JobNotFound => "job_not_found",
     ArtifactNotFound => "artifact_not_found",
+    TaskNotFound => "task_not_found",
+    WorkerNotFound => "worker_not_found",
     AlreadyEnded => "already_ended",
+    InvalidTaskTransition => "invalid_task_transition",
+    SchemaConflict => "schema_conflict",
+    InvalidCategory => "invalid_category",
+    InvalidRoomId => "invalid_room_id",
     IdempotencyConflict => "idempotency_conflict",
     StaleStamp => "stale_stamp",
     BudgetExhausted => "budget_exhausted",
@@ -178,6 +197,7 @@ variants!(waiting: WaitingCode {
     Scheduled => "scheduled",
     Backoff => "backoff",
     Paused => "paused",
+    Claim => "claim",
     Dispatching => "dispatching",
 });
 
@@ -187,6 +207,7 @@ variants!(lost: LostReason {
     NotHeld => "not_held",
     Draining => "draining",
     CannotRun => "cannot_run",
+    Undelivered => "undelivered",
 });
 
 variants!(blame: Blame {

@@ -36,6 +36,7 @@ impl State {
                 }
                 if is_ended && !was_ended {
                     self.count_queued(owner, -1)?;
+                    self.count_open(id, -1);
                     self.tell_end(id);
                 }
             } else {
@@ -55,6 +56,7 @@ impl State {
                 self.count_queued(owner, 1)?;
                 needs.version.clone_from(&submitted.module_version);
                 needs.labels.clone_from(&submitted.worker_labels);
+                needs.topic = submitted.task.as_ref().map(|task| task.topic.clone());
                 // What has succeeded already holds nobody back.
                 let open = submitted.after.iter().filter(|id| self.is_open(**id));
                 (open.copied().collect(), submitted.fingerprint.as_deref())
@@ -79,8 +81,20 @@ impl State {
             used_core_ms: 0,
             dependencies: (!open.is_empty()).then(|| Box::new(Dependencies { open, doomed: None })),
         };
+        let is_open = !active.job.state().is_ended();
         self.jobs.insert(id, Arc::new(active));
+        if is_open {
+            self.count_open(id, 1);
+        }
         Ok(())
+    }
+
+    /// Counts a task that begins or ends where its topic is.
+    fn count_open(&mut self, id: JobId, change: i32) {
+        let Some(active) = self.jobs.get(&id) else { return };
+        if let Some(topic) = &active.needs.topic {
+            self.topics.count_open(&active.owner.tenant, topic, change);
+        }
     }
 
     /// What a job's fact changes beside the job.
@@ -100,7 +114,7 @@ impl State {
                 active.reserved -= cpu_seconds;
                 self.ledger.shift(tenant, user_id, *period, fact).map_err(ledger)?;
             }
-            Fact::Assigned { worker_id, attempt, work, .. } => {
+            Fact::Assigned { worker_id, attempt, work, request, .. } => {
                 let resources = active.job.resources();
                 let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.used.take(&resources);
@@ -114,6 +128,7 @@ impl State {
                         assigned_n: n,
                         resources,
                         started: false,
+                        request: *request,
                         stop: None,
                     },
                 );
@@ -149,18 +164,22 @@ impl State {
             | Fact::Waiting { .. }
             | Fact::RetryScheduled { .. }
             | Fact::AttemptLost { .. }
+            | Fact::Progressed { .. }
             | Fact::Stopped { .. }
             | Fact::Failed { .. } => {}
             Fact::LimitsSet { .. }
             | Fact::Granted { .. }
             | Fact::QuotaViolated { .. }
             | Fact::WorkerJoined { .. }
+            | Fact::WorkerOffered { .. }
             | Fact::WorkerDraining { .. }
             | Fact::WorkerPaused { .. }
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. }
             | Fact::ModuleDeclared { .. }
             | Fact::ModuleSwitched { .. }
+            | Fact::TopicRegistered { .. }
+            | Fact::TopicRemoved {}
             | Fact::Configured { .. }
             | Fact::InputsReset { .. } => return Err(misplaced(n, fact, "a job")),
         }

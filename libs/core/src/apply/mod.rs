@@ -6,6 +6,7 @@ mod control;
 mod dependency;
 mod job;
 mod module;
+mod topic;
 mod worker;
 
 pub use dependency::EndToTell;
@@ -78,6 +79,7 @@ impl State {
             Entity::Account { tenant, account } => self.apply_account(entry, &tenant, &account),
             Entity::Worker(worker) => self.apply_worker(entry, &worker),
             Entity::Module(module) => self.apply_module(entry, &module),
+            Entity::Topic { tenant, topic } => self.apply_topic(entry, &tenant, &topic),
             Entity::Control => self.apply_control(entry),
         }?;
         self.entries += 1;

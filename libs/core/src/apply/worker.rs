@@ -1,16 +1,23 @@
 //! Facts of a worker.
 
-use nox_contract::{Capacity, Entry, Fact, WorkNumber, WorkerId};
+use nox_contract::{Capacity, Entry, Fact, WorkNumber, WorkerId, fact::ServedModule};
 
 use super::{ApplyError, misplaced};
-use crate::{state::State, worker::Worker};
+use std::collections::BTreeMap;
+
+use nox_contract::ModuleName;
+
+use crate::{
+    state::State,
+    worker::{Claims, Worker},
+};
 
 impl State {
     pub(super) fn apply_worker(&mut self, entry: &Entry, id: &WorkerId) -> Result<(), ApplyError> {
         let (n, at) = (self.n, self.at);
         for fact in entry.known_facts() {
             match fact {
-                Fact::WorkerJoined { session, origin, capacity, modules, labels } => {
+                Fact::WorkerJoined { session, origin, capacity, modules, labels, claimant } => {
                     if self.workers.get(id).is_some() {
                         // The session before has to be over first, with all that it held.
                         return Err(misplaced(n, fact, "a worker that is there"));
@@ -20,11 +27,10 @@ impl State {
                         origin: *origin,
                         capacity: *capacity,
                         used: Capacity::default(),
-                        modules: modules
-                            .iter()
-                            .map(|served| (served.name.clone(), served.version.clone()))
-                            .collect(),
+                        modules: served(modules),
                         labels: labels.iter().cloned().collect(),
+                        claims: claimant.clone().map(|claimant| Claims::new(claimant, labels)),
+                        offers: 0,
                         draining: false,
                         paused: false,
                         pauses: 0,
@@ -33,6 +39,19 @@ impl State {
                         assignments: Default::default(),
                     };
                     self.workers.join(id.clone(), worker);
+                    self.join_topics(id);
+                }
+                Fact::WorkerOffered { number, capacity, modules, labels, .. } => {
+                    self.leave_topics(id);
+                    self.workers.offer(id, |worker| {
+                        worker.offers = *number;
+                        worker.capacity = *capacity;
+                        worker.modules = served(modules);
+                        worker.labels = labels.iter().cloned().collect();
+                        let claims = worker.claims.take();
+                        worker.claims = claims.map(|of| Claims::new(of.claimant, labels));
+                    });
+                    self.join_topics(id);
                 }
                 Fact::WorkerDraining { .. } => {
                     if let Some(worker) = self.workers.get_mut(id) {
@@ -46,6 +65,7 @@ impl State {
                     }
                 }
                 Fact::WorkerLeft { reason, blame, .. } => {
+                    self.leave_topics(id);
                     self.workers.leave(id, (*reason, *blame), at);
                 }
                 other => return Err(misplaced(n, other, "a worker")),
@@ -53,4 +73,27 @@ impl State {
         }
         Ok(())
     }
+
+    /// Enters a worker where the tasks are that it claims.
+    fn join_topics(&mut self, id: &WorkerId) {
+        let Some(claims) = self.workers.get(id).and_then(|worker| worker.claims.as_ref()) else {
+            return;
+        };
+        for topic in &claims.topics {
+            self.topics.join(&claims.claimant.tenant, topic, id);
+        }
+    }
+
+    fn leave_topics(&mut self, id: &WorkerId) {
+        let Some(claims) = self.workers.get(id).and_then(|worker| worker.claims.as_ref()) else {
+            return;
+        };
+        for topic in &claims.topics {
+            self.topics.leave(&claims.claimant.tenant, topic, id);
+        }
+    }
+}
+
+fn served(modules: &[ServedModule]) -> BTreeMap<ModuleName, String> {
+    modules.iter().map(|served| (served.name.clone(), served.version.clone())).collect()
 }

@@ -23,6 +23,12 @@ pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decis
     }
     let mut facts = vec![Fact::Canceled { by: cancel.by.clone() }];
     match job.job.worker_id().map(|id| (id, state.workers.holder(id, cancel.job_id))) {
+        // Nothing is told to a worker that claims its work: it hears of it when it speaks of the task.
+        Some((worker_id, Some(worker))) if worker.claims.is_some() => {
+            let (worker_id, attempt) = (worker_id.clone(), job.job.attempt);
+            facts.push(Fact::Stopped { worker_id, attempt });
+            facts.extend(end::settle(job, 0));
+        }
         Some((worker_id, Some(worker))) => facts.push(Fact::StopRequested {
             worker_id: worker_id.clone(),
             attempt: job.job.attempt,

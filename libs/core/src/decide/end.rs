@@ -5,6 +5,7 @@ use nox_contract::{Blame, Entity, Fact, JobError, JobId, LostReason, Timestamp, 
 use super::{
     Decision, Draft, Rules, job_entity,
     retry::{NoRetry, retry},
+    task,
 };
 use crate::{
     job::Phase,
@@ -179,6 +180,10 @@ pub(super) fn lost(
         blame,
         detail,
     }];
+    if job.needs.topic.is_some() && !matches!(job.job.phase, Phase::Canceled { .. }) {
+        facts.extend(task::after_loss(state, worker_id, job, slot, (reason, blame)));
+        return Some(Draft { entity: job_entity(id, job), facts });
+    }
     let canceled = matches!(job.job.phase, Phase::Canceled { .. });
     let crashes = job.job.crashes + 1;
     let parked = !canceled && blame == Blame::Crashed && crashes >= state.in_force().crashes_max;

@@ -197,6 +197,8 @@ fn unblock(state: &State, id: JobId) -> Option<Draft> {
         facts
     } else if active.job.due_at.is_some() {
         vec![Fact::Waiting { code: WaitingCode::Scheduled }]
+    } else if active.needs.topic.is_some() {
+        vec![Fact::Waiting { code: WaitingCode::Claim }]
     } else {
         vec![Fact::Waiting { code: WaitingCode::Priority }]
     };
@@ -216,6 +218,10 @@ pub(super) fn due(state: &State, id: JobId) -> Option<Decision> {
     let waiting = active.job.waiting()?;
     if !matches!(waiting, WaitingCode::Scheduled | WaitingCode::Backoff) {
         return None;
+    }
+    if active.needs.topic.is_some() {
+        let fact = Fact::Waiting { code: WaitingCode::Claim };
+        return Some(Decision::of(job_entity(id, active), vec![fact]));
     }
     let fact = match place(state, &Given::default(), &active.owner.module, &active.class(), None) {
         Ok(place) if is_unasked_for(state, place.worker) => place.assign(active.job.attempt.next()),

@@ -1,6 +1,7 @@
 //! What follows from an input: facts and an answer. Looks at the state, never changes it.
 
 mod cancel;
+mod claim;
 mod end;
 mod internal;
 mod matching;
@@ -8,9 +9,11 @@ mod module;
 mod place;
 mod quota;
 mod reason;
+mod register;
 mod report;
 mod retry;
 mod submit;
+mod task;
 
 use nox_contract::{
     Accepted, Command, Entity, Fact, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal,
@@ -56,6 +59,10 @@ pub struct Faults {
     pub stamp_unchecked: bool,
     /// Ask the workers for every kind of job, although they have just refused one that asks for less.
     pub refused_asked_again: bool,
+    /// Believe whoever says something of a task.
+    pub task_updates_unchecked: bool,
+    /// Give claimants the newest task, not the oldest.
+    pub claims_unordered: bool,
 }
 
 /// What follows from one part of one input.
@@ -101,6 +108,12 @@ impl Decision {
         Self { answer: Some(Outcome::Refused(refusal)), ..Self::default() }
     }
 
+    /// Nothing follows, and that is right.
+    fn unchanged(n: FrameNumber) -> Self {
+        let accepted = Accepted { n, job_id: None, state: None, repeated: true };
+        Self { answer: Some(Outcome::Accepted(accepted)), ..Self::default() }
+    }
+
     fn repeated(n: FrameNumber, job: JobId, state: JobState) -> Self {
         let accepted = Accepted { n, job_id: Some(job), state: Some(state), repeated: true };
         Self { answer: Some(Outcome::Accepted(accepted)), ..Self::default() }
@@ -130,6 +143,12 @@ pub fn command(
         Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
+        Command::Register(register) => register::decide(state, tenant, register),
+        Command::RemoveWorker(remove) => register::remove_worker(state, rules, tenant, remove),
+        Command::RemoveTopic(remove) => register::remove_topic(state, tenant, remove),
+        Command::Claim(claim) => claim::decide(state, rules, tenant, claim),
+        Command::Undelivered(undelivered) => claim::undelivered(state, rules, tenant, undelivered),
+        Command::UpdateTask(update) => task::update(state, rules, tenant, update, now),
         Command::Unreadable => Decision::refused(Refusal::new(
             ProblemCode::Unavailable,
             "the scheduler that leads is of an older version, and cannot read this",

@@ -1,6 +1,6 @@
 //! Modules: declared by workers, switched by admins.
 
-use nox_contract::{Accepted, Entity, Fact, Manifest, Outcome, ProblemCode, Refusal, SetModule};
+use nox_contract::{Entity, Fact, Manifest, ProblemCode, Refusal, SetModule};
 
 use super::{Decision, Draft};
 use crate::state::State;
@@ -13,8 +13,7 @@ pub(super) fn switch(state: &State, set: &SetModule) -> Decision {
         ));
     };
     if module.enabled == set.enabled {
-        let accepted = Accepted { n: state.n, job_id: None, state: None, repeated: true };
-        return Decision { answer: Some(Outcome::Accepted(accepted)), ..Decision::nothing() };
+        return Decision::unchanged(state.n);
     }
     let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
     Decision::of(Entity::Module(set.module.clone()), vec![fact]).accepted(None, None)

@@ -47,6 +47,7 @@ impl<'s> Place<'s> {
             session: self.worker.session,
             attempt,
             work: self.work,
+            request: None,
         }
     }
 }
@@ -113,7 +114,7 @@ pub(super) fn place<'s>(
         .filter(|(_, worker, load)| has_place(worker, load, key))
         // The emptiest, so that load spreads; the name settles a tie, so that a replay agrees.
         .max_by_key(|(id, worker, load)| {
-            (worker.capacity.slots - load.used.slots, std::cmp::Reverse(*id))
+            (worker.capacity.slots.saturating_sub(load.used.slots), std::cmp::Reverse(*id))
         });
     match place {
         Some((worker_id, worker, load)) => Ok(Place { worker_id, worker, work: load.next_work }),

@@ -2,16 +2,17 @@
 
 use nox_contract::{
     Attempt, AttemptEnd, Blame, ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Entity, Fact,
-    HandBack, JobError, JobId, LostReason, OUTPUTS_BYTES_MAX, Report, SessionId, Timestamp, Token,
-    WorkerId,
+    HandBack, JobError, JobId, LostReason, Manifest, OUTPUTS_BYTES_MAX, Report, SessionId,
+    Timestamp, Token, WorkerId,
     fact::ServedModule,
-    report::{Ended, Hello, Started, Stopped},
+    report::{Ended, Hello, Offer, Progressed, Started, Stopped},
 };
 
 use super::{
     Decision, Rules,
     end::{self, Departure, Loss},
     job_entity, module,
+    task::bounded_progress,
 };
 use crate::{
     job::Phase,
@@ -39,6 +40,7 @@ pub(super) fn decide(
     match report {
         Report::Hello(_) | Report::Unreadable => Decision::nothing(),
         Report::Started(report) => started(state, rules, worker_id, report),
+        Report::Progressed(report) => progressed(state, rules, worker_id, report),
         Report::Ended(report) => ended(state, rules, worker_id, report, now),
         Report::Stopped(report) => stopped(state, rules, worker_id, report),
         Report::Draining if worker.draining => Decision::nothing(),
@@ -55,6 +57,8 @@ pub(super) fn decide(
         Report::Resumed { number } => {
             about_worker(Fact::WorkerResumed { session, number: *number })
         }
+        Report::Offer(offer) if offer.number <= worker.offers => Decision::nothing(),
+        Report::Offer(offer) => offered(state, worker_id, session, offer),
         Report::Bye => {
             let departure = Departure::Planned(LostReason::Draining);
             Decision::of_draft(end::leave(rules, worker_id, worker, &departure))
@@ -93,19 +97,35 @@ fn joined(
     if let Some(declared) = hello.modules.iter().find_map(|m| module::declare(state, m)) {
         return Decision::step(vec![declared]);
     }
-    let modules = hello
-        .modules
-        .iter()
-        .map(|m| ServedModule { name: m.name.clone(), version: m.version.clone() })
-        .collect();
     let fact = Fact::WorkerJoined {
         session,
         origin,
         capacity: hello.capacity,
-        modules,
+        modules: served(&hello.modules),
         labels: hello.labels.clone(),
+        claimant: None,
     };
     Decision::of(Entity::Worker(worker_id.clone()), vec![fact])
+}
+
+/// What a worker offers has changed, in steps: manifests that the log does not know are declared first.
+fn offered(state: &State, worker_id: &WorkerId, session: SessionId, offer: &Offer) -> Decision {
+    if let Some(declared) = offer.modules.iter().find_map(|m| module::declare(state, m)) {
+        return Decision::step(vec![declared]);
+    }
+    let fact = Fact::WorkerOffered {
+        session,
+        number: offer.number,
+        capacity: offer.capacity,
+        modules: served(&offer.modules),
+        labels: offer.labels.clone(),
+    };
+    Decision::of(Entity::Worker(worker_id.clone()), vec![fact])
+}
+
+fn served(modules: &[Manifest]) -> Vec<ServedModule> {
+    let served = |m: &Manifest| ServedModule { name: m.name.clone(), version: m.version.clone() };
+    modules.iter().map(served).collect()
 }
 
 /// The slot that a report speaks of, if whoever reports holds its token.
@@ -140,6 +160,20 @@ fn started(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Started)
         attempt: slot.attempt,
         elapsed_ms: report.elapsed_ms,
     };
+    Decision::of(job_entity(report.job_id, job), vec![fact])
+}
+
+fn progressed(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Progressed) -> Decision {
+    let Some((job, slot)) =
+        slot(state, rules, worker_id, report.job_id, report.attempt, &report.token)
+    else {
+        return Decision::nothing();
+    };
+    if !matches!(job.job.phase, Phase::Assigned { .. } | Phase::Running { .. }) {
+        return Decision::nothing();
+    }
+    let progress = bounded_progress(&report.progress);
+    let fact = Fact::Progressed { attempt: slot.attempt, progress };
     Decision::of(job_entity(report.job_id, job), vec![fact])
 }
 
@@ -213,7 +247,7 @@ fn outputs_too_large(bytes: usize) -> JobError {
 
 /// The error as far as the log takes it: an event repeats it, and no worker's words may make one
 /// that the broker refuses.
-fn bounded(error: &JobError) -> JobError {
+pub(super) fn bounded(error: &JobError) -> JobError {
     JobError {
         code: cut(&error.code, ERROR_CODE_BYTES_MAX),
         message: cut(&error.message, ERROR_MESSAGE_BYTES_MAX),
@@ -221,7 +255,7 @@ fn bounded(error: &JobError) -> JobError {
     }
 }
 
-fn cut(text: &str, bytes_max: usize) -> String {
+pub(super) fn cut(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 

@@ -45,7 +45,7 @@ pub(super) fn decide(
         return refuse(state, tenant, submit, entity, Vec::new(), refusal, now);
     }
     let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
-    let admitted = check_module(state, submit).and_then(|needs| {
+    let admitted = check_module(state, tenant, submit).and_then(|needs| {
         let open = check_dependencies(state, tenant, submit)?;
         quota::admit(state, tenant, submit, now)?;
         Ok((needs, open))
@@ -64,6 +64,7 @@ pub(super) fn decide(
         run_at: submit.run_at,
         after: submit.after.clone(),
         fingerprint: submit.fingerprint.clone(),
+        task: submit.task.clone(),
         traceparent: submit.traceparent.clone(),
     };
     let mut facts = vec![
@@ -96,8 +97,15 @@ fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decisio
 }
 
 /// What the job needs of a worker, if its module takes it.
-fn check_module(state: &State, submit: &Submit) -> Result<Needs, Box<Refusal>> {
+fn check_module(state: &State, tenant: &TenantId, submit: &Submit) -> Result<Needs, Box<Refusal>> {
     let refused = |code, detail| Err(Box::new(Refusal::new(code, detail)));
+    if let Some(task) = &submit.task {
+        let topic = &task.topic;
+        if state.topics.get(tenant, topic).is_none() {
+            return refused(ProblemCode::JobNotFound, format!("no worker registered {topic}"));
+        }
+        return Ok(Needs { topic: Some(topic.clone()), ..Needs::default() });
+    }
     let name = &submit.module;
     let Some(module) = state.modules.get(name) else {
         return refused(ProblemCode::UnknownModule, format!("there is no module {name}"));
@@ -111,7 +119,8 @@ fn check_module(state: &State, submit: &Submit) -> Result<Needs, Box<Refusal>> {
     if !module.enabled {
         return refused(ProblemCode::DisabledModule, format!("module {name} is disabled"));
     }
-    let needs = Needs { version: version.clone(), labels: submit.worker_labels.clone() };
+    let labels = submit.worker_labels.clone();
+    let needs = Needs { version: version.clone(), labels, topic: None };
     // Where nobody serves it, somebody may come who has what is asked for.
     if state.in_force().refuse_unsatisfiable
         && state.workers.declaring(name, &needs).next().is_some()
@@ -176,6 +185,9 @@ fn first_step(
         // Whether the instant has come is for the timer to say: it alone knows wall time.
         return Some(Fact::Waiting { code: WaitingCode::Scheduled });
     }
+    if needs.topic.is_some() {
+        return Some(Fact::Waiting { code: WaitingCode::Claim });
+    }
     if accounts_change {
         // The limits that a placement has to respect are not yet in force; the match places it.
         return None;
@@ -238,6 +250,7 @@ fn refuse(
             requested_resources: submit.requested_resources,
             refusal: refusal.clone(),
             fingerprint: submit.fingerprint.clone(),
+            task: submit.task.clone(),
         };
         drafts.push(Draft { entity, facts: vec![Fact::Rejected(Box::new(rejected))] });
     }

@@ -85,6 +85,7 @@ impl Crowd {
             fingerprint: None,
             seen: self.state.n,
             pending: false,
+            task: None,
             traceparent: None,
         };
         let command = Command::Submit(Box::new(submit));

@@ -211,3 +211,28 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
         })
         .collect()
 }
+
+/// Tasks that `worker` could have been given and that were submitted before `task`.
+pub fn older_tasks<'s>(
+    state: &'s State,
+    worker: &WorkerId,
+    task: JobId,
+) -> impl Iterator<Item = JobId> + use<'s> {
+    let claims = state.workers.get(worker).and_then(|worker| worker.claims.as_ref());
+    let place = state.job(task).map(|job| (job.job.submitted_n, job.submitted_place));
+    claims.into_iter().flat_map(move |claims| {
+        state.jobs().filter_map(move |(id, job)| {
+            let topic = job.needs.topic.as_ref()?;
+            let mine = job.owner.tenant == claims.claimant.tenant && claims.topics.contains(topic);
+            let waits = job.job.waiting() == Some(WaitingCode::Claim);
+            let older =
+                place.is_some_and(|place| (job.job.submitted_n, job.submitted_place) < place);
+            let (tenant, user) = (&job.owner.tenant, &job.owner.user_id);
+            let may = [state.ledger.user(tenant, user), state.ledger.tenant(tenant)]
+                .into_iter()
+                .flatten()
+                .all(|account| account.running_jobs < account.limits.running_jobs);
+            (mine && waits && older && may).then_some(id)
+        })
+    })
+}

@@ -24,12 +24,14 @@ const PHASES: [&str; 8] = [
 ];
 
 /// Phase, fact, phase after.
-const ARROWS: [(&str, &str, &str); 20] = [
+const ARROWS: [(&str, &str, &str); 22] = [
     ("queued", "waiting", "queued"),
     ("queued", "assigned", "assigned"),
     ("queued", "failed", "failed"),
     ("queued", "canceled", "canceled"),
     ("assigned", "started", "running"),
+    ("assigned", "progressed", "assigned"),
+    ("running", "progressed", "running"),
     ("assigned", "attempt_failed", "attempt_ended"),
     ("assigned", "attempt_lost", "queued"),
     ("assigned", "canceled", "canceled_held"),
@@ -101,6 +103,7 @@ fn submitted() -> Fact {
         run_at: None,
         after: Vec::new(),
         fingerprint: None,
+        task: None,
         traceparent: None,
     }))
 }
@@ -111,6 +114,7 @@ fn rejected(code: ProblemCode) -> Fact {
         requested_resources: SMALL,
         refusal: Refusal::new(code, "not any more"),
         fingerprint: None,
+        task: None,
     }))
 }
 
@@ -124,7 +128,13 @@ fn facts(job: &Job) -> Vec<Fact> {
         rejected(ProblemCode::StaleStamp),
         Fact::Canceled { by: id("ada") },
         Fact::Waiting { code: WaitingCode::Resources },
-        Fact::Assigned { worker_id: worker_id.clone(), session, attempt: attempt.next(), work },
+        Fact::Assigned {
+            worker_id: worker_id.clone(),
+            session,
+            attempt: attempt.next(),
+            work,
+            request: None,
+        },
         Fact::RetryScheduled { attempt: attempt.next(), due_at: noon(), resources: None },
         Fact::StopRequested {
             worker_id: worker_id.clone(),
@@ -161,7 +171,18 @@ fn facts(job: &Job) -> Vec<Fact> {
             capacity: Capacity::default(),
             modules: Vec::new(),
             labels: Vec::new(),
+            claimant: None,
         },
+        Fact::WorkerOffered {
+            session,
+            number: 1,
+            capacity: Capacity::default(),
+            modules: Vec::new(),
+            labels: Vec::new(),
+        },
+        Fact::Progressed { attempt, progress: Default::default() },
+        Fact::TopicRegistered { schema: RawJson::default(), by: id("ada") },
+        Fact::TopicRemoved {},
         Fact::WorkerDraining { session },
         Fact::WorkerPaused { session, number: 1, reason: "no process".to_owned() },
         Fact::WorkerResumed { session, number: 2 },
@@ -186,7 +207,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 28;
+    const VARIANTS: u64 = 32;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -217,6 +238,10 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::InputsReset { .. } => 25,
             Fact::WorkerPaused { .. } => 26,
             Fact::WorkerResumed { .. } => 27,
+            Fact::WorkerOffered { .. } => 28,
+            Fact::Progressed { .. } => 29,
+            Fact::TopicRegistered { .. } => 30,
+            Fact::TopicRemoved {} => 31,
         };
         seen | 1 << bit
     });

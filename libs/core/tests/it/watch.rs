@@ -204,7 +204,7 @@ impl Watch {
                 hold(*code != story.waiting, "a reason is written only when it changes", told)?;
                 story.waiting = *code;
             }
-            Fact::Assigned { worker_id, session, attempt, work } => {
+            Fact::Assigned { worker_id, session, attempt, work, .. } => {
                 hold(open && free, "only a queued job is assigned", told)?;
                 hold(attempt.0 == story.attempts + 1, "attempts are counted gaplessly", told)?;
                 let early = story.timer.is_some() || ready != Some(true);
@@ -328,6 +328,10 @@ impl Watch {
                     sums.reserved -= cpu_seconds;
                     sums.free += cpu_seconds;
                 });
+            }
+            Fact::Progressed { attempt, .. } => {
+                hold(open && !free, "only what a worker has gets on", told)?;
+                hold(attempt.0 == story.attempts, "progress is of the newest attempt", told)?;
             }
             _ => hold(false, "a fact stands with what it is about", told)?,
         }
@@ -468,6 +472,8 @@ impl Watch {
                 && used.cpu <= has.cpu
                 && used.mem_mb <= has.mem_mb
                 && used.gpu <= has.gpu;
+            // Whoever claims its work knows how much it can do.
+            let fits = fits || worker.claims.is_some();
             hold(fits && used == worker.used, "no worker holds more than it has", || {
                 format!("{id}: {worker:?} after {entry:?}")
             })?;
@@ -540,6 +546,15 @@ fn place_is_good(
     let told = || format!("{entry:?}");
     // A new job may go where an equal one that was there before could have gone.
     if let Some(job) = before.job(id).or_else(|| after.job(id)) {
+        if let Some(topic) = &job.needs.topic {
+            let claims = before.workers.get(worker).and_then(|worker| worker.claims.as_ref());
+            let registered = claims.is_some_and(|claims| {
+                claims.claimant.tenant == job.owner.tenant && claims.topics.contains(topic)
+            });
+            hold(registered, "a task goes to a worker of its topic", told)?;
+            let passed_over = oracle::older_tasks(before, worker, id).next();
+            return hold(passed_over.is_none(), "the oldest task goes first", told);
+        }
         let hosts = match entry.by.src {
             Source::Match => oracle::hosts_of_match(before, id),
             _ => oracle::hosts(before, job).unwrap_or_default(),

@@ -293,6 +293,7 @@ impl World {
             fingerprint: ask.fingerprint.clone(),
             seen: ask.seen.unwrap_or(self.log.last()),
             pending: ask.pending,
+            task: None,
             traceparent: None,
         };
         (job, self.command(&ask.tenant, Command::Submit(Box::new(submit))))

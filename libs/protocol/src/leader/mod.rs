@@ -410,7 +410,11 @@ impl Leader {
                         self.hot_inputs.insert(id, submitted.inputs.clone());
                     }
                 }
-                Fact::Assigned { worker_id, session, attempt, work } => {
+                // Whoever claimed it reads it where the answer says.
+                Fact::Assigned { request: Some(_), .. } => {
+                    entry.job_id.and_then(|id| self.hot_inputs.take(id));
+                }
+                Fact::Assigned { worker_id, session, attempt, work, .. } => {
                     let start = entry.job_id.and_then(|id| self.start_work(id, n, *attempt, *work));
                     if let Some(start) = start {
                         self.held_back.push_work(n, worker_id, *session, *work, start);
@@ -434,6 +438,7 @@ impl Leader {
                     }
                     self.match_due = true;
                 }
+                Fact::WorkerJoined { claimant: Some(_), .. } => {}
                 Fact::WorkerJoined { session, .. } => {
                     if let Some(worker_id) = entry.worker_id.clone() {
                         let work = Dispatch::Ready(Work::Joined);
@@ -450,12 +455,14 @@ impl Leader {
                 | Fact::Stopped { .. }
                 | Fact::Succeeded { .. }
                 | Fact::WorkerResumed { .. }
+                | Fact::WorkerOffered { .. }
                 | Fact::ModuleDeclared { .. }
                 | Fact::ModuleSwitched { .. }
                 | Fact::Reserved { .. }
                 | Fact::LimitsSet { .. } => self.match_due = true,
                 Fact::Rejected(_)
                 | Fact::Started { .. }
+                | Fact::Progressed { .. }
                 | Fact::Settled { .. }
                 | Fact::Released { .. }
                 | Fact::Granted { .. }
@@ -463,6 +470,8 @@ impl Leader {
                 | Fact::WorkerDraining { .. }
                 | Fact::WorkerPaused { .. }
                 | Fact::WorkerLeft { .. }
+                | Fact::TopicRegistered { .. }
+                | Fact::TopicRemoved {}
                 | Fact::Configured { .. }
                 | Fact::InputsReset { .. } => {}
             }

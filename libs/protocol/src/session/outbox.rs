@@ -148,6 +148,8 @@ pub(super) fn report_bytes(report: &Report) -> usize {
         },
         // Once a session; a `hello` that cannot be written is noticed where it is sent.
         Report::Hello(hello) => serde_json::to_vec(hello).map_or(0, |json| json.len()),
+        Report::Offer(offer) => serde_json::to_vec(offer).map_or(0, |json| json.len()),
+        Report::Progressed(of) => of.progress.message.as_ref().map_or(0, |m| ESCAPED * m.len()),
         Report::Paused { reason, .. } => ESCAPED * reason.len(),
         Report::Started(_)
         | Report::Stopped(_)

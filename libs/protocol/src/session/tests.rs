@@ -164,6 +164,8 @@ fn name(report: &Report) -> String {
             _ => ("ended", ended.job_id),
         },
         Report::Stopped(stopped) => ("stopped", stopped.job_id),
+        Report::Progressed(progressed) => ("progressed", progressed.job_id),
+        Report::Offer(_) => return "offer".to_owned(),
     };
     format!("{name}:{}", job.0.as_u128())
 }

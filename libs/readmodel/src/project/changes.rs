@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nox_contract::{
-    Fact, FrameNumber, JobId, ModuleName, RawJson, Refusal, Resources, TenantId, Timestamp, UserId,
-    WorkerId,
+    Fact, FrameNumber, JobId, ModuleName, RawJson, Refusal, Resources, Task, TenantId, Timestamp,
+    TopicName, UserId, WorkerId,
 };
 use nox_core::ledger::Balance;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     metrics::MetricKey,
-    rows::{BalanceKey, Parked, Rows, StoredJob, StoredLimits, StoredModule, StoredWorker},
+    rows::{
+        BalanceKey, Parked, Rows, StoredJob, StoredLimits, StoredModule, StoredTopic, StoredWorker,
+    },
 };
 
 /// Rows to be written, and nothing about how.
@@ -27,6 +29,10 @@ pub struct Changes {
     pub violations: Vec<Violation>,
     pub modules: BTreeMap<ModuleName, StoredModule>,
     pub workers: BTreeMap<WorkerId, StoredWorker>,
+    /// Claimed their work, and have gone: they are many, and nothing of them is asked for any more.
+    pub gone: BTreeSet<WorkerId>,
+    /// `None` of those that are removed.
+    pub topics: BTreeMap<(TenantId, TopicName), Option<StoredTopic>>,
     /// Differences.
     pub metrics: BTreeMap<MetricKey, i64>,
     pub parked: Vec<ParkedEntry>,
@@ -57,6 +63,7 @@ pub struct Created {
     pub fingerprint: Option<String>,
     pub module_version: Option<String>,
     pub worker_labels: BTreeSet<String>,
+    pub task: Option<Task>,
 }
 
 /// What is set aside for a job: what an attempt is given, and all that was reserved of the budget.
@@ -128,14 +135,18 @@ impl JobChange {
             self.created = Created {
                 inputs: Some(submitted.inputs.clone()),
                 fingerprint: submitted.fingerprint.clone(),
-                module_version: Some(submitted.module_version.clone()),
+                module_version: Some(&submitted.module_version)
+                    .filter(|version| !version.is_empty())
+                    .cloned(),
                 worker_labels: submitted.worker_labels.clone(),
+                task: submitted.task.as_deref().cloned(),
             };
         }
         if let Fact::Rejected(rejected) = fact {
             self.created = Created {
                 inputs: Some(rejected.inputs.clone()),
                 fingerprint: rejected.fingerprint.clone(),
+                task: rejected.task.as_deref().cloned(),
                 ..Created::default()
             };
         }
@@ -185,5 +196,6 @@ impl Rows {
             .extend(changes.balances.into_iter().map(|(key, (balance, _))| (key, balance)));
         self.modules.extend(changes.modules);
         self.workers.extend(changes.workers);
+        self.workers.retain(|id, _| !changes.gone.contains(id));
     }
 }

@@ -50,6 +50,13 @@ impl Projection<'_> {
         if storable {
             change.carry(fact);
         }
+        match fact {
+            Fact::Assigned { .. } => change.row.progress = None,
+            Fact::Progressed { progress, .. } if storable => {
+                change.row.progress = Some(progress.clone());
+            }
+            _ => {}
+        }
         if let Some(worker) = change.row.job.worker_id() {
             change.row.worker_id = Some(worker.clone());
         }

@@ -101,6 +101,7 @@ impl Context<'_> {
             Entity::Account { .. } => "an account",
             Entity::Worker(_) => "a worker",
             Entity::Module(_) => "a module",
+            Entity::Topic { .. } => "a topic",
             Entity::Control => "the log",
         };
         IllegalEntry::Misplaced { at: self.placed.stands(), fact: fact.name(), entity }
@@ -180,6 +181,7 @@ impl Projection<'_> {
             | Fact::StopRequested { .. }
             | Fact::AttemptLost { .. }
             | Fact::Started { .. }
+            | Fact::Progressed { .. }
             | Fact::AttemptFailed { .. }
             | Fact::Stopped { .. }
             | Fact::Succeeded { .. }
@@ -191,12 +193,16 @@ impl Projection<'_> {
                 self.move_account(context, fact, storable.is_ok())
             }
             Fact::WorkerJoined { .. }
+            | Fact::WorkerOffered { .. }
             | Fact::WorkerDraining { .. }
             | Fact::WorkerPaused { .. }
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. } => self.move_worker(context, fact, storable.is_ok()),
             Fact::ModuleDeclared { .. } | Fact::ModuleSwitched { .. } => {
                 self.move_module(context, fact, storable.is_ok())
+            }
+            Fact::TopicRegistered { .. } | Fact::TopicRemoved {} => {
+                self.move_topic(context, fact, storable.is_ok())
             }
             // These say what later decisions rest on, and where reading the inputs goes on; the
             // positions stand in every frame, and nobody reads the rest from rows.

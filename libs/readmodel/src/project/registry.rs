@@ -1,10 +1,10 @@
-//! What facts make of workers and modules.
+//! What facts make of workers, modules and topics.
 
 use nox_contract::{Entity, Fact};
 use nox_core::versions::Versions;
 
 use super::{Context, IllegalEntry, Projection};
-use crate::rows::{StoredModule, StoredWorker, WorkerState};
+use crate::rows::{StoredModule, StoredTopic, StoredWorker, WorkerState};
 
 impl Projection<'_> {
     pub(super) fn move_worker(
@@ -17,7 +17,7 @@ impl Projection<'_> {
             return Err(context.misplaced(fact));
         };
         let n = context.placed.n;
-        if let (Fact::WorkerJoined { session, capacity, modules, labels, .. }, true) =
+        if let (Fact::WorkerJoined { session, capacity, modules, labels, claimant, .. }, true) =
             (fact, storable)
         {
             let worker = StoredWorker {
@@ -26,15 +26,22 @@ impl Projection<'_> {
                 capacity: *capacity,
                 modules: modules.clone(),
                 labels: labels.clone(),
+                claimant: claimant.clone(),
                 joined_at: context.placed.at,
                 left_at: None,
                 n,
             };
+            self.changes.gone.remove(id);
             self.changes.workers.insert(id.clone(), worker);
         }
         // There is no row if what the worker said when it joined could not be stored.
         let known = self.changes.workers.get(id).or_else(|| self.rows.workers.get(id));
         let Some(mut worker) = known.cloned() else { return Ok(()) };
+        if let (Fact::WorkerOffered { capacity, modules, labels, .. }, true) = (fact, storable) {
+            worker.capacity = *capacity;
+            worker.modules.clone_from(modules);
+            worker.labels.clone_from(labels);
+        }
         if let Fact::WorkerDraining { .. } = fact {
             worker.state = WorkerState::Draining;
         }
@@ -49,6 +56,11 @@ impl Projection<'_> {
         if let Fact::WorkerLeft { lost, .. } = fact {
             worker.state = if *lost { WorkerState::Lost } else { WorkerState::Left };
             worker.left_at = Some(context.placed.at);
+            if worker.claimant.is_some() {
+                self.changes.workers.remove(id);
+                self.changes.gone.insert(id.clone());
+                return Ok(());
+            }
         }
         worker.n = n;
         self.changes.workers.insert(id.clone(), worker);
@@ -86,6 +98,28 @@ impl Projection<'_> {
                 .modules
                 .insert(name.clone(), StoredModule { enabled: *enabled, n, ..module });
         }
+        Ok(())
+    }
+
+    pub(super) fn move_topic(
+        &mut self,
+        context: &Context<'_>,
+        fact: &Fact,
+        storable: bool,
+    ) -> Result<(), IllegalEntry> {
+        let Entity::Topic { tenant, topic } = context.entity else {
+            return Err(context.misplaced(fact));
+        };
+        let row = match fact {
+            Fact::TopicRegistered { schema, by } if storable => Some(StoredTopic {
+                schema: schema.clone(),
+                user_id: by.clone(),
+                registered_at: context.placed.at,
+                n: context.placed.n,
+            }),
+            _ => None,
+        };
+        self.changes.topics.insert((tenant.clone(), topic.clone()), row);
         Ok(())
     }
 }

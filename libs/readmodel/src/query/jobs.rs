@@ -3,15 +3,15 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use nox_contract::{
-    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources, TenantId,
-    Timestamp, UserId, WaitingCode, WorkerId,
+    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, Progress, RawJson, Resources,
+    Task, TenantId, Timestamp, UserId, WaitingCode, WorkerId,
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::{At, QueryError, Reader};
 use crate::{
     batch::EntryPlace,
-    load::{decode, resources},
+    load::{decode, resources, task},
     project::ReservedResources,
     rows::{self, Parked},
     sql::{Instant, number},
@@ -78,7 +78,7 @@ pub struct JobRow {
     pub tenant: TenantId,
     pub user_id: UserId,
     pub module: ModuleName,
-    /// `None` of a job that was refused.
+    /// `None` of a job that was refused, and of a task.
     pub module_version: Option<String>,
     pub worker_labels: BTreeSet<String>,
     pub status: JobState,
@@ -102,6 +102,10 @@ pub struct JobRow {
     /// The worker of the newest attempt; kept after its end.
     pub worker_id: Option<WorkerId>,
     pub priority: u8,
+    /// What makes it a task.
+    pub task: Option<Task>,
+    /// How far the newest attempt is, by its worker's word.
+    pub progress: Option<Progress>,
     pub fingerprint: Option<String>,
     /// Why the row does not tell all.
     pub parked: Option<Parked>,
@@ -131,14 +135,14 @@ pub(super) fn rows_where(condition: &str) -> String {
         "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources, module_version, worker_labels
+                raised_resources, module_version, worker_labels, topic, room, progress
          from jobs_live
          where {condition}
          union all
          select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources, module_version, worker_labels
+                raised_resources, module_version, worker_labels, topic, room, progress
          from jobs_ended
          where {condition}"
     )
@@ -156,6 +160,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
     let raised: Option<Json<Resources>> = row.try_get("raised_resources")?;
     let given = raised.map_or(requested_resources, |Json(raised)| raised);
     let error: Option<Json<_>> = row.try_get("error")?;
+    let progress: Option<Json<_>> = row.try_get("progress")?;
     let submitted = EntryPlace::unpacked(row.try_get("submitted")?);
     Ok(JobRow {
         id: JobId(row.try_get("id")?),
@@ -179,6 +184,8 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         n: number(row.try_get("n")?),
         worker_id: worker.map(WorkerId::new).transpose().map_err(decode)?,
         priority: row.try_get::<i16, _>("priority")? as u8,
+        task: task(row)?,
+        progress: progress.map(|Json(progress)| progress),
         fingerprint: row.try_get("fingerprint")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,
         submitted_n: submitted.n,

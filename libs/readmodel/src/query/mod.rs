@@ -9,6 +9,7 @@ mod look;
 mod metrics;
 mod quotas;
 mod registry;
+mod tasks;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -28,6 +29,7 @@ use look::Look;
 pub use look::{At, Progress};
 pub use quotas::{BalanceRow, LimitsRow, ViolationRow};
 pub use registry::{ModuleRow, WorkerRow};
+pub use tasks::{TaskFilter, TopicRow};
 
 /// How long a read waits for a connection: longer than any burst, shorter than a user's patience.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(2);

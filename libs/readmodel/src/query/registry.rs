@@ -1,7 +1,8 @@
 //! Modules and workers.
 
 use nox_contract::{
-    Capacity, FrameNumber, ModuleName, RawJson, SessionId, Timestamp, WorkerId, fact::ServedModule,
+    Capacity, Claimant, FrameNumber, ModuleName, RawJson, SessionId, Timestamp, WorkerId,
+    fact::ServedModule,
 };
 use nox_core::versions::Versions;
 use sqlx::{Row, postgres::PgRow, types::Json};
@@ -9,7 +10,7 @@ use sqlx::{Row, postgres::PgRow, types::Json};
 use super::{At, QueryError, Reader};
 use crate::{
     load::{self, decode},
-    rows::WorkerState,
+    rows::{StoredWorker, WorkerState},
     sql::number,
 };
 
@@ -34,6 +35,7 @@ pub struct WorkerRow {
     pub capacity: Capacity,
     pub modules: Vec<ServedModule>,
     pub labels: Vec<String>,
+    pub claimant: Option<Claimant>,
     pub joined_at: Timestamp,
     pub left_at: Option<Timestamp>,
     pub n: FrameNumber,
@@ -96,21 +98,38 @@ impl Reader {
         let mut look = self.look().await?;
         let workers = load::workers(look.connection()).await;
         let workers = workers.map_err(|error| look.failed(error))?;
-        let workers = workers
-            .into_iter()
-            .map(|(worker_id, worker)| WorkerRow {
-                worker_id,
-                session: worker.session,
-                state: worker.state,
-                capacity: worker.capacity,
-                modules: worker.modules,
-                labels: worker.labels,
-                joined_at: worker.joined_at,
-                left_at: worker.left_at,
-                n: worker.n,
-            })
-            .collect();
+        let workers = workers.into_iter().map(WorkerRow::from).collect();
         look.end(workers).await
+    }
+
+    /// One worker, whether it is still there or not.
+    pub async fn worker(&self, id: &WorkerId) -> Result<At<Option<WorkerRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
+            "select worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n
+             from workers where worker_id = $1",
+        );
+        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(look.connection()).await;
+        let row = row.map_err(|error| look.failed(error))?;
+        let worker = row.as_ref().map(load::worker).transpose()?;
+        look.end(worker.map(WorkerRow::from)).await
+    }
+}
+
+impl From<(WorkerId, StoredWorker)> for WorkerRow {
+    fn from((worker_id, worker): (WorkerId, StoredWorker)) -> Self {
+        Self {
+            worker_id,
+            session: worker.session,
+            state: worker.state,
+            capacity: worker.capacity,
+            modules: worker.modules,
+            labels: worker.labels,
+            claimant: worker.claimant,
+            joined_at: worker.joined_at,
+            left_at: worker.left_at,
+            n: worker.n,
+        }
     }
 }
 

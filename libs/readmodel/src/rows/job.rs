@@ -1,8 +1,8 @@
 //! A job as it is stored, and how it is read back.
 
 use nox_contract::{
-    Attempt, FrameNumber, JobId, JobState, ModuleName, Resources, TenantId, Timestamp, UserId,
-    WaitingCode, WorkNumber, WorkerId,
+    Attempt, FrameNumber, JobId, JobState, ModuleName, Progress, Resources, TenantId, Timestamp,
+    UserId, WaitingCode, WorkNumber, WorkerId,
 };
 use nox_core::job::{Job, Phase};
 use serde::{Deserialize, de::IntoDeserializer};
@@ -26,6 +26,8 @@ pub struct StoredJob {
     /// The worker of the newest attempt; kept after its end.
     pub worker_id: Option<WorkerId>,
     pub ledger: JobLedger,
+    /// How far the newest attempt is, by its worker's word.
+    pub progress: Option<Progress>,
     /// The frames with entries of the job, after the first; see `push_frame`.
     pub frames: Vec<u8>,
     pub parked: Option<Parked>,
@@ -205,6 +207,7 @@ pub(crate) fn shell(
         submitted_place: begins.place,
         worker_id: None,
         ledger: JobLedger::default(),
+        progress: None,
         frames: Vec::new(),
         parked: None,
     }
@@ -266,6 +269,7 @@ mod tests {
             Scheduled,
             Backoff,
             Paused,
+            Claim,
             Dispatching,
         ] {
             assert_eq!(waiting_code(code.as_str()), Ok(code));

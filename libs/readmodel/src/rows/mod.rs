@@ -11,8 +11,8 @@ use std::{
 };
 
 use nox_contract::{
-    Capacity, FrameNumber, JobId, Limits, ModuleName, SessionId, TenantId, Timestamp, WorkerId,
-    fact::ServedModule,
+    Capacity, Claimant, FrameNumber, JobId, Limits, ModuleName, RawJson, SessionId, TenantId,
+    Timestamp, UserId, WorkerId, fact::ServedModule,
 };
 use nox_core::ledger::Balance;
 use nox_core::versions::Versions;
@@ -110,8 +110,20 @@ pub struct StoredWorker {
     pub capacity: Capacity,
     pub modules: Vec<ServedModule>,
     pub labels: Vec<String>,
+    /// Whose it is, if it claims its work.
+    pub claimant: Option<Claimant>,
     pub joined_at: Timestamp,
     pub left_at: Option<Timestamp>,
+    pub n: FrameNumber,
+}
+
+/// What workers claim tasks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTopic {
+    pub schema: RawJson,
+    /// Who registered it first.
+    pub user_id: UserId,
+    pub registered_at: Timestamp,
     pub n: FrameNumber,
 }
 

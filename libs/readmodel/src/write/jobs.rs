@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::columns::{Column, Kind::*, copied, each_in_arrays};
 use crate::{
+    load,
     project::{Created, JobChange, Stored},
     rows::{Parked, StoredJob},
     sql::{Instant, Jsonb, big, small},
@@ -49,6 +50,7 @@ const CHANGING: Columns = columns! {
     Bytea frames: c => c.row.frames.as_slice();
     Text parked: c => c.row.parked.map(Parked::as_str);
     Jsonb raised_resources: c => c.row.job.raised_resources.as_ref().map(Jsonb::of);
+    Jsonb progress: c => c.row.progress.as_ref().map(Jsonb::of);
 };
 /// What a live row has beside.
 const LIVE: Columns = columns! {
@@ -75,6 +77,8 @@ const FIXED: Columns = columns! {
     Text fingerprint: c => c.created.fingerprint.as_deref();
     Text module_version: c => c.created.module_version.as_deref();
     Jsonb worker_labels: c => labels(&c.created);
+    Text topic: c => c.created.task.as_ref().map(|task| task.topic.as_str());
+    Text room: c => c.created.task.as_ref().map(|task| task.room.as_str());
     Bigint submitted: c => c.row.submitted().packed();
 };
 /// By what lists find it.
@@ -166,7 +170,7 @@ async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> s
     let ids: Vec<Uuid> = changes.iter().map(|change| change.row.id.0).collect();
     let rows = sqlx::query(
         "delete from jobs_live where id = any($1)
-         returning id, inputs, fingerprint, module_version, worker_labels",
+         returning id, inputs, fingerprint, module_version, worker_labels, topic, room",
     )
     .bind(ids)
     .fetch_all(&mut *connection)
@@ -178,6 +182,7 @@ async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> s
         let inputs: Option<types::Json<RawJson>> = row.try_get("inputs")?;
         let labels: Option<types::Json<_>> = row.try_get("worker_labels")?;
         let created = Created {
+            task: load::task(row)?,
             inputs: inputs.map(|json| json.0),
             fingerprint: row.try_get("fingerprint")?,
             module_version: row.try_get("module_version")?,

@@ -100,6 +100,13 @@ pub(crate) async fn changes(
     if !changes.workers.is_empty() {
         registry::workers(connection, changes).await?;
     }
+    if !changes.gone.is_empty() {
+        registry::gone(connection, changes).await?;
+    }
+    if !changes.topics.is_empty() {
+        registry::removed_topics(connection, changes).await?;
+        registry::topics(connection, changes).await?;
+    }
     if !changes.metrics.is_empty() {
         metrics::add(connection, changes).await?;
     }

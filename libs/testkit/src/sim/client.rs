@@ -206,6 +206,7 @@ impl Client {
             fingerprint: job_id.is_keyed().then(|| format!("{job_id}")),
             seen: wire.store.n(),
             pending: wire.chance(0.2),
+            task: None,
             traceparent: None,
         }
     }

@@ -102,6 +102,9 @@ impl Bug {
             stamp_unchecked: bug == Some(Self::StampUnchecked),
             // It costs time and changes no decision, so nothing here could notice it.
             refused_asked_again: false,
+            // Of tasks, which no client of the simulation submits; see the core's own tests.
+            task_updates_unchecked: false,
+            claims_unordered: false,
         }
     }
 

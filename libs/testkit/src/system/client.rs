@@ -86,6 +86,10 @@ impl Client {
         &self.tenant
     }
 
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
     pub fn token(&self) -> &str {
         &self.token
     }

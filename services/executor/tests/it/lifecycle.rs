@@ -266,6 +266,8 @@ fn names(reports: &[Report]) -> Vec<&'static str> {
         Report::Paused { .. } => "paused",
         Report::Resumed { .. } => "resumed",
         Report::Bye => "bye",
+        Report::Progressed(_) => "progressed",
+        Report::Offer(_) => "offer",
         Report::Unreadable => "unreadable",
     };
     reports.iter().map(name).collect()

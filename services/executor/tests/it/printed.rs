@@ -1,7 +1,7 @@
 //! What attempts print: both ends of a flood, no secrets, and how far they say that they are.
 
+use nox_contract::Progress;
 use nox_contract::artifact;
-use nox_executor::progress::Progress;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -76,7 +76,7 @@ async fn an_attempt_says_how_far_it_is_by_lines_that_its_manifest_knows() {
     outputs(&finished);
     let mut all = Vec::new();
     while let Ok(one) = told.try_recv() {
-        assert_eq!((one.job_id, one.attempt), (place.start.job_id, place.start.attempt));
+        assert_eq!((one.of.job_id, one.of.attempt), (place.start.job_id, place.start.attempt));
         all.push(one.progress);
     }
     let progress = |percent, message: &str| Progress { percent, message: Some(message.to_owned()) };

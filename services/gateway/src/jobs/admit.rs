@@ -87,6 +87,7 @@ pub async fn prepare(
         fingerprint,
         seen,
         pending: false,
+        task: None,
         traceparent: traceparent.map(str::to_owned),
     })))
 }

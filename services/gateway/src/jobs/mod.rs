@@ -16,4 +16,7 @@ pub mod status;
 pub mod submit;
 mod view;
 
+pub use admit::decide;
 pub use find::only_min_n;
+pub use request::inputs;
+pub use submit::traceparent;

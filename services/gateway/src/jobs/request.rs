@@ -131,7 +131,7 @@ impl JobRequest {
             return Err(ApiError::invalid(errors));
         }
         let inputs = inputs.map_or("{}", |raw| raw.get());
-        (request.inputs, request.canonical_inputs) = self::inputs(inputs)?;
+        (request.inputs, request.canonical_inputs) = self::inputs(inputs, "/inputs")?;
         Ok(request)
     }
 
@@ -187,27 +187,27 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 }
 
 /// Checks inputs for size and for what no store keeps; returns them as they are kept, and what they
-/// mean.
-fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
+/// mean. They stand at `place` of the body.
+pub fn inputs(text: &str, place: &str) -> Result<(RawJson, RawJson), ApiError> {
     let inputs = RawJson::parse(text.to_owned())
         .map_err(|error| ApiError::new(ProblemCode::MalformedJson, error.to_string()))?;
     let canonical = inputs.canonical().map_err(|error| match error {
         NoMeaning::Twice { ref pointer } => {
             let pointer: String = pointer.chars().take(POINTER_CHARS_MAX).collect();
-            ApiError::invalid(vec![FieldError::new(format!("/inputs{pointer}"), error.to_string())])
+            ApiError::invalid(vec![FieldError::new(format!("{place}{pointer}"), error.to_string())])
         }
         NoMeaning::Unstorable(UnstorableJson::Expanded) => {
-            too_large(inputs.expanded_len().unwrap_or(usize::MAX))
+            too_large(inputs.expanded_len().unwrap_or(usize::MAX), place)
         }
         NoMeaning::Unstorable(error) => {
-            ApiError::new(ProblemCode::UnstorableJson, format!("inputs: {error}"))
-                .with_errors(vec![FieldError::new("/inputs", error.to_string())])
+            ApiError::new(ProblemCode::UnstorableJson, format!("{}: {error}", &place[1..]))
+                .with_errors(vec![FieldError::new(place, error.to_string())])
         }
     })?;
     // Rows write numbers without exponents, so that is how they count.
     let bytes = canonical.expanded_len().map_err(ApiError::internal)?;
     if bytes > INPUTS_BYTES_MAX {
-        return Err(too_large(bytes));
+        return Err(too_large(bytes, place));
     }
     // Zeros count here as well: 0e-1000 has a thousand.
     let written = inputs.expanded_len().map_err(ApiError::internal)?;
@@ -215,12 +215,13 @@ fn inputs(text: &str) -> Result<(RawJson, RawJson), ApiError> {
     Ok((kept, canonical))
 }
 
-fn too_large(bytes: usize) -> ApiError {
+fn too_large(bytes: usize, place: &str) -> ApiError {
     let detail = format!(
-        "inputs have {bytes} bytes, their numbers without exponents; inline inputs have at most \
-         {INPUTS_BYTES_MAX}"
+        "{} have {bytes} bytes, their numbers without exponents; inline inputs have at most \
+         {INPUTS_BYTES_MAX}",
+        &place[1..]
     );
-    let place = FieldError::new("/inputs", detail.clone());
+    let place = FieldError::new(place, detail.clone());
     ApiError::new(ProblemCode::BodyTooLarge, detail).with_errors(vec![place])
 }
 

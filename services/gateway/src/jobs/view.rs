@@ -3,8 +3,8 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use nox_contract::{
-    Attempt, Capacity, FrameNumber, JobError, JobId, JobState, ModuleName, RawJson, Resources,
-    Timestamp, UserId, WaitingCode, WorkerId,
+    Attempt, Capacity, FrameNumber, JobError, JobId, JobState, ModuleName, Progress, RawJson,
+    Resources, Timestamp, TopicName, UserId, WaitingCode, WorkerId,
 };
 use nox_readmodel::{JobRow, project::ReservedResources};
 use serde::Serialize;
@@ -34,6 +34,12 @@ pub struct JobView<'a> {
     requested_resources: Resources,
     reserved_resources: Option<ReservedResources>,
     worker_id: Option<&'a WorkerId>,
+    /// How far the newest attempt is, by its worker's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<&'a Progress>,
+    /// What makes it a task: the job that workers registered, and the room that it was submitted in.
+    #[serde(flatten)]
+    task: Option<TaskView<'a>>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     /// When a job that waits for an instant may run.
@@ -44,6 +50,12 @@ pub struct JobView<'a> {
     /// Why the view does not tell all, where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskView<'a> {
+    job_name: &'a TopicName,
+    room_id: &'a str,
 }
 
 /// Why a queued job does not run.
@@ -73,6 +85,8 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             requested_resources: row.requested_resources,
             reserved_resources: row.reserved_resources,
             worker_id: row.worker_id.as_ref(),
+            progress: row.progress.as_ref(),
+            task: row.task.as_ref().map(|of| TaskView { job_name: &of.topic, room_id: &of.room }),
             created_at: row.created_at,
             started_at: row.started_at,
             due_at: row.due_at,
@@ -117,6 +131,7 @@ fn message(code: WaitingCode) -> &'static str {
         WaitingCode::Scheduled => "the job is to start later",
         WaitingCode::Backoff => "the last attempt failed; the next one waits",
         WaitingCode::Paused => "the module is switched off",
+        WaitingCode::Claim => "a worker that registered the task's job is to claim it",
         WaitingCode::Dispatching => "a worker has been told and has not started yet",
     }
 }

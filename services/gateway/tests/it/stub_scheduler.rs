@@ -275,6 +275,7 @@ impl StubScheduler {
                 session: SessionId(ids::unique()),
                 attempt,
                 work: WorkNumber(1),
+                request: None,
             },
             Fact::Started { worker_id, attempt, elapsed_ms: 0 },
         ];
@@ -372,6 +373,7 @@ impl StubState {
                     run_at: submit.run_at,
                     after: submit.after.clone(),
                     fingerprint: submit.fingerprint.clone(),
+                    task: None,
                     traceparent: submit.traceparent.clone(),
                 }));
                 let n = self.add(by, entity.clone(), vec![fact]);
@@ -403,6 +405,15 @@ impl StubState {
                 let fact = Fact::ModuleSwitched { enabled: set.enabled, by: set.by.clone() };
                 let n = self.add(by, entity, vec![fact]);
                 Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false })
+            }
+            Command::Register(_)
+            | Command::Claim(_)
+            | Command::Undelivered(_)
+            | Command::UpdateTask(_)
+            | Command::RemoveWorker(_)
+            | Command::RemoveTopic(_) => {
+                let detail = "tasks are tried with the scheduler itself";
+                Outcome::Refused(Refusal::new(ProblemCode::Unavailable, detail))
             }
             Command::Unreadable => unreachable!("the gateway writes what can be read"),
         }

@@ -220,6 +220,7 @@ async fn start_gateway(
         archive: archive.map(|folder| folder.to_str().unwrap().to_owned()),
         artifacts: store.to_str().unwrap().to_owned(),
         uploads: UploadLimits { bytes_max: 64 << 20, quota_bytes: 96 << 20, days: 7 },
+        joblib: Default::default(),
         jwt_secret: Secret::new(SECRET),
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: None,

@@ -307,6 +307,7 @@ impl Log {
             run_at: None,
             after: Vec::new(),
             fingerprint: None,
+            task: None,
             traceparent: None,
         };
         let period = BEGIN.start_of_day();
@@ -318,6 +319,7 @@ impl Log {
                 session: SessionId(Uuid::from_u128(7)),
                 attempt: Attempt(1),
                 work: WorkNumber(number + 1),
+                request: None,
             },
         ];
         self.entry(job(number), facts);

@@ -182,6 +182,7 @@ impl Actor {
             fingerprint: submission.keyed.then(|| format!("of {}", self.jobs)),
             seen: self.log.last(),
             pending: submission.pending,
+            task: None,
             traceparent: None,
         };
         let said = self.log.command(&tenant, &Command::Submit(Box::new(submit.clone())))?;

@@ -14,5 +14,6 @@ mod raising;
 mod reasons;
 mod sessions;
 mod submit;
+mod tasks;
 mod timers;
 mod tokens;

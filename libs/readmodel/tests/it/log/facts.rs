@@ -22,6 +22,7 @@ pub fn submitted_with(inputs: &str) -> Fact {
         run_at: None,
         after: Vec::new(),
         fingerprint: Some("fp".to_owned()),
+        task: None,
         traceparent: None,
     }))
 }
@@ -32,6 +33,7 @@ pub fn rejected(refusal: Refusal) -> Fact {
         requested_resources: resources(),
         refusal,
         fingerprint: None,
+        task: None,
     }))
 }
 
@@ -85,6 +87,7 @@ pub fn joined(modules: &[&str]) -> Fact {
         capacity: Capacity { slots: 8, cpu: 8, mem_mb: 16_384, gpu: 0 },
         modules: modules.iter().map(served).collect(),
         labels: vec!["zone=a".to_owned()],
+        claimant: None,
     }
 }
 

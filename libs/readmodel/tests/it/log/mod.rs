@@ -336,7 +336,13 @@ impl Log {
         let work = WorkNumber(self.next_work);
         self.next_work += 1;
         let session = SessionId(Uuid::from_u128(7));
-        Fact::Assigned { worker_id: worker(name), session, attempt: Attempt(attempt), work }
+        Fact::Assigned {
+            worker_id: worker(name),
+            session,
+            attempt: Attempt(attempt),
+            work,
+            request: None,
+        }
     }
 }
 

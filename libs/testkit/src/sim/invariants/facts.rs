@@ -143,7 +143,7 @@ impl Oracle {
             }
         }
         match fact {
-            Fact::Assigned { worker_id, session, attempt, work } => {
+            Fact::Assigned { worker_id, session, attempt, work, .. } => {
                 let joined = self.sessions.get_mut(session).filter(|joined| !joined.is_over());
                 let Some(joined) = joined else {
                     return Err(format!("assigned to session {session}, which is not there"));

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
     Attempt, Chain, Entry, Fact, FactOrUnknown, Frame, FrameNumber, JobId, JobState, LostReason,
-    ModuleName, Place, Positions, RawJson, Source, TenantId, Timestamp, UserId, WorkerId,
+    ModuleName, Place, Positions, Progress, RawJson, Source, Task, TenantId, Timestamp, UserId,
+    WorkerId,
 };
 use nox_core::{ApplyError, State, job::Job};
 use nox_protocol::{ReadError, Reader, Record};
@@ -44,6 +45,8 @@ pub(super) struct Story {
     pub fingerprint: Option<String>,
     pub module_version: Option<String>,
     pub worker_labels: BTreeSet<String>,
+    pub task: Option<Task>,
+    pub progress: Option<Progress>,
     pub outputs: Option<RawJson>,
     /// Core seconds that were ever reserved.
     pub reserved: Option<i64>,
@@ -296,6 +299,8 @@ impl Told {
             fingerprint: None,
             module_version: None,
             worker_labels: BTreeSet::new(),
+            task: None,
+            progress: None,
             outputs: None,
             reserved: None,
             assigned: BTreeMap::new(),
@@ -343,8 +348,10 @@ impl Story {
                 self.beginnings += 1;
                 self.inputs = submitted.inputs.clone();
                 self.fingerprint = submitted.fingerprint.clone();
-                self.module_version = Some(submitted.module_version.clone());
+                self.module_version =
+                    Some(submitted.module_version.clone()).filter(|version| !version.is_empty());
                 self.worker_labels = submitted.worker_labels.clone();
+                self.task = submitted.task.as_deref().cloned();
             }
             // A promised repetition of what the decider had forgotten: the job stays as it ended.
             Fact::Rejected(_) if self.state().is_some_and(JobState::is_ended) => {}
@@ -354,7 +361,9 @@ impl Story {
                 self.inputs = rejected.inputs.clone();
                 self.fingerprint = rejected.fingerprint.clone();
             }
+            Fact::Progressed { progress, .. } => self.progress = Some(progress.clone()),
             Fact::Assigned { attempt, .. } => {
+                self.progress = None;
                 self.assigned.insert(*attempt, Assigned { at: frame.at });
             }
             Fact::Started { attempt, .. } => of_newest(*attempt),
@@ -365,7 +374,9 @@ impl Story {
                     LostReason::WorkerSilent => &mut verdict.counts.lost_silent,
                     LostReason::NewSession => &mut verdict.counts.lost_restarted,
                     LostReason::NotHeld => &mut verdict.counts.lost_not_held,
-                    LostReason::Draining | LostReason::CannotRun => &mut verdict.counts.handed_back,
+                    LostReason::Draining | LostReason::CannotRun | LostReason::Undelivered => {
+                        &mut verdict.counts.handed_back
+                    }
                 } += 1;
             }
             Fact::RetryScheduled { .. } => verdict.counts.retried += 1,

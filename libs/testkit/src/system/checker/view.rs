@@ -81,6 +81,8 @@ fn row(id: JobId, story: &Story) -> Option<JobRow> {
         n: story.steps.last().map(|step| step.n)?,
         worker_id: story.worker.clone(),
         priority: job.priority,
+        task: story.task.clone(),
+        progress: story.progress.clone(),
         fingerprint: story.fingerprint.clone(),
         parked: None,
         submitted_n: job.submitted_n,
@@ -103,7 +105,7 @@ fn differences(found: &JobRow, expected: &JobRow) -> Vec<String> {
     }
     compare!(tenant user_id module status attempt waiting_code requested_resources);
     compare!(reserved_resources created_at started_at ended_at due_at error n worker_id);
-    compare!(module_version worker_labels priority fingerprint submitted_n submitted_place);
+    compare!(module_version worker_labels task progress priority fingerprint submitted_n submitted_place);
     // What cannot be stored is missing from the row, and the row says so.
     if found.parked.is_none() {
         for (column, found, expected) in [

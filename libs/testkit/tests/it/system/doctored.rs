@@ -136,6 +136,7 @@ impl Leader {
             fingerprint: fingerprint.map(str::to_owned),
             seen: self.sequencer.state().n,
             pending: true,
+            task: None,
             traceparent: None,
         })));
     }
@@ -404,6 +405,7 @@ fn submitted(inputs: &str) -> Vec<Fact> {
         run_at: None,
         after: Vec::new(),
         fingerprint: None,
+        task: None,
         traceparent: None,
     }))]
 }

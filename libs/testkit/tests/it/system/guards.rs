@@ -223,6 +223,7 @@ fn decide_burst(leader: &mut Leader) -> Vec<Append> {
             fingerprint: None,
             seen: leader.state().n,
             pending: true,
+            task: None,
             traceparent: None,
         };
         let commands = vec![Command::Submit(Box::new(submit))];

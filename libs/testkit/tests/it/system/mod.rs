@@ -19,6 +19,7 @@ mod replicas;
 mod retention;
 mod seed_steps;
 mod snapshots;
+mod tasks;
 mod unstorable;
 
 use std::process::Command;

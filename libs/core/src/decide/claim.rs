@@ -1,0 +1,105 @@
+//! Claims: a worker asks for the oldest task of its topics.
+
+use std::collections::BTreeMap;
+
+use nox_contract::{
+    Accepted, Claim, Fact, JobId, JobState, LostReason, Outcome, TenantId, Undelivered,
+};
+
+use super::{
+    Decision, Rules,
+    end::{self, Loss},
+    job_entity, register,
+};
+use crate::{
+    queue::Rank,
+    state::{ActiveJob, State},
+    worker::Claims,
+};
+
+/// Most tasks that one claim looks at: those of owners who run as much as they may are passed over.
+const LOOKS_MAX: usize = 256;
+
+/// Assigns the task to the worker that asks. Nothing waits, and whoever is not registered has nothing to claim:
+/// both are told so.
+pub(super) fn decide(state: &State, rules: &Rules, tenant: &TenantId, claim: &Claim) -> Decision {
+    let nothing = || {
+        let accepted = Accepted { n: state.n, job_id: None, state: None, repeated: false };
+        Decision { answer: Some(Outcome::Accepted(accepted)), ..Decision::nothing() }
+    };
+    let Some((worker, claims)) = register::claimant(state, tenant, &claim.worker_id, &claim.by)
+    else {
+        return nothing();
+    };
+    let mut held = worker.assignments.iter();
+    if let Some((id, slot)) = held.find(|(_, slot)| slot.request == Some(claim.request)) {
+        return Decision::repeated(slot.assigned_n, *id, JobState::Queued);
+    }
+    let Some((id, job)) = next(state, rules, claims) else { return nothing() };
+    let fact = Fact::Assigned {
+        worker_id: claim.worker_id.clone(),
+        session: worker.session,
+        attempt: job.job.attempt.next(),
+        work: worker.next_work,
+        request: Some(claim.request),
+    };
+    Decision::of(job_entity(id, job), vec![fact]).accepted(Some(id), Some(JobState::Queued))
+}
+
+/// The oldest task of the topics whose owner may run one more.
+fn next<'s>(state: &'s State, rules: &Rules, claims: &Claims) -> Option<(JobId, &'s ActiveJob)> {
+    let tenant = &claims.claimant.tenant;
+    let topics = claims.topics.iter().filter_map(|topic| state.topics.get(tenant, topic));
+    // The first of each, with those behind it.
+    let mut heads: BTreeMap<Rank, _> = BTreeMap::new();
+    for topic in topics {
+        let mut waiting = topic.waiting();
+        if let Some((rank, id)) = waiting.next() {
+            heads.insert(rank, (id, waiting));
+        }
+    }
+    for _ in 0..LOOKS_MAX {
+        let newest = rules.faults.claims_unordered;
+        let (_, (id, mut waiting)) = if newest { heads.pop_last()? } else { heads.pop_first()? };
+        if let Some(job) = state.job(id).filter(|job| may_run(state, job)) {
+            return Some((id, job));
+        }
+        if let Some((rank, id)) = waiting.next() {
+            heads.insert(rank, (id, waiting));
+        }
+    }
+    None
+}
+
+/// Whether its owner, and the tenant, run less than they may.
+fn may_run(state: &State, job: &ActiveJob) -> bool {
+    let (tenant, user) = (&job.owner.tenant, &job.owner.user_id);
+    [state.ledger.user(tenant, user), state.ledger.tenant(tenant)]
+        .into_iter()
+        .flatten()
+        .all(|account| account.running_jobs < account.limits.running_jobs)
+}
+
+/// The answer to the claim was not delivered: unless the worker has said something of the task, it goes back to
+/// its place.
+pub(super) fn undelivered(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    undelivered: &Undelivered,
+) -> Decision {
+    let id = &undelivered.worker_id;
+    let lost = state
+        .workers
+        .get(id)
+        .filter(|worker| worker.claims.as_ref().is_some_and(|c| c.claimant.tenant == *tenant))
+        .and_then(|worker| {
+            let mut held = worker.assignments.iter();
+            held.find(|(_, slot)| slot.request == Some(undelivered.request) && !slot.started)
+        })
+        .and_then(|(job, slot)| {
+            let loss = Loss::of_nobody(LostReason::Undelivered);
+            end::lost(state, rules, id, *job, slot, loss)
+        });
+    lost.map(Decision::of_draft).unwrap_or_default()
+}

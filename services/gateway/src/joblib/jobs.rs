@@ -1,0 +1,90 @@
+//! `GET /v1/joblib/rooms/{room_id}/jobs` and `GET /v1/joblib/rooms/{room_id}/jobs/{job_name}`
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use nox_contract::{RawJson, TopicName};
+use nox_readmodel::TopicRow;
+use nox_service::ids;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    names::{self, GLOBAL},
+    page::{Asked, Page},
+};
+use crate::{
+    app::App,
+    auth::Caller,
+    barrier::Sources,
+    problem::ApiError,
+    required::Required,
+    routes::{self, Segment, Segments},
+};
+
+/// A registered job.
+#[derive(Debug, Serialize)]
+pub struct JobView {
+    id: Uuid,
+    room_id: String,
+    category: String,
+    name: String,
+    full_name: String,
+    schema: RawJson,
+    /// The workers that claim tasks of it now.
+    workers: Vec<Uuid>,
+    /// The worker that registered it by this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker_id: Option<Uuid>,
+}
+
+impl JobView {
+    pub fn new(caller: &Caller, row: TopicRow, worker_id: Option<Uuid>) -> Self {
+        let (room, category, name) = row.topic.parts();
+        Self {
+            id: ids::topic(&caller.tenant, &row.topic),
+            room_id: room.to_owned(),
+            category: category.to_owned(),
+            name: name.to_owned(),
+            full_name: row.topic.to_string(),
+            schema: row.schema,
+            workers: row.workers.iter().filter_map(|id| id.http_id()).collect(),
+            worker_id,
+        }
+    }
+}
+
+/// The jobs of a room and those for all rooms.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segment(room): Segment,
+    uri: Uri,
+) -> Result<Json<Page<JobView>>, ApiError> {
+    let asked = Asked::read(&uri)?;
+    let room = names::room(&room)?;
+    let rooms = [room, GLOBAL];
+    let read = || app.reader.topics(&caller.tenant, &rooms);
+    let rows = app.barrier.read(&Required::default(), read).await?.value;
+    let views = rows.into_iter().map(|row| JobView::new(&caller, row, None)).collect();
+    Ok(Json(asked.of(views)))
+}
+
+/// One job that `room` has.
+pub async fn get(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segments(room, name): Segments,
+    uri: Uri,
+) -> Result<Json<JobView>, ApiError> {
+    routes::nothing(&uri)?;
+    let topic = names::seen_from(names::room(&room)?, &name)?;
+    let row = find(&app, &caller, &topic).await?;
+    Ok(Json(JobView::new(&caller, row, None)))
+}
+
+pub async fn find(app: &App, caller: &Caller, topic: &TopicName) -> Result<TopicRow, ApiError> {
+    let read = || app.reader.topic(&caller.tenant, topic);
+    let found = app.barrier.find(Required::default(), Sources::Commands, read).await?;
+    found.value.ok_or_else(|| names::no_such_job(topic.as_str()))
+}
