@@ -49,7 +49,7 @@ pub use frame_head::FrameHead;
 pub use ids::*;
 pub use json::{RawJson, UnstorableJson};
 pub use limits::{Limits, RoleLimits, SchedulerConfig};
-pub use module::{Manifest, Raise, RaisedResource, RetryPolicy};
+pub use module::{COMMAND_MODULE, Manifest, Raise, RaisedResource, RetryPolicy};
 pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};

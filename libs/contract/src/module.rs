@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ModuleName, RawJson, Resources};
 
+/// The module that runs a line of shell: always isolated, and for those alone whom an operator names.
+pub const COMMAND_MODULE: &str = "command";
+
 /// The part of a module's manifest that everybody needs; how it is run stays with the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {

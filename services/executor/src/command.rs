@@ -71,6 +71,14 @@ pub fn prepare(
         })?;
         env.push((name.clone(), value));
     }
+    let begin_in =
+        manifest.file.run.begin_in().map_err(Failure::spawn)?.map(|path| work.join(path));
+    if let Some(path) = begin_in.as_ref().filter(|path| path.starts_with(&work)) {
+        let made = folder.make(path);
+        made.map_err(|error| {
+            Failure::cannot_run(format!("cannot make {}: {error}", path.display()))
+        })?;
+    }
     // Last, so that no manifest can take it away.
     env.push((MARK.to_owned(), work_dir.to_owned()));
     let user = confinement.namespaces.as_ref().and_then(|namespaces| namespaces.user);
@@ -80,5 +88,13 @@ pub fn prepare(
         })?;
     }
     let limits = manifest.file.limits.of(&start.resources);
-    Ok(Order { program: program.to_owned(), args, env, folder: work, limits, confinement })
+    Ok(Order {
+        program: program.to_owned(),
+        args,
+        env,
+        folder: work,
+        begin_in,
+        limits,
+        confinement,
+    })
 }

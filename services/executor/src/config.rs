@@ -1,12 +1,19 @@
 //! What an operator can set.
 
-use std::{num::NonZeroU32, path::PathBuf, thread::available_parallelism};
+use std::{num::NonZeroU32, path::PathBuf, thread::available_parallelism, time::Duration};
 
 use nox_contract::{Capacity, WorkerId};
 use nox_service::Secret;
 use nox_streams::Durability;
 
 use crate::sandbox::host::Settings;
+
+/// Between two heartbeats if nothing is said, in milliseconds: of a lease of 15 s, seven may get lost.
+const BEAT_MS: u32 = 2_000;
+
+/// The longest time between two heartbeats that is taken from a setting which was meant for a poll, in milliseconds:
+/// a third of the time after which a silent worker is given up on.
+const POLL_MS_MAX: u32 = 5_000;
 
 /// The executor's configuration: flags, or the environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,9 +71,14 @@ pub struct Config {
     #[arg(long, env = "NOX_DATA", default_value = ".nox/data")]
     pub data: PathBuf,
 
-    /// Between two heartbeats, in milliseconds.
-    #[arg(long, env = "NOX_BEAT_MS", default_value = "2000")]
-    pub beat_ms: NonZeroU32,
+    /// Between two heartbeats, in milliseconds; 2000 if neither this nor JOB_RUNNER_POLL_MS is set.
+    #[arg(long, env = "NOX_BEAT_MS")]
+    pub beat_ms: Option<NonZeroU32>,
+
+    /// Another name for the time between two heartbeats, which are when work is asked for that got lost: nothing
+    /// else here polls. At most 5000 counts.
+    #[arg(long, env = "JOB_RUNNER_POLL_MS")]
+    pub poll_ms: Option<NonZeroU32>,
 
     /// How long running attempts may go on after the order to stop, in seconds; what has not ended by
     /// then is ended and handed back.
@@ -88,6 +100,21 @@ impl Config {
         Capacity { slots: slots.get(), cpu: cpu.get(), mem_mb: mem_mb.get(), gpu: *gpu }
     }
 
+    /// Between two heartbeats.
+    pub(crate) fn beat(&self) -> Duration {
+        let polled = self.poll_ms.map(NonZeroU32::get).filter(|_| self.beat_ms.is_none());
+        if let Some(asked) = polled.filter(|ms| *ms > POLL_MS_MAX) {
+            tracing::warn!(
+                asked,
+                taken = POLL_MS_MAX,
+                "JOB_RUNNER_POLL_MS is longer than a worker may be silent"
+            );
+        }
+        let polled = polled.map(|ms| ms.min(POLL_MS_MAX));
+        let beat = self.beat_ms.map(NonZeroU32::get).or(polled);
+        Duration::from_millis(beat.unwrap_or(BEAT_MS).into())
+    }
+
     /// This worker's own folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.data.join(format!("executor-{}", self.worker_id))
@@ -96,4 +123,34 @@ impl Config {
 
 fn cores() -> NonZeroU32 {
     available_parallelism().ok().and_then(|n| n.try_into().ok()).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    #[command(no_binary_name = true)]
+    struct Flags {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn beat(flags: &[&str]) -> u128 {
+        Flags::try_parse_from(flags).unwrap().config.beat().as_millis()
+    }
+
+    #[test]
+    fn a_poll_is_the_time_between_heartbeats_as_long_as_no_worker_is_lost_by_it() {
+        assert_eq!(beat(&[]), 2_000);
+        assert_eq!(beat(&["--poll-ms=500"]), 500);
+        assert_eq!(beat(&["--poll-ms=60000"]), 5_000);
+        assert_eq!(beat(&["--beat-ms=300", "--poll-ms=500"]), 300);
+        assert_eq!(beat(&["--beat-ms=9000"]), 9_000);
+        for wrong in ["--poll-ms=0", "--poll-ms=soon"] {
+            assert!(Flags::try_parse_from([wrong]).is_err(), "{wrong}");
+        }
+    }
 }

@@ -89,6 +89,11 @@ impl Folder {
         format!("{MARK}={}", self.work().display())
     }
 
+    /// Makes a folder in it for its program. Nothing of the attempt runs yet, so nothing can be in the way.
+    pub fn make(&self, path: &Path) -> io::Result<()> {
+        private().recursive(true).create(path)
+    }
+
     /// Writes an input file. Nothing of the attempt runs yet, so nothing can be in the way.
     pub fn write(&self, path: &RelativePath, text: &str) -> io::Result<()> {
         let path = self.work().join(path.as_str());

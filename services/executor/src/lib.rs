@@ -201,7 +201,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let worker = Worker {
         stop_grace,
         worker_id: config.worker_id.clone(),
-        beat: Duration::from_millis(config.beat_ms.get().into()),
+        beat: config.beat(),
         supervisor: config.supervisor.clone(),
         host: Arc::new(host),
         data,
@@ -260,6 +260,7 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         args: Vec::new(),
         env: Vec::new(),
         folder: "/proc/self".into(),
+        begin_in: None,
         limits: Limits::of_a_trial(),
         confinement: Confinement::none(),
     };

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
+mod begin_in;
 mod condition;
 mod limits;
 mod problem;
@@ -16,11 +17,12 @@ use std::{
     sync::Arc,
 };
 
-use nox_contract::{ModuleName, RawJson, Resources};
+use nox_contract::{COMMAND_MODULE, ModuleName, RawJson, Resources};
 use nox_schema::{Exact, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use begin_in::begin_in;
 pub use condition::When;
 pub use limits::LimitsTable;
 pub use problem::ProblemRule;
@@ -213,6 +215,11 @@ impl Manifest {
             return Err(wrong("`resources` must be at least 1 each".to_owned()));
         }
         let retry = file.retry.policy().map_err(|reason| wrong(format!("`retry`: {reason}")))?;
+        if file.name.as_str() == COMMAND_MODULE && file.sandbox != Level::Isolated {
+            let reason =
+                format!("the module `{COMMAND_MODULE}` runs at the level `isolated` alone");
+            return Err(wrong(reason));
+        }
         if file.stop_grace_s > STOP_GRACE_S_MAX {
             return Err(wrong(format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}")));
         }
@@ -228,6 +235,11 @@ impl Manifest {
             .unwrap_or_else(|| SchemaSource::Inline(schema_of_results(&file.result)));
         if !inputs.has_molecule() && file.wants_molecule() {
             let reason = "`{molecule.…}` needs `x-nox-molecule` in `input_schema`";
+            return Err(wrong(reason.to_owned()));
+        }
+        if file.name.as_str() != COMMAND_MODULE && file.run.is_raw_shell() {
+            let reason = "`run`: an input would be a part of what the shell is told; give it an argument of its \
+                          own, which the shell has as \"$1\"";
             return Err(wrong(reason.to_owned()));
         }
         let (output_schema, outputs) = schema(folder, &output_schema)

@@ -149,6 +149,7 @@ fn engine(manifest: &Manifest, host: &Host) -> Result<Engine, String> {
 
 /// The program as an engine, if attempts may be shown what it needs.
 fn shown_engine(manifest: &Manifest, host: &Host, program: PathBuf) -> Result<Engine, String> {
+    manifest.file.run.begin_in()?;
     host.shown(&manifest.file, &program)?;
     Ok(Engine::Program(program))
 }

@@ -110,6 +110,20 @@ impl Template {
         self.fill(values, |_, value| Ok(value.to_string()))
     }
 
+    /// Its text, if nothing is filled in.
+    pub fn plain(&self) -> Option<&str> {
+        match &*self.0 {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it says something that the job's submitter says.
+    pub fn wants_inputs(&self) -> bool {
+        let of_resources = |root: Root| root == Root::Resources;
+        self.0.iter().any(|part| matches!(part, Part::Value(place) if !of_resources(place.root)))
+    }
+
     /// Whether it says something of the molecule.
     pub fn wants_molecule(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Value(Place { root: Root::Molecule, .. })))

@@ -8,9 +8,10 @@ use nox_store::Artifacts;
 use nox_streams::Broker;
 
 use crate::{
-    admission::Admission, barrier::Barrier, bulk::Bulk, commands::Commands, health::JobMetrics,
-    joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier, log_end::LogEnd, metrics::Metrics,
-    schemas::Modules, undecided::Undecided, uploads::UploadStore,
+    admission::Admission, barrier::Barrier, bulk::Bulk, command_roles::CommandRoles,
+    commands::Commands, health::JobMetrics, joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier,
+    log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
+    uploads::UploadStore,
 };
 
 pub struct App {
@@ -27,6 +28,7 @@ pub struct App {
     pub log_end: LogEnd,
     pub modules: Modules,
     pub admission: Admission,
+    pub command_roles: CommandRoles,
     pub verifier: Verifier,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,

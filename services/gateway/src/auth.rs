@@ -15,8 +15,8 @@ use crate::{
     problem::ApiError,
 };
 
-const USER: &str = "user";
-const ADMIN: &str = "admin";
+pub const USER: &str = "user";
+pub const ADMIN: &str = "admin";
 
 /// Scopes that narrow a token down. A token that names neither is not narrowed: `scope` is also
 /// where issuers put words that mean nothing here.

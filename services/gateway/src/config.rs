@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nox_service::Secret;
 use nox_streams::Durability;
 
-use crate::joblib::JoblibSettings;
+use crate::{command_roles::CommandRoles, joblib::JoblibSettings};
 
 /// The gateway's configuration, from flags and environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,6 +62,11 @@ pub struct Config {
     /// The one `aud` to accept; any, if unset.
     #[arg(long, env = "NOX_JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
+
+    /// Whose raw commands are run: `user`, `admin`, or of one tenant `<tenant>/user`, separated by commas;
+    /// nobody's, if it is empty.
+    #[arg(long, env = "NOX_COMMAND_ROLES", default_value = "")]
+    pub command_roles: CommandRoles,
 
     /// Whether the broker has to write to stable storage before it acknowledges.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]

@@ -13,6 +13,7 @@ mod batch;
 mod body;
 mod budget;
 mod bulk;
+mod command_roles;
 mod commands;
 mod config;
 mod connections;
@@ -62,6 +63,7 @@ use crate::{
     metrics::Metrics, schemas::Modules, uploads::UploadStore,
 };
 pub use crate::{
+    command_roles::CommandRoles,
     config::{Config, HttpLimits, UploadLimits},
     joblib::JoblibSettings,
 };
@@ -143,6 +145,7 @@ impl Gateway {
             log_end,
             modules,
             admission: Admission::default(),
+            command_roles: config.command_roles,
             verifier,
             metrics,
             job_metrics,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    jobs::Moved,
     problem_type::{problem_type, type_of},
     request_id,
 };
@@ -99,6 +100,16 @@ impl ApiError {
 
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
+        self
+    }
+
+    /// Names places as the body has them that was sent.
+    pub fn placed(mut self, moved: &[Moved]) -> Self {
+        for error in &mut self.0.errors {
+            if let Some(Moved { from, .. }) = moved.iter().find(|moved| moved.to == error.pointer) {
+                (*from).clone_into(&mut error.pointer);
+            }
+        }
         self
     }
 

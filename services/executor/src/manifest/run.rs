@@ -1,14 +1,17 @@
 //! What a module runs: a program and its command line, or something built in.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::condition::When;
+use super::{begin_in, condition::When};
 use crate::template::Template;
+
+/// Programs that take a text for a command.
+const SHELLS: [&str; 7] = ["sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"];
 
 /// What is run.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +42,8 @@ pub struct Program {
     /// masked in what it prints.
     pub secret_env: Vec<String>,
     pub success_exit_codes: Vec<i32>,
+    /// The environment variable of the executor that names the folder to begin in.
+    pub folder_env: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +60,7 @@ struct RunTable {
     secret_env: Vec<String>,
     #[serde(default = "only_zero")]
     success_exit_codes: Vec<i32>,
+    folder_env: Option<String>,
 }
 
 fn only_zero() -> Vec<i32> {
@@ -65,8 +71,16 @@ impl TryFrom<RunTable> for Run {
     type Error = String;
 
     fn try_from(table: RunTable) -> Result<Self, String> {
-        let RunTable { builtin, program, program_env, args, env, secret_env, success_exit_codes } =
-            table;
+        let RunTable {
+            builtin,
+            program,
+            program_env,
+            args,
+            env,
+            secret_env,
+            success_exit_codes,
+            folder_env,
+        } = table;
         match (builtin, program) {
             (Some(builtin), None) if args.is_empty() && env.is_empty() => {
                 Ok(Self::Builtin(builtin))
@@ -87,6 +101,7 @@ impl TryFrom<RunTable> for Run {
                     env,
                     secret_env,
                     success_exit_codes,
+                    folder_env,
                 }))
             }
             _ => Err("`run` needs either `program` or `builtin`".to_owned()),
@@ -95,6 +110,30 @@ impl TryFrom<RunTable> for Run {
 }
 
 impl Run {
+    /// The folder to begin in, where the operator names one: see [`begin_in`].
+    ///
+    /// # Errors
+    /// There is none that is called so.
+    pub fn begin_in(&self) -> Result<Option<PathBuf>, String> {
+        match self {
+            Self::Program(Program { folder_env: Some(variable), .. }) => begin_in(variable),
+            Self::Program(_) | Self::Builtin(_) => Ok(None),
+        }
+    }
+
+    /// Whether a shell is told what a submitter says: that is a raw command, whatever it looks like.
+    pub(super) fn is_raw_shell(&self) -> bool {
+        let Self::Program(Program { program, args, .. }) = self else { return false };
+        let name = program.rsplit('/').next().unwrap_or_default();
+        let mut args = args.iter().flat_map(|arg| &arg.templates);
+        // `-c`, by itself or among other letters: `-ec`.
+        let is_option =
+            |text: &str| text.starts_with('-') && !text.starts_with("--") && text.contains('c');
+        SHELLS.contains(&name)
+            && args.by_ref().any(|arg| arg.plain().is_some_and(is_option))
+            && args.next().is_some_and(Template::wants_inputs)
+    }
+
     /// Everything that is filled in of its command line.
     pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
         let program = match self {

@@ -252,8 +252,8 @@ impl Host {
         Ok(ShutIn { confinement, _user: user })
     }
 
-    /// What an attempt may read beside the system: what manifest and operator name, and the folder of a
-    /// program that lies elsewhere, by its name and by where that leads.
+    /// What an attempt may read beside the system: what manifest and operator name, the folder that it begins in,
+    /// and that of a program that lies elsewhere, by its name and by where that leads.
     ///
     /// # Errors
     /// It holds the executor's own folders.
@@ -263,7 +263,14 @@ impl Host {
         let folders = [program, &real].map(|path| path.parent().unwrap_or(path).to_owned());
         let mut shown: Vec<_> = folders.into_iter().filter(|folder| !is_system(folder)).collect();
         shown.dedup();
-        let named = manifest.read.iter().chain(&self.read);
+        // One that is not there any more fails the attempt, and is no reason to run nothing else.
+        let begin_in = manifest.run.begin_in().unwrap_or_default().filter(|folder| {
+            let is_private = [Path::new("/tmp"), Path::new("/dev/shm")].contains(&folder.as_path());
+            // Of these, each isolated attempt has its own.
+            let is_own = is_private && manifest.sandbox == Level::Isolated;
+            !is_system(folder) && !is_own
+        });
+        let named = manifest.read.iter().chain(&self.read).chain(&begin_in);
         shown.extend(named.filter(|path| path.is_absolute()).cloned());
         if let Some(path) = shown.iter().find(|path| !self.may_be_shown(path)) {
             return Err(format!("{} holds the executor's own folders", path.display()));
@@ -293,6 +300,7 @@ impl Host {
             args: Vec::new(),
             env: Vec::new(),
             folder,
+            begin_in: None,
             limits: Limits::of_a_trial(),
             confinement: Confinement {
                 level: Level::Isolated,

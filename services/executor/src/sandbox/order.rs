@@ -13,8 +13,10 @@ pub struct Order {
     pub args: Vec<String>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
-    /// The folder to begin in, the only one on a disk that it may write to.
+    /// The only folder on a disk that it may write to.
     pub folder: PathBuf,
+    /// The folder to begin in, where that is another one.
+    pub begin_in: Option<PathBuf>,
     pub limits: Limits,
     pub confinement: Confinement,
 }

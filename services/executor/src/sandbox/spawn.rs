@@ -41,7 +41,7 @@ pub fn spawn_program(order: Order, in_namespaces: bool) -> io::Result<Pid> {
             .args(&order.args)
             .env_clear()
             .envs(order.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(&order.folder)
+            .current_dir(order.begin_in.as_ref().unwrap_or(&order.folder))
             .stdin(Stdio::null())
             .process_group(0);
         confine(&order)?;

@@ -136,7 +136,7 @@ impl Stage {
             fs::create_dir(modules.join("sh")).unwrap();
             let toml = "name = 'sh'\nversion = '1'\nsandbox = 'process'\ninput_schema = {}\n\
                         resources = { cpu = 1, mem_mb = 1, wall_time_s = 60 }\n\
-                        run = { program = 'sh', args = ['-c', '{inputs.script}'] }";
+                        run = { program = 'sh', args = ['-c', 'eval \"$1\"', 'sh', '{inputs.script}'] }";
             fs::write(modules.join("sh/module.toml"), toml).unwrap();
             fs::create_dir(modules.join("isolated_sh")).unwrap();
             let toml = toml.replace("name = 'sh'", "name = 'isolated_sh'");

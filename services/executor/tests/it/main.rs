@@ -1,5 +1,6 @@
 //! The executor against real programs, and against a real broker.
 
+mod command_module;
 #[path = "../../../../libs/molecule/tests/it/corpus.rs"]
 mod corpus;
 mod engines;
@@ -10,6 +11,7 @@ mod limits;
 mod logs;
 mod manifests;
 mod molecules;
+mod named_commands;
 mod outputs;
 mod printed;
 mod programs;

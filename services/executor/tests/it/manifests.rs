@@ -89,6 +89,10 @@ fn a_wrong_manifest_is_refused_with_its_file_and_line() {
         ("name = 'm'", "read = ['opt']\nname = 'm'", "no absolute path"),
         ("'true'", "'{molecule.xyz}'", "needs `x-nox-molecule`"),
         ("= {}", "= { x-nox-molecule = { xyz = 'a' } }", "must name an input"),
+        ("'true'", "'echo {inputs.x}'", "what the shell is told"),
+        ("'-c', 'true'", "'-e', '-uc', 'echo {inputs.x}'", "what the shell is told"),
+        ("'-c', 'true'", "'-c', { when = 'x', args = ['{inputs.x}'] }", "what the shell is told"),
+        ("name = 'm'", "name = 'command'", "`isolated` alone"),
     ] {
         let error = read(&GOOD.replace(from, to)).unwrap_err();
         assert!(error.contains("m/module.toml") && error.contains(reason), "{to}: {error}");
@@ -130,7 +134,7 @@ fn the_modules_that_nox_comes_with_are_right() {
     let mut names: Vec<_> = declared.iter().map(|module| module.name.as_str()).collect();
     names.extend(modules.left_out().iter().map(|left_out| left_out.name.as_str()));
     names.sort_unstable();
-    assert_eq!(names, ["gaussian", "noop", "orca", "xtb", "xtb_hello"]);
+    assert_eq!(names, ["command", "gaussian", "noop", "orca", "xtb", "xtb_hello"]);
     for module in declared {
         assert!(!module.title.is_empty());
         let schema: Value = serde_json::from_str(module.input_schema.get()).unwrap();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     corpus::WATER,
     support::{Place, or_skipped, outputs, shipped_modules},
+    uploads::upload,
 };
 
 /// Runs inputs through xtb.
@@ -97,6 +98,13 @@ async fn an_optimization_has_its_steps_and_the_values_of_the_geometry_that_came_
         let geometry = if gfn == 0 { "/xtbopt.coord" } else { "/xtbopt.xyz" };
         assert!(files.contains(geometry) && files.contains("/xtbopt.log"), "{files}");
     }
+    // An atom has nothing to optimize, and is computed all the same.
+    for gfn in [json!(2), json!(1), json!(0), json!("ff")] {
+        let params = json!({"gfn": gfn, "opt": true});
+        let outputs = xtb.outputs(&json!({"xyz": "1\n\nHe 0 0 0\n", "params": params})).await;
+        assert!(outputs["scalars"]["E_total_hartree"].is_number(), "{gfn}: {outputs}");
+        assert_eq!(outputs["series"].get("opt_energy_hartree"), None, "{gfn}");
+    }
     // Not those of xtbout.json, which are of the geometry that went in.
     let outputs = xtb.outputs(&water(&json!({"opt": true}))).await;
     assert_near(&outputs["scalars"]["dipole_D"], 2.216, 0.002);
@@ -178,6 +186,50 @@ async fn what_xtb_fails_at_is_said_in_a_sentence_and_its_own_words() {
     // Without vibrations it is computed.
     let energy = xtb.outputs(&json!({"xyz": hydrogen["xyz"]})).await;
     assert_near(&energy["scalars"]["E_total_hartree"], -0.9823, 0.001);
+}
+
+/// So many atoms of helium, 3 Å from each other.
+fn helium(atoms: u32) -> String {
+    let line = |n: u32| {
+        format!("He {}.0000 {}.0000 {}.0000\n", 3 * (n % 9), 3 * (n / 9 % 9), 3 * (n / 81))
+    };
+    format!("{atoms}\n\n{}", (0..atoms).map(line).collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_atoms_have_the_stack_that_they_need_or_the_limit_is_named() {
+    let Some(mut xtb) = Xtb::new().await else { return };
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Stack).maximum;
+    let resources = &mut xtb.place.start.resources;
+    (resources.wall_time_s, resources.mem_mb) = (600, 4096);
+    let inputs = json!({"xyz": helium(600)});
+    if hard.is_none_or(|hard| hard >= 256 << 20) {
+        let scalars = &xtb.outputs(&inputs).await["scalars"];
+        assert_near(&scalars["E_total_hartree"], -1_045.931_140_7, 1e-5);
+        assert_eq!(scalars["formula"], "He600");
+    }
+    // The control: with the customary 8 MiB it crashes, once, and says what to ask for.
+    let manifest = std::fs::read_to_string(shipped_modules().join("xtb/module.toml")).unwrap();
+    let small = xtb.place.folder.path().join("xtb");
+    std::fs::create_dir(&small).unwrap();
+    std::fs::copy(shipped_modules().join("xtb/inputs.json"), small.join("inputs.json")).unwrap();
+    std::fs::write(small.join("module.toml"), manifest + "\n[limits]\nstack_mb = 8\n").unwrap();
+    xtb.module = Manifest::read(&small).unwrap();
+    let (code, message) = xtb.failure(&inputs).await;
+    assert_eq!(code, "crashed");
+    assert!(message.contains("stack") && message.contains("stack_mb"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_geometry_that_was_uploaded_reaches_xtb() {
+    let Some(mut xtb) = Xtb::new().await else { return };
+    let text = helium(700);
+    assert!(text.len() > nox_contract::INPUTS_BYTES_MAX);
+    let (id, sha256) = upload(&xtb.place, &text).await;
+    let inputs = json!({"xyz": {"$upload": id, "sha256": sha256}, "params": {"gfn": "ff"}});
+    let scalars = &xtb.outputs(&inputs).await["scalars"];
+    assert_eq!((&scalars["atoms"], &scalars["formula"]), (&json!(700), &json!("He700")));
+    assert_near(&scalars["E_total_hartree"], -0.068_15, 0.001);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use nox_contract::{RawJson, Resources, Submit, Task, WaitingCode, command::PRIORITY_DEFAULT};
+use nox_contract::{
+    JobState, RawJson, Resources, Submit, Task, WaitingCode, command::PRIORITY_DEFAULT,
+};
 use nox_service::ids;
 use serde::Deserialize;
 
@@ -78,15 +80,15 @@ pub async fn submit(
     let view = match admitted.n {
         Some(n) => {
             app.barrier.written(n).await;
-            show(&app, &caller, admitted.id, Some(n)).await?
+            show(&app, &caller, admitted.job_id, Some(n)).await?
         }
         // Nobody has decided yet, and so there is no row.
         None => TaskView {
-            id: admitted.id,
+            id: admitted.job_id,
             job_name: topic.to_string(),
             room_id: room.to_owned(),
-            status: super::view::status(admitted.state, Some(WaitingCode::Claim)),
-            state: admitted.state,
+            status: super::view::status(JobState::Queued, Some(WaitingCode::Claim)),
+            state: JobState::Queued,
             created_by_id: caller.user.to_string(),
             created_at,
             started_at: None,

@@ -9,6 +9,7 @@ use crate::{
     app::App,
     auth::Caller,
     batch::Kept,
+    command_roles,
     commands::{Delivery, Undelivered, Until},
     problem::{ApiError, FieldError},
     required::Required,
@@ -47,7 +48,7 @@ impl Keyed {
 
 /// Looks a job over: whether it is here already, and if not, whether its module takes it.
 ///
-/// The key comes first: a repeated request is answered as it was the first time, whatever has become
+/// The key comes next after the asker's rights: a repeated request is answered as it was the first time, whatever has become
 /// of the module, of the jobs it follows and of the room for more.
 pub async fn prepare(
     app: &App,
@@ -56,6 +57,8 @@ pub async fn prepare(
     keyed: Option<Keyed>,
     traceparent: Option<&str>,
 ) -> Result<Prepared, ApiError> {
+    // Before the key: who may not run commands is told so whatever else is known.
+    app.command_roles.check(caller, &request.module)?;
     let seen = match &keyed {
         Some(keyed) => match Box::pin(stamp(app, caller, keyed, Stamp::First)).await? {
             Stamped::Known(admitted) => return Ok(Prepared::Known(admitted)),
@@ -101,14 +104,16 @@ struct Wanted {
 
 async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<Wanted, ApiError> {
     app.admission.check()?;
-    let module = app.modules.get(&request.module).await?;
+    let module = app.modules.get(&request.module).await;
+    let module = module.map_err(|error| command_roles::explained(error, &request.module))?;
     let version = module.version(request.module_version.as_deref())?;
     let clock = &app.runtime.clock;
     // The schema judges the texts that the program will get.
     match Box::pin(app.uploads.resolve(caller, &request.inputs, clock)).await? {
-        Some(resolved) => version.check(&resolved)?,
-        None => version.check(&request.inputs)?,
+        Some(resolved) => version.check(&resolved),
+        None => version.check(&request.inputs),
     }
+    .map_err(|error| error.placed(&request.moved))?;
     let resources = request.resources.or(version.resources);
     let after = match &*request.after {
         [] => Vec::new(),

@@ -17,7 +17,7 @@ use super::{
     admit::{Keyed, Prepared, decide_all, prepare},
     concurrently::concurrently,
     request::{JobRequest, idempotency_key},
-    submit::{Admitted, traceparent},
+    submit::{Receipt, traceparent},
 };
 use crate::{
     app::App,
@@ -44,7 +44,7 @@ const ANSWER_BYTES: usize = 200;
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    Accepted(Admitted),
+    Accepted(Receipt),
     Problem(Value),
 }
 
@@ -65,23 +65,28 @@ pub async fn submit(
     let preparations = (0..jobs.len()).map(async |place| {
         let request = JobRequest::parse(jobs[place].get())?;
         let keyed = key.map(|key| Keyed::new(&caller, key, Some(place), &request));
-        prepare(&app, &caller, &request, keyed, traceparent).await
+        let prepared = prepare(&app, &caller, &request, keyed, traceparent).await?;
+        Ok((request.manner, prepared))
     });
     // All are looked over before the first is sent, so that they travel together.
     let mut new = Vec::with_capacity(jobs.len());
     let looked_over = concurrently(preparations).await.into_iter().map(|prepared| match prepared {
-        Ok(Prepared::Known(admitted)) => Some(Ok(admitted)),
-        Ok(Prepared::New(submit)) => {
+        Ok((manner, Prepared::Known(admitted))) => Ok((manner, Some(admitted))),
+        Ok((manner, Prepared::New(submit))) => {
             new.push(*submit);
-            None
+            Ok((manner, None))
         }
+        Err(error) => Err(error),
+    });
+    let looked_over: Vec<Result<_, ApiError>> = looked_over.collect();
+    let mut decided = decide_all(&app, &caller, new).await.into_iter();
+    let admissions = looked_over.into_iter().filter_map(|job| match job {
+        Ok((manner, Some(known))) => Some(Ok(known.receipt(manner))),
+        Ok((manner, None)) => Some(decided.next()?.map(|admitted| admitted.receipt(manner))),
         Err(error) => Some(Err(error)),
     });
-    let looked_over: Vec<_> = looked_over.collect();
-    let mut decided = decide_all(&app, &caller, new).await.into_iter();
-    let admissions = looked_over.into_iter().filter_map(|known| known.or_else(|| decided.next()));
     let answers = admissions.map(|admission| match admission {
-        Ok(admitted) => Answer::Accepted(admitted),
+        Ok(receipt) => Answer::Accepted(receipt),
         Err(error) => Answer::Problem(error.document()),
     });
     let answers = Answers { jobs: answers.collect() };

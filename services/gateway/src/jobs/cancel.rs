@@ -12,7 +12,10 @@ use axum::{
 use nox_contract::{Cancel, Command, FrameNumber, JobId, JobState, Outcome, ProblemCode};
 use serde_json::json;
 
-use super::find::{find, find_after_all_commands, only_min_n};
+use super::{
+    find::{find, find_after_all_commands, only_min_n},
+    kind::Kind,
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -37,9 +40,10 @@ pub async fn cancel(
     let min_n = only_min_n(&uri, &headers)?;
     read_nothing(&account, &headers, body).await?;
     let row = find(&app, &caller, id, min_n).await?;
+    let kind = Kind::of(&row.module, row.inputs.as_ref());
     // An end is final, so this needs no decision.
     match row.status {
-        JobState::Canceled => return Ok(canceled(id, row.n)),
+        JobState::Canceled => return Ok(canceled(id, kind, row.n)),
         state if state.is_ended() => return Err(ended(state)),
         _ => {}
     }
@@ -49,7 +53,7 @@ pub async fn cancel(
     match app.commands.send(&caller.tenant, &command, Until::Answered).await? {
         Delivery::Answered(Outcome::Accepted(accepted)) => {
             app.barrier.written(accepted.n).await;
-            Ok(canceled(id, accepted.n))
+            Ok(canceled(id, kind, accepted.n))
         }
         // It was there just now, so it has ended since, and the scheduler knows of it no more.
         Delivery::Answered(Outcome::Refused(refusal))
@@ -57,24 +61,25 @@ pub async fn cancel(
         {
             let row = find_after_all_commands(&app, &caller, id).await?;
             match row.status {
-                JobState::Canceled => Ok(canceled(id, row.n)),
+                JobState::Canceled => Ok(canceled(id, kind, row.n)),
                 state if state.is_ended() => Err(ended(state)),
                 _ => Err(refusal.into()),
             }
         }
         Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),
         Delivery::Published => {
-            let state = row.status;
+            let (state, status) = (row.status, kind.word(row.status));
             let body =
-                json!({"job_id": id, "id": id, "status": state, "state": state, "pending": true});
+                json!({"job_id": id, "id": id, "status": status, "state": state, "pending": true});
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
     }
 }
 
-fn canceled(id: JobId, n: FrameNumber) -> Response {
+fn canceled(id: JobId, kind: Kind, n: FrameNumber) -> Response {
     let state = JobState::Canceled;
-    let body = json!({"job_id": id, "id": id, "status": state, "state": state, "n": n});
+    let status = kind.word(state);
+    let body = json!({"job_id": id, "id": id, "status": status, "state": state, "n": n});
     Json(body).into_response()
 }
 

@@ -9,6 +9,7 @@ pub mod download;
 pub mod events;
 mod find;
 pub mod get;
+mod kind;
 pub mod list;
 pub mod logs;
 mod request;
@@ -18,5 +19,5 @@ mod view;
 
 pub use admit::decide;
 pub use find::only_min_n;
-pub use request::inputs;
+pub use request::{engine::Moved, inputs};
 pub use submit::traceparent;

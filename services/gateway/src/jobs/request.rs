@@ -1,8 +1,11 @@
 //! What a body of `POST /jobs` says, checked member by member.
 
+pub mod engine;
+mod form;
+
 use std::collections::BTreeSet;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use nox_contract::{
     INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, ModuleName, NoMeaning, ProblemCode, RawJson,
     Resources, Timestamp, UnstorableJson,
@@ -11,6 +14,11 @@ use nox_contract::{
 };
 use serde_json::{Value, value::RawValue};
 
+use self::{
+    engine::Moved,
+    form::{Form, Meant},
+};
+use super::kind::Kind;
 use crate::{
     object::Object,
     problem::{ApiError, FieldError},
@@ -30,8 +38,8 @@ const WORD_BYTES_MAX: usize = 64;
 const POINTER_CHARS_MAX: usize = 256;
 
 /// The members that a body may have.
-const MEMBERS: &str = "module, module_version, inputs, requested_resources, worker_labels, priority, run_at, \
-                       after";
+const MEMBERS: &str = "module (or engine and kind, or command), module_version, inputs, requested_resources, \
+                       worker_labels, priority, run_at, after";
 
 /// A job as its submitter describes it. Whether the module exists and likes the inputs is not
 /// known yet.
@@ -46,11 +54,22 @@ pub struct JobRequest {
     pub inputs: RawJson,
     /// What they mean, in the one text for it.
     canonical_inputs: RawJson,
+    /// Where the body has what stands elsewhere in the inputs.
+    pub moved: Vec<Moved>,
+    pub manner: Manner,
     pub resources: AskedResources,
     pub priority: u8,
     pub run_at: Option<Timestamp>,
     /// A set: which of them ends first does not matter.
     pub after: Vec<JobId>,
+}
+
+/// How a job was asked for, which its answers follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    pub kind: Kind,
+    /// By the member `command`, whose clients look for 201.
+    pub is_command: bool,
 }
 
 /// What of the resources was asked for; the module says the rest.
@@ -79,8 +98,7 @@ impl JobRequest {
         let Object(members) = Object::read(text)?;
 
         let mut errors = Vec::new();
-        let mut module = None;
-        let mut inputs = None;
+        let mut form = Form::default();
         let mut request = Self {
             // Replaced below, or the request is refused.
             module: ModuleName::new("none").map_err(ApiError::internal)?,
@@ -88,24 +106,23 @@ impl JobRequest {
             worker_labels: BTreeSet::new(),
             inputs: RawJson::default(),
             canonical_inputs: RawJson::default(),
+            moved: Vec::new(),
+            manner: Manner { kind: Kind::Module, is_command: false },
             resources: AskedResources::default(),
             priority: PRIORITY_DEFAULT,
             run_at: None,
             after: Vec::new(),
         };
         for (name, value) in &members {
+            if let Some(member) = form.member(name) {
+                *member = Some(value);
+                continue;
+            }
             let outcome = match &**name {
-                "module" => text_of(value)
-                    .and_then(|text| text.parse().map_err(|e| format!("{e}")))
-                    .map(|name| module = Some(name)),
                 "module_version" => {
                     word(value).map(|version| request.module_version = Some(version))
                 }
                 "worker_labels" => labels(value).map(|labels| request.worker_labels = labels),
-                "inputs" => {
-                    inputs = Some(value);
-                    Ok(())
-                }
                 "requested_resources" => {
                     resources(value, &mut errors).map(|asked| request.resources = asked)
                 }
@@ -122,17 +139,21 @@ impl JobRequest {
                 errors.push(FieldError::new(format!("/{}", pointer_token(&name)), detail));
             }
         }
-        match module {
-            Some(module) => request.module = module,
-            None if errors.iter().any(|error| error.pointer == "/module") => {}
-            None => errors.push(FieldError::new("/module", "is required")),
-        }
-        if !errors.is_empty() {
-            return Err(ApiError::invalid(errors));
-        }
-        let inputs = inputs.map_or("{}", |raw| raw.get());
-        (request.inputs, request.canonical_inputs) = self::inputs(inputs, "/inputs")?;
-        Ok(request)
+        let is_command = form.is_command();
+        let meant = form.read(&mut errors);
+        let Some(Meant { module, inputs, moved }) = meant.filter(|_| errors.is_empty()) else {
+            // Of a command, the first users look for 400.
+            let is_of_command =
+                is_command && errors.iter().any(|error| error.pointer == "/command");
+            let error = ApiError::invalid(errors);
+            return Err(match is_of_command {
+                true => error.with_status(StatusCode::BAD_REQUEST),
+                false => error,
+            });
+        };
+        (request.inputs, request.canonical_inputs) = self::inputs(&inputs, "/inputs")?;
+        let kind = Kind::of(&module, Some(&request.inputs));
+        Ok(Self { module, moved, manner: Manner { kind, is_command }, ..request })
     }
 
     /// A hash of all that was asked for: tells a repetition from another request under the same

@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use super::{
     admit::{Keyed, Prepared, decide, prepare},
-    request::{JobRequest, idempotency_key},
+    kind::Kind,
+    request::{JobRequest, Manner, idempotency_key},
 };
 use crate::{
     app::App,
@@ -30,45 +31,71 @@ use crate::{
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A job that will be decided, or was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     pub job_id: JobId,
-    pub id: JobId,
-    /// What the job begins as, also while nobody has decided.
-    pub status: JobState,
-    pub state: JobState,
     /// A reader that names this number sees the job; absent while nobody has decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<FrameNumber>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub pending: bool,
     /// Whether an earlier request with the same key was answered so.
-    #[serde(skip)]
     pub replayed: bool,
 }
 
 impl Admitted {
     pub fn decided(job_id: JobId, n: FrameNumber, replayed: bool) -> Self {
-        Self { n: Some(n), pending: false, replayed, ..Self::pending(job_id) }
+        Self { job_id, n: Some(n), replayed }
     }
 
     pub fn pending(job_id: JobId) -> Self {
-        let queued = JobState::Queued;
-        Self {
+        Self { job_id, n: None, replayed: false }
+    }
+
+    /// What is said of it to whoever asked for it so.
+    pub fn receipt(self, manner: Manner) -> Receipt {
+        let Self { job_id, n, replayed } = self;
+        let is_engine = matches!(manner.kind, Kind::Engine { .. });
+        Receipt {
             job_id,
             id: job_id,
-            status: queued,
-            state: queued,
-            n: None,
-            pending: true,
-            replayed: false,
+            status: manner.kind.word(JobState::Queued),
+            state: JobState::Queued,
+            message: is_engine.then_some("the job waits for its turn"),
+            progress: is_engine.then_some(0),
+            n,
+            pending: n.is_none(),
+            replayed,
+            is_command: manner.is_command,
         }
     }
 }
 
-impl IntoResponse for Admitted {
+/// The answer to a job that was taken in.
+#[derive(Debug, Serialize)]
+pub struct Receipt {
+    job_id: JobId,
+    id: JobId,
+    /// What the job begins as, also while nobody has decided; in the words of its kind.
+    status: &'static str,
+    state: JobState,
+    /// What clients of engines look for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    /// How far it is, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<FrameNumber>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pending: bool,
+    #[serde(skip)]
+    replayed: bool,
+    #[serde(skip)]
+    is_command: bool,
+}
+
+impl IntoResponse for Receipt {
     fn into_response(self) -> Response {
-        let mut response = (StatusCode::ACCEPTED, Json(&self)).into_response();
+        let status = if self.is_command { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+        let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         if let Ok(location) = HeaderValue::from_str(&format!("/jobs/{}", self.job_id)) {
             headers.insert(header::LOCATION, location);
@@ -87,7 +114,7 @@ pub async fn submit(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Admitted, ApiError> {
+) -> Result<Receipt, ApiError> {
     routes::nothing(&uri)?;
     let key = idempotency_key(&headers)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
@@ -98,7 +125,7 @@ pub async fn submit(
         Prepared::New(submit) => decide(&app, &caller, *submit).await?,
     };
     crash_point("gateway.before_answer");
-    Ok(admitted)
+    Ok(admitted.receipt(request.manner))
 }
 
 /// The W3C trace context of a request, if it is one.

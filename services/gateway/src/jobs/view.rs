@@ -9,6 +9,8 @@ use nox_contract::{
 use nox_readmodel::{JobRow, project::ReservedResources};
 use serde::Serialize;
 
+use super::kind::Kind;
+
 /// The members of the first users' example, and beside them what is canonical.
 ///
 /// `status` is in the words of the job's kind; for jobs of a module these are the canonical ones,
@@ -22,8 +24,13 @@ pub struct JobView<'a> {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     worker_labels: &'a BTreeSet<String>,
     user_id: &'a UserId,
-    status: JobState,
+    status: &'static str,
     state: JobState,
+    /// As what it was asked for, where that was an engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'a ModuleName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     waiting: Option<Waiting>,
     attempt: Attempt,
     priority: u8,
@@ -41,6 +48,11 @@ pub struct JobView<'a> {
     #[serde(flatten)]
     task: Option<TaskView<'a>>,
     created_at: Timestamp,
+    /// When and by whom once more, under the names that clients of commands look for.
+    #[serde(rename = "createdAt", skip_serializing_if = "Option::is_none")]
+    command_created_at: Option<Timestamp>,
+    #[serde(rename = "createdBy", skip_serializing_if = "Option::is_none")]
+    command_created_by: Option<&'a UserId>,
     started_at: Option<Timestamp>,
     /// When a job that waits for an instant may run.
     due_at: Option<Timestamp>,
@@ -67,6 +79,12 @@ struct Waiting {
 
 impl<'a> From<&'a JobRow> for JobView<'a> {
     fn from(row: &'a JobRow) -> Self {
+        let kind = Kind::of(&row.module, row.inputs.as_ref());
+        let engine = match kind {
+            Kind::Engine { kind } => Some((&row.module, kind)),
+            Kind::Module | Kind::Command => None,
+        };
+        let is_command = kind == Kind::Command;
         Self {
             id: row.id,
             job_id: row.id,
@@ -74,9 +92,13 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             module_version: row.module_version.as_deref(),
             worker_labels: &row.worker_labels,
             user_id: &row.user_id,
-            status: row.status,
+            status: kind.word(row.status),
             state: row.status,
-            waiting: row.waiting_code.map(|code| Waiting { code, message: message(code).into() }),
+            engine: engine.map(|(engine, _)| engine),
+            kind: engine.map(|(_, kind)| kind),
+            waiting: row
+                .waiting_code
+                .map(|code| Waiting { code, message: message(code, kind).into() }),
             attempt: row.attempt,
             priority: row.priority,
             inputs: row.inputs.as_ref(),
@@ -88,6 +110,8 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             progress: row.progress.as_ref(),
             task: row.task.as_ref().map(|of| TaskView { job_name: &of.topic, room_id: &of.room }),
             created_at: row.created_at,
+            command_created_at: is_command.then_some(row.created_at),
+            command_created_by: is_command.then_some(&row.user_id),
             started_at: row.started_at,
             due_at: row.due_at,
             ended_at: row.ended_at,
@@ -115,12 +139,16 @@ impl JobView<'_> {
     }
 }
 
-fn message(code: WaitingCode) -> &'static str {
+fn message(code: WaitingCode, kind: Kind) -> &'static str {
     match code {
         WaitingCode::Priority => "other jobs are ahead",
         WaitingCode::Concurrency => "as many jobs of this kind run as may run at a time",
         WaitingCode::Quota => "as many of your jobs run as your limits allow at a time",
         WaitingCode::Rate => "starts are throttled",
+        WaitingCode::NoWorker if kind == Kind::Command => {
+            "no live worker runs commands, for which it needs the sandbox level isolated; its /readyz and noxctl \
+             doctor say what it lacks"
+        }
         WaitingCode::NoWorker => "no live worker that takes work serves the module",
         WaitingCode::Resources => "no worker has room for what the job asks for",
         WaitingCode::Unsatisfiable => "no worker has as much as the job asks for",
@@ -133,5 +161,16 @@ fn message(code: WaitingCode) -> &'static str {
         WaitingCode::Paused => "the module is switched off",
         WaitingCode::Claim => "a worker that registered the task's job is to claim it",
         WaitingCode::Dispatching => "a worker has been told and has not started yet",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_no_worker_can_isolate_waits_with_that_reason() {
+        assert!(message(WaitingCode::NoWorker, Kind::Command).contains("isolated"));
+        assert!(!message(WaitingCode::NoWorker, Kind::Module).contains("isolated"));
     }
 }

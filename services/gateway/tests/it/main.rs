@@ -3,8 +3,10 @@
 
 mod artifacts;
 mod barrier;
+mod command_jobs;
 mod conflicts;
 mod crowd;
+mod engine_jobs;
 mod hostile;
 mod jobs;
 mod late;

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
-use nox_gateway::{Config, Gateway, HttpLimits, UploadLimits};
+use nox_gateway::{CommandRoles, Config, Gateway, HttpLimits, UploadLimits};
 use nox_service::{Clock, Runtime, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -28,6 +28,19 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// Tests are one address.
 const ROOMY: HttpLimits =
     HttpLimits { connections_max: 4_096, memory_mb: 256, address_percent: 100 };
+
+/// What tests tell a gateway in different ways.
+struct Told<'t> {
+    http: HttpLimits,
+    archive: Option<&'t Path>,
+    command_roles: &'t str,
+}
+
+impl Default for Told<'_> {
+    fn default() -> Self {
+        Self { http: ROOMY, archive: None, command_roles: "" }
+    }
+}
 
 pub struct System {
     pub addr: SocketAddr,
@@ -118,8 +131,9 @@ impl System {
         let database = postgres.url();
         let archive = folder.path().join("archive");
         let (nats_url, store) = (nats.url(), folder.path().join("artifacts"));
+        let told = Told { http, archive: Some(&archive), ..Told::default() };
         let (addr, gateway) =
-            start_gateway(nats_url, &nats, &database, &runtime, http, Some(&archive), &store).await;
+            start_gateway(nats_url, &nats, &database, &runtime, told, &store).await;
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let system =
             Self { addr, scheduler, broker, nats, postgres, runtime, gateway, client, folder };
@@ -134,10 +148,25 @@ impl System {
 
     /// As above, which finds the broker at `nats_url`.
     pub async fn another_gateway_at(&self, nats_url: String) -> (SocketAddr, Runtime) {
+        self.another_gateway_told(nats_url, Told::default()).await
+    }
+
+    /// From now on the methods reach another gateway, where raw commands are for these roles.
+    pub async fn commands_for(&mut self, roles: &'static str) {
+        let told = Told { command_roles: roles, ..Told::default() };
+        (self.addr, self.runtime) = self.another_gateway_told(self.nats.url(), told).await;
+        self.until_ready().await;
+    }
+
+    async fn another_gateway_told(
+        &self,
+        nats_url: String,
+        told: Told<'_>,
+    ) -> (SocketAddr, Runtime) {
         let runtime = Runtime::new();
         let (database, store) = (self.postgres.url(), self.store());
         let (addr, _) =
-            start_gateway(nats_url, &self.nats, &database, &runtime, ROOMY, None, &store).await;
+            start_gateway(nats_url, &self.nats, &database, &runtime, told, &store).await;
         (addr, runtime)
     }
 
@@ -146,7 +175,7 @@ impl System {
         self.runtime = Runtime::new();
         let (nats, runtime, store) = (&self.nats, &self.runtime, self.store());
         (self.addr, self.gateway) =
-            start_gateway(nats.url(), nats, database_url, runtime, ROOMY, None, &store).await;
+            start_gateway(nats.url(), nats, database_url, runtime, Told::default(), &store).await;
     }
 
     /// Where the gateway that was started with the system looks for the archive.
@@ -207,13 +236,14 @@ async fn start_gateway(
     nats: &NatsServer,
     database_url: &str,
     runtime: &Runtime,
-    http: HttpLimits,
-    archive: Option<&Path>,
+    told: Told<'_>,
     store: &Path,
 ) -> (SocketAddr, JoinHandle<()>) {
+    let Told { http, archive, command_roles } = told;
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
         http,
+        command_roles: command_roles.parse::<CommandRoles>().unwrap(),
         nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),
         database_url: Secret::new(database_url),

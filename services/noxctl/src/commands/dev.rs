@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
+use nox_contract::COMMAND_MODULE;
 use nox_service::{Clock, Runtime, Secret, telemetry};
 use serde_json::json;
 
@@ -102,11 +103,14 @@ fn announce(args: &Args, home: &Home, system: &System, modules: &[String]) -> Re
     }
     let sync = args.sync.as_str();
     let noxctl = std::env::args().next().unwrap_or_else(|| "noxctl".to_owned());
-    let job = if modules.iter().any(|name| name == SAMPLE_MODULE) {
-        sample_job(url, &noxctl)
-    } else {
-        String::new()
-    };
+    let has = |module: &str| modules.iter().any(|name| name == module);
+    let mut jobs = String::new();
+    if has(SAMPLE_MODULE) {
+        jobs += &sample_job(url, &noxctl);
+    }
+    if has(COMMAND_MODULE) {
+        jobs += &sample_command(url);
+    }
     say!(
         "\
 Nox is ready at {url}; its data is in {folder} ({sync}).
@@ -118,7 +122,7 @@ A user's token, good for a day, and commands to try in another shell:
 
   curl -fsS {url}/health
   curl -fsS {url}/modules
-{job}  {noxctl} module list
+{jobs}  {noxctl} module list
   {noxctl} job list
 
 An administrator's token; `{noxctl} token` makes others:
@@ -135,6 +139,15 @@ fn sample_job(url: &str, noxctl: &str) -> String {
     -H 'Content-Type: application/json' \\
     -d '{{\"module\":\"{SAMPLE_MODULE}\",\"inputs\":{{\"text\":\"hello\"}}}}'
   {noxctl} job run {SAMPLE_MODULE} -p text=hello
+"
+    )
+}
+
+fn sample_command(url: &str) -> String {
+    format!(
+        "  curl -fsS {url}/jobs -H \"Authorization: Bearer $NOX_TOKEN\" \\
+    -H 'Content-Type: application/json' \\
+    -d '{{\"command\":\"echo hello from $(uname)\"}}'
 "
     )
 }

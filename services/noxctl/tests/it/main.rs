@@ -16,5 +16,6 @@ mod outputs;
 mod own_modules;
 mod permissions;
 mod program;
+mod raw_commands;
 mod steps;
 mod terminal;

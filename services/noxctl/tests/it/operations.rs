@@ -9,7 +9,8 @@ use crate::program::{noxctl, run};
 const PAGE: &str = include_str!("../../../../docs/OPERATIONS.md");
 
 /// What is no program's own argument: of every service, of modules, of the search for servers.
-const BESIDE: [&str; 9] = [
+const BESIDE: [&str; 10] = [
+    "JOB_RUNNER_CWD",
     "NOX_ADMIN_ADDR",
     "NOX_LOG",
     "NOX_LOG_FORMAT",
@@ -47,7 +48,8 @@ fn named(page: &str) -> BTreeSet<String> {
         .skip(1)
         .step_by(2)
         .filter_map(|word| word.split('=').next())
-        .filter(|word| word.starts_with("NOX_") && !STREAMS.contains(word))
+        .filter(|word| word.starts_with("NOX_") || word.starts_with("JOB_RUNNER_"))
+        .filter(|word| !STREAMS.contains(word))
         .map(str::to_owned)
         .collect()
 }

@@ -14,6 +14,7 @@ mod kills;
 mod load;
 mod log_repair;
 mod namesakes;
+mod raw_commands;
 mod rebuild;
 mod replicas;
 mod retention;
