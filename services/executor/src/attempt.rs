@@ -34,7 +34,7 @@ use crate::{
         self, Scalars, Texts, Written,
         series::{self, Series},
     },
-    sandbox::{host::Host, limits::Limits, order::Exit},
+    sandbox::{Exit, Limits, host::Host},
     template::{self, Values},
     uploads,
 };

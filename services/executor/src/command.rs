@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     folder::{Folder, MARK},
     manifest::{Manifest, Run},
-    sandbox::order::{Confinement, Order},
+    sandbox::{Confinement, Order},
     template::{self, Values},
 };
 
@@ -81,8 +81,7 @@ pub fn prepare(
     }
     // Last, so that no manifest can take it away.
     env.push((MARK.to_owned(), work_dir.to_owned()));
-    let user = confinement.namespaces.as_ref().and_then(|namespaces| namespaces.user);
-    if let Some(user) = user {
+    if let Some(user) = confinement.user {
         folder.give_to(user).map_err(|error| {
             Failure::cannot_run(format!("cannot give {work_dir} away: {error}"))
         })?;

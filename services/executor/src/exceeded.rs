@@ -5,10 +5,7 @@ use nox_contract::Resources;
 
 use crate::{
     failure::{Failure, SIGSEGV},
-    sandbox::{
-        limits::Limits,
-        order::{Exit, KilledFor},
-    },
+    sandbox::{Exit, KilledFor, Limits},
 };
 
 const SIGXCPU: i32 = 24;

@@ -7,15 +7,16 @@
 //! runs anyway.
 
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, lchown},
+    fs::{self, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown},
     path::{Path, PathBuf},
 };
 
 use nox_contract::{Attempt, JobId, SessionId, StartWork, Timestamp, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::{relative::RelativePath, removal::Heap, sandbox::leftovers::Holders};
+use crate::{relative::RelativePath, removal::Heap, sandbox::Holders};
 
 const ATTEMPTS: &str = "attempts";
 /// Beside the attempts: what is there blocks no attempt and no start.
@@ -113,10 +114,14 @@ impl Folder {
         self.note(HOLDERS, holders)
     }
 
-    /// Gives all that is in it to the user that the attempt runs as, and the group of that number.
-    /// Nothing of the attempt runs yet.
+    /// Gives all that the program sees of it to the user that the attempt runs as, and the group of that
+    /// number, and lets that user pass on the way. Nothing of the attempt runs yet.
     pub fn give_to(&self, user: u32) -> io::Result<()> {
-        give(&self.work(), user)
+        give(&self.work(), user)?;
+        lchown(&self.root, None, Some(user))?;
+        let passed = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode));
+        passed(&self.root, 0o710)?;
+        self.root.parent().map_or(Ok(()), |attempts| passed(attempts, 0o711))
     }
 
     pub fn journal(&self) -> Option<Journal> {
@@ -151,7 +156,10 @@ impl Folder {
     /// A reader sees the whole note or none of it.
     fn note(&self, name: &str, note: &impl Serialize) -> io::Result<()> {
         let written = self.root.join(format!("{name}.new"));
-        fs::write(&written, serde_json::to_vec(note)?)?;
+        // The attempt's own user may pass its folder.
+        let mut file = fs::File::options();
+        let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&written)?;
+        file.write_all(&serde_json::to_vec(note)?)?;
         fs::rename(written, self.root.join(name))
     }
 }

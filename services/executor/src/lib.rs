@@ -89,11 +89,8 @@ use crate::{
     metrics::Metrics,
     modules::{Engine, Modules},
     sandbox::{
+        Confinement, Leftovers, Limits, NotSpawned, Order, Sandbox,
         host::{Asking, Host, Settings},
-        leftovers::Leftovers,
-        limits::Limits,
-        order::{Confinement, Order, Word},
-        supervised::Supervised,
     },
     worker::Worker,
 };
@@ -264,19 +261,17 @@ async fn check_supervisor(program: &Path) -> anyhow::Result<()> {
         limits: Limits::of_a_trial(),
         confinement: Confinement::none(),
     };
-    let mut supervised =
-        Supervised::start(program).with_context(|| format!("cannot run {}", program.display()))?;
-    let word = async {
-        supervised.order(&order).await?;
-        Ok::<_, io::Error>(supervised.word().await)
-    };
+    let spawning = Sandbox::spawn(program, &order, |_| Ok(()), |_| ());
     let not_there = Some(Errno::NOENT.raw_os_error());
-    let word = match timeout(SUPERVISOR_WAIT, word).await {
-        Ok(Ok(Some(Word::NotSpawned { errno, .. }))) if errno == not_there => return Ok(()),
-        Ok(Ok(Some(Word::NotSpawned { reason, .. }))) => bail!("no attempt can be run: {reason}"),
-        word => word,
+    let outcome = match timeout(SUPERVISOR_WAIT, spawning).await {
+        Ok(Err(NotSpawned::Refused { errno, .. })) if errno == not_there => return Ok(()),
+        Ok(Err(NotSpawned::Refused { reason, .. })) => bail!("no attempt can be run: {reason}"),
+        Ok(Err(NotSpawned::NoSupervisor(error))) => {
+            return Err(error).with_context(|| format!("cannot run {}", program.display()));
+        }
+        outcome => outcome,
     };
-    tracing::debug!(?word, "A supervisor did not say that there is no such program");
+    tracing::debug!(?outcome, "A supervisor did not say that there is no such program");
     bail!(
         "{} cannot supervise attempts: NOX_SUPERVISOR must name nox-executor or noxctl",
         program.display()

@@ -1,11 +1,12 @@
-//! Whether this machine can run attempts at all: threads, processes under a supervisor, files.
+//! Whether this machine can run attempts at all: threads, files, processes under a supervisor,
+//! shut in at each level that was there at the start.
 
 use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, bail};
 use nox_service::Backoff;
 
-use crate::check_supervisor;
+use crate::{check_supervisor, sandbox::host::Host};
 
 /// Between the first failure and the first look; doubled each time. An executor that cannot run
 /// attempts must not take the same job again and again.
@@ -23,7 +24,7 @@ pub fn backoff() -> Backoff {
 }
 
 /// Tries everything that running an attempt needs.
-pub async fn probe(supervisor: &Path, data: &Path) -> anyhow::Result<()> {
+pub async fn probe(supervisor: &Path, data: &Path, host: &Host) -> anyhow::Result<()> {
     let thread = thread::Builder::new().spawn(|| ()).context("no thread can be started")?;
     if thread.join().is_err() {
         bail!("a thread failed");
@@ -32,5 +33,6 @@ pub async fn probe(supervisor: &Path, data: &Path) -> anyhow::Result<()> {
     fs::write(&file, FILE)
         .and_then(|()| fs::remove_file(&file))
         .context("no file can be written")?;
-    check_supervisor(supervisor).await
+    check_supervisor(supervisor).await?;
+    host.try_again(supervisor, data).await.map_err(anyhow::Error::msg)
 }

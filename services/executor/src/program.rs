@@ -1,6 +1,6 @@
 //! Runs an attempt's program under a supervisor until nothing of it is alive.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use nox_contract::{StartWork, beat::Held};
 use nox_service::{Clock, crash_point};
@@ -21,20 +21,8 @@ use crate::{
     metrics::Metrics,
     output_limit::OutputLimit,
     progress::{Reporter, Told},
-    sandbox::{
-        bubblewrap::REPLACED,
-        leftovers::{Holders, end_by_force},
-        limits::Limits,
-        order::{Exit, Order, Word},
-        supervised::Supervised,
-    },
+    sandbox::{Exit, Limits, NotSpawned, Order, Printed, Sandbox, Usage, is_transient},
 };
-
-/// How long a supervisor may take to say that the program runs, on a machine that is very busy.
-const SPAWN_WAIT: Duration = Duration::from_secs(10);
-
-/// How long a supervisor may take to kill its attempt before the executor does it.
-const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// How long after its time an attempt is ended from here: its supervisor did not, and so is stopped.
 const OVERDUE: Duration = Duration::from_secs(1);
@@ -74,15 +62,6 @@ struct Ended {
     survivors: usize,
 }
 
-/// What is said of a machine that has no more to give for the moment.
-const WANTS: [&str; 5] = [
-    REPLACED,
-    "No space left on device",
-    "Resource temporarily unavailable",
-    "Cannot allocate memory",
-    "Too many open files",
-];
-
 /// Why the system refused: for want of what any program needs, or because of this one.
 fn not_spawned(reason: String, errno: Option<i32>) -> Failure {
     let wants = [
@@ -97,7 +76,7 @@ fn not_spawned(reason: String, errno: Option<i32>) -> Failure {
     ];
     match errno.map(Errno::from_raw_os_error) {
         Some(errno) if wants.contains(&errno) => Failure::cannot_run(reason),
-        None if WANTS.iter().any(|want| reason.contains(want)) => Failure::cannot_run(reason),
+        _ if is_transient(&reason) => Failure::cannot_run(reason),
         _ => Failure::spawn(reason),
     }
 }
@@ -112,54 +91,53 @@ async fn printed(mut reading: Reading) -> (Vec<u8>, Vec<u8>) {
     printed.unwrap_or_else(|_| Ok(Default::default())).unwrap_or_default()
 }
 
+/// The failure of a program that never ran.
+async fn never_ran(error: NotSpawned, reading: Reading) -> Failure {
+    match error {
+        NotSpawned::NoSupervisor(error) => Failure::cannot_run(format!("no supervisor: {error}")),
+        NotSpawned::Refused { reason, errno } => {
+            // Who makes namespaces says there why it could not.
+            let (_, said) = printed(reading).await;
+            let said = String::from_utf8_lossy(&said);
+            let separator = if said.trim().is_empty() { "" } else { ": " };
+            not_spawned(format!("{reason}{separator}{}", said.trim()), errno)
+        }
+        NotSpawned::Silent { was_killed: true } => Failure::supervisor_gone(),
+        NotSpawned::Silent { was_killed: false } => {
+            Failure::cannot_run("the supervisor does not work")
+        }
+    }
+}
+
 impl Program<'_> {
     /// Runs it; calls `spawned` when it runs. An error means that it never did.
     pub async fn run(&self, order: &Order, spawned: impl FnOnce()) -> Result<Ran, Failure> {
-        let machine = |error: io::Error| Failure::cannot_run(format!("no supervisor: {error}"));
         let mask = self.mask(order)?;
         crash_point("executor.before_spawn");
         let before = self.clock.monotonic();
-        let mut supervised = Supervised::start(self.supervisor).map_err(machine)?;
-        let cgroup = order.confinement.cgroup.clone();
-        let mut holders = Holders { supervisor: Some(supervised.id), init: None, cgroup };
-        self.folder.held_by(&holders).map_err(machine)?;
         let log = Arc::new(self.logs.open(self.start));
         let output_limit = OutputLimit::new(self.manifest.file.limits.output_bytes());
-        let reading = self.read_output(&mut supervised, &log, &output_limit, mask);
-        let word = match supervised.order(order).await {
-            Ok(()) => supervised.word_within(SPAWN_WAIT).await,
-            Err(_) => None,
+        let mut reading = None;
+        let spawning = Sandbox::spawn(
+            self.supervisor,
+            order,
+            |holders| self.folder.held_by(holders),
+            |printed| reading = Some(self.read_output(printed, &log, &output_limit, mask)),
+        );
+        let spawned_sandbox = spawning.await;
+        // Where nobody reads, there is no supervisor.
+        let reading = reading.unwrap_or_else(|| tokio::spawn(async { Default::default() }));
+        let mut sandbox = match spawned_sandbox {
+            Ok(sandbox) => sandbox,
+            Err(error) => return Err(never_ran(error, reading).await),
         };
-        match word {
-            Some(Word::Spawned { init: None }) => {}
-            Some(Word::Spawned { init }) => {
-                holders.init = init;
-                // If that fails, the group, the supervisor and the marks are left to find it by.
-                let _ = self.folder.held_by(&holders);
-            }
-            Some(Word::NotSpawned { reason, errno }) => {
-                // Who makes namespaces says there why it could not.
-                let (_, said) = printed(reading).await;
-                let said = String::from_utf8_lossy(&said);
-                let separator = if said.trim().is_empty() { "" } else { ": " };
-                return Err(not_spawned(format!("{reason}{separator}{}", said.trim()), errno));
-            }
-            Some(Word::Ended { .. }) | None => {
-                let killed = supervised.was_killed().await;
-                self.end_for_certain(&holders).await;
-                return Err(match killed {
-                    true => Failure::supervisor_gone(),
-                    false => Failure::cannot_run("the supervisor does not work"),
-                });
-            }
-        }
         let began = self.clock.monotonic();
         self.metrics.spawned(began - before);
         spawned();
         crash_point("executor.after_spawn");
 
-        let running = Running { program: self, holders, limits: &order.limits, output_limit };
-        let Ended { exit, wall, survivors } = running.until_ended(&mut supervised).await;
+        let running = Running { program: self, limits: &order.limits, output_limit };
+        let Ended { exit, wall, survivors } = running.until_ended(&mut sandbox).await;
         let wall = wall.unwrap_or_else(|| self.clock.monotonic() - began);
         self.metrics.survivors(survivors);
         let (stdout, stderr) = printed(reading).await;
@@ -171,18 +149,10 @@ impl Program<'_> {
         Ok(Ran { exit, wall, stdout, stderr, log_bytes_lost })
     }
 
-    /// Ends an attempt whose supervisor does not: it is dead, or stopped.
-    async fn end_for_certain(&self, holders: &Holders) -> usize {
-        tracing::warn!(?holders, "A supervisor failed; ending its attempt without it");
-        let (holders, mark) = (holders.clone(), self.folder.mark());
-        let ending = tokio::task::spawn_blocking(move || end_by_force(&holders, &mark));
-        ending.await.unwrap_or_default()
-    }
-
     /// Reads what the attempt prints, in the background: the ends of stdout and stderr.
     fn read_output(
         &self,
-        supervised: &mut Supervised,
+        printed: Printed,
         log: &Arc<AttemptLog>,
         limit: &OutputLimit,
         mask: Mask,
@@ -190,8 +160,8 @@ impl Program<'_> {
         let is_wanted = |stream| self.manifest.file.wants(stream);
         let whole = [Stream::Stdout, Stream::Stderr].map(is_wanted);
         let output = Output {
-            stdout: supervised.stdout.take().map(|stdout| limit.hold(stdout)),
-            stderr: supervised.stderr.take().map(|stderr| limit.hold(stderr)),
+            stdout: printed.stdout.map(|stdout| limit.hold(stdout)),
+            stderr: printed.stderr.map(|stderr| limit.hold(stderr)),
         };
         let (log, rule) = (log.clone(), self.manifest.file.progress.clone());
         let of = Held { job_id: self.start.job_id, attempt: self.start.attempt };
@@ -220,52 +190,40 @@ impl Program<'_> {
 /// A program that runs.
 struct Running<'r> {
     program: &'r Program<'r>,
-    holders: Holders,
     limits: &'r Limits,
     output_limit: OutputLimit,
 }
 
 impl Running<'_> {
-    async fn until_ended(&self, supervised: &mut Supervised) -> Ended {
+    async fn until_ended(&self, sandbox: &mut Sandbox) -> Ended {
         let wall_time = self.program.start.resources.wall_time_s;
         let overdue = Duration::from_secs(u64::from(wall_time)) + OVERDUE;
-        let (failure, is_ours) = tokio::select! {
-            word = supervised.word() => {
-                return self.ended(word, Failure::supervisor_gone()).await;
-            }
-            () = sleep(overdue) => (Failure::wall_time(wall_time), false),
-            () = self.output_limit.exceeded() => (self.printed_too_much(), true),
+        let at_once = Duration::ZERO;
+        let (failure, is_ours, grace) = tokio::select! {
+            usage = sandbox.usage() => return self.ended(usage, Failure::supervisor_gone()),
+            () = sleep(overdue) => (Failure::wall_time(wall_time), false, at_once),
+            () = self.output_limit.exceeded() => (self.printed_too_much(), true, at_once),
             () = self.program.stop.cancelled() => {
-                supervised.terminate().await;
                 let grace = self.program.manifest.file.stop_grace_s;
-                let grace = Duration::from_secs(u64::from(grace));
-                if let Ok(word) = timeout(grace, supervised.word()).await {
-                    // However it says it ended, it did not end by itself.
-                    let ended = self.ended(word, Failure::killed()).await;
-                    return Ended { exit: Err(Failure::killed()), ..ended };
-                }
-                (Failure::killed(), true)
+                (Failure::killed(), true, Duration::from_secs(u64::from(grace)))
             }
         };
-        supervised.kill().await;
-        let word = supervised.word_within(KILL_WAIT).await;
-        let ended = self.ended(word, failure.clone()).await;
-        // Who was frozen past the end hears of it late: what the supervisor says is so, then.
+        let usage = sandbox.kill_all(grace).await;
+        let ended = self.ended(usage, failure.clone());
+        // However it says it ended, it did not end by itself. Who was frozen past the end hears of it
+        // late: what the supervisor says is so, then.
         if is_ours { Ended { exit: Err(failure), ..ended } } else { ended }
     }
 
-    /// How it ended by the supervisor's last word; for `failure`, where that has nothing to say of it.
-    async fn ended(&self, word: Option<Word>, failure: Failure) -> Ended {
-        if let Some(Word::Ended { exit, wall_us, survivors, killed_for }) = word {
-            let given = Given { resources: &self.program.start.resources, limits: self.limits };
-            let exit = match killed_for {
-                None => Ok(exit),
-                Some(reason) => Err(given.killed_for(reason, failure)),
-            };
-            return Ended { exit, wall: Some(Duration::from_micros(wall_us)), survivors };
-        }
-        let survivors = self.program.end_for_certain(&self.holders).await;
-        Ended { exit: Err(failure), wall: None, survivors }
+    /// How it ended by what its supervisor knows; for `failure`, where that has nothing to say of it.
+    fn ended(&self, Usage { known, survivors }: Usage, failure: Failure) -> Ended {
+        let Some(known) = known else { return Ended { exit: Err(failure), wall: None, survivors } };
+        let given = Given { resources: &self.program.start.resources, limits: self.limits };
+        let exit = match known.killed_for {
+            None => Ok(known.exit),
+            Some(reason) => Err(given.killed_for(reason, failure)),
+        };
+        Ended { exit, wall: Some(known.wall), survivors }
     }
 
     fn printed_too_much(&self) -> Failure {

@@ -9,7 +9,7 @@ use nox_service::Clock;
 use nox_streams::{Broker, PublishError};
 use tokio::time::sleep;
 
-use crate::sandbox::leftovers::Leftovers;
+use crate::sandbox::Leftovers;
 
 /// Reports of one message; far below what fits.
 const REPORTS_MAX: usize = 1_000;

@@ -15,24 +15,27 @@
 //! kernel where it can, else looked at by the supervisor, as the folder's bytes are ([`disk`]).
 //! `orphans` and [`leftovers`] are what a supervisor that was killed leaves.
 
-pub mod bubblewrap;
-pub mod cgroup;
-pub mod confine;
-pub mod disk;
+mod bubblewrap;
+mod cgroup;
+mod confine;
+mod disk;
+pub mod fault;
+mod hold;
 pub mod host;
 mod init;
 mod landlock;
-pub mod leftovers;
-pub mod limits;
-pub mod order;
+mod leftovers;
+mod limits;
+mod order;
 mod orphans;
-pub mod processes;
-pub mod seccomp;
+mod processes;
+mod seccomp;
 mod spawn;
-pub mod supervised;
+mod stage;
+mod supervised;
 mod supervisor;
 mod trial;
-pub mod users;
+mod users;
 mod watch;
 
 use std::fmt;
@@ -40,6 +43,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use supervisor::supervise_if_asked;
+
+pub(crate) use self::{
+    leftovers::{Holders, Leftovers},
+    limits::Limits,
+    order::{Confinement, Exit, KilledFor, Order},
+    supervised::{NotSpawned, Printed, Sandbox, Usage},
+    trial::is_transient,
+};
 
 /// How far an attempt is shut in. An executor never runs a lower level than was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::{
     modules::Modules,
     progress::Reporter,
     recovery,
-    sandbox::{host::Host, leftovers::Leftovers},
+    sandbox::{Leftovers, host::Host},
 };
 
 /// Everything that a worker's run needs.

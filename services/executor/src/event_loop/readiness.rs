@@ -22,10 +22,10 @@ impl EventLoop {
 
     fn probe(&mut self) {
         let (supervisor, data) = (self.worker.supervisor.clone(), self.worker.data.clone());
-        let wait = self.backoff.pause();
+        let (host, wait) = (self.worker.host.clone(), self.backoff.pause());
         self.probing = Some(Box::pin(async move {
             sleep(wait).await;
-            probe(&supervisor, &data).await
+            probe(&supervisor, &data, &host).await
         }));
     }
 
@@ -38,7 +38,9 @@ impl EventLoop {
                 self.session.resume();
             }
             Err(error) => {
-                self.unfit = Some(format!("{error:#}"));
+                let error = format!("{error:#}");
+                tracing::warn!(error, "Still cannot run attempts");
+                self.unfit = Some(error);
                 self.probe();
             }
         }

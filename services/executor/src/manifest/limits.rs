@@ -3,7 +3,7 @@
 use nox_contract::Resources;
 use serde::Deserialize;
 
-use crate::sandbox::limits::Limits;
+use crate::sandbox::Limits;
 
 const MIB: u64 = 1 << 20;
 

@@ -5,26 +5,20 @@
 //! what is in there is nobody on the machine, whatever it becomes in its namespaces.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use rustix::{
-    fs::{CWD, Mode, OFlags, openat},
-    mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change},
-    thread::{UnshareFlags, unshare_unsafe},
-};
-
 use super::{
     confine::{SYSTEM, etc},
     init,
     order::{Namespaces, Order},
+    stage::Numbered,
 };
 
 /// The user and group that an attempt is in its own namespace.
@@ -35,10 +29,6 @@ const HOST: &str = "nox";
 
 /// Where the first process finds its program in there.
 const INIT: &str = "/run/nox-init";
-
-/// Where a thread of root's shows bubblewrap what lies behind folders that are closed to others; in a
-/// mount namespace of that thread.
-const STAGE: &str = "/tmp";
 
 /// Where bubblewrap, and the script that it is unpacked with, find programs.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -69,16 +59,17 @@ pub fn write_etc(folder: &Path) -> io::Result<()> {
 /// Starts bubblewrap on this thread, and in its namespaces the first process. It ends when this thread
 /// does. Returns the socket to that process.
 pub fn start(order: &Order, namespaces: &Namespaces) -> io::Result<(Child, UnixStream)> {
-    let mut sources = Sources::default();
-    let arguments = arguments(order, namespaces, &own_program()?, &mut sources);
-    let program = match namespaces.user {
-        None => namespaces.bubblewrap.clone(),
-        Some(_) => {
-            let program = sources.add(namespaces.bubblewrap.clone(), true);
-            sources.stage()?;
-            program
-        }
+    // Another user may be unable to reach what it is to be shown.
+    let mut stage = order.confinement.user.map(|_| Numbered::default());
+    let mut shown = |path: &Path| match &mut stage {
+        Some(stage) => stage.add(path.to_owned()),
+        None => path.to_owned(),
     };
+    let arguments = arguments(order, namespaces, &own_program()?, &mut shown);
+    let program = shown(&namespaces.bubblewrap);
+    if let Some(stage) = stage {
+        stage.show()?;
+    }
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(program);
     command
@@ -88,10 +79,12 @@ pub fn start(order: &Order, namespaces: &Namespaces) -> io::Result<(Child, UnixS
         // Whoever looks for what is left of the attempt finds this one, too.
         .envs(order.env.iter().filter(|(name, _)| name == crate::folder::MARK).cloned())
         .current_dir("/")
+        // By it they are killed together, as long as its first process has no session of its own yet.
+        .process_group(0)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit());
-    if let Some(user) = namespaces.user {
+    if let Some(user) = order.confinement.user {
         // The standard library also leaves all other groups.
         command.uid(user).gid(user);
     }
@@ -102,10 +95,9 @@ fn arguments(
     order: &Order,
     namespaces: &Namespaces,
     own_program: &Path,
-    sources: &mut Sources,
+    shown: &mut impl FnMut(&Path) -> PathBuf,
 ) -> Vec<String> {
-    let is_staged = namespaces.user.is_some();
-    let mut text = |path: PathBuf| sources.add(path, is_staged).display().to_string();
+    let mut text = |path: &Path| shown(path).display().to_string();
     let mut arguments = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
     let confinement = &order.confinement;
@@ -127,7 +119,7 @@ fn arguments(
         let path = path.display().to_string();
         add(&["--ro-bind", &path, &path]);
     }
-    let own_etc = text(namespaces.etc.clone());
+    let own_etc = text(&namespaces.etc);
     for (name, _) in ETC {
         add(&["--ro-bind", &format!("{own_etc}/{name}"), &format!("/etc/{name}")]);
     }
@@ -139,11 +131,11 @@ fn arguments(
         add(&["--perms", "1777", "--size", &bytes, "--tmpfs", folder]);
     }
     for path in &confinement.read {
-        add(&["--ro-bind", &text(path.clone()), &path.display().to_string()]);
+        add(&["--ro-bind", &text(path), &path.display().to_string()]);
     }
     let folder = order.folder.display().to_string();
-    add(&["--bind", &text(order.folder.clone()), &folder]);
-    add(&["--ro-bind", &text(own_program.to_owned()), INIT]);
+    add(&["--bind", &text(&order.folder), &folder]);
+    add(&["--ro-bind", &text(own_program), INIT]);
     // These were made in memory, and would be a place to write to.
     add(&["--remount-ro", "/dev", "--remount-ro", "/"]);
     add(&["--chdir", &folder, "--", INIT, init::ARGUMENT]);
@@ -157,56 +149,4 @@ fn own_program() -> io::Result<PathBuf> {
         return Ok(own);
     }
     Err(io::Error::other(format!("{REPLACED}: start the executor again")))
-}
-
-/// What is to be seen in the namespaces.
-#[derive(Debug, Default)]
-struct Sources {
-    paths: Vec<PathBuf>,
-}
-
-impl Sources {
-    /// Returns the name under which bubblewrap finds `path`.
-    fn add(&mut self, path: PathBuf, is_staged: bool) -> PathBuf {
-        if !is_staged {
-            return path;
-        }
-        self.paths.push(path);
-        Path::new(STAGE).join(self.paths.len().to_string())
-    }
-
-    /// Shows all of them under those names, to this thread and what it starts.
-    fn stage(&self) -> io::Result<()> {
-        own_mounts()?;
-        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        // Before the stage is there, for some may lie below it; and only now, for what was opened before
-        // is of other mounts.
-        let opened = self.paths.iter().map(|path| {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            let opened = openat(CWD, path, flags, Mode::empty());
-            opened.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
-        });
-        let opened: Vec<OwnedFd> = opened.collect::<io::Result<_>>()?;
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", STAGE, "tmpfs", flags, Some(c"mode=755"))?;
-        for (n, source) in opened.iter().enumerate() {
-            let target = Path::new(STAGE).join((n + 1).to_string());
-            let source = format!("/proc/thread-self/fd/{}", source.as_raw_fd());
-            if fs::metadata(&source)?.is_dir() {
-                fs::create_dir(&target)?;
-            } else {
-                File::create(&target)?;
-            }
-            mount_bind_recursive(&source, &target)?;
-        }
-        Ok(())
-    }
-}
-
-/// Gives this thread a mount namespace of its own.
-#[expect(unsafe_code, reason = "no safe function does it")]
-fn own_mounts() -> io::Result<()> {
-    // SAFETY: what is unsafe of it is a table of descriptors that threads no longer share; this does
-    // not touch it.
-    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?)
 }

@@ -7,18 +7,21 @@ use std::{
 };
 
 use rustix::{
-    process::getuid,
+    process::{Gid, Uid, geteuid},
     thread::{
         CapabilitySet, CapabilitySets, clear_ambient_capability_set,
-        remove_capability_from_bounding_set, set_capabilities,
+        remove_capability_from_bounding_set, set_capabilities, set_thread_groups,
+        set_thread_res_gid, set_thread_res_uid,
     },
 };
 
 use super::{
     Level,
+    fault::Fault,
     landlock::{self, Reach},
     order::Order,
     seccomp::{self, Calls},
+    stage::show_in_place,
 };
 
 /// The system's folders: programs, libraries, and what belongs to them.
@@ -76,7 +79,17 @@ pub fn confine(order: &Order) -> io::Result<()> {
     let reach = match confinement.level {
         Level::None => return Ok(()),
         Level::Process => {
-            give_up_capabilities()?;
+            if let Some(user) = confinement.user {
+                let program = [order.program.as_path(), &order.folder];
+                let shown: Vec<&Path> =
+                    confinement.read.iter().map(PathBuf::as_path).chain(program).collect();
+                show_in_place(&shown, user)?;
+                bound_capabilities();
+                become_user(user)?;
+            }
+            if confinement.has(Fault::Capabilities) {
+                give_up_capabilities()?;
+            }
             let mut read: Vec<PathBuf> = SYSTEM.map(PathBuf::from).to_vec();
             read.extend(etc(confinement.network));
             read.extend(ETC_NAMES.map(|name| Path::new("/etc").join(name)));
@@ -91,8 +104,12 @@ pub fn confine(order: &Order) -> io::Result<()> {
             tcp: true,
         },
     };
-    if confinement.landlock || confinement.level == Level::Process {
+    let has_landlock = confinement.landlock || confinement.level == Level::Process;
+    if has_landlock && confinement.has(Fault::Landlock) {
         landlock::restrict(&reach).map_err(io::Error::other)?;
+    }
+    if !confinement.has(Fault::Seccomp) {
+        return Ok(());
     }
     let calls = Calls {
         level: confinement.level,
@@ -104,11 +121,8 @@ pub fn confine(order: &Order) -> io::Result<()> {
 
 /// Root without capabilities owns root's files, and may do nothing else that others may not.
 fn give_up_capabilities() -> io::Result<()> {
-    if getuid().is_root() {
-        for capability in CapabilitySet::all() {
-            // Of one that this kernel does not know, there is none to give up.
-            let _ = remove_capability_from_bounding_set(capability);
-        }
+    if geteuid().is_root() {
+        bound_capabilities();
     }
     let none = CapabilitySet::empty();
     clear_ambient_capability_set()?;
@@ -116,4 +130,21 @@ fn give_up_capabilities() -> io::Result<()> {
         None,
         CapabilitySets { effective: none, permitted: none, inheritable: none },
     )?)
+}
+
+/// No program that this thread starts gets a capability again.
+fn bound_capabilities() {
+    for capability in CapabilitySet::all() {
+        // Of one that this kernel does not know, there is none to give up.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+}
+
+/// Makes the calling thread, and what it starts, a user that nobody else is, in that user's own group. For
+/// good: with root's number, its capabilities go.
+pub fn become_user(user: u32) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
 }

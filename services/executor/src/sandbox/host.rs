@@ -1,73 +1,30 @@
 //! What this machine has to shut attempts in with: found out once, by trying it.
 
+mod settings;
+
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::process::getuid;
 
+pub use self::settings::{Layer, Settings};
 use super::{
     Level,
     bubblewrap::write_etc,
     cgroup::Base,
+    fault::Fault,
     limits::Limits,
     order::{Confinement, Namespaces, Order},
-    trial::{find, try_landlock, try_order, try_seccomp},
-    users::{Range, User, Users},
+    trial::{find, is_transient, try_landlock, try_order, try_seccomp},
+    users::{User, Users},
 };
 use crate::manifest::ManifestFile;
-
-/// What an operator can set of it.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Settings {
-    /// Bubblewrap's program, which makes the namespaces of the sandbox level `isolated`.
-    #[arg(long, env = "NOX_BWRAP", default_value = "bwrap")]
-    pub bwrap: PathBuf,
-
-    /// User ids that belong to nobody: each isolated attempt runs as one of its own, where the executor
-    /// is root.
-    #[arg(long, env = "NOX_SANDBOX_UIDS", default_value_t)]
-    pub sandbox_uids: Range,
-
-    /// Whether modules of the sandbox level `none` are run: their jobs may do what the executor may.
-    #[arg(long, env = "NOX_SANDBOX_ALLOW_NONE", default_value_t = false,
-          action = clap::ArgAction::Set)]
-    pub sandbox_allow_none: bool,
-
-    /// What attempts of all modules may read beside the system: absolute paths, with colons between
-    /// them.
-    #[arg(long, env = "NOX_SANDBOX_READ", value_delimiter = ':')]
-    pub sandbox_read: Vec<PathBuf>,
-
-    /// Layers that are taken for missing, in tests: cgroup, landlock, seccomp, namespaces.
-    #[arg(long, env = "NOX_SANDBOX_WITHOUT", value_delimiter = ',', hide = true)]
-    pub sandbox_without: Vec<Layer>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            bwrap: "bwrap".into(),
-            sandbox_uids: Range::default(),
-            sandbox_allow_none: false,
-            sandbox_read: Vec::new(),
-            sandbox_without: Vec::new(),
-        }
-    }
-}
-
-/// What a level is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Layer {
-    Cgroup,
-    Landlock,
-    Seccomp,
-    Namespaces,
-}
 
 /// What was found, and what attempts are shut in with.
 #[derive(Debug)]
@@ -80,6 +37,7 @@ pub struct Host {
     namespaces: Namespaces,
     users: Option<Arc<Users>>,
     read: Vec<PathBuf>,
+    faults: Vec<Fault>,
     /// The executor's own folders, which nobody is to be shown.
     hidden: Vec<PathBuf>,
 }
@@ -109,6 +67,13 @@ const ETC: &str = "etc";
 
 /// The folder beneath the executor's data folder in which the trial is run.
 const TRIAL: &str = "trial";
+
+/// Between trials of a machine that has no more to give for the moment.
+const TRIAL_WAITS: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// What is run there: it fails unless it is the owner of its folder, and may write there.
+const TRIAL_SCRIPT: &str = "test -O . && : > trial && rm trial";
 
 /// The name of the executor's group: the same after a restart, and another one where its folder was copied, for a
 /// start clears its own.
@@ -145,8 +110,7 @@ impl Host {
         let is_root = getuid().is_root();
         let users = is_root.then(|| Users::new(settings.sandbox_uids, asking.instance));
         let bubblewrap = find(&settings.bwrap);
-        let namespaces =
-            Namespaces { bubblewrap: bubblewrap.clone().unwrap_or_default(), etc, user: None };
+        let namespaces = Namespaces { bubblewrap: bubblewrap.clone().unwrap_or_default(), etc };
         let mut hidden_folders = Vec::new();
         for folder in [asking.data, asking.artifacts] {
             hidden_folders.push(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
@@ -158,26 +122,42 @@ impl Host {
             namespaces,
             users,
             read: settings.sandbox_read.clone(),
+            faults: settings.sandbox_faults.clone(),
             hidden: hidden_folders,
         };
         let namespaces = match (is_hidden(Layer::Namespaces), bubblewrap) {
             (true, _) => hidden_layer(),
             (false, Err(reason)) => Err(reason),
-            (false, Ok(program)) => match host.layers[&Layer::Seccomp].is_ok() {
-                true => host.try_isolated(asking).await.map(|()| program.display().to_string()),
-                false => Err("not tried without seccomp".to_owned()),
-            },
+            (false, Ok(program)) => {
+                let tried = host.try_level(Level::Isolated, &[Layer::Seccomp], asking).await;
+                tried.map(|()| program.display().to_string())
+            }
         };
         host.layers.insert(Layer::Namespaces, namespaces);
+        let user = match (is_hidden(Layer::User), is_root) {
+            (true, _) => hidden_layer(),
+            (false, false) => Ok("the executor's own".to_owned()),
+            (false, true) => {
+                let needed = [Layer::Landlock, Layer::Seccomp];
+                let tried = host.try_level(Level::Process, &needed, asking).await;
+                tried.map(|()| format!("one of {}", settings.sandbox_uids))
+            }
+        };
+        host.layers.insert(Layer::User, user);
         if !settings.sandbox_allow_none {
             let reason = "the executor is not told to run it: NOX_SANDBOX_ALLOW_NONE";
             host.refused.insert(Level::None, reason.to_owned());
         }
         host.refuse_without(Level::Process, &[Layer::Landlock, Layer::Seccomp]);
-        if is_root && host.cgroups.is_none() {
-            let reason = "nothing bounds the number of root's processes without a cgroup: run the \
-                          executor as an ordinary user";
-            host.refused.entry(Level::Process).or_insert_with(|| reason.to_owned());
+        if is_root
+            && host.cgroups.is_none()
+            && let Err(user) = &host.layers[&Layer::User]
+        {
+            let reason = format!(
+                "nothing bounds the number of root's processes without a cgroup, and there is no user \
+                 for each attempt ({user}): run the executor as an ordinary user"
+            );
+            host.refused.entry(Level::Process).or_insert(reason);
         }
         host.refuse_without(Level::Isolated, &[Layer::Namespaces, Layer::Seccomp]);
         Ok(host)
@@ -232,24 +212,42 @@ impl Host {
     ) -> Result<ShutIn, String> {
         self.has(manifest.sandbox)?;
         let read = self.shown(manifest, program)?;
-        let user = match (&self.users, manifest.sandbox) {
-            (Some(users), Level::Isolated) => {
+        let user = match &self.users {
+            Some(users) if self.has_user(manifest.sandbox) => {
                 Some(users.take().ok_or("all users of NOX_SANDBOX_UIDS are in use")?)
             }
             _ => None,
         };
-        let namespaces =
-            Namespaces { user: user.as_ref().map(|user| user.id), ..self.namespaces.clone() };
         let confinement = Confinement {
-            level: manifest.sandbox,
             network: manifest.network,
             // A link leads nowhere where only its own folder is to be seen.
             read: read.into_iter().filter(|path| path.exists()).collect(),
-            landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
-            cgroup: self.cgroups.as_ref().map(|base| base.group(attempt)),
-            namespaces: (manifest.sandbox == Level::Isolated).then_some(namespaces),
+            ..self.confinement(manifest.sandbox, attempt, user.as_ref())
         };
         Ok(ShutIn { confinement, _user: user })
+    }
+
+    /// Whether attempts of this level have a user each, where the executor is root. With a cgroup, `process`
+    /// is root without its privileges.
+    fn has_user(&self, level: Level) -> bool {
+        match level {
+            Level::None => false,
+            Level::Process => self.cgroups.is_none(),
+            Level::Isolated => true,
+        }
+    }
+
+    fn confinement(&self, level: Level, attempt: &str, user: Option<&User>) -> Confinement {
+        Confinement {
+            level,
+            network: false,
+            read: Vec::new(),
+            landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
+            cgroup: self.cgroups.as_ref().map(|base| base.group(attempt)),
+            user: user.map(|user| user.id),
+            namespaces: (level == Level::Isolated).then(|| self.namespaces.clone()),
+            faults: self.faults.clone(),
+        }
     }
 
     /// What an attempt may read beside the system: what manifest and operator name, the folder that it begins in,
@@ -284,34 +282,72 @@ impl Host {
         !self.hidden.iter().any(|hidden| hidden.starts_with(&real))
     }
 
-    /// Runs a program that does nothing, with all that the level has.
-    async fn try_isolated(&self, asking: Asking<'_>) -> Result<(), String> {
-        let folder = asking.data.join(TRIAL);
+    /// Runs a program that writes to its own folder, with all that the level has; where the executor is
+    /// root, as another user and without a cgroup at `process`.
+    async fn try_level(
+        &self,
+        level: Level,
+        needed: &[Layer],
+        asking: Asking<'_>,
+    ) -> Result<(), String> {
+        let missing = needed.iter().find(|layer| self.layers[layer].is_err());
+        if let Some(layer) = missing {
+            return Err(format!("not tried without {layer}"));
+        }
+        let mut waits = TRIAL_WAITS.into_iter();
+        loop {
+            let tried = self.try_once(level, asking.supervisor, asking.data).await;
+            let Err(reason) = tried else { return Ok(()) };
+            // What it is found to lack here, it lacks until the next start.
+            let Some(wait) = waits.next().filter(|_| is_transient(&reason)) else {
+                return Err(reason);
+            };
+            tracing::warn!(%level, reason, "A sandbox cannot be tried yet");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Tries once more each level that was found to be there: it may not work at present.
+    ///
+    /// # Errors
+    /// Which does not, and why.
+    pub async fn try_again(&self, supervisor: &Path, data: &Path) -> Result<(), String> {
+        for level in [Level::Process, Level::Isolated] {
+            if self.has(level).is_ok() {
+                let tried = self.try_once(level, supervisor, data).await;
+                tried.map_err(|reason| format!("the sandbox level `{level}`: {reason}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_once(&self, level: Level, supervisor: &Path, data: &Path) -> Result<(), String> {
+        let name = format!("{TRIAL}-{level}");
+        let folder = data.join(&name);
         let user = self.users.as_ref().and_then(Users::take);
         let made = std::fs::create_dir_all(&folder).and_then(|()| match &user {
             Some(user) => std::os::unix::fs::chown(&folder, Some(user.id), Some(user.id)),
             None => Ok(()),
         });
         made.map_err(|error| format!("{}: {error}", folder.display()))?;
-        let namespaces =
-            Namespaces { user: user.as_ref().map(|user| user.id), ..self.namespaces.clone() };
+        let cgroup = match level {
+            Level::Process => None,
+            _ => self.cgroups.as_ref().map(|base| base.group(TRIAL)),
+        };
         let order = Order {
-            program: "/bin/true".into(),
-            args: Vec::new(),
+            program: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), TRIAL_SCRIPT.to_owned()],
             env: Vec::new(),
-            folder,
             begin_in: None,
             limits: Limits::of_a_trial(),
             confinement: Confinement {
-                level: Level::Isolated,
-                network: false,
-                read: Vec::new(),
-                landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
-                cgroup: self.cgroups.as_ref().map(|base| base.group(TRIAL)),
-                namespaces: Some(namespaces),
+                cgroup,
+                faults: Vec::new(),
+                ..self.confinement(level, TRIAL, user.as_ref())
             },
+            folder,
         };
-        try_order(asking.supervisor, &order).await
+        try_order(supervisor, &order).await
     }
 }
 
@@ -326,15 +362,4 @@ impl Drop for Host {
 /// What is said of a layer that a test takes away.
 fn hidden_layer<T>() -> Result<T, String> {
     Err("switched off by NOX_SANDBOX_WITHOUT".to_owned())
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cgroup => "cgroup",
-            Self::Landlock => "landlock",
-            Self::Seccomp => "seccomp",
-            Self::Namespaces => "namespaces",
-        })
-    }
 }

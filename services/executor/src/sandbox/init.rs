@@ -60,12 +60,13 @@ pub fn run() -> io::Result<()> {
     say(&mut words, &Word::Ended { exit, wall_us: 0, survivors, killed_for: None })
 }
 
-/// Each byte asks everybody to end.
+/// Each byte asks everybody to end; when the socket closes, they do.
 fn hear(mut orders: BufReader<UnixStream>) {
     while orders.read(&mut [0]).is_ok_and(|count| count > 0) {
         // The group of process 1 stands for everybody but process 1: `kill(-1)`.
         let _ = kill_process_group(Pid::INIT, Signal::TERM);
     }
+    std::process::exit(1);
 }
 
 /// Who is left beside this process.

@@ -2,17 +2,21 @@
 //! dies; this makes sure, for they may have been killed as well.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::{
     cgroup::Cgroup,
+    hold::signal_user,
     orphans::kill_orphans,
-    processes::{ProcessId, kill_descendants, kill_marked, kill_session},
+    processes::{ProcessId, kill_descendants, kill_marked, kill_session, processes_of},
+    users,
 };
 use crate::folder::{Folder, Journal, clear_removed};
 
@@ -37,7 +41,11 @@ impl Leftovers {
             let holders = folder.holders().unwrap_or_default();
             // Of one that is gone, the number may by now be anybody's.
             let supervisor = holders.supervisor.filter(|supervisor| supervisor.is_alive());
-            let killed = end_by_force(&Holders { supervisor, ..holders }, &folder.mark());
+            // It may be another executor's attempt's by now; of this one's, the folder is its own.
+            let lock = holders.user.map(users::lock);
+            let user = holders.user.filter(|_| matches!(lock, Some(Ok(_))));
+            let holders = Holders { supervisor, user, ..holders };
+            let killed = end_by_force(&holders, Some(&folder.mark()));
             let folder = folder.path().display();
             tracing::info!(%folder, killed, "Ended what an earlier process left behind");
         }
@@ -67,25 +75,25 @@ pub struct Holders {
     /// The first process of its namespaces, with which all others in there end.
     pub init: Option<ProcessId>,
     pub cgroup: Option<Cgroup>,
+    /// The user that nobody else was, for as long as its executor lived.
+    pub user: Option<u32>,
 }
 
-/// Ends an attempt without its supervisor's help: whoever is in its cgroup or its namespaces, descends
-/// from the supervisor, was left to this process by it, is in its session, or bears the attempt's mark.
-/// Returns how many were killed when none is left. Blocks.
+/// Ends an attempt without its supervisor's help. Returns how many were killed when none is left. Blocks.
+///
+/// With the first process of namespaces, whoever is in there ends; a group or a user holds the others.
+/// Where there is none of that, they are looked for: whoever descends from the supervisor, is in its
+/// session, or bears the attempt's mark. Whom a supervisor left to this process, its parent, is met as well.
 ///
 /// The supervisor, if it is named, lives, or has died just now.
-pub fn end_by_force(holders: &Holders, mark: &str) -> usize {
-    let mut killed = std::collections::BTreeSet::new();
-    let Holders { supervisor, init, cgroup } = holders;
-    if let Some(init) = init {
-        // All others in there are gone before it is.
-        init.kill();
-        killed.insert(*init);
-    }
-    // First, for it would start again what is killed here.
-    if let Some(supervisor) = supervisor.filter(|_| cgroup.is_some()) {
+pub fn end_by_force(holders: &Holders, mark: Option<&str>) -> usize {
+    let Holders { supervisor, init, cgroup, user } = holders;
+    let is_held = init.is_some() || cgroup.is_some() || user.is_some();
+    // First, for it would start again what is killed here; last where only it leads to the others.
+    if let Some(supervisor) = supervisor.filter(|_| is_held) {
         supervisor.kill();
     }
+    let mut killed: BTreeSet<ProcessId> = init.iter().copied().collect();
     let in_group = cgroup.as_ref().map_or(0, |group| {
         let met = group.kill_all();
         group.remove();
@@ -94,20 +102,21 @@ pub fn end_by_force(holders: &Holders, mark: &str) -> usize {
     let mut looks = 0u32;
     let mut found_nobody = false;
     loop {
-        let mut found = kill_marked(mark);
-        found.append(&mut kill_orphans());
-        if let Some(init) = init.filter(|init| init.is_alive()) {
-            init.kill();
-            found.insert(init);
+        let mut found = kill_orphans();
+        found.extend(init.iter().copied().filter(|init| init.is_alive()));
+        found.iter().for_each(|process| process.kill());
+        if let Some(user) = user {
+            found.append(&mut kill_user(*user));
         }
-        if let Some(supervisor) = supervisor {
-            if supervisor.is_alive() {
-                found.append(&mut kill_descendants(supervisor.pid));
-            }
-            // Last, for the session is the supervisor's own: what it holds together must be gone.
-            if found.is_empty() {
-                found = kill_session(supervisor.pid);
-            }
+        if let Some(supervisor) = supervisor.filter(|supervisor| supervisor.is_alive()) {
+            found.append(&mut kill_descendants(supervisor.pid));
+        }
+        if let Some(mark) = mark.filter(|_| !is_held) {
+            found.append(&mut kill_marked(mark));
+        }
+        // Last, for the session is the supervisor's own: what it holds together must be gone.
+        if let Some(supervisor) = supervisor.filter(|_| found.is_empty()) {
+            found = kill_session(supervisor.pid);
         }
         // Twice, for one that dies may leave its children to this process only now.
         if found.is_empty() && found_nobody {
@@ -117,8 +126,16 @@ pub fn end_by_force(holders: &Holders, mark: &str) -> usize {
         killed.append(&mut found);
         looks += 1;
         if looks.is_multiple_of(LOOKS_UNTIL_LOUD) {
-            tracing::error!(mark, ?found, "Processes of an attempt cannot be killed");
+            tracing::error!(?holders, ?found, "Processes of an attempt cannot be killed");
         }
         thread::sleep(LOOK_AGAIN);
     }
+}
+
+fn kill_user(user: u32) -> BTreeSet<ProcessId> {
+    let found = processes_of(user);
+    if !found.is_empty() {
+        signal_user(user, Signal::KILL);
+    }
+    found
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Level, cgroup::Cgroup, limits::Limits, processes::ProcessId};
+use super::{Level, cgroup::Cgroup, fault::Fault, limits::Limits, processes::ProcessId};
 
 /// What is to be run, how far it is to be shut in, and how much it may take.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,8 +33,14 @@ pub struct Confinement {
     pub landlock: bool,
     /// Its own group, which counts, bounds and kills it; it is made by the supervisor.
     pub cgroup: Option<Cgroup>,
+    /// The user of the machine, and the group of the same number, that it runs as; none where that is
+    /// the executor's own.
+    pub user: Option<u32>,
     /// What makes the namespaces of `isolated`.
     pub namespaces: Option<Namespaces>,
+    /// What a test takes away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
 }
 
 impl Confinement {
@@ -46,8 +52,15 @@ impl Confinement {
             read: Vec::new(),
             landlock: false,
             cgroup: None,
+            user: None,
             namespaces: None,
+            faults: Vec::new(),
         }
+    }
+
+    /// Whether a layer that is asked for is put on.
+    pub fn has(&self, layer: Fault) -> bool {
+        !self.faults.contains(&layer)
     }
 }
 
@@ -58,9 +71,6 @@ pub struct Namespaces {
     pub bubblewrap: PathBuf,
     /// The folder with the `/etc/passwd` and its like that an attempt is shown.
     pub etc: PathBuf,
-    /// The user, and the group of the same number, that it runs as on the machine; none where the
-    /// executor is no root, and so has only its own.
-    pub user: Option<u32>,
 }
 
 /// What the supervisor says.

@@ -142,11 +142,18 @@ pub fn tasks(pids: &[i32]) -> u64 {
 
 /// How many threads this process's user has, those of other attempts among them.
 pub fn tasks_of_user() -> u64 {
-    let user = getuid().as_raw();
-    let is_ours = |stat: &Stat| {
+    of_user(getuid().as_raw()).map(|stat| stat.threads.max(1)).sum()
+}
+
+/// The living processes of a user.
+pub fn processes_of(user: u32) -> BTreeSet<ProcessId> {
+    of_user(user).filter(|stat| !stat.zombie).map(|stat| stat.id).collect()
+}
+
+fn of_user(user: u32) -> impl Iterator<Item = Stat> {
+    all().filter(move |stat| {
         fs::metadata(format!("/proc/{}", stat.id.pid)).is_ok_and(|process| process.uid() == user)
-    };
-    all().filter(is_ours).map(|stat| stat.threads.max(1)).sum()
+    })
 }
 
 /// How long processes were on a processor together, with the children that they have waited for.
@@ -195,6 +202,8 @@ pub fn kill_session(leader: i32) -> BTreeSet<ProcessId> {
 
 /// Kills all living processes whose environment has this very `NAME=value`; returns who they were.
 pub fn kill_marked(variable: &str) -> BTreeSet<ProcessId> {
+    // Every environment ends with nothing.
+    assert!(variable.contains('='), "{variable:?} marks nobody");
     kill_where(|stat| {
         let environment = fs::read(format!("/proc/{}/environ", stat.id.pid)).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())

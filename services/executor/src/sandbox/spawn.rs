@@ -14,28 +14,30 @@ use serde::Serialize;
 
 use super::{
     bubblewrap,
+    cgroup::{Cgroup, Inside},
     confine::confine,
+    fault::Fault,
     limits::limit,
-    order::{Exit, Order},
+    order::{Confinement, Exit, Order},
     processes::tasks_of_user,
 };
 
 /// Processes and threads of the user of namespaces beyond the attempt's own: those of the first
-/// process.
+/// process. The same of a user of its own, so that a look finds one too many and says so.
 const PROCESSES_SPARE: u64 = 8;
 
 /// Starts the program itself; `in_namespaces` says that this process is the first of its own.
+///
+/// The thread that is shut in with it is gone afterwards: the program may signal who is shut in alike.
 pub fn spawn_program(order: Order, in_namespaces: bool) -> io::Result<Pid> {
-    if order.confinement.cgroup.is_none() {
+    if order.confinement.cgroup.is_none() && order.confinement.has(Fault::Rlimits) {
         // The kernel counts a user's processes in their namespace, and root's not at all.
-        let others = if in_namespaces { PROCESSES_SPARE } else { tasks_of_user() };
+        let is_alone = in_namespaces || order.confinement.user.is_some();
+        let others = if is_alone { PROCESSES_SPARE } else { tasks_of_user() };
         limit(Resource::Nproc, order.limits.processes.saturating_add(others))?;
     }
-    on_a_thread(move || {
-        let _inside = match &order.confinement.cgroup {
-            Some(group) if !in_namespaces => Some(group.enter()?),
-            _ => None,
-        };
+    let thread = thread::Builder::new().spawn(move || {
+        let _inside = if in_namespaces { None } else { enter_group(&order.confinement)? };
         let mut command = Command::new(&order.program);
         command
             .args(&order.args)
@@ -46,23 +48,30 @@ pub fn spawn_program(order: Order, in_namespaces: bool) -> io::Result<Pid> {
             .process_group(0);
         confine(&order)?;
         pid(&command.spawn()?)
-    })
+    })?;
+    thread.join().unwrap_or_else(|_| Err(failed()))
 }
 
 /// Starts the namespaces; their first process waits for an order on the socket.
 pub fn spawn_namespaces(order: Order) -> io::Result<(Pid, UnixStream)> {
-    on_a_thread(move || {
+    on_a_lasting_thread(move || {
         let namespaces = order.confinement.namespaces.as_ref();
         let namespaces = namespaces.ok_or_else(|| io::Error::other("no namespaces are ordered"))?;
-        let _inside = order.confinement.cgroup.as_ref().map(|group| group.enter()).transpose()?;
+        let _inside = enter_group(&order.confinement)?;
         let (child, init) = bubblewrap::start(&order, namespaces)?;
         Ok((pid(&child)?, init))
     })
 }
 
+/// Moves the calling thread to the attempt's group, if it has one, until the answer is dropped.
+fn enter_group(confinement: &Confinement) -> io::Result<Option<Inside>> {
+    let group = confinement.cgroup.as_ref().filter(|_| confinement.has(Fault::Cgroup));
+    group.map(Cgroup::enter).transpose()
+}
+
 /// Does it on a thread that is there until this process ends: what it starts may be told to end with
 /// its parent, and that is the thread.
-fn on_a_thread<T: Send + 'static>(
+fn on_a_lasting_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let (done, outcome) = mpsc::channel();
@@ -73,7 +82,11 @@ fn on_a_thread<T: Send + 'static>(
             thread::park();
         }
     })?;
-    outcome.recv().map_err(|_| io::Error::other("the thread that starts programs failed"))?
+    outcome.recv().map_err(|_| failed())?
+}
+
+fn failed() -> io::Error {
+    io::Error::other("the thread that starts programs failed")
 }
 
 fn pid(child: &Child) -> io::Result<Pid> {

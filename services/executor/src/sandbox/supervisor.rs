@@ -12,26 +12,29 @@
 //! frozen, too, and while nobody reads what the attempt prints.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsStr,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
 use nox_service::Clock;
 use rustix::{
+    fs::{Gid, Uid, fchown},
     io::Errno,
     process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, umask, wait},
     thread::set_no_new_privs,
 };
 
 use super::{
-    Level, init,
+    Level,
+    fault::Fault,
+    hold::Hold,
+    init,
     order::{Exit, KilledFor, Order, Word},
-    processes::{ProcessId, children, descendants, kill_descendants},
+    processes::{ProcessId, children},
     spawn::{close_what_is_inherited, exit, say, spawn_namespaces, spawn_program},
     watch::{Taken, look},
 };
@@ -42,8 +45,8 @@ pub const SUPERVISOR: &str = "nox-supervisor";
 /// …and its only argument, which any program that is none refuses.
 pub const ARGUMENT: &str = "--nox-supervisor";
 
-/// Between two looks for processes, when the last one found nobody new.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// Between two kills of what is to be gone.
+const KILL_AGAIN: Duration = Duration::from_millis(2);
 
 /// Between two looks at what an attempt takes: a machine survives what it can take meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -76,15 +79,15 @@ fn supervise() -> io::Result<()> {
     let clock = Clock::system();
     let began = clock.monotonic();
     let order = serde_json::from_str::<Order>(&line)?;
-    let attempt = Arc::new(Attempt { order, init: OnceLock::new(), killed_for: OnceLock::new() });
+    let attempt = Arc::new(Attempt { order, hold: OnceLock::new(), killed_for: OnceLock::new() });
     // Before there is anything to kill: an attempt must not run unwatched.
     let ends_at = began.saturating_add(Duration::from_secs(attempt.order.limits.wall_seconds));
     let watch = Watch { orders, clock: clock.clone(), ends_at, attempt: attempt.clone() };
-    let spawned = watch.begin().and_then(|()| attempt.begin());
+    let spawned = watch.begin().and_then(|()| attempt.spawn());
     let mut running = match spawned {
         Ok(running) => running,
         Err(error) => {
-            attempt.kill_the_rest();
+            attempt.kill_all();
             let (reason, errno) = (error.to_string(), error.raw_os_error());
             return say(&mut words, &Word::NotSpawned { reason, errno });
         }
@@ -93,7 +96,7 @@ fn supervise() -> io::Result<()> {
     let _ = say(&mut words, &Word::Spawned { init: running.init() });
     let (exit, mut survivors) = running.wait()?;
     let wall_us = u64::try_from((clock.monotonic() - began).as_micros()).unwrap_or(u64::MAX);
-    survivors += attempt.kill_the_rest();
+    survivors += attempt.kill_all();
     let killed_for = attempt.killed_for.get().copied();
     say(&mut words, &Word::Ended { exit, wall_us, survivors, killed_for })
 }
@@ -101,48 +104,56 @@ fn supervise() -> io::Result<()> {
 /// What this process supervises.
 struct Attempt {
     order: Order,
-    /// To the first process of its namespaces, if it has any.
-    init: OnceLock<Mutex<UnixStream>>,
+    /// From when there is anything to hold.
+    hold: OnceLock<Hold>,
     killed_for: OnceLock<KilledFor>,
 }
 
-/// A program that was begun, by where it is.
+/// A program that was begun.
 enum Running {
-    /// Among the descendants of this process.
-    Descendants { program: Pid },
+    /// By this process.
+    Here { program: Pid },
     /// In namespaces, whose first process says how it ended.
     Namespaces { init: Option<ProcessId>, words: BufReader<UnixStream> },
 }
 
 impl Attempt {
     /// Cuts this process off from whatever started it, and starts the program below it.
-    fn begin(&self) -> io::Result<Running> {
+    fn spawn(&self) -> io::Result<Running> {
         let Order { limits, confinement, .. } = &self.order;
         // Without a terminal, and out of reach of signals to the executor's group.
         setsid()?;
         set_child_subreaper(Some(getpid()))?;
-        set_no_new_privs(true)?;
+        if confinement.has(Fault::NoNewPrivs) {
+            set_no_new_privs(true)?;
+        }
         umask(rustix::fs::Mode::from_raw_mode(0o077));
         if let Some(group) = &confinement.cgroup {
             group.make(limits).map_err(|e| io::Error::other(format!("no cgroup: {e}")))?;
         }
-        limits.apply(confinement.cgroup.is_some())?;
-        match confinement.level {
-            Level::None | Level::Process => {
-                let program = spawn_program(self.order.clone(), false)?;
-                Ok(Running::Descendants { program })
-            }
-            Level::Isolated => self.begin_in_namespaces(),
+        if confinement.has(Fault::Rlimits) {
+            limits.apply(confinement.cgroup.is_some())?;
         }
+        if let Some(user) = confinement.user {
+            give_outputs_to(user)?;
+        }
+        if confinement.level == Level::Isolated && confinement.has(Fault::Namespaces) {
+            return self.spawn_in_namespaces();
+        }
+        let _ = self.hold.set(Hold::of(confinement));
+        Ok(Running::Here { program: spawn_program(self.order.clone(), false)? })
     }
 
-    fn begin_in_namespaces(&self) -> io::Result<Running> {
+    fn spawn_in_namespaces(&self) -> io::Result<Running> {
         let (bubblewrap, control) = spawn_namespaces(self.order.clone())?;
         let mut orders = control.try_clone()?;
+        let cgroup = self.order.confinement.cgroup.clone();
+        let init = control.try_clone()?;
+        let _ = self.hold.set(Hold::Namespaces { bubblewrap, init, cgroup });
         let mut words = BufReader::new(control);
-        say(&mut orders, &self.order)?;
-        let _ = self.init.set(Mutex::new(orders));
-        match next(&mut words)? {
+        // Whether it has heard that or not: what it says next counts, or that it says nothing.
+        let _ = say(&mut orders, &self.order);
+        match next(&mut words).ok().flatten() {
             Some(Word::Spawned { .. }) => {}
             Some(Word::NotSpawned { reason, errno }) => {
                 return Err(
@@ -158,65 +169,43 @@ impl Attempt {
         Ok(Running::Namespaces { init, words })
     }
 
-    /// Asks everything to end by itself.
-    fn terminate(&self) {
-        if let Some(init) = self.init.get() {
-            let mut init = init.lock().unwrap_or_else(PoisonError::into_inner);
-            // If it is gone, so is everybody else.
-            let _ = init.write_all(&[0]);
-        } else {
-            let attempt = descendants(own_pid());
-            attempt.into_iter().filter_map(ProcessId::of).for_each(ProcessId::terminate);
-        }
+    /// What it takes at present.
+    fn usage(&self) -> Taken {
+        self.hold.get().map(|hold| look(&self.order, hold)).unwrap_or_default()
     }
 
-    /// Kills whoever is left, and waits a moment if all of them were killed before: dying takes time.
-    fn kill_more(&self, killed: &mut BTreeSet<ProcessId>) {
-        if let Some(group) = &self.order.confinement.cgroup {
-            group.kill();
-        }
-        // Of namespaces, the first process is among them, and takes everybody else along.
-        let mut found = kill_descendants(own_pid());
-        if found.is_subset(killed) {
-            thread::sleep(LOOK_AGAIN);
-        }
-        killed.append(&mut found);
-    }
-
-    /// Returns how many outlived the program, when there is no child left. What it was refused counts
-    /// as why it ended.
-    fn kill_the_rest(&self) -> usize {
-        let refused = self.order.confinement.cgroup.as_ref().and_then(|group| {
+    /// Kills whoever is left. Returns how many outlived the program, when there is no child left. What
+    /// it was refused counts as why it ended.
+    fn kill_all(&self) -> usize {
+        let group = self.order.confinement.cgroup.as_ref();
+        let refused = group.and_then(|group| {
             Taken { refused: group.refused().ok()?, ..Taken::default() }.exceeds(&self.order.limits)
         });
         if let Some(refused) = refused {
             let _ = self.killed_for.set(refused);
         }
-        let mut survivors = BTreeSet::new();
-        loop {
-            loop {
-                match wait(WaitOptions::NOHANG) {
-                    Ok(Some(_)) | Err(Errno::INTR) => {}
-                    Ok(None) => break,
-                    // No child is left, and so nobody.
-                    Err(_) => {
-                        if let Some(group) = &self.order.confinement.cgroup {
-                            group.kill_all();
-                            group.remove();
-                        }
-                        return survivors.len();
-                    }
-                }
-            }
-            self.kill_more(&mut survivors);
+        let survivors = self.hold.get().map_or(0, Hold::kill_all);
+        if let Some(group) = group {
+            group.kill_all();
+            group.remove();
         }
+        survivors
     }
+}
+
+/// What it prints goes to the executor's pipes, which are root's: a program that opens them by their
+/// names, as in `> /dev/stderr`, would be refused.
+fn give_outputs_to(user: u32) -> io::Result<()> {
+    for output in [io::stdout().as_fd(), io::stderr().as_fd()] {
+        fchown(output, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
+    }
+    Ok(())
 }
 
 impl Running {
     fn init(&self) -> Option<ProcessId> {
         match self {
-            Self::Descendants { .. } => None,
+            Self::Here { .. } => None,
             Self::Namespaces { init, .. } => *init,
         }
     }
@@ -225,7 +214,7 @@ impl Running {
     /// outlived it.
     fn wait(&mut self) -> io::Result<(Exit, usize)> {
         let program = match self {
-            Self::Descendants { program } => *program,
+            Self::Here { program } => *program,
             Self::Namespaces { words, .. } => {
                 return Ok(match next(words) {
                     Ok(Some(Word::Ended { exit, survivors, .. })) => (exit, survivors),
@@ -269,9 +258,12 @@ impl Watch {
         let kill = move || {
             let reason = self.until_to_be_killed();
             let _ = self.attempt.killed_for.set(reason);
-            let mut killed = BTreeSet::new();
             loop {
-                self.attempt.kill_more(&mut killed);
+                // Again, for what was about to be begun may be there only now.
+                if let Some(hold) = self.attempt.hold.get() {
+                    hold.kill();
+                }
+                thread::sleep(KILL_AGAIN);
             }
         };
         thread::Builder::new().spawn(kill).map(drop)
@@ -288,7 +280,7 @@ impl Watch {
                 return KilledFor::Order;
             }
             let began = self.clock.monotonic();
-            if let Some(exceeded) = look(&self.attempt.order).exceeds(&self.attempt.order.limits) {
+            if let Some(exceeded) = self.attempt.usage().exceeds(&self.attempt.order.limits) {
                 return exceeded;
             }
             let took = self.clock.monotonic() - began;
@@ -309,14 +301,12 @@ impl Watch {
         match read {
             Ok(0) => true,
             Ok(_) => {
-                self.attempt.terminate();
+                if let Some(hold) = self.attempt.hold.get() {
+                    hold.terminate();
+                }
                 false
             }
             Err(error) => !waits.contains(&error.kind()),
         }
     }
-}
-
-fn own_pid() -> i32 {
-    getpid().as_raw_nonzero().get()
 }

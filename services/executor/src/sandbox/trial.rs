@@ -12,32 +12,41 @@ use tokio::time::timeout;
 
 use super::{
     Level,
+    bubblewrap::REPLACED,
     landlock::{self, Reach},
-    order::{Exit, Order, Word},
+    order::{Exit, Order},
     seccomp::{self, Calls},
-    supervised::Supervised,
+    supervised::{Known, NotSpawned, Printed, Sandbox, Usage},
 };
 
 /// How long a trial may take, on a machine that is very busy.
 const TRIAL_WAIT: Duration = Duration::from_secs(10);
 
+/// What is said of one that takes longer.
+const TOO_LONG: &str = "a trial takes too long";
+
 /// Runs what is ordered, which is to end well.
 pub async fn try_order(supervisor: &Path, order: &Order) -> Result<(), String> {
-    let mut supervised = Supervised::start(supervisor).map_err(|error| error.to_string())?;
-    let mut errors = supervised.stderr.take();
-    let words = async {
-        supervised.order(order).await.map_err(|error| error.to_string())?;
-        loop {
-            match supervised.word().await {
-                Some(Word::Spawned { .. }) => {}
-                Some(Word::Ended { exit: Exit::Status(0), .. }) => return Ok(()),
-                Some(Word::NotSpawned { reason, .. }) => return Err(reason),
-                word => return Err(format!("a trial failed: {word:?}")),
-            }
-        }
+    let mut errors = None;
+    let run = async {
+        let read = |printed: Printed| errors = printed.stderr;
+        let sandbox = Sandbox::spawn(supervisor, order, |_| Ok(()), read).await;
+        let usage = sandbox.map_err(|error| match error {
+            NotSpawned::Refused { reason, .. } => reason,
+            error => format!("a trial failed: {error:?}"),
+        });
+        Ok::<_, String>(usage?.usage().await)
     };
-    let outcome = timeout(TRIAL_WAIT, words).await.unwrap_or(Err("a trial takes too long".into()));
-    let Err(mut reason) = outcome else { return Ok(()) };
+    let outcome = timeout(TRIAL_WAIT, run).await.unwrap_or(Err(TOO_LONG.to_owned()));
+    let mut reason = match outcome {
+        Ok(Usage {
+            known: Some(Known { exit: Exit::Status(0), killed_for: None, .. }), ..
+        }) => {
+            return Ok(());
+        }
+        Ok(usage) => format!("a trial failed: {usage:?}"),
+        Err(reason) => reason,
+    };
     if let Some(errors) = &mut errors {
         let mut said = String::new();
         let read = tokio::io::AsyncReadExt::read_to_string(errors, &mut said);
@@ -85,6 +94,19 @@ fn seccomp_here() -> Result<String, String> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok("works".to_owned()),
         _ => Err("it does not refuse anything".to_owned()),
     }
+}
+
+/// Whether it is said of a machine that has no more to give for the moment, or is too busy.
+pub fn is_transient(reason: &str) -> bool {
+    const WANTS: [&str; 6] = [
+        REPLACED,
+        TOO_LONG,
+        "No space left on device",
+        "Resource temporarily unavailable",
+        "Cannot allocate memory",
+        "Too many open files",
+    ];
+    WANTS.iter().any(|want| reason.contains(want))
 }
 
 /// Where `bwrap` is, by the folders of PATH if it is a name alone.

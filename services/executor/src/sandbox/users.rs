@@ -1,9 +1,14 @@
 //! Users of the machine that attempts run as where the executor is root: one for each, so that none
-//! reaches another, its folder or its processes, even by a way out of its namespaces.
+//! reaches another, its folder or its processes, even by a way out of its namespaces; and so that the kernel
+//! counts its processes, where nothing else does.
 
 use std::{
     collections::BTreeSet,
-    fmt,
+    fmt, io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -61,6 +66,15 @@ struct Used {
 pub struct User {
     pub id: u32,
     users: Arc<Users>,
+    /// Where there are no such locks, ranges of their own keep executors apart.
+    _lock: Option<UnixListener>,
+}
+
+/// Takes a user for this process, against all other executors of the machine: a name that only one socket
+/// can have, and that is free again when this is dropped or its process ends.
+pub fn lock(user: u32) -> io::Result<UnixListener> {
+    let name = format!("nox-sandbox-user-{user}");
+    UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)
 }
 
 impl Users {
@@ -78,9 +92,15 @@ impl Users {
         for _ in 0..count {
             let id = self.range.first + used.next;
             used.next = u32::try_from((u64::from(used.next) + 1) % count).unwrap_or_default();
-            if used.users.insert(id) {
-                return Some(User { id, users: self.clone() });
+            if used.users.contains(&id) {
+                continue;
             }
+            let lock = match lock(id) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => continue,
+                lock => lock.ok(),
+            };
+            used.users.insert(id);
+            return Some(User { id, users: self.clone(), _lock: lock });
         }
         None
     }
@@ -106,6 +126,16 @@ mod tests {
         assert!(users.take().is_none());
         held.remove(1);
         assert_eq!(users.take().unwrap().id, 2000);
+    }
+
+    #[test]
+    fn two_executors_do_not_share_a_user() {
+        let [one, other] = [0, 0].map(|seed| Users::new("3000-3001".parse().unwrap(), seed));
+        let first = one.take().unwrap();
+        assert!(lock(first.id).is_err());
+        assert_eq!((first.id, other.take().unwrap().id), (3000, 3001));
+        drop(first);
+        assert!(lock(3000).is_ok());
     }
 
     #[test]

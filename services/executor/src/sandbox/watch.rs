@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use rustix::process::getpid;
-
 use super::{
     Level,
     cgroup::Refused,
     disk::{self, Held},
+    hold::Hold,
     limits::Limits,
     order::{KilledFor, Order},
-    processes::{descendants, memory, memory_bound, tasks, times},
+    processes::{memory, memory_bound, tasks, times},
 };
 
 /// Processes and threads that only hold the namespaces of an attempt.
@@ -29,10 +28,10 @@ pub struct Taken {
     pub refused: Refused,
 }
 
-/// Looks at what the attempt below this process takes.
-pub fn look(order: &Order) -> Taken {
+/// Looks at what an attempt takes, all of it that is held.
+pub fn look(order: &Order, hold: &Hold) -> Taken {
     let Order { limits, confinement, folder, .. } = order;
-    let pids = descendants(getpid().as_raw_nonzero().get());
+    let pids = hold.processes();
     let mut taken = Taken { cpu: times(&pids), ..Taken::default() };
     match &confinement.cgroup {
         Some(group) => taken.refused = group.refused().unwrap_or_default(),

@@ -2,6 +2,7 @@
 //! them in, they do.
 
 mod attacks;
+mod missed;
 
 use std::{
     collections::BTreeSet,
@@ -23,6 +24,7 @@ use std::{
 
 use nox_executor::sandbox::{
     Level,
+    fault::Fault,
     host::{Layer, Settings},
 };
 use rustix::{
@@ -32,7 +34,10 @@ use rustix::{
 
 use tokio_util::sync::CancellationToken;
 
-use self::attacks::{ATTACKS, CALLS, Closed, Control, How};
+use self::{
+    attacks::{ATTACKS, CALLS, Closed, Control, How},
+    missed::{MISSED, Missed},
+};
 use crate::support::{
     Place, TIMEOUT, UniqueSleep, alive, error, or_skipped, outputs, unique_sleep, until,
 };
@@ -200,12 +205,15 @@ async fn no_way_out_of_isolation_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_way_out_that_the_level_process_closes_succeeds() {
     let Some(()) = has_python() else { return };
-    let mut bait = Bait::new(Settings::default()).await;
-    let has = bait.place.runner.host.has(Level::Process);
-    let Some(()) = or_skipped(&format!("{has:?}"), has.clone().ok()) else { return };
-    let succeeded =
-        bait.succeeding(Level::Process, |attack| attack.closed == Closed::Process).await;
-    assert_eq!(succeeded, BTreeSet::new());
+    for without in [vec![], vec![Layer::Cgroup]] {
+        let settings = Settings { sandbox_without: without, ..Settings::default() };
+        let mut bait = Bait::new(settings).await;
+        let has = bait.place.runner.host.has(Level::Process);
+        let Some(()) = or_skipped(&format!("{has:?}"), has.clone().ok()) else { return };
+        let succeeded =
+            bait.succeeding(Level::Process, |attack| attack.closed == Closed::Process).await;
+        assert_eq!(succeeded, BTreeSet::new());
+    }
 }
 
 /// The control: what is refused above is no more than what anybody, or root, may do.
@@ -325,14 +333,18 @@ async fn an_isolated_attempt_of_roots_is_nobody_on_the_machine() {
 /// is run as before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_is_missing_refuses_the_levels_that_need_it() {
-    for (layer, refused) in [
-        (Layer::Landlock, vec![Level::Process]),
-        (Layer::Seccomp, vec![Level::Process, Level::Isolated]),
-        (Layer::Namespaces, vec![Level::Isolated]),
-        // Where nobody counts, root's processes have no bound.
-        (Layer::Cgroup, if getuid().is_root() { vec![Level::Process] } else { vec![] }),
+    // Where nobody counts, root's processes have no bound.
+    let of_root = if getuid().is_root() { vec![Level::Process] } else { vec![] };
+    for (without, refused) in [
+        (vec![Layer::Landlock], vec![Level::Process]),
+        (vec![Layer::Seccomp], vec![Level::Process, Level::Isolated]),
+        (vec![Layer::Namespaces], vec![Level::Isolated]),
+        (vec![Layer::Cgroup], vec![]),
+        (vec![Layer::User], vec![]),
+        (vec![Layer::User, Layer::Cgroup], of_root),
     ] {
-        let settings = Settings { sandbox_without: vec![layer], ..Settings::default() };
+        let layer = without[without.len() - 1];
+        let settings = Settings { sandbox_without: without, ..Settings::default() };
         let mut place = Place::with(settings).await;
         let labels = place.runner.host.labels();
         for level in [Level::Process, Level::Isolated] {
@@ -387,5 +399,131 @@ async fn the_network_is_there_for_those_to_whom_it_is_granted() {
         let finished =
             bait.place.runner.run(&bait.place.start, &module, "/bin/sh".as_ref(), stop, || ());
         assert_eq!(error(&finished.await).0.code, "exit_status");
+    }
+}
+
+/// Where nothing else counts root's processes, the kernel counts those of a user that nobody else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_cgroup_roots_attempts_are_a_user_of_their_own() {
+    let without = vec![Layer::Cgroup];
+    let mut place = Place::with(Settings { sandbox_without: without, ..Settings::default() }).await;
+    let has = place.runner.host.has(Level::Process);
+    let Some(()) = or_skipped(&format!("{has:?}"), has.clone().ok()) else { return };
+    let script = "id -u; id -G; grep Seccomp: /proc/self/status; echo x > kept; \
+                  echo heard > /dev/stderr; pwd; ls ../.. && exit 1; exit 0";
+    let mut users = BTreeSet::new();
+    for mode in [0o711, 0o700] {
+        if mode == 0o700 && std::env::var_os("NOX_TEST_WITHOUT_MOUNTS").is_some() {
+            continue;
+        }
+        // Where nobody but root may pass, it is shown its own folder all the same.
+        fs::set_permissions(&place.folder, fs::Permissions::from_mode(mode)).unwrap();
+        let module = place.script(script, "[[keep]]\npath = 'kept'");
+        let finished = place.run(&module).await;
+        outputs(&finished);
+        let printed = place.printed();
+        let user = printed.lines().next().unwrap().to_owned();
+        assert!(printed.contains("\nSeccomp:\t2\n") && printed.contains("heard\n"), "{printed}");
+        if getuid().is_root() {
+            assert!((1_900_000_000..1_900_065_536).contains(&user.parse::<u32>().unwrap()));
+            assert!(printed.contains(&format!("{user}\n{user}\n")), "{printed}");
+        } else {
+            assert_eq!(user, getuid().as_raw().to_string());
+        }
+        assert_eq!(place.kept("kept").as_deref(), Some("x\n"));
+        users.insert(user);
+    }
+    let has_mounts = std::env::var_os("NOX_TEST_WITHOUT_MOUNTS").is_none();
+    assert_eq!(users.len(), if getuid().is_root() && has_mounts { 2 } else { 1 });
+}
+
+/// Each layer by itself: without it something is possible that was not. What is not, another layer holds as
+/// well.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_layer_that_is_taken_away_is_missed() {
+    let Some(()) = has_python() else { return };
+    for Missed { faults, level, succeed } in MISSED {
+        let settings = Settings { sandbox_faults: faults.to_vec(), ..Settings::default() };
+        let mut bait = Bait::new(settings).await;
+        let labels = bait.place.runner.host.labels();
+        let lacks_cgroup =
+            faults.contains(&Fault::Cgroup) && !labels.contains(&"sandbox:cgroup".to_owned());
+        if bait.place.runner.host.has(*level).is_err() || lacks_cgroup {
+            println!("{faults:?} at {level}: skipped");
+            continue;
+        }
+        let is_root = getuid().is_root();
+        let can = |attack: &attacks::Attack| attack.control != Control::Root || is_root;
+        let meant = |attack: &attacks::Attack| succeed.contains(&attack.name) && can(attack);
+        let expected: BTreeSet<_> =
+            ATTACKS.iter().filter(|one| meant(one)).map(|one| one.name.to_owned()).collect();
+        let succeeded = bait.succeeding(*level, meant).await;
+        let missing: Vec<_> = expected.difference(&succeeded).collect();
+        assert!(missing.is_empty(), "without {faults:?} at {level} are held: {missing:?}");
+    }
+}
+
+/// What succeeds without a layer, for whoever wants to know all of it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a table"]
+async fn what_each_layer_is_for() {
+    const FAULTS: [Fault; 7] = [
+        Fault::Namespaces,
+        Fault::Seccomp,
+        Fault::Landlock,
+        Fault::NoNewPrivs,
+        Fault::Cgroup,
+        Fault::Rlimits,
+        Fault::Capabilities,
+    ];
+    for level in [Level::Process, Level::Isolated] {
+        for fault in FAULTS {
+            let settings = Settings { sandbox_faults: vec![fault], ..Settings::default() };
+            let mut bait = Bait::new(settings).await;
+            if bait.place.runner.host.has(level).is_ok() {
+                let closed = |attack: &attacks::Attack| match attack.closed {
+                    Closed::Process => true,
+                    Closed::Isolated => level == Level::Isolated,
+                };
+                let succeeded = bait.succeeding(level, closed).await;
+                println!("without {fault:?}, out of {level}: {succeeded:?}");
+            }
+        }
+    }
+}
+
+/// In a container root may be without the right to mount anything: then what lies in open folders can be run
+/// all the same, and what does not is refused with the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn root_without_mounts_runs_what_is_in_open_folders() {
+    if !getuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
+        println!("skipped: this takes root and setpriv");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let (tests, executor) = (folder.path().join("tests"), folder.path().join("executor"));
+    fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
+    fs::copy(crate::support::executor(), &executor).unwrap();
+    for is_open in [true, false] {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"])
+            .arg(&tests)
+            .args(["without_a_cgroup_roots", "the_number_of_processes", "--nocapture"])
+            .env("NOX_TEST_EXECUTOR", &executor)
+            .env("TMPDIR", folder.path())
+            .env("NOX_TEST_WITHOUT_MOUNTS", "1")
+            .env_remove("CI")
+            .current_dir("/")
+            .stdin(Stdio::null());
+        if !is_open {
+            command.env("NOX_TEST_CLOSED", "1");
+        }
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        let is_refused = said.contains("is closed to others, and nothing can be mounted");
+        assert_eq!(is_refused, !is_open, "{said}");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Permissions},
     io::{BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     process::Command,
     time::Duration,
 };
@@ -23,7 +23,8 @@ use tempfile::TempDir;
 use crate::{
     start_work::start_work,
     support::{
-        EXECUTOR, TIMEOUT, alive, children, shipped_modules, stands_still, unique_sleep, until,
+        EXECUTOR, TIMEOUT, alive, children, or_skipped, shipped_modules, stands_still,
+        unique_sleep, until,
     },
 };
 
@@ -400,8 +401,14 @@ async fn an_executor_that_is_killed_leaves_nothing_and_its_next_life_tells_what_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
+    what_outlives_them_ends(&[]).await;
+    // Held by a user of its own where the executor is root, else by nothing: then it is looked for.
+    what_outlives_them_ends(&[("NOX_SANDBOX_WITHOUT", "cgroup")]).await;
+}
+
+async fn what_outlives_them_ends(settings: &[(&str, &str)]) {
     let mut stage = Stage::new().await;
-    let mut executor = stage.executor(&[]);
+    let mut executor = stage.executor(settings);
     stage.hello().await;
     let seconds = unique_sleep();
     stage.script(&format!("setsid sleep {seconds} & sleep {seconds}"));
@@ -428,7 +435,7 @@ async fn what_outlives_executor_and_supervisor_ends_with_the_next_life() {
     signal(Signal::KILL);
     assert_eq!(alive(&seconds).len(), 2, "the control: nobody has ended them yet");
 
-    let _executor = stage.executor(&[]);
+    let _executor = stage.executor(settings);
     stage.report().await;
     assert_eq!(alive(&seconds), [0i32; 0]);
 }
@@ -668,6 +675,44 @@ async fn an_executor_that_cannot_run_attempts_hands_them_back_and_takes_none_unt
     std::os::unix::fs::symlink(EXECUTOR, &supervisor).unwrap();
     assert_eq!(names(&[stage.said().await]), ["resumed"]);
     let job = stage.script("exit 0").job_id;
+    let ended = stage.ended().await;
+    assert!(ended.job_id == job && matches!(ended.end, AttemptEnd::Succeeded { .. }), "{ended:?}");
+}
+
+/// A machine that can run programs, and has no more namespaces to give for the moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_cannot_isolate_takes_no_work_until_it_can() {
+    let mut stage = Stage::new().await;
+    let bubblewrap = stage.folder.path().join("bwrap");
+    let write = |script: &str| {
+        fs::write(&bubblewrap, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&bubblewrap, Permissions::from_mode(0o755)).unwrap();
+    };
+    write("exec bwrap \"$@\"");
+    let _executor = stage.executor(&[("NOX_BWRAP", bubblewrap.to_str().unwrap())]);
+    let hello = stage.hello().await;
+    let is_isolated = hello.labels.contains(&"sandbox:isolated".to_owned());
+    let Some(()) = or_skipped("isolation", is_isolated.then_some(())) else { return };
+    write("echo 'Creating new namespace failed: Resource temporarily unavailable' >&2; exit 1");
+    let isolated = serde_json::json!({"script": "exit 0"}).to_string();
+    let job = stage.start("isolated_sh", &isolated).job_id;
+    let said = stage.said().await;
+    assert_eq!(names(std::slice::from_ref(&said)), ["paused"], "{said:?}");
+    let ended = stage.ended().await;
+    assert!(
+        ended.job_id == job
+            && matches!(&ended.end, AttemptEnd::HandedBack(HandBack::CannotRun { reason })
+                if reason.contains("temporarily unavailable")),
+        "{ended:?}"
+    );
+    // Looked at again more than once meanwhile, and found to be no better.
+    let looks = || stage.log().matches("unavailable").count();
+    let looked = looks();
+    until("it has looked again", || looks() > looked + 1).await;
+    assert!(stage.heard.is_empty());
+    write("exec bwrap \"$@\"");
+    assert_eq!(names(&[stage.said().await]), ["resumed"]);
+    let job = stage.start("isolated_sh", &isolated).job_id;
     let ended = stage.ended().await;
     assert!(ended.job_id == job && matches!(ended.end, AttemptEnd::Succeeded { .. }), "{ended:?}");
 }

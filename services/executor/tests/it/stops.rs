@@ -8,6 +8,7 @@ use nox_executor::sandbox::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::bounds_processes;
 use crate::support::{Place, UniqueSleep, alive, error, unique_sleep, until};
 
 /// Attempts of `make test`; `make escapes` asks for 300.
@@ -39,6 +40,9 @@ async fn nobody_is_left_of_trees_that_do_not_want_to_end() {
             let mut place = Place::with(settings).await;
             place.level = level.name();
             if place.runner.host.has(level).is_ok() {
+                if !without.is_empty() {
+                    bounds_processes(&mut place).await;
+                }
                 places.push(place);
             }
         }

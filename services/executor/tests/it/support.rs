@@ -1,7 +1,8 @@
 //! What the tests of single attempts share: a place to run them in, and a look at what they leave.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,7 +15,10 @@ use nox_executor::{
     log_writer::Logs,
     manifest::Manifest,
     metrics::Metrics,
-    sandbox::host::{Asking, Host, Layer, Settings},
+    sandbox::{
+        Level,
+        host::{Asking, Host, Layer, Settings},
+    },
 };
 use nox_service::{Clock, ids};
 use nox_store::Artifacts;
@@ -76,6 +80,9 @@ impl Place {
 
     pub async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let is_closed = std::env::var_os("NOX_TEST_CLOSED").is_some();
+        let mode = if is_closed { 0o700 } else { 0o711 };
+        fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
         let kept = folder.path().join("artifacts");
         let artifacts = Artifacts::create(kept.to_str().unwrap(), false).unwrap();
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
@@ -110,6 +117,11 @@ impl Place {
             toml::Value::from(script.replace('{', "{{").replace('}', "}}"))
         );
         manifest(&self.folder, &toml)
+    }
+
+    /// The sandbox level of the next script.
+    pub fn level(&self) -> Level {
+        Level::ALL.into_iter().find(|level| level.name() == self.level).unwrap()
     }
 
     pub async fn run(&mut self, manifest: &Manifest) -> Finished {

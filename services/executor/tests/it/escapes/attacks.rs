@@ -116,6 +116,14 @@ pub const ATTACKS: &[Attack] = &[
     attack("signal to another process", Shell("kill -CONT <<victim>>"), Process, Anybody),
     attack("signal to the executor", Shell("kill -CONT <<executor>>"), Process, Anybody),
     attack("signal to the supervisor", Shell("kill -CONT $PPID"), Process, Anybody),
+    attack(
+        "signal to a thread of the supervisor",
+        Python(
+            "import os; p = os.getppid(); ok = [t for t in os.listdir(f'/proc/{p}/task') if call(234, p, int(t), 18) == 0]",
+        ),
+        Process,
+        Anybody,
+    ),
     attack("sight of another process", Shell("test -d /proc/<<victim>>"), Isolated, Anybody),
     attack(
         "environment of the executor",
@@ -171,6 +179,14 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "higher limit of its own",
         Python("import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (9999, 9999))"),
+        Process,
+        Nobody,
+    ),
+    attack(
+        "more memory than it asked for",
+        Python(
+            "import os; f = os.memfd_create('x'); ok = [os.write(f, bytes(1 << 20)) for i in range(200)]",
+        ),
         Process,
         Nobody,
     ),
