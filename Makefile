@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills leaders escapes check release lists bench judge profile clean
+.PHONY: help setup demo up test kills leaders escapes check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three r
 	cargo build --workspace --bins --locked
 	cargo test -p nox-testkit --locked --test it in_twenty_kills_of_leaders -- --ignored --nocapture
 
-escapes: ## 300 cancels and time-outs of misbehaving jobs, every escape attempt, and how long sandboxes take to start
+escapes: ## 300 cancels and time-outs of misbehaving jobs, every escape attempt, and what succeeds without each layer
 	cargo build --workspace --bins --locked
 	NOX_TEST_STOPS=300 cargo test -p nox-executor --locked --test it -- escapes:: stops:: --include-ignored --nocapture --test-threads=1
 
@@ -65,6 +65,9 @@ bench: setup release ## how fast it is here, built for release; LOAD=bulk,queued
 judge: setup release ## everything that docs/performance.md has, beside pg-boss; hours
 	$(TARGET)/release/noxctl bench --markdown --against pg-boss $(ARGS) \
 		--load bulk,single,latency,process,queued,retained,restart,limited,soak
+
+processes: release ## 10,000 jobs that are each a process, beside HyperQueue; three rounds, or ROUNDS=…
+	bench/hyperqueue/compare $(or $(ROUNDS),3)
 
 profile: setup release ## which functions take most time, process by process, where there is `perf`
 	$(TARGET)/release/noxctl bench --load $(or $(LOAD),bulk) --durability relaxed --rounds 1 --profile $(ARGS)

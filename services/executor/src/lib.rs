@@ -53,6 +53,7 @@ pub mod relative;
 mod removal;
 pub mod results;
 pub mod sandbox;
+pub mod start_cost;
 #[cfg(test)]
 #[path = "../tests/it/start_work.rs"]
 mod start_work;

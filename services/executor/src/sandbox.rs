@@ -1,24 +1,26 @@
 //! What an attempt is shut in by: how far it may reach, how much it may take, and that nothing of it
 //! is left.
 //!
-//! Between the executor and each attempt stands a `supervisor`, the executor's own program under
-//! another name, to which the executor talks as [`supervised`]. It starts the program at the
-//! [`Level`] that the module's manifest names, holds it to its limits, and leaves nothing alive:
+//! The rest of the executor asks [`host`] how an attempt can be shut in here, and has it run by
+//! `Sandbox`, which has three verbs: `spawn`, `usage` (which comes with the end) and `kill_all`. Between the executor
+//! and each attempt stands a `supervisor`, the executor's own program under another name. It starts the
+//! program at the [`Level`] that the module's manifest names, holds it to its limits, and leaves nothing alive:
 //!
-//! | level | it is shut in by | it ends as a whole by |
+//! | level | it is shut in by | all of it is held together by (`hold`) |
 //! |---|---|---|
-//! | `none` | session, clean environment, limits | [`cgroup`], else [`processes`] |
-//! | `process` | also `landlock`, `seccomp`, no capabilities | [`cgroup`], else [`processes`] |
-//! | `isolated` | also namespaces, made by [`bubblewrap`]; a user of its own ([`users`]) | the death of their first process, `init` |
+//! | `none` | session, clean environment, limits | being its supervisor's descendants, who are looked for (`processes`) |
+//! | `process` | also `landlock`, `seccomp`, no capabilities | a `cgroup`; without one, root's by a user of its own (`users`), an ordinary user's as at `none` |
+//! | `isolated` | also namespaces, made by `bubblewrap`; a user of its own (`users`) | their first process, `init` |
 //!
-//! [`host`] finds out once what this machine has for that, by trying it (`trial`). `limits` are held by the
-//! kernel where it can, else looked at by the supervisor, as the folder's bytes are ([`disk`]).
-//! `orphans` and [`leftovers`] are what a supervisor that was killed leaves.
+//! `host` finds out once what this machine has for that, by trying it (`trial`). `limits` are held by the
+//! kernel where it can, else looked at by the supervisor (`watch`), as the folder's bytes are (`disk`).
+//! `orphans` and `leftovers` are what a supervisor that was killed leaves. A [`fault`] takes a layer away, in tests.
 
 mod bubblewrap;
 mod cgroup;
 mod confine;
 mod disk;
+mod etc;
 pub mod fault;
 mod hold;
 pub mod host;

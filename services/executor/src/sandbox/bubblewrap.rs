@@ -15,7 +15,8 @@ use std::{
 };
 
 use super::{
-    confine::{SYSTEM, etc},
+    confine::SYSTEM,
+    etc::RESOLVER,
     init,
     order::{Namespaces, Order},
     stage::Numbered,
@@ -35,26 +36,6 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What is said where an upgrade has replaced the program since the executor was started.
 pub const REPLACED: &str = "the executor's program was replaced";
-
-/// What an attempt is shown instead of the machine's own; no secrets, and the same for all.
-const ETC: [(&str, &str); 4] = [
-    (
-        "passwd",
-        "root:x:0:0:root:/:/bin/sh\nnox:x:1000:1000:nox:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-    ),
-    ("group", "root:x:0:\nnox:x:1000:\nnogroup:x:65534:\n"),
-    ("hosts", "127.0.0.1 localhost nox\n::1 localhost\n"),
-    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
-];
-
-/// Writes the files of `/etc` that attempts are shown, to `folder`.
-pub fn write_etc(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    for (name, text) in ETC {
-        fs::write(folder.join(name), text)?;
-    }
-    Ok(())
-}
 
 /// Starts bubblewrap on this thread, and in its namespaces the first process. It ends when this thread
 /// does. Returns the socket to that process.
@@ -115,13 +96,10 @@ fn arguments(
             Err(_) => {}
         }
     }
-    for path in etc(confinement.network) {
-        let path = path.display().to_string();
-        add(&["--ro-bind", &path, &path]);
-    }
-    let own_etc = text(&namespaces.etc);
-    for (name, _) in ETC {
-        add(&["--ro-bind", &format!("{own_etc}/{name}"), &format!("/etc/{name}")]);
+    add(&["--ro-bind", &text(&namespaces.etc), "/etc"]);
+    if confinement.network {
+        let resolver = format!("/etc/{RESOLVER}");
+        add(&["--ro-bind-try", &resolver, &resolver]);
     }
     add(&["--proc", "/proc", "--dev", "/dev"]);
     for (folder, bytes) in [("/dev/shm", order.limits.shm_bytes), ("/tmp", order.limits.tmp_bytes)]

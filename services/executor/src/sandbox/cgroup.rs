@@ -363,29 +363,4 @@ fn value(text: &str, name: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_own_group_is_found_in_both_versions_and_in_containers() {
-        let mounts = "\
-25 30 0:22 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
-26 30 0:23 /docker/abc /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids\n\
-27 30 0:24 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-        let own = "8:pids:/docker/abc/x\n4:memory:/a/b\n0::/user.slice\n";
-        let found = |version, controller| own_folder(mounts, own, version, controller);
-        let at = |path: &str| Some(PathBuf::from(path));
-        assert_eq!(found(Version::V1, "memory"), at("/sys/fs/cgroup/memory/a/b"));
-        assert_eq!(found(Version::V1, "pids"), at("/sys/fs/cgroup/pids/x"));
-        assert_eq!(found(Version::V2, "memory"), at("/sys/fs/cgroup/unified/user.slice"));
-        assert_eq!(found(Version::V1, "cpu"), None);
-    }
-
-    #[test]
-    fn a_count_is_found_by_its_whole_name() {
-        let events = "low 1\noom 2\noom_kill 3\noom_group_kill 4\n";
-        assert_eq!(value(events, "oom_kill"), 3);
-        assert_eq!(value(events, "oom"), 2);
-        assert_eq!(value(events, "max"), 0);
-    }
-}
+mod tests;

@@ -16,11 +16,12 @@ use rustix::process::getuid;
 pub use self::settings::{Layer, Settings};
 use super::{
     Level,
-    bubblewrap::write_etc,
     cgroup::Base,
+    etc::Etc,
     fault::Fault,
     limits::Limits,
     order::{Confinement, Namespaces, Order},
+    processes::tells_children,
     trial::{find, is_transient, try_landlock, try_order, try_seccomp},
     users::{User, Users},
 };
@@ -34,7 +35,8 @@ pub struct Host {
     /// Why a level cannot be had; of those that are missing here, it can.
     refused: BTreeMap<Level, String>,
     cgroups: Option<Base>,
-    namespaces: Namespaces,
+    bubblewrap: PathBuf,
+    etc: Etc,
     users: Option<Arc<Users>>,
     read: Vec<PathBuf>,
     faults: Vec<Fault>,
@@ -72,6 +74,8 @@ const TRIAL: &str = "trial";
 const TRIAL_WAITS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
+const ALL_IN_USE: &str = "all users of NOX_SANDBOX_UIDS are in use";
+
 /// What is run there: it fails unless it is the owner of its folder, and may write there.
 const TRIAL_SCRIPT: &str = "test -O . && : > trial && rm trial";
 
@@ -105,12 +109,11 @@ impl Host {
         for (layer, tried) in tried {
             layers.insert(layer, if is_hidden(layer) { hidden_layer() } else { tried });
         }
-        let etc = asking.data.join(ETC);
-        write_etc(&etc)?;
+        let etc = Etc::new(asking.data.join(ETC));
+        etc.current()?;
         let is_root = getuid().is_root();
         let users = is_root.then(|| Users::new(settings.sandbox_uids, asking.instance));
         let bubblewrap = find(&settings.bwrap);
-        let namespaces = Namespaces { bubblewrap: bubblewrap.clone().unwrap_or_default(), etc };
         let mut hidden_folders = Vec::new();
         for folder in [asking.data, asking.artifacts] {
             hidden_folders.push(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
@@ -119,7 +122,8 @@ impl Host {
             layers,
             refused: BTreeMap::new(),
             cgroups: cgroups.ok(),
-            namespaces,
+            bubblewrap: bubblewrap.clone().unwrap_or_default(),
+            etc,
             users,
             read: settings.sandbox_read.clone(),
             faults: settings.sandbox_faults.clone(),
@@ -160,7 +164,20 @@ impl Host {
             host.refused.entry(Level::Process).or_insert(reason);
         }
         host.refuse_without(Level::Isolated, &[Layer::Namespaces, Layer::Seccomp]);
+        if !tells_children() {
+            host.refuse_uncounted();
+        }
         Ok(host)
+    }
+
+    /// What no group holds is found below its supervisor, and a trusted program could leave its group.
+    fn refuse_uncounted(&mut self) {
+        for level in Level::ALL {
+            if level == Level::None || self.cgroups.is_none() {
+                let reason = "the kernel does not say who is whose child (CONFIG_PROC_CHILDREN)";
+                self.refused.entry(level).or_insert_with(|| reason.to_owned());
+            }
+        }
     }
 
     fn refuse_without(&mut self, level: Level, needed: &[Layer]) {
@@ -213,16 +230,14 @@ impl Host {
         self.has(manifest.sandbox)?;
         let read = self.shown(manifest, program)?;
         let user = match &self.users {
-            Some(users) if self.has_user(manifest.sandbox) => {
-                Some(users.take().ok_or("all users of NOX_SANDBOX_UIDS are in use")?)
-            }
+            Some(users) if self.has_user(manifest.sandbox) => Some(users.take().ok_or(ALL_IN_USE)?),
             _ => None,
         };
         let confinement = Confinement {
             network: manifest.network,
             // A link leads nowhere where only its own folder is to be seen.
             read: read.into_iter().filter(|path| path.exists()).collect(),
-            ..self.confinement(manifest.sandbox, attempt, user.as_ref())
+            ..self.confinement(manifest.sandbox, attempt, user.as_ref())?
         };
         Ok(ShutIn { confinement, _user: user })
     }
@@ -237,17 +252,26 @@ impl Host {
         }
     }
 
-    fn confinement(&self, level: Level, attempt: &str, user: Option<&User>) -> Confinement {
-        Confinement {
+    fn confinement(
+        &self,
+        level: Level,
+        attempt: &str,
+        user: Option<&User>,
+    ) -> Result<Confinement, String> {
+        let namespaces = || {
+            let etc = self.etc.current().map_err(|error| format!("no /etc to show: {error}"))?;
+            Ok::<_, String>(Namespaces { bubblewrap: self.bubblewrap.clone(), etc })
+        };
+        Ok(Confinement {
             level,
             network: false,
             read: Vec::new(),
             landlock: self.layers.get(&Layer::Landlock).is_some_and(Result::is_ok),
             cgroup: self.cgroups.as_ref().map(|base| base.group(attempt)),
             user: user.map(|user| user.id),
-            namespaces: (level == Level::Isolated).then(|| self.namespaces.clone()),
+            namespaces: (level == Level::Isolated).then(namespaces).transpose()?,
             faults: self.faults.clone(),
-        }
+        })
     }
 
     /// What an attempt may read beside the system: what manifest and operator name, the folder that it begins in,
@@ -296,7 +320,9 @@ impl Host {
         }
         let mut waits = TRIAL_WAITS.into_iter();
         loop {
-            let tried = self.try_once(level, asking.supervisor, asking.data).await;
+            // With a cgroup, `process` needs nothing that could be missing.
+            let without_cgroup = level == Level::Process;
+            let tried = self.try_once(level, asking.supervisor, asking.data, without_cgroup).await;
             let Err(reason) = tried else { return Ok(()) };
             // What it is found to lack here, it lacks until the next start.
             let Some(wait) = waits.next().filter(|_| is_transient(&reason)) else {
@@ -314,40 +340,64 @@ impl Host {
     pub async fn try_again(&self, supervisor: &Path, data: &Path) -> Result<(), String> {
         for level in [Level::Process, Level::Isolated] {
             if self.has(level).is_ok() {
-                let tried = self.try_once(level, supervisor, data).await;
+                let tried = self.try_once(level, supervisor, data, false).await;
                 tried.map_err(|reason| format!("the sandbox level `{level}`: {reason}"))?;
             }
         }
         Ok(())
     }
 
-    async fn try_once(&self, level: Level, supervisor: &Path, data: &Path) -> Result<(), String> {
+    async fn try_once(
+        &self,
+        level: Level,
+        supervisor: &Path,
+        data: &Path,
+        without_cgroup: bool,
+    ) -> Result<(), String> {
+        let script = ["/bin/sh", "-c", TRIAL_SCRIPT];
+        let (order, _user) = self.trial(level, data, &script, without_cgroup)?;
+        try_order(supervisor, &order).await
+    }
+
+    /// An order to run a program at a level, in a folder of its own below `data`, and what must be held
+    /// meanwhile; where there is a cgroup, with or `without` it.
+    ///
+    /// # Errors
+    /// The folder cannot be had, or all users are in use.
+    pub(crate) fn trial(
+        &self,
+        level: Level,
+        data: &Path,
+        command: &[&str],
+        without_cgroup: bool,
+    ) -> Result<(Order, Option<User>), String> {
+        let has_user = without_cgroup || self.has_user(level);
+        let user = match &self.users {
+            Some(users) if has_user => Some(users.take().ok_or(ALL_IN_USE)?),
+            _ => None,
+        };
         let name = format!("{TRIAL}-{level}");
         let folder = data.join(&name);
-        let user = self.users.as_ref().and_then(Users::take);
-        let made = std::fs::create_dir_all(&folder).and_then(|()| match &user {
-            Some(user) => std::os::unix::fs::chown(&folder, Some(user.id), Some(user.id)),
-            None => Ok(()),
-        });
+        let owner = user.as_ref().map_or_else(|| getuid().as_raw(), |user| user.id);
+        let made = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::os::unix::fs::chown(&folder, Some(owner), None));
         made.map_err(|error| format!("{}: {error}", folder.display()))?;
-        let cgroup = match level {
-            Level::Process => None,
-            _ => self.cgroups.as_ref().map(|base| base.group(TRIAL)),
-        };
+        let (program, args) = command.split_first().ok_or("there is no program")?;
+        let mut confinement = self.confinement(level, &name, user.as_ref())?;
+        confinement.faults.clear();
+        if without_cgroup {
+            confinement.cgroup = None;
+        }
         let order = Order {
-            program: "/bin/sh".into(),
-            args: vec!["-c".to_owned(), TRIAL_SCRIPT.to_owned()],
+            program: program.into(),
+            args: args.iter().map(|argument| (*argument).to_owned()).collect(),
             env: Vec::new(),
+            folder,
             begin_in: None,
             limits: Limits::of_a_trial(),
-            confinement: Confinement {
-                cgroup,
-                faults: Vec::new(),
-                ..self.confinement(level, TRIAL, user.as_ref())
-            },
-            folder,
+            confinement,
         };
-        try_order(supervisor, &order).await
+        Ok((order, user))
     }
 }
 

@@ -69,7 +69,7 @@ impl Confinement {
 pub struct Namespaces {
     /// The program `bwrap`.
     pub bubblewrap: PathBuf,
-    /// The folder with the `/etc/passwd` and its like that an attempt is shown.
+    /// The folder that an attempt is shown as `/etc`.
     pub etc: PathBuf,
 }
 

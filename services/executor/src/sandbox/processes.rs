@@ -1,10 +1,10 @@
-//! Processes as /proc shows them, and ending exactly those that are meant.
+//! Processes as /proc shows them, and ending exactly those that are meant: for what nothing else holds together,
+//! and for what no group counts. The crate `procfs` parses whole files, of which this needs a field or two.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::MetadataExt,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -26,7 +26,6 @@ pub struct ProcessId {
 #[derive(Debug, Clone, Copy)]
 struct Stat {
     id: ProcessId,
-    parent: i32,
     group: i32,
     session: i32,
     /// Has ended, and waits for its parent to take notice.
@@ -88,11 +87,10 @@ pub fn kill_children(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeSe
 /// Returns who was found, and whether they were dead already.
 fn kill_tree(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeMap<ProcessId, bool> {
     let own_group = stat(root).map(|stat| stat.group);
-    let tree = Tree::new();
     let mut found = BTreeMap::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        for child in tree.children(parent) {
+        for child in children(parent) {
             let Some(stat) = stat(child) else { continue };
             if parent == root && !is_meant(stat.id) {
                 continue;
@@ -118,11 +116,10 @@ fn kill_tree(root: i32, is_meant: impl Fn(ProcessId) -> bool) -> BTreeMap<Proces
 
 /// All living descendants of the process `root`.
 pub fn descendants(root: i32) -> Vec<i32> {
-    let tree = Tree::new();
     let mut found = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        let mut children = tree.children(parent);
+        let mut children = children(parent);
         children.retain(|child| stat(*child).is_some_and(|stat| !stat.zombie));
         found.extend_from_slice(&children);
         parents.extend(children);
@@ -130,9 +127,20 @@ pub fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
-/// The children of a process.
+/// The children of a process; each belongs to the thread that started it, or to any that it came to as an
+/// orphan.
 pub fn children(pid: i32) -> Vec<i32> {
-    Tree::new().children(pid)
+    let of_thread = |thread: fs::DirEntry| {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+    };
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.flat_map(of_thread).collect()
+}
+
+/// Whether the kernel says who is whose child, without which nobody could be found below a process.
+pub fn tells_children() -> bool {
+    fs::exists("/proc/thread-self/children").unwrap_or(false)
 }
 
 /// How many threads processes have together, each at least one.
@@ -219,49 +227,6 @@ fn kill_where(is_meant: impl Fn(&Stat) -> bool) -> BTreeSet<ProcessId> {
     killed
 }
 
-/// Who is whose child: asked of the kernel for each process, or, of a kernel that does not say,
-/// found out by looking at all of them.
-enum Tree {
-    Asked,
-    Looked(BTreeMap<i32, Vec<i32>>),
-}
-
-impl Tree {
-    fn new() -> Self {
-        if fs::exists("/proc/thread-self/children").unwrap_or(false) {
-            return Self::Asked;
-        }
-        let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-        for stat in all() {
-            children.entry(stat.parent).or_default().push(stat.id.pid);
-        }
-        Self::Looked(children)
-    }
-
-    fn children(&self, pid: i32) -> Vec<i32> {
-        match self {
-            Self::Looked(children) => children.get(&pid).cloned().unwrap_or_default(),
-            Self::Asked => threads(pid)
-                .filter_map(|thread| fs::read_to_string(thread.join("children")).ok())
-                .flat_map(|children| {
-                    children
-                        .split_whitespace()
-                        .filter_map(|pid| pid.parse().ok())
-                        .collect::<Vec<_>>()
-                })
-                .collect(),
-        }
-    }
-}
-
-/// A child belongs to the thread that started it, or to any that it came to as an orphan.
-fn threads(pid: i32) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-}
-
 fn all() -> impl Iterator<Item = Stat> {
     fs::read_dir("/proc")
         .into_iter()
@@ -281,7 +246,6 @@ fn parse(pid: i32, line: &str) -> Option<Stat> {
     let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
     Some(Stat {
         id: ProcessId { pid, started: fields.get(19)?.parse().ok()? },
-        parent: number(1)?,
         group: number(2)?,
         session: number(3)?,
         // One whose first thread has ended looks like a zombie while its other threads run.
@@ -314,7 +278,7 @@ mod tests {
     fn a_name_of_brackets_hides_nothing() {
         let line = format!("7 (a) S 1 (b) S 5 6 8 {}99 0", "0 ".repeat(15));
         let stat = parse(7, &line).unwrap();
-        assert_eq!((stat.parent, stat.group, stat.session), (5, 6, 8));
+        assert_eq!((stat.group, stat.session), (6, 8));
         assert_eq!(stat.id, ProcessId { pid: 7, started: 99 });
     }
 
@@ -339,13 +303,11 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_find_children_agree() {
+    fn children_are_found() {
         let (mut child, id) = sleeper("tree");
+        assert!(tells_children());
         let own = i32::try_from(std::process::id()).unwrap();
-        let looked = all().filter(|stat| stat.parent == own).map(|stat| stat.id.pid).collect();
-        for tree in [Tree::new(), Tree::Looked(BTreeMap::from([(own, looked)]))] {
-            assert!(tree.children(own).contains(&id.pid));
-        }
+        assert!(children(own).contains(&id.pid));
         child.kill().unwrap();
         child.wait().unwrap();
     }

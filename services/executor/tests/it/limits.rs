@@ -151,6 +151,8 @@ async fn the_number_of_processes_is_limited() {
     let bomb = format!("f() {{ f {seconds} | f {seconds} & }}; f; sleep {seconds}");
     for mut place in places().await {
         place.start.resources.wall_time_s = 3;
+        // So many shells take more than 64 MiB.
+        place.start.resources.mem_mb = 256;
         let module = place.script(&bomb, "limits = { processes_max = 40 }");
         let finished = place.run(&module).await;
         // Where only the kernel refuses them, those that are refused are soon gone.

@@ -78,29 +78,3 @@ async fn nobody_is_left_of_trees_that_do_not_want_to_end() {
     }
     println!("{attempts} attempts were ended at {count} kinds of sandbox, and nobody was left");
 }
-
-/// How much longer it takes to start a program at each level than at none.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn how_long_levels_take_to_start_a_program() {
-    let settings = Settings { sandbox_allow_none: true, ..Settings::default() };
-    let mut place = Place::with(settings).await;
-    for round in 0..3 {
-        for level in Level::ALL {
-            if let Err(reason) = place.runner.host.has(level) {
-                println!("{level}: {reason}");
-                continue;
-            }
-            place.level = level.name();
-            let module = place.script("exit 0", "");
-            let mut took = Vec::new();
-            for _ in 0..100 {
-                let began = place.runner.clock.monotonic();
-                place.run(&module).await;
-                took.push(place.runner.clock.monotonic() - began);
-            }
-            took.sort();
-            println!("round {round}: {level}: p50 {:?}, p99 {:?}", took[50], took[99]);
-        }
-    }
-}

@@ -5,6 +5,7 @@ mod limited;
 mod queued;
 mod restart;
 mod retained;
+mod sandbox;
 mod soak;
 mod throughput;
 
@@ -41,6 +42,8 @@ pub enum Load {
     Latency,
     /// In bulk, each job a process that runs `true`.
     Process,
+    /// `true` started as it is and at each level of the sandbox, without anything else of Nox.
+    Sandbox,
     /// All jobs queued before anything runs, against a fifth as many.
     Queued,
     /// In bulk, on top of ended jobs, against an empty system.
@@ -71,6 +74,7 @@ impl Load {
             Self::Single => "single",
             Self::Latency => "latency",
             Self::Process => "process",
+            Self::Sandbox => "sandbox",
             Self::Queued => "queued",
             Self::Retained => "retained",
             Self::Restart => "restart",
@@ -90,6 +94,7 @@ impl Load {
             Self::Bulk | Self::Queued | Self::Retained | Self::Restart | Self::Soak => 100_000,
             Self::Single => 20_000,
             Self::Process => 10_000,
+            Self::Sandbox => 300,
             Self::Latency => return latency::PER_SECOND * args.seconds as usize,
             Self::Limited => 2_000_000,
         };
@@ -112,6 +117,7 @@ impl Load {
                 Ok(vec![throughput::run(self, args, sync).await?])
             }
             Self::Latency => Ok(vec![latency::run(args, sync).await?]),
+            Self::Sandbox => Ok(vec![sandbox::run(args).await?]),
             Self::Queued => queued::run(args, sync).await,
             Self::Retained => retained::run(args, sync).await,
             Self::Restart => restart::run(args, sync).await,
