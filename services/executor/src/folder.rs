@@ -1,10 +1,13 @@
 //! The private folder of an attempt, and the journal: that the folder is there says that something
 //! of the attempt may run.
 //!
-//! `<data>/attempts/<job>.<attempt>/` holds `attempt.json`, written before the spawn;
-//! `holders.json`, by which it is found when it is to be ended, written after it; and `work/`, all that the program sees of it. When nothing
-//! runs any more, it goes to `<data>/removed/`, and from there for good. Nothing is synced to disk: this must survive the end of the executor, and with the machine's end nothing
-//! runs anyway.
+//! `<data>/attempts/<job>.<attempt>/` holds `attempt.json` and `work/`, which is all that the program sees of it.
+//! The first line of `attempt.json` is the journal, written before the spawn; each that follows says by what the
+//! attempt is found when it is to be ended, and the last counts. One file, for a new one costs a file system more than
+//! all else here: ext4 looks for a number that was not in use for minutes.
+//!
+//! When nothing runs any more, the folder goes to `<data>/removed/`, and from there for good. Nothing is synced to
+//! disk: this must survive the end of the executor, and with the machine's end nothing runs anyway.
 
 use std::{
     fs::{self, Permissions},
@@ -22,7 +25,6 @@ const ATTEMPTS: &str = "attempts";
 /// Beside the attempts: what is there blocks no attempt and no start.
 const REMOVED: &str = "removed";
 const JOURNAL: &str = "attempt.json";
-const HOLDERS: &str = "holders.json";
 const WORK: &str = "work";
 
 /// The environment variable of an attempt's processes that names their work directory: who bears it
@@ -104,14 +106,20 @@ impl Folder {
         fs::write(path, text)
     }
 
-    /// Notes that the attempt is about to be spawned.
+    /// Notes that the attempt is about to be spawned. A reader sees the whole note or none of it.
     pub fn begin(&self, journal: &Journal) -> io::Result<()> {
-        self.note(JOURNAL, journal)
+        let written = self.root.join(format!("{JOURNAL}.new"));
+        // The attempt's own user may pass its folder.
+        let mut file = fs::File::options();
+        let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&written)?;
+        file.write_all(&line(journal)?)?;
+        fs::rename(written, self.root.join(JOURNAL))
     }
 
-    /// Notes by what its processes are found.
+    /// Notes by what its processes are found, after [`Self::begin`].
     pub fn held_by(&self, holders: &Holders) -> io::Result<()> {
-        self.note(HOLDERS, holders)
+        let mut file = fs::File::options().append(true).open(self.root.join(JOURNAL))?;
+        file.write_all(&line(holders)?)
     }
 
     /// Gives all that the program sees of it to the user that the attempt runs as, and the group of that
@@ -125,11 +133,17 @@ impl Folder {
     }
 
     pub fn journal(&self) -> Option<Journal> {
-        serde_json::from_slice(&fs::read(self.root.join(JOURNAL)).ok()?).ok()
+        serde_json::from_str(self.noted()?.lines().next()?).ok()
     }
 
     pub fn holders(&self) -> Option<Holders> {
-        serde_json::from_slice(&fs::read(self.root.join(HOLDERS)).ok()?).ok()
+        // A line may have been cut off in the middle: then the one before counts.
+        let noted = self.noted()?;
+        noted.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok()).last()
+    }
+
+    fn noted(&self) -> Option<String> {
+        fs::read_to_string(self.root.join(JOURNAL)).ok()
     }
 
     /// Removes it with all that is in it. Nothing of the attempt may run. Blocks.
@@ -152,16 +166,12 @@ impl Folder {
             })
             .ok()
     }
+}
 
-    /// A reader sees the whole note or none of it.
-    fn note(&self, name: &str, note: &impl Serialize) -> io::Result<()> {
-        let written = self.root.join(format!("{name}.new"));
-        // The attempt's own user may pass its folder.
-        let mut file = fs::File::options();
-        let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&written)?;
-        file.write_all(&serde_json::to_vec(note)?)?;
-        fs::rename(written, self.root.join(name))
-    }
+fn line(note: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(note)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 fn give(path: &Path, user: u32) -> io::Result<()> {
