@@ -19,4 +19,6 @@ pub enum Fault {
     Rlimits,
     /// Root keeps its privileges.
     Capabilities,
+    /// Root's attempts at `process` stay root.
+    User,
 }

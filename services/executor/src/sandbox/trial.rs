@@ -78,11 +78,18 @@ fn on_a_thread(work: fn() -> Result<String, String>) -> Result<String, String> {
     thread.join().unwrap_or(Err("a thread failed".to_owned()))
 }
 
+/// The first version of Landlock that refuses signals to who is shut in otherwise.
+const SIGNALS_FROM: u32 = 6;
+
 fn landlock_here() -> Result<String, String> {
     let version = landlock::restrict(&Reach::default())?;
     match std::fs::read_dir("/usr") {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Ok(format!("version {version}"))
+            let signals = match version {
+                ..SIGNALS_FROM => ": signals to others of the same user are not refused",
+                _ => "",
+            };
+            Ok(format!("version {version}{signals}"))
         }
         _ => Err("it does not restrict anything".to_owned()),
     }

@@ -467,7 +467,7 @@ async fn each_layer_that_is_taken_away_is_missed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a table"]
 async fn what_each_layer_is_for() {
-    const FAULTS: [Fault; 7] = [
+    const FAULTS: [Fault; 8] = [
         Fault::Namespaces,
         Fault::Seccomp,
         Fault::Landlock,
@@ -475,6 +475,7 @@ async fn what_each_layer_is_for() {
         Fault::Cgroup,
         Fault::Rlimits,
         Fault::Capabilities,
+        Fault::User,
     ];
     for level in [Level::Process, Level::Isolated] {
         for fault in FAULTS {

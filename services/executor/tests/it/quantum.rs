@@ -57,7 +57,7 @@ fn program(place: &Place, input: &str, said: &str, file: Option<&str>, status: i
     let to = file.map(|file| format!(" > {file}")).unwrap_or_default();
     let script = format!("#!/bin/sh\ncat {input}\ncat{to} <<'END'\n{said}\nEND\nexit {status}\n");
     fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
 

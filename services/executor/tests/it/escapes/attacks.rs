@@ -115,11 +115,12 @@ pub const ATTACKS: &[Attack] = &[
     // Processes.
     attack("signal to another process", Shell("kill -CONT <<victim>>"), Process, Anybody),
     attack("signal to the executor", Shell("kill -CONT <<executor>>"), Process, Anybody),
-    attack("signal to the supervisor", Shell("kill -CONT $PPID"), Process, Anybody),
+    // Not SIGCONT, which may be sent to whoever is in the same session, and does nothing to who runs.
+    attack("signal to the supervisor", Shell("kill -0 $PPID"), Process, Anybody),
     attack(
         "signal to a thread of the supervisor",
         Python(
-            "import os; p = os.getppid(); ok = [t for t in os.listdir(f'/proc/{p}/task') if call(234, p, int(t), 18) == 0]",
+            "import os; p = os.getppid(); ok = [t for t in os.listdir(f'/proc/{p}/task') if call(234, p, int(t), 0) == 0]",
         ),
         Process,
         Anybody,

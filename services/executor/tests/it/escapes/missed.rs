@@ -34,14 +34,16 @@ pub const MISSED: &[Missed] = &[
         Level::Process,
         &["datagram to the machine", "netlink about sockets"],
     ),
-    missed(&[Fault::Landlock], Level::Process, &["another job's file", "signal to the executor"]),
+    missed(&[Fault::Landlock], Level::Process, &["another job's file"]),
     missed(&[Fault::Landlock], Level::Isolated, &["signal to the supervisor"]),
     missed(&[Fault::Rlimits], Level::Process, &["higher limit of its own"]),
     missed(&[Fault::Rlimits], Level::Isolated, &["higher limit of its own"]),
     missed(&[Fault::Cgroup], Level::Process, &["more memory than it asked for"]),
     missed(&[Fault::Cgroup], Level::Isolated, &["more memory than it asked for"]),
-    // Namespaces drop them as well.
-    missed(&[Fault::Capabilities], Level::Process, &["capabilities"]),
+    // Who is no root has none, and namespaces drop them as well.
+    missed(&[Fault::Capabilities, Fault::User], Level::Process, &["capabilities"]),
+    // Another user's processes cannot be signalled, nor can what is outside of Landlock's domain.
+    missed(&[Fault::Landlock, Fault::User], Level::Process, &["signal to the executor"]),
     // Landlock and seccomp each set the bit for themselves, and bubblewrap does in namespaces: at
     // `isolated` nothing but all of them is missed.
     missed(
