@@ -19,7 +19,7 @@ use super::{
     etc::RESOLVER,
     init,
     order::{Namespaces, Order},
-    stage::Numbered,
+    stage::{Numbered, is_closed},
 };
 
 /// The user and group that an attempt is in its own namespace.
@@ -40,13 +40,18 @@ pub const REPLACED: &str = "the executor's program was replaced";
 /// Starts bubblewrap on this thread, and in its namespaces the first process. It ends when this thread
 /// does. Returns the socket to that process.
 pub fn start(order: &Order, namespaces: &Namespaces) -> io::Result<(Child, UnixStream)> {
-    // Another user may be unable to reach what it is to be shown.
-    let mut stage = order.confinement.user.map(|_| Numbered::default());
+    let own = own_program()?;
+    // Another user may be unable to reach what it is to be shown; making a stage takes about a millisecond.
+    let needs_stage = order.confinement.user.is_some_and(|user| {
+        let named = [&namespaces.bubblewrap, &namespaces.etc, &order.folder, &own];
+        named.into_iter().chain(&order.confinement.read).any(|path| is_closed(path, user))
+    });
+    let mut stage = needs_stage.then(Numbered::default);
     let mut shown = |path: &Path| match &mut stage {
         Some(stage) => stage.add(path.to_owned()),
         None => path.to_owned(),
     };
-    let arguments = arguments(order, namespaces, &own_program()?, &mut shown);
+    let arguments = arguments(order, namespaces, &own, &mut shown);
     let program = shown(&namespaces.bubblewrap);
     if let Some(stage) = stage {
         stage.show()?;

@@ -98,6 +98,11 @@ fn make_way(covered: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a user, who is in the group of the same number alone, cannot reach `path`.
+pub fn is_closed(path: &Path, user: u32) -> bool {
+    closed_above(path, user).is_some()
+}
+
 /// The first folder on the way to `path` that the user, who is in the group of the same number alone, may
 /// not pass.
 fn closed_above(path: &Path, user: u32) -> Option<PathBuf> {

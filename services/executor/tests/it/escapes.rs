@@ -307,7 +307,9 @@ async fn an_isolated_attempt_of_roots_is_nobody_on_the_machine() {
     let has = place.runner.host.has(Level::Isolated);
     let Some(()) = or_skipped(&format!("{has:?}"), has.clone().ok()) else { return };
     let mut users = BTreeSet::new();
-    for _ in 0..2 {
+    for mode in [0o711, 0o700] {
+        // Whether the user could reach its folder by itself or not.
+        fs::set_permissions(&place.folder, fs::Permissions::from_mode(mode)).unwrap();
         let (mark, stop) = (unique_sleep(), CancellationToken::new());
         let module = place.script(&format!("id -u; exec sleep {mark}"), "stop_grace_s = 0");
         let stopper = async {
