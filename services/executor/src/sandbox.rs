@@ -9,7 +9,7 @@
 //! | level | it is shut in by | all of it is held together by (`hold`) |
 //! |---|---|---|
 //! | `none` | session, clean environment, limits | being its supervisor's descendants, who are looked for (`processes`) |
-//! | `process` | also `landlock`, `seccomp`, no capabilities | a `cgroup`; without one, root's by a user of its own (`users`), an ordinary user's as at `none` |
+//! | `process` | also `landlock`, `seccomp`, no capabilities; root's a user of its own (`users`) | a `cgroup`; without one, root's by that user, an ordinary user's as at `none` |
 //! | `isolated` | also namespaces, made by `bubblewrap`; a user of its own (`users`) | their first process, `init` |
 //!
 //! `host` finds out once what this machine has for that, by trying it (`trial`). `limits` are held by the
