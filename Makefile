@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup demo up test kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,18 @@ kills: ## the kill test N times (50), each with a new seed; stops at the first t
 		cargo nextest run --workspace --locked --no-capture \
 			-E 'package(nox-testkit) & test(nothing_is_lost_or_done_twice_however_often)' || exit 1; \
 	done
+
+zombies: ## a hundred executors that go on after they were given up; some ten minutes
+	cargo build --workspace --bins --locked
+	NOX_TEST_ZOMBIES=100 cargo test -p nox-testkit --locked --test it -- system::zombies --nocapture
+
+sleep: ## a machine whose processes stand still for ten minutes
+	cargo build --workspace --bins --locked
+	NOX_TEST_SLEEP_S=600 cargo test -p nox-testkit --locked --test it -- system::slept_machine --nocapture
+
+engines: setup ## a thousand single points with xtb, through two executors of which one is killed
+	cargo build --workspace --bins --locked
+	NOX_TEST_SINGLE_POINTS=1000 cargo test -p nox-testkit --locked --test it -- system::engines --nocapture
 
 leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three replicas; some minutes
 	cargo build --workspace --bins --locked

@@ -109,6 +109,18 @@ impl Process {
         let _ = rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), news);
     }
 
+    /// The same for all that it started; first itself, so that it starts no more.
+    pub(crate) fn freeze_all(&mut self) {
+        self.freeze();
+        descendants(self.pid()).into_iter().for_each(|pid| send(pid, Signal::STOP));
+    }
+
+    /// Lets all of it go on.
+    pub(crate) fn thaw_all(&mut self) {
+        descendants(self.pid()).into_iter().for_each(|pid| send(pid, Signal::CONT));
+        self.signal(Signal::CONT);
+    }
+
     /// SIGKILL, and the end has come when this returns.
     pub(crate) fn kill(&mut self) {
         // Both fail only where the process is gone already.
@@ -152,6 +164,22 @@ pub(crate) fn children(pid: u32) -> Vec<Pid> {
         .split_whitespace()
         .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
         .collect()
+}
+
+/// The processes that `pid` has started by any of its threads, and those that these have; none where there is
+/// no /proc.
+fn descendants(pid: u32) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_thread = |thread: std::fs::DirEntry| {
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    for child in threads.flat_map(of_thread) {
+        found.extend(Pid::from_raw(child));
+        found.extend(u32::try_from(child).ok().into_iter().flat_map(descendants));
+    }
+    found
 }
 
 #[expect(unsafe_code, reason = "only the child itself can ask for a signal at its parent's death")]

@@ -56,6 +56,15 @@ impl Program {
         self.0.signal(Signal::CONT);
     }
 
+    /// Stops it and all that it started in their tracks, until [`thaw_all`](Self::thaw_all).
+    pub fn freeze_all(&mut self) {
+        self.0.freeze_all();
+    }
+
+    pub fn thaw_all(&mut self) {
+        self.0.thaw_all();
+    }
+
     /// Asks it to stop; after 15 s it is killed.
     pub async fn stop(self) {
         self.0.stop(Signal::TERM, STOP_WITHIN).await;

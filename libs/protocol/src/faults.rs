@@ -32,4 +32,8 @@ pub struct Faults {
     pub cut_beyond_snapshot: bool,
     /// Judge a beat although reports that it refers to are still to be consumed.
     pub beat_judged_early: bool,
+    /// Give a worker up as soon as the broker says once that nobody listens for its work.
+    pub absent_at_once: bool,
+    /// Count a worker's absence as before when the leader's own connection was lost in between.
+    pub reconnects_ignored: bool,
 }

@@ -1,9 +1,15 @@
 //! Which workers are alive and what they hold, judged on the leader's monotonic clock alone.
 
+mod probes;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{Beat, Origin, SessionId, WorkNumber, WorkerId, beat::Held};
 use nox_core::{Internal, State, worker::Worker};
+
+use self::probes::Probes;
+pub use self::probes::{Probe, Probing};
+use crate::faults::Faults;
 
 /// A leader that did not look for this part of a lease, and this long, was away itself.
 const AWAY_PART: u32 = 4;
@@ -31,6 +37,8 @@ pub enum Verdict {
     Abandon { worker_id: WorkerId, session: SessionId, held: Vec<Held> },
     /// The worker believes in a session that the log has given up.
     Superseded { worker_id: WorkerId, session: SessionId },
+    /// The broker is to be asked whether anybody listens for the worker's work.
+    Probe { worker_id: WorkerId, session: SessionId, probe: Probe },
     /// The worker has yet to hear that the log has taken its session on.
     Joined { worker_id: WorkerId, session: SessionId },
     /// The worker's session was not taken on, for another one of its name lives; or another process of
@@ -54,6 +62,17 @@ struct Watch {
     expected: WorkNumber,
     /// What the worker held at the last beat that the log does not give it.
     stray: Vec<Held>,
+    /// What was asked about it; `None` of one that does not listen for work.
+    probes: Option<Probes>,
+}
+
+impl Watch {
+    fn on_heard(&mut self, now: Duration) {
+        self.heard = now;
+        if let Some(probes) = &mut self.probes {
+            probes.on_heard();
+        }
+    }
 }
 
 /// See the head of this file. All instants are spans since the leader's process began.
@@ -61,6 +80,10 @@ struct Watch {
 pub struct Liveness {
     lease: Duration,
     judge_early: bool,
+    /// How it asks after workers that it does not hear of; `None` where leases alone decide.
+    probing: Option<Probing>,
+    absent_at_once: bool,
+    reconnects_ignored: bool,
     /// When it looked last; a leader looks all the time, unless its process was stopped.
     looked: Duration,
     watches: BTreeMap<WorkerId, Watch>,
@@ -77,6 +100,9 @@ impl Liveness {
         let mut liveness = Self {
             lease,
             judge_early,
+            probing: None,
+            absent_at_once: false,
+            reconnects_ignored: false,
             looked: now,
             watches: BTreeMap::new(),
             unjudged: BTreeMap::new(),
@@ -84,6 +110,14 @@ impl Liveness {
         };
         liveness.follow(state, now);
         liveness
+    }
+
+    /// Asks after workers that it does not hear of, if `probing` says how.
+    pub fn with_probing(mut self, probing: Option<Probing>, faults: &Faults) -> Self {
+        self.probing = probing;
+        self.absent_at_once = faults.absent_at_once;
+        self.reconnects_ignored = faults.reconnects_ignored;
+        self
     }
 
     /// Watches the sessions that the log knows, and only these.
@@ -105,6 +139,7 @@ impl Liveness {
                 // what did not arrive.
                 expected: worker.next_work,
                 stray: Vec::new(),
+                probes: own.is_none().then(Probes::default),
             });
         }
         self.unjudged.retain(|(id, _), _| self.watches.contains_key(id));
@@ -116,7 +151,7 @@ impl Liveness {
         };
         let known = watch.session == beat.session;
         if known {
-            watch.heard = now;
+            watch.on_heard(now);
         }
         self.unjudged.insert((worker_id, known), beat);
     }
@@ -132,10 +167,49 @@ impl Liveness {
         }
     }
 
+    /// To a question about a session, the broker said that nobody listened; by then, `reports` was the last
+    /// report that was stored.
+    pub fn on_absent(
+        &mut self,
+        worker_id: &WorkerId,
+        session: SessionId,
+        probe: Probe,
+        reports: u64,
+        now: Duration,
+    ) {
+        let watch = self.watches.get_mut(worker_id).filter(|watch| watch.session == session);
+        if let Some(probes) = watch.and_then(|watch| watch.probes.as_mut()) {
+            probes.on_absent(probe, reports, now);
+        }
+    }
+
+    /// The leader's own connection was lost and is there again, or what it is connected to is not what it was.
+    /// Workers may need longer to be back: each gets a fresh lease, and has to be heard of before its absence
+    /// counts.
+    pub fn on_reconnected(&mut self, now: Duration) {
+        if self.reconnects_ignored {
+            return;
+        }
+        for watch in self.watches.values_mut() {
+            watch.heard = now;
+        }
+        self.ask_anew();
+    }
+
+    /// Nothing that was asked or answered before counts any more.
+    fn ask_anew(&mut self) {
+        let probes = self.watches.values_mut().filter_map(|watch| watch.probes.as_mut());
+        probes.for_each(Probes::begin_anew);
+    }
+
     /// Silence that nobody listened to proves nothing: time in which this leader was away itself
     /// does not count.
     fn forgive(&mut self, now: Duration) {
         let away = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if self.probing.is_some_and(|probing| away > probing.unreachable_after) {
+            // What stopped this leader may have stopped everybody.
+            self.ask_anew();
+        }
         if away > AWAY_MIN.max(self.lease / AWAY_PART) {
             for watch in self.watches.values_mut() {
                 watch.heard = (watch.heard + away).min(now);
@@ -143,9 +217,14 @@ impl Liveness {
         }
     }
 
-    /// When the next worker runs out of its lease.
+    /// When the next worker runs out of its lease, or is to be asked after.
     pub fn next_wake(&self) -> Option<Duration> {
-        self.watches.values().map(|watch| watch.heard + watch.lease).min()
+        let wake = |watch: &Watch| {
+            let asks = self.probing.as_ref().zip(watch.probes.as_ref());
+            let probe = asks.and_then(|(probing, probes)| probes.next(probing, watch.heard));
+            probe.map_or(watch.heard + watch.lease, |at| at.min(watch.heard + watch.lease))
+        };
+        self.watches.values().map(wake).min()
     }
 
     /// Judges the beats whose reports are consumed up to `reports`, and the silent workers.
@@ -166,6 +245,25 @@ impl Liveness {
             self.judge_beat(state, worker_id, &beat, now, &mut verdicts);
         }
         for (worker_id, watch) in &mut self.watches {
+            if let Some((probing, probes)) = self.probing.zip(watch.probes.as_mut()) {
+                let span = probing.unreachable_after;
+                let span = if self.absent_at_once { Duration::ZERO } else { span };
+                if probes.is_unreachable(span, reports) {
+                    // As final as below.
+                    verdicts.push(Verdict::Input(Internal::WorkerSilent {
+                        worker_id: worker_id.clone(),
+                        session: watch.session,
+                    }));
+                    continue;
+                }
+                if probes.next(&probing, watch.heard).is_some_and(|at| at <= now) {
+                    verdicts.push(Verdict::Probe {
+                        worker_id: worker_id.clone(),
+                        session: watch.session,
+                        probe: probes.ask(now),
+                    });
+                }
+            }
             if now.saturating_sub(watch.heard) <= watch.lease {
                 watch.silent_at = None;
             // Final as soon as it is said: it is decided and applied in this turn, and a beat that arrives while
@@ -208,7 +306,7 @@ impl Liveness {
             }
             return;
         };
-        watch.heard = now;
+        watch.on_heard(now);
         if watch.claims {
             return;
         }

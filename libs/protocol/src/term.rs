@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nox_contract::{Beat, FrameNumber, Source, WorkerId};
+use nox_contract::{Beat, FrameNumber, SessionId, Source, WorkerId};
 
 use crate::{
     Leader, LeaderConfig, Now,
     leader::{Effect, TermEnd},
+    liveness::Probe,
     takeover::Ready,
 };
 
@@ -131,6 +132,24 @@ impl Term {
     pub fn on_beat(&mut self, worker: WorkerId, beat: Beat, now: Now) {
         self.leader.on_beat(worker, beat, now);
         self.look_at_time();
+    }
+
+    /// The broker says that nobody listened for a session's work, and which report was stored last by then.
+    pub fn on_absent(
+        &mut self,
+        worker_id: &WorkerId,
+        session: SessionId,
+        probe: Probe,
+        reports: u64,
+        now: Now,
+    ) {
+        self.leader.on_absent(worker_id, session, probe, reports, now);
+        self.look_at_time();
+    }
+
+    /// The connection to the broker was lost and is there again, or is to another one.
+    pub fn on_reconnected(&mut self, now: Now) {
+        self.leader.on_reconnected(now);
     }
 
     /// # Errors

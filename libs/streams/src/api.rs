@@ -9,7 +9,7 @@ use async_nats::{
 use nox_contract::Incarnation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Broker, Error, Message, difference};
+use crate::{Broker, Error, Message, difference, listener::StreamCluster};
 
 /// How long a question to the broker may take. A stream without a leader answers nobody for up to
 /// 9 s; whoever asks, asks again.
@@ -130,6 +130,9 @@ pub(crate) struct StreamInfo {
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
     created: String,
     pub(crate) state: StreamState,
+    /// Where several servers keep it.
+    #[serde(default)]
+    pub(crate) cluster: Option<StreamCluster>,
 }
 
 #[derive(Deserialize)]

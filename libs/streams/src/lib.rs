@@ -13,6 +13,7 @@
 //! | [`consume`] | a stream from a position on, each message once; `pull` is one attachment |
 //! | `follow` | the same for those who may make no consumer; `direct` reads by sequence |
 //! | [`hear`] | what is sent and not kept: work |
+//! | `listener` | whether anybody hears that |
 //! | [`answers`] | the scheduler's answers to whoever waits for them |
 //! | `health`, `durability` | whether the broker still writes, and syncs; `monitor` asks it |
 //! | [`lease`] | who may try to lead |
@@ -39,6 +40,7 @@ mod health;
 pub mod hear;
 mod layout;
 pub mod lease;
+mod listener;
 mod log_gaps;
 pub mod logs;
 mod monitor;

@@ -109,7 +109,8 @@ impl Broker {
     /// Up to `max` chunks of a job after `after_seq` (0: from the beginning), in order.
     ///
     /// Fewer than `max` do not mean the end, for a page is bounded by about `bytes_max` as well; none
-    /// do.
+    /// do. What an attempt's worker has kept until a later attempt printed is not there: the worker was given up,
+    /// and what it says changes nothing.
     pub async fn read_logs(
         &self,
         tenant: &TenantId,
@@ -119,9 +120,36 @@ impl Broker {
         bytes_max: usize,
     ) -> Result<Vec<LogChunk>, Error> {
         let subject = subject::log(tenant, job);
-        let replies = self.read_subject(subject::LOGS, &subject, after_seq, max, bytes_max).await?;
-        Ok(replies.into_iter().filter_map(log_chunk).collect())
+        let mut newest = Attempt(0);
+        let mut from = after_seq;
+        loop {
+            // The chunk at `from` is read again, for its attempt.
+            let before = from.saturating_sub(1);
+            let bytes_max = bytes_max + LOG_CHUNK_BYTES_MAX;
+            let replies =
+                self.read_subject(subject::LOGS, &subject, before, max + 1, bytes_max).await?;
+            let chunks: Vec<_> = replies.into_iter().filter_map(log_chunk).collect();
+            let last = chunks.last().map(|chunk| chunk.seq);
+            let mut page = in_order(chunks, &mut newest);
+            page.retain(|chunk| chunk.seq > from);
+            page.truncate(max);
+            match last.filter(|last| *last > from) {
+                // All of them came too late.
+                Some(last) if page.is_empty() => from = last,
+                _ => return Ok(page),
+            }
+        }
     }
+}
+
+/// The chunks of no earlier attempt than those before them, which are of up to `newest`.
+fn in_order(mut chunks: Vec<LogChunk>, newest: &mut Attempt) -> Vec<LogChunk> {
+    chunks.retain(|chunk| {
+        let is_in_order = chunk.attempt >= *newest;
+        *newest = chunk.attempt.max(*newest);
+        is_in_order
+    });
+    chunks
 }
 
 /// `None` for what no executor wrote.

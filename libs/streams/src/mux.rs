@@ -44,10 +44,13 @@ const ACK_TICKS: u64 = 20;
 const UNANSWERED_TICKS: u64 = 60;
 /// Nobody waits longer than 2 s for an answer; after 30 s its place is given up.
 const ANSWER_TICKS: u64 = 120;
+/// The broker says at once that nobody listens; what it has not said after 2 s, it does not say.
+const NOBODY_TICKS: u64 = 8;
 
-/// The middle token of a reply subject: to a write, or an answer.
+/// The middle token of a reply subject: to a write, an answer, or that nobody listens.
 const ACKS: &str = "p";
 const ANSWERS: &str = "a";
+const NOBODY: &str = "n";
 
 type Outcome = Result<Ack, PublishError>;
 
@@ -88,6 +91,16 @@ pub(crate) struct State {
     tick: u64,
     pub(crate) acks: Waiting<Outcome>,
     answers: Waiting<AnswerMessage>,
+    nobody: Waiting<()>,
+}
+
+/// What of a message's reply is waited for.
+enum Reply {
+    None,
+    /// The acknowledgement.
+    Ack(oneshot::Sender<Outcome>),
+    /// Whatever comes to this subject.
+    To(String),
 }
 
 enum Order {
@@ -122,6 +135,7 @@ impl Mux {
                 tick: 0,
                 acks: Waiting::new(),
                 answers: Waiting::new(),
+                nobody: Waiting::new(),
             }),
             unanswered: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -153,8 +167,8 @@ impl Mux {
         message: Outgoing,
     ) -> impl Future<Output = Outcome> + Send + use<> {
         let (reply, outcome) = oneshot::channel();
-        if let Err((error, reply)) = self.enqueue(message, Some(reply))
-            && let Some(reply) = reply
+        if let Err((error, reply)) = self.enqueue(message, Reply::Ack(reply))
+            && let Reply::Ack(reply) = reply
         {
             // The receiver is ours.
             let _ = reply.send(Err(error));
@@ -167,9 +181,25 @@ impl Mux {
     /// Writes without a reply; dropped where it cannot be sent now.
     pub(crate) fn publish_unacked(&self, message: Outgoing) {
         let subject = message.subject.clone();
-        if let Err((error, _)) = self.enqueue(message, None) {
+        if let Err((error, _)) = self.enqueue(message, Reply::None) {
             tracing::debug!(subject, %error, "Dropped an unacknowledged message");
         }
+    }
+
+    /// Writes a message to whoever listens, and tells if the broker says that nobody does; else the sender is
+    /// dropped.
+    pub(crate) fn send_and_hear_if_nobody(&self, message: Outgoing) -> oneshot::Receiver<()> {
+        let (reply, nobody) = oneshot::channel();
+        let token = {
+            let mut state = self.state();
+            let tick = state.tick;
+            state.nobody.add(tick, reply)
+        };
+        let reply_to = format!("{}.{NOBODY}.{token}", self.inbox);
+        if self.enqueue(message, Reply::To(reply_to)).is_err() {
+            self.state().nobody.take(token);
+        }
+        nobody
     }
 
     /// Resolves when everything that was published before has left for the broker.
@@ -189,11 +219,7 @@ impl Mux {
         (format!("{}.{ANSWERS}.{token}", self.inbox), answer)
     }
 
-    fn enqueue(
-        &self,
-        message: Outgoing,
-        reply: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), (PublishError, Option<oneshot::Sender<Outcome>>)> {
+    fn enqueue(&self, message: Outgoing, reply: Reply) -> Result<(), (PublishError, Reply)> {
         let mut message = match message.outbound() {
             Ok(message) => message,
             Err(error) => return Err((error, reply)),
@@ -215,9 +241,16 @@ impl Mux {
         };
         self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let tick = state.tick;
-        let token =
-            reply.map(|reply| state.acks.add_about(tick, Some(message.subject.clone()), reply));
-        message.reply = token.map(|token| format!("{}.{ACKS}.{token}", self.inbox).into());
+        let mut token = None;
+        message.reply = match reply {
+            Reply::None => None,
+            Reply::To(subject) => Some(subject.into()),
+            Reply::Ack(reply) => {
+                let added = state.acks.add_about(tick, Some(message.subject.clone()), reply);
+                token = Some(added);
+                Some(format!("{}.{ACKS}.{added}", self.inbox).into())
+            }
+        };
         let generation = self.generation.load(Ordering::Relaxed);
         place.send(Order::Send { message, generation, token });
         Ok(())
@@ -232,6 +265,13 @@ impl Mux {
         });
         // Whoever asked may have gone.
         let _ = reply.send(message);
+    }
+
+    fn hear_nobody(&self, token: u64) {
+        if let Some(reply) = self.state().nobody.take(token) {
+            // Whoever asked may have gone.
+            let _ = reply.send(());
+        }
     }
 
     /// How many writes in a row the broker has lately left unanswered, while the connection was up.
@@ -276,6 +316,7 @@ impl Mux {
             self.link
                 .send_modify(|link| *link = Link { up: false, generation: link.generation + 1 });
             self.generation.fetch_add(1, Ordering::Relaxed);
+            drop(state.nobody.drain());
             state.acks.drain()
         };
         self.count_unanswered(0, 0);
@@ -289,6 +330,8 @@ impl Mux {
             let (ack, answer) =
                 (state.tick - state.tick.min(ACK_TICKS), state.tick - state.tick.min(ANSWER_TICKS));
             state.answers.expire(answer);
+            let nobody = state.tick - state.tick.min(NOBODY_TICKS);
+            state.nobody.expire(nobody);
             (state.acks.expire(ack), state.tick)
         };
         if !lost.is_empty() {

@@ -310,12 +310,17 @@ impl EventLoop {
         if chunk.is_empty() {
             self.show();
         }
+        let was_joined = self.session.is_joined();
         for message in chunk {
             match serde_json::from_slice::<WorkMessage>(message) {
                 Ok(message) => self.session.on_work(message),
                 // A gap in the numbers, which the scheduler is asked to fill.
                 Err(error) => tracing::error!(%error, "Work cannot be read"),
             }
+        }
+        // So that the leader has heard of it: an earlier beat may have come before there was one.
+        if self.session.is_joined() && !was_joined {
+            self.show();
         }
         self.show_ready();
     }

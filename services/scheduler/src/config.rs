@@ -34,6 +34,10 @@ pub struct Config {
     /// How long a worker that falls silent is believed to live, in milliseconds.
     #[arg(long, env = "NOX_WORKER_LEASE_MS", default_value_t = 15_000)]
     pub worker_lease_ms: u64,
+    /// Whether a worker that is not heard of is asked after, and given up as soon as its process has had no
+    /// connection for 1.2 s; else after its lease alone.
+    #[arg(long, env = "NOX_WORKER_PROBES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub worker_probes: bool,
     /// Budgets and limits, as JSON.
     #[arg(long, env = "NOX_LIMITS", value_parser = limits, default_value = "{}")]
     pub limits: Limits,

@@ -15,6 +15,7 @@
 //! | `inputs` | gives each input stream its share of a turn |
 //! | `replies` | what the broker said to appends, in order |
 //! | `dispatch` | packs work for workers |
+//! | `probes` | asks whether workers that are not heard of still listen |
 //! | `submitted` | finds the inputs of jobs in the log |
 //! | `snapshot` | keeps and finds folds of the log |
 //! | `archive` | keeps the log for good |
@@ -34,6 +35,7 @@ mod held_lease;
 mod inputs;
 mod lost_end;
 mod metrics;
+mod probes;
 mod replies;
 mod snapshot;
 mod streams;

@@ -18,6 +18,7 @@ pub struct Metrics {
     pub backlog: IntGauge,
     pub append_seconds: Histogram,
     pub unknown_outcomes: IntCounter,
+    pub absences: IntCounter,
     pub archived_n: IntGauge,
     pub archive_failing: IntGauge,
     pub archive_requests: IntGauge,
@@ -68,6 +69,10 @@ impl Metrics {
                 "nox_scheduler_unknown_outcomes_total",
                 "Appends without a clean acknowledgement, each followed by a look at the tail",
             )?,
+            absences: IntCounter::new(
+                "nox_scheduler_absences_total",
+                "Times that the broker said that nobody listens for a worker's work",
+            )?,
             archived_n: IntGauge::new(
                 "nox_log_archived_n",
                 "The frame up to which this process has seen the log in the archive",
@@ -113,6 +118,7 @@ impl Metrics {
         registry.register(Box::new(metrics.backlog.clone()))?;
         registry.register(Box::new(metrics.append_seconds.clone()))?;
         registry.register(Box::new(metrics.unknown_outcomes.clone()))?;
+        registry.register(Box::new(metrics.absences.clone()))?;
         registry.register(Box::new(metrics.archived_n.clone()))?;
         registry.register(Box::new(metrics.archive_failing.clone()))?;
         registry.register(Box::new(metrics.archive_requests.clone()))?;

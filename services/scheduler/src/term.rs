@@ -9,6 +9,7 @@ use nox_protocol::{
     Faults, Leader, LeaderConfig, Now, Term,
     appender::Deposed,
     leader::{Effect, TermEnd},
+    liveness::Probing,
     takeover::Ready,
     term::{self, InputMessage, Io, Pace},
 };
@@ -22,6 +23,7 @@ use crate::{
     held_lease::HeldLease,
     inputs::Inputs,
     metrics::Metrics,
+    probes::{Absence, Probes, Reconnections},
     replies::{Replies, Reply},
     snapshot::Snapshots,
 };
@@ -86,6 +88,7 @@ pub async fn run(
         frame_bytes: nox_protocol::sequencer::FRAME_BYTES_FULL,
         losses_max: nox_protocol::leader::LOSSES_MAX,
         worker_lease: Duration::from_millis(config.worker_lease_ms),
+        probing: config.worker_probes.then(Probing::default),
         scheduler: config.limits.0.clone(),
         faults: Faults::default(),
     };
@@ -124,6 +127,14 @@ pub async fn run(
             }
             Some(chunk) = beats.next() => {
                 services.on_beats(&mut term, chunk?);
+                Ok(())
+            }
+            absence = services.probes.next() => {
+                services.on_absence(&mut term, &absence);
+                Ok(())
+            }
+            () = services.reconnections.next() => {
+                term.on_reconnected(now(runtime));
                 Ok(())
             }
             () = tokio::time::sleep(sleep) => Ok(()),
@@ -167,6 +178,8 @@ struct Services<'t> {
     metrics: &'t Metrics,
     replies: Replies,
     outbox: Outbox,
+    probes: Probes,
+    reconnections: Reconnections,
     /// An append had no clean acknowledgement, and none had one since.
     unsure: bool,
     snapshots: Snapshots,
@@ -185,6 +198,8 @@ impl<'t> Services<'t> {
             metrics,
             replies: Replies::default(),
             outbox: Outbox::start(broker.clone(), log.clone()),
+            probes: Probes::new(broker.clone()),
+            reconnections: Reconnections::of(broker),
             unsure: false,
             snapshots: Snapshots::new(config, now),
             archiving: Archiving::start(scheduler, log, end),
@@ -230,6 +245,13 @@ impl<'t> Services<'t> {
                 _ => tracing::warn!(subject = message.subject, "Cannot read a beat"),
             }
         }
+    }
+
+    fn on_absence(&self, term: &mut Term, absence: &Absence) {
+        let Absence { worker_id, session, probe, reports } = absence;
+        self.metrics.absences.inc();
+        tracing::debug!(worker.id = %worker_id, %session, "Nobody listens for a worker's work");
+        term.on_absent(worker_id, *session, *probe, *reports, now(self.runtime));
     }
 
     fn on_reply(&mut self, term: &mut Term, reply: Reply) -> Result<(), TermEnd> {
@@ -337,6 +359,9 @@ impl Io for Services<'_> {
             }
             Effect::Redeliver { worker_id, session, covers, work } => {
                 self.outbox.redeliver(worker_id, session, covers, work);
+            }
+            Effect::Probe { worker_id, session, probe } => {
+                self.probes.ask(worker_id, session, probe);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ mod held_back;
 mod hot_inputs;
 mod time;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use nox_contract::{
@@ -27,7 +27,7 @@ use self::{held_back::HeldBack, hot_inputs::HotInputs};
 use crate::{
     appender::{AppendEffect, Appender, Deposed, Guard},
     faults::Faults,
-    liveness::Liveness,
+    liveness::{Liveness, Probe, Probing},
     sequencer::{Decided, Input, SealedFrame, SequenceError, Sequencer},
     takeover::{Ready, decode_input},
 };
@@ -58,6 +58,8 @@ pub struct LeaderConfig {
     pub losses_max: u32,
     /// How long a silent worker is believed to live.
     pub worker_lease: Duration,
+    /// How workers are asked after that are not heard of; `None`: their leases alone decide.
+    pub probing: Option<Probing>,
     pub scheduler: SchedulerConfig,
     pub faults: Faults,
 }
@@ -99,6 +101,13 @@ pub enum Effect {
         covers: Covers,
         work: Vec<Dispatch>,
     },
+    /// Ask the broker whether anybody listens for the worker's work; where nobody does, [`Leader::on_absent`]
+    /// follows. Rests on nothing in the log, and changes nothing by itself.
+    Probe {
+        worker_id: WorkerId,
+        session: SessionId,
+        probe: Probe,
+    },
 }
 
 /// Why a term ends.
@@ -127,6 +136,8 @@ pub struct Leader {
     sequencer: Sequencer,
     appender: Appender,
     liveness: Liveness,
+    /// Questions about workers that are still to be asked.
+    probes: VecDeque<Effect>,
     hot_inputs: HotInputs,
     held_back: HeldBack,
     /// Something is held back that rests on no fact, so that only a write can prove that this leader may
@@ -172,7 +183,9 @@ impl Leader {
                 config.worker_lease,
                 config.faults.beat_judged_early,
                 now.monotonic,
-            ),
+            )
+            .with_probing(config.probing, &config.faults),
+            probes: VecDeque::new(),
             sequencer,
             config,
             hot_inputs: HotInputs::default(),
@@ -283,6 +296,23 @@ impl Leader {
         self.liveness.on_beat(worker_id, beat, now.monotonic);
     }
 
+    /// See [`Liveness::on_absent`].
+    pub fn on_absent(
+        &mut self,
+        worker_id: &WorkerId,
+        session: SessionId,
+        probe: Probe,
+        reports: u64,
+        now: Now,
+    ) {
+        self.liveness.on_absent(worker_id, session, probe, reports, now.monotonic);
+    }
+
+    /// See [`Liveness::on_reconnected`].
+    pub fn on_reconnected(&mut self, now: Now) {
+        self.liveness.on_reconnected(now.monotonic);
+    }
+
     /// Ends a turn: tells losses and places what can be placed, as far as one turn goes, and sees to it that what was decided gets into the log.
     /// Inputs that caused no fact may wait for the next ones, see `EMPTY_FRAMES_INTERVAL`.
     pub fn end_turn(&mut self, now: Now) -> Result<(), TermEnd> {
@@ -361,7 +391,7 @@ impl Leader {
 
     /// What to do next; ask until there is nothing.
     pub fn poll(&mut self) -> Result<Option<Effect>, TermEnd> {
-        if let Some(effect) = self.held_back.pop() {
+        if let Some(effect) = self.held_back.pop().or_else(|| self.probes.pop_front()) {
             return Ok(Some(effect));
         }
         if self.seal_due && self.appender.has_room() {

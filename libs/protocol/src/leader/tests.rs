@@ -32,6 +32,7 @@ fn leader_after(state: State) -> Leader {
         frame_bytes: FRAME_BYTES_FULL,
         losses_max: LOSSES_MAX,
         worker_lease: Duration::from_secs(15),
+        probing: None,
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nox_contract::{JobId, Timestamp, WaitingCode, Work};
 use nox_core::Internal;
 
-use super::{LOOKS_MAX, Leader, Now, TermEnd};
+use super::{Effect, LOOKS_MAX, Leader, Now, TermEnd};
 use crate::liveness::Verdict;
 
 /// Most jobs whose instant has come that one input names.
@@ -61,6 +61,9 @@ impl Leader {
             }
             Verdict::Superseded { worker_id, session } => {
                 self.tell(worker_id, session, Work::Superseded);
+            }
+            Verdict::Probe { worker_id, session, probe } => {
+                self.probes.push_back(Effect::Probe { worker_id, session, probe });
             }
             Verdict::Joined { worker_id, session } => self.tell(worker_id, session, Work::Joined),
             Verdict::Refused { worker_id, session } => {

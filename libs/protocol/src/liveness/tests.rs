@@ -3,6 +3,8 @@ use nox_contract::{
 };
 use nox_core::Rules;
 
+mod probes;
+
 use super::*;
 use crate::sequencer::{Input, Sequencer};
 

@@ -128,6 +128,7 @@ fn begin(ready: Ready) -> Result<Leader, TermEnd> {
         frame_bytes: EVERY_PART,
         losses_max: LOSSES_MAX,
         worker_lease: Duration::from_secs(15),
+        probing: None,
         scheduler: SchedulerConfig::default(),
         faults: Faults::default(),
     };

@@ -3,12 +3,13 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use async_nats::{
-    Client, Event, Subscriber, client::traits::Publisher as _, connection::State as ClientState,
+    Client, Event, StatusCode, Subscriber, client::traits::Publisher as _,
+    connection::State as ClientState,
 };
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::{ACKS, ANSWERS, Mux, Order, TICK};
+use super::{ACKS, ANSWERS, Mux, NOBODY, Order, TICK};
 use crate::{
     denied::Denied,
     publish::{self, PublishError},
@@ -68,6 +69,10 @@ pub(super) async fn read(mux: Arc<Mux>, replies: Subscriber) {
                     mux.resolve(token, publish::outcome(status, &message.payload));
                 }
                 ANSWERS => mux.answer(token, &message.payload),
+                // Who listens might answer as well.
+                NOBODY if message.status == Some(StatusCode::NO_RESPONDERS) => {
+                    mux.hear_nobody(token);
+                }
                 _ => {}
             }
         }

@@ -274,6 +274,28 @@ async fn work_is_heard_again_after_the_broker_was_away() {
 }
 
 #[tokio::test]
+async fn that_nobody_hears_work_is_said_at_once_and_by_a_broker_alone() {
+    let mut setup = setup().await;
+    let worker = connect(&setup.server, "worker").await;
+    let mut heard = worker.hear("nox.work.w1".to_owned());
+    assert!(soon(heard.next()).await.unwrap().is_empty(), "listens");
+    let nobody = || setup.broker.finds_nobody("nox.work.w1".into(), text("?"));
+    assert!(!soon(nobody()).await);
+    assert_eq!(soon(heard.next()).await.unwrap(), ["?"]);
+    // What was not answered is no write that the broker left unanswered.
+    assert_eq!(setup.broker.health().await, Ok(()));
+
+    drop((heard, worker));
+    until(nobody).await;
+    let reports = setup.broker.last_sequence_if_connected(subject::REPORTS).await.unwrap();
+    assert_eq!(reports, Some(0));
+
+    setup.server.kill9();
+    until(|| async { !setup.broker.link().borrow().up }).await;
+    assert!(!soon(nobody()).await, "who is not connected knows nothing");
+}
+
+#[tokio::test]
 async fn only_a_workers_newest_beat_is_kept() {
     let setup = setup().await;
     for i in 0..10 {

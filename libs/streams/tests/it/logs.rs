@@ -75,6 +75,37 @@ async fn what_a_job_printed_is_read_in_order_and_in_pages() {
     assert_eq!(broker.read_logs(&elsewhere, job(1), 0, 10, 8 << 20).await.unwrap(), []);
 }
 
+/// Its worker stood still for longer than it was waited for, and goes on when another one has begun.
+#[tokio::test]
+async fn what_an_attempt_says_after_a_later_one_is_not_shown_wherever_a_reader_goes_on() {
+    let setup = setup().await;
+    let broker = &setup.broker;
+    let tenant = TenantId::new("acme").unwrap();
+    let mut shown = Vec::new();
+    for (number, attempt) in (0..).zip([1, 1, 2, 1, 2, 1, 1, 1, 1, 2, 1]) {
+        let piece = LogPiece { attempt: Attempt(attempt), ..piece(number, Stdout) };
+        let seq = broker.append_log(&tenant, job(1), piece, text("x")).await.unwrap();
+        // What other jobs print is between.
+        broker.append_log(&tenant, job(2), piece, text("x")).await.unwrap();
+        if attempt == 2 || number < 2 {
+            shown.push(seq);
+        }
+    }
+    for page in 1..4 {
+        let mut read = Vec::new();
+        loop {
+            let after = read.last().copied().unwrap_or(0);
+            let chunks = broker.read_logs(&tenant, job(1), after, page, 8 << 20);
+            let chunks = soon(chunks).await.unwrap();
+            if chunks.is_empty() {
+                break;
+            }
+            read.extend(chunks.iter().map(|chunk| chunk.seq));
+        }
+        assert_eq!(read, shown, "{page} at a time");
+    }
+}
+
 #[tokio::test]
 async fn after_the_last_number_of_all_there_is_nothing() {
     let setup = setup().await;

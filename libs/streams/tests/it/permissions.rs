@@ -122,6 +122,10 @@ async fn every_service_can_do_its_work() {
     assert!(soon(work.next()).await.unwrap().is_empty());
     scheduler.publish_unacked("nox.work.w1".to_owned(), text("x"));
     assert_eq!(soon(work.next()).await.unwrap(), ["x"]);
+    // Whether anybody hears it crosses from one account into the other as well.
+    let nobody = |worker: &str| scheduler.finds_nobody(format!("nox.work.{worker}"), text("y"));
+    assert!(!soon(nobody("w1")).await && soon(nobody("w2")).await);
+    assert_eq!(soon(work.next()).await.unwrap(), ["y"]);
 
     let (reply_to, answer) = gateway.answer_inbox().next();
     scheduler.answer(reply_to, &AnswerMessage { answers: Vec::new() });

@@ -46,6 +46,8 @@ named!(
         AnswerBeforeAck = "answer_before_ack",
         IncarnationIgnored = "incarnation_ignored",
         BeatJudgedEarly = "beat_judged_early",
+        AbsentAtOnce = "absent_at_once",
+        ReconnectsIgnored = "reconnects_ignored",
         ForgetBeforeAck = "forget_before_ack",
         GapsCounted = "gaps_counted",
         WorkNotDeduped = "work_not_deduped",
@@ -86,6 +88,8 @@ impl Bug {
             cut_before_archived: bug == Some(Self::CutBeforeArchived),
             cut_beyond_snapshot: bug == Some(Self::CutBeyondSnapshot),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),
+            absent_at_once: bug == Some(Self::AbsentAtOnce),
+            reconnects_ignored: bug == Some(Self::ReconnectsIgnored),
         }
     }
 

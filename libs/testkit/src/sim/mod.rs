@@ -12,6 +12,7 @@
 //! | `broker` | streams, guards, restarts |
 //! | `scheduler`, `term` | processes that drive the real takeover and leader |
 //! | `executor` | processes that drive the real session |
+//! | `probes` | whether executors still listen, as leaders ask |
 //! | `projector` | the real reader, and a checkpoint that moves by compare-and-set |
 //! | `client` | users, gateways and a forger |
 //! | `invariants` | what must hold, at every step and in the end |
@@ -22,6 +23,7 @@ mod client;
 mod executor;
 pub mod faults;
 mod invariants;
+mod probes;
 mod projector;
 mod scheduler;
 mod term;

@@ -19,6 +19,7 @@ use super::{
     broker::{Snapshot, Subscription},
     faults::{Bug, Fault},
     invariants::TOKEN_KEY,
+    probes::probing,
     term::Term,
     wire::{Ask, Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
@@ -228,7 +229,10 @@ impl Scheduler {
             {
                 self.take_over(call, reply, wire);
             }
-            Call::Append { term, .. } | Call::Tail { term } | Call::Inputs { term, .. }
+            Call::Append { term, .. }
+            | Call::Tail { term }
+            | Call::Inputs { term, .. }
+            | Call::Probe { term, .. }
                 if term == self.term =>
             {
                 self.lead(wire, |term, now, wire| term.on_reply(call, reply, now, wire));
@@ -325,6 +329,7 @@ impl Scheduler {
             frame_bytes: wire.plan.frame_bytes,
             losses_max: wire.plan.losses_max,
             worker_lease: Duration::from_millis(WORKER_LEASE_MS * wire.plan.scale),
+            probing: Some(probing(wire.plan.scale)),
             scheduler: wire.plan.configs[self.id].clone(),
             faults: Bug::of_protocol(wire.plan.bug),
         };

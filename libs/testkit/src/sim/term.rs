@@ -16,6 +16,7 @@ use super::{
     archive,
     broker::Snapshot,
     faults::{Bug, Fault},
+    probes::Questions,
     scheduler::End,
     wire::{Ask, Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
@@ -36,6 +37,7 @@ struct Around {
     epoch: Epoch,
     /// The connection on which the inputs were last found to be what they were.
     attached: u64,
+    questions: Questions,
     /// When the next wake-up is due that was asked for.
     wake_at: Option<Micros>,
     /// Work whose inputs are being read.
@@ -62,6 +64,7 @@ impl Term {
             epoch: term.leader().state().epoch,
             // The streams may have changed since they were attached to: looks first.
             attached: wire.connection(Party::Scheduler(id)).wrapping_sub(1),
+            questions: Questions::new(Party::Scheduler(id), wire),
             wake_at: None,
             reading: BTreeMap::new(),
             last_reading: 0,
@@ -179,6 +182,12 @@ impl Term {
                 term::Reply::Tail { last, records }
             }
             (Call::Tail { .. }, _) => term::Reply::TailFailed,
+            (Call::Probe { question, .. }, reply) => {
+                let Self { term, around } = self;
+                around.questions.look_at_connection(term, now, wire);
+                around.questions.on_reply(question, &reply, term, now);
+                return self.turn(now, wire);
+            }
             (Call::Inputs { work, .. }, reply) => {
                 self.around.send_read(work, reply, wire);
                 return self.turn(now, wire);
@@ -192,6 +201,7 @@ impl Term {
     /// The end of a turn, and everything that follows.
     pub fn turn(&mut self, now: Now, wire: &mut Wire) -> Result<(), End> {
         let Self { term, around } = self;
+        around.questions.look_at_connection(term, now, wire);
         if around.snapshot_wanted {
             term.want_fold();
         }
@@ -291,6 +301,11 @@ impl Around {
             }
             Effect::Dispatch { worker_id, session, work } => {
                 self.read_inputs(worker_id, session, None, vec![work], wire);
+            }
+            Effect::Probe { worker_id, session, probe } => {
+                let question = self.questions.add(worker_id.clone(), session, probe);
+                let call = Call::Probe { term, question };
+                wire.ask(party, life, call, Ask::Listener(worker_id));
             }
             Effect::Redeliver { worker_id, session, covers, work } => {
                 self.read_inputs(worker_id, session, Some(covers), work, wire);

@@ -34,6 +34,8 @@ pub const MS: Micros = 1_000;
 const ACK_TIMEOUT: Micros = 200 * MS;
 /// By how much a delayed message outlasts its sender's patience, at most.
 const DELAYED_MAX: Micros = 3_000 * MS;
+/// How long after the broker an executor is there again, at most.
+const CONNECTS_WITHIN: Micros = 3_000 * MS;
 
 #[derive(Debug)]
 enum Step {
@@ -275,16 +277,25 @@ impl Wire {
 
     pub fn cut(&mut self, party: Party, span: Micros) {
         let until = self.now + span;
+        if let Party::Executor(id) = party {
+            self.oracle.on_cut(id, self.now, until);
+        }
         let keeps = self.chance(0.5);
         let link = self.link(party);
         *link = Link { cut_until: until, keeps, cuts: link.cuts + 1, ..*link };
     }
 
-    /// The broker's process ends, and is back after `span`.
+    /// The broker's process ends, and is back after `span`; executors may need longer to connect again.
     pub fn crash_broker(&mut self, span: Micros) {
         self.broker.up = false;
         self.broker.restarts += 1;
         let at = self.now + span;
+        let executors: Vec<_> = self.broker.workers.keys().map(|(_, id)| *id).collect();
+        for id in executors {
+            let connects_at = at + self.between(0, CONNECTS_WITHIN);
+            let link = self.link(Party::Executor(id));
+            link.cut_until = link.cut_until.max(connects_at);
+        }
         self.push(at, Step::BrokerIsBack);
     }
 

@@ -221,7 +221,11 @@ impl World {
             Blow::ProjectorFreezes => {
                 self.projectors[projector].frozen_until = wire.now + moment;
             }
-            Blow::BrokerDies => wire.crash_broker(moment),
+            // Often so shortly that nobody takes it for silence.
+            Blow::BrokerDies => {
+                let span = if wire.chance(0.5) { moment / 10 } else { moment };
+                wire.crash_broker(span);
+            }
             Blow::LogFull => wire.broker.full_until = wire.now + moment / 10,
         }
     }

@@ -156,7 +156,7 @@ impl Cluster {
             calls,
             log,
             runs: modules::runs(&self.truth())?,
-            telling: BTreeSet::from(["mark".parse().context("a module's name")?]),
+            telling: ["mark", "talker"].map(str::parse).into_iter().collect::<Result<_, _>>()?,
             view: Some(View {
                 n,
                 jobs,

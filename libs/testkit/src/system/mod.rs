@@ -9,11 +9,13 @@
 //! | [`recorder`] | what clients asked for and heard |
 //! | [`gather`] | waits for the end, and collects what is to be judged |
 //! | [`checker`] | judges it, together with the log and the rows |
+//! | [`cuttable`] | a way to the broker that can be cut |
 //! | [`wiretap`] | what services tell each other in passing |
 
 pub mod checker;
 pub mod client;
 pub mod cluster;
+pub mod cuttable;
 pub mod gather;
 pub mod modules;
 pub mod recorder;

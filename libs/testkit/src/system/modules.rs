@@ -57,6 +57,42 @@ file = "result.txt"
 pattern = '(?s)^x(?<value>.*)$'
 "#;
 
+/// Prints when it begins and when it ends, and says in a file which attempt it is. The first one takes a while.
+const TALKER: &str = r#"
+name = "talker"
+version = "1"
+sandbox = "none"
+
+[input_schema]
+type = "object"
+properties.mark = { type = "string" }
+properties.sleep = { type = "number", minimum = 0, default = 0 }
+
+[resources]
+cpu = 1
+mem_mb = 64
+wall_time_s = 60
+
+[run]
+program = "/bin/sh"
+args = ["-c", '''
+echo "$NOX_JOB_ID $NOX_ATTEMPT $(date +%s%N)" >> "@TRUTH@"
+echo "attempt $NOX_ATTEMPT begins"
+if [ "$NOX_ATTEMPT" = 1 ]; then sleep "$1"; fi
+echo "attempt $NOX_ATTEMPT ends"
+printf %s "$NOX_ATTEMPT" > attempt.txt
+''', "talker", "{inputs.sleep}"]
+
+[[keep]]
+path = "attempt.txt"
+
+[[result]]
+name = "attempt"
+type = "integer"
+file = "attempt.txt"
+pattern = '(?<value>\d+)'
+"#;
+
 const NOOP: &str = r#"
 name = "noop"
 version = "1"
@@ -165,11 +201,13 @@ stream = "stdout"
 pattern = '(?<value>\S+)'
 "#;
 
-/// Writes the manifests into `folder`; jobs of `mark` will write to `truth`.
+/// Writes the manifests into `folder`; jobs of `mark` and `talker` will write to `truth`.
 pub fn write(folder: &Path, truth: &Path) -> Result<()> {
-    let mark = MARK.replace("@TRUTH@", truth.to_str().context("the path is no text")?);
+    let truth = truth.to_str().context("the path is no text")?;
+    let (mark, talker) = (MARK.replace("@TRUTH@", truth), TALKER.replace("@TRUTH@", truth));
     let modules = [
         ("mark", mark.as_str()),
+        ("talker", talker.as_str()),
         ("noop", NOOP),
         ("xtb_hello", HELLO),
         ("killer", KILLER),

@@ -134,6 +134,19 @@ impl Service {
         }
     }
 
+    /// Stops it and all that it started, the jobs of an executor.
+    pub fn freeze_all(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.freeze_all();
+        }
+    }
+
+    pub fn thaw_all(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.thaw_all();
+        }
+    }
+
     /// Waits until it has ended by itself.
     ///
     /// # Errors

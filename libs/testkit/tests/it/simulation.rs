@@ -122,6 +122,8 @@ notices! {
     the_simulation_notices_an_answer_before_its_write: AnswerBeforeAck,
     the_simulation_notices_a_position_that_is_used_in_another_stream: IncarnationIgnored,
     the_simulation_notices_a_beat_that_is_judged_before_its_reports: BeatJudgedEarly,
+    the_simulation_notices_a_worker_that_is_given_up_for_one_moment_of_absence: AbsentAtOnce,
+    the_simulation_notices_an_absence_that_is_counted_over_the_leaders_own: ReconnectsIgnored,
     the_simulation_notices_an_attempt_that_is_forgotten_too_soon: ForgetBeforeAck,
     the_simulation_notices_work_that_is_received_over_a_gap: GapsCounted,
     the_simulation_notices_work_that_is_done_twice: WorkNotDeduped,

@@ -77,6 +77,7 @@ impl Oracle {
                     && entry.by.src == Source::Detector
                     && self.living.contains(session)
                     && silence.is_some_and(|span| span < self.silence_min)
+                    && !self.was_absent(self.state.at)
                 {
                     return Err(format!("{worker} is given up as silent, and was not"));
                 }

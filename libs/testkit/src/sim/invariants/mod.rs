@@ -20,6 +20,7 @@ use nox_protocol::Reader;
 use super::{
     broker::Broker,
     faults::{Bug, Plan},
+    probes::probing,
     scheduler::WORKER_LEASE_MS,
     wire::{MS, Micros},
 };
@@ -31,6 +32,8 @@ pub const TOKEN_KEY: [u8; 32] = [42; 32];
 const CHECK_EVERY: u64 = 64;
 /// Frames between two comparisons with a leader's state.
 const COMPARE_EVERY: u64 = 40;
+/// A few beats, each of which would say that a worker is there again.
+const ABSENCE_ENDS_MS: u64 = 3_000;
 
 /// A job as the log tells it, and at every frame since.
 #[derive(Debug)]
@@ -88,6 +91,14 @@ struct Left {
     company: usize,
 }
 
+/// A time without a connection.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    executor: usize,
+    from: Micros,
+    until: Micros,
+}
+
 /// What an executor really did with an attempt.
 #[derive(Debug, Clone, Copy, Default)]
 struct Truth {
@@ -130,6 +141,8 @@ pub struct Oracle {
     living: BTreeSet<SessionId>,
     /// When beats of each session reached the only leader's process, frozen or not.
     beats: BTreeMap<SessionId, BTreeSet<Micros>>,
+    /// When executors had no connection, for a reason of their own.
+    cuts: Vec<Cut>,
     /// The wall time at the beginning, if all clocks agree on it.
     begins_at: Option<i64>,
     truths: BTreeMap<(SessionId, Held), Truth>,
@@ -139,6 +152,10 @@ pub struct Oracle {
     pub now: Micros,
     /// How long a worker has to be silent to be given up, at least.
     silence_min: Micros,
+    /// How long it has to be without a connection, at least, to be given up sooner, and how long after that the
+    /// decision may fall.
+    absence_min: Micros,
+    absence_ends: Micros,
     /// Two workers have one name.
     namesake: bool,
     /// Reports were lost that workers know to be stored.
@@ -228,12 +245,15 @@ impl Oracle {
             left_last: BTreeMap::new(),
             living: BTreeSet::new(),
             beats: BTreeMap::new(),
+            cuts: Vec::new(),
             begins_at: (plan.skews == [0, 0]).then_some(plan.begins_at),
             truths: BTreeMap::new(),
             sent: BTreeMap::new(),
             log_lost: false,
             now: 0,
             silence_min: WORKER_LEASE_MS * MS * plan.scale / 2,
+            absence_min: probing(plan.scale).unreachable_after.as_micros() as Micros,
+            absence_ends: ABSENCE_ENDS_MS * MS * plan.scale,
             namesake: plan.namesake,
             reports_lost: false,
             checked_at: 0,
@@ -271,6 +291,30 @@ impl Oracle {
     fn silence(&self, session: &SessionId, at: Timestamp) -> Option<Micros> {
         let at = u64::try_from(at.as_micros() - self.begins_at?).ok()?;
         Some(at - self.beats.get(session)?.range(..=at).next_back()?)
+    }
+
+    pub fn on_cut(&mut self, executor: usize, from: Micros, until: Micros) {
+        // The one before ends here, whether or not it would have.
+        let before = self.cuts.iter_mut().rev().find(|cut| cut.executor == executor);
+        let from = match before {
+            Some(cut) if cut.until >= from => cut.from,
+            _ => from,
+        };
+        self.cuts.push(Cut { executor, from, until });
+    }
+
+    /// Whether an executor was without a connection for so long, shortly before `at`, that its worker may be
+    /// given up. Any of them: two may bear one name.
+    fn was_absent(&self, at: Timestamp) -> bool {
+        let at =
+            self.begins_at.and_then(|begins_at| u64::try_from(at.as_micros() - begins_at).ok());
+        at.is_some_and(|at| {
+            self.cuts.iter().any(|cut| {
+                cut.until - cut.from >= self.absence_min
+                    && cut.from + self.absence_min <= at
+                    && at <= cut.until + self.absence_ends
+            })
+        })
     }
 
     /// An executor begins to run an attempt.

@@ -45,6 +45,11 @@ impl Wire {
             return self.give_up(from, life, call, self.now);
         }
         let reply = match ask {
+            Ask::Listener(worker) => match self.is_heard_by_anybody(&worker) {
+                // Who listens says nothing.
+                true => return,
+                false => Reply::Nobody { reports: self.broker.reports.last() },
+            },
             Ask::Attachment => Reply::Attachment(self.broker.attachment()),
             Ask::Epoch => Reply::Epoch(self.broker.newest_epoch()),
             Ask::Log { from, max } => match self.read_joined(from, max) {
@@ -232,6 +237,12 @@ impl Wire {
             self.schedule(again, party, life, Happening::Work(message.clone()));
         }
         self.schedule(at, party, life, Happening::Work(message));
+    }
+
+    fn is_heard_by_anybody(&mut self, worker: &WorkerId) -> bool {
+        let of_worker = self.broker.workers.keys().filter(|(name, _)| name == worker);
+        let ids: Vec<_> = of_worker.map(|(_, id)| *id).collect();
+        ids.into_iter().any(|id| !self.is_cut(Party::Executor(id)))
     }
 
     /// NOX_BEATS: to whoever leads; in order, but not in step with the reports.

@@ -73,6 +73,7 @@ pub enum Call {
     Append { term: u64, n: FrameNumber },
     Tail { term: u64 },
     Inputs { term: u64, work: u64 },
+    Probe { term: u64, question: u64 },
     Report { id: ReportId, session: u64 },
     Command { index: usize },
     Nobody,
@@ -90,6 +91,10 @@ pub enum Reply {
         last: u64,
         records: Vec<(u64, String, Bytes)>,
     },
+    /// Nobody listens, and which report is stored last.
+    Nobody {
+        reports: u64,
+    },
 }
 
 /// What is published.
@@ -103,11 +108,16 @@ pub enum Publish {
     Beat { worker: WorkerId, beat: Beat },
 }
 
-/// What is asked of the stream's leader.
+/// What is asked of the broker.
 #[derive(Debug, Clone)]
 pub enum Ask {
     Attachment,
     Epoch,
-    Log { from: u64, max: usize },
+    Log {
+        from: u64,
+        max: usize,
+    },
     Frames(Vec<u64>),
+    /// Whether anybody listens for a worker's work.
+    Listener(WorkerId),
 }

@@ -151,6 +151,7 @@ impl Rig {
             frame_bytes: 1,
             losses_max: LOSSES_MAX,
             worker_lease: Duration::from_secs(15),
+            probing: None,
             scheduler: Default::default(),
             faults,
         };

@@ -14,7 +14,7 @@ use nox_testkit::system::{
 };
 use serde_json::{Value, json};
 
-use super::{admitted, mark};
+use super::{admitted, mark, slow_mark};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -31,12 +31,6 @@ async fn losses(client: &Client, job: JobId) -> Result<usize> {
 
 fn killer_after(seconds: f64) -> Value {
     json!({"module": "killer", "inputs": {"after_s": seconds}})
-}
-
-fn slow_mark(name: &str, seconds: f64) -> Value {
-    let mut body = mark(name);
-    body["inputs"]["sleep"] = json!(seconds);
-    body
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,10 +6,12 @@ mod digits;
 mod disk_full;
 mod doctored;
 mod durability;
+mod engines;
 mod frozen_leader;
 mod frozen_worker;
 mod guards;
 mod innocents;
+mod killed_executor;
 mod kills;
 mod load;
 mod log_repair;
@@ -19,14 +21,17 @@ mod rebuild;
 mod replicas;
 mod retention;
 mod seed_steps;
+mod slept_machine;
 mod snapshots;
 mod tasks;
 mod unstorable;
+mod zombies;
 
 use std::process::Command;
 
+use anyhow::{Context, Result};
 use nox_contract::{FrameNumber, JobId};
-use nox_testkit::system::recorder::Heard;
+use nox_testkit::system::{client::Client, recorder::Heard};
 use serde_json::{Value, json};
 
 /// Runs `noxctl`: its status, and all that it said.
@@ -46,6 +51,26 @@ fn mark(mark: &str) -> Value {
 /// A job of which every attempt is done at once.
 fn noop() -> Value {
     json!({"module": "noop", "inputs": {}})
+}
+
+/// The same, which takes a while.
+fn slow_mark(name: &str, seconds: f64) -> Value {
+    let mut body = mark(name);
+    body["inputs"]["sleep"] = json!(seconds);
+    body
+}
+
+/// What a job's history has of one kind of fact.
+async fn facts(client: &Client, job: JobId, kind: &str) -> Result<Vec<Value>> {
+    let answer = client.get(0, &format!("/jobs/{job}/events")).await.map_err(anyhow::Error::msg)?;
+    let events = answer.body["events"].as_array().context("no history")?;
+    let facts = events.iter().flat_map(|event| event["facts"].as_array().into_iter().flatten());
+    Ok(facts.filter_map(|fact| fact.get(kind).cloned()).collect())
+}
+
+/// A number that the environment may set, for runs that are longer than those of `make test`.
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 #[track_caller]
