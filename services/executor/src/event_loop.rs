@@ -25,7 +25,8 @@ use crate::{
     builtin::Noop,
     failure::{Failure, KILLED},
     instance,
-    modules::{Engine, Module, Modules},
+    modules::{Engine, Modules},
+    offers,
     probe::backoff,
     progress::{Reporter, Told},
     task,
@@ -141,6 +142,7 @@ impl EventLoop {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = Box::pin(sleep(Duration::MAX));
         let mut events = Vec::new();
+        let mut offers = offers::watch(self.worker.sources.clone());
         loop {
             self.act();
             if let Some(wait) = self.next_phase() {
@@ -166,6 +168,9 @@ impl EventLoop {
                 Ok(()) = self.link.changed() => self.next_look.reset_immediately(),
                 _ = self.heard.recv_many(&mut events, EVENTS_MAX) => {
                     events.drain(..).for_each(|event| self.on_event(event));
+                }
+                Some(offered) = offers.recv(), if self.phase == Phase::Serving => {
+                    self.worker.offer(offered, &mut self.session);
                 }
                 Some(Told { of, progress }) = self.told.recv() => {
                     self.session.on_progressed(of, progress, self.worker.runtime.clock.now());
@@ -260,9 +265,8 @@ impl EventLoop {
 
     fn start(&mut self, start: Box<StartWork>) {
         let held = Held { job_id: start.job_id, attempt: start.attempt };
-        let module = self.worker.modules.get(&start.module).cloned();
-        let is_asked_for = |of: &Arc<Module>| of.manifest.file.version == start.module_version;
-        let Some(module) = module.filter(is_asked_for) else {
+        let module = self.worker.modules.of_version(&start.module, &start.module_version).cloned();
+        let Some(module) = module else {
             let (module, version) = (&start.module, &start.module_version);
             let failure = Failure::spawn(format!("this worker has no {module} {version}"));
             self.ended_at_once(&start, failure.into());

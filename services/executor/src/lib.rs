@@ -23,6 +23,7 @@
 //! | [`failure`], `exceeded`, [`problems`] | the ways to fail, and what an engine's own words mean |
 //! | [`builtin`] | what needs no program |
 //! | [`local`] | attempts without servers, to try a manifest |
+//! | [`offers`] | what it offers, as that changes |
 //! | [`metrics`] | what it counts |
 
 pub mod artifacts;
@@ -42,6 +43,7 @@ pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod modules;
+pub mod offers;
 mod output_limit;
 pub mod outputs;
 mod probe;
@@ -70,7 +72,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use nox_contract::{Hello, MESSAGE_BYTES_MAX, Origin, ProcessId, subject};
+use nox_contract::{Hello, Origin, ProcessId, subject};
 use nox_service::{Running, Runtime, ids};
 use nox_store::Artifacts;
 use nox_streams::{Broker, ConnectOptions, Durability};
@@ -89,6 +91,7 @@ use crate::{
     log_writer::Logs,
     metrics::Metrics,
     modules::{Engine, Modules},
+    offers::Sources,
     sandbox::{
         Confinement, Leftovers, Limits, NotSpawned, Order, Sandbox,
         host::{Asking, Host, Settings},
@@ -108,9 +111,6 @@ const SUPERVISOR_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the ends of logs may take to be stored.
 const LOGS_WAIT: Duration = Duration::from_secs(2);
-
-/// The largest `hello`: with its envelope it must fit into a message.
-const HELLO_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
 
 /// Keeps attempts, which run as the executor's own user, from reading its environment and memory.
 /// Root reads them all the same.
@@ -149,20 +149,22 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     };
     let host = Host::probe(&config.sandbox, asking).await;
     let host = host.with_context(|| format!("cannot use {}", data.display()))?;
-    let modules = Modules::read(&config.modules, &host).context("cannot use the modules")?;
+    let host = Arc::new(host);
+    let sources = Sources {
+        modules: config.modules.clone(),
+        data: data.clone(),
+        capacity: config.capacity(),
+        host: host.clone(),
+    };
+    let offered = sources.read().context("cannot use the modules")?;
     let hello = Hello {
         origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
-        capacity: config.capacity(),
-        modules: modules.declared(),
+        capacity: offered.capacity,
+        modules: offered.declared(),
         labels: config.labels.iter().cloned().chain(host.labels()).collect(),
     };
-    if serde_json::to_vec(&hello)?.len() > HELLO_BYTES_MAX {
-        bail!("the manifests of all modules together are larger than {HELLO_BYTES_MAX} bytes");
-    }
-    let names: Vec<_> = hello.modules.iter().map(|module| module.name.as_str()).collect();
-    runtime.readiness.note(MODULES_NOTE, names.join(" "));
     runtime.readiness.note(SANDBOX_NOTE, found(&host));
-    runtime.readiness.note(LEFT_OUT_NOTE, left_out(&modules));
+    note_modules(&runtime, &offered.modules);
     raise_file_limit();
     let artifacts = Artifacts::create(&config.artifacts, config.sync == Durability::Strict)
         .context("cannot keep files")?;
@@ -195,16 +197,17 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let (clock, end) = (runtime.clock.clone(), logs_end.clone());
     let log_writer = tokio::spawn(log_writer::run(broker.clone(), logs.clone(), clock, end));
     let stop_grace = Duration::from_secs(config.stop_grace_s.into());
-    runtime.allow_grace(event_loop::stops_within(stop_grace, &modules) + LOGS_WAIT);
+    runtime.allow_grace(event_loop::stops_within(stop_grace, &offered.modules) + LOGS_WAIT);
     let worker = Worker {
         stop_grace,
         worker_id: config.worker_id.clone(),
         beat: config.beat(),
         supervisor: config.supervisor.clone(),
-        host: Arc::new(host),
+        host,
         data,
         artifacts: Arc::new(artifacts),
-        modules,
+        modules: offered.modules,
+        sources,
         hello,
         broker,
         logs: logs.clone(),
@@ -217,6 +220,14 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         logs.give_up();
     }
     outcome
+}
+
+/// Shows operators what is run here, and what is not.
+fn note_modules(runtime: &Runtime, modules: &Modules) {
+    let names: Vec<_> =
+        modules.iter().map(|module| module.manifest.file.name.as_str().to_owned()).collect();
+    runtime.readiness.note(MODULES_NOTE, names.join(" "));
+    runtime.readiness.note(LEFT_OUT_NOTE, left_out(modules));
 }
 
 /// What this machine has for running attempts, tried for whoever asks: each sandbox level, each layer,

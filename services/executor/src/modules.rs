@@ -2,7 +2,7 @@
 //! cannot run.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     env, fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -16,10 +16,15 @@ use crate::{
     sandbox::host::Host,
 };
 
+/// Most modules of before that are remembered, over all changes.
+const FORMER_MAX: usize = 256;
+
 /// The modules by name.
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
     by_name: BTreeMap<ModuleName, Arc<Module>>,
+    /// Those that were there before, the newest last: attempts of them may be on their way.
+    former: VecDeque<Arc<Module>>,
     left_out: Vec<LeftOut>,
 }
 
@@ -107,6 +112,24 @@ impl Modules {
 
     pub fn get(&self, name: &ModuleName) -> Option<&Arc<Module>> {
         self.by_name.get(name)
+    }
+
+    /// A module of this version, one of before included.
+    pub fn of_version(&self, name: &ModuleName, version: &str) -> Option<&Arc<Module>> {
+        let is_it = |module: &&Arc<Module>| {
+            module.manifest.file.name == *name && module.manifest.file.version == version
+        };
+        self.by_name.get(name).filter(is_it).or_else(|| self.former.iter().rev().find(is_it))
+    }
+
+    /// Takes the place of what there was, which is remembered for a while.
+    pub fn replace(&mut self, modules: Self) {
+        let before = std::mem::replace(self, modules);
+        self.former = before.former;
+        self.former.extend(before.by_name.into_values());
+        while self.former.len() > FORMER_MAX {
+            self.former.pop_front();
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Module>> {

@@ -11,12 +11,14 @@ use nox_store::Artifacts;
 use nox_streams::{Broker, Heard};
 
 use crate::{
+    LOGS_WAIT,
     attempt::Runner,
-    event_loop::EventLoop,
+    event_loop::{self, EventLoop},
     instance,
     log_writer::Logs,
     metrics::Metrics,
     modules::Modules,
+    offers::{Offered, Sources},
     progress::Reporter,
     recovery,
     sandbox::{Leftovers, host::Host},
@@ -33,6 +35,8 @@ pub struct Worker {
     pub data: PathBuf,
     pub artifacts: Arc<Artifacts>,
     pub modules: Modules,
+    /// Where what it offers comes from.
+    pub sources: Sources,
     pub hello: Hello,
     pub broker: Broker,
     pub logs: Logs,
@@ -62,6 +66,19 @@ impl Worker {
         instance::forget_stopping(&self.data);
         leftovers.remove();
         Ok(())
+    }
+
+    /// What it offers is this from now on, in this session and later ones. Attempts of modules that it does not
+    /// offer any more may be on their way, and are run.
+    pub fn offer(&mut self, offered: Offered, session: &mut Session) {
+        crate::note_modules(&self.runtime, &offered.modules);
+        let stops = event_loop::stops_within(self.stop_grace, &offered.modules);
+        self.runtime.allow_grace(stops + LOGS_WAIT);
+        self.hello.capacity = offered.capacity;
+        self.hello.modules = offered.declared();
+        self.modules.replace(offered.modules);
+        let Hello { capacity, modules, labels, .. } = self.hello.clone();
+        session.offer(capacity, modules, labels);
     }
 
     /// Why another process has this one's place, although this one was taken on and lives. If it took

@@ -16,6 +16,7 @@ mod kills;
 mod load;
 mod log_repair;
 mod namesakes;
+mod offers;
 mod raw_commands;
 mod rebuild;
 mod replicas;

@@ -81,7 +81,7 @@ pub fn register(folder: &Path, replace: bool) -> Result<()> {
     if place.exists() && !replace {
         bail!("{} is there already: --replace puts this one in its place", place.display());
     }
-    // Whole or not at all: an executor that starts meanwhile reads no half of it.
+    // Whole or not at all: an executor that looks meanwhile reads no half of it.
     let copy = tempfile::Builder::new().prefix(".register-").tempdir_in(&all);
     let copy = copy.with_context(|| format!("cannot write to {}", all.display()))?;
     let new = copy.path().join("new");
@@ -92,8 +92,8 @@ pub fn register(folder: &Path, replace: bool) -> Result<()> {
     fs::rename(&new, &place)?;
     let version = &manifest.file.version;
     note!(
-        "{name} {version} is in {}; executors take it on when they are started again, and jobs keep the \
-         version that they were submitted for",
+        "{name} {version} is in {}; executors take it on within seconds, and jobs keep the version that \
+         they were submitted for",
         all.display()
     );
     Ok(())
