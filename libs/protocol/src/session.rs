@@ -347,8 +347,8 @@ impl Session {
         }
         let Held { job_id, attempt: number } = held;
         let token = attempt.token.clone();
-        let report = Progressed { job_id, attempt: number, token, progress };
-        self.outbox.owe(Report::Progressed(report), now);
+        let progressed = Progressed { job_id, attempt: number, token, progress };
+        self.outbox.owe_progress(progressed, now);
     }
 
     /// What the worker offers has changed.

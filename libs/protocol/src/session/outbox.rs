@@ -7,6 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use nox_contract::{
     AttemptEnd, HandBack, MESSAGE_BYTES_MAX, Report, ReportMessage, SessionId, Timestamp,
+    report::Progressed,
 };
 
 use super::ReportId;
@@ -53,6 +54,19 @@ struct InFlight {
 impl Outbox {
     pub(super) fn owe(&mut self, report: Report, at: Timestamp) {
         self.owed.push_back(Owed { report, at });
+    }
+
+    /// As [`Self::owe`], in place of what is owed of the same attempt's progress: while nothing can be stored, only
+    /// the latest is kept.
+    pub(super) fn owe_progress(&mut self, progressed: Progressed, now: Timestamp) {
+        let is_of_it = |owed: &&mut Owed| {
+            matches!(&owed.report, Report::Progressed(of)
+                    if of.job_id == progressed.job_id && of.attempt == progressed.attempt)
+        };
+        match self.owed.iter_mut().find(is_of_it) {
+            Some(owed) => owed.report = Report::Progressed(progressed),
+            None => self.owe(Report::Progressed(progressed), now),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -7,6 +7,8 @@ use nox_contract::{
 
 use super::*;
 
+mod progress;
+
 const SESSION: u128 = 7;
 
 /// A session with its driver's memory: what was told to run, to be killed, and what was published.

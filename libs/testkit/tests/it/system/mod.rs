@@ -17,6 +17,7 @@ mod load;
 mod log_repair;
 mod namesakes;
 mod offers;
+mod progress;
 mod raw_commands;
 mod rebuild;
 mod replicas;
