@@ -176,6 +176,7 @@ pub enum TaskUpdate {
     Running,
     Completed { outputs: RawJson },
     Failed { error: JobError },
+    Canceled,
     Progressed(Progress),
 }
 

@@ -299,7 +299,7 @@ impl State {
             code => {
                 let (key, rank) = self.place_in_queue(job);
                 match &job.needs.topic {
-                    Some(topic) => self.topics.enqueue(&job.owner.tenant, topic, rank, id),
+                    Some(topic) => self.topics.enqueue(&job.owner, topic, rank, id),
                     None => self.queue.insert(&job.owner.module, &key, rank, code, id),
                 }
             }
@@ -320,7 +320,7 @@ impl State {
             code => {
                 let (key, rank) = self.place_in_queue(job);
                 match &job.needs.topic {
-                    Some(topic) => self.topics.dequeue(&job.owner.tenant, topic, rank),
+                    Some(topic) => self.topics.dequeue(&job.owner, topic, rank),
                     None => self.queue.remove(&job.owner.module, &key, rank, code),
                 }
             }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nox_contract::{JobId, RawJson, TenantId, TopicName, WorkerId};
+use nox_contract::{JobId, RawJson, TenantId, TopicName, UserId, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use crate::queue::Rank;
+use crate::{queue::Rank, state::Owner};
 
 /// A topic that workers registered. It goes when nobody registers it and no task of it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,9 +14,9 @@ pub struct Topic {
     pub schema_hash: String,
     /// Tasks that have not ended.
     pub open: u32,
-    /// Those that wait to be claimed.
+    /// Those that wait to be claimed, by who submitted them: one who runs as much as may be is passed over whole.
     #[serde(skip)]
-    waiting: BTreeMap<Rank, JobId>,
+    waiting: BTreeMap<UserId, BTreeMap<Rank, JobId>>,
     /// Workers that claim tasks of it.
     #[serde(skip)]
     workers: BTreeSet<WorkerId>,
@@ -33,9 +33,20 @@ impl Topic {
         self.workers.is_empty() && self.open == 0
     }
 
-    /// The tasks that wait, the next one first.
-    pub fn waiting(&self) -> impl Iterator<Item = (Rank, JobId)> {
-        self.waiting.iter().map(|(rank, job)| (*rank, *job))
+    /// The first task that waits of each user.
+    pub fn firsts(&self) -> impl Iterator<Item = (&UserId, Rank, JobId)> {
+        self.waiting.iter().filter_map(|(user, tasks)| {
+            let (rank, job) = tasks.first_key_value()?;
+            Some((user, *rank, *job))
+        })
+    }
+
+    /// The last one of each, for a negative control.
+    pub fn lasts(&self) -> impl Iterator<Item = (&UserId, Rank, JobId)> {
+        self.waiting.iter().filter_map(|(user, tasks)| {
+            let (rank, job) = tasks.last_key_value()?;
+            Some((user, *rank, *job))
+        })
     }
 }
 
@@ -84,15 +95,18 @@ impl Topics {
         }
     }
 
-    pub(crate) fn enqueue(&mut self, tenant: &TenantId, topic: &TopicName, rank: Rank, job: JobId) {
-        if let Some(topic) = self.get_mut(tenant, topic) {
-            topic.waiting.insert(rank, job);
+    pub(crate) fn enqueue(&mut self, owner: &Owner, topic: &TopicName, rank: Rank, job: JobId) {
+        if let Some(topic) = self.get_mut(&owner.tenant, topic) {
+            topic.waiting.entry(owner.user_id.clone()).or_default().insert(rank, job);
         }
     }
 
-    pub(crate) fn dequeue(&mut self, tenant: &TenantId, topic: &TopicName, rank: Rank) {
-        if let Some(topic) = self.get_mut(tenant, topic) {
-            topic.waiting.remove(&rank);
+    pub(crate) fn dequeue(&mut self, owner: &Owner, topic: &TopicName, rank: Rank) {
+        let Some(topic) = self.get_mut(&owner.tenant, topic) else { return };
+        let Some(tasks) = topic.waiting.get_mut(&owner.user_id) else { return };
+        tasks.remove(&rank);
+        if tasks.is_empty() {
+            topic.waiting.remove(&owner.user_id);
         }
     }
 

@@ -72,6 +72,9 @@ pub struct Assignment {
     pub assigned_n: FrameNumber,
     pub resources: Resources,
     pub started: bool,
+    /// When its progress was last kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progressed_at: Option<Timestamp>,
     /// The request that claimed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,

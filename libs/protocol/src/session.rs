@@ -341,8 +341,9 @@ impl Session {
     /// How far the attempt is, by its program's word. The driver sees to it that this is not too often.
     pub fn on_progressed(&mut self, held: Held, progress: Progress, now: Timestamp) {
         let Some(attempt) = self.held.get(&held) else { return };
-        if attempt.stopping || attempt.abandoned || !matches!(attempt.phase, Phase::Running { .. })
-        {
+        // Its first word may be here before the word that it began.
+        let runs = matches!(attempt.phase, Phase::Told | Phase::Running { .. });
+        if attempt.stopping || attempt.abandoned || !runs {
             return;
         }
         let Held { job_id, attempt: number } = held;

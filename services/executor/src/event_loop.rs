@@ -142,7 +142,7 @@ impl EventLoop {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = Box::pin(sleep(Duration::MAX));
         let mut events = Vec::new();
-        let mut offers = offers::watch(self.worker.sources.clone());
+        let mut offers = offers::watch(self.worker.sources.clone(), self.worker.seen.clone());
         loop {
             self.act();
             if let Some(wait) = self.next_phase() {

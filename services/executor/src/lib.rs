@@ -156,6 +156,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         capacity: config.capacity(),
         host: host.clone(),
     };
+    let seen = sources.marks();
     let offered = sources.read().context("cannot use the modules")?;
     let hello = Hello {
         origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
@@ -208,6 +209,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         artifacts: Arc::new(artifacts),
         modules: offered.modules,
         sources,
+        seen,
         hello,
         broker,
         logs: logs.clone(),

@@ -126,7 +126,12 @@ impl Modules {
     pub fn replace(&mut self, modules: Self) {
         let before = std::mem::replace(self, modules);
         self.former = before.former;
-        self.former.extend(before.by_name.into_values());
+        let replaced = |(name, module): &(ModuleName, Arc<Module>)| {
+            let now = self.by_name.get(name);
+            now.is_none_or(|now| now.manifest.file.version != module.manifest.file.version)
+        };
+        let replaced: Vec<_> = before.by_name.into_iter().filter(replaced).collect();
+        self.former.extend(replaced.into_iter().map(|(_, module)| module));
         while self.former.len() > FORMER_MAX {
             self.former.pop_front();
         }

@@ -69,7 +69,7 @@ impl Sources {
     }
 
     /// What changes whenever a file of these does.
-    fn marks(&self) -> Vec<Mark> {
+    pub fn marks(&self) -> Marks {
         let mut marks = vec![mark(&self.data.join(CAPACITY_FILE))];
         for folder in folders(&self.modules) {
             marks.extend(folders(&folder).map(|file| mark(&file)));
@@ -78,6 +78,9 @@ impl Sources {
         marks
     }
 }
+
+/// What is compared to find out whether anything changed.
+pub type Marks = Vec<Mark>;
 
 /// A file, when it was written, and how long it is; nothing of one that is not there.
 type Mark = (PathBuf, Option<(SystemTime, u64)>);
@@ -116,18 +119,16 @@ fn capacity(file: &Path, configured: Capacity) -> anyhow::Result<Capacity> {
     })
 }
 
-/// Tells what is offered whenever that changes, until nobody listens. What is wrong is said once, and the offer
+/// Tells what is offered whenever that changes from what was `seen` before it was read, until nobody listens. What is wrong is said once, and the offer
 /// stays as it was.
-pub fn watch(sources: Sources) -> mpsc::Receiver<Offered> {
+pub fn watch(sources: Sources, mut seen: Marks) -> mpsc::Receiver<Offered> {
     let (tell, told) = mpsc::channel(1);
     tokio::spawn(async move {
-        let mut seen = None;
         loop {
             let looking = sources.clone();
             let marks = tokio::task::spawn_blocking(move || looking.marks()).await;
             let Ok(marks) = marks else { return };
-            let changed = seen.replace(marks.clone()).is_some_and(|before| before != marks);
-            if changed {
+            if std::mem::replace(&mut seen, marks.clone()) != marks {
                 let reading = sources.clone();
                 match tokio::task::spawn_blocking(move || reading.read()).await {
                     Ok(Ok(offered)) => {

@@ -18,7 +18,7 @@ use crate::{
     log_writer::Logs,
     metrics::Metrics,
     modules::Modules,
-    offers::{Offered, Sources},
+    offers::{Marks, Offered, Sources},
     progress::Reporter,
     recovery,
     sandbox::{Leftovers, host::Host},
@@ -37,6 +37,8 @@ pub struct Worker {
     pub modules: Modules,
     /// Where what it offers comes from.
     pub sources: Sources,
+    /// How that was before it was read.
+    pub seen: Marks,
     pub hello: Hello,
     pub broker: Broker,
     pub logs: Logs,

@@ -13,7 +13,7 @@ use nox_contract::ProblemCode;
 
 use crate::{
     app::App,
-    head,
+    head, joblib,
     memory::Account,
     problem::{ApiError, closing},
     request_id,
@@ -27,6 +27,9 @@ const REQUEST_WAIT: Duration = Duration::from_secs(25);
 /// The same for an upload, which is answered when all of it has come, at the pace that it has to keep.
 const UPLOAD_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
+/// Where uploads are put.
+pub const UPLOADS: &str = "/uploads";
+
 /// The outermost layer.
 pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = app.runtime.clock.monotonic();
@@ -36,8 +39,8 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let name_header = HeaderValue::from_str(&name);
     let account = request.extensions().get::<Account>().cloned();
     let replaceable = request.method().is_safe();
-    let is_upload = request.method() == Method::PUT;
-    let longest = if is_upload { UPLOAD_WAIT } else { REQUEST_WAIT };
+    let wait = joblib::asked_wait(&app, request.headers());
+    let longest = longest(request.method(), route.as_ref().map_or("", MatchedPath::as_str), wait);
     let (head, body) = request.into_parts();
     let (body, body_end) = BodyEnd::watch(body);
     let request = Request::from_parts(head, body);
@@ -68,6 +71,15 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     app.metrics.answered(method, route, response.status().as_u16(), took);
     response
+}
+
+/// How long a request may take to the head of its answer, which asks to be kept waiting for `wait` where it can.
+fn longest(method: &Method, route: &str, wait: Option<Duration>) -> Duration {
+    match route {
+        UPLOADS if method == Method::PUT => UPLOAD_WAIT,
+        joblib::TASK if method == Method::GET => REQUEST_WAIT + wait.unwrap_or_default(),
+        _ => REQUEST_WAIT,
+    }
 }
 
 /// Turns what hangs and what panics into answers.

@@ -128,6 +128,7 @@ impl State {
                         assigned_n: n,
                         resources,
                         started: false,
+                        progressed_at: None,
                         request: *request,
                         stop: None,
                     },
@@ -148,6 +149,14 @@ impl State {
                     slot.started = true;
                 }
             }
+            Fact::Progressed { .. } => {
+                let at = self.at;
+                let holder = active.job.worker_id().cloned();
+                let worker = holder.and_then(|holder| self.workers.get_mut(&holder));
+                if let Some(slot) = worker.and_then(|worker| worker.assignments.get_mut(&id)) {
+                    slot.progressed_at = Some(at);
+                }
+            }
             Fact::StopRequested { worker_id, work, .. } => {
                 let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.next_work = work.next();
@@ -164,7 +173,6 @@ impl State {
             | Fact::Waiting { .. }
             | Fact::RetryScheduled { .. }
             | Fact::AttemptLost { .. }
-            | Fact::Progressed { .. }
             | Fact::Stopped { .. }
             | Fact::Failed { .. } => {}
             Fact::LimitsSet { .. }

@@ -1,12 +1,10 @@
 //! Facts of a worker.
 
-use nox_contract::{Capacity, Entry, Fact, WorkNumber, WorkerId, fact::ServedModule};
-
-use super::{ApplyError, misplaced};
 use std::collections::BTreeMap;
 
-use nox_contract::ModuleName;
+use nox_contract::{Capacity, Entry, Fact, ModuleName, WorkNumber, WorkerId, fact::ServedModule};
 
+use super::{ApplyError, misplaced};
 use crate::{
     state::State,
     worker::{Claims, Worker},

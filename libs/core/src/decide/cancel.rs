@@ -1,6 +1,8 @@
 //! Cancel: at once in the log, whatever the job is doing.
 
-use nox_contract::{Cancel, Fact, JobState, ProblemCode, Refusal, StopReason, TenantId};
+use nox_contract::{
+    Cancel, Fact, JobId, JobState, ProblemCode, Refusal, StopReason, TenantId, UserId,
+};
 
 use super::{Decision, end, job_entity};
 use crate::state::{ActiveJob, State};
@@ -21,8 +23,15 @@ pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decis
         // Canceled, and not yet stopped.
         return Decision::repeated(state.n, cancel.job_id, job.job.state());
     }
-    let mut facts = vec![Fact::Canceled { by: cancel.by.clone() }];
-    match job.job.worker_id().map(|id| (id, state.workers.holder(id, cancel.job_id))) {
+    let facts = facts(state, cancel.job_id, job, &cancel.by);
+    Decision::of(job_entity(cancel.job_id, job), facts)
+        .accepted(Some(cancel.job_id), Some(JobState::Canceled))
+}
+
+/// What becomes true of a job that has not ended and is canceled, and of what it holds.
+pub(super) fn facts(state: &State, id: JobId, job: &ActiveJob, by: &UserId) -> Vec<Fact> {
+    let mut facts = vec![Fact::Canceled { by: by.clone() }];
+    match job.job.worker_id().map(|holder| (holder, state.workers.holder(holder, id))) {
         // Nothing is told to a worker that claims its work: it hears of it when it speaks of the task.
         Some((worker_id, Some(worker))) if worker.claims.is_some() => {
             let (worker_id, attempt) = (worker_id.clone(), job.job.attempt);
@@ -40,6 +49,5 @@ pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decis
         // Earlier attempts may have used something.
         None => facts.extend(end::settle(job, 0)),
     }
-    Decision::of(job_entity(cancel.job_id, job), facts)
-        .accepted(Some(cancel.job_id), Some(JobState::Canceled))
+    facts
 }

@@ -1,9 +1,7 @@
 //! Claims: a worker asks for the oldest task of its topics.
 
-use std::collections::BTreeMap;
-
 use nox_contract::{
-    Accepted, Claim, Fact, JobId, JobState, LostReason, Outcome, TenantId, Undelivered,
+    Accepted, Claim, Fact, JobId, JobState, LostReason, Outcome, TenantId, Undelivered, UserId,
 };
 
 use super::{
@@ -12,13 +10,11 @@ use super::{
     job_entity, register,
 };
 use crate::{
-    queue::Rank,
+    ledger::Account,
     state::{ActiveJob, State},
+    topics::Topic,
     worker::Claims,
 };
-
-/// Most tasks that one claim looks at: those of owners who run as much as they may are passed over.
-const LOOKS_MAX: usize = 256;
 
 /// Assigns the task to the worker that asks. Nothing waits, and whoever is not registered has nothing to claim:
 /// both are told so.
@@ -49,35 +45,29 @@ pub(super) fn decide(state: &State, rules: &Rules, tenant: &TenantId, claim: &Cl
 /// The oldest task of the topics whose owner may run one more.
 fn next<'s>(state: &'s State, rules: &Rules, claims: &Claims) -> Option<(JobId, &'s ActiveJob)> {
     let tenant = &claims.claimant.tenant;
+    if !has_room(state.ledger.tenant(tenant)) {
+        return None;
+    }
     let topics = claims.topics.iter().filter_map(|topic| state.topics.get(tenant, topic));
-    // The first of each, with those behind it.
-    let mut heads: BTreeMap<Rank, _> = BTreeMap::new();
-    for topic in topics {
-        let mut waiting = topic.waiting();
-        if let Some((rank, id)) = waiting.next() {
-            heads.insert(rank, (id, waiting));
-        }
-    }
-    for _ in 0..LOOKS_MAX {
-        let newest = rules.faults.claims_unordered;
-        let (_, (id, mut waiting)) = if newest { heads.pop_last()? } else { heads.pop_first()? };
-        if let Some(job) = state.job(id).filter(|job| may_run(state, job)) {
-            return Some((id, job));
-        }
-        if let Some((rank, id)) = waiting.next() {
-            heads.insert(rank, (id, waiting));
-        }
-    }
-    None
+    let may = |user: &UserId| has_room(state.ledger.user(tenant, user));
+    let found = if rules.faults.claims_unordered {
+        topics
+            .flat_map(Topic::lasts)
+            .filter(|(user, ..)| may(user))
+            .max_by_key(|(_, rank, _)| *rank)
+    } else {
+        topics
+            .flat_map(Topic::firsts)
+            .filter(|(user, ..)| may(user))
+            .min_by_key(|(_, rank, _)| *rank)
+    };
+    let (_, _, id) = found?;
+    Some((id, state.job(id)?))
 }
 
-/// Whether its owner, and the tenant, run less than they may.
-fn may_run(state: &State, job: &ActiveJob) -> bool {
-    let (tenant, user) = (&job.owner.tenant, &job.owner.user_id);
-    [state.ledger.user(tenant, user), state.ledger.tenant(tenant)]
-        .into_iter()
-        .flatten()
-        .all(|account| account.running_jobs < account.limits.running_jobs)
+/// Whether less is running than may be.
+fn has_room(account: Option<&Account>) -> bool {
+    account.is_none_or(|account| account.running_jobs < account.limits.running_jobs)
 }
 
 /// The answer to the claim was not delivered: unless the worker has said something of the task, it goes back to

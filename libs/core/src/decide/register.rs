@@ -20,6 +20,12 @@ use crate::{
 /// memory for as long as it is registered, and a claim looks at all of its worker's.
 const TOPICS_OF_TENANT_MAX: usize = 10_000;
 const TOPICS_OF_WORKER_MAX: usize = 1_000;
+/// Most bytes of the names of all topics of one worker: a fact repeats them all, twice as long where they have to be
+/// escaped, and has to fit into a frame.
+const TOPIC_BYTES_OF_WORKER_MAX: usize = 16 * 1024;
+/// Most workers that claim their work, of a tenant and of a user.
+const CLAIMANTS_OF_TENANT_MAX: usize = 10_000;
+const CLAIMANTS_OF_USER_MAX: usize = 100;
 
 /// The worker of a tenant's user that claims its work, if it is there.
 pub(super) fn claimant<'s>(
@@ -45,6 +51,18 @@ pub(super) fn decide(state: &State, tenant: &TenantId, register: &Register) -> D
     if present.is_none() && state.workers.is_past(register.session) {
         // A copy that was stored late: the worker has gone since.
         return refused(ProblemCode::StaleStamp, format!("the session of worker {id} is over"));
+    }
+    if present.is_none() {
+        let of_user = claimants(state, tenant, Some(&register.by));
+        if of_user >= CLAIMANTS_OF_USER_MAX
+            || claimants(state, tenant, None) >= CLAIMANTS_OF_TENANT_MAX
+        {
+            let detail = format!(
+                "a user has {CLAIMANTS_OF_USER_MAX} workers at most, and a tenant \
+                 {CLAIMANTS_OF_TENANT_MAX}"
+            );
+            return refused(ProblemCode::InvalidRequest, detail);
+        }
     }
     let known = match &register.topic {
         Some(topic) => match check_topic(state, tenant, topic) {
@@ -75,6 +93,16 @@ pub(super) fn decide(state: &State, tenant: &TenantId, register: &Register) -> D
         accepted.repeated = known && register.topic.is_some();
     }
     decision
+}
+
+/// How many workers of a tenant, or of a user there, claim their work. Asked only when one more joins.
+fn claimants(state: &State, tenant: &TenantId, user: Option<&UserId>) -> usize {
+    let claims = state.workers.iter().filter_map(|(_, worker)| worker.claims.as_ref());
+    let is_of = |claims: &&Claims| {
+        let of = &claims.claimant;
+        of.tenant == *tenant && user.is_none_or(|user| of.user_id == *user)
+    };
+    claims.filter(is_of).count()
 }
 
 /// Whether the topic is known as it is declared.
@@ -131,6 +159,12 @@ fn offered(
     }
     if claims.topics.len() >= TOPICS_OF_WORKER_MAX {
         let detail = format!("a worker registers {TOPICS_OF_WORKER_MAX} jobs at most");
+        return Err(Box::new(Refusal::new(ProblemCode::InvalidRequest, detail)));
+    }
+    let bytes: usize = worker.labels.iter().chain(&label).map(String::len).sum();
+    if bytes > TOPIC_BYTES_OF_WORKER_MAX {
+        let detail =
+            format!("the names of a worker's jobs have {TOPIC_BYTES_OF_WORKER_MAX} bytes at most");
         return Err(Box::new(Refusal::new(ProblemCode::InvalidRequest, detail)));
     }
     Ok(Some(Fact::WorkerOffered {

@@ -12,7 +12,7 @@ use super::{
     Decision, Rules,
     end::{self, Departure, Loss},
     job_entity, module,
-    task::bounded_progress,
+    task::{bounded_progress, is_due},
 };
 use crate::{
     job::Phase,
@@ -40,7 +40,7 @@ pub(super) fn decide(
     match report {
         Report::Hello(_) | Report::Unreadable => Decision::nothing(),
         Report::Started(report) => started(state, rules, worker_id, report),
-        Report::Progressed(report) => progressed(state, rules, worker_id, report),
+        Report::Progressed(report) => progressed(state, rules, worker_id, report, now),
         Report::Ended(report) => ended(state, rules, worker_id, report, now),
         Report::Stopped(report) => stopped(state, rules, worker_id, report),
         Report::Draining if worker.draining => Decision::nothing(),
@@ -163,13 +163,20 @@ fn started(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Started)
     Decision::of(job_entity(report.job_id, job), vec![fact])
 }
 
-fn progressed(state: &State, rules: &Rules, worker_id: &WorkerId, report: &Progressed) -> Decision {
+fn progressed(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    report: &Progressed,
+    now: Timestamp,
+) -> Decision {
     let Some((job, slot)) =
         slot(state, rules, worker_id, report.job_id, report.attempt, &report.token)
     else {
         return Decision::nothing();
     };
-    if !matches!(job.job.phase, Phase::Assigned { .. } | Phase::Running { .. }) {
+    let runs = matches!(job.job.phase, Phase::Assigned { .. } | Phase::Running { .. });
+    if !runs || !is_due(state, job, report.job_id, now) {
         return Decision::nothing();
     }
     let progress = bounded_progress(&report.progress);

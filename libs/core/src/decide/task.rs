@@ -1,13 +1,15 @@
 //! Tasks: what their workers and submitters say of them.
 
+use std::time::Duration;
+
 use nox_contract::{
-    Blame, ERROR_MESSAGE_BYTES_MAX, Fact, JobError, JobState, LostReason, OUTPUTS_BYTES_MAX,
+    Blame, ERROR_MESSAGE_BYTES_MAX, Fact, JobError, JobId, JobState, LostReason, OUTPUTS_BYTES_MAX,
     ProblemCode, Progress, Refusal, TenantId, Timestamp, UpdateTask, WorkerId, command::TaskUpdate,
     task::PROGRESS_MESSAGE_BYTES_MAX,
 };
 
 use super::{
-    Decision, Rules, end, job_entity,
+    Decision, Rules, cancel, end, job_entity,
     report::{bounded, cut},
 };
 use crate::{
@@ -15,6 +17,10 @@ use crate::{
     state::{ActiveJob, State},
     worker::Assignment,
 };
+
+/// Between two words on an attempt's progress that are kept: somewhat less than executors wait, so that what they
+/// tell late is kept as well.
+const PROGRESS_KEPT_EVERY: Duration = Duration::from_millis(900);
 
 /// Moves the task as its life cycle allows; refused are all other steps, and whoever neither submitted nor
 /// claimed it.
@@ -48,7 +54,10 @@ pub(super) fn update(
     let attempt = job.job.attempt;
     let stale = update.attempt.is_some_and(|of| of != attempt);
     let (facts, next) = match (&job.job.phase, &update.to, holder) {
-        (_, _, _) if stale => return not_from(job, "another attempt"),
+        (_, _, _) if stale => return not_from(job, "that by a word on another attempt"),
+        (_, TaskUpdate::Canceled, _) => {
+            (cancel::facts(state, id, job, &update.by), JobState::Canceled)
+        }
         (Phase::Assigned { .. }, TaskUpdate::Running, Some(holder)) => {
             (vec![started(holder, job)], JobState::Running)
         }
@@ -76,6 +85,10 @@ pub(super) fn update(
             TaskUpdate::Progressed(progress),
             Some(_),
         ) => {
+            if !is_due(state, job, id, now) {
+                // Answered, and not kept: the next one says more.
+                return Decision::unchanged(state.n);
+            }
             let progress = bounded_progress(progress);
             (vec![Fact::Progressed { attempt, progress }], job.job.state())
         }
@@ -99,6 +112,7 @@ fn word(to: &TaskUpdate) -> &'static str {
         TaskUpdate::Running => "running",
         TaskUpdate::Completed { .. } => "completed",
         TaskUpdate::Failed { .. } => "failed",
+        TaskUpdate::Canceled => "cancelled",
         TaskUpdate::Progressed(_) => "progress",
     }
 }
@@ -111,6 +125,13 @@ fn not_from(job: &ActiveJob, to: &str) -> Decision {
     };
     let detail = format!("a task that is {from} does not become {to}");
     Decision::refused(Refusal::new(ProblemCode::InvalidTaskTransition, detail))
+}
+
+/// Whether what is told of an attempt's progress is kept: not so soon after the last.
+pub(super) fn is_due(state: &State, job: &ActiveJob, id: JobId, now: Timestamp) -> bool {
+    let slot = job.job.worker_id().and_then(|holder| state.workers.get(holder));
+    let told = slot.and_then(|worker| worker.assignments.get(&id)?.progressed_at);
+    told.is_none_or(|at| now.since(at) >= PROGRESS_KEPT_EVERY)
 }
 
 /// Progress as far as the log takes it.

@@ -13,7 +13,7 @@ use crate::{
     batch::EntryPlace,
     load::{decode, resources, task},
     project::ReservedResources,
-    rows::{self, Parked},
+    rows::{self as stored, Parked},
     sql::{Instant, number},
 };
 
@@ -131,6 +131,15 @@ impl Reader {
 
 /// Rows of jobs that `condition` lets through, of both tables.
 pub(super) fn rows_where(condition: &str) -> String {
+    rows(condition, "outputs")
+}
+
+/// The same, without what may be large.
+pub(super) fn rows_without_outputs(condition: &str) -> String {
+    rows(condition, "null::json")
+}
+
+fn rows(condition: &str, outputs: &str) -> String {
     format!(
         "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
@@ -139,7 +148,7 @@ pub(super) fn rows_where(condition: &str) -> String {
          from jobs_live
          where {condition}
          union all
-         select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
+         select id, tenant, user_id, module, status, attempt, null, inputs, {outputs},
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
                 raised_resources, module_version, worker_labels, topic, room, progress
@@ -171,7 +180,7 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         worker_labels: labels.map(|Json(labels)| labels).unwrap_or_default(),
         status: row.try_get::<&str, _>("status")?.parse().map_err(decode)?,
         attempt: Attempt(row.try_get::<i32, _>("attempt")?.unsigned_abs()),
-        waiting_code: waiting.map(rows::waiting_code).transpose().map_err(decode)?,
+        waiting_code: waiting.map(stored::waiting_code).transpose().map_err(decode)?,
         inputs: json("inputs")?,
         outputs: json("outputs")?,
         requested_resources,

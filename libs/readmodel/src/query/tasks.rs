@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     At, JobRow, QueryError, Reader,
-    jobs::{job, rows_where},
+    jobs::{job, rows_without_outputs},
 };
 use crate::{
     load::{self, decode},
@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicRow {
     pub topic: TopicName,
-    pub schema: RawJson,
+    /// Not in lists.
+    pub schema: Option<RawJson>,
     /// Who registered it first.
     pub user_id: UserId,
     pub registered_at: Timestamp,
@@ -31,6 +32,8 @@ pub struct TaskFilter {
     pub room: String,
     pub topic: Option<TopicName>,
     pub status: Option<JobState>,
+    /// Of queued ones, those that a worker has claimed, or those that none has.
+    pub claimed: Option<bool>,
     pub limit: u32,
     pub offset: u32,
 }
@@ -38,15 +41,21 @@ pub struct TaskFilter {
 /// Most tasks whose place in front of another one is counted, and most tasks of a room that are.
 const COUNTED_MAX: i64 = 10_000;
 
-const TOPIC: &str = "select topic, schema, user_id, registered_at,
-        array(
+const TOPIC: &str = "select topic, schema, user_id, registered_at, 0::bigint as total, workers
+ from topics";
+
+/// Without schemas, which may be large.
+const TOPICS: &str =
+    "select topic, null::json as schema, user_id, registered_at, count(*) over () as total, workers
+     from topics";
+
+const WORKERS: &str = "cross join lateral (select array(
             select worker_id from workers
             where claimant is not null and labels @> jsonb_build_array(topics.topic)
                   and claimant ->> 'tenant' = topics.tenant
             order by worker_id
             limit 1000
-        ) as workers
- from topics";
+        ) as workers) as claiming";
 
 impl Reader {
     pub async fn topic(
@@ -55,25 +64,36 @@ impl Reader {
         topic: &TopicName,
     ) -> Result<At<Option<TopicRow>>, QueryError> {
         let mut look = self.look().await?;
-        let sql = look.sql(&format!("{TOPIC} where tenant = $1 and topic = $2"));
+        let sql = look.sql(&format!("{TOPIC} {WORKERS} where tenant = $1 and topic = $2"));
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(topic.as_str());
         let row = query.fetch_optional(look.connection()).await;
         let row = row.map_err(|error| look.failed(error))?;
         look.end(row.as_ref().map(topic_row).transpose()?).await
     }
 
-    /// The topics of these rooms, by name.
+    /// Topics of these rooms, by name, without their schemas, and how many there are.
     pub async fn topics(
         &self,
         tenant: &TenantId,
         rooms: &[&str],
-    ) -> Result<At<Vec<TopicRow>>, QueryError> {
+        (limit, offset): (u32, u32),
+    ) -> Result<At<(Vec<TopicRow>, usize)>, QueryError> {
         let mut look = self.look().await?;
-        let sql = look.sql(&format!("{TOPIC} where tenant = $1 and room = any($2) order by topic"));
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(rooms);
+        let sql = look.sql(&format!(
+            "{TOPICS} {WORKERS} where tenant = $1 and room = any($2)
+             order by topic limit $3 offset $4"
+        ));
+        let query = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(rooms)
+            .bind(i64::from(limit))
+            .bind(i64::from(offset));
         let rows = query.fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
-        look.end(rows.iter().map(topic_row).collect::<sqlx::Result<_>>()?).await
+        let total = rows.first().map(|row| row.try_get::<i64, _>("total")).transpose()?;
+        let total = usize::try_from(total.unwrap_or(0)).unwrap_or(0);
+        let rows = rows.iter().map(topic_row).collect::<sqlx::Result<_>>()?;
+        look.end((rows, total)).await
     }
 
     /// Topics of any tenant that no worker registers and no open task is of; some of them.
@@ -146,19 +166,21 @@ impl Reader {
         look.end(ahead.map(|ahead| u32::try_from(ahead).unwrap_or(u32::MAX))).await
     }
 
-    /// Tasks that were submitted in a room, newest first, and how many there are, counted up to some thousands.
+    /// Tasks that were submitted in a room, newest first, without their results, and how many there are, counted up
+    /// to some thousands.
     pub async fn tasks(&self, filter: &TaskFilter) -> Result<At<(Vec<JobRow>, u32)>, QueryError> {
         let mut look = self.look().await?;
         let status = filter.status.map(JobState::as_str);
         let topic = filter.topic.as_ref().map(TopicName::as_str);
-        let of_room = |table: &str| {
+        let of_room = |table: &str, held: &str| {
             format!(
                 "select id, submitted from {table}
                  where room = $1 and tenant = $2 and ($3::text is null or topic = $3)
-                       and ($4::text is null or status = $4)"
+                       and ($4::text is null or status = $4)
+                       and ($8::boolean is null or {held} = $8)"
             )
         };
-        let (live, ended) = (of_room("jobs_live"), of_room("jobs_ended"));
+        let (live, ended) = (of_room("jobs_live", "held"), of_room("jobs_ended", "false"));
         let sql = look.sql(&format!(
             "with found as (({live}) union all ({ended}) order by submitted desc limit $5)
              select id, (select count(*) from found) as total
@@ -171,12 +193,13 @@ impl Reader {
             .bind(status)
             .bind(COUNTED_MAX)
             .bind(i64::from(filter.offset))
-            .bind(i64::from(filter.limit));
+            .bind(i64::from(filter.limit))
+            .bind(filter.claimed);
         let rows = query.fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
         let total = rows.first().map(|row| row.try_get::<i64, _>("total")).transpose()?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
-        let sql = look.sql(&rows_where("id = any($1)"));
+        let sql = look.sql(&rows_without_outputs("id = any($1)"));
         let rows = sqlx::query(sql).bind(ids).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
         let mut rows = rows.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
@@ -228,11 +251,11 @@ impl Reader {
 }
 
 fn topic_row(row: &PgRow) -> sqlx::Result<TopicRow> {
-    let Json(schema) = row.try_get("schema")?;
+    let schema: Option<Json<RawJson>> = row.try_get("schema")?;
     let workers: Vec<String> = row.try_get("workers")?;
     Ok(TopicRow {
         topic: TopicName::new(row.try_get::<&str, _>("topic")?).map_err(decode)?,
-        schema,
+        schema: schema.map(|Json(schema)| schema),
         user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
         registered_at: row.try_get::<Instant, _>("registered_at")?.0,
         workers: workers

@@ -55,7 +55,7 @@ pub async fn claim(
         None => identity::own(&caller),
     };
     let worker_id = identity::worker_id(&caller, worker);
-    beat_if_due(&app, &caller, worker).await?;
+    beat_if_due(&app, &caller, &worker_id).await?;
     // Asked of the rows first: most who ask for work are told that there is none, and the scheduler
     // need not hear of that.
     let read = || app.reader.has_claimable(&worker_id);

@@ -30,7 +30,9 @@ pub struct JobView {
     category: String,
     name: String,
     full_name: String,
-    schema: RawJson,
+    /// Not in lists: it may be large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<RawJson>,
     /// The workers that claim tasks of it now.
     workers: Vec<Uuid>,
     /// The worker that registered it by this request.
@@ -64,10 +66,11 @@ pub async fn list(
     let asked = Asked::read(&uri)?;
     let room = names::room(&room)?;
     let rooms = [room, GLOBAL];
-    let read = || app.reader.topics(&caller.tenant, &rooms);
-    let rows = app.barrier.read(&Required::default(), read).await?.value;
-    let views = rows.into_iter().map(|row| JobView::new(&caller, row, None)).collect();
-    Ok(Json(asked.of(views)))
+    let (limit, offset) = (asked.limit(), asked.offset());
+    let read = || app.reader.topics(&caller.tenant, &rooms, (limit, offset));
+    let (rows, total) = app.barrier.read(&Required::default(), read).await?.value;
+    let items = rows.into_iter().map(|row| JobView::new(&caller, row, None)).collect();
+    Ok(Json(Page { items, total, limit, offset }))
 }
 
 /// One job that `room` has.

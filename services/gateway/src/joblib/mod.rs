@@ -35,10 +35,11 @@ mod wait;
 pub mod watch;
 pub mod workers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    http::HeaderMap,
     routing::{get, patch, post},
 };
 use nox_contract::RawJson;
@@ -61,6 +62,14 @@ impl Joblib {
     }
 }
 
+/// Where a task is.
+pub const TASK: &str = "/v1/joblib/tasks/{task_id}";
+
+/// How long a request for a task asks to be kept waiting, as far as that is allowed.
+pub fn asked_wait(app: &App, headers: &HeaderMap) -> Option<Duration> {
+    wait::asked(headers, app.joblib.settings.long_poll_max_wait_seconds)
+}
+
 /// An object without members: what is not said.
 fn nothing() -> RawJson {
     RawJson::of(&serde_json::Map::new()).unwrap_or_default()
@@ -75,7 +84,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/joblib/rooms/{room_id}/tasks", get(tasks::list))
         .route("/v1/joblib/rooms/{room_id}/tasks/{job_name}", post(submit::submit))
         .route("/v1/joblib/tasks/claim", post(claim::claim))
-        .route("/v1/joblib/tasks/{task_id}", get(task::get).patch(update::update))
+        .route(TASK, get(task::get).patch(update::update))
         .route("/v1/joblib/workers", get(workers::list).post(workers::create))
         .route("/v1/joblib/workers/{worker_id}", patch(workers::heartbeat).delete(workers::remove))
 }

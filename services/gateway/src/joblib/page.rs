@@ -10,7 +10,7 @@ use crate::{
 
 /// Rows of one page, if nothing is asked for, and at most.
 const LIMIT: u32 = 50;
-const LIMIT_MAX: u32 = 500;
+const LIMIT_MAX: u32 = 100;
 /// Behind so many, nothing is looked for.
 const OFFSET_MAX: u32 = 10_000;
 

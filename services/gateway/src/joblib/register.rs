@@ -21,6 +21,7 @@ use super::{
     jobs::{JobView, find},
     names::{self, GLOBAL},
     nothing,
+    workers::beat_if_due,
 };
 use crate::{
     app::App,
@@ -69,9 +70,17 @@ pub async fn register(
     let topic = names::topic(room, &asked.category, &asked.name)?;
     let schema = schema(&asked.schema)?;
     let worker = match &asked.worker_id {
-        Some(named) => identity::named(&caller, named)?,
+        // One of several has to be there; only one's own begins to be by this.
+        Some(named) => match identity::named(&caller, named)? {
+            id if id == identity::own(&caller) => id,
+            id => {
+                identity::find(&app, &caller, id).await?;
+                id
+            }
+        },
         None => identity::own(&caller),
     };
+    beat_if_due(&app, &caller, &identity::worker_id(&caller, worker)).await?;
     let declared = DeclaredTopic { name: topic.clone(), schema };
     let accepted = send(&app, &caller, worker, Some(declared)).await?;
     let row = find(&app, &caller, &topic).await?;

@@ -29,6 +29,8 @@ use crate::{
 /// What a task takes of Nox's own workers.
 const NOTHING: Resources = Resources { cpu: 0, mem_mb: 0, wall_time_s: 0, gpu: 0 };
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -47,6 +49,11 @@ pub async fn submit(
     body: Body,
 ) -> Result<Response, ApiError> {
     routes::nothing(&uri)?;
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        // Passed over, it would make two tasks of what was meant to be one.
+        let place = FieldError::new(IDEMPOTENCY_KEY, "is not known for tasks");
+        return Err(ApiError::invalid(vec![place]));
+    }
     let room = names::room(&room)?;
     let topic = names::seen_from(room, &name)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;

@@ -27,8 +27,7 @@ pub async fn get(
 ) -> Result<Response, ApiError> {
     let min_n = only_min_n(&uri, &headers)?;
     let id = task_id(&id)?;
-    let limit = app.joblib.settings.long_poll_max_wait_seconds;
-    let wait = wait::asked(&headers, limit);
+    let wait = super::asked_wait(&app, &headers);
     let mut view = show(&app, &caller, id, min_n).await?;
     if let Some(wait) = wait
         && !view.state.is_ended()

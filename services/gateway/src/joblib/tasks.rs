@@ -28,10 +28,11 @@ pub async fn list(
 ) -> Result<Json<Page<TaskView>>, ApiError> {
     let asked = Asked::read(&uri)?;
     let wrong = |name: &str, detail: String| ApiError::invalid(vec![FieldError::new(name, detail)]);
-    let status = match asked.status.as_deref() {
-        // Both are queued jobs; which of the two is not asked of the rows.
-        Some("claimed") => Some("pending"),
-        other => other,
+    // Both are queued jobs.
+    let (status, claimed) = match asked.status.as_deref() {
+        Some("claimed") => (Some("pending"), Some(true)),
+        Some("pending") => (Some("pending"), Some(false)),
+        other => (other, None),
     };
     let status = status.map(str::parse).transpose();
     let filter = TaskFilter {
@@ -44,6 +45,7 @@ pub async fn list(
             .transpose()
             .map_err(|error| wrong("?job_name", error.to_string()))?,
         status: status.map_err(|error| wrong("?status", format!("{error}")))?,
+        claimed,
         limit: asked.limit(),
         offset: asked.offset(),
     };

@@ -9,14 +9,14 @@ use axum::{
     http::{HeaderMap, Uri},
 };
 use nox_contract::{
-    Attempt, Cancel, Command, JobError, JobId, OUTPUTS_BYTES_MAX, Outcome, ProblemCode, Progress,
-    RawJson, UpdateTask, command::TaskUpdate,
+    Attempt, Command, JobError, JobId, NoMeaning, OUTPUTS_BYTES_MAX, Outcome, ProblemCode,
+    Progress, RawJson, UpdateTask, command::TaskUpdate,
 };
 use nox_readmodel::JobRow;
 use serde::Deserialize;
 
 use super::{
-    identity, nothing,
+    nothing,
     register::read,
     task::{find, no_task, show, task_id},
     view::{self, TaskView},
@@ -44,16 +44,24 @@ struct Asked {
     #[serde(default)]
     result: Option<RawJson>,
     #[serde(default)]
-    progress: Option<Progress>,
+    progress: Option<AskedProgress>,
     /// The attempt that is spoken of; the present one if absent.
     #[serde(default)]
     attempt: Option<u32>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedProgress {
+    #[serde(default)]
+    percent: Option<f64>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
 /// What is asked of the task.
 enum Wish {
     Update(TaskUpdate),
-    Cancel,
     /// No task gets there by an update.
     Unreachable(&'static str),
 }
@@ -86,16 +94,14 @@ pub async fn update(
             let detail = format!("a task that is {status} does not become {to} by an update");
             return Err(ApiError::new(ProblemCode::InvalidTaskTransition, detail));
         }
-        // That the caller may was found out above.
-        Wish::Cancel => {
-            Command::Cancel(Cancel { job_id: id, by: caller.user.clone(), admin: true })
-        }
         Wish::Update(to) => {
             let (by, admin) = (caller.user.clone(), caller.admin);
             Command::UpdateTask(Box::new(UpdateTask { job_id: id, by, admin, attempt, to }))
         }
     };
-    beat_if_due(&app, &caller, identity::own(&caller)).await?;
+    if let Some(holder) = &row.worker_id {
+        beat_if_due(&app, &caller, holder).await?;
+    }
     let view = send(&app, &caller, id, &command).await?;
     Ok(Json(view))
 }
@@ -148,14 +154,47 @@ async fn may(app: &App, caller: &Caller, row: &JobRow) -> Result<bool, ApiError>
     Ok(claimant.is_some_and(|of| of.user_id == caller.user))
 }
 
+/// Progress as it is told: a percentage without its fraction, text that can be stored, and one of the two.
+fn progress(asked: AskedProgress) -> Result<Progress, ApiError> {
+    let wrong = |pointer: &str, detail: &str| {
+        Err(ApiError::invalid(vec![FieldError::new(pointer, detail)]))
+    };
+    let AskedProgress { percent, message } = asked;
+    if percent.is_none() && message.is_none() {
+        return wrong("/progress", "has a percent, a message, or both");
+    }
+    if percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+        return wrong("/progress/percent", "must be from 0 to 100");
+    }
+    if let Some(message) = &message {
+        check_storable(message, "/progress/message")?;
+    }
+    Ok(Progress { percent: percent.map(|percent| percent as u8), message })
+}
+
+fn check_storable(text: &str, pointer: &str) -> Result<(), ApiError> {
+    if !text.contains('\0') {
+        return Ok(());
+    }
+    let detail = "has the character U+0000 in it, which no store keeps";
+    Err(ApiError::new(ProblemCode::UnstorableJson, format!("{pointer} {detail}"))
+        .with_errors(vec![FieldError::new(pointer, detail)]))
+}
+
 /// A result as it is kept.
 fn outputs(result: RawJson) -> Result<RawJson, ApiError> {
     if !result.get().trim_start().starts_with('{') {
         return Err(ApiError::invalid(vec![FieldError::new("/result", "must be an object")]));
     }
-    result
-        .check_storable()
-        .map_err(|error| ApiError::new(ProblemCode::UnstorableJson, format!("result: {error}")))?;
+    result.canonical().map_err(|error| match &error {
+        NoMeaning::Twice { pointer } => {
+            let place = FieldError::new(format!("/result{pointer}"), error.to_string());
+            ApiError::invalid(vec![place])
+        }
+        NoMeaning::Unstorable(_) => {
+            ApiError::new(ProblemCode::UnstorableJson, format!("result: {error}"))
+        }
+    })?;
     let bytes = result.expanded_len().map_err(ApiError::internal)?;
     if bytes > OUTPUTS_BYTES_MAX {
         let detail = format!("result has {bytes} bytes, and at most {OUTPUTS_BYTES_MAX} are kept");
@@ -170,10 +209,7 @@ fn wish(asked: Asked) -> Result<Wish, ApiError> {
     let Asked { status, error, result, progress, .. } = asked;
     let status = match (status, progress) {
         (None, Some(progress)) => {
-            if progress.percent.is_some_and(|percent| percent > 100) {
-                return Err(wrong("/progress/percent", "must be from 0 to 100"));
-            }
-            return Ok(Wish::Update(TaskUpdate::Progressed(progress)));
+            return Ok(Wish::Update(TaskUpdate::Progressed(self::progress(progress)?)));
         }
         (None, None) => return Err(wrong("/status", "is required, or `progress`")),
         (Some(_), Some(_)) => return Err(wrong("/progress", "stands alone, without `status`")),
@@ -193,13 +229,11 @@ fn wish(asked: Asked) -> Result<Wish, ApiError> {
         }
         "failed" => {
             let message = error.unwrap_or_else(|| "the worker says no more".to_owned());
-            if message.contains('\0') {
-                return Err(ApiError::new(ProblemCode::UnstorableJson, "/error has U+0000 in it"));
-            }
+            check_storable(&message, "/error")?;
             let error = JobError { code: "task_failed".to_owned(), message, exit_status: None };
             Wish::Update(TaskUpdate::Failed { error })
         }
-        "cancelled" | "canceled" => Wish::Cancel,
+        "cancelled" | "canceled" => Wish::Update(TaskUpdate::Canceled),
         "pending" => Wish::Unreachable("pending"),
         "claimed" => Wish::Unreachable("claimed"),
         _ => {

@@ -13,7 +13,10 @@ pub fn asked(headers: &HeaderMap, seconds_max: u64) -> Option<Duration> {
     let mut waits = preferences.flat_map(|value| value.split([',', ';'])).filter_map(|one| {
         let (name, value) = one.trim().split_once('=')?;
         let is_wait = name.trim().eq_ignore_ascii_case("wait");
-        value.trim().trim_matches('"').parse::<u64>().ok().filter(|_| is_wait)
+        let digits = value.trim().trim_matches('"');
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Of a number beyond all bounds, the bound counts as well.
+        (is_wait && is_number).then(|| digits.parse().unwrap_or(u64::MAX))
     });
     // What cannot be read is no preference, and preferences may be passed over.
     waits.next().map(|seconds| Duration::from_secs(seconds.min(seconds_max)))
@@ -42,6 +45,7 @@ mod tests {
         assert_eq!(asked(&["wait=5"]), Some(5));
         assert_eq!(asked(&["respond-async, Wait = \"7\""]), Some(7));
         assert_eq!(asked(&["return=minimal", "wait=100000"]), Some(120));
+        assert_eq!(asked(&["wait=99999999999999999999999"]), Some(120));
         for none in [&[][..], &["wait"], &["wait=-1"], &["wait=soon"], &["waiting=3"]] {
             assert_eq!(asked(none), None, "{none:?}");
         }

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
 };
 use nox_contract::{
-    Beat, Command, Outcome, RemoveWorker, SessionId, WorkNumber, WorkerId, subject,
+    Beat, Command, Outcome, RemoveWorker, SessionId, UserId, WorkNumber, WorkerId, subject,
 };
 use nox_readmodel::WorkerRow;
 use nox_service::ids;
@@ -42,21 +42,22 @@ const BEATS_OF_LEASE: u32 = 4;
 /// Most workers of which is remembered when that was. Beyond, all are passed on once more.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// When each worker's life was passed on last, since the process began.
+/// When each worker's life was passed on last, since the process began; by who asked, for whoever names another's
+/// worker must not keep it from being heard.
 #[derive(Default)]
-pub struct Beaten(Mutex<HashMap<WorkerId, Duration>>);
+pub struct Beaten(Mutex<HashMap<(UserId, WorkerId), Duration>>);
 
 impl Beaten {
     /// Whether it is time to pass it on; if so, it is taken for done.
-    fn is_due(&self, worker: &WorkerId, now: Duration, every: Duration) -> bool {
+    fn is_due(&self, who: (UserId, WorkerId), now: Duration, every: Duration) -> bool {
         let mut beaten = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if beaten.get(worker).is_some_and(|last| now.saturating_sub(*last) < every) {
+        if beaten.get(&who).is_some_and(|last| now.saturating_sub(*last) < every) {
             return false;
         }
         if beaten.len() >= REMEMBERED_MAX {
             beaten.clear();
         }
-        beaten.insert(worker.clone(), now);
+        beaten.insert(who, now);
         true
     }
 }
@@ -157,18 +158,17 @@ pub async fn remove(
     }
 }
 
-/// Passes on that a worker which just asked for something lives, now and then.
-pub async fn beat_if_due(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
-    let worker_id = identity::worker_id(caller, id);
+/// Passes on that a worker of the caller's which just asked for something lives, now and then.
+pub async fn beat_if_due(app: &App, caller: &Caller, worker_id: &WorkerId) -> Result<(), ApiError> {
     let every = app.joblib.settings.worker_timeout() / BEATS_OF_LEASE;
-    if !app.joblib.beaten.is_due(&worker_id, app.runtime.clock.monotonic(), every) {
+    let who = (caller.user.clone(), worker_id.clone());
+    if !app.joblib.beaten.is_due(who, app.runtime.clock.monotonic(), every) {
         return Ok(());
     }
-    let read = || app.reader.worker(&worker_id);
-    match app.barrier.read(&Required::default(), read).await?.value {
-        Some(row) => beat(app, &worker_id, row.session),
-        None => Ok(()),
-    }
+    let read = || app.reader.worker(worker_id);
+    let row = app.barrier.read(&Required::default(), read).await?.value;
+    let own = row.filter(|row| row.claimant.as_ref().is_some_and(|of| of.user_id == caller.user));
+    own.map_or(Ok(()), |row| beat(app, worker_id, row.session))
 }
 
 /// A heartbeat as those of executors are: kept for as long as no newer one is there.

@@ -17,7 +17,7 @@ fn a_new_module_works_and_is_registered() {
     module(&["new", "count"]).with(0);
     assert!(module(&["new", "count"]).stderr.contains("is there already"));
     assert!(module(&["test", "count"]).with(0).contains("ok"));
-    assert!(module(&["register", "count"]).stderr.contains("when they are started again"));
+    assert!(module(&["register", "count"]).stderr.contains("take it on within seconds"));
     assert!(all.join("count/examples/hello.json").is_file());
     assert_eq!(fs::read_dir(&all).unwrap().count(), 1, "nothing else is left there");
     assert!(module(&["register", "count"]).stderr.contains("--replace"));

@@ -86,6 +86,7 @@ fn commands() -> Vec<Example> {
         ("update_task_running", update(TaskUpdate::Running, false, None)),
         ("update_task_completed", update(completed, false, Some(Attempt(1)))),
         ("update_task_failed", update(failed, true, None)),
+        ("update_task_canceled", update(TaskUpdate::Canceled, true, Some(Attempt(1)))),
         ("update_task_progressed", update(TaskUpdate::Progressed(half()), false, None)),
         ("remove_worker", remove(false)),
         ("remove_worker_by_admin", remove(true)),

@@ -2,8 +2,8 @@
 
 use nox_contract::{
     Attempt, Claim, Command, Fact, JobId, JobState, Limits, LostReason, ProblemCode, Progress,
-    RawJson, Register, RemoveTopic, RemoveWorker, RequestId, Submit, Task, TenantId, TopicName,
-    Undelivered, UpdateTask, WaitingCode, WorkerId,
+    RawJson, Register, RemoveTopic, RemoveWorker, RequestId, Submit, Task, TenantId, Undelivered,
+    UpdateTask, WaitingCode, WorkerId,
     command::{DeclaredTopic, TaskUpdate},
 };
 
@@ -201,7 +201,13 @@ fn a_task_moves_as_its_life_cycle_allows_and_no_otherwise() {
     let told = update(&mut world, "worker-1", job, half());
     let expected = Progress { percent: Some(100), message: None };
     assert!(matches!(told.of(job)[0], Fact::Progressed { progress, .. } if *progress == expected));
+    // Told again at once, it is answered and not kept.
+    let again = update(&mut world, "worker-1", job, half());
+    assert!(again.names().is_empty());
+    again.accepted();
     world.pass(seconds(3));
+    let later = update(&mut world, "worker-1", job, half());
+    assert_eq!(later.names(), ["progressed"]);
     let done = update(&mut world, "worker-1", job, completed());
     assert!(
         matches!(done.of(job)[0], Fact::Succeeded { wall_ms: 3_000, .. }),
@@ -332,6 +338,48 @@ fn a_topic_goes_when_nobody_registers_it_and_no_task_of_it_is_open() {
 }
 
 #[test]
+fn what_a_worker_registers_fits_into_a_frame_however_long_its_names_are() {
+    let mut world = World::new();
+    let mut registered = 0;
+    let refused = loop {
+        // As long as names may be, and twice as long in JSON.
+        let name = format!("r:c:{registered:04}{}", "\\".repeat(500));
+        let said = register_as(&mut world, 1, 1, &name, "{}");
+        if let Some(nox_contract::Outcome::Refused(refusal)) = &said.answer {
+            break refusal.clone();
+        }
+        registered += 1;
+        assert!(registered < 1_000, "nobody ever refuses");
+    };
+    assert_eq!(refused.code, ProblemCode::InvalidRequest);
+    assert!(registered > 10);
+    let worker = world.log.state.workers.get(&worker(1)).unwrap();
+    assert!(serde_json::to_vec(&worker.labels).unwrap().len() < nox_contract::FRAME_BYTES_MAX / 2);
+}
+
+#[test]
+fn a_user_has_so_many_workers_and_no_more() {
+    let mut world = World::new();
+    let register = |world: &mut World, number: u32| {
+        let register = Register {
+            worker_id: worker(number),
+            session: session_id(number),
+            by: id("ada"),
+            lease_ms: 60_000,
+            topic: None,
+        };
+        world.command(&acme(), Command::Register(Box::new(register)))
+    };
+    for number in 1..=100 {
+        register(&mut world, number).accepted();
+    }
+    let refused = register(&mut world, 101);
+    assert_eq!(refused.refusal().code, ProblemCode::InvalidRequest);
+    world.silent(worker(7).as_str());
+    register(&mut world, 101).accepted();
+}
+
+#[test]
 fn a_tenants_topics_and_workers_are_its_own() {
     let mut world = World::new();
     register(&mut world, 1);
@@ -341,7 +389,6 @@ fn a_tenants_topics_and_workers_are_its_own() {
     submit(&mut world, 2);
     let said = world.command(&id("other"), Command::Claim(claim));
     assert_eq!(said.accepted().job_id, None);
-    let _: TopicName = id(TOPIC);
 }
 
 #[test]
@@ -349,11 +396,13 @@ fn a_task_whose_owner_runs_as_much_as_it_may_is_passed_over() {
     let mut world = World::with(config_of(Limits { running_jobs: 1, ..ROOMY }));
     assert_eq!(config().crashes_max, 3);
     register(&mut world, 1);
-    for (number, by) in [(1, "ada"), (2, "ada"), (3, "bob")] {
+    // However many of one owner are ahead.
+    for number in 1..=400 {
+        let by = if number == 400 { "bob" } else { "ada" };
         submit_to(&mut world, &acme(), number, by, TOPIC).accepted();
     }
     let claimed: Vec<_> = (0..3).filter_map(|_| claim(&mut world, 1)).collect();
-    assert_eq!(claimed, [1, 3].map(job_id));
+    assert_eq!(claimed, [1, 400].map(job_id));
     update(&mut world, "ada", job_id(1), TaskUpdate::Running).accepted();
     update(&mut world, "ada", job_id(1), completed()).accepted();
     assert_eq!(claim(&mut world, 1), Some(job_id(2)));

@@ -29,3 +29,14 @@ fn of_the_progress_that_cannot_be_stored_yet_the_latest_is_kept() {
         .collect();
     assert_eq!(percents, [30, 31]);
 }
+
+#[test]
+fn what_a_program_says_before_anybody_says_that_it_began_counts() {
+    let mut worker = Worker::new();
+    worker.work(vec![start(1, 1)]);
+    let first = Progress { percent: Some(10), message: None };
+    worker.session.on_progressed(held(1), first, worker.now);
+    worker.spawned(1);
+    worker.pass(STARTED_AFTER);
+    assert!(worker.said().contains(&"progressed:1".to_owned()), "{:?}", worker.said());
+}

@@ -131,6 +131,14 @@ async fn a_task_is_registered_submitted_claimed_and_completed_as_the_document_sa
         );
     }
 
+    // A worker is its user's: nobody else begins to be it, whether it is there or not.
+    let foreign = "5f0c2d3e-1a2b-4c3d-8e9f-0a1b2c3d4e5f";
+    for id in [foreign, made.body["worker_id"].as_str().unwrap()] {
+        let body = json!({"category": "modifiers", "name": "Mine", "schema": {}, "worker_id": id});
+        let refused = ask(&bob, Method::PUT, "/rooms/room_123/jobs", Some(body)).await;
+        assert_refused(&refused, 404, "worker-not-found", "Not Found");
+    }
+
     // Listing: the room's own and those for all.
     let names = async |room: &str| {
         let listed = ask(&bob, Method::GET, &format!("/rooms/{room}/jobs"), None).await;
@@ -185,9 +193,25 @@ async fn a_task_is_registered_submitted_claimed_and_completed_as_the_document_sa
 
     let running = patch(&ada, &claimed, json!({"status": "running"})).await;
     assert_eq!((running.status, &running.body["status"]), (StatusCode::OK, &json!("running")));
+    for (wrong, place) in [
+        (json!({"percent": 101}), "/progress/percent"),
+        (json!({"message": "a\u{0}b"}), "/progress/message"),
+        (json!({}), "/progress"),
+    ] {
+        let refused = patch(&ada, &claimed, json!({"progress": wrong})).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.body["errors"][0]["pointer"]),
+            (422, &json!(place))
+        );
+    }
     let progress = json!({"progress": {"percent": 40, "message": "turning"}});
     let told = patch(&ada, &claimed, progress.clone()).await;
     assert_eq!(told.body["progress"], progress["progress"]);
+    // No more often than once a second.
+    for percent in [41.5, 42.0] {
+        let told = patch(&ada, &claimed, json!({"progress": {"percent": percent}})).await;
+        assert_eq!((told.status, &told.body["progress"]["percent"]), (StatusCode::OK, &json!(40)));
+    }
     let native = bob.get(0, &format!("/jobs/{}", task["id"].as_str().unwrap())).await.unwrap();
     assert_eq!(
         (&native.body["state"], &native.body["progress"]["percent"]),
@@ -206,6 +230,18 @@ async fn a_task_is_registered_submitted_claimed_and_completed_as_the_document_sa
     // Failure and cancellation, of whoever submitted it.
     let claimed = claim(&ada).await;
     assert_eq!(claimed["id"], second["id"]);
+    let third = submit(&bob, "room_123", "room_123:modifiers:Rotate", json!({})).await;
+    for (status, task) in [("claimed", &second), ("pending", &third)] {
+        let path = format!("/rooms/room_123/tasks?status={status}");
+        let listed = ask(&bob, Method::GET, &path, None).await;
+        assert_eq!(
+            (&listed.body["total"], &listed.body["items"][0]["id"]),
+            (&json!(1), &task["id"])
+        );
+    }
+    let stale = patch(&bob, &claimed, json!({"status": "cancelled", "attempt": 9})).await;
+    assert_refused(&stale, 409, "invalid-task-transition", "Conflict");
+    patch(&bob, &third, json!({"status": "cancelled"})).await;
     patch(&ada, &claimed, json!({"status": "running"})).await;
     let failed = patch(&ada, &claimed, json!({"status": "failed", "error": "no axis"})).await;
     assert_eq!(
@@ -227,7 +263,7 @@ async fn a_task_is_registered_submitted_claimed_and_completed_as_the_document_sa
     let listed = ask(&bob, Method::GET, "/rooms/room_123/tasks?limit=2", None).await;
     assert_eq!(
         (&listed.body["total"], listed.body["items"].as_array().unwrap().len()),
-        (&json!(4), 2)
+        (&json!(5), 2)
     );
     let completed = ask(&bob, Method::GET, "/rooms/room_123/tasks?status=completed", None).await;
     assert_eq!(completed.body["items"][0]["id"], task["id"]);
