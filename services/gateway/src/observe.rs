@@ -121,6 +121,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn only_what_is_to_wait_may_take_longer_and_only_as_long_as_it_asked() {
+        let asked = Duration::from_secs(120);
+        let (get, wait) = (Method::GET, Some(asked));
+        assert_eq!(longest(&get, joblib::TASK, wait), REQUEST_WAIT + asked);
+        assert_eq!(longest(&get, joblib::TASK, None), REQUEST_WAIT);
+        assert_eq!(longest(&Method::PATCH, joblib::TASK, wait), REQUEST_WAIT);
+        assert_eq!(longest(&get, "/jobs/{id}", wait), REQUEST_WAIT);
+        assert_eq!(longest(&Method::PUT, UPLOADS, None), UPLOAD_WAIT);
+        assert_eq!(longest(&Method::PUT, "/v1/joblib/rooms/{room_id}/jobs", wait), REQUEST_WAIT);
+    }
+
     #[tokio::test]
     async fn a_panic_is_an_internal_error_without_its_words() {
         let response = guarded(async { panic!("secret {}", 7) }, REQUEST_WAIT).await;
