@@ -151,7 +151,12 @@ impl JobRequest {
                 false => error,
             });
         };
-        (request.inputs, request.canonical_inputs) = self::inputs(&inputs, "/inputs")?;
+        let place = if is_command { "/command" } else { "/inputs" };
+        let checked = self::inputs(&inputs, place);
+        (request.inputs, request.canonical_inputs) = match checked {
+            Err(error) if is_command => return Err(error.with_status(StatusCode::BAD_REQUEST)),
+            checked => checked?,
+        };
         let kind = Kind::of(&module, Some(&request.inputs));
         Ok(Self { module, moved, manner: Manner { kind, is_command }, ..request })
     }
