@@ -208,7 +208,7 @@ async fn a_thousand_idle_workers_cost_little() {
         (after.cpu - registered.cpu).as_secs_f64() / began.elapsed().as_secs_f64() - without;
     let memory = after.rss.saturating_sub(before.rss);
     println!(
-        "1,000 idle workers: {:.1} MiB, {:.2} % of a core in all services",
+        "1,000 idle workers: {:.1} MiB, {:.2} % of a core in all services, beyond what they take without them",
         memory as f64 / 1048576.0,
         cores * 100.0
     );
