@@ -50,10 +50,7 @@ pub async fn claim(
     routes::nothing(&uri)?;
     let body = read_json_or_nothing(&account, &headers, body, BODY_BYTES_MAX).await?;
     let asked: Asked = body.map(|body| read(body.text())).transpose()?.unwrap_or_default();
-    let worker = match &asked.worker_id {
-        Some(named) => identity::named(&caller, named)?,
-        None => identity::own(&caller),
-    };
+    let worker = identity::named_or_own(&caller, asked.worker_id.as_deref())?;
     let worker_id = identity::worker_id(&caller, worker);
     beat_if_due(&app, &caller, &worker_id).await?;
     // Asked of the rows first: most who ask for work are told that there is none, and the scheduler

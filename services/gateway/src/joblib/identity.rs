@@ -20,6 +20,11 @@ pub fn named(caller: &Caller, text: &str) -> Result<Uuid, ApiError> {
     text.parse().map_err(|_| no_such_worker())
 }
 
+/// The worker that a body names, or the caller's own where it names none.
+pub fn named_or_own(caller: &Caller, text: Option<&str>) -> Result<Uuid, ApiError> {
+    text.map_or_else(|| Ok(own(caller)), |text| named(caller, text))
+}
+
 pub fn worker_id(caller: &Caller, id: Uuid) -> WorkerId {
     WorkerId::of_http(&caller.tenant, id)
 }

@@ -69,17 +69,11 @@ pub async fn register(
     }
     let topic = names::topic(room, &asked.category, &asked.name)?;
     let schema = schema(&asked.schema)?;
-    let worker = match &asked.worker_id {
-        // One of several has to be there; only one's own begins to be by this.
-        Some(named) => match identity::named(&caller, named)? {
-            id if id == identity::own(&caller) => id,
-            id => {
-                identity::find(&app, &caller, id).await?;
-                id
-            }
-        },
-        None => identity::own(&caller),
-    };
+    let worker = identity::named_or_own(&caller, asked.worker_id.as_deref())?;
+    // One of several has to be there; only one's own begins to be by this.
+    if worker != identity::own(&caller) {
+        identity::find(&app, &caller, worker).await?;
+    }
     beat_if_due(&app, &caller, &identity::worker_id(&caller, worker)).await?;
     let declared = DeclaredTopic { name: topic.clone(), schema };
     let accepted = send(&app, &caller, worker, Some(declared)).await?;

@@ -119,7 +119,7 @@ async fn send(
         }
         // It was there just now, so it has ended since.
         Delivery::Answered(Outcome::Refused(refusal))
-            if matches!(refusal.code, ProblemCode::TaskNotFound | ProblemCode::JobNotFound) =>
+            if refusal.code == ProblemCode::TaskNotFound =>
         {
             let required = app.barrier.all_commands().await?;
             let read = || app.reader.job(&caller.tenant, id);
