@@ -235,12 +235,8 @@ impl State {
     pub fn reindex(&mut self) {
         self.workers.reindex();
         self.topics = self.topics.to_snapshot();
-        for (id, worker) in self.workers.iter() {
-            let Some(claims) = &worker.claims else { continue };
-            for topic in &claims.topics {
-                self.topics.join(&claims.claimant.tenant, topic, id);
-            }
-        }
+        let workers: Vec<_> = self.workers.iter().map(|(id, _)| id.clone()).collect();
+        workers.iter().for_each(|id| self.join_topics(id));
         self.queue = Queue::default();
         self.timers.clear();
         self.dependents.clear();

@@ -171,9 +171,7 @@ impl Workers {
 
     /// Nobody of this name may be there.
     pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
-        for module in worker.modules.keys() {
-            self.serving.entry(module.clone()).or_default().insert(id.clone());
-        }
+        worker.modules.keys().for_each(|module| self.serve(&id, module.clone()));
         self.by_id.insert(id, worker);
     }
 
@@ -184,9 +182,11 @@ impl Workers {
         change(worker);
         let after: Vec<_> = worker.modules.keys().cloned().collect();
         before.iter().for_each(|module| self.serve_no_more(id, module));
-        for module in after {
-            self.serving.entry(module).or_default().insert(id.clone());
-        }
+        after.into_iter().for_each(|module| self.serve(id, module));
+    }
+
+    fn serve(&mut self, id: &WorkerId, module: ModuleName) {
+        self.serving.entry(module).or_default().insert(id.clone());
     }
 
     fn serve_no_more(&mut self, id: &WorkerId, module: &ModuleName) {

@@ -73,7 +73,7 @@ impl State {
     }
 
     /// Enters a worker where the tasks are that it claims.
-    fn join_topics(&mut self, id: &WorkerId) {
+    pub(crate) fn join_topics(&mut self, id: &WorkerId) {
         let Some(claims) = self.workers.get(id).and_then(|worker| worker.claims.as_ref()) else {
             return;
         };
