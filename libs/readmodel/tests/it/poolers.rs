@@ -4,6 +4,7 @@ use std::{
     fs::Permissions,
     os::unix::{
         fs::{MetadataExt, PermissionsExt, chown},
+        net::UnixStream,
         process::CommandExt,
     },
     path::Path,
@@ -163,8 +164,10 @@ impl Pooler {
             .unwrap();
         let url = format!("postgres://nox@localhost/postgres?host={}", path.display());
         let pooler = Self { process, url, _folder: folder };
+        // The socket's file is there from `bind`, a moment before `listen` lets anybody in.
+        let socket = pooler._folder.path().join(".s.PGSQL.5432");
         let listens = async {
-            while !pooler._folder.path().join(".s.PGSQL.5432").exists() {
+            while UnixStream::connect(&socket).is_err() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
