@@ -15,6 +15,8 @@ pub enum ProblemCode {
     MalformedJson,
     InvalidRequest,
     InvalidInputs,
+    /// The line of shell is empty, too long or no text.
+    InvalidCommand,
     UnstorableJson,
     InvalidId,
     HeadTooLarge,
@@ -32,6 +34,8 @@ pub enum ProblemCode {
     // What is asked for, found by the scheduler (or by the gateway's reading of the projection).
     UnknownModule,
     DisabledModule,
+    /// There is none at this address. Found by the gateway.
+    ModuleNotFound,
     JobNotFound,
     /// The job has no such file: it has not ended, or not well, or never had it, or the file has expired.
     ArtifactNotFound,
@@ -65,6 +69,8 @@ pub enum ProblemCode {
     Refused,
     // The system.
     Overloaded,
+    /// Something that the request is kept in has no room: a stream, a disk, the store of uploads.
+    StorageFull,
     Lagging,
     Unavailable,
     Internal,
@@ -72,10 +78,11 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
+        Self::InvalidCommand,
         Self::UnstorableJson,
         Self::InvalidId,
         Self::HeadTooLarge,
@@ -90,6 +97,7 @@ impl ProblemCode {
         Self::Forbidden,
         Self::UnknownModule,
         Self::DisabledModule,
+        Self::ModuleNotFound,
         Self::JobNotFound,
         Self::ArtifactNotFound,
         Self::TaskNotFound,
@@ -108,6 +116,7 @@ impl ProblemCode {
         Self::UploadQuota,
         Self::Refused,
         Self::Overloaded,
+        Self::StorageFull,
         Self::Lagging,
         Self::Unavailable,
         Self::Internal,
@@ -122,6 +131,7 @@ impl ProblemCode {
             Self::MalformedJson => "malformed_json",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidInputs => "invalid_inputs",
+            Self::InvalidCommand => "invalid_command",
             Self::UnstorableJson => "unstorable_json",
             Self::InvalidId => "invalid_id",
             Self::HeadTooLarge => "head_too_large",
@@ -136,6 +146,7 @@ impl ProblemCode {
             Self::Forbidden => "forbidden",
             Self::UnknownModule => "unknown_module",
             Self::DisabledModule => "disabled_module",
+            Self::ModuleNotFound => "module_not_found",
             Self::JobNotFound => "job_not_found",
             Self::ArtifactNotFound => "artifact_not_found",
             Self::TaskNotFound => "task_not_found",
@@ -154,6 +165,7 @@ impl ProblemCode {
             Self::UploadQuota => "upload_quota",
             Self::Refused => "refused",
             Self::Overloaded => "overloaded",
+            Self::StorageFull => "storage_full",
             Self::Lagging => "lagging",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

@@ -1,6 +1,7 @@
 //! Inputs that are too large to stand in a request: uploaded first, and referred to by
 //! `{"$upload": "<id>", "sha256": "<hash>"}` in the place of a text.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub const FOLDER: &str = "=uploads";
 const ID_CONTEXT: &str = "nox 2026-11 id of an upload";
 
 /// An upload, as its owner is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Upload {
     pub id: Uuid,
     /// In lower-case hexadecimal digits.

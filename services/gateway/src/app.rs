@@ -8,9 +8,14 @@ use nox_store::Artifacts;
 use nox_streams::Broker;
 
 use crate::{
-    admission::Admission, barrier::Barrier, bulk::Bulk, command_roles::CommandRoles,
-    commands::Commands, health::JobMetrics, joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier,
-    log_end::LogEnd, metrics::Metrics, schemas::Modules, undecided::Undecided,
+    commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
+    identity::{command_roles::CommandRoles, jwt::Verifier},
+    joblib_settings::JoblibSettings,
+    metrics::{Metrics, jobs::JobMetrics},
+    read::{
+        barrier::Barrier, bulk::Bulk, ends::Ends, log_end::LogEnd, log_places::LogPlaces,
+        modules::Modules,
+    },
     uploads::UploadStore,
 };
 
@@ -32,5 +37,8 @@ pub struct App {
     pub verifier: Verifier,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
-    pub joblib: Joblib,
+    pub joblib: JoblibSettings,
+    /// Of jobs that somebody waits for.
+    pub ends: Ends,
+    pub beaten: Beaten,
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nox_service::Secret;
 use nox_streams::Durability;
 
-use crate::{command_roles::CommandRoles, joblib::JoblibSettings};
+use crate::{identity::command_roles::CommandRoles, joblib_settings::JoblibSettings};
 
 /// The gateway's configuration, from flags and environment.
 #[derive(Debug, Clone, clap::Args)]

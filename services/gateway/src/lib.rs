@@ -5,47 +5,24 @@
 //! Writes: NOX_COMMANDS, NOX_BEATS (of workers that speak HTTP), uploads
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
-mod admission;
 mod app;
-mod auth;
-mod barrier;
-mod batch;
-mod body;
-mod budget;
-mod bulk;
-mod command_roles;
 mod commands;
 mod config;
-mod connections;
-mod head;
-mod health;
-mod joblib;
-mod jobs;
-mod jwt;
-mod log_end;
-mod memory;
+mod endpoint;
+mod extract;
+mod http;
+mod identity;
+mod joblib_settings;
 mod metrics;
-mod modules;
 mod object;
-mod observe;
-mod packer;
-mod pages;
 mod problem;
-mod problem_type;
-mod progress;
-mod publisher;
-mod quotas;
+mod read;
 mod request_id;
-mod required;
 mod routes;
-mod schemas;
-mod server;
-mod shared;
-mod standstill;
-mod transport;
-mod undecided;
-mod unread;
+mod surfaces;
 mod uploads;
+mod use_cases;
+mod watch;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -58,14 +35,23 @@ use nox_streams::{Broker, ConnectOptions, Durability};
 use tokio::net::TcpListener;
 
 use crate::{
-    admission::Admission, app::App, barrier::Barrier, budget::Budget, bulk::Bulk,
-    commands::Commands, health::JobMetrics, joblib::Joblib, jobs::status::LogPlaces, jwt::Verifier,
-    metrics::Metrics, schemas::Modules, uploads::UploadStore,
+    app::App,
+    commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
+    http::{budget::Budget, server},
+    identity::jwt::{self, Verifier},
+    metrics::{Metrics, jobs::JobMetrics},
+    read::{
+        barrier::Barrier, bulk::Bulk, ends::Ends, log_end::LogEnd, log_places::LogPlaces,
+        modules::Modules,
+    },
+    surfaces::native::health,
+    uploads::UploadStore,
+    use_cases::tasks::sweeper,
 };
 pub use crate::{
-    command_roles::CommandRoles,
     config::{Config, HttpLimits, UploadLimits},
-    joblib::JoblibSettings,
+    identity::command_roles::CommandRoles,
+    joblib_settings::JoblibSettings,
 };
 
 /// Connections to Postgres; reads are short, and more would only queue there.
@@ -127,10 +113,10 @@ impl Gateway {
         let barrier = Barrier::start(reader.clone(), &broker);
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
-        let undecided = undecided::Undecided::new(bulk.clone());
-        let log_end = log_end::LogEnd::new(barrier.clone(), runtime.clock.clone());
-        let job_metrics = JobMetrics::default();
-        let joblib = Joblib::start(config.joblib, &reader, &barrier);
+        let undecided = Undecided::new(bulk.clone());
+        let log_end = LogEnd::new(barrier.clone(), runtime.clock.clone());
+        let job_metrics = JobMetrics::new(reader.clone(), runtime.clock.clone());
+        let ends = Ends::start(reader.clone(), barrier.clone());
         let app = Arc::new(App {
             runtime,
             broker,
@@ -149,7 +135,9 @@ impl Gateway {
             verifier,
             metrics,
             job_metrics,
-            joblib,
+            joblib: config.joblib,
+            ends,
+            beaten: Beaten::default(),
         });
         Ok(Self { app, limits: config.http, listener, addr, unwell: Box::new(unwell) })
     }
@@ -165,9 +153,9 @@ impl Gateway {
         tracing::info!(%addr, "Gateway listens");
         app.runtime.readiness.note("http_addr", addr.to_string());
         health::tell_operators(&app);
-        let watch = tokio::spawn(health::watch(app.clone()));
+        let watch = tokio::spawn(watch::run(app.clone()));
         let disk = tokio::spawn(app.broker.clone().watch_health(unwell));
-        let sweeper = tokio::spawn(joblib::sweeper::run(app.clone()));
+        let sweeper = tokio::spawn(sweeper::run(app.clone()));
         let stop = app.runtime.stop.clone();
         let broker = app.broker.clone();
         let service = server::Service {

@@ -69,3 +69,16 @@ impl<'de> Deserialize<'de> for Object<'de> {
         deserializer.deserialize_map(ObjectVisitor)
     }
 }
+
+/// Reads a body whose members are all known. What is wrong is named by its place in the text.
+pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(|error| {
+        if error.is_data() {
+            let place = (error.line(), error.column()).into();
+            let error = FieldError { place: Some(place), ..FieldError::new("", error.to_string()) };
+            ApiError::invalid(vec![error])
+        } else {
+            ApiError::new(ProblemCode::MalformedJson, error.to_string())
+        }
+    })
+}

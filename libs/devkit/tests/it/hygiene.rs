@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+mod circles;
 mod documents;
 mod licence;
 mod promises;

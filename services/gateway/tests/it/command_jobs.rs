@@ -92,7 +92,7 @@ async fn a_command_is_a_line_for_the_shell_and_nothing_else_beside_it() {
     for command in
         [json!(""), json!(" \n"), json!("x".repeat(2_001)), json!(5), json!(null), json!({})]
     {
-        let body = ask(json!({"command": command})).await.expect_problem(400, "invalid_request");
+        let body = ask(json!({"command": command})).await.expect_problem(400, "invalid_command");
         assert_eq!(body["errors"][0]["pointer"], "/command", "{command}");
     }
     let nul = ask(json!({"command": "true\u{0}"})).await.expect_problem(400, "unstorable_json");

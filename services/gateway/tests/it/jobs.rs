@@ -283,8 +283,8 @@ async fn modules_are_shown_and_switched() {
     assert_eq!(module["version"], "1.0.0");
     assert_eq!(module["caps"]["resources"]["mem_mb"], 128);
     assert_eq!(module["schema"]["inputs"]["required"], json!(["text"]));
-    system.get("/modules/nothing", "").await.expect_problem(404, "unknown_module");
-    system.get("/modules/No%20Name", "").await.expect_problem(404, "unknown_module");
+    system.get("/modules/nothing", "").await.expect_problem(404, "module_not_found");
+    system.get("/modules/No%20Name", "").await.expect_problem(404, "module_not_found");
 
     let admin = token("root", "admin");
     let off = system.post("/modules/xtb_hello/disable", &admin, &json!({})).await.expect(200);
@@ -296,7 +296,7 @@ async fn modules_are_shown_and_switched() {
     let modules = system.get(&path, "").await.expect(200);
     assert!(modules["modules"].as_array().unwrap().iter().all(|m| m["enabled"] == true));
     let nothing = system.post("/modules/nothing/enable", &admin, &json!({})).await;
-    nothing.expect_problem(404, "unknown_module");
+    nothing.expect_problem(404, "module_not_found");
 }
 
 #[tokio::test]

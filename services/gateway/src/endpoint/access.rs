@@ -1,0 +1,103 @@
+//! Who may ask at an address: the one policy, which the gate in front of each handler holds up.
+
+use std::sync::Arc;
+
+use crate::{
+    app::App,
+    identity::auth::{self, Caller},
+    problem::ApiError,
+};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+/// The least that an asker must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Whoever there is, without a token.
+    Anyone,
+    User,
+    /// An admin of the tenant `default`, which runs the system.
+    Operator,
+}
+
+/// What a token must let its holder do, where it is narrowed down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Read,
+    Write,
+}
+
+impl Scope {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "compute:read",
+            Self::Write => "compute:write",
+        }
+    }
+}
+
+/// What the asker must be to the object; what it is not is answered as if there were no such object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// There is no object, or it is everybody's.
+    None,
+    /// The asker itself, or what it makes.
+    Own,
+    /// Its owner, or an admin of the owner's tenant.
+    OwnerOrAdmin,
+    /// Anybody of the object's tenant: rooms and their tasks are shared.
+    Tenant,
+}
+
+/// A row of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub role: Role,
+    pub relation: Relation,
+}
+
+impl Access {
+    pub const ANYONE: Self = Self { role: Role::Anyone, relation: Relation::None };
+    pub const OWN: Self = Self { role: Role::User, relation: Relation::Own };
+    pub const OWNER_OR_ADMIN: Self = Self { role: Role::User, relation: Relation::OwnerOrAdmin };
+    pub const TENANT: Self = Self { role: Role::User, relation: Relation::Tenant };
+    pub const OPERATOR: Self = Self { role: Role::Operator, relation: Relation::None };
+}
+
+/// What stands in front of a handler.
+#[derive(Clone)]
+pub struct Gate {
+    pub app: Arc<App>,
+    pub access: Access,
+}
+
+/// Lets a request pass to its handler, with the [`Caller`] that it comes from.
+pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    match gate.judge(&request) {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+impl Gate {
+    fn judge(&self, request: &Request) -> Result<Option<Caller>, ApiError> {
+        if self.access.role == Role::Anyone {
+            return Ok(None);
+        }
+        let now = self.app.runtime.clock.wall();
+        let caller =
+            auth::authenticate(&self.app.verifier, now, request.method(), request.headers())?;
+        if self.access.role == Role::Operator {
+            caller.require_operator()?;
+        }
+        Ok(Some(caller))
+    }
+}

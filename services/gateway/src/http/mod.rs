@@ -1,0 +1,12 @@
+//! Connections, their places and their memory: what happens around every request, whatever it asks for.
+
+pub mod body;
+pub mod budget;
+pub mod connections;
+pub mod head;
+pub mod memory;
+pub mod observe;
+pub mod prefer;
+pub mod server;
+pub mod transport;
+pub mod unread;

@@ -1,0 +1,104 @@
+//! Who asks, and what that lets them do.
+
+use axum::http::{HeaderMap, Method, header};
+use nox_contract::{ProblemCode, TenantId, Timestamp, UserId};
+use nox_readmodel::JobRow;
+
+use crate::{
+    identity::jwt::{Identity, TokenError, Verifier},
+    problem::ApiError,
+};
+
+pub const USER: &str = "user";
+pub const ADMIN: &str = "admin";
+
+/// Scopes that narrow a token down. A token that names neither is not narrowed: `scope` is also
+/// where issuers put words that mean nothing here.
+const SCOPE_READ: &str = "compute:read";
+const SCOPE_WRITE: &str = "compute:write";
+
+/// An authenticated asker with a role that may use this API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub tenant: TenantId,
+    pub user: UserId,
+    /// Sees and stops all jobs of the tenant.
+    pub admin: bool,
+}
+
+impl Caller {
+    /// The role that the asker's limits come from.
+    pub fn role(&self) -> &'static str {
+        if self.admin { ADMIN } else { USER }
+    }
+
+    /// Whether the asker may see a job of its tenant.
+    pub fn sees(&self, job: &JobRow) -> bool {
+        self.sees_jobs_of(&job.tenant, &job.user_id)
+    }
+
+    pub fn sees_jobs_of(&self, tenant: &TenantId, user: &UserId) -> bool {
+        *tenant == self.tenant && (self.admin || *user == self.user)
+    }
+
+    /// Modules serve every tenant, so only the operator's own tenant may switch them.
+    pub fn require_operator(&self) -> Result<(), ApiError> {
+        if self.admin && self.tenant.as_str() == TenantId::DEFAULT {
+            return Ok(());
+        }
+        let detail = "this needs the role admin in the tenant default";
+        Err(ApiError::new(ProblemCode::Forbidden, detail))
+    }
+}
+
+/// Finds out who asks, and whether anything is open to them.
+pub fn authenticate(
+    verifier: &Verifier,
+    now: Timestamp,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Caller, ApiError> {
+    let identity =
+        bearer(headers).and_then(|token| verifier.verify(token, now)).map_err(unauthenticated)?;
+    let Identity { tenant, user, roles, is_admin, scopes } = identity;
+    let admin = is_admin || roles.iter().any(|role| role == ADMIN);
+    if !admin && !roles.iter().any(|role| role == USER) {
+        return Err(ApiError::new(ProblemCode::Forbidden, "this needs the role user or admin"));
+    }
+    let needed = if method.is_safe() { SCOPE_READ } else { SCOPE_WRITE };
+    let narrowed = scopes.iter().any(|scope| scope == SCOPE_READ || scope == SCOPE_WRITE);
+    if narrowed && !scopes.iter().any(|scope| scope == needed) {
+        let detail = format!("this needs the scope {needed}");
+        return Err(ApiError::new(ProblemCode::Forbidden, detail));
+    }
+    Ok(Caller { tenant, user, admin })
+}
+
+/// The token of the one `Authorization` header. Tokens elsewhere, in the query for one, end up in
+/// logs and histories; they count for nothing.
+fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(TokenError::Invalid("missing"))?;
+    if values.next().is_some() {
+        return Err(TokenError::Invalid("two Authorization headers"));
+    }
+    let text = value.to_str().map_err(|_| TokenError::Invalid("encoding"))?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(TokenError::Invalid("scheme")),
+    }
+}
+
+/// All bad tokens look the same from outside; only that one has run out, its holder may know.
+fn unauthenticated(error: TokenError) -> ApiError {
+    tracing::debug!(%error, "Not authenticated");
+    match error {
+        TokenError::Invalid(_) => {
+            ApiError::new(ProblemCode::Unauthenticated, "a valid bearer token is needed")
+        }
+        TokenError::Expired => ApiError::new(ProblemCode::TokenExpired, "the token has expired"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! How answers are read: from rows that have taken in what the asker knows of, from the log, from the store.
+
+pub mod barrier;
+pub mod bulk;
+pub mod ends;
+pub mod log_end;
+pub mod log_places;
+pub mod modules;
+pub mod progress;
+pub mod required;
+pub mod shared;
+pub mod standstill;

@@ -1,0 +1,72 @@
+//! `GET /jobs/{id}/artifacts`: what came of a job, in one form for all engines.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
+use nox_contract::{
+    ProblemCode, RawJson,
+    artifact::{self, Artifact},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    endpoint::{Access, Answer, Endpoint, MIN_N, Method},
+    extract::{self, OnlyN, Segment, only_min_n},
+    identity::auth::Caller,
+    problem::ApiError,
+    use_cases::outputs::{Outputs, outputs},
+};
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Artifacts")]
+struct View {
+    scalars: RawJson,
+    series: RawJson,
+    artifacts: Vec<Shown>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ArtifactOfJob")]
+struct Shown {
+    #[serde(flatten)]
+    artifact: Artifact,
+    path: String,
+}
+
+pub fn endpoint() -> Endpoint {
+    let (id, summary) = ("list_artifacts", "What came of a job that has succeeded.");
+    Endpoint::new(Method::Get, "/jobs/{id}/artifacts", Access::OWNER_OR_ADMIN, (id, summary), list)
+        .query::<OnlyN>()
+        .headers(&[MIN_N])
+        .answer(Answer::json::<View>(200, "In one form for all engines."))
+        .problems(OUTPUT_PROBLEMS)
+}
+
+/// Why nothing of a job's outputs may be there.
+pub const OUTPUT_PROBLEMS: &[ProblemCode] =
+    &[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::ArtifactNotFound];
+
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segment(id): Segment,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = extract::job_id(&id)?;
+    let (row, outputs) = outputs(&app, &caller, id, only_min_n(&uri, &headers)?).await?;
+    let Outputs { scalars, series, artifacts } = outputs;
+    let shown = artifacts.into_iter().map(|artifact| {
+        let path = artifact::uri(&row.user_id, row.id, &artifact.name);
+        Shown { artifact, path }
+    });
+    let view = View { scalars, series, artifacts: shown.collect() };
+    Ok(Json(view).into_response())
+}

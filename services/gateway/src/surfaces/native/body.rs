@@ -1,0 +1,63 @@
+//! Bodies as they are described. Those of jobs are read member by member ([`super::request`]), so that all that is
+//! wrong is named at once, and inputs are kept as they were written.
+
+use std::collections::BTreeSet;
+
+use nox_contract::{JobId, ModuleName, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A job: exactly one of `module`, `engine` and `command`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+pub struct JobBody {
+    module: Option<ModuleName>,
+    /// The present one, if left out.
+    module_version: Option<String>,
+    /// `xtb`, `orca` or `gaussian`, whose `inputs` are a molecule and `params`.
+    engine: Option<String>,
+    /// What the engine is to compute.
+    kind: Option<String>,
+    /// A line of shell, run in isolation.
+    #[schemars(length(min = 1, max = 2000))]
+    command: Option<String>,
+    /// As the module's input schema has it.
+    inputs: Option<Value>,
+    requested_resources: Option<ResourcesBody>,
+    /// Labels that the worker must have.
+    #[schemars(length(max = 16))]
+    worker_labels: Option<BTreeSet<String>>,
+    /// 0 (last) to 9 (first).
+    #[schemars(range(min = 0, max = 9))]
+    priority: Option<u8>,
+    /// Not before this instant.
+    run_at: Option<Timestamp>,
+    /// Jobs that must succeed first.
+    #[schemars(length(max = 100))]
+    after: Option<Vec<JobId>>,
+}
+
+/// What is left out is the module's.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+pub struct ResourcesBody {
+    #[schemars(range(min = 1))]
+    cpu: Option<u32>,
+    #[schemars(range(min = 1))]
+    mem_mb: Option<u32>,
+    #[schemars(range(min = 1))]
+    wall_time_s: Option<u32>,
+    gpu: Option<u32>,
+}
+
+/// Many jobs, each judged by itself.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+pub struct JobsBody {
+    #[schemars(length(min = 1, max = 1000))]
+    jobs: Vec<JobBody>,
+}

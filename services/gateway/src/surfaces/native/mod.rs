@@ -1,0 +1,47 @@
+//! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
+
+mod artifacts;
+mod body;
+mod bulk;
+mod cancel;
+mod download;
+mod events;
+mod get;
+pub mod health;
+mod kind;
+mod list;
+mod logs;
+mod modules;
+mod openapi;
+mod problems;
+mod quotas;
+mod request;
+mod status;
+mod submit;
+mod uploads;
+mod view;
+
+use crate::endpoint::Endpoint;
+
+/// Everything that is served in Nox's own words.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        list::endpoint(),
+        submit::endpoint(),
+        bulk::endpoint(),
+        get::endpoint(),
+        cancel::endpoint(),
+        logs::endpoint(),
+        status::endpoint(),
+        events::endpoint(),
+        artifacts::endpoint(),
+        download::endpoint(),
+        uploads::endpoint(),
+        problems::endpoint(),
+    ];
+    endpoints.extend(modules::endpoints());
+    endpoints.extend(quotas::endpoints());
+    endpoints.extend(health::endpoints());
+    endpoints.extend(openapi::endpoints());
+    endpoints
+}

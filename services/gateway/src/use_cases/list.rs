@@ -1,0 +1,73 @@
+//! The jobs that somebody may see, in pages.
+
+use nox_contract::{JobState, ModuleName, UserId};
+use nox_readmodel::{Cursor, Filter, JobRow, query::Page};
+
+use crate::{app::App, identity::auth::Caller, problem::ApiError, read::required::Required};
+
+/// Bytes after which a page ends early, unless it has one job alone: what jobs carry is the programs'.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// How often a page is in memory while it is made: as it came, as rows, and as text.
+pub const COPIES: usize = 3;
+
+/// Which jobs are asked for; all that the asker may see, where nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub status: Option<JobState>,
+    pub module: Option<ModuleName>,
+    pub user: Option<UserId>,
+    pub limit: usize,
+    pub before: Option<Cursor>,
+}
+
+/// A page, with the room that it takes up; `None` if nothing is to be seen, because another user's jobs are
+/// asked for.
+pub async fn list<R>(
+    app: &App,
+    caller: &Caller,
+    wanted: Wanted,
+    required: &Required,
+    room: impl Fn(usize) -> Result<R, ApiError> + Copy,
+) -> Result<Option<(Page<JobRow>, R)>, ApiError> {
+    let Some(filter) = filter(caller, wanted) else {
+        if let Some(n) = required.n {
+            app.barrier.frame(n).await?;
+        }
+        return Ok(None);
+    };
+    let read = || app.reader.jobs_within(&filter, PAGE_BYTES_MAX, room);
+    app.barrier.read(required, read).await?.value.map(Some)
+}
+
+fn filter(caller: &Caller, wanted: Wanted) -> Option<Filter> {
+    let Wanted { status, module, user, limit, before } = wanted;
+    let user = match user {
+        Some(user) if !caller.admin && user != caller.user => return None,
+        None if !caller.admin => Some(caller.user.clone()),
+        user => user,
+    };
+    Some(Filter { tenant: caller.tenant.clone(), user, status, module, limit, before })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_sees_only_its_own() {
+        let user = |name: &str| name.parse::<UserId>().unwrap();
+        let asked = |admin: bool, of: Option<&str>| {
+            let tenant = "default".parse().unwrap();
+            let caller = Caller { tenant, user: user("ada"), admin };
+            let wanted =
+                Wanted { status: None, module: None, user: of.map(user), limit: 1, before: None };
+            filter(&caller, wanted).map(|filter| filter.user)
+        };
+        assert_eq!(asked(false, None), Some(Some(user("ada"))));
+        assert_eq!(asked(false, Some("ada")), Some(Some(user("ada"))));
+        assert_eq!(asked(false, Some("eve")), None);
+        assert_eq!(asked(true, None), Some(None));
+        assert_eq!(asked(true, Some("eve")), Some(Some(user("eve"))));
+    }
+}

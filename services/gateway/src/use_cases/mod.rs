@@ -1,0 +1,15 @@
+//! What can be asked of Nox: typed in, typed out. Nothing here knows how a request or an answer is written.
+
+pub mod beat;
+pub mod cancel;
+pub mod concurrently;
+pub mod entries;
+pub mod find;
+pub mod job_request;
+pub mod list;
+pub mod log_rows;
+pub mod modules;
+pub mod outputs;
+pub mod quotas;
+pub mod submit;
+pub mod tasks;
