@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup demo up test fuzz kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ test: setup ## every test, against real servers
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
+
+fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin
+	@libs/devkit/setup.sh checkers
+	cargo build --workspace --bins --locked
+	NOX_TEST_API_CASES=$(or $(N),2000) cargo test -p nox-testkit --locked --test it -- system::fuzz --nocapture
 
 kills: ## the kill test N times (50), each with a new seed; stops at the first that finds something
 	cargo build --workspace --bins --locked
@@ -65,6 +70,8 @@ check: ## formatting, lints, layering, licences, documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo check -p nox-store --features s3 --locked
 	cargo test -p nox-devkit --test it --locked -- hygiene
+	@libs/devkit/setup.sh checkers
+	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -m openapi_spec_validator docs/openapi.json
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 release: ## build every program for production, into target/release

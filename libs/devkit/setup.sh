@@ -18,10 +18,10 @@ postgres_min=15
 apt_options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
 
 main() {
-    if [ "${1:-}" = clients ]; then
-        install_clients
-        return
-    fi
+    case "${1:-}" in
+        clients) install_python clients.txt python; return ;;
+        checkers) install_python checkers.txt checkers; return ;;
+    esac
     # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
     # flock, and nobody to wait for.
     exec 9>"$tools/.lock"
@@ -294,24 +294,25 @@ EOF
 }
 
 # The Python packages that tests run as users of Nox would.
-install_clients() {
-    local python work
+# Packages of a list, each the one version that we test with, into a folder of the tools.
+install_python() {
+    local list=$1 folder=$2 python work
     exec 9>"$tools/.lock"
     if has flock; then
         flock -w 900 9 || fail "another setup has held $tools/.lock for 15 minutes"
     fi
-    ! cmp -s "$here/clients.txt" "$tools/python/clients.txt" || return 0
+    ! cmp -s "$here/$list" "$tools/$folder/$list" || return 0
     python=$(python_with_pip)
     work=$(mktemp -d "$tools/.new.XXXXXX")
-    say "fetching the Python clients that the tests run"
+    say "fetching the Python packages of $list"
     quietly "$python" -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
-        --requirement "$here/clients.txt" --target "$work/python" || {
+        --requirement "$here/$list" --target "$work/$folder" || {
         rm -rf "$work"
-        fail "the packages of libs/devkit/clients.txt could not be fetched"
+        fail "the packages of libs/devkit/$list could not be fetched"
     }
-    cp "$here/clients.txt" "$work/python/clients.txt"
-    rm -rf "$tools/python"
-    mv "$work/python" "$tools/python"
+    cp "$here/$list" "$work/$folder/$list"
+    rm -rf "${tools:?}/$folder"
+    mv "$work/$folder" "$tools/$folder"
     rm -rf "$work"
 }
 

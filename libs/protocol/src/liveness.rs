@@ -69,6 +69,7 @@ struct Watch {
 impl Watch {
     fn on_heard(&mut self, now: Duration) {
         self.heard = now;
+        self.silent_at = None;
         if let Some(probes) = &mut self.probes {
             probes.on_heard();
         }
@@ -87,6 +88,9 @@ pub struct Liveness {
     /// When it looked last; a leader looks all the time, unless its process was stopped.
     looked: Duration,
     watches: BTreeMap<WorkerId, Watch>,
+    /// No worker that claims its work runs out of its lease before: they may be many, and are looked at when
+    /// one of them may have.
+    claimants_due: Duration,
     /// Beats that wait until the reports they refer to are consumed; the newest of each worker, and the
     /// newest under its name of another session: that must not keep the worker from being heard.
     unjudged: BTreeMap<(WorkerId, bool), Beat>,
@@ -105,6 +109,7 @@ impl Liveness {
             reconnects_ignored: false,
             looked: now,
             watches: BTreeMap::new(),
+            claimants_due: Duration::ZERO,
             unjudged: BTreeMap::new(),
             strangers: BTreeMap::new(),
         };
@@ -122,6 +127,10 @@ impl Liveness {
 
     /// Watches the sessions that the log knows, and only these.
     fn follow(&mut self, state: &State, now: Duration) {
+        let watched = self.watches.iter().map(|(id, watch)| (id, watch.session));
+        if watched.eq(state.workers.iter().map(|(id, worker)| (id, worker.session))) {
+            return;
+        }
         self.watches.retain(|id, watch| {
             state.workers.get(id).is_some_and(|worker| worker.session == watch.session)
         });
@@ -143,6 +152,12 @@ impl Liveness {
             });
         }
         self.unjudged.retain(|(id, _), _| self.watches.contains_key(id));
+        self.claimants_due = self.first_claimant_due();
+    }
+
+    fn first_claimant_due(&self) -> Duration {
+        let claimants = self.watches.values().filter(|watch| watch.claims);
+        claimants.map(|watch| watch.heard + watch.lease).min().unwrap_or(Duration::MAX)
     }
 
     pub fn on_beat(&mut self, worker_id: WorkerId, beat: Beat, now: Duration) {
@@ -224,7 +239,9 @@ impl Liveness {
             let probe = asks.and_then(|(probing, probes)| probes.next(probing, watch.heard));
             probe.map_or(watch.heard + watch.lease, |at| at.min(watch.heard + watch.lease))
         };
-        self.watches.values().map(wake).min()
+        let of_executors = self.watches.values().filter(|watch| !watch.claims).map(wake).min();
+        let of_claimants = Some(self.claimants_due).filter(|due| *due < Duration::MAX);
+        of_executors.into_iter().chain(of_claimants).min()
     }
 
     /// Judges the beats whose reports are consumed up to `reports`, and the silent workers.
@@ -244,7 +261,11 @@ impl Liveness {
         for (worker_id, beat) in ready {
             self.judge_beat(state, worker_id, &beat, now, &mut verdicts);
         }
+        let claimants_are_due = self.claimants_due <= now;
         for (worker_id, watch) in &mut self.watches {
+            if watch.claims && !claimants_are_due {
+                continue;
+            }
             if let Some((probing, probes)) = self.probing.zip(watch.probes.as_mut()) {
                 let span = probing.unreachable_after;
                 let span = if self.absent_at_once { Duration::ZERO } else { span };
@@ -276,6 +297,9 @@ impl Liveness {
                     session: watch.session,
                 }));
             }
+        }
+        if claimants_are_due {
+            self.claimants_due = self.first_claimant_due();
         }
         verdicts
     }

@@ -72,6 +72,10 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
 /// Reads a body whose members are all known. What is wrong is named by its place in the text.
 pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, ApiError> {
+    // Where an object is read into a struct, an array of its members would do as well.
+    if text.trim_start().starts_with('[') {
+        return Err(ApiError::invalid(vec![FieldError::new("", "must be an object")]));
+    }
     serde_json::from_str(text).map_err(|error| {
         if error.is_data() {
             let place = (error.line(), error.column()).into();

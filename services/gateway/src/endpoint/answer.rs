@@ -24,7 +24,7 @@ pub struct Answer {
     pub status: u16,
     pub description: &'static str,
     pub contents: Vec<Content>,
-    pub headers: &'static [Header],
+    pub headers: Vec<Header>,
 }
 
 impl Answer {
@@ -33,15 +33,15 @@ impl Answer {
     }
 
     pub fn of(status: u16, description: &'static str, contents: Vec<Content>) -> Self {
-        Self { status, description, contents, headers: &[] }
+        Self { status, description, contents, headers: Vec::new() }
     }
 
     pub fn empty(status: u16, description: &'static str) -> Self {
         Self::of(status, description, Vec::new())
     }
 
-    pub fn headers(mut self, headers: &'static [Header]) -> Self {
-        self.headers = headers;
+    pub fn headers(mut self, headers: impl AsRef<[Header]>) -> Self {
+        self.headers = headers.as_ref().to_vec();
         self
     }
 }

@@ -77,7 +77,7 @@ pub struct Endpoint {
     /// A struct whose members are the query's parameters; none, if absent.
     query: Option<Described>,
     /// Headers that are heeded, beside those of every request.
-    headers: &'static [Header],
+    headers: Vec<Header>,
     body: Option<Content>,
     body_required: bool,
     answers: Vec<Answer>,
@@ -85,31 +85,53 @@ pub struct Endpoint {
     handler: MethodRouter<Arc<App>>,
 }
 
-/// A header that an endpoint heeds.
+/// A header that an endpoint heeds, or answers with.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
     pub name: &'static str,
     pub description: &'static str,
+    pub kind: HeaderKind,
 }
 
-pub const IDEMPOTENCY_KEY: Header = Header {
-    name: "Idempotency-Key",
-    description: "1 to 255 printable ASCII characters: the same key with the same request is answered as the \
-                  first time, with another one it is 422.",
-};
-pub const TRACEPARENT: Header =
-    Header { name: "traceparent", description: "W3C trace context, kept with the job." };
-pub const MIN_N: Header = Header {
-    name: "Nox-Min-N",
-    description: "The frame that the answer must have taken in, as ?n= says it.",
-};
-pub const PREFER: Header = Header {
-    name: "Prefer",
-    description: "wait=N: answer when it has ended, or after N seconds (RFC 7240).",
-};
+/// What a header says.
+#[derive(Debug, Clone, Copy)]
+pub enum HeaderKind {
+    Text,
+    Number,
+    /// As this regular expression (ECMA-262) has it.
+    Pattern(&'static str),
+}
+
+impl Header {
+    pub const fn text(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, kind: HeaderKind::Text }
+    }
+
+    const fn of(name: &'static str, kind: HeaderKind, description: &'static str) -> Self {
+        Self { name, description, kind }
+    }
+}
+
+pub const IDEMPOTENCY_KEY: Header = Header::of(
+    "Idempotency-Key",
+    HeaderKind::Pattern("^[!-~]([ -~]{0,253}[!-~])?$"),
+    "1 to 255 printable ASCII characters: the same key with the same request is answered as the first time, with \
+     another one it is 422.",
+);
+pub const TRACEPARENT: Header = Header::text(
+    "traceparent",
+    "W3C trace context, kept with the job; what is none is passed over.",
+);
+pub const MIN_N: Header = Header::of(
+    "Nox-Min-N",
+    HeaderKind::Number,
+    "The frame that the answer must have taken in, as ?n= says it.",
+);
+pub const PREFER: Header =
+    Header::text("Prefer", "wait=N: answer when it has ended, or after N seconds (RFC 7240).");
 pub const IF_NONE_MATCH: Header =
-    Header { name: "If-None-Match", description: "ETags that the asker has: 304 if it is one." };
-pub const RANGE: Header = Header { name: "Range", description: "One range of bytes (RFC 9110)." };
+    Header::text("If-None-Match", "ETags that the asker has: 304 if it is one.");
+pub const RANGE: Header = Header::text("Range", "One range of bytes (RFC 9110).");
 
 impl Endpoint {
     pub fn new<H, T>(
@@ -130,7 +152,7 @@ impl Endpoint {
             summary,
             access,
             query: None,
-            headers: &[],
+            headers: Vec::new(),
             body: None,
             body_required: false,
             answers: Vec::new(),
@@ -145,8 +167,8 @@ impl Endpoint {
         self
     }
 
-    pub fn headers(mut self, headers: &'static [Header]) -> Self {
-        self.headers = headers;
+    pub fn headers(mut self, headers: impl AsRef<[Header]>) -> Self {
+        self.headers = headers.as_ref().to_vec();
         self
     }
 

@@ -9,7 +9,7 @@ use nox_contract::ProblemCode;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Content, Endpoint, Header, Role};
+use super::{Answer, Content, Endpoint, Header, HeaderKind, Role};
 use crate::problem::{Document, kind::problem_type};
 
 /// Problems that any request may meet.
@@ -142,8 +142,8 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas, problem: &Value) -> Val
         parameters.extend(of_query(&query(&mut schemas.requests).to_value()));
     }
     parameters.extend(headers.iter().map(|header| {
-        let Header { name, description } = header;
-        json!({"name": name, "in": "header", "description": description, "schema": {"type": "string"}})
+        let Header { name, description, kind } = header;
+        json!({"name": name, "in": "header", "description": description, "schema": of_header(*kind)})
     }));
     let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
     for answer in answers {
@@ -183,6 +183,14 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas, problem: &Value) -> Val
     operation
 }
 
+fn of_header(kind: HeaderKind) -> Value {
+    match kind {
+        HeaderKind::Text => json!({"type": "string"}),
+        HeaderKind::Number => json!({"type": "integer", "minimum": 0}),
+        HeaderKind::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
+    }
+}
+
 fn relation(access: super::Access) -> &'static str {
     match access.relation {
         super::Relation::None => "none",
@@ -206,11 +214,12 @@ fn of_path(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'));
     let of = |name: &str| {
         let name = name.trim_start_matches('*');
-        let is_uuid = ["id", "task_id", "job_id"].contains(&name);
-        let schema = if is_uuid {
-            json!({"type": "string", "format": "uuid"})
-        } else {
-            json!({"type": "string", "minLength": 1})
+        let schema = match name {
+            "id" | "task_id" | "job_id" => json!({"type": "string", "format": "uuid"}),
+            "room_id" => {
+                json!({"type": "string", "pattern": "^(@global|[^@:/\\u0000-\\u001f\\u007f-\\u009f]{1,32})$"})
+            }
+            _ => json!({"type": "string", "minLength": 1}),
         };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     };
@@ -255,8 +264,8 @@ fn good(answer: &Answer, schemas: &mut Schemas) -> Value {
     let headers: Map<_, _> = answer
         .headers
         .iter()
-        .map(|Header { name, description }| {
-            ((*name).to_owned(), json!({"description": description, "schema": {"type": "string"}}))
+        .map(|Header { name, description, kind }| {
+            ((*name).to_owned(), json!({"description": description, "schema": of_header(*kind)}))
         })
         .collect();
     if !headers.is_empty() {

@@ -119,6 +119,10 @@ impl JsonSchema for ApiError {
         Document::schema_name()
     }
 
+    fn schema_id() -> Cow<'static, str> {
+        Document::schema_id()
+    }
+
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         Document::json_schema(generator)
     }

@@ -193,7 +193,7 @@ async fn addresses(ada: &Client) {
         let answer = ada.get(0, &format!("/jobs?{query}")).await.unwrap();
         is(&answer, 422, "invalid_request");
     }
-    is(&ada.get(0, "/modules/nowhere").await.unwrap(), 404, "unknown_module");
+    is(&ada.get(0, "/modules/nowhere").await.unwrap(), 404, "module_not_found");
     let heard = ada.submit(0, &json!({"module": "nowhere", "inputs": {"mark": "?"}}), None).await;
     assert_eq!(heard, Heard::Refused { status: 422, code: "unknown_module".to_owned() });
 }

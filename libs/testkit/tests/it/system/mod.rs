@@ -9,6 +9,7 @@ mod durability;
 mod engines;
 mod frozen_leader;
 mod frozen_worker;
+mod fuzz;
 mod guards;
 mod innocents;
 mod killed_executor;

@@ -32,6 +32,7 @@ use crate::{
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClaimBody")]
 struct Asked {
     #[serde(default)]
     worker_id: Option<String>,

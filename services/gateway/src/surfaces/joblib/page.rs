@@ -16,6 +16,7 @@ const LIMIT_MAX: u32 = 100;
 const OFFSET_MAX: u32 = 10_000;
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Of a great many, as far as they were counted.
@@ -27,7 +28,9 @@ pub struct Page<T> {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
+    #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
+    #[schemars(range(max = 10_000))]
     offset: Option<u32>,
     pub status: Option<String>,
     pub job_name: Option<String>,

@@ -37,6 +37,7 @@ use crate::{
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RegisterBody")]
 struct Asked {
     category: String,
     name: String,

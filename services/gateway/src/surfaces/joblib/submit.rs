@@ -32,6 +32,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TaskBody")]
 struct Asked {
     #[serde(default = "nothing")]
     payload: RawJson,
@@ -41,11 +42,11 @@ pub fn endpoint() -> Endpoint {
     let path = "/v1/joblib/rooms/{room_id}/tasks/{job_name}";
     let (id, summary) = ("submit_task", "Submits a task of a registered job.");
     Endpoint::new(Method::Post, path, Access::TENANT, (id, summary), submit)
-        .headers(&[TRACEPARENT])
+        .headers([TRACEPARENT])
         .body(Content::json::<Asked>())
-        .answer(Answer::json::<TaskView>(202, "The task was taken in.").headers(&[
-            Header { name: "Location", description: "Where the task is." },
-            Header { name: "Retry-After", description: "Seconds after which to look." },
+        .answer(Answer::json::<TaskView>(202, "The task was taken in.").headers([
+            Header::text("Location", "Where the task is."),
+            Header::text("Retry-After", "Seconds after which to look."),
         ]))
         .problems(&[
             ProblemCode::InvalidRoomId,

@@ -27,11 +27,11 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("get_task", "A task; where that is asked for, when it has ended.");
     Endpoint::new(Method::Get, path, Access::TENANT, (id, summary), get)
         .query::<OnlyN>()
-        .headers(&[MIN_N, PREFER])
-        .answer(Answer::json::<TaskView>(200, "The task.").headers(&[Header {
-            name: "Preference-Applied",
-            description: "wait=N, where so many seconds were granted.",
-        }]))
+        .headers([MIN_N, PREFER])
+        .answer(Answer::json::<TaskView>(200, "The task.").headers([Header::text(
+            "Preference-Applied",
+            "wait=N, where so many seconds were granted.",
+        )]))
         .problems(&[ProblemCode::TaskNotFound])
 }
 

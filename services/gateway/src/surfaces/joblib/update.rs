@@ -36,7 +36,9 @@ use crate::{
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TaskUpdateBody")]
 struct Asked {
+    #[schemars(extend("enum" = ["running", "completed", "failed", "cancelled", "canceled", null]))]
     status: Option<String>,
     /// For people, of a task that failed.
     #[serde(default)]
@@ -53,6 +55,7 @@ struct Asked {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProgressBody")]
 struct AskedProgress {
     #[serde(default)]
     percent: Option<f64>,

@@ -44,7 +44,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("list_artifacts", "What came of a job that has succeeded.");
     Endpoint::new(Method::Get, "/jobs/{id}/artifacts", Access::OWNER_OR_ADMIN, (id, summary), list)
         .query::<OnlyN>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<View>(200, "In one form for all engines."))
         .problems(OUTPUT_PROBLEMS)
 }

@@ -4,13 +4,18 @@
 use std::collections::BTreeSet;
 
 use nox_contract::{JobId, ModuleName, Timestamp};
-use schemars::JsonSchema;
+use schemars::{
+    JsonSchema, Schema,
+    transform::{RecursiveTransform, Transform},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// A job: exactly one of `module`, `engine` and `command`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = not_null)]
+#[schemars(extend("oneOf" = [{"required": ["module"]}, {"required": ["engine"]}, {"required": ["command"]}]))]
 #[expect(dead_code, reason = "it describes what is read elsewhere")]
 pub struct JobBody {
     module: Option<ModuleName>,
@@ -42,6 +47,7 @@ pub struct JobBody {
 /// What is left out is the module's.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = not_null)]
 #[expect(dead_code, reason = "it describes what is read elsewhere")]
 pub struct ResourcesBody {
     #[schemars(range(min = 1))]
@@ -56,8 +62,32 @@ pub struct ResourcesBody {
 /// Many jobs, each judged by itself.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = not_null)]
 #[expect(dead_code, reason = "it describes what is read elsewhere")]
 pub struct JobsBody {
     #[schemars(length(min = 1, max = 1000))]
     jobs: Vec<JobBody>,
+}
+
+/// What is left out is left out: `null` is no value of a member.
+fn not_null(schema: &mut Schema) {
+    RecursiveTransform(|schema: &mut Schema| {
+        let Some(schema) = schema.as_object_mut() else { return };
+        if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
+            kinds.retain(|kind| kind != "null");
+            if let [kind] = kinds.as_slice() {
+                schema["type"] = kind.clone();
+            }
+        }
+        let Some(mut choices) = schema.remove("anyOf") else { return };
+        if let Some(choices) = choices.as_array_mut() {
+            choices.retain(|choice| choice["type"] != "null");
+            if let [Value::Object(choice)] = choices.as_slice() {
+                schema.extend(choice.clone());
+                return;
+            }
+        }
+        schema.insert("anyOf".to_owned(), choices);
+    })
+    .transform(schema);
 }

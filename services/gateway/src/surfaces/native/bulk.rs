@@ -54,7 +54,7 @@ enum Became {
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("submit_jobs", "Submits many jobs, each judged by itself.");
     Endpoint::new(Method::Post, "/jobs/bulk", Access::OWN, (id, summary), submit)
-        .headers(&[IDEMPOTENCY_KEY, TRACEPARENT])
+        .headers([IDEMPOTENCY_KEY, TRACEPARENT])
         .body(Content::json::<JobsBody>())
         .answer(Answer::json::<Answers>(200, "What became of each, in the order of the request."))
 }

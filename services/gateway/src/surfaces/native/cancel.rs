@@ -28,7 +28,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("cancel_job", "Ends a job, whatever it is doing.");
     Endpoint::new(Method::Post, "/jobs/{id}/cancel", Access::OWNER_OR_ADMIN, (id, summary), cancel)
         .query::<OnlyN>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<CancelReceipt>(200, "It is canceled, now or before."))
         .answer(Answer::json::<CancelReceipt>(202, "It will be decided."))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::AlreadyEnded])

@@ -32,7 +32,7 @@ pub fn endpoint() -> Endpoint {
     let path = "/jobs/{id}/artifacts/{*name}";
     Endpoint::new(Method::Get, path, Access::OWNER_OR_ADMIN, (id, summary), download)
         .query::<OnlyN>()
-        .headers(&[MIN_N, RANGE, IF_NONE_MATCH])
+        .headers([MIN_N, RANGE, IF_NONE_MATCH])
         .answer(Answer::of(200, "All of it.", file()).headers(FILE_HEADERS))
         .answer(Answer::of(206, "The range.", file()).headers(FILE_HEADERS))
         .answer(Answer::empty(304, "The asker has it.").headers(FILE_HEADERS))
@@ -45,8 +45,8 @@ pub fn endpoint() -> Endpoint {
 }
 
 const FILE_HEADERS: &[Header] = &[
-    Header { name: "ETag", description: "The file's SHA-256." },
-    Header { name: "Content-Disposition", description: "Its name (RFC 6266)." },
+    Header::text("ETag", "The file's SHA-256."),
+    Header::text("Content-Disposition", "Its name (RFC 6266)."),
 ];
 
 pub async fn download(

@@ -46,7 +46,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("list_job_events", "A job's entries in the log, as they were written.");
     Endpoint::new(Method::Get, "/jobs/{id}/events", Access::OWNER_OR_ADMIN, (id, summary), events)
         .query::<Asked>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<Page>(200, "A page."))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }

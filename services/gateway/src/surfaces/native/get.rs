@@ -26,7 +26,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("get_job", "A job as it is now.");
     Endpoint::new(Method::Get, "/jobs/{id}", Access::OWNER_OR_ADMIN, (id, summary), get)
         .query::<OnlyN>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<JobView>(200, "The job."))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }

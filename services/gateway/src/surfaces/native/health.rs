@@ -37,7 +37,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             ("get_livez", "Whether the process lives."),
             admin::livez,
         )
-        .answer(Answer::of(200, "It lives.", vec![Content::Other("text/plain")])),
+        .answer(Answer::of(200, "It lives.", vec![Content::Other("application/json")])),
         Endpoint::new(
             Method::Get,
             "/readyz",

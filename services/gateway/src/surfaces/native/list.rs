@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+use nox_contract::ModuleName;
 use nox_readmodel::Cursor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,12 @@ const LIMIT_MAX: usize = 200;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// In any spelling that a surface has for it.
     status: Option<String>,
+    #[schemars(with = "Option<ModuleName>")]
     module: Option<String>,
     user_id: Option<String>,
+    #[schemars(with = "Option<u32>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
     n: Option<u64>,
@@ -52,11 +56,11 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("list_jobs", "The jobs that the asker may see, newest first, in pages.");
     Endpoint::new(Method::Get, "/jobs", Access::OWN, (id, summary), list)
         .query::<Asked>()
-        .headers(&[MIN_N])
-        .answer(Answer::json::<Listed>(200, "A page.").headers(&[Header {
-            name: "Link",
-            description: "The next page, as rel=next (RFC 8288).",
-        }]))
+        .headers([MIN_N])
+        .answer(
+            Answer::json::<Listed>(200, "A page.")
+                .headers([Header::text("Link", "The next page, as rel=next (RFC 8288).")]),
+        )
 }
 
 pub async fn list(

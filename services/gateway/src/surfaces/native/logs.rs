@@ -44,7 +44,7 @@ pub fn endpoint() -> Endpoint {
     let contents = vec![Content::json::<Logs>(), Content::Other("text/plain")];
     Endpoint::new(Method::Get, "/jobs/{id}/logs", Access::OWNER_OR_ADMIN, (id, summary), logs)
         .query::<Asked>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::of(200, "A page of chunks; as text, all that follows.", contents))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }

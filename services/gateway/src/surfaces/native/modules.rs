@@ -35,7 +35,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             list,
         )
         .query::<OnlyN>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<Listed>(200, "All modules.")),
         Endpoint::new(
             Method::Get,
@@ -45,7 +45,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             get,
         )
         .query::<OnlyN>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<ModuleView>(200, "The module."))
         .problems(&[ProblemCode::ModuleNotFound]),
         switching(

@@ -33,6 +33,7 @@ const ROWS_MAX: usize = 1_000;
 #[serde(deny_unknown_fields)]
 struct Asked {
     offset: Option<u64>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     n: Option<u64>,
 }
@@ -42,7 +43,7 @@ pub fn endpoint() -> Endpoint {
         ("get_job_output", "What a job printed, as rows, the last of which says how it ended.");
     Endpoint::new(Method::Get, "/jobs/{id}/status", Access::OWNER_OR_ADMIN, (id, summary), status)
         .query::<Asked>()
-        .headers(&[MIN_N])
+        .headers([MIN_N])
         .answer(Answer::json::<Vec<Row>>(200, "Rows from `offset` on."))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }

@@ -97,7 +97,7 @@ impl IntoResponse for Receipt {
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("submit_job", "Submits a job.");
     Endpoint::new(Method::Post, "/jobs", Access::OWN, (id, summary), submit)
-        .headers(&[IDEMPOTENCY_KEY, TRACEPARENT])
+        .headers([IDEMPOTENCY_KEY, TRACEPARENT])
         .body(Content::json::<JobBody>())
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
@@ -105,11 +105,11 @@ pub fn endpoint() -> Endpoint {
 }
 
 const RECEIPT_HEADERS: &[Header] = &[
-    Header { name: "Location", description: "Where the job is." },
-    Header {
-        name: "Idempotency-Replayed",
-        description: "true, where the answer repeats an earlier one under its key.",
-    },
+    Header::text("Location", "Where the job is."),
+    Header::text(
+        "Idempotency-Replayed",
+        "true, where the answer repeats an earlier one under its key.",
+    ),
 ];
 
 /// Why a job may be refused.

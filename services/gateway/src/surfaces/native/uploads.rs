@@ -37,7 +37,7 @@ const PACE_BYTES: usize = 32 * 1024;
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("put_upload", "Keeps a file that inputs may refer to.");
     Endpoint::new(Method::Put, observe::UPLOADS, Access::OWN, (id, summary), put)
-        .body(Content::Other("application/octet-stream"))
+        .optional_body(Content::Other("application/octet-stream"))
         .answer(Answer::json::<Upload>(200, "It was there."))
         .answer(Answer::json::<Upload>(201, "It is kept."))
         .problems(&[ProblemCode::UploadQuota, ProblemCode::StorageFull])
