@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use nox_service::Secret;
 use nox_streams::Durability;
 
-use crate::{identity::command_roles::CommandRoles, joblib_settings::JoblibSettings};
+use crate::{
+    identity::{command_roles::CommandRoles, key_source::KeySource},
+    joblib_settings::JoblibSettings,
+};
 
 /// The gateway's configuration, from flags and environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,7 +52,21 @@ pub struct Config {
 
     /// The secret that tokens are signed with (HS256), at least 32 bytes.
     #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Secret,
+    pub jwt_secret: Option<Secret>,
+
+    /// Public keys that tokens are verified with (RS256, ES256, EdDSA), as a JSON Web Key Set: a file, or
+    /// an address of this machine, `http://127.0.0.1:PORT/…`. They are read again while the gateway runs.
+    #[arg(long, env = "NOX_JWT_JWKS")]
+    pub jwt_jwks: Option<KeySource>,
+
+    /// How often an address is asked for the public keys, in seconds.
+    #[arg(
+        long,
+        env = "NOX_JWT_JWKS_EVERY_S",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub jwt_jwks_every_s: u64,
 
     /// Longest time to a token's expiry, in seconds: a token can't be taken back.
     #[arg(long, env = "NOX_JWT_LIFETIME_MAX_S", default_value_t = 86_400)]

@@ -61,7 +61,7 @@ impl FromRequestParts<Arc<App>> for Named {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
         let now = app.runtime.clock.wall();
         let caller = auth::authenticate(&app.verifier, now, &parts.method, &parts.headers);
-        Ok(Self(caller.ok()))
+        Ok(Self(caller.await.ok()))
     }
 }
 

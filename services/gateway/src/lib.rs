@@ -24,12 +24,12 @@ mod uploads;
 mod use_cases;
 mod watch;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use nox_archive::Archive;
 use nox_readmodel::Reader;
-use nox_service::{Running, Runtime};
+use nox_service::{Running, Runtime, Secret};
 use nox_store::Artifacts;
 use nox_streams::{Broker, ConnectOptions, Durability};
 use tokio::net::TcpListener;
@@ -38,7 +38,10 @@ use crate::{
     app::App,
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
     http::{budget::Budget, server},
-    identity::jwt::{self, Verifier},
+    identity::{
+        jwt::{self, Verifier},
+        key_source::PublishedKeys,
+    },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
         barrier::Barrier, bulk::Bulk, ends::Ends, log_end::LogEnd, log_places::LogPlaces,
@@ -50,7 +53,7 @@ use crate::{
 };
 pub use crate::{
     config::{Config, HttpLimits, UploadLimits},
-    identity::command_roles::CommandRoles,
+    identity::{command_roles::CommandRoles, key_source::KeySource},
     joblib_settings::JoblibSettings,
 };
 
@@ -86,7 +89,15 @@ impl Gateway {
             issuer: config.jwt_issuer,
             audience: config.jwt_audience,
         };
-        let verifier = Verifier::new(config.jwt_secret.reveal(), rules)?;
+        let published = match config.jwt_jwks {
+            None => None,
+            Some(source) => {
+                let every = Duration::from_secs(config.jwt_jwks_every_s);
+                Some(PublishedKeys::open(source, every, &runtime).await?)
+            }
+        };
+        let secret = config.jwt_secret.as_ref().map(Secret::reveal);
+        let verifier = Verifier::new(secret, published, rules)?;
         let reader = Reader::new(config.database_url.reveal(), DATABASE_CONNECTIONS_MAX)
             .context("the database cannot be named")?;
         let listener = server::listen(config.http_addr)
@@ -156,6 +167,10 @@ impl Gateway {
         let watch = tokio::spawn(watch::run(app.clone()));
         let disk = tokio::spawn(app.broker.clone().watch_health(unwell));
         let sweeper = tokio::spawn(sweeper::run(app.clone()));
+        let keys = tokio::spawn({
+            let app = app.clone();
+            async move { app.verifier.watch_keys().await }
+        });
         let stop = app.runtime.stop.clone();
         let broker = app.broker.clone();
         let service = server::Service {
@@ -177,5 +192,6 @@ impl Gateway {
         watch.abort();
         disk.abort();
         sweeper.abort();
+        keys.abort();
     }
 }

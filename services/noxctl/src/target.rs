@@ -10,7 +10,7 @@ use nox_service::{Clock, Secret};
 use crate::{
     client::{Client, ClientError},
     home::{self, Place},
-    token::Grant,
+    token::{By, Grant},
 };
 
 /// Who a development system's own user is.
@@ -124,5 +124,6 @@ pub fn grant(user: &str, admin: bool, lifetime: Duration) -> Result<Grant> {
         tenant: TenantId::new(TenantId::DEFAULT)?,
         role: if admin { "admin" } else { "user" }.to_owned(),
         lifetime,
+        by: By::usual(),
     })
 }

@@ -14,6 +14,27 @@ pub struct Grant {
     pub tenant: TenantId,
     pub role: String,
     pub lifetime: Duration,
+    pub by: By,
+}
+
+/// By whom and for whom a token is, where the gateway asks for that.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct By {
+    /// What a token says of who made it.
+    #[arg(long = "issuer", env = "NOX_JWT_ISSUER")]
+    iss: Option<String>,
+
+    /// What a token says of whom it is for.
+    #[arg(long = "audience", env = "NOX_JWT_AUDIENCE")]
+    aud: Option<String>,
+}
+
+impl By {
+    /// As the environment says.
+    pub fn usual() -> Self {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self { iss: set("NOX_JWT_ISSUER"), aud: set("NOX_JWT_AUDIENCE") }
+    }
 }
 
 #[derive(Serialize)]
@@ -24,6 +45,10 @@ struct Claims<'a> {
     /// Seconds since 1970, as is `exp`.
     iat: i64,
     exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
 }
 
 impl Grant {
@@ -36,6 +61,8 @@ impl Grant {
             role: &self.role,
             iat: seconds(now),
             exp: seconds(now + self.lifetime),
+            iss: self.by.iss.as_deref(),
+            aud: self.by.aud.as_deref(),
         };
         // The default header says HS256, the one that the gateway takes.
         let key = EncodingKey::from_secret(secret.as_bytes());

@@ -9,6 +9,7 @@ use crate::{
 };
 use axum::{
     extract::{Request, State},
+    http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -76,7 +77,7 @@ pub struct Gate {
 
 /// Lets a request pass to its handler, with the [`Caller`] that it comes from.
 pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    match gate.judge(&request) {
+    match gate.judge(request.method(), request.headers()).await {
         Ok(caller) => {
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
@@ -88,13 +89,16 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
 }
 
 impl Gate {
-    fn judge(&self, request: &Request) -> Result<Option<Caller>, ApiError> {
+    async fn judge(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, ApiError> {
         if self.access.role == Role::Anyone {
             return Ok(None);
         }
         let now = self.app.runtime.clock.wall();
-        let caller =
-            auth::authenticate(&self.app.verifier, now, request.method(), request.headers())?;
+        let caller = auth::authenticate(&self.app.verifier, now, method, headers).await?;
         if self.access.role == Role::Operator {
             caller.require_operator()?;
         }

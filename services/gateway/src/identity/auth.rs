@@ -5,7 +5,10 @@ use nox_contract::{ProblemCode, TenantId, Timestamp, UserId};
 use nox_readmodel::JobRow;
 
 use crate::{
-    identity::jwt::{Identity, TokenError, Verifier},
+    identity::{
+        jwt::{Identity, TokenError, Verifier},
+        token_rule::Rule,
+    },
     problem::ApiError,
 };
 
@@ -52,14 +55,14 @@ impl Caller {
 }
 
 /// Finds out who asks, and whether anything is open to them.
-pub fn authenticate(
+pub async fn authenticate(
     verifier: &Verifier,
     now: Timestamp,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let identity =
-        bearer(headers).and_then(|token| verifier.verify(token, now)).map_err(unauthenticated)?;
+    let token = bearer(headers).map_err(unauthenticated)?;
+    let identity = verifier.verify(token, now).await.map_err(unauthenticated)?;
     let Identity { tenant, user, roles, is_admin, scopes } = identity;
     let admin = is_admin || roles.iter().any(|role| role == ADMIN);
     if !admin && !roles.iter().any(|role| role == USER) {
@@ -78,19 +81,19 @@ pub fn authenticate(
 /// logs and histories; they count for nothing.
 fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(TokenError::Invalid("missing"))?;
+    let value = values.next().ok_or(Rule::Bearer)?;
     if values.next().is_some() {
-        return Err(TokenError::Invalid("two Authorization headers"));
+        return Err(Rule::Bearer.into());
     }
-    let text = value.to_str().map_err(|_| TokenError::Invalid("encoding"))?;
+    let text = value.to_str().map_err(|_| Rule::Bearer)?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(TokenError::Invalid("scheme")),
+        _ => Err(Rule::Bearer.into()),
     }
 }
 
 /// All bad tokens look the same from outside; only that one has run out, its holder may know.
-fn unauthenticated(error: TokenError) -> ApiError {
+pub fn unauthenticated(error: TokenError) -> ApiError {
     tracing::debug!(%error, "Not authenticated");
     match error {
         TokenError::Invalid(_) => {

@@ -2,4 +2,10 @@
 
 pub mod auth;
 pub mod command_roles;
+mod jwks;
 pub mod jwt;
+pub mod key_source;
+#[cfg(test)]
+mod test_keys;
+mod token_members;
+pub mod token_rule;

@@ -14,6 +14,7 @@ mod logs;
 mod outages;
 mod pages;
 mod proxy;
+mod published_keys;
 mod quotas;
 mod rights;
 mod strict;

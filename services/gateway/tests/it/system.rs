@@ -22,6 +22,10 @@ use crate::stub_scheduler::StubScheduler;
 
 const SECRET: &str = "a secret of at least 32 bytes for tests";
 
+/// Who a provider says it is, and whom it speaks to.
+pub const ISSUER: &str = "https://id.example";
+pub const AUDIENCE: &str = "nox";
+
 /// Longer than anything takes that does not hang.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -34,11 +38,12 @@ struct Told<'t> {
     http: HttpLimits,
     archive: Option<&'t Path>,
     command_roles: &'t str,
+    jwks: Option<&'t Path>,
 }
 
 impl Default for Told<'_> {
     fn default() -> Self {
-        Self { http: ROOMY, archive: None, command_roles: "" }
+        Self { http: ROOMY, archive: None, command_roles: "", jwks: None }
     }
 }
 
@@ -158,6 +163,13 @@ impl System {
         self.until_ready().await;
     }
 
+    /// From now on the methods reach another gateway, which takes tokens that the keys in this file verify.
+    pub async fn keys_in(&mut self, jwks: &Path) {
+        let told = Told { jwks: Some(jwks), ..Told::default() };
+        (self.addr, self.runtime) = self.another_gateway_told(self.nats.url(), told).await;
+        self.until_ready().await;
+    }
+
     async fn another_gateway_told(
         &self,
         nats_url: String,
@@ -239,7 +251,8 @@ async fn start_gateway(
     told: Told<'_>,
     store: &Path,
 ) -> (SocketAddr, JoinHandle<()>) {
-    let Told { http, archive, command_roles } = told;
+    let Told { http, archive, command_roles, jwks } = told;
+    let provider = |name: &str| jwks.map(|_| name.to_owned());
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
         http,
@@ -251,10 +264,12 @@ async fn start_gateway(
         artifacts: store.to_str().unwrap().to_owned(),
         uploads: UploadLimits { bytes_max: 64 << 20, quota_bytes: 96 << 20, days: 7 },
         joblib: Default::default(),
-        jwt_secret: Secret::new(SECRET),
+        jwt_secret: Some(Secret::new(SECRET)),
+        jwt_jwks: jwks.map(|path| path.to_str().unwrap().parse().unwrap()),
+        jwt_jwks_every_s: 60,
         jwt_lifetime_max_s: 86_400,
-        jwt_issuer: None,
-        jwt_audience: None,
+        jwt_issuer: provider(ISSUER),
+        jwt_audience: provider(AUDIENCE),
         sync: Durability::Relaxed,
     };
     let gateway = Gateway::bind(config, runtime.clone()).await.unwrap();

@@ -11,7 +11,7 @@ use crate::{
     home,
     output::{Format, Output},
     target::{DEV_USER, Target},
-    token::Grant,
+    token::{By, Grant},
 };
 
 #[derive(clap::Args)]
@@ -38,6 +38,9 @@ pub struct Args {
     /// What to sign it with; the secret of the development system in the data folder, if not given.
     #[arg(long, env = "NOX_JWT_SECRET", hide_env_values = true)]
     jwt_secret: Option<Secret>,
+
+    #[command(flatten)]
+    by: By,
 }
 
 pub fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
@@ -55,6 +58,7 @@ pub fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         tenant: args.tenant,
         role: if args.admin { "admin".to_owned() } else { args.role },
         lifetime: Duration::from_secs(args.ttl),
+        by: args.by,
     };
     let now = Clock::system().wall();
     let token = grant.sign(&secret, now)?;

@@ -21,9 +21,10 @@ fn the_parts_of_the_gateway_import_each_other_one_way() {
     let mut circular = imports.clone();
     circular.get_mut("read").unwrap().insert("surfaces".to_owned());
     assert_fires(circles(&circular), &["read", "surfaces"]);
-    assert_eq!(imported("use crate::{app::App, read::{a, b::C}};\nuse crate::problem::X;"), [
-        "app", "read", "problem"
-    ]);
+    assert_eq!(
+        imported("use crate::{app::App, read::{a, b::C}};\nuse crate::problem::X;"),
+        ["app", "read", "problem"]
+    );
 }
 
 fn imports(folder: &Path) -> Imports {
