@@ -36,7 +36,6 @@ pub fn prepare(
     let values = Values { work_dir, program_dir, inputs, molecule, resources: &resources };
     for file in &manifest.file.write {
         let text = file
-            .template
             .text(values)
             .map_err(|error| Failure::input_invalid(format!("{}: {error}", file.path)))?;
         folder

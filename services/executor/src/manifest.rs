@@ -11,6 +11,7 @@ mod result;
 mod retry;
 mod run;
 mod series;
+mod write;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +31,7 @@ pub use progress::Progress;
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
 pub use series::{Numbers, SeriesRule};
+pub use write::Write;
 
 use self::retry::RetryTable;
 use crate::{
@@ -110,7 +112,7 @@ pub struct ManifestFile {
 
 impl ManifestFile {
     fn wants_molecule(&self) -> bool {
-        let files = self.write.iter().map(|write| &write.template);
+        let files = self.write.iter().filter_map(Write::template);
         let values = self.result.iter().filter_map(|rule| match &rule.how {
             How::Value(template) => Some(template),
             How::Pointer { .. } | How::Pattern { .. } => None,
@@ -142,14 +144,6 @@ struct ResourcesTable {
     wall_time_s: u32,
     #[serde(default)]
     gpu: u32,
-}
-
-/// A file to write beneath the work directory.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Write {
-    pub path: RelativePath,
-    pub template: Template,
 }
 
 /// A file to keep.
@@ -206,7 +200,11 @@ impl Manifest {
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ManifestError::Unreadable { file: name.clone(), source })?;
         // The message has the line, the column and the line's text.
-        let file: ManifestFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let mut file: ManifestFile =
+            toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        for write in &mut file.write {
+            write.read(folder).map_err(|reason| wrong(format!("`write`: {reason}")))?;
+        }
         if file.version.is_empty() || file.version.len() > 64 {
             return Err(wrong("`version` must have 1 to 64 characters".to_owned()));
         }

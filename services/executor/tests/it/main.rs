@@ -16,6 +16,7 @@ mod outputs;
 mod printed;
 mod programs;
 mod quantum;
+mod releases;
 mod rules;
 mod sandbox;
 mod start_work;

@@ -134,11 +134,46 @@ fn the_modules_that_nox_comes_with_are_right() {
     let mut names: Vec<_> = declared.iter().map(|module| module.name.as_str()).collect();
     names.extend(modules.left_out().iter().map(|left_out| left_out.name.as_str()));
     names.sort_unstable();
-    assert_eq!(names, ["command", "gaussian", "noop", "orca", "xtb", "xtb_hello"]);
+    let expected = [
+        "command",
+        "dirfix",
+        "gaussian",
+        "nfofix",
+        "noop",
+        "orca",
+        "packaging",
+        "readnfo",
+        "repack",
+        "xtb",
+        "xtb_hello",
+    ];
+    assert_eq!(names, expected);
     for module in declared {
         assert!(!module.title.is_empty());
         let schema: Value = serde_json::from_str(module.input_schema.get()).unwrap();
         assert_eq!(schema["additionalProperties"], false, "{}", module.name);
+    }
+}
+
+#[test]
+fn a_file_beside_the_manifest_is_read_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |of: &str| {
+        let toml = format!(
+            "name = 'm'\nversion = '1'\nsandbox = 'process'\ninput_schema = {{}}\n\
+             resources = {{ cpu = 1, mem_mb = 64, wall_time_s = 60 }}\nrun = {{ program = 'sh' }}\n\
+             [[write]]\npath = 'a'\n{of}"
+        );
+        fs::write(folder.path().join("module.toml"), toml).unwrap();
+        Manifest::read(folder.path()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert!(write("file = 'script.sh'").unwrap_err().contains("cannot read script.sh"));
+    fs::write(folder.path().join("script.sh"), "echo {not a template}").unwrap();
+    write("file = 'script.sh'").unwrap();
+    fs::write(folder.path().join("script.sh"), vec![b' '; (1 << 20) + 1]).unwrap();
+    assert!(write("file = 'script.sh'").unwrap_err().contains("1048576"));
+    for wrong in ["", "file = 'x'\ntemplate = ''", "file = '../x'", "file = '/etc/passwd'"] {
+        assert!(write(wrong).is_err(), "{wrong}");
     }
 }
 
@@ -148,7 +183,7 @@ fn the_manifest_in_the_readme_is_right() {
     let toml = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("module.toml"), toml).unwrap();
-    for schema in ["inputs.json", "outputs.json"] {
+    for schema in ["inputs.json", "outputs.json", "library.bc"] {
         fs::write(folder.path().join(schema), "{}").unwrap();
     }
     let manifest = Manifest::read(folder.path()).unwrap_or_else(|error| panic!("{error}"));

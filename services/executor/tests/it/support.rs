@@ -157,11 +157,16 @@ impl Place {
         text
     }
 
-    /// A kept file.
+    /// A kept file that is text.
     pub fn kept(&self, name: &str) -> Option<String> {
+        self.kept_bytes(name).and_then(|bytes| String::from_utf8(bytes).ok())
+    }
+
+    /// A kept file.
+    pub fn kept_bytes(&self, name: &str) -> Option<Vec<u8>> {
         let StartWork { tenant, user_id, job_id, attempt, .. } = &self.start;
         let prefix = nox_contract::artifact::prefix(tenant, user_id, *job_id, *attempt);
-        fs::read_to_string(self.folder.path().join("artifacts").join(prefix).join(name)).ok()
+        fs::read(self.folder.path().join("artifacts").join(prefix).join(name)).ok()
     }
 }
 

@@ -51,6 +51,9 @@ fn the_examples_of_the_modules_that_nox_comes_with_are_right() {
     if nox_devkit::tools::xtb().is_some() {
         names.push("xtb");
     }
+    if std::path::Path::new("/usr/bin/python3").exists() {
+        names.extend(["readnfo", "nfofix", "dirfix", "repack", "packaging"]);
+    }
     for name in names {
         let mut command = noxctl();
         command.args(["module", "test", &format!("{modules}/{name}")]);
