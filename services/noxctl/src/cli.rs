@@ -1,9 +1,11 @@
 //! The tree of commands: a noun, then a verb.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{bench, demo, dev, doctor, job, log, module, projection, prune, token, upload},
+    commands::{
+        bench, completions, demo, dev, doctor, job, log, module, projection, prune, token, upload,
+    },
     exit::Exit,
     output::{Format, Output},
     target::{GLOBAL, Target},
@@ -22,6 +24,10 @@ pub struct Cli {
     /// The form of what is printed.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t)]
     output: Format,
+
+    /// The same as `--output json`.
+    #[arg(long, global = true, help_heading = GLOBAL, conflicts_with = "output")]
+    json: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -62,6 +68,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Measure how fast Nox is on this machine.
     Bench(bench::Args),
+    /// Print what makes a shell complete commands and flags.
+    Completions(completions::Args),
 }
 
 impl Cli {
@@ -77,7 +85,8 @@ impl Cli {
     }
 
     pub async fn run(self) -> anyhow::Result<Exit> {
-        let (target, output) = (self.target, Output::new(self.output));
+        let format = if self.json { Format::Json } else { self.output };
+        let (target, output) = (self.target, Output::new(format));
         target.check()?;
         match self.command {
             Command::Dev(args) => dev::run(args, &target).await,
@@ -91,18 +100,31 @@ impl Cli {
             Command::Prune(args) => prune::run(args, &target, output).await,
             Command::Doctor(args) => doctor::run(args, &target, output).await,
             Command::Bench(args) => bench::run(args).await,
+            Command::Completions(args) => completions::run(&args, &mut Self::command()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_tree_of_commands_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The page promises what the help does.
+    #[test]
+    fn the_page_has_every_exit_status() {
+        let page = include_str!("../../../docs/CLI.md");
+        let listed: Vec<_> = EXITS
+            .split(|c: char| !c.is_ascii_digit())
+            .filter(|number| !number.is_empty())
+            .collect();
+        assert_eq!(listed.len(), 12);
+        for number in listed {
+            assert!(page.contains(&format!("\n| {number} | ")), "{number}");
+        }
     }
 }

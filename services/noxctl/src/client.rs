@@ -1,6 +1,9 @@
 //! The HTTP client of the gateway.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use reqwest::{
     Method, StatusCode,
@@ -8,6 +11,8 @@ use reqwest::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+
+use crate::token_source::TokenSource;
 
 /// A gateway on this machine answers in a millisecond; one far away in less than this.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -117,8 +122,10 @@ pub struct Client {
     http: reqwest::Client,
     /// Without a slash at its end.
     url: String,
-    /// The value of `Authorization`.
-    token: Option<HeaderValue>,
+    /// The value of `Authorization`, the same for all clones.
+    token: Arc<Mutex<Option<HeaderValue>>>,
+    /// Where another one is had.
+    source: Option<TokenSource>,
 }
 
 /// A body that was answered with success.
@@ -147,7 +154,38 @@ impl Client {
         let read = reqwest::Url::parse(&url);
         read.map_err(|error| ClientError::Address(format!("{url:?} is no address: {error}")))?;
         let token = token.map(|token| bearer(&token)).transpose()?;
-        Ok(Self { http, url, token })
+        Ok(Self { http, url, token: Arc::new(Mutex::new(token)), source: None })
+    }
+
+    /// The same with a token from `source`.
+    pub fn with_source(url: &str, source: TokenSource) -> anyhow::Result<Self> {
+        let token = source.fetch()?;
+        Ok(Self { source: Some(source), ..Self::new(url, Some(token))? })
+    }
+
+    /// Whether `error` says that the token has ended, and another one is there now.
+    ///
+    /// # Errors
+    /// None can be had.
+    pub fn renews_token(&self, error: &ClientError) -> anyhow::Result<bool> {
+        let has_ended = matches!(
+            error,
+            ClientError::Refused(problem) if problem.code.as_deref() == Some("token_expired")
+        );
+        let Some(source) = self.source.as_ref().filter(|source| has_ended && source.is_renewable())
+        else {
+            return Ok(false);
+        };
+        let token = Some(bearer(&source.fetch()?)?);
+        let mut current = self.token();
+        let is_another = *current != token;
+        *current = token;
+        Ok(is_another)
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        // It is replaced as a whole.
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
@@ -220,7 +258,7 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, ClientError> {
         let request = self.http.request(method, format!("{}{path}", self.url));
-        Ok(match &self.token {
+        Ok(match &*self.token() {
             Some(token) => request.header(header::AUTHORIZATION, token),
             None => request,
         })

@@ -23,6 +23,9 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// How long a gateway that does not answer is asked again: it may be restarting.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The command that follows how a job stands, and nothing that it has printed.
+pub const WATCH: &str = "watch";
+
 /// What a command is told that prints what comes of a job bit by bit.
 #[derive(clap::Args)]
 pub struct Args {
@@ -74,6 +77,8 @@ pub struct Follow<'a> {
     /// Since it last answered.
     silent_since: Option<Duration>,
     pause: Duration,
+    /// Whether the token was renewed since all went well.
+    renewed: bool,
     /// What of the job is followed: `noxctl job <this> --follow` goes on with it.
     what: &'static str,
 }
@@ -82,7 +87,8 @@ impl<'a> Follow<'a> {
     pub fn new(client: &'a Client, id: JobId) -> Self {
         let clock = Clock::system();
         let pause = LOOK_AGAIN_MIN;
-        Self { client, id, clock, heard: false, silent_since: None, pause, what: "logs" }
+        let (heard, silent_since, renewed) = (false, None, false);
+        Self { client, id, clock, heard, silent_since, pause, renewed, what: "logs" }
     }
 
     /// The same where something else than what the job prints is followed.
@@ -125,6 +131,17 @@ impl<'a> Follow<'a> {
         if passes && now.saturating_sub(since) < TIMEOUT { Ok(None) } else { Err(error) }
     }
 
+    /// Whether the token had ended, and another one was had. Once: whoever hands out tokens that have
+    /// ended would be asked for ever.
+    fn goes_on_after(&mut self, error: &ClientError) -> Result<bool> {
+        if self.renewed || !self.client.renews_token(error)? {
+            return Ok(false);
+        }
+        note!("the token has ended; {} is followed with a fresh one", self.id);
+        self.renewed = true;
+        Ok(true)
+    }
+
     /// Waits a little; a little longer each time.
     pub async fn pause(&mut self) {
         tokio::time::sleep(self.pause).await;
@@ -149,11 +166,18 @@ impl<'a> Follow<'a> {
         let after = if seen.place > 0 { format!(" --after {}", seen.place) } else { String::new() };
         match &seen.job {
             _ if !ended.as_ref().is_err_and(is_of_the_gateway) => {}
+            Some(job) if job.state.is_ended() && what == WATCH => {}
             Some(job) if job.state.is_ended() => {
                 note!("{id} has ended; `noxctl job {what}{after} {id}` shows the rest");
             }
             // Of one that nobody has heard of, nothing can be said.
             None if !heard => {}
+            // What has no places is followed by itself.
+            Some(_) | None if what == WATCH => {
+                note!(
+                    "{id} goes on without this command; `noxctl job watch {id}` follows it again"
+                );
+            }
             Some(_) | None => note!(
                 "{id} goes on without this command; `noxctl job {what} --follow{after} {id}` \
                  follows it again"
@@ -177,8 +201,12 @@ impl<'a> Follow<'a> {
         let mut n = n;
         loop {
             let within = left(&self.clock);
-            let looked = tokio::time::timeout(within, self.look(n)).await;
-            if let Some(job) = looked.unwrap_or(Ok(None))? {
+            let looked = tokio::time::timeout(within, self.look(n)).await.unwrap_or(Ok(None));
+            let looked = match looked {
+                Err(error) if self.goes_on_after(&error)? => continue,
+                looked => looked?,
+            };
+            if let Some(job) = looked {
                 n = None;
                 let changed = seen.job.as_ref().map(Job::standing) != Some(job.standing());
                 if changed {
@@ -186,10 +214,18 @@ impl<'a> Follow<'a> {
                 }
                 // It may ask the gateway, too.
                 let seeing = see(&job, changed, &mut seen.place);
-                let saw = tokio::time::timeout(left(&self.clock), seeing).await;
+                let saw = tokio::time::timeout(left(&self.clock), seeing).await.unwrap_or(Ok(()));
+                if let Err(error) = &saw
+                    && let Some(error) = error.downcast_ref()
+                    && self.goes_on_after(error)?
+                {
+                    // It has printed nothing of this turn, and does the next time.
+                    continue;
+                }
+                self.renewed = false;
                 let ended = job.state.is_ended();
                 seen.job = Some(job);
-                saw.unwrap_or(Ok(()))?;
+                saw?;
                 if ended {
                     return Ok(());
                 }

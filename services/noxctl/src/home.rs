@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 use fs_err::{self as fs, File, OpenOptions, os::unix::fs::OpenOptionsExt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::system::holder;
+
 /// Where the folder is, unless something else is said: here, or in the nearest folder above that
 /// has it.
 pub const DEFAULT: &str = ".nox/data";
@@ -22,6 +24,9 @@ pub const ARCHIVE: &str = "archive";
 
 /// Kept files within the folder.
 pub const ARTIFACTS: &str = "artifacts";
+
+/// Locked by the process that runs there.
+const LOCK: &str = "lock";
 
 const IDENTITY: &str = "identity.json";
 const PLACE: &str = "place.json";
@@ -67,12 +72,14 @@ impl Home {
         let folder = std::path::absolute(folder)?;
         let cannot = || format!("cannot use the data folder {}", folder.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(cannot)?;
-        let lock = private(&folder.join("lock"))?;
+        let lock = private(&folder.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
+                let holder = holder::of_lock(&folder.join(LOCK));
+                let holder = holder.map(|holder| format!(": {holder}")).unwrap_or_default();
                 bail!(
-                    "another `noxctl dev` runs in {}; give this one its own --data",
+                    "another `noxctl dev` runs in {}{holder}; give this one its own --data",
                     folder.display()
                 )
             }
@@ -186,6 +193,8 @@ mod tests {
         assert_eq!(key.len(), 64);
         let refused = Home::open(&folder).err().unwrap().to_string();
         assert!(refused.contains("another `noxctl dev`"), "{refused}");
+        let own = format!("(process {})", std::process::id());
+        assert!(refused.contains(&own), "{refused}");
 
         drop(home);
         assert_eq!(Home::open(&folder).unwrap().identity.cluster_key, key);

@@ -12,7 +12,7 @@
 //! | [`terminal`] | all that is written to standard output and standard error |
 //! | [`home`] | the folder of a development system |
 //! | [`system`] | servers and services of a development system |
-//! | [`token`] | signs tokens |
+//! | [`token`], [`token_source`] | signs tokens; where a command has its own from |
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -28,6 +28,7 @@ mod system;
 mod target;
 mod terminal;
 mod token;
+mod token_source;
 mod views;
 
 use std::{io, process::ExitCode};

@@ -1,10 +1,14 @@
 //! What commands print: data on standard output, in the form that was asked for; all else on
 //! standard error.
 
-use std::io::{self, IsTerminal};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal},
+};
 
 use clap::ValueEnum;
 use serde_json::value::RawValue;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::{marked_line, print, print_raw, print_with_head};
 
@@ -25,6 +29,8 @@ pub enum Format {
 pub struct Output {
     pub format: Format,
     terminal: bool,
+    /// Columns of the terminal, where that is known.
+    width: Option<usize>,
     colour: bool,
     raw: bool,
 }
@@ -35,7 +41,8 @@ impl Output {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
         let colour = !set("NO_COLOR") && !dumb && (terminal || set("CLICOLOR_FORCE"));
-        Self { format, terminal, colour, raw: false }
+        let width = terminal.then(width).flatten();
+        Self { format, terminal, width, colour, raw: false }
     }
 
     /// The same for data that comes bit by bit, of which no one document can be made.
@@ -62,7 +69,7 @@ impl Output {
             };
             return self.lines(&rows.iter().map(line).collect::<Vec<_>>());
         }
-        let lines = aligned(head, rows);
+        let lines = fitted(head, rows, self.width);
         if self.colour { print_with_head(&lines) } else { self.lines(&lines) }
     }
 
@@ -88,6 +95,11 @@ impl Output {
         }
     }
 
+    /// Prints what somebody else has said in one line of text.
+    pub fn lines_of(&self, text: &str) -> io::Result<()> {
+        self.line(&marked_line(text))
+    }
+
     pub fn line(&self, line: &str) -> io::Result<()> {
         print(format!("{line}\n"))
     }
@@ -102,24 +114,68 @@ impl Output {
     }
 }
 
+/// Fewest columns to which a cell is cut.
+const CELL_WIDTH_MIN: usize = 8;
+
+/// What stands for what was cut off.
+const CUT: &str = "…";
+
+/// The columns of the terminal: what it says itself, or `COLUMNS`.
+fn width() -> Option<usize> {
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let told = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col.into());
+    named.or_else(told).filter(|columns| *columns > 0)
+}
+
 /// Lines of columns that are as wide as their widest cell; nothing is cut off.
 pub fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    fitted(head, rows, None)
+}
+
+/// The same, in lines of at most `width` columns where that can be had: the widest column is cut first,
+/// and the first one, which names what a row is about, never.
+fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| marked_line(cell).into()).collect()).collect();
     let all = || std::iter::once(&head).chain(&rows);
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or_default())
+    let mut widths: Vec<usize> = (0..head.len())
+        .map(|column| all().map(|row| row[column].width()).max().unwrap_or_default())
         .collect();
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while width.is_some_and(|width| widths.iter().sum::<usize>() + gaps > width) {
+        // Of the widest ones the last, which is most often a sentence.
+        let widest = widths.iter_mut().skip(1).max_by_key(|width| **width);
+        let Some(widest) = widest.filter(|width| **width > CELL_WIDTH_MIN) else { break };
+        *widest -= 1;
+    }
     all()
         .map(|row| {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(&format!("{cell:width$}  "));
+                let cell = cut(cell, *width);
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(width - cell.width() + 2));
             }
             line.trim_end().to_owned()
         })
         .collect()
+}
+
+/// `cell` in at most `width` columns.
+fn cut(cell: &str, width: usize) -> Cow<'_, str> {
+    if cell.width() <= width {
+        return cell.into();
+    }
+    let mut short = String::new();
+    let mut left = width.saturating_sub(CUT.width());
+    for c in cell.chars() {
+        let Some(rest) = left.checked_sub(c.width().unwrap_or_default()) else { break };
+        left = rest;
+        short.push(c);
+    }
+    short.push_str(CUT);
+    short.into()
 }
 
 /// `document` with each member on a line of its own. Numbers and strings stay byte for byte what they
@@ -219,5 +275,22 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_obey_nobody() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["b\u{1b}[2J\n".into(), "22".into()]];
         assert_eq!(aligned(&["id", "n"], &rows), ["ID      N", "a       1", "b␛[2J␊  22"]);
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal_and_what_names_a_row_stays_whole() {
+        let id = "0193a000-0000-7000-8000-000000000001";
+        let row = |state: &str| vec![id.to_owned(), "xtb".to_owned(), state.to_owned()];
+        let rows =
+            [row("queued (no_worker: no worker has the module xtb)"), row("漢字漢字漢字漢字漢字")];
+        let lines = fitted(&["id", "module", "state"], &rows, Some(64));
+        assert_eq!(lines[1], format!("{id}  xtb     queued (no_worker…"));
+        assert_eq!(lines[2], format!("{id}  xtb     漢字漢字漢字漢字…"));
+        assert!(lines.iter().all(|line| line.width() <= 64), "{lines:?}");
+        // On one that is too narrow for that lines are too long, but say something.
+        let lines = fitted(&["id", "module", "state"], &rows, Some(20));
+        assert_eq!(lines[1], format!("{id}  xtb     queued …"));
+        assert_eq!(fitted(&["id", "n"], &[], Some(5)), ["ID  N"]);
+        assert!(aligned(&["id", "module", "state"], &rows)[1].ends_with("has the module xtb)"));
     }
 }

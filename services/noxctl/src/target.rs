@@ -1,7 +1,10 @@
 //! Which system a command is for: what flags and environment name, else the development system whose
 //! data folder is here.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 use nox_contract::{TenantId, UserId};
@@ -11,6 +14,7 @@ use crate::{
     client::{Client, ClientError},
     home::{self, Place},
     token::{By, Grant},
+    token_source::TokenSource,
 };
 
 /// Who a development system's own user is.
@@ -34,6 +38,14 @@ pub struct Target {
     /// Who asks; with a development system its own user, if not given.
     #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
+
+    /// A file with the token; read again when that has ended.
+    #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// A line of shell that prints the token; run again when that has ended.
+    #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_TOKEN_COMMAND", value_name = "LINE")]
+    pub token_command: Option<String>,
 
     /// The data folder of a development system; `.nox/data` here or in a folder above, if not given.
     #[arg(long, global = true, help_heading = GLOBAL, env = "NOX_DATA")]
@@ -75,21 +87,32 @@ impl Target {
         self.client_of(DEV_ADMIN, true)
     }
 
-    fn client_of(&self, user: &str, admin: bool) -> Result<Client> {
+    fn client_of(&self, user: &'static str, admin: bool) -> Result<Client> {
         let url = self.gateway()?;
-        let token = match &self.token {
-            Some(token) => token.reveal().to_owned(),
+        let source = match self.named_token() {
+            Some(source) => source,
             // A token of the development system is for that system, and for no other address.
             None if self.url.is_some() => return Err(ClientError::NoToken.into()),
-            None => self.own_token(user, admin)?,
+            None => TokenSource::Own { folder: self.folder(), user, admin },
         };
-        Ok(Client::new(&url, Some(token))?)
+        Client::with_source(&url, source)
+    }
+
+    /// The token that flags or environment name; what is set to nothing names nothing.
+    fn named_token(&self) -> Option<TokenSource> {
+        let fixed = self.token.clone().filter(|token| !token.reveal().is_empty());
+        let file = self.token_file.clone().filter(|file| !file.as_os_str().is_empty());
+        let command = self.token_command.clone().filter(|line| !line.is_empty());
+        let fixed = fixed.map(TokenSource::Fixed);
+        fixed.or(file.map(TokenSource::File)).or(command.map(TokenSource::Command))
     }
 
     /// A client for requests that need none.
     pub fn open_client(&self) -> Result<Client> {
-        let token = self.token.as_ref().map(|token| token.reveal().to_owned());
-        Ok(Client::new(&self.gateway()?, token)?)
+        match self.named_token() {
+            Some(source) => Client::with_source(&self.gateway()?, source),
+            None => Ok(Client::new(&self.gateway()?, None)?),
+        }
     }
 
     /// Where the development system was last found.
@@ -110,11 +133,12 @@ impl Target {
             None => Ok(self.place()?.url),
         }
     }
+}
 
-    fn own_token(&self, user: &str, admin: bool) -> Result<String> {
-        let secret = home::jwt_secret(&self.folder())?.ok_or(ClientError::NoToken)?;
-        grant(user, admin, TOKEN_LIFETIME)?.sign(&secret, Clock::system().wall())
-    }
+/// A token of the development system in `folder`, for one command or for as long as it lasts.
+pub fn own_token(folder: &Path, user: &str, admin: bool) -> Result<String> {
+    let secret = home::jwt_secret(folder)?.ok_or(ClientError::NoToken)?;
+    grant(user, admin, TOKEN_LIFETIME)?.sign(&secret, Clock::system().wall())
 }
 
 /// What a development system's own user, or its administrator, may do.

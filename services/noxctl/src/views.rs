@@ -5,7 +5,7 @@ use nox_contract::{
     Fact, FactOrUnknown, FrameNumber, JobError, JobId, JobState, TenantId, Timestamp,
     artifact::Artifact, upload::MEMBER,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
 /// Whether a job was taken in.
@@ -25,6 +25,7 @@ pub struct Job {
     pub state: JobState,
     pub waiting: Option<Waiting>,
     pub attempt: u32,
+    pub progress: Option<Progress>,
     pub priority: u8,
     pub outputs: Option<Box<RawValue>>,
     pub error: Option<JobError>,
@@ -34,8 +35,15 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
 }
 
+/// How far its newest attempt is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Progress {
+    pub percent: Option<f64>,
+    pub message: Option<String>,
+}
+
 /// Why a job does not run.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Waiting {
     pub code: String,
     pub message: String,
@@ -143,6 +151,19 @@ impl Job {
             (_, _, JobState::Running) => format!("running (attempt {})", self.attempt),
             (_, _, state) => state.to_string(),
         }
+    }
+
+    /// The same, with how far it is.
+    pub fn standing_with_progress(&self) -> String {
+        let Some(progress) = self.progress.as_ref().filter(|_| !self.state.is_ended()) else {
+            return self.standing();
+        };
+        let percent = progress.percent.map(|percent| format!("{percent} %"));
+        let known: Vec<_> = percent.into_iter().chain(progress.message.clone()).collect();
+        if known.is_empty() {
+            return self.standing();
+        }
+        format!("{}: {}", self.standing(), known.join(", "))
     }
 
     /// Seconds from start to end, once both are known.

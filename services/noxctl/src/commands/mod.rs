@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod bench;
+pub mod completions;
 pub mod demo;
 pub mod dev;
 pub mod doctor;

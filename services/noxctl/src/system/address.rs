@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use nox_devkit::free_port;
 
-use crate::home::Place;
+use crate::{home::Place, system::holder};
 
 /// The address to serve on: what was asked for, or for port 0 the port that the system had before,
 /// else a free one.
@@ -26,11 +26,15 @@ pub fn pick(asked: SocketAddr, before: Option<&Place>) -> Result<SocketAddr> {
         return Ok(SocketAddr::new(asked.ip(), free_port(asked.ip())?));
     }
     bind(asked).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow!(
-            "{asked} is taken by another program; set NOX_HTTP_ADDR to a free address, such as \
-             {}:0 for any",
-            asked.ip()
-        ),
+        ErrorKind::AddrInUse => {
+            let holder = holder::of_address(asked);
+            let holder = holder.map_or_else(|| "another program".to_owned(), |h| h.to_string());
+            anyhow!(
+                "{asked} is taken by {holder}; set NOX_HTTP_ADDR to a free address, such as {}:0 \
+                 for any",
+                asked.ip()
+            )
+        }
         _ => anyhow!("cannot listen on {asked}: {error}"),
     })
 }
@@ -70,6 +74,7 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let error = pick(address, None).unwrap_err().to_string();
         assert!(error.contains(&address.to_string()) && error.contains("NOX_HTTP_ADDR"), "{error}");
+        assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
 

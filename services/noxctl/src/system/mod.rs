@@ -3,6 +3,7 @@
 mod address;
 mod configuration;
 pub mod engines;
+pub mod holder;
 pub mod modules;
 mod ready;
 mod servers;

@@ -7,8 +7,11 @@ mod events;
 mod get;
 mod list;
 mod logs;
+mod retry;
 mod run;
 mod submit;
+mod watch;
+mod why;
 
 use anyhow::Result;
 
@@ -33,8 +36,14 @@ pub enum Command {
     Artifacts(artifacts::Args),
     /// Download files that a job has left.
     Download(download::Args),
+    /// Say why a job waits, or why it failed, in one sentence.
+    Why(why::Args),
+    /// Show how a job stands, and each change of it, until it has ended.
+    Watch(watch::Args),
     /// Cancel a job.
     Cancel(cancel::Args),
+    /// Submit a job that has ended once more, as a new one, and print its id.
+    Retry(retry::Args),
     /// Show all that ever happened to a job.
     Events(follow::Args),
 }
@@ -49,7 +58,10 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Logs(args) => logs::run(args, &client, output).await,
         Command::Artifacts(args) => artifacts::run(args, &client, output).await,
         Command::Download(args) => download::run(args, &client).await,
+        Command::Why(args) => why::run(args, &client, output).await,
+        Command::Watch(args) => watch::run(args, &client, output).await,
         Command::Cancel(args) => cancel::run(args, &client, output).await,
+        Command::Retry(args) => retry::run(args, &client, output).await,
         Command::Events(args) => events::run(args, &client, output).await,
     }
 }
