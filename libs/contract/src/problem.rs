@@ -65,6 +65,8 @@ pub enum ProblemCode {
     Unsatisfiable,
     /// What a user may keep of uploads is taken: frees when they expire. Found by the gateway.
     UploadQuota,
+    /// Too many requests of one user: frees with time. Found by the gateway.
+    RateLimited,
     /// Refused by a newer version, for a reason that only that one has a word for. Never written.
     Refused,
     // The system.
@@ -78,7 +80,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -114,6 +116,7 @@ impl ProblemCode {
         Self::RequestTooLarge,
         Self::Unsatisfiable,
         Self::UploadQuota,
+        Self::RateLimited,
         Self::Refused,
         Self::Overloaded,
         Self::StorageFull,
@@ -163,6 +166,7 @@ impl ProblemCode {
             Self::RequestTooLarge => "request_too_large",
             Self::Unsatisfiable => "unsatisfiable",
             Self::UploadQuota => "upload_quota",
+            Self::RateLimited => "rate_limited",
             Self::Refused => "refused",
             Self::Overloaded => "overloaded",
             Self::StorageFull => "storage_full",

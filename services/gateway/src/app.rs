@@ -9,7 +9,7 @@ use nox_streams::Broker;
 
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    identity::{command_roles::CommandRoles, jwt::Verifier},
+    identity::{command_roles::CommandRoles, jwt::Verifier, rate::RateLimits},
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
@@ -35,6 +35,8 @@ pub struct App {
     pub admission: Admission,
     pub command_roles: CommandRoles,
     pub verifier: Verifier,
+    /// None, if there are to be none.
+    pub rates: Option<RateLimits>,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
     pub joblib: JoblibSettings,

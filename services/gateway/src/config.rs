@@ -1,12 +1,12 @@
 //! What the gateway is told at its start.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32};
 
 use nox_service::Secret;
 use nox_streams::Durability;
 
 use crate::{
-    identity::{command_roles::CommandRoles, key_source::KeySource},
+    identity::{command_roles::CommandRoles, key_source::KeySource, rate::Rate},
     joblib_settings::JoblibSettings,
 };
 
@@ -19,6 +19,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub http: HttpLimits,
+
+    #[command(flatten)]
+    pub rate: RateSettings,
 
     #[arg(
         long,
@@ -115,6 +118,34 @@ pub struct HttpLimits {
         value_parser = clap::value_parser!(u8).range(1..=100)
     )]
     pub address_percent: u8,
+}
+
+/// How many requests one user may make, whatever they ask for.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct RateSettings {
+    /// Requests a second of one user; 0 for as many as come.
+    #[arg(long = "rate-limit-per-s", env = "NOX_RATE_LIMIT_PER_S", default_value_t = 500)]
+    pub per_second: u32,
+
+    /// As many at once.
+    #[arg(
+        long = "rate-limit-burst",
+        env = "NOX_RATE_LIMIT_BURST",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub burst: u32,
+}
+
+impl RateSettings {
+    /// As many as come.
+    pub const UNLIMITED: Self = Self { per_second: 0, burst: 1 };
+
+    /// `None` where there is no limit.
+    pub fn allowed(self) -> Option<Rate> {
+        let (per_second, burst) = (NonZeroU32::new(self.per_second)?, NonZeroU32::new(self.burst)?);
+        Some(Rate { per_second, burst })
+    }
 }
 
 /// How much may be uploaded, and for how long.

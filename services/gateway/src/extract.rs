@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
-    http::{HeaderMap, HeaderName, Uri, request::Parts},
+    http::{HeaderMap, Uri, request::Parts},
 };
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
@@ -156,17 +156,8 @@ pub fn traceparent(headers: &HeaderMap) -> Option<&str> {
     (hex && lengths.eq([2, 32, 16, 2])).then_some(text)
 }
 
-/// Whether a header lists `etag`, or `*`. What is weak is the same file as well.
-pub fn lists(headers: &HeaderMap, name: HeaderName, etag: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::header;
-
     use super::*;
 
     #[test]
@@ -193,20 +184,6 @@ mod tests {
         for wrong in ["", "  ", "a\tb", &"x".repeat(256)] {
             headers.insert("idempotency-key", wrong.parse().unwrap());
             assert!(idempotency_key(&headers).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_the_asker_has_is_not_sent_again() {
-        for (tags, expected) in [
-            ("\"e\"", true),
-            ("W/\"e\"", true),
-            ("\"f\", \"e\"", true),
-            ("*", true),
-            ("\"f\"", false),
-        ] {
-            let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, tags.parse().unwrap())]);
-            assert_eq!(lists(&headers, header::IF_NONE_MATCH, "\"e\""), expected, "{tags}");
         }
     }
 }

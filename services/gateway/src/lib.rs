@@ -41,6 +41,7 @@ use crate::{
     identity::{
         jwt::{self, Verifier},
         key_source::PublishedKeys,
+        rate::RateLimits,
     },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
@@ -52,7 +53,7 @@ use crate::{
     use_cases::tasks::sweeper,
 };
 pub use crate::{
-    config::{Config, HttpLimits, UploadLimits},
+    config::{Config, HttpLimits, RateSettings, UploadLimits},
     identity::{command_roles::CommandRoles, key_source::KeySource},
     joblib_settings::JoblibSettings,
 };
@@ -144,6 +145,7 @@ impl Gateway {
             admission: Admission::default(),
             command_roles: config.command_roles,
             verifier,
+            rates: config.rate.allowed().map(RateLimits::new),
             metrics,
             job_metrics,
             joblib: config.joblib,

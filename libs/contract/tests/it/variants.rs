@@ -170,6 +170,7 @@ variants!(problem: ProblemCode {
     RequestTooLarge => "request_too_large",
     Unsatisfiable => "unsatisfiable",
     UploadQuota => "upload_quota",
+    RateLimited => "rate_limited",
     Refused => "refused",
     Overloaded => "overloaded",
     StorageFull => "storage_full",

@@ -176,7 +176,15 @@ impl Cluster {
         for number in 0..options.gateways {
             let addr = format!("127.0.0.1:{}", free_port(Ipv4Addr::LOCALHOST.into())?);
             gateway_urls.push(format!("http://{addr}"));
-            gateways.push(describe(Kind::Gateway, number, &[("NOX_HTTP_ADDR", addr)])?);
+            gateways.push(describe(
+                Kind::Gateway,
+                number,
+                &[
+                    ("NOX_HTTP_ADDR", addr),
+                    // What a user may ask for at most is tried by itself.
+                    ("NOX_RATE_LIMIT_PER_S", "0".to_owned()),
+                ],
+            )?);
         }
         let schedulers = (0..options.schedulers)
             .map(|number| describe(Kind::Scheduler, number, &[]))

@@ -51,6 +51,8 @@ pub enum Relation {
     OwnerOrAdmin,
     /// Anybody of the object's tenant: rooms and their tasks are shared.
     Tenant,
+    /// The tenant sees it; its submitter, the worker that has it, and admins change it: others are refused.
+    Holder,
 }
 
 /// A row of the policy.
@@ -65,6 +67,7 @@ impl Access {
     pub const OWN: Self = Self { role: Role::User, relation: Relation::Own };
     pub const OWNER_OR_ADMIN: Self = Self { role: Role::User, relation: Relation::OwnerOrAdmin };
     pub const TENANT: Self = Self { role: Role::User, relation: Relation::Tenant };
+    pub const HOLDER: Self = Self { role: Role::User, relation: Relation::Holder };
     pub const OPERATOR: Self = Self { role: Role::Operator, relation: Relation::None };
 }
 
@@ -79,10 +82,15 @@ pub struct Gate {
 pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     match gate.judge(request.method(), request.headers()).await {
         Ok(caller) => {
-            if let Some(caller) = caller {
-                request.extensions_mut().insert(caller);
-            }
-            next.run(request).await
+            let Some(caller) = caller else { return next.run(request).await };
+            let told = match gate.app.rates.as_ref().map(|rates| rates.count(&caller)).transpose() {
+                Ok(told) => told.unwrap_or_default(),
+                Err(error) => return error.into_response(),
+            };
+            request.extensions_mut().insert(caller);
+            let mut response = next.run(request).await;
+            response.headers_mut().extend(told);
+            response
         }
         Err(error) => error.into_response(),
     }

@@ -133,6 +133,10 @@ pub const IF_NONE_MATCH: Header =
     Header::text("If-None-Match", "ETags that the asker has: 304 if it is one.");
 pub const RANGE: Header = Header::text("Range", "One range of bytes (RFC 9110).");
 
+pub const ETAG: Header = Header::text("ETag", "Names these very bytes.");
+pub const PREFERENCE_APPLIED: Header =
+    Header::text("Preference-Applied", "wait=N, where so many seconds were granted.");
+
 impl Endpoint {
     pub fn new<H, T>(
         method: Method,

@@ -22,8 +22,12 @@ const OF_ALL: [ProblemCode; 6] = [
     ProblemCode::Internal,
 ];
 /// Those of whoever has to say who it is.
-const OF_CALLERS: [ProblemCode; 3] =
-    [ProblemCode::Unauthenticated, ProblemCode::TokenExpired, ProblemCode::Forbidden];
+const OF_CALLERS: [ProblemCode; 4] = [
+    ProblemCode::Unauthenticated,
+    ProblemCode::TokenExpired,
+    ProblemCode::Forbidden,
+    ProblemCode::RateLimited,
+];
 /// Those of whoever sends a body.
 const OF_BODIES: [ProblemCode; 4] = [
     ProblemCode::MalformedJson,
@@ -197,6 +201,7 @@ fn relation(access: super::Access) -> &'static str {
         super::Relation::Own => "own",
         super::Relation::OwnerOrAdmin => "owner_or_admin",
         super::Relation::Tenant => "tenant",
+        super::Relation::Holder => "holder",
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod budget;
 pub mod connections;
+pub mod etag;
 pub mod head;
 pub mod memory;
 pub mod observe;

@@ -201,6 +201,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "What one user may keep of uploads is taken. It frees when uploads expire that no job \
              needs.",
         ),
+        ProblemCode::RateLimited => (
+            429,
+            1,
+            "Too many requests",
+            "One user may make so many requests in so much time as `RateLimit-Policy` says. Wait for as \
+             long as `Retry-After` says.",
+        ),
         ProblemCode::Refused => (
             422,
             0,

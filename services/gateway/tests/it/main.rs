@@ -16,6 +16,7 @@ mod pages;
 mod proxy;
 mod published_keys;
 mod quotas;
+mod rate;
 mod rights;
 mod strict;
 mod stub_scheduler;

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
-use nox_gateway::{CommandRoles, Config, Gateway, HttpLimits, UploadLimits};
+use nox_gateway::{CommandRoles, Config, Gateway, HttpLimits, RateSettings, UploadLimits};
 use nox_service::{Clock, Runtime, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -39,11 +39,18 @@ struct Told<'t> {
     archive: Option<&'t Path>,
     command_roles: &'t str,
     jwks: Option<&'t Path>,
+    rate: RateSettings,
 }
 
 impl Default for Told<'_> {
     fn default() -> Self {
-        Self { http: ROOMY, archive: None, command_roles: "", jwks: None }
+        Self {
+            http: ROOMY,
+            archive: None,
+            command_roles: "",
+            jwks: None,
+            rate: RateSettings::UNLIMITED,
+        }
     }
 }
 
@@ -170,6 +177,13 @@ impl System {
         self.until_ready().await;
     }
 
+    /// From now on the methods reach another gateway, where a user may make so many requests.
+    pub async fn limited_to(&mut self, rate: RateSettings) {
+        let told = Told { rate, ..Told::default() };
+        (self.addr, self.runtime) = self.another_gateway_told(self.nats.url(), told).await;
+        self.until_ready().await;
+    }
+
     async fn another_gateway_told(
         &self,
         nats_url: String,
@@ -251,11 +265,12 @@ async fn start_gateway(
     told: Told<'_>,
     store: &Path,
 ) -> (SocketAddr, JoinHandle<()>) {
-    let Told { http, archive, command_roles, jwks } = told;
+    let Told { http, archive, command_roles, jwks, rate } = told;
     let provider = |name: &str| jwks.map(|_| name.to_owned());
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
         http,
+        rate,
         command_roles: command_roles.parse::<CommandRoles>().unwrap(),
         nats_url: Secret::new(nats_url),
         nats_monitor_url: Some(nats.monitor_url()),

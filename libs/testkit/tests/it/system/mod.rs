@@ -18,6 +18,7 @@ mod load;
 mod log_repair;
 mod namesakes;
 mod offers;
+mod policy;
 mod progress;
 mod raw_commands;
 mod rebuild;

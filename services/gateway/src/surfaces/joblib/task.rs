@@ -13,7 +13,7 @@ use nox_contract::{FrameNumber, JobId, ProblemCode, WaitingCode};
 use super::view::TaskView;
 use crate::{
     app::App,
-    endpoint::{Access, Answer, Endpoint, Header, MIN_N, Method, PREFER},
+    endpoint::{Access, Answer, Endpoint, MIN_N, Method, PREFER, PREFERENCE_APPLIED},
     extract::{OnlyN, Segment, only_min_n},
     http::prefer,
     identity::auth::Caller,
@@ -28,10 +28,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Get, path, Access::TENANT, (id, summary), get)
         .query::<OnlyN>()
         .headers([MIN_N, PREFER])
-        .answer(Answer::json::<TaskView>(200, "The task.").headers([Header::text(
-            "Preference-Applied",
-            "wait=N, where so many seconds were granted.",
-        )]))
+        .answer(Answer::json::<TaskView>(200, "The task.").headers([PREFERENCE_APPLIED]))
         .problems(&[ProblemCode::TaskNotFound])
 }
 

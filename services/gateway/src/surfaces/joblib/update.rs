@@ -66,7 +66,7 @@ struct AskedProgress {
 pub fn endpoint() -> Endpoint {
     let path = "/v1/joblib/tasks/{task_id}";
     let (id, summary) = ("update_task", "Moves a task on, or says how far it is.");
-    Endpoint::new(Method::Patch, path, Access::TENANT, (id, summary), update)
+    Endpoint::new(Method::Patch, path, Access::HOLDER, (id, summary), update)
         .body(Content::json::<Asked>())
         .answer(Answer::json::<TaskView>(200, "The task as it is now."))
         .problems(&[

@@ -15,6 +15,7 @@ use crate::{
     app::App,
     endpoint::{Access, Answer, Content, Endpoint, Header, IF_NONE_MATCH, MIN_N, Method, RANGE},
     extract::{self, OnlyN, Segments, only_min_n},
+    http::etag,
     identity::auth::Caller,
     problem::ApiError,
     use_cases::outputs::{not_found, outputs},
@@ -62,11 +63,11 @@ pub async fn download(
     let artifact = outputs.artifacts.into_iter().find(|artifact| artifact.name == name);
     let artifact = artifact.ok_or_else(|| not_found("the job has no such file"))?;
 
-    let etag = format!("\"{}\"", artifact.sha256);
-    if extract::lists(&headers, header::IF_NONE_MATCH, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, described(&artifact, &etag)).into_response());
+    let tag = format!("\"{}\"", artifact.sha256);
+    if etag::lists(&headers, header::IF_NONE_MATCH, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, described(&artifact, &tag)).into_response());
     }
-    let part = match part(&headers, &etag, artifact.size) {
+    let part = match part(&headers, &tag, artifact.size) {
         Part::Whole => None,
         Part::Of(part) => Some(part),
         Part::Nowhere => return Ok(not_satisfiable(artifact.size)),
@@ -82,7 +83,7 @@ pub async fn download(
 
     let mut response = Body::from_stream(reading.bytes).into_response();
     let headers = response.headers_mut();
-    headers.extend(described(&artifact, &etag));
+    headers.extend(described(&artifact, &tag));
     let length = match &part {
         None => artifact.size,
         Some(part) => {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use nox_contract::{ProblemCode, WaitingCode};
@@ -14,8 +13,11 @@ use nox_contract::{ProblemCode, WaitingCode};
 use super::view::JobView;
 use crate::{
     app::App,
-    endpoint::{Access, Answer, Endpoint, MIN_N, Method},
+    endpoint::{
+        Access, Answer, ETAG, Endpoint, IF_NONE_MATCH, MIN_N, Method, PREFER, PREFERENCE_APPLIED,
+    },
     extract::{self, OnlyN, Segment, only_min_n},
+    http::{etag, prefer},
     identity::auth::Caller,
     problem::ApiError,
     read::required::Required,
@@ -26,8 +28,11 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("get_job", "A job as it is now.");
     Endpoint::new(Method::Get, "/jobs/{id}", Access::OWNER_OR_ADMIN, (id, summary), get)
         .query::<OnlyN>()
-        .headers([MIN_N])
-        .answer(Answer::json::<JobView>(200, "The job."))
+        .headers([MIN_N, PREFER, IF_NONE_MATCH])
+        .answer(Answer::json::<JobView>(200, "The job.").headers([ETAG, PREFERENCE_APPLIED]))
+        .answer(
+            Answer::empty(304, "It is as the asker has it.").headers([ETAG, PREFERENCE_APPLIED]),
+        )
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }
 
@@ -39,7 +44,15 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = extract::job_id(&id)?;
-    let row = find(&app, &caller, id, only_min_n(&uri, &headers)?).await?;
+    let min_n = only_min_n(&uri, &headers)?;
+    let wait = prefer::asked_wait(&app, &headers);
+    let mut row = find(&app, &caller, id, min_n).await?;
+    if let Some(wait) = wait
+        && !row.status.is_ended()
+    {
+        app.ends.ended(id, wait).await;
+        row = find(&app, &caller, id, min_n).await?;
+    }
     let mut view = JobView::from(&row);
     if row.waiting_code == Some(WaitingCode::Unsatisfiable) {
         let read = || app.reader.largest_worker(&row.module);
@@ -47,5 +60,9 @@ pub async fn get(
             view.explain_unsatisfiable(&row, &largest);
         }
     }
-    Ok(Json(view).into_response())
+    let mut response = etag::json(&headers, &view)?;
+    if let Some(wait) = wait {
+        prefer::applied(response.headers_mut(), wait);
+    }
+    Ok(response)
 }

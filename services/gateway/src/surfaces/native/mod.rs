@@ -11,6 +11,7 @@ pub mod health;
 mod kind;
 mod list;
 mod logs;
+mod me;
 mod modules;
 mod openapi;
 mod problems;
@@ -37,6 +38,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         artifacts::endpoint(),
         download::endpoint(),
         uploads::endpoint(),
+        me::endpoint(),
         problems::endpoint(),
     ];
     endpoints.extend(modules::endpoints());

@@ -9,8 +9,9 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    endpoint::{Access, Answer, Content, Endpoint, Header, IF_NONE_MATCH, Method, openapi},
+    endpoint::{Access, Answer, Content, ETAG, Endpoint, IF_NONE_MATCH, Method, openapi},
     extract,
+    http::etag,
     problem::ApiError,
     surfaces,
 };
@@ -49,8 +50,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-const ETAG: Header = Header::text("ETag", "Names these very bytes.");
-
 /// Bytes that are the same for everybody.
 struct Page {
     kind: &'static str,
@@ -71,7 +70,7 @@ impl Page {
             (header::CONTENT_SECURITY_POLICY, POLICY),
         ]);
         described.extend(value(&self.etag).ok().map(|etag| (header::ETAG, etag)));
-        if extract::lists(headers, header::IF_NONE_MATCH, &self.etag) {
+        if etag::lists(headers, header::IF_NONE_MATCH, &self.etag) {
             return (StatusCode::NOT_MODIFIED, described).into_response();
         }
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];

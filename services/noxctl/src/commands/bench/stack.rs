@@ -123,6 +123,8 @@ impl Stack {
         let (identity, slots) = (&home.identity, options.slots);
         let mut environment = vec![
             ("NOX_HTTP_ADDR", http_addr.to_string()),
+            // The load comes from one user, and is to be all that can be taken in.
+            ("NOX_RATE_LIMIT_PER_S", "0".to_owned()),
             ("NOX_NATS_URL", servers.urls.nats.clone()),
             ("NOX_NATS_MONITOR_URL", servers.urls.nats_monitor.clone()),
             ("NOX_DATABASE_URL", servers.urls.database.clone()),
