@@ -107,6 +107,10 @@ impl Header {
         Self { name, description, kind: HeaderKind::Text }
     }
 
+    pub const fn number(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, kind: HeaderKind::Number }
+    }
+
     const fn of(name: &'static str, kind: HeaderKind, description: &'static str) -> Self {
         Self { name, description, kind }
     }

@@ -18,6 +18,8 @@ use crate::problem::ApiError;
 
 /// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
 const READERS_MAX: usize = 256;
+/// Who is told what is new as it comes, at a time: each asks the broker five times a second.
+const VIEWERS_MAX: usize = 256;
 /// Reads of the broker at a time: what is on its way from there at once is no more than 16 MiB, the largest
 /// frame each, and the broker cuts off at 64 MiB. From the archive comes a block with it, packed and
 /// unpacked: 40 MiB at the most.
@@ -36,11 +38,15 @@ pub struct Bulk {
     /// The log that was read last, with what is known of its archive.
     log: Mutex<Option<Log>>,
     readers: Arc<Semaphore>,
+    viewers: Arc<Semaphore>,
     reads: Semaphore,
 }
 
 /// A place among the readers, to be kept until the answer is written.
 pub struct Place(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+
+/// Leave to be told what is new for as long as it lasts.
+pub struct Viewer(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 /// The log that rows were made from.
 pub struct RowsLog {
@@ -56,6 +62,7 @@ impl Bulk {
             archive,
             log: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
+            viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
             reads: Semaphore::new(READS_MAX),
         }
     }
@@ -84,6 +91,14 @@ impl Bulk {
         let _read = self.reads.acquire().await;
         let chunks = self.broker.read_logs(tenant, id, after, max, PAGE_BYTES).await;
         chunks.map_err(unavailable)
+    }
+
+    /// Leave to be told what is new, unless too many are.
+    pub fn viewer(&self) -> Result<Viewer, ApiError> {
+        self.viewers.clone().try_acquire_owned().map(Viewer).map_err(|_| {
+            let detail = format!("{VIEWERS_MAX} others follow jobs");
+            ApiError::new(ProblemCode::Overloaded, detail)
+        })
     }
 
     /// The log in the life that rows name, or in the present one if they name none yet.

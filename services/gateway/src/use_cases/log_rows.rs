@@ -2,6 +2,7 @@
 
 use nox_contract::{JobState, Timestamp};
 use nox_readmodel::JobRow;
+use nox_streams::LogChunk;
 
 use crate::{app::App, problem::ApiError, read::bulk::Place};
 
@@ -45,8 +46,7 @@ pub async fn read(
             reached.rows += 1;
             if reached.rows > offset {
                 bytes += text.len();
-                let stream = Some(chunk.stream.as_str());
-                rows.push(LogRow { id: chunk.seq, at: chunk.at, stream, bytes: text });
+                rows.push(row(&chunk, text));
             }
             if rows.len() == limit || bytes >= BYTES_MAX {
                 app.log_places.keep(tenant, id, reached);
@@ -64,8 +64,13 @@ pub async fn read(
     Ok(rows)
 }
 
+/// What a chunk shows, as a row.
+pub fn row(chunk: &LogChunk, bytes: Vec<u8>) -> LogRow {
+    LogRow { id: chunk.seq, at: chunk.at, stream: Some(chunk.stream.as_str()), bytes }
+}
+
 /// How it ended, in the words that older clients look for.
-fn last(job: &JobRow, id: u64) -> LogRow {
+pub fn last(job: &JobRow, id: u64) -> LogRow {
     let error = job.error.as_ref();
     let code = match job.status {
         JobState::Succeeded => Some(0),

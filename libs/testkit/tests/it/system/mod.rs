@@ -27,6 +27,7 @@ mod retention;
 mod seed_steps;
 mod slept_machine;
 mod snapshots;
+mod streamed;
 mod tasks;
 mod unstorable;
 mod zombies;

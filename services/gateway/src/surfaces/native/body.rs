@@ -65,8 +65,18 @@ pub struct ResourcesBody {
 #[schemars(transform = not_null)]
 #[expect(dead_code, reason = "it describes what is read elsewhere")]
 pub struct JobsBody {
+    /// What is no job is answered with its problem, beside the answers to the others.
     #[schemars(length(min = 1, max = 1000))]
-    jobs: Vec<JobBody>,
+    jobs: Vec<JobOrNot>,
+}
+
+/// A job, or something else.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+enum JobOrNot {
+    Job(Box<JobBody>),
+    NoJob(Value),
 }
 
 /// What is left out is left out: `null` is no value of a member.

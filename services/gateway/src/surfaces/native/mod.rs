@@ -18,6 +18,7 @@ mod problems;
 mod quotas;
 mod request;
 mod status;
+mod stream;
 mod submit;
 mod uploads;
 mod view;
@@ -34,6 +35,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         cancel::endpoint(),
         logs::endpoint(),
         status::endpoint(),
+        stream::endpoint(),
         events::endpoint(),
         artifacts::endpoint(),
         download::endpoint(),

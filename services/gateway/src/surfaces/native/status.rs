@@ -52,7 +52,7 @@ pub fn endpoint() -> Endpoint {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "OutputRow")]
-struct Row {
+pub struct Row {
     /// Grows from row to row.
     id: u64,
     job_id: JobId,
@@ -67,7 +67,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(job_id: JobId, row: LogRow) -> Self {
+    pub fn new(job_id: JobId, row: LogRow) -> Self {
         let LogRow { id, at, stream, bytes } = row;
         let (output, base64) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
