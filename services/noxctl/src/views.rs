@@ -37,9 +37,25 @@ pub struct Job {
 
 /// How far its newest attempt is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Progress {
-    pub percent: Option<f64>,
-    pub message: Option<String>,
+#[serde(untagged)]
+pub enum Progress {
+    Told {
+        percent: Option<f64>,
+        message: Option<String>,
+    },
+    /// As jobs by engine have it.
+    Percent(f64),
+}
+
+impl Progress {
+    fn words(&self) -> Option<String> {
+        let (percent, message) = match self {
+            Self::Told { percent, message } => (*percent, message.clone()),
+            Self::Percent(percent) => (Some(*percent), None),
+        };
+        let percent = percent.map(|percent| format!("{percent} %"));
+        percent.into_iter().chain(message).reduce(|all, word| format!("{all}, {word}"))
+    }
 }
 
 /// Why a job does not run.
@@ -155,15 +171,11 @@ impl Job {
 
     /// The same, with how far it is.
     pub fn standing_with_progress(&self) -> String {
-        let Some(progress) = self.progress.as_ref().filter(|_| !self.state.is_ended()) else {
-            return self.standing();
-        };
-        let percent = progress.percent.map(|percent| format!("{percent} %"));
-        let known: Vec<_> = percent.into_iter().chain(progress.message.clone()).collect();
-        if known.is_empty() {
-            return self.standing();
+        let progress = self.progress.as_ref().filter(|_| !self.state.is_ended());
+        match progress.and_then(Progress::words) {
+            Some(words) => format!("{}: {words}", self.standing()),
+            None => self.standing(),
         }
-        format!("{}: {}", self.standing(), known.join(", "))
     }
 
     /// Seconds from start to end, once both are known.

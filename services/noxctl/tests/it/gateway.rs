@@ -20,6 +20,7 @@ pub const JOB: &str = "0193a000-0000-7000-8000-000000000001";
 pub struct Gateway {
     url: String,
     bodies: Arc<Mutex<Vec<String>>>,
+    addresses: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gateway {
@@ -28,6 +29,8 @@ impl Gateway {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let read = bodies.clone();
+        let addresses = Arc::new(Mutex::new(Vec::new()));
+        let seen = addresses.clone();
         thread::spawn(move || {
             let mut asked = Vec::new();
             for stream in listener.incoming() {
@@ -36,6 +39,7 @@ impl Gateway {
                 if !body.is_empty() {
                     read.lock().unwrap().push(body);
                 }
+                seen.lock().unwrap().extend(line.split(' ').nth(1).map(str::to_owned));
                 let mut words = line.split([' ', '?']);
                 let request = [words.next(), words.next()].map(|word| word.unwrap().to_owned());
                 let before = asked.iter().filter(|other| **other == request).count();
@@ -49,7 +53,12 @@ impl Gateway {
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        Self { url, bodies }
+        Self { url, bodies, addresses }
+    }
+
+    /// What it was asked for, with queries.
+    pub fn addresses(&self) -> Vec<String> {
+        self.addresses.lock().unwrap().clone()
     }
 
     /// The bodies that were sent to it.

@@ -83,10 +83,13 @@ fn a_taken_port_and_a_taken_folder_are_told_in_one_line() {
     assert_eq!(ended.status, 1);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.contains(&address), "{}", ended.stderr);
+    let who = format!("(process {})", std::process::id());
+    assert!(ended.stderr.contains(&who), "{}", ended.stderr);
 
     let dev = Dev::start(data.path());
     let ended = dev.run(&["dev", "--http-addr", "127.0.0.1:0"]);
     assert_eq!(ended.status, 1);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("another `noxctl dev`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(": noxctl (process "), "{}", ended.stderr);
 }

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod gateway;
 mod inputs;
+mod job_words;
 mod lifecycle;
 mod modules;
 mod operations;

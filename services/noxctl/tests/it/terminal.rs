@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// A new title, a cleared screen, the cursor moved, text turned around, and more of the kind.
-const HOSTILE: &str = "\x1b]0;owned\x07\x1b[2J\r\u{9b}31mred\u{202e}txt.exe\u{2066}\u{200f}\u{7f}";
+pub const HOSTILE: &str =
+    "\x1b]0;owned\x07\x1b[2J\r\u{9b}31mred\u{202e}txt.exe\u{2066}\u{200f}\u{7f}";
 /// How a terminal shows it.
 const MARKED: &str = "␛]0;owned␇␛[2J␍<U+009B>31mred<U+202E>txt.exe<U+2066><U+200F>␡";
 
@@ -29,7 +30,7 @@ fn hostile() -> Gateway {
 }
 
 /// The same with other words.
-fn whose(words: &'static str) -> Gateway {
+pub fn whose(words: &'static str) -> Gateway {
     Gateway::start(move |method, path, before| match (method, path) {
         ("POST", "/jobs") => (202, json!({"job_id": JOB, "n": 1})),
         (_, path) if path.ends_with("/logs") && before == 0 => (
@@ -44,7 +45,7 @@ fn whose(words: &'static str) -> Gateway {
 }
 
 /// Runs `command` on a terminal of its own; returns what that was told.
-fn on_a_terminal(command: &Command) -> String {
+pub fn on_a_terminal(command: &Command) -> String {
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(quoted).collect::<Vec<_>>().join(" ");
@@ -62,7 +63,7 @@ fn on_a_terminal(command: &Command) -> String {
 }
 
 /// All that a terminal would obey but for ends of lines.
-fn obeyed(told: &str) -> Vec<char> {
+pub fn obeyed(told: &str) -> Vec<char> {
     let told = told.replace("\r\n", "\n");
     let turns = |c: &char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     told.chars().filter(|c| c.is_control() && *c != '\n' || turns(c)).collect()
