@@ -141,6 +141,7 @@ variants!(problem: ProblemCode {
     InvalidCommand => "invalid_command",
     UnstorableJson => "unstorable_json",
     InvalidId => "invalid_id",
+    AmbiguousHead => "ambiguous_head",
     HeadTooLarge => "head_too_large",
     BodyTooLarge => "body_too_large",
     BodyTimeout => "body_timeout",

@@ -13,7 +13,8 @@ use super::{Answer, Content, Endpoint, Header, HeaderKind, Role};
 use crate::problem::{Document, kind::problem_type};
 
 /// Problems that any request may meet.
-const OF_ALL: [ProblemCode; 6] = [
+const OF_ALL: [ProblemCode; 7] = [
+    ProblemCode::AmbiguousHead,
     ProblemCode::HeadTooLarge,
     ProblemCode::InvalidRequest,
     ProblemCode::Overloaded,

@@ -4,6 +4,7 @@ pub mod body;
 pub mod budget;
 pub mod connections;
 pub mod etag;
+mod framing;
 pub mod head;
 pub mod memory;
 pub mod observe;

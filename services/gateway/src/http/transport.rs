@@ -18,7 +18,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::http::connections::Activity;
+use crate::http::{connections::Activity, framing::Framing};
 
 /// How long a peer may leave an answer unread, and the bytes that it has to take in each such time:
 /// some 3 KiB a second. The kernel tells of progress in thirds of its send buffer, which
@@ -39,6 +39,7 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 pub struct Transport {
     stream: TcpStream,
     activity: Arc<Activity>,
+    framing: Framing,
     /// Runs from the first answer that the kernel did not take, until one went without that: whoever
     /// takes in a little of each has no more time than one who takes in little of one.
     slow: Option<Slow>,
@@ -66,7 +67,8 @@ struct Lingering {
 
 impl Transport {
     pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, slow: None, stalled: None, lingering: None }
+        let framing = Framing::default();
+        Self { stream, activity, framing, slow: None, stalled: None, lingering: None }
     }
 
     /// Counts what the kernel took, and its refusals until they last too long.
@@ -153,6 +155,7 @@ impl AsyncRead for Transport {
             self.activity.waits();
         }
         ready!(outcome)?;
+        self.framing.check(&mut buffer.filled_mut()[filled..]);
         if buffer.filled().len() > filled && self.activity.reads() {
             // A pause: what came before it is over.
             self.slow.take_if(|slow| !std::mem::take(&mut slow.again));

@@ -53,6 +53,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
         ProblemCode::InvalidId => {
             (400, 0, "Malformed id", "The id in the path is not one. Job ids are UUIDs.")
         }
+        ProblemCode::AmbiguousHead => (
+            400,
+            0,
+            "Ambiguous head",
+            "The request names no host or several ones, so that two servers could read it in two \
+             ways. Send one `Host`.",
+        ),
         ProblemCode::HeadTooLarge => (
             431,
             0,

@@ -83,6 +83,42 @@ async fn slow_and_oversized_requests_are_cut_off_while_others_are_served() {
 }
 
 #[tokio::test]
+async fn a_request_that_two_servers_could_read_in_two_ways_is_refused() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    let rest = format!("authorization: Bearer {ada}\r\n");
+    let get = |lines: &str| format!("GET /jobs HTTP/1.1\r\n{lines}{rest}connection: close\r\n\r\n");
+    let answer = raw(&system, get("host: x\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for hosts in ["", "host: x\r\nhost: x\r\n", "Host: x\r\nhost: y\r\n"] {
+        let answer = raw(&system, get(hosts).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{hosts:?}: {answer}");
+        assert!(answer.contains("ambiguous_head") && answer.contains("x-request-id"), "{answer}");
+    }
+    // A line feed by itself, in the place of each line end.
+    let whole = get("host: x\r\n");
+    for (at, _) in whole.match_indices("\r\n") {
+        let bare = format!("{}{}", &whole[..at], &whole[at + 1..]);
+        let answer = raw(&system, bare.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{at}: {answer}");
+    }
+    let answer = raw(&system, whole.replace("\r\n", "\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    // Also in a second request, behind a body that has some.
+    let body = "{\n\"module\":\n\"noop\"\n}";
+    let post = format!(
+        "POST /jobs HTTP/1.1\r\nhost: x\r\n{rest}content-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = raw(&system, format!("{post}{whole}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("HTTP/1.1 200"), "{answer}");
+    let bare = whole.replace("host: x\r\n", "host: x\n");
+    let answer = raw(&system, format!("{post}{bare}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("HTTP/1.1 400"), "{answer}");
+}
+
+#[tokio::test]
 async fn bad_requests_are_the_client_s_fault_and_never_ours() {
     let system = System::start().await;
     let ada = token("ada", "user");
