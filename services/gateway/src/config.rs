@@ -88,6 +88,10 @@ pub struct Config {
     #[arg(long, env = "NOX_COMMAND_ROLES", default_value = "")]
     pub command_roles: CommandRoles,
 
+    /// Most users whose jobs `/metrics` counts under their own names, the most active ones; 0 names nobody.
+    #[arg(long, env = "NOX_METRICS_USERS_MAX", default_value_t = 1_000)]
+    pub metrics_users_max: usize,
+
     /// Whether the broker has to write to stable storage before it acknowledges.
     #[arg(long, env = "NOX_SYNC", default_value = "strict")]
     pub sync: Durability,

@@ -127,7 +127,8 @@ impl Gateway {
         let commands = Commands::start(broker.clone(), metrics.clone());
         let undecided = Undecided::new(bulk.clone());
         let log_end = LogEnd::new(barrier.clone(), runtime.clock.clone());
-        let job_metrics = JobMetrics::new(reader.clone(), runtime.clock.clone());
+        let job_metrics =
+            JobMetrics::new(reader.clone(), runtime.clock.clone(), config.metrics_users_max);
         let ends = Ends::start(reader.clone(), barrier.clone());
         let app = Arc::new(App {
             runtime,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use nox_contract::{ModuleName, Position};
-use nox_readmodel::{MetricsSnapshot, QueryError, Reader, metrics::Submitted};
+use nox_contract::{ModuleName, Position, TenantId, UserId};
+use nox_readmodel::{MetricsSnapshot, QueryError, Reader};
 use nox_service::Clock;
 use prometheus::proto::MetricFamily;
 use tokio::sync::Mutex;
 
-use super::job_families;
+use super::{job_families, users::NamedUsers};
 
 /// How long the jobs' metrics are shown as they were read last; whoever asks more often must not
 /// cost the database anything.
@@ -21,12 +21,17 @@ const READ_WAIT: Duration = Duration::from_secs(3);
 pub struct JobMetrics {
     reader: Reader,
     clock: Clock,
-    known: Mutex<Option<Known>>,
+    known: Mutex<Known>,
 }
 
 struct Known {
+    users: NamedUsers,
+    read: Option<Read>,
+}
+
+struct Read {
     /// On the monotonic clock.
-    read_at: Duration,
+    at: Duration,
     /// The place in the log that they are of.
     place: Position,
     snapshot: MetricsSnapshot,
@@ -34,22 +39,28 @@ struct Known {
 }
 
 impl JobMetrics {
-    pub fn new(reader: Reader, clock: Clock) -> Self {
-        Self { reader, clock, known: Mutex::default() }
+    /// Of which at most `users_max` users have their own names.
+    pub fn new(reader: Reader, clock: Clock, users_max: usize) -> Self {
+        let known = Known { users: NamedUsers::new(users_max), read: None };
+        Self { reader, clock, known: Mutex::new(known) }
     }
 
-    /// All of them; the users that are not `named` are counted together.
-    pub async fn families(&self, named: impl Fn(&Submitted) -> bool) -> Vec<MetricFamily> {
+    /// All of them; the users that are not `visible` are counted together.
+    pub async fn families(
+        &self,
+        visible: impl Fn(&TenantId, &UserId) -> bool,
+    ) -> Vec<MetricFamily> {
         let mut known = self.known.lock().await;
         self.refresh(&mut known).await;
-        let families =
-            known.as_ref().map(|known| job_families(&known.snapshot, &known.modules, named));
-        families.unwrap_or_default()
+        let Known { users, read } = &*known;
+        let Some(Read { snapshot, modules, .. }) = read else { return Vec::new() };
+        let submitted = users.counted(&snapshot.submitted, visible);
+        job_families(snapshot, modules, submitted)
     }
 
-    async fn refresh(&self, known: &mut Option<Known>) {
+    async fn refresh(&self, Known { users, read: known }: &mut Known) {
         let now = self.clock.monotonic();
-        if known.as_ref().is_some_and(|known| now.saturating_sub(known.read_at) < METRICS_FRESH) {
+        if known.as_ref().is_some_and(|known| now.saturating_sub(known.at) < METRICS_FRESH) {
             return;
         }
         let read = async {
@@ -62,8 +73,12 @@ impl JobMetrics {
                 let place = at.progress.place();
                 match known {
                     // Counters must not go back where another database answers.
-                    Some(newer) if place < newer.place => newer.read_at = now,
-                    _ => *known = Some(Known { read_at: now, place, snapshot: at.value, modules }),
+                    Some(newer) if place < newer.place => newer.at = now,
+                    _ => {
+                        let before = known.as_ref().map(|read| &*read.snapshot.submitted);
+                        users.rank(before, &at.value.submitted);
+                        *known = Some(Read { at: now, place, snapshot: at.value, modules });
+                    }
                 }
             }
             // Nor jump to nothing while it is away.

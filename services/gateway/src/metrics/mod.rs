@@ -1,13 +1,14 @@
 //! All metrics of the gateway: its own, and those of jobs, which the read model holds.
 
 pub mod jobs;
+mod users;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{ModuleName, ProblemCode};
 use nox_readmodel::{
     MetricsSnapshot,
-    metrics::{DURATION_BOUNDS_S, Durations, Submitted},
+    metrics::{DURATION_BOUNDS_S, Durations},
 };
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
@@ -20,12 +21,6 @@ const REQUEST_BUCKETS_S: [f64; 12] =
 
 /// From a command alone to a full message.
 const PACK_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0];
-
-/// The `user_id` of all whom the asker may not see by name.
-const NOBODY: &str = "";
-
-/// Most pairs of module and user that are counted by themselves: each costs its reader a time series.
-const NAMED_USERS_MAX: usize = 10_000;
 
 /// What the gateway counts of itself.
 pub struct Metrics {
@@ -102,24 +97,12 @@ impl Metrics {
 /// What has a fixed set of labels is there from the start, with 0: of a series that appears with its
 /// first number, `rate()` never sees that number.
 ///
-/// Users that are not `named`, or one too many, are counted together, under no name.
+/// `submitted` is by module and user, as [`users::NamedUsers`] counts them.
 pub fn job_families(
     snapshot: &MetricsSnapshot,
     modules: &[ModuleName],
-    named: impl Fn(&Submitted) -> bool,
+    submitted: BTreeMap<(&str, &str), u64>,
 ) -> Vec<MetricFamily> {
-    // A user id says who it is within a tenant only, but the promised labels name no tenant.
-    let mut submitted = BTreeMap::new();
-    for entry in &snapshot.submitted {
-        let user = if named(entry) { entry.user_id.as_str() } else { NOBODY };
-        *submitted.entry((entry.module.as_str(), user)).or_insert(0) += entry.count;
-    }
-    // Whoever is left out stays so: users only come, so the sum of the rest never falls.
-    if let Some(first) = submitted.keys().nth(NAMED_USERS_MAX).copied() {
-        for ((module, _), count) in submitted.split_off(&first) {
-            *submitted.entry((module, NOBODY)).or_insert(0) += count;
-        }
-    }
     let submitted = submitted
         .into_iter()
         .map(|((module, user), count)| counter(&[("module", module), ("user_id", user)], count));
@@ -230,9 +213,17 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
 
 #[cfg(test)]
 mod tests {
+    use nox_readmodel::metrics::Submitted;
     use prometheus::TextEncoder;
 
-    use super::*;
+    use super::{users::NamedUsers, *};
+
+    /// With all users by name.
+    fn families(snapshot: &MetricsSnapshot, modules: &[ModuleName]) -> Vec<MetricFamily> {
+        let mut users = NamedUsers::new(usize::MAX);
+        users.rank(None, &snapshot.submitted);
+        job_families(snapshot, modules, users.counted(&snapshot.submitted, |_, _| true))
+    }
 
     const API: &str = include_str!("../../../../docs/API.md");
 
@@ -260,8 +251,7 @@ mod tests {
             violations: vec![("queue_full".to_owned(), 7)],
             parked: Vec::new(),
         };
-        let text =
-            TextEncoder::new().encode_to_string(&job_families(&snapshot, &[], |_| true)).unwrap();
+        let text = TextEncoder::new().encode_to_string(&families(&snapshot, &[])).unwrap();
         for line in [
             "# TYPE nox_job_submitted_total counter",
             r#"nox_job_submitted_total{module="xtb_hello",user_id="a\"b"} 5"#,
@@ -279,37 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn users_who_are_not_named_are_counted_together() {
-        let module: ModuleName = "noop".parse().unwrap();
-        let submitted = |user: usize| Submitted {
-            tenant: "default".parse().unwrap(),
-            user_id: format!("user-{user:05}").parse().unwrap(),
-            module: module.clone(),
-            count: 2,
-        };
-        let users = NAMED_USERS_MAX + 5;
-        let submitted = (0..users).map(submitted).collect();
-        let snapshot = MetricsSnapshot { submitted, ..Default::default() };
-        let lines = |named: fn(&Submitted) -> bool| {
-            let families = job_families(&snapshot, &[], named);
-            let text = TextEncoder::new().encode_to_string(&families).unwrap();
-            let lines = text.lines().filter(|line| line.starts_with("nox_job_submitted_total{"));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        let together = r#"nox_job_submitted_total{module="noop",user_id=""}"#;
-        assert_eq!(lines(|_| false), [format!("{together} {}", 2 * users)]);
-        let one = lines(|user| user.user_id.as_str() == "user-00007");
-        let named = r#"nox_job_submitted_total{module="noop",user_id="user-00007"} 2"#.to_owned();
-        assert_eq!(one, [format!("{together} {}", 2 * (users - 1)), named]);
-        let all = lines(|_| true);
-        assert_eq!(all.len(), NAMED_USERS_MAX + 1);
-        assert_eq!(all[0], format!("{together} 10"));
-    }
-
-    #[test]
     fn what_has_not_happened_yet_is_counted_as_nothing() {
         let text = |snapshot: &MetricsSnapshot, modules: &[ModuleName]| {
-            TextEncoder::new().encode_to_string(&job_families(snapshot, modules, |_| true)).unwrap()
+            TextEncoder::new().encode_to_string(&families(snapshot, modules)).unwrap()
         };
         let (xtb, noop): (ModuleName, ModuleName) =
             ("xtb".parse().unwrap(), "noop".parse().unwrap());
@@ -346,7 +308,7 @@ mod tests {
             parked: vec![("refused".to_owned(), 1)],
             ..Default::default()
         };
-        let families = [registry.gather(), job_families(&snapshot, &[module], |_| true)].concat();
+        let families = [registry.gather(), families(&snapshot, &[module])].concat();
         assert_eq!(families.len(), 13);
         for family in families {
             let labels: Vec<_> =

@@ -11,6 +11,7 @@ mod hostile;
 mod jobs;
 mod late;
 mod logs;
+mod metrics;
 mod outages;
 mod pages;
 mod proxy;

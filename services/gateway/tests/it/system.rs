@@ -285,6 +285,7 @@ async fn start_gateway(
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: provider(ISSUER),
         jwt_audience: provider(AUDIENCE),
+        metrics_users_max: 1_000,
         sync: Durability::Relaxed,
     };
     let gateway = Gateway::bind(config, runtime.clone()).await.unwrap();

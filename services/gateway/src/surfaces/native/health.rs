@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use nox_readmodel::metrics::Submitted;
+use nox_contract::{TenantId, UserId};
 use nox_service::admin;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -105,16 +105,16 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
 /// `GET /metrics`: for everybody, and naming those users whose jobs the asker may see.
 pub async fn metrics(State(app): State<Arc<App>>, Named(caller): Named) -> Response {
     let mut families = app.runtime.registry.gather();
-    let named = |user: &Submitted| {
+    let visible = |tenant: &TenantId, user: &UserId| {
         caller.as_ref().is_some_and(|caller| {
-            caller.require_operator().is_ok() || caller.sees_jobs_of(&user.tenant, &user.user_id)
+            caller.require_operator().is_ok() || caller.sees_jobs_of(tenant, user)
         })
     };
-    families.extend(app.job_metrics.families(named).await);
+    families.extend(app.job_metrics.families(visible).await);
     admin::metrics_response(&families)
 }
 
-/// The jobs' metrics for the admin address, where all users are named.
+/// The jobs' metrics for the admin address, which may see all users.
 pub fn tell_operators(app: &Arc<App>) {
     // The runtime must not keep alive what keeps the runtime alive.
     let weak = Arc::downgrade(app);
@@ -122,7 +122,7 @@ pub fn tell_operators(app: &Arc<App>) {
         let app = weak.upgrade();
         async move {
             match app {
-                Some(app) => app.job_metrics.families(|_| true).await,
+                Some(app) => app.job_metrics.families(|_, _| true).await,
                 None => Vec::new(),
             }
         }
