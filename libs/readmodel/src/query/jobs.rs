@@ -8,7 +8,7 @@ use nox_contract::{
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
 
-use super::{At, QueryError, Reader};
+use super::{At, Condition, QueryError, Reader};
 use crate::{
     batch::EntryPlace,
     load::{decode, resources, task},
@@ -24,6 +24,11 @@ pub struct Filter {
     pub user: Option<UserId>,
     pub status: Option<JobState>,
     pub module: Option<ModuleName>,
+    /// Only those that were made for it.
+    pub release: Option<String>,
+    /// What else they have to be, all of it.
+    pub conditions: Vec<Condition>,
+    pub oldest_first: bool,
     /// At most [`PAGE_MAX`](super::PAGE_MAX).
     pub limit: usize,
     /// Go on where the page before ended.
@@ -33,7 +38,17 @@ pub struct Filter {
 impl Filter {
     /// The newest jobs of a tenant.
     pub fn of(tenant: TenantId, limit: usize) -> Self {
-        Self { tenant, user: None, status: None, module: None, limit, before: None }
+        Self {
+            tenant,
+            user: None,
+            status: None,
+            module: None,
+            release: None,
+            conditions: Vec::new(),
+            oldest_first: false,
+            limit,
+            before: None,
+        }
     }
 }
 

@@ -6,6 +6,9 @@
 //! order, and a page is merged from the newest of each. Which runs there are is read off the index, one step
 //! each. Live jobs are found the same way, but by module alone, since their status changes; nearly all of
 //! them are queued, and the others have an index of their own.
+//!
+//! For what no index has in front of the order ([`Condition`]) a page looks at a bounded number of rows of such a
+//! list, and ends there, be it short: its reader goes on by its cursor. The jobs of a release are found by it.
 
 use std::convert::Infallible;
 
@@ -26,6 +29,17 @@ use crate::{
 const PLAN: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;
                     set local enable_sort = off; set local enable_hashjoin = off;
                     set local enable_mergejoin = off; set local jit = off";
+
+/// Rows that a page with conditions looks at, at most, and at a time.
+const LOOKED_AT_MAX: usize = 20_000;
+const LOOKED_AT: usize = 1_000;
+
+/// Bytes of what the programs made of a row.
+const BYTES_OF_ENDED: &str =
+    "octet_length(coalesce(inputs::text, '')) + octet_length(coalesce(outputs::text, ''))
+                              + octet_length(coalesce(error::text, ''))";
+const BYTES_OF_LIVE: &str =
+    "octet_length(coalesce(inputs::text, '')) + octet_length(coalesce(error::text, ''))";
 
 impl Reader {
     /// A page of jobs, newest first. Jobs that come in meanwhile are before the first page; none is
@@ -48,8 +62,8 @@ impl Reader {
         let mut look = self.look().await?;
         let limit = filter.limit.clamp(1, PAGE_MAX);
         let mark = look.mark();
-        let found = found(look.connection(), filter, limit, &mark).await;
-        let found = found.map_err(|error| look.failed(error))?;
+        let found = page(look.connection(), filter, limit, &mark).await;
+        let Candidates { found, behind } = found.map_err(|error| look.failed(error))?;
         let (bytes, shown) = fitting(&found[..limit.min(found.len())], bytes_max);
         let room = match room(bytes) {
             Ok(room) => room,
@@ -60,9 +74,12 @@ impl Reader {
         let rows = sqlx::query(sql).bind(ids).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
         let mut rows = rows.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
-        rows.sort_by_key(|row| std::cmp::Reverse((row.submitted_n, row.submitted_place)));
+        rows.sort_by_key(|row| (row.submitted_n, row.submitted_place));
+        if !filter.oldest_first {
+            rows.reverse();
+        }
         let last = found[..shown].last().filter(|_| shown < found.len());
-        let next = last.map(|last| Cursor(last.place));
+        let next = last.map(|last| Cursor(last.place)).or(behind);
         look.end(Ok((Page { rows, next }, room))).await
     }
 }
@@ -89,34 +106,119 @@ fn fitting(found: &[Found], bytes_max: usize) -> (usize, usize) {
     (bytes, found.len())
 }
 
-/// The newest rows that a filter lets through, and one more than `limit`, if there are so many.
-async fn found(
+/// Rows for a page, in order and one more than it shows, if there are so many.
+struct Candidates {
+    found: Vec<Found>,
+    /// Where to go on if these are all that were found, and not all were looked at.
+    behind: Option<Cursor>,
+}
+
+async fn page(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    limit: usize,
+    mark: &str,
+) -> sqlx::Result<Candidates> {
+    sqlx::raw_sql(PLAN).execute(&mut *connection).await?;
+    if filter.conditions.is_empty() {
+        let found = newest(connection, filter, limit, mark).await?;
+        return Ok(Candidates { found, behind: None });
+    }
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let mut filter = Filter { limit: LOOKED_AT, ..filter.clone() };
+    loop {
+        let mut looked: Vec<Uuid> = Vec::new();
+        let step = candidates(connection, &filter, LOOKED_AT, mark).await?;
+        let is_end = step.len() <= LOOKED_AT;
+        for (id, place) in step.into_iter().take(LOOKED_AT) {
+            looked.push(id);
+            filter.before = Some(Cursor(place));
+        }
+        looked_at += looked.len();
+        found.extend(passing(connection, &filter, looked, mark).await?);
+        if is_end || found.len() > limit {
+            found.truncate(limit + 1);
+            return Ok(Candidates { found, behind: None });
+        }
+        if looked_at >= LOOKED_AT_MAX {
+            return Ok(Candidates { found, behind: filter.before });
+        }
+    }
+}
+
+/// Those of `looked` that meet the conditions, in the filter's order.
+async fn passing(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    looked: Vec<Uuid>,
+    mark: &str,
+) -> sqlx::Result<Vec<Found>> {
+    let mut query = QueryBuilder::new("select id, submitted, bytes from (");
+    for (table, bytes) in [("jobs_live", BYTES_OF_LIVE), ("jobs_ended", BYTES_OF_ENDED)] {
+        let union = if table == "jobs_live" { "" } else { " union all " };
+        query.push(format!(
+            "{union}select id, submitted, {bytes} as bytes from {table} where id = any("
+        ));
+        query.push_bind(looked.clone()).push("::uuid[])");
+        for condition in &filter.conditions {
+            condition.push(&mut query, table);
+        }
+    }
+    query.push(") as found").push(mark);
+    let rows = query.build().fetch_all(connection).await?;
+    let mut found = rows.iter().map(found_row).collect::<sqlx::Result<Vec<_>>>()?;
+    found.sort_by_key(|found| found.place.packed());
+    if !filter.oldest_first {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// The first rows that a filter without conditions lets through, and one more than `limit`, if there are so many.
+async fn newest(
     connection: &mut PgConnection,
     filter: &Filter,
     limit: usize,
     mark: &str,
 ) -> sqlx::Result<Vec<Found>> {
-    sqlx::raw_sql(PLAN).execute(&mut *connection).await?;
-    let mut query = QueryBuilder::new(
+    let mut query = QueryBuilder::new(format!(
         "select id, submitted,
                 coalesce(
-                    (select octet_length(coalesce(inputs::text, ''))
-                            + octet_length(coalesce(outputs::text, ''))
-                            + octet_length(coalesce(error::text, ''))
-                     from jobs_ended where jobs_ended.id = found.id),
-                    (select octet_length(coalesce(inputs::text, ''))
-                            + octet_length(coalesce(error::text, ''))
-                     from jobs_live where jobs_live.id = found.id)
+                    (select {BYTES_OF_ENDED} from jobs_ended where jobs_ended.id = found.id),
+                    (select {BYTES_OF_LIVE} from jobs_live where jobs_live.id = found.id)
                 ) as bytes
-         from (",
-    );
-    let mut runs = Runs { query: &mut query, filter, limit: limit as i64 + 1, any: false };
+         from ("
+    ));
+    write_candidates(&mut query, filter, limit);
+    query.push(mark);
+    query.build().fetch_all(connection).await?.iter().map(found_row).collect()
+}
+
+/// The same, by their places alone.
+async fn candidates(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    limit: usize,
+    mark: &str,
+) -> sqlx::Result<Vec<(Uuid, EntryPlace)>> {
+    let mut query = QueryBuilder::new("select id, submitted from (");
+    write_candidates(&mut query, filter, limit);
+    query.push(mark);
+    let rows = query.build().fetch_all(connection).await?;
+    let place =
+        |row: &PgRow| Ok((row.try_get("id")?, EntryPlace::unpacked(row.try_get("submitted")?)));
+    rows.iter().map(place).collect()
+}
+
+fn write_candidates(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: usize) {
+    let mut runs = Runs { query, filter, limit: limit as i64 + 1, any: false };
     match filter.status {
+        _ if filter.release.is_some() => runs.of_release(),
         None => {
             runs.live("");
             runs.ended(None);
         }
-        Some(JobState::Draft) => return Ok(Vec::new()),
+        Some(JobState::Draft) => runs.busy(" and status = 'draft'"),
         Some(JobState::Queued) => runs.live(" and status = 'queued'"),
         Some(JobState::Running) => runs.busy(" and status = 'running'"),
         Some(JobState::Succeeded | JobState::Failed) => runs.ended(filter.status),
@@ -126,9 +228,13 @@ async fn found(
             runs.ended(filter.status);
         }
     }
-    query.push(") as found order by submitted desc limit ");
-    query.push_bind(limit as i64 + 1).push(mark);
-    query.build().fetch_all(connection).await?.iter().map(found_row).collect()
+    let order = order(filter);
+    query.push(format!(") as found order by submitted {order} limit "));
+    query.push_bind(limit as i64 + 1);
+}
+
+fn order(filter: &Filter) -> &'static str {
+    if filter.oldest_first { "asc" } else { "desc" }
 }
 
 fn found_row(row: &PgRow) -> sqlx::Result<Found> {
@@ -163,6 +269,20 @@ impl Runs<'_> {
         self.runs("jobs_live", &[None]);
         self.query.push(status);
         self.end(") as found");
+    }
+
+    /// The jobs of a release: one run of live ones, and one of those that ended.
+    fn of_release(&mut self) {
+        for table in ["jobs_live", "jobs_ended"] {
+            self.begin();
+            self.query.push(format!("select id, submitted from {table} where release_id = "));
+            self.query.push_bind(self.filter.release.clone()).push(" and ");
+            self.whose();
+            if let Some(status) = self.filter.status {
+                self.query.push(" and status = ").push_bind(status.as_str());
+            }
+            self.end("");
+        }
     }
 
     /// Jobs that a worker has: one short run.
@@ -238,9 +358,10 @@ impl Runs<'_> {
     /// Ends a run, and puts it in order.
     fn end(&mut self, close: &str) {
         if let Some(Cursor(place)) = self.filter.before {
-            self.query.push(" and submitted < ").push_bind(place.packed());
+            let behind = if self.filter.oldest_first { ">" } else { "<" };
+            self.query.push(format!(" and submitted {behind} ")).push_bind(place.packed());
         }
-        self.query.push(" order by submitted desc limit ");
+        self.query.push(format!(" order by submitted {} limit ", order(self.filter)));
         self.query.push_bind(self.limit).push(close).push(")");
     }
 }

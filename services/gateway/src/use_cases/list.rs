@@ -1,7 +1,10 @@
 //! The jobs that somebody may see, in pages.
 
 use nox_contract::{JobState, ModuleName, UserId};
-use nox_readmodel::{Cursor, Filter, JobRow, query::Page};
+use nox_readmodel::{
+    Cursor, Filter, JobRow,
+    query::{Condition, Page},
+};
 
 use crate::{app::App, identity::auth::Caller, problem::ApiError, read::required::Required};
 
@@ -12,11 +15,14 @@ const PAGE_BYTES_MAX: usize = 512 * 1024;
 pub const COPIES: usize = 3;
 
 /// Which jobs are asked for; all that the asker may see, where nothing is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wanted {
     pub status: Option<JobState>,
     pub module: Option<ModuleName>,
     pub user: Option<UserId>,
+    pub release: Option<String>,
+    pub conditions: Vec<Condition>,
+    pub oldest_first: bool,
     pub limit: usize,
     pub before: Option<Cursor>,
 }
@@ -41,13 +47,14 @@ pub async fn list<R>(
 }
 
 fn filter(caller: &Caller, wanted: Wanted) -> Option<Filter> {
-    let Wanted { status, module, user, limit, before } = wanted;
+    let Wanted { status, module, user, release, conditions, oldest_first, limit, before } = wanted;
     let user = match user {
         Some(user) if !caller.admin && user != caller.user => return None,
         None if !caller.admin => Some(caller.user.clone()),
         user => user,
     };
-    Some(Filter { tenant: caller.tenant.clone(), user, status, module, limit, before })
+    let tenant = caller.tenant.clone();
+    Some(Filter { tenant, user, status, module, release, conditions, oldest_first, limit, before })
 }
 
 #[cfg(test)]
@@ -60,8 +67,7 @@ mod tests {
         let asked = |admin: bool, of: Option<&str>| {
             let tenant = "default".parse().unwrap();
             let caller = Caller { tenant, user: user("ada"), admin };
-            let wanted =
-                Wanted { status: None, module: None, user: of.map(user), limit: 1, before: None };
+            let wanted = Wanted { user: of.map(user), ..Wanted::default() };
             filter(&caller, wanted).map(|filter| filter.user)
         };
         assert_eq!(asked(false, None), Some(Some(user("ada"))));

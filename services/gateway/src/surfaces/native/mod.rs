@@ -6,6 +6,7 @@ mod bulk;
 mod cancel;
 mod download;
 mod events;
+mod filter;
 mod get;
 pub mod health;
 mod kind;

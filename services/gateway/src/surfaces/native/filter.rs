@@ -1,0 +1,269 @@
+//! The words by which jobs are chosen from a list, the same wherever one is asked for.
+//!
+//! `key=value` lists those that are so, `key!=value` all others. Words with commas between mean any of them.
+
+use std::{fmt::Display, str::FromStr};
+
+use nox_contract::{ModuleName, Timestamp, WaitingCode};
+use nox_readmodel::query::{Condition, Is};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    problem::{ApiError, FieldError},
+    use_cases::list::Wanted,
+};
+
+/// Jobs in a page that names no limit, and most in any.
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 200;
+
+/// Most words of one parameter.
+const WORDS_MAX: usize = 20;
+
+/// A misspelt filter would silently show everything, so unknown ones are refused.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// In any spelling that a surface has for it.
+    #[serde(alias = "state")]
+    status: Option<String>,
+    #[serde(rename = "status!", alias = "state!")]
+    not_status: Option<String>,
+    module: Option<String>,
+    #[serde(rename = "module!")]
+    not_module: Option<String>,
+    user_id: Option<String>,
+    #[serde(rename = "user_id!")]
+    not_user_id: Option<String>,
+    /// `name=value`, or `name` for whatever value.
+    label: Option<String>,
+    #[serde(rename = "label!")]
+    not_label: Option<String>,
+    release_id: Option<String>,
+    #[serde(rename = "release_id!")]
+    not_release_id: Option<String>,
+    /// With which a job failed.
+    error_code: Option<String>,
+    #[serde(rename = "error_code!")]
+    not_error_code: Option<String>,
+    /// Why it does not run now.
+    waiting: Option<String>,
+    #[serde(rename = "waiting!")]
+    not_waiting: Option<String>,
+    /// At this instant or later.
+    #[schemars(with = "Option<Timestamp>")]
+    created_after: Option<String>,
+    /// Before this instant.
+    #[schemars(with = "Option<Timestamp>")]
+    created_before: Option<String>,
+    #[schemars(with = "Option<Timestamp>")]
+    ended_after: Option<String>,
+    #[schemars(with = "Option<Timestamp>")]
+    ended_before: Option<String>,
+    /// Newest first (`-created_at`, if left out), or oldest first.
+    #[schemars(extend("enum" = ["-created_at", "created_at", null]))]
+    sort: Option<String>,
+    #[schemars(with = "Option<u32>", range(min = 1, max = 200))]
+    limit: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    pub n: Option<u64>,
+}
+
+impl Asked {
+    /// What to show. All that is wrong with it is named at once.
+    pub fn wanted(self) -> Result<Wanted, ApiError> {
+        let mut read = Read::default();
+        let mut wanted = Wanted {
+            limit: read.one("?limit", self.limit).unwrap_or(LIMIT_DEFAULT),
+            before: read.one("?cursor", self.cursor),
+            ..Wanted::default()
+        };
+        if !(1..=LIMIT_MAX).contains(&wanted.limit) {
+            read.wrong("?limit", format!("must be from 1 to {LIMIT_MAX}"));
+        }
+        match self.sort.as_deref().filter(|sort| !sort.is_empty()) {
+            None | Some("-created_at") => {}
+            Some("created_at") => wanted.oldest_first = true,
+            Some(_) => read.wrong("?sort", "must be -created_at or created_at".to_owned()),
+        }
+        // One word alone has an index of its own.
+        wanted.status = read.some("?status", self.status, Is::Status);
+        wanted.module = read.some::<ModuleName>("?module", self.module, Is::Module);
+        wanted.user = read.some("?user_id", self.user_id, Is::User);
+        wanted.release = read.some("?release_id", self.release_id, Is::Release);
+        read.all("?status!", self.not_status, Is::Status);
+        read.all("?module!", self.not_module, Is::Module);
+        read.all("?user_id!", self.not_user_id, Is::User);
+        read.all("?release_id!", self.not_release_id, Is::Release);
+        read.all("?error_code", self.error_code, Is::ErrorCode);
+        read.all("?error_code!", self.not_error_code, Is::ErrorCode);
+        let waiting = |codes: Vec<Waiting>| Is::Waiting(codes.into_iter().map(|of| of.0).collect());
+        read.all("?waiting", self.waiting, waiting);
+        read.all("?waiting!", self.not_waiting, waiting);
+        read.label("?label", self.label);
+        read.label("?label!", self.not_label);
+        read.instant("?created_before", self.created_before, Is::CreatedBefore, false);
+        read.instant("?created_after", self.created_after, Is::CreatedBefore, true);
+        read.instant("?ended_before", self.ended_before, Is::EndedBefore, false);
+        read.instant("?ended_after", self.ended_after, Is::EndedBefore, true);
+        wanted.conditions = read.conditions;
+        if read.errors.is_empty() { Ok(wanted) } else { Err(ApiError::invalid(read.errors)) }
+    }
+}
+
+/// A reason for waiting, by its word.
+struct Waiting(WaitingCode);
+
+impl FromStr for Waiting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let code = serde_json::from_value(text.into());
+        code.map(Self).map_err(|_| "must be a reason for waiting, as `waiting.code` has it")
+    }
+}
+
+/// What was read, and what is wrong. An empty parameter counts as left out.
+#[derive(Default)]
+struct Read {
+    conditions: Vec<Condition>,
+    errors: Vec<FieldError>,
+}
+
+impl Read {
+    fn wrong(&mut self, name: &str, detail: impl Display) {
+        self.errors.push(FieldError::new(name, detail.to_string()));
+    }
+
+    fn one<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Option<T> {
+        let text = text.filter(|text| !text.is_empty())?;
+        text.parse().map_err(|error: T::Err| self.wrong(name, error)).ok()
+    }
+
+    fn words<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Vec<T> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Vec::new() };
+        let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        if words.len() > WORDS_MAX {
+            self.wrong(name, format!("has at most {WORDS_MAX} words"));
+            return Vec::new();
+        }
+        let words = words.into_iter().map(|word| self.one(name, Some(word.to_owned())));
+        words.flatten().collect()
+    }
+
+    /// The one word that is there; several become a condition.
+    fn some<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        text: Option<String>,
+        is: fn(Vec<T>) -> Is,
+    ) -> Option<T> {
+        let mut words = self.words(name, text);
+        if words.len() < 2 {
+            return words.pop();
+        }
+        self.conditions.push(Condition { is: is(words), negated: false });
+        None
+    }
+
+    fn all<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        text: Option<String>,
+        is: impl Fn(Vec<T>) -> Is,
+    ) {
+        let words = self.words(name, text);
+        if !words.is_empty() {
+            self.conditions.push(Condition { is: is(words), negated: name.ends_with('!') });
+        }
+    }
+
+    fn label(&mut self, name: &str, text: Option<String>) {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        let is = match text.split_once('=') {
+            Some((label, value)) => Is::Label(label.to_owned(), value.to_owned()),
+            None => Is::Labeled(text),
+        };
+        self.conditions.push(Condition { is, negated: name.ends_with('!') });
+    }
+
+    fn instant(
+        &mut self,
+        name: &str,
+        text: Option<String>,
+        is: fn(Timestamp) -> Is,
+        negated: bool,
+    ) {
+        if let Some(at) = self.one(name, text) {
+            self.conditions.push(Condition { is: is(at), negated });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nox_contract::JobState;
+
+    use super::*;
+    use crate::extract;
+
+    fn asked(query: &str) -> Result<Wanted, ApiError> {
+        extract::query::<Asked>(&format!("/jobs?{query}").parse().unwrap())?.wanted()
+    }
+
+    #[test]
+    fn a_status_is_understood_in_every_spelling() {
+        for (word, state) in [
+            ("cancelled", JobState::Canceled),
+            ("completed", JobState::Succeeded),
+            ("pending", JobState::Queued),
+        ] {
+            assert_eq!(asked(&format!("status={word}")).unwrap().status, Some(state));
+            assert_eq!(asked(&format!("state={word}")).unwrap().status, Some(state));
+        }
+        assert_eq!(asked("status=").unwrap().status, None);
+    }
+
+    #[test]
+    fn what_is_not_so_and_any_of_several_words_become_conditions() {
+        let condition = |is, negated| vec![Condition { is, negated }];
+        let failed = || Is::Status(vec![JobState::Failed]);
+        assert_eq!(asked("status!=failed").unwrap().conditions, condition(failed(), true));
+        let both = Is::Status(vec![JobState::Failed, JobState::Canceled]);
+        assert_eq!(asked("status=failed,cancelled").unwrap().conditions, condition(both, false));
+        let team = || Is::Label("team".to_owned(), "a=b".to_owned());
+        assert_eq!(asked("label=team=a%3Db").unwrap().conditions, condition(team(), false));
+        let any = Is::Labeled("team".to_owned());
+        assert_eq!(asked("label!=team").unwrap().conditions, condition(any, true));
+        let at: Timestamp = "2026-11-27T00:00:00Z".parse().unwrap();
+        let after = asked("created_after=2026-11-27T00:00:00Z").unwrap().conditions;
+        assert_eq!(after, condition(Is::CreatedBefore(at), true));
+        assert!(asked("sort=created_at").unwrap().oldest_first);
+    }
+
+    #[test]
+    fn filters_that_mean_nothing_are_refused() {
+        for query in [
+            "status=done",
+            "stauts=failed",
+            "module=A",
+            "limit=0",
+            "limit=201",
+            "limit=x",
+            "n=-1",
+            "sort=size",
+            "waiting=long",
+            "created_after=yesterday",
+            "status=a,b",
+        ] {
+            assert!(asked(query).is_err(), "{query}");
+        }
+        assert!(asked(&format!("error_code={}", ["x"; 21].join(","))).is_err());
+        // What is wrong is not sent back, however long it is.
+        let document = asked(&format!("status={}", "x".repeat(9_000))).unwrap_err().shown();
+        assert!(document["detail"].as_str().unwrap().contains("queued"), "{document}");
+        assert!(document.to_string().len() < 1_000, "{document}");
+    }
+}
