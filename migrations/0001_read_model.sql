@@ -28,7 +28,7 @@ create table projection (
 
 insert into projection (n, chain) values (0, 'b3:' || repeat('0', 64));
 
--- Jobs of which more is to come: queued, running, or still with a worker that has to say `stopped`.
+-- Jobs of which more is to come: drafts, queued, running, or still with a worker that has to say `stopped`.
 -- No index has a column that most updates change, and a page has room for a second version of many of its
 -- rows, so that such an update is HOT: it touches no index. One that changes the status is none, for
 -- `jobs_live_busy`: a job that runs for longer than a batch pays for that once, when it has started.
@@ -96,6 +96,12 @@ create table jobs_live (
     room text collate "C" check ((room is null) = (topic is null)),
     -- How far the newest attempt is, by its worker's word.
     progress jsonb,
+    -- What its submitter says of it: labels, an object of texts; what it was made for; the job that it repeats;
+    -- and how many of its key run at a time.
+    labels jsonb,
+    release_id text collate "C",
+    retry_of uuid,
+    concurrency jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null),
     check ((status in ('succeeded', 'failed', 'canceled')) = (ended_at is not null))
@@ -143,6 +149,10 @@ create table jobs_ended (
     topic text collate "C",
     room text collate "C" check ((room is null) = (topic is null)),
     progress jsonb,
+    labels jsonb,
+    release_id text collate "C",
+    retry_of uuid,
+    concurrency jsonb,
     check (reserved + used <= reservation),
     check (reservation = 0 or period is not null)
 );
@@ -156,12 +166,20 @@ create index jobs_ended_by_user on jobs_ended (user_run, submitted);
 create index jobs_ended_by_tenant on jobs_ended (tenant_run, submitted);
 -- As many as workers have room for. Whatever finds just these costs an entry when a job starts: an index on
 -- something that is set earlier would make that update HOT, and the one that assigns a short job not.
-create index jobs_live_busy on jobs_live (tenant, submitted) where status <> 'queued';
+create index jobs_live_busy on jobs_live (tenant, submitted) where status not in ('queued', 'draft');
+-- Few again, and bounded by a limit of each user.
+create index jobs_live_drafts on jobs_live (tenant, submitted) where status = 'draft';
 -- Tasks, which are few among the jobs of most: those of a topic in the order in which they are claimed, and those
 -- of a room.
 create index jobs_live_by_topic on jobs_live (topic, tenant, submitted) where topic is not null;
 create index jobs_live_by_room on jobs_live (room, tenant, submitted) where room is not null;
 create index jobs_ended_by_room on jobs_ended (room, tenant, submitted) where room is not null;
+
+-- What is named by few: a job without labels, and of no release, is in none of these.
+create index jobs_live_by_label on jobs_live using gin (labels jsonb_path_ops) where labels is not null;
+create index jobs_ended_by_label on jobs_ended using gin (labels jsonb_path_ops) where labels is not null;
+create index jobs_live_by_release on jobs_live (release_id, tenant, submitted) where release_id is not null;
+create index jobs_ended_by_release on jobs_ended (release_id, tenant, submitted) where release_id is not null;
 
 -- All jobs, with the resources in the words of the API.
 create view jobs as
@@ -177,7 +195,8 @@ select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null:
        submitted >> 20 as submitted_n, (submitted & 1048575)::integer as submitted_place,
        due_at, work, held, failures, crashes, suspicions, period,
        reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels,
-       topic, room, progress
+       topic, room, progress, labels, release_id, retry_of,
+       concurrency
 from jobs_live
 union all
 select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
@@ -190,7 +209,8 @@ select id, tenant, user_id, module, status, attempt, null, inputs, outputs,
        submitted >> 20, (submitted & 1048575)::integer,
        due_at, null, false, failures, crashes, suspicions, period,
        reservation, reserved, used, overrun, frames, raised_resources, module_version, worker_labels,
-       topic, room, progress
+       topic, room, progress, labels, release_id, retry_of,
+       concurrency
 from jobs_ended;
 
 -- The ledger, one line a job: a row of its own would cost as much as the job's.
@@ -236,6 +256,8 @@ create table quota_limits (
     running_jobs bigint not null,
     cpu bigint not null,
     mem_mb bigint not null,
+    drafts bigint not null,
+    starts_per_minute bigint not null,
     n bigint not null,
     primary key (tenant, account)
 );

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, FrameNumber, JobError, JobId, ModuleName, Progress, RawJson, RequestId, Resources,
-    SessionId, Task, Timestamp, TopicName, UserId, WorkerId,
+    Attempt, Concurrency, FrameNumber, JobError, JobId, Metadata, ModuleName, Progress, RawJson,
+    RequestId, Resources, SessionId, Task, Timestamp, TopicName, UserId, WorkerId,
     tolerance::{self, Part},
 };
 
@@ -28,6 +28,7 @@ pub struct CommandMessage {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     Submit(Box<Submit>),
+    SubmitDraft(SubmitDraft),
     Cancel(Cancel),
     SetModule(SetModule),
     /// From a worker that speaks HTTP.
@@ -83,6 +84,14 @@ pub struct Submit {
     /// It is a task, and `module` that of all tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<Task>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<Metadata>>,
+    /// How many of its key run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Box<Concurrency>>,
+    /// Keep it as a draft, which reserves nothing and does not run before its owner submits it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub draft: bool,
     /// W3C trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -99,6 +108,16 @@ fn priority_default() -> u8 {
 
 fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+/// Run this draft. It is admitted as any other job is, and stays a draft where it is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubmitDraft {
+    pub job_id: JobId,
+    /// Who asks: its owner.
+    pub by: UserId,
+    /// The role that the asker's limits come from.
+    pub role: String,
 }
 
 /// End this job, whatever it is doing.

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Blame, Capacity, Claimant, Incarnation, JobError, JobId, Limits, LostReason, Manifest,
-    ModuleName, Origin, Progress, RawJson, Refusal, RequestId, Resources, SchedulerConfig,
-    SessionId, Source, StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, Limits,
+    LostReason, Manifest, Metadata, ModuleName, Origin, Progress, RawJson, Refusal, RequestId,
+    Resources, SchedulerConfig, SessionId, Source, StopReason, Task, Timestamp, UserId,
+    WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -21,6 +22,10 @@ pub enum Fact {
     // --- a job, by its submitter ---
     /// The job exists and waits. First fact of a job. The scheduler moves it on.
     Submitted(Box<Submitted>),
+    /// The job exists, and is not to run yet. First fact of a job. Its owner moves it on.
+    Drafted(Box<Submitted>),
+    /// The draft is to run, as it was drafted. Follows `drafted`. The scheduler moves it on.
+    DraftSubmitted {},
     /// The job was promised (`pending`) but refused in the end. First and last fact of a job.
     Rejected(Box<Rejected>),
     /// The job is not to run (any more). Follows any state that is not ended. Its token is void at
@@ -144,6 +149,7 @@ pub enum Fact {
     InputsReset { src: Source, incarnation: Incarnation, by: String },
 }
 
+/// A job as it was asked for, be it that it is to run or that it is kept as a draft.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Submitted {
     /// It keeps the version of its module that it was submitted for.
@@ -163,6 +169,10 @@ pub struct Submitted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<Task>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<Metadata>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Box<Concurrency>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
@@ -175,6 +185,8 @@ pub struct Rejected {
     pub fingerprint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<Task>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<Metadata>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -188,6 +200,8 @@ impl Fact {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Submitted(_) => "submitted",
+            Self::Drafted(_) => "drafted",
+            Self::DraftSubmitted {} => "draft_submitted",
             Self::Rejected(_) => "rejected",
             Self::Canceled { .. } => "canceled",
             Self::Waiting { .. } => "waiting",

@@ -12,6 +12,7 @@ pub mod beat;
 pub mod canonical;
 pub mod chain;
 pub mod command;
+pub mod concurrency;
 pub mod entity;
 pub mod epoch;
 pub mod fact;
@@ -20,6 +21,7 @@ mod frame_head;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod metadata;
 pub mod module;
 pub mod place;
 pub mod problem;
@@ -39,8 +41,9 @@ pub use canonical::NoMeaning;
 pub use chain::Chain;
 pub use command::{
     Cancel, Claim, Command, CommandMessage, Register, RemoveTopic, RemoveWorker, SetModule, Submit,
-    Undelivered, UpdateTask,
+    SubmitDraft, Undelivered, UpdateTask,
 };
+pub use concurrency::Concurrency;
 pub use entity::Entity;
 pub use epoch::EpochRecord;
 pub use fact::Fact;
@@ -49,6 +52,7 @@ pub use frame_head::FrameHead;
 pub use ids::*;
 pub use json::{RawJson, UnstorableJson};
 pub use limits::{Limits, RoleLimits, SchedulerConfig};
+pub use metadata::Metadata;
 pub use module::{COMMAND_MODULE, Manifest, Raise, RaisedResource, RetryPolicy};
 pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};

@@ -19,7 +19,14 @@ pub struct Limits {
     pub cpu: u32,
     /// MiB in the largest request of one job.
     pub mem_mb: u32,
+    /// Jobs that are kept as drafts.
+    pub drafts: u32,
+    /// Attempts that are handed out in a minute, spread evenly; [`UNLIMITED`] where nothing holds them up.
+    pub starts_per_minute: u32,
 }
+
+/// As many as there may be.
+pub const UNLIMITED: u32 = u32::MAX;
 
 /// The limits that users get by their role, by the role's name.
 pub type RoleLimits = BTreeMap<String, Limits>;
@@ -60,6 +67,8 @@ impl Default for SchedulerConfig {
             running_jobs: 256,
             cpu: 64,
             mem_mb: 262_144,
+            drafts: 100,
+            starts_per_minute: UNLIMITED,
         };
         let admin = Limits {
             cpu_seconds: 1_000_000_000,
@@ -67,6 +76,8 @@ impl Default for SchedulerConfig {
             running_jobs: 100_000,
             cpu: 1_024,
             mem_mb: 4_194_304,
+            drafts: 100_000,
+            starts_per_minute: UNLIMITED,
         };
         Self {
             roles: BTreeMap::from([("user".to_owned(), user), ("admin".to_owned(), admin)]),

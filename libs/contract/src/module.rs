@@ -26,6 +26,9 @@ pub struct Manifest {
     /// Most attempts of this module at a time over all workers; unlimited if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_max: Option<u32>,
+    /// Most attempts of this module that are handed out in a minute, spread evenly; unlimited if absent. At least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_per_minute: Option<u32>,
 }
 
 /// When a failed attempt is followed by another, and what that is given.

@@ -46,6 +46,8 @@ pub enum ProblemCode {
     /// No such worker, or it was given up.
     WorkerNotFound,
     AlreadyEnded,
+    /// The job is still to run, or runs: only one that has ended is repeated.
+    NotEnded,
     /// The task is not in a state from which this follows.
     InvalidTaskTransition,
     /// The topic is registered with another schema.
@@ -82,7 +84,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -108,6 +110,7 @@ impl ProblemCode {
         Self::TaskNotFound,
         Self::WorkerNotFound,
         Self::AlreadyEnded,
+        Self::NotEnded,
         Self::InvalidTaskTransition,
         Self::SchemaConflict,
         Self::InvalidCategory,
@@ -159,6 +162,7 @@ impl ProblemCode {
             Self::TaskNotFound => "task_not_found",
             Self::WorkerNotFound => "worker_not_found",
             Self::AlreadyEnded => "already_ended",
+            Self::NotEnded => "not_ended",
             Self::InvalidTaskTransition => "invalid_task_transition",
             Self::SchemaConflict => "schema_conflict",
             Self::InvalidCategory => "invalid_category",

@@ -11,14 +11,18 @@ impl State {
     pub fn check(&self) -> Result<(), String> {
         let mut reserved: BTreeMap<(&TenantId, Option<&UserId>, Timestamp), i64> = BTreeMap::new();
         let mut queued: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
+        let mut drafts: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
+        let mut cores: BTreeMap<(&TenantId, &UserId), u64> = BTreeMap::new();
         let mut running: BTreeMap<(&TenantId, Option<&UserId>), u32> = BTreeMap::new();
         let mut of_module: BTreeMap<&ModuleName, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
             for user in [None, Some(&job.owner.user_id)] {
                 let tenant = &job.owner.tenant;
                 *reserved.entry((tenant, user, job.period)).or_default() += job.reserved;
+                let is_draft = job.job.phase == Phase::Draft;
+                *drafts.entry((tenant, user)).or_default() += u32::from(is_draft);
                 *queued.entry((tenant, user)).or_default() +=
-                    u32::from(!job.job.state().is_ended());
+                    u32::from(!is_draft && !job.job.state().is_ended());
                 *running.entry((tenant, user)).or_default() +=
                     u32::from(job.job.worker_id().is_some());
             }
@@ -26,7 +30,10 @@ impl State {
                 u32::from(job.job.worker_id().is_some());
             let live = self.workers.iter().map(|(_, worker)| &worker.assignments);
             let departed = self.workers.departed().map(|departed| &departed.assignments);
-            let held = live.chain(departed).filter(|held| held.contains_key(id)).count();
+            let held: Vec<_> = live.chain(departed).filter_map(|held| held.get(id)).collect();
+            let of_user = cores.entry((&job.owner.tenant, &job.owner.user_id)).or_default();
+            *of_user += held.iter().map(|slot| u64::from(slot.resources.cpu)).sum::<u64>();
+            let held = held.len();
             let expected = usize::from(job.job.worker_id().is_some());
             if held != expected {
                 return Err(format!("job {id} in {:?} is held {held} times", job.job.phase));
@@ -56,6 +63,20 @@ impl State {
                         account.queued_jobs
                     ));
                 }
+                let expected = drafts.get(&(tenant, user)).copied().unwrap_or(0);
+                if account.drafts != expected {
+                    return Err(format!(
+                        "{tenant}/{user:?} counts {} drafts, has {expected}",
+                        account.drafts
+                    ));
+                }
+                let expected = user.and_then(|user| cores.get(&(tenant, user)).copied());
+                if account.share.cores() != expected.unwrap_or(0) {
+                    return Err(format!(
+                        "{tenant}/{user:?} counts {} cores, has {expected:?}",
+                        account.share.cores()
+                    ));
+                }
                 let expected = running.get(&(tenant, user)).copied().unwrap_or(0);
                 if account.running_jobs != expected {
                     return Err(format!(
@@ -75,6 +96,11 @@ impl State {
                     "module {name} counts {} attempts, has {expected}",
                     module.running
                 ));
+            }
+        }
+        for (tenant, key, holders) in self.keys.iter() {
+            if holders.count > holders.least {
+                return Err(format!("{tenant}: {key:?} is held as {holders:?} says"));
             }
         }
         for (id, worker) in self.workers.iter() {

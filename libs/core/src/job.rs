@@ -17,6 +17,8 @@ pub const SUSPICIONS_MAX: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// Not to run yet. Its owner moves it on.
+    Draft,
     /// Waits for a reason. The match, a timer or another job moves it on.
     Queued {
         waiting: WaitingCode,
@@ -89,13 +91,16 @@ pub struct IllegalFact {
 }
 
 impl Job {
-    /// The job after its first fact, which is `submitted` or `rejected`.
+    /// The job after its first fact, which is `submitted`, `drafted` or `rejected`.
     pub fn create(fact: &Fact, n: FrameNumber, at: Timestamp) -> Result<Self, IllegalFact> {
         let (phase, resources, priority, due_at, error) = match fact {
             Fact::Submitted(submitted) => {
                 // The event says beside this fact what the job waits for, unless it was assigned.
                 let phase = Phase::Queued { waiting: WaitingCode::Priority };
                 (phase, submitted.requested_resources, submitted.priority, submitted.run_at, None)
+            }
+            Fact::Drafted(draft) => {
+                (Phase::Draft, draft.requested_resources, draft.priority, draft.run_at, None)
             }
             Fact::Rejected(rejected) => {
                 let error = JobError {
@@ -128,10 +133,11 @@ impl Job {
     /// Moves the job by one fact. Each arm is one arrow of the life cycle; on an error the job has
     /// not moved.
     pub fn apply(&mut self, fact: &Fact, at: Timestamp) -> Result<(), IllegalFact> {
-        use Phase::{Assigned, AttemptEnded, Canceled, Failed, Queued, Running, Succeeded};
+        use Phase::{Assigned, AttemptEnded, Canceled, Draft, Failed, Queued, Running, Succeeded};
 
         let current = |attempt: &Attempt| *attempt == self.attempt;
         self.phase = match (&self.phase, fact) {
+            (Draft, Fact::DraftSubmitted {}) => Queued { waiting: WaitingCode::Priority },
             // `assigned` alone says `dispatching`.
             (Queued { .. }, Fact::Waiting { code }) if *code != WaitingCode::Dispatching => {
                 if !matches!(
@@ -205,7 +211,7 @@ impl Job {
                 self.ended_at = Some(at);
                 Failed
             }
-            (Queued { .. }, Fact::Canceled { .. }) => {
+            (Draft | Queued { .. }, Fact::Canceled { .. }) => {
                 self.ended_at = Some(at);
                 Canceled { held_by: None }
             }
@@ -248,6 +254,7 @@ impl Job {
     /// The public face of where the job stands.
     pub fn state(&self) -> JobState {
         match self.phase {
+            Phase::Draft => JobState::Draft,
             Phase::Queued { .. } | Phase::Assigned { .. } | Phase::AttemptEnded => JobState::Queued,
             Phase::Running { .. } => JobState::Running,
             Phase::Succeeded => JobState::Succeeded,

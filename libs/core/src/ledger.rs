@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use nox_contract::{Fact, Limits, ProblemCode, TenantId, Timestamp, UserId, subject};
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    pace::Pace,
+    share::{Served, Share},
+};
+
 /// Core seconds of one account in one period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
@@ -64,8 +69,17 @@ pub struct Account {
     pub periods: BTreeMap<Timestamp, Balance>,
     /// Jobs admitted and not ended.
     pub queued_jobs: u32,
+    /// Jobs that are not submitted yet.
+    #[serde(default)]
+    pub drafts: u32,
     /// Attempts that hold a slot.
     pub running_jobs: u32,
+    /// How far its starts have come, where there is a limit.
+    #[serde(default, skip_serializing_if = "Pace::is_unused")]
+    pub pace: Pace,
+    /// Of a user; a tenant has none.
+    #[serde(default)]
+    pub share: Share,
     /// When a violation of each kind was last recorded.
     pub violated_at: BTreeMap<ProblemCode, Timestamp>,
 }
@@ -77,7 +91,10 @@ impl Account {
             limits,
             periods: BTreeMap::new(),
             queued_jobs: 0,
+            drafts: 0,
             running_jobs: 0,
+            pace: Pace::default(),
+            share: Share::default(),
             violated_at: BTreeMap::new(),
         }
     }
@@ -103,6 +120,9 @@ pub struct TenantAccounts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     pub tenants: BTreeMap<TenantId, TenantAccounts>,
+    /// Where users stand who take turns.
+    #[serde(default)]
+    served: Served,
 }
 
 /// A movement that an account cannot make.
@@ -175,6 +195,24 @@ impl Ledger {
         change(of_tenant);
         change(of_user);
         Ok(())
+    }
+
+    /// Where users stand who take turns.
+    pub(crate) fn served(&self) -> Served {
+        self.served
+    }
+
+    /// Changes what a user holds and has used.
+    pub(crate) fn on_share(
+        &mut self,
+        tenant: &TenantId,
+        user: &UserId,
+        change: impl FnOnce(&mut Share, &mut Served),
+    ) {
+        let accounts = self.tenants.get_mut(tenant);
+        if let Some(account) = accounts.and_then(|accounts| accounts.users.get_mut(user)) {
+            change(&mut account.share, &mut self.served);
+        }
     }
 
     /// Moves core seconds in both accounts' balances of `period`.

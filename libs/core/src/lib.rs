@@ -12,7 +12,11 @@
 //! | `apply` | how a fact changes it |
 //! | `check` | what must hold of it, whatever happened |
 //! | [`ledger`] | budgets: free + reserved + used = granted |
-//! | [`queue`] | who is next |
+//! | [`queue`] | who waits |
+//! | [`turn`] | who is next |
+//! | [`share`] | what users hold and have used, so that they take turns |
+//! | [`pace`] | rate limits of starts |
+//! | [`concurrency`] | how many of a key run |
 //! | [`worker`] | who runs what |
 //! | [`versions`] | the manifests of a module |
 //! | [`topics`] | what workers claim tasks of |
@@ -20,13 +24,17 @@
 
 mod apply;
 mod check;
+pub mod concurrency;
 pub mod decide;
 pub mod ended;
 pub mod job;
 pub mod ledger;
+pub mod pace;
 pub mod queue;
+pub mod share;
 pub mod state;
 pub mod topics;
+pub mod turn;
 pub mod versions;
 pub mod worker;
 

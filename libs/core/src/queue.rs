@@ -1,58 +1,17 @@
 //! Who is next: jobs that could run now, by module and by what they ask for.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter::successors,
-    ops::Bound::{Excluded, Included, Unbounded},
+    collections::{BTreeMap, btree_map},
+    iter::{Peekable, from_fn, successors},
+    ops::Bound::{self, Excluded, Included, Unbounded},
     sync::Arc,
 };
 
-use nox_contract::{
-    FrameNumber, JobId, ModuleName, Resources, TenantId, Timestamp, UserId, WaitingCode,
+use crate::{
+    state::Needs,
+    turn::{Rank, Standing, Turn},
 };
-use serde::{Deserialize, Serialize};
-
-use crate::state::Needs;
-
-/// The most that one step of priority is worth, in microseconds: more than any log lasts, and no
-/// priority runs over with it.
-const STEP_MAX: i64 = i64::MAX / 512;
-
-/// A job's place: by priority with ageing, then first come, first served.
-///
-/// One step of priority is worth a fixed span of waiting, so the order between two jobs never
-/// changes while they wait, and a low priority is overtaken only by so much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Rank {
-    /// Microseconds: when it was admitted, less what its priority is worth.
-    order: i64,
-    /// The frame that made it, and the entry there in the lowest `ENTRY_BITS`: this stands in memory for
-    /// every queued job.
-    submitted: u64,
-}
-
-/// As many entries no frame can hold; 2^44 frames are more than any log lasts.
-const ENTRY_BITS: u32 = 20;
-
-impl Rank {
-    pub fn new(
-        created_at: Timestamp,
-        priority: u8,
-        ageing_ms: u64,
-        submitted: (FrameNumber, u32),
-    ) -> Self {
-        let step = i64::try_from(ageing_ms).unwrap_or(STEP_MAX).saturating_mul(1_000);
-        let worth = i64::from(priority) * step.min(STEP_MAX);
-        let (n, entry) = submitted;
-        Self {
-            order: created_at.as_micros().saturating_sub(worth),
-            submitted: n.0 << ENTRY_BITS | u64::from(entry),
-        }
-    }
-
-    const FIRST: Self = Self { order: i64::MIN, submitted: 0 };
-    pub(crate) const LAST: Self = Self { order: i64::MAX, submitted: u64::MAX };
-}
+use nox_contract::{JobId, ModuleName, Resources, TenantId, UserId, WaitingCode};
 
 /// How many kinds of waiting jobs are looked at for one that needs the same: most need the same.
 const NEEDS_LOOKED_AT: usize = 4;
@@ -62,6 +21,7 @@ const NEEDS_LOOKED_AT: usize = 4;
 pub struct ClassKey {
     pub tenant: TenantId,
     pub user_id: UserId,
+    pub priority: u8,
     pub resources: Resources,
     pub needs: Arc<Needs>,
     /// Runs only on a worker that runs nothing else.
@@ -121,87 +81,203 @@ pub struct Head {
     pub job: JobId,
 }
 
+/// Whose jobs of which priority.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LaneKey {
+    pub tenant: TenantId,
+    pub user_id: UserId,
+    pub priority: u8,
+}
+
+/// The kinds of jobs of one user and priority, in the order of their first jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lane {
+    /// In boxes: most lanes have one, and a node of the map has room for eleven.
+    heads: BTreeMap<Rank, Box<Head>>,
+    standing: Standing,
+}
+
+impl Lane {
+    fn turn(&self) -> Option<Turn> {
+        self.heads.first_key_value().map(|(rank, _)| self.standing.turn(*rank))
+    }
+}
+
 /// All queued jobs that nothing but the match holds back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
     modules: BTreeMap<ModuleName, BTreeMap<ClassKey, Class>>,
-    /// The kinds of jobs of all modules, for they share workers, in the order of their first jobs.
-    heads: BTreeMap<Rank, Head>,
-    /// Those among them that need a worker of their own; mostly none.
-    isolated: BTreeSet<Rank>,
+    /// The kinds of jobs of all modules, for they share workers.
+    lanes: BTreeMap<LaneKey, Lane>,
+    /// The lanes in the order of their turns.
+    turns: BTreeMap<Turn, LaneKey>,
+    /// The first of those that need a worker of their own; mostly none.
+    isolated: BTreeMap<Rank, LaneKey>,
+}
+
+/// Where a job stands in the queue.
+pub(crate) struct Spot<'a> {
+    pub module: &'a ModuleName,
+    pub key: &'a ClassKey,
+    pub rank: Rank,
 }
 
 impl Queue {
+    /// Enters a job. `standing` is that of its lane, where that is not there yet.
     pub(crate) fn insert(
         &mut self,
-        module: &ModuleName,
-        key: &ClassKey,
-        rank: Rank,
+        spot: &Spot<'_>,
         code: WaitingCode,
         job: JobId,
+        standing: impl FnOnce() -> Standing,
     ) {
-        self.change(module, key, |class| {
-            class.jobs.insert((code, rank), job);
+        self.change(spot, standing, |class| {
+            class.jobs.insert((code, spot.rank), job);
         });
     }
 
-    pub(crate) fn remove(
-        &mut self,
-        module: &ModuleName,
-        key: &ClassKey,
-        rank: Rank,
-        code: WaitingCode,
-    ) {
-        self.change(module, key, |class| {
-            class.jobs.remove(&(code, rank));
-        });
+    pub(crate) fn remove(&mut self, spot: &Spot<'_>, code: WaitingCode) {
+        // Its lane is there.
+        self.change(
+            spot,
+            || Standing::new(None, 0, 0),
+            |class| {
+                class.jobs.remove(&(code, spot.rank));
+            },
+        );
     }
 
     /// Changes a class, which begins to be and ceases to be as it is needed.
-    fn change(&mut self, module: &ModuleName, key: &ClassKey, change: impl FnOnce(&mut Class)) {
-        let classes = self.modules.entry(module.clone()).or_default();
-        let class = classes.entry(key.clone()).or_default();
+    fn change(
+        &mut self,
+        spot: &Spot<'_>,
+        standing: impl FnOnce() -> Standing,
+        change: impl FnOnce(&mut Class),
+    ) {
+        let Spot { module, key, .. } = *spot;
+        let classes = match self.modules.get_mut(module) {
+            Some(classes) => classes,
+            None => self.modules.entry(module.clone()).or_default(),
+        };
+        let class = match classes.get_mut(key) {
+            Some(class) => class,
+            None => classes.entry(key.clone()).or_default(),
+        };
         let before = class.head();
         change(class);
         let after = class.head();
+        if after.is_none() {
+            classes.remove(key);
+            if classes.is_empty() {
+                self.modules.remove(module);
+            }
+        }
         if before == after {
             return;
         }
+        let of = LaneKey {
+            tenant: key.tenant.clone(),
+            user_id: key.user_id.clone(),
+            priority: key.priority,
+        };
+        let lane = self
+            .lanes
+            .entry(of.clone())
+            .or_insert_with(|| Lane { heads: BTreeMap::new(), standing: standing() });
+        let turn = lane.turn();
         if let Some((rank, _)) = before {
-            self.heads.remove(&rank);
+            lane.heads.remove(&rank);
             self.isolated.remove(&rank);
         }
         if let Some((rank, job)) = after {
-            self.heads.insert(rank, Head { module: module.clone(), key: key.clone(), job });
+            let head = Head { module: module.clone(), key: key.clone(), job };
+            lane.heads.insert(rank, Box::new(head));
             if key.isolated {
-                self.isolated.insert(rank);
+                self.isolated.insert(rank, of.clone());
             }
-            return;
         }
-        classes.remove(key);
-        if classes.is_empty() {
-            self.modules.remove(module);
+        let next = lane.turn();
+        if next.is_none() {
+            self.lanes.remove(&of);
+        }
+        if turn != next {
+            turn.map(|turn| self.turns.remove(&turn));
+            next.map(|next| self.turns.insert(next, of));
+        }
+    }
+
+    /// What a user holds or has used has changed, or one of its jobs was handed out.
+    pub(crate) fn restand(
+        &mut self,
+        tenant: &TenantId,
+        user_id: &UserId,
+        standing: impl Fn(u8) -> Standing,
+    ) {
+        let key = |priority| LaneKey { tenant: tenant.clone(), user_id: user_id.clone(), priority };
+        for (of, lane) in self.lanes.range_mut(key(0)..=key(u8::MAX)) {
+            let before = lane.turn();
+            lane.standing = standing(of.priority);
+            let after = lane.turn();
+            if before != after {
+                before.map(|turn| self.turns.remove(&turn));
+                after.map(|turn| self.turns.insert(turn, of.clone()));
+            }
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.lanes.is_empty()
     }
 
     pub fn class(&self, module: &ModuleName, key: &ClassKey) -> Option<&Class> {
         self.modules.get(module)?.get(key)
     }
 
-    /// The kinds of jobs whose first is behind `rank`, in the order of these.
-    pub fn heads_behind(&self, rank: Option<Rank>) -> impl Iterator<Item = (Rank, &Head)> {
-        self.heads
-            .range((rank.map_or(Unbounded, Excluded), Unbounded))
-            .map(|(rank, of)| (*rank, of))
+    /// The lanes whose first turn is behind `turn`, in the order of these.
+    pub fn lanes_behind(&self, turn: Option<Turn>) -> impl Iterator<Item = (Turn, LaneHeads<'_>)> {
+        self.turns.range((turn.map_or(Unbounded, Excluded), Unbounded)).filter_map(|(turn, of)| {
+            let lane = self.lanes.get(of)?;
+            Some((*turn, LaneHeads::new(of, lane, Unbounded)))
+        })
     }
 
-    /// The kinds of jobs that need a worker of their own, up to the one whose first is at `rank`.
-    pub fn isolated_up_to(&self, rank: Rank) -> impl Iterator<Item = (Rank, &Head)> {
-        self.isolated.range(..=rank).filter_map(|rank| Some((*rank, self.heads.get(rank)?)))
+    /// The others, without what is not behind `turn` of them.
+    pub fn lanes_begun(&self, turn: Option<Turn>) -> impl Iterator<Item = (Turn, LaneHeads<'_>)> {
+        turn.into_iter().flat_map(move |turn| {
+            self.turns.range(..=turn).filter_map(move |(_, of)| {
+                let lane = self.lanes.get(of)?;
+                let mut heads = LaneHeads::new(of, lane, lane.standing.behind(turn));
+                Some((heads.turn()?, heads))
+            })
+        })
+    }
+
+    /// The kinds of jobs whose first has its turn behind `turn`, in the order of these.
+    pub fn in_turn(&self, turn: Option<Turn>) -> impl Iterator<Item = (Turn, &Head)> {
+        let mut begun: BTreeMap<_, _> = self.lanes_begun(turn).collect();
+        let mut others = self.lanes_behind(turn).peekable();
+        from_fn(move || {
+            let next = begun.first_key_value().map(|(turn, _)| *turn);
+            let other = others.next_if(|(turn, _)| next.is_none_or(|next| *turn < next));
+            let (turn, mut heads) = other.or_else(|| begun.pop_first())?;
+            let (_, head) = heads.next()?;
+            if let Some(next) = heads.turn() {
+                begun.insert(next, heads);
+            }
+            Some((turn, head))
+        })
+    }
+
+    /// The kinds of jobs that need a worker of their own whose first has its turn no later than `turn`; all, if it
+    /// is `None`.
+    pub fn isolated_up_to(&self, turn: Option<Turn>) -> Vec<(Turn, &Head)> {
+        let all = self.isolated.iter().filter_map(|(rank, of)| {
+            let lane = self.lanes.get(of)?;
+            Some((lane.standing.turn(*rank), &**lane.heads.get(rank)?))
+        });
+        let mut some: Vec<_> = all.filter(|(of, _)| turn.is_none_or(|turn| *of <= turn)).collect();
+        some.sort_by_key(|(turn, _)| *turn);
+        some
     }
 
     /// What jobs of `module` that wait need, of a few kinds.
@@ -213,5 +289,38 @@ impl Queue {
     /// Whether anybody of `module` waits to be placed.
     pub fn is_waited_for(&self, module: &ModuleName) -> bool {
         self.modules.contains_key(module)
+    }
+}
+
+/// Kinds of jobs of a lane, in their order.
+pub struct LaneHeads<'q> {
+    pub key: &'q LaneKey,
+    pub standing: Standing,
+    heads: Peekable<btree_map::Range<'q, Rank, Box<Head>>>,
+}
+
+impl<'q> LaneHeads<'q> {
+    fn new(key: &'q LaneKey, lane: &'q Lane, from: Bound<Rank>) -> Self {
+        let heads = lane.heads.range((from, Unbounded)).peekable();
+        Self { key, standing: lane.standing, heads }
+    }
+
+    /// The rank of the next one.
+    pub fn rank(&mut self) -> Option<Rank> {
+        self.heads.peek().map(|(rank, _)| **rank)
+    }
+
+    /// Its turn.
+    pub fn turn(&mut self) -> Option<Turn> {
+        let rank = self.rank()?;
+        Some(self.standing.turn(rank))
+    }
+}
+
+impl<'q> Iterator for LaneHeads<'q> {
+    type Item = (Rank, &'q Head);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.heads.next().map(|(rank, head)| (*rank, &**head))
     }
 }

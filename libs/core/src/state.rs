@@ -7,18 +7,21 @@ use std::{
 };
 
 use nox_contract::{
-    Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions, SchedulerConfig,
-    TenantId, Timestamp, TopicName, UserId, WaitingCode,
+    Concurrency, Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions,
+    SchedulerConfig, TenantId, Timestamp, TopicName, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     apply::EndToTell,
+    concurrency::Keys,
     ended::{Ended, EndedJob, Request},
     job::{Job, Phase},
     ledger::Ledger,
-    queue::{ClassKey, Queue, Rank},
+    pace::Pace,
+    queue::{ClassKey, Queue, Spot},
     topics::Topics,
+    turn::{Rank, Standing},
     versions::Versions,
     worker::Workers,
 };
@@ -66,6 +69,8 @@ pub struct State {
     pub(crate) dependents: BTreeMap<JobId, BTreeSet<JobId>>,
     #[serde(skip)]
     pub(crate) unblocked: BTreeSet<JobId>,
+    #[serde(skip)]
+    pub(crate) keys: Keys,
 }
 
 /// A module as the log knows it.
@@ -75,6 +80,9 @@ pub struct Module {
     pub enabled: bool,
     /// Attempts that hold a slot.
     pub running: u32,
+    /// How far its starts have come, where there is a limit.
+    #[serde(default, skip_serializing_if = "Pace::is_unused")]
+    pub pace: Pace,
 }
 
 /// What a job needs of a worker beside room.
@@ -88,6 +96,9 @@ pub struct Needs {
     /// It is a task, and claimed by a worker of this topic of its tenant; nobody is given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
+    /// How many of its key may run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
 }
 
 /// A job that has not ended, with what decisions need beside its life cycle.
@@ -97,6 +108,9 @@ pub struct ActiveJob {
     pub owner: Owner,
     pub needs: Arc<Needs>,
     pub request: Request,
+    /// When it was submitted, if it was a draft before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<Box<Timestamp>>,
     /// Which entry of the frame `submitted_n` made the job: first come, first served.
     pub submitted_place: u32,
     /// Core seconds still reserved, and the period they are reserved in.
@@ -131,6 +145,7 @@ impl ActiveJob {
         ClassKey {
             tenant: self.owner.tenant.clone(),
             user_id: self.owner.user_id.clone(),
+            priority: self.job.priority,
             resources: self.job.resources(),
             needs: self.needs.clone(),
             isolated: self.job.is_isolated(),
@@ -228,6 +243,7 @@ impl State {
             timers: BTreeSet::new(),
             dependents: BTreeMap::new(),
             unblocked: BTreeSet::new(),
+            keys: Keys::default(),
         }
     }
 
@@ -241,11 +257,17 @@ impl State {
         self.timers.clear();
         self.dependents.clear();
         self.unblocked.clear();
+        self.keys = Keys::default();
         self.share_names();
         let ids: Vec<_> = self.jobs.keys().copied().collect();
         for id in ids {
             self.index(id);
             let Some(job) = self.jobs.get(&id) else { continue };
+            if let Some(concurrency) = &job.needs.concurrency
+                && job.job.worker_id().is_some()
+            {
+                self.keys.take(&job.owner.tenant, concurrency);
+            }
             let Some(dependencies) = &job.dependencies else { continue };
             let open = dependencies.open.iter().copied().filter(|id| self.is_open(*id));
             for dependency in open.collect::<Vec<_>>() {
@@ -275,7 +297,7 @@ impl State {
         same.cloned().unwrap_or_else(|| Arc::new(needs))
     }
 
-    fn ageing_ms(&self) -> u64 {
+    pub(crate) fn ageing_ms(&self) -> u64 {
         self.config.as_ref().map_or(0, |config| config.ageing_ms)
     }
 
@@ -296,7 +318,13 @@ impl State {
                 let (key, rank) = self.place_in_queue(job);
                 match &job.needs.topic {
                     Some(topic) => self.topics.enqueue(&job.owner, topic, rank, id),
-                    None => self.queue.insert(&job.owner.module, &key, rank, code, id),
+                    None => {
+                        let spot = Spot { module: &job.owner.module, key: &key, rank };
+                        let ageing_ms = self.ageing_ms();
+                        let share = self.ledger.user(&key.tenant, &key.user_id).map(|of| &of.share);
+                        let standing = || Standing::new(share, key.priority, ageing_ms);
+                        self.queue.insert(&spot, code, id, standing);
+                    }
                 }
             }
         }
@@ -317,15 +345,27 @@ impl State {
                 let (key, rank) = self.place_in_queue(job);
                 match &job.needs.topic {
                     Some(topic) => self.topics.dequeue(&job.owner, topic, rank),
-                    None => self.queue.remove(&job.owner.module, &key, rank, code),
+                    None => {
+                        let spot = Spot { module: &job.owner.module, key: &key, rank };
+                        self.queue.remove(&spot, code);
+                    }
                 }
             }
         }
     }
 
+    /// What a user holds or has used has changed, or one of its jobs was handed out.
+    pub(crate) fn restand(&mut self, owner: &Owner) {
+        let ageing_ms = self.ageing_ms();
+        let Owner { tenant, user_id, .. } = owner;
+        let share = self.ledger.user(tenant, user_id).map(|account| &account.share);
+        self.queue.restand(tenant, user_id, |priority| Standing::new(share, priority, ageing_ms));
+    }
+
     fn place_in_queue(&self, job: &ActiveJob) -> (ClassKey, Rank) {
         let submitted = (job.job.submitted_n, job.submitted_place);
-        let rank = Rank::new(job.job.created_at, job.job.priority, self.ageing_ms(), submitted);
+        let queued_at = job.queued_at.as_deref().copied().unwrap_or(job.job.created_at);
+        let rank = Rank::new(queued_at, job.job.priority, self.ageing_ms(), submitted);
         (job.class(), rank)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nox_contract::{JobId, RawJson, TenantId, TopicName, UserId, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use crate::{queue::Rank, state::Owner};
+use crate::{state::Owner, turn::Rank};
 
 /// A topic that workers registered. It goes when nobody registers it and no task of it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,6 +58,7 @@ mod tests {
             resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
             retry: RetryPolicy::default(),
             running_max: None,
+            starts_per_minute: None,
         }
     }
 

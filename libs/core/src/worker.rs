@@ -136,23 +136,23 @@ impl Workers {
         self.get(worker).filter(|worker| worker.assignments.contains_key(&job))
     }
 
-    /// Takes the attempt of `job` from whoever holds it as `worker`, in this session or an earlier one;
-    /// whether anybody did.
-    pub(crate) fn free_slot(&mut self, worker: &WorkerId, job: JobId) -> bool {
+    /// Takes the attempt of `job` from whoever holds it as `worker`, in this session or an earlier one, if
+    /// anybody does.
+    pub(crate) fn free_slot(&mut self, worker: &WorkerId, job: JobId) -> Option<Assignment> {
         if let Some(live) = self.by_id.get_mut(worker)
             && let Some(slot) = live.assignments.remove(&job)
         {
             live.isolated.take_if(|isolated| *isolated == job);
             live.used.give_back(&slot.resources);
-            return true;
+            return Some(slot);
         }
         let holds = |of: &Departed| of.worker_id == *worker && of.assignments.contains_key(&job);
-        let Some(place) = self.departed.iter().position(holds) else { return false };
-        self.departed[place].assignments.remove(&job);
+        let place = self.departed.iter().position(holds)?;
+        let slot = self.departed[place].assignments.remove(&job);
         if self.departed[place].assignments.is_empty() {
             self.departed.remove(place);
         }
-        true
+        slot
     }
 
     /// Whether the session is known to have ended.

@@ -21,11 +21,11 @@ const JOBS: usize = 100_000;
 const ENTRIES: usize = 500;
 
 /// Most bytes that a queued job of one user may cost.
-const QUEUED_BYTES_MAX: usize = 400;
+const QUEUED_BYTES_MAX: usize = 410;
 /// Most bytes that a queued job may cost where a thousand users have a hundred each, with the accounts.
-const QUEUED_OF_MANY_BYTES_MAX: usize = 420;
-/// Most bytes that a user may cost who has one queued job: the account, the kind of job, and the job.
-const USER_BYTES_MAX: usize = 2_000;
+const QUEUED_OF_MANY_BYTES_MAX: usize = 430;
+/// Most bytes that a user may cost who has one queued job: the account, its place in the order of turns, the kind of job, and the job.
+const USER_BYTES_MAX: usize = 2_500;
 /// Most bytes for an ended job that is remembered.
 const ENDED_BYTES_MAX: usize = 40;
 
@@ -80,6 +80,7 @@ impl Log {
             resources: resources(),
             retry: RetryPolicy::default(),
             running_max: None,
+            starts_per_minute: None,
         };
         let declared = Fact::ModuleDeclared { manifest: Box::new(manifest), enabled: true };
         log.push(Entity::Module(id("xtb")), vec![declared]);
@@ -95,6 +96,8 @@ impl Log {
             running_jobs: 9,
             cpu: 9,
             mem_mb: 9,
+            drafts: 9,
+            starts_per_minute: nox_contract::limits::UNLIMITED,
         };
         let facts = vec![
             Fact::LimitsSet { role: "user".to_owned(), limits },
@@ -146,6 +149,8 @@ impl Log {
             after: Vec::new(),
             fingerprint: number.is_multiple_of(4).then(|| format!("b3:{number:064x}")),
             task: None,
+            metadata: None,
+            concurrency: None,
             traceparent: None,
         };
         let facts = vec![

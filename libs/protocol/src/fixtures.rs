@@ -23,6 +23,9 @@ pub fn submit(job_id: JobId) -> Submit {
         seen: FrameNumber(0),
         pending: true,
         task: None,
+        metadata: None,
+        concurrency: None,
+        draft: false,
         traceparent: None,
     }
 }

@@ -11,7 +11,7 @@ use nox_contract::{
     Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
 };
 use nox_core::{
-    ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide, queue::Rank,
+    ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide, turn::Turn,
 };
 use serde::Serialize;
 
@@ -49,7 +49,9 @@ pub struct Decided {
     /// For each part that somebody waits for.
     pub answers: Vec<Answer>,
     /// Where a look at the queue is to go on that did not come to its end.
-    pub behind: Option<Rank>,
+    pub behind: Option<Turn>,
+    /// When to look at the queue again, for a job that starts too soon after others may start then.
+    pub look_at: Option<Timestamp>,
 }
 
 /// Why an input cannot be decided. Log or code is broken: the leader stops loudly.
@@ -230,8 +232,8 @@ impl Sequencer {
         let mut part = 0;
         loop {
             let by = Cause { src, seq: 0, part };
-            let more = self.part(run, by, Some(&body), |state, rules, _| {
-                decide::internal(state, rules, internal, part)
+            let more = self.part(run, by, Some(&body), |state, rules, at| {
+                decide::internal(state, rules, internal, part, at)
             })?;
             if let Internal::ResetInputs { src, position, .. } = internal {
                 // It stands in the same frame as the fact that says so.
@@ -262,6 +264,7 @@ impl Sequencer {
             };
             let (more, has_facts) = (decision.more, !decision.drafts.is_empty());
             run.decided.behind = decision.behind;
+            run.decided.look_at = decision.look_at;
             self.take(run, by, body, decision.drafts)?;
             if let Some(mut outcome) = decision.answer {
                 if let Outcome::Accepted(accepted) = &mut outcome

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Claimant, JobError, JobId, Manifest, ModuleName, Progress, Resources, SessionId, Task,
-    TenantId, TopicName, UserId, WorkerId, fact::ServedModule,
+    Attempt, Claimant, Concurrency, JobError, JobId, Manifest, Metadata, ModuleName, Progress,
+    Resources, SessionId, Task, TenantId, TopicName, UserId, WorkerId, fact::ServedModule,
 };
 use nox_core::{job::Job, ledger::Balance, versions::Versions};
 use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
@@ -101,6 +101,23 @@ pub(crate) fn task(row: &PgRow) -> sqlx::Result<Option<Task>> {
     let room: Option<String> = row.try_get("room")?;
     let topic = topic.map(TopicName::new).transpose().map_err(decode)?;
     Ok(topic.zip(room).map(|(topic, room)| Task { topic, room }))
+}
+
+/// What a job is found by, of either table.
+pub(crate) fn metadata(row: &PgRow) -> sqlx::Result<Metadata> {
+    let labels: Option<Json<BTreeMap<String, String>>> = row.try_get("labels")?;
+    let retry_of: Option<Uuid> = row.try_get("retry_of")?;
+    Ok(Metadata {
+        labels: labels.map(|Json(labels)| labels).unwrap_or_default(),
+        release_id: row.try_get("release_id")?,
+        retry_of: retry_of.map(JobId),
+    })
+}
+
+/// How many of its key run at a time, of either table.
+pub(crate) fn concurrency(row: &PgRow) -> sqlx::Result<Option<Box<Concurrency>>> {
+    let concurrency: Option<Json<Concurrency>> = row.try_get("concurrency")?;
+    Ok(concurrency.map(|Json(concurrency)| Box::new(concurrency)))
 }
 
 /// What a job asks for, of either table.

@@ -3,22 +3,25 @@
 //! The gateway and the executor refuse such text, so this is the second line; and found here, it does
 //! not depend on which other entries share the transaction.
 
-use nox_contract::{Fact, JobError, Refusal, json::UnstorableJson};
+use nox_contract::{Fact, JobError, Metadata, Refusal, json::UnstorableJson};
 
 /// Checks everything in `fact` that becomes `text` or `jsonb`. Ids are checked by their types.
 pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
     match fact {
-        Fact::Submitted(submitted) => {
+        Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
             submitted.inputs.check_storable()?;
             submitted.fingerprint.as_deref().map_or(Ok(()), text)?;
             text(&submitted.module_version)?;
             submitted.worker_labels.iter().try_for_each(|label| text(label))?;
-            submitted.task.as_ref().map_or(Ok(()), |task| text(&task.room))
+            submitted.task.as_ref().map_or(Ok(()), |task| text(&task.room))?;
+            submitted.concurrency.as_ref().map_or(Ok(()), |of| text(&of.key))?;
+            submitted.metadata.as_deref().map_or(Ok(()), metadata)
         }
         Fact::Rejected(rejected) => {
             rejected.inputs.check_storable()?;
             rejected.fingerprint.as_deref().map_or(Ok(()), text)?;
             rejected.task.as_ref().map_or(Ok(()), |task| text(&task.room))?;
+            rejected.metadata.as_deref().map_or(Ok(()), metadata)?;
             refusal(&rejected.refusal)
         }
         Fact::AttemptFailed { error, .. } | Fact::Failed { error } => job_error(error),
@@ -37,7 +40,8 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
             manifest.input_schema.check_storable()?;
             manifest.output_schema.check_storable()
         }
-        Fact::Canceled { .. }
+        Fact::DraftSubmitted {}
+        | Fact::Canceled { .. }
         | Fact::Waiting { .. }
         | Fact::Assigned { .. }
         | Fact::RetryScheduled { .. }
@@ -64,6 +68,14 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
 /// Text is stored as it is, and U+0000 is the one character that it may not hold.
 pub(crate) fn text(text: &str) -> Result<(), UnstorableJson> {
     if text.contains('\0') { Err(UnstorableJson::Nul) } else { Ok(()) }
+}
+
+fn metadata(metadata: &Metadata) -> Result<(), UnstorableJson> {
+    for (name, value) in &metadata.labels {
+        text(name)?;
+        text(value)?;
+    }
+    metadata.release_id.as_deref().map_or(Ok(()), text)
 }
 
 pub(crate) fn job_error(error: &JobError) -> Result<(), UnstorableJson> {

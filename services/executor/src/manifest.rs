@@ -14,6 +14,7 @@ mod series;
 mod write;
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -78,6 +79,8 @@ pub struct ManifestFile {
     pub read: Vec<PathBuf>,
     /// Most attempts at a time over all workers.
     pub running_max: Option<u32>,
+    /// Most attempts that are handed out in a minute over all workers, spread evenly.
+    pub starts_per_minute: Option<NonZeroU32>,
     /// Seconds between SIGTERM and SIGKILL where an attempt is ended before its time.
     #[serde(default = "stop_grace_s")]
     pub stop_grace_s: u32,
@@ -251,6 +254,7 @@ impl Manifest {
             resources: Resources { cpu, mem_mb, wall_time_s, gpu },
             retry,
             running_max: file.running_max,
+            starts_per_minute: file.starts_per_minute.map(NonZeroU32::get),
         };
         Ok(Self { file, inputs: inputs.into(), declared, outputs: outputs.into() })
     }

@@ -34,7 +34,7 @@ pub fn clock(at: Timestamp) -> String {
 
 fn details(fact: &Fact) -> String {
     match fact {
-        Fact::Submitted(submitted) => format!(
+        Fact::Submitted(submitted) | Fact::Drafted(submitted) => format!(
             "{}, priority {}, inputs {}",
             resources(&submitted.requested_resources),
             submitted.priority,
@@ -113,7 +113,7 @@ fn details(fact: &Fact) -> String {
             format!("{} by {by}", if *enabled { "on" } else { "off" })
         }
         Fact::TopicRegistered { by, .. } => format!("by {by}"),
-        Fact::TopicRemoved {} | Fact::Configured { .. } => String::new(),
+        Fact::DraftSubmitted {} | Fact::TopicRemoved {} | Fact::Configured { .. } => String::new(),
         Fact::InputsReset { src, by, .. } => format!("{src:?} by {by}").to_lowercase(),
     }
 }

@@ -90,7 +90,7 @@ fn inputs_of(payload: &[u8]) -> Option<Inputs> {
     let frame: Frame = serde_json::from_slice(payload).ok()?;
     let submitted = frame.entries.iter().filter_map(|entry| {
         let inputs = entry.known_facts().find_map(|fact| match fact {
-            Fact::Submitted(submitted) => Some(submitted.inputs.clone()),
+            Fact::Submitted(job) | Fact::Drafted(job) => Some(job.inputs.clone()),
             _ => None,
         })?;
         Some((entry.job_id?, inputs))

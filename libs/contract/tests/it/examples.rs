@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
     Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Cause,
-    Chain, Command, CommandMessage, Covers, Entity, Entry, Epoch, EpochRecord, Fact, Frame,
-    FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits, LostReason,
-    Manifest, ModuleName, Origin, Outcome, Place, Positions, ProblemCode, Raise, RaisedResource,
-    RawJson, Refusal, Report, ReportMessage, RequestId, Resources, RetryPolicy, SchedulerConfig,
-    SessionId, SetModule, Source, StartWork, StopReason, StopWork, Submit, Timestamp, Token, Usage,
-    UserId, WaitingCode, Work, WorkMessage, WorkNumber, WorkerId,
+    Chain, Command, CommandMessage, Concurrency, Covers, Entity, Entry, Epoch, EpochRecord, Fact,
+    Frame, FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits,
+    LostReason, Manifest, Metadata, ModuleName, Origin, Outcome, Place, Positions, ProblemCode,
+    Raise, RaisedResource, RawJson, Refusal, Report, ReportMessage, RequestId, Resources,
+    RetryPolicy, SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork,
+    Submit, SubmitDraft, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage,
+    WorkNumber, WorkerId,
     beat::Held,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
@@ -128,7 +129,15 @@ fn outputs() -> RawJson {
 }
 
 fn limits() -> Limits {
-    Limits { cpu_seconds: 200_000, queued_jobs: 1_000, running_jobs: 256, cpu: 64, mem_mb: 262_144 }
+    Limits {
+        cpu_seconds: 200_000,
+        queued_jobs: 1_000,
+        running_jobs: 256,
+        cpu: 64,
+        mem_mb: 262_144,
+        drafts: 100,
+        starts_per_minute: 6_000,
+    }
 }
 
 fn capacity() -> Capacity {
@@ -156,6 +165,7 @@ fn manifest() -> Manifest {
             }],
         },
         running_max: Some(64),
+        starts_per_minute: Some(600),
     }
 }
 
@@ -169,6 +179,20 @@ fn plain_manifest() -> Manifest {
         resources: small(),
         retry: RetryPolicy::default(),
         running_max: None,
+        starts_per_minute: None,
+    }
+}
+
+fn concurrency() -> Concurrency {
+    Concurrency { key: "database".to_owned(), limit: 2 }
+}
+
+fn metadata() -> Metadata {
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Metadata {
+        labels: BTreeMap::from([label("team", "quantum"), label("run", "18446744073709551617")]),
+        release_id: Some("2026.11".to_owned()),
+        retry_of: Some(job(9)),
     }
 }
 
@@ -203,6 +227,9 @@ fn commands() -> Vec<Example> {
         seen: FrameNumber(41_800),
         pending: true,
         task: None,
+        metadata: metadata().boxed(),
+        concurrency: Some(Box::new(concurrency())),
+        draft: false,
         traceparent: Some(TRACEPARENT.to_owned()),
     };
     let plain = Submit {
@@ -221,6 +248,8 @@ fn commands() -> Vec<Example> {
         traceparent: None,
         ..full.clone()
     };
+    let draft = Submit { draft: true, ..plain.clone() };
+    let submit_draft = SubmitDraft { job_id: job(1), by: ada(), role: "user".to_owned() };
     let cancel = Cancel { job_id: job(1), by: ada(), admin: false };
     let set = SetModule { module: xtb(), enabled: false, by: id("root") };
     let message = |reply_to: Option<&str>, commands| CommandMessage {
@@ -230,6 +259,8 @@ fn commands() -> Vec<Example> {
     let inbox = Some("_INBOX.Xc5mGqSkQ8.17");
     [
         ("submit", message(inbox, vec![Command::Submit(Box::new(full))])),
+        ("submit_draft", message(inbox, vec![Command::SubmitDraft(submit_draft)])),
+        ("submit_as_draft", message(None, vec![Command::Submit(Box::new(draft))])),
         ("submit_plain", message(None, vec![Command::Submit(Box::new(plain.clone()))])),
         ("cancel", message(inbox, vec![Command::Cancel(cancel.clone())])),
         (
@@ -494,7 +525,11 @@ fn about_job() -> Entity {
 }
 
 fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
-    Fact::Submitted(Box::new(Submitted {
+    Fact::Submitted(job_as_asked(run_at, after))
+}
+
+fn job_as_asked(run_at: Option<Timestamp>, after: Vec<JobId>) -> Box<Submitted> {
+    Box::new(Submitted {
         module_version: "6.5.1".to_owned(),
         worker_labels: after.iter().map(|_| "zone:a".to_owned()).collect(),
         inputs: json(r#"{"xyz": "1\n\nHe 0 0 0\n", "nested": [{"deep": [null, true, 1e-7]}]}"#),
@@ -502,10 +537,12 @@ fn submitted(run_at: Option<Timestamp>, after: Vec<JobId>) -> Fact {
         priority: 5,
         fingerprint: run_at.map(|_| fingerprint()),
         task: None,
+        metadata: run_at.and_then(|_| metadata().boxed()),
+        concurrency: run_at.map(|_| Box::new(concurrency())),
         traceparent: run_at.map(|_| TRACEPARENT.to_owned()),
         run_at,
         after,
-    }))
+    })
 }
 
 fn assigned(request: Option<RequestId>) -> Fact {
@@ -533,11 +570,12 @@ fn job_entries() -> Vec<(String, Entry)> {
         let detail = (reason == LostReason::CannotRun).then(|| "no process".to_owned());
         Fact::AttemptLost { worker_id: worker(), attempt, reason, blame, detail }
     };
-    let rejected = |fingerprint| {
+    let rejected = |fingerprint: Option<String>| {
         Fact::Rejected(Box::new(Rejected {
             inputs: json("{}"),
             requested_resources: small(),
             refusal: quota_refusal(),
+            metadata: fingerprint.as_ref().and_then(|_| metadata().boxed()),
             fingerprint,
             task: None,
         }))
@@ -556,7 +594,11 @@ fn job_entries() -> Vec<(String, Entry)> {
     };
     let out = Fact::Failed { error: exit_error() };
 
-    let commands: [(&str, Vec<Fact>); 6] = [
+    let drafted = |run_at| Fact::Drafted(job_as_asked(run_at, Vec::new()));
+    let commands: [(&str, Vec<Fact>); 9] = [
+        ("drafted", vec![drafted(None)]),
+        ("drafted_with_everything", vec![drafted(Some(at("2026-11-22T06:00:00Z")))]),
+        ("draft_submitted", vec![Fact::DraftSubmitted {}, reserved.clone()]),
         ("submitted", vec![submitted(None, Vec::new()), reserved.clone()]),
         (
             "submitted_with_everything",

@@ -32,6 +32,7 @@ macro_rules! variants {
 
 variants!(command: Command {
     Submit(_) => "submit",
+    SubmitDraft(_) => "submit_draft",
     Cancel(_) => "cancel",
     SetModule(_) => "set_module",
     Register(_) => "register",
@@ -91,6 +92,8 @@ variants!(entity: Entity {
 
 variants!(fact: Fact {
     Submitted(_) => "submitted",
+    Drafted(_) => "drafted",
+    DraftSubmitted {} => "draft_submitted",
     Rejected(_) => "rejected",
     Canceled { .. } => "canceled",
     Waiting { .. } => "waiting",
@@ -160,6 +163,7 @@ variants!(problem: ProblemCode {
     TaskNotFound => "task_not_found",
     WorkerNotFound => "worker_not_found",
     AlreadyEnded => "already_ended",
+    NotEnded => "not_ended",
     InvalidTaskTransition => "invalid_task_transition",
     SchemaConflict => "schema_conflict",
     InvalidCategory => "invalid_category",

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nox_contract::{Entry, Fact, JobId, WorkerId};
+use nox_contract::{Entry, Fact, JobId, JobState, WorkerId};
 
 use super::{ApplyError, misplaced};
 use crate::{
     ended::{EndedJob, Request},
-    job::Job,
+    job::{Job, Phase},
     state::{ActiveJob, Dependencies, Needs, Owner, State, share_names},
     worker::Assignment,
 };
@@ -21,20 +21,26 @@ impl State {
     ) -> Result<(), ApplyError> {
         let (n, at) = (self.n, self.at);
         self.unindex(id);
+        let mut restands = false;
         for fact in entry.known_facts() {
             let illegal = |source| ApplyError::Illegal { n, source };
             if let Some(active) = self.job_mut(id) {
-                let was_ended = active.job.state().is_ended();
+                let before = active.job.state();
                 let holder = active.job.worker_id().cloned();
                 active.job.apply(fact, at).map_err(illegal)?;
                 let is_ended = active.job.state().is_ended();
                 self.job_effects(id, owner, fact)?;
+                restands |= changes_share(fact);
                 if let Some(holder) = holder
                     && self.jobs.get(&id).is_none_or(|job| job.job.worker_id() != Some(&holder))
                 {
                     self.free_slot(&holder, id, owner)?;
+                    restands = true;
                 }
-                if is_ended && !was_ended {
+                if is_ended && before == JobState::Draft {
+                    self.count_drafts(owner, -1)?;
+                    self.tell_end(id);
+                } else if is_ended && !before.is_ended() {
                     self.count_queued(owner, -1)?;
                     self.count_open(id, -1);
                     self.tell_end(id);
@@ -46,14 +52,21 @@ impl State {
         }
         self.index(id);
         self.retire(id);
+        if restands {
+            self.restand(owner);
+        }
         Ok(())
     }
 
     fn admit(&mut self, job: Job, fact: &Fact, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
         let mut needs = Needs::default();
         let (open, fingerprint): (BTreeSet<JobId>, Option<&str>) = match fact {
-            Fact::Submitted(submitted) => {
-                self.count_queued(owner, 1)?;
+            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
+                match fact {
+                    Fact::Drafted(_) => self.count_drafts(owner, 1)?,
+                    _ => self.begin_queued(owner)?,
+                }
+                needs.concurrency = submitted.concurrency.as_deref().cloned();
                 needs.version.clone_from(&submitted.module_version);
                 needs.labels.clone_from(&submitted.worker_labels);
                 needs.topic = submitted.task.as_ref().map(|task| task.topic.clone());
@@ -76,6 +89,7 @@ impl State {
             needs: self.shared(&owner.module, needs),
             owner,
             request,
+            queued_at: None,
             submitted_place: self.entries,
             reserved: 0,
             used_core_ms: 0,
@@ -112,10 +126,28 @@ impl State {
             }
             Fact::Settled { period, cpu_seconds, .. } | Fact::Released { period, cpu_seconds } => {
                 active.reserved -= cpu_seconds;
+                if let (Fact::Settled { overrun, .. }, Phase::Canceled { .. }) =
+                    (fact, &active.job.phase)
+                {
+                    // How long its last attempt ran is in no other fact.
+                    let all = cpu_seconds.saturating_add(*overrun).unsigned_abs();
+                    let last = all.saturating_mul(1_000).saturating_sub(active.used_core_ms);
+                    self.ledger.on_share(tenant, user_id, |share, served| {
+                        share.charge(*served, last);
+                    });
+                }
                 self.ledger.shift(tenant, user_id, *period, fact).map_err(ledger)?;
+            }
+            Fact::DraftSubmitted {} => {
+                active.queued_at = Some(Box::new(self.at));
+                self.count_drafts(owner, -1)?;
+                self.begin_queued(owner)?;
             }
             Fact::Assigned { worker_id, attempt, work, request, .. } => {
                 let resources = active.job.resources();
+                if let Some(concurrency) = &active.needs.concurrency {
+                    self.keys.take(tenant, concurrency);
+                }
                 let worker = self.workers.get_mut(worker_id).ok_or_else(|| missing("worker"))?;
                 worker.used.take(&resources);
                 worker.isolated = active.job.is_isolated().then_some(id);
@@ -133,11 +165,21 @@ impl State {
                         stop: None,
                     },
                 );
+                let (priority, at) = (active.job.priority, self.at);
                 self.ledger
-                    .on_both(tenant, user_id, |account| account.running_jobs += 1)
+                    .on_both(tenant, user_id, |account| {
+                        account.running_jobs += 1;
+                        account.pace.start(account.limits.starts_per_minute, at);
+                    })
                     .map_err(ledger)?;
+                self.ledger.on_share(tenant, user_id, |share, served| {
+                    share.serve(served, priority, resources.cpu, at);
+                });
                 if let Some(module) = self.modules.get_mut(module) {
                     module.running += 1;
+                    if let Some(per_minute) = module.versions.present.starts_per_minute {
+                        module.pace.start(per_minute, at);
+                    }
                 }
             }
             Fact::Started { worker_id, .. } => {
@@ -165,9 +207,14 @@ impl State {
                 }
             }
             Fact::AttemptFailed { wall_ms, .. } | Fact::Succeeded { wall_ms, .. } => {
-                active.used_core_ms = active.used_core_ms.saturating_add(active.core_ms(*wall_ms));
+                let core_ms = active.core_ms(*wall_ms);
+                active.used_core_ms = active.used_core_ms.saturating_add(core_ms);
+                self.ledger.on_share(tenant, user_id, |share, served| {
+                    share.charge(*served, core_ms);
+                });
             }
             Fact::Submitted(_)
+            | Fact::Drafted(_)
             | Fact::Rejected(_)
             | Fact::Canceled { .. }
             | Fact::Waiting { .. }
@@ -197,14 +244,40 @@ impl State {
     /// Nothing of the attempt runs any more: its slot is counted out wherever it was counted in.
     fn free_slot(&mut self, worker: &WorkerId, id: JobId, owner: &Owner) -> Result<(), ApplyError> {
         let n = self.n;
-        if !self.workers.free_slot(worker, id) {
+        let Some(slot) = self.workers.free_slot(worker, id) else {
             return Err(ApplyError::Missing { n, fact: "end of an attempt", what: "worker" });
+        };
+        self.ledger.on_share(&owner.tenant, &owner.user_id, |share, _| {
+            share.free(slot.resources.cpu);
+        });
+        if let Some(active) = self.jobs.get(&id)
+            && let Some(concurrency) = &active.needs.concurrency
+        {
+            self.keys.give_back(&owner.tenant, concurrency);
         }
         if let Some(module) = self.modules.get_mut(&owner.module) {
             module.running -= 1;
         }
         self.ledger
             .on_both(&owner.tenant, &owner.user_id, |account| account.running_jobs -= 1)
+            .map_err(|source| ApplyError::Ledger { n, source })
+    }
+
+    /// Counts a job in that is to run. A user who had nothing to do begins where the others are.
+    fn begin_queued(&mut self, owner: &Owner) -> Result<(), ApplyError> {
+        let Owner { tenant, user_id, .. } = owner;
+        if self.ledger.user(tenant, user_id).is_some_and(|account| account.queued_jobs == 0) {
+            self.ledger.on_share(tenant, user_id, |share, served| share.begin(*served));
+        }
+        self.count_queued(owner, 1)
+    }
+
+    fn count_drafts(&mut self, owner: &Owner, change: i32) -> Result<(), ApplyError> {
+        let n = self.n;
+        self.ledger
+            .on_both(&owner.tenant, &owner.user_id, |account| {
+                account.drafts = account.drafts.saturating_add_signed(change);
+            })
             .map_err(|source| ApplyError::Ledger { n, source })
     }
 
@@ -230,4 +303,16 @@ impl State {
         let ended = EndedJob::new(&active.owner.tenant, active.request, active.job.state());
         self.ended.insert(id, ended, active.job.submitted_n, self.at);
     }
+}
+
+/// Whether its user's share is another one after this fact of a job.
+fn changes_share(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Assigned { .. }
+            | Fact::AttemptFailed { .. }
+            | Fact::Succeeded { .. }
+            | Fact::Settled { .. }
+            | Fact::DraftSubmitted {}
+    )
 }

@@ -4,6 +4,7 @@ use nox_contract::{Entry, Fact, Manifest, ModuleName};
 
 use super::{ApplyError, misplaced};
 use crate::{
+    pace::Pace,
     state::{Module, State},
     versions::Versions,
 };
@@ -39,7 +40,10 @@ impl State {
             }
             None => {
                 let versions = Versions::new(manifest.clone());
-                self.modules.insert(name.clone(), Module { versions, enabled, running: 0 });
+                self.modules.insert(
+                    name.clone(),
+                    Module { versions, enabled, running: 0, pace: Pace::default() },
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Claims: a worker asks for the oldest task of its topics.
 
 use nox_contract::{
-    Accepted, Claim, Fact, JobId, JobState, LostReason, Outcome, TenantId, Undelivered, UserId,
+    Accepted, Claim, Fact, JobId, JobState, Limits, LostReason, Outcome, TenantId, Timestamp,
+    Undelivered, UserId,
 };
 
 use super::{
@@ -18,7 +19,13 @@ use crate::{
 
 /// Assigns the task to the worker that asks. Nothing waits, and whoever is not registered has nothing to claim:
 /// both are told so.
-pub(super) fn decide(state: &State, rules: &Rules, tenant: &TenantId, claim: &Claim) -> Decision {
+pub(super) fn decide(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    claim: &Claim,
+    now: Timestamp,
+) -> Decision {
     let nothing = || {
         let accepted = Accepted { n: state.n, job_id: None, state: None, repeated: false };
         Decision { answer: Some(Outcome::Accepted(accepted)), ..Decision::nothing() }
@@ -31,7 +38,7 @@ pub(super) fn decide(state: &State, rules: &Rules, tenant: &TenantId, claim: &Cl
     if let Some((id, slot)) = held.find(|(_, slot)| slot.request == Some(claim.request)) {
         return Decision::repeated(slot.assigned_n, *id, JobState::Queued);
     }
-    let Some((id, job)) = next(state, rules, claims) else { return nothing() };
+    let Some((id, job)) = next(state, rules, claims, now) else { return nothing() };
     let fact = Fact::Assigned {
         worker_id: claim.worker_id.clone(),
         session: worker.session,
@@ -43,13 +50,18 @@ pub(super) fn decide(state: &State, rules: &Rules, tenant: &TenantId, claim: &Cl
 }
 
 /// The oldest task of the topics whose owner may run one more.
-fn next<'s>(state: &'s State, rules: &Rules, claims: &Claims) -> Option<(JobId, &'s ActiveJob)> {
+fn next<'s>(
+    state: &'s State,
+    rules: &Rules,
+    claims: &Claims,
+    now: Timestamp,
+) -> Option<(JobId, &'s ActiveJob)> {
     let tenant = &claims.claimant.tenant;
-    if !has_room(state.ledger.tenant(tenant)) {
+    if !has_room(state.ledger.tenant(tenant), now) {
         return None;
     }
     let topics = claims.topics.iter().filter_map(|topic| state.topics.get(tenant, topic));
-    let may = |user: &UserId| has_room(state.ledger.user(tenant, user));
+    let may = |user: &UserId| has_room(state.ledger.user(tenant, user), now);
     let found = if rules.faults.claims_unordered {
         topics
             .flat_map(Topic::lasts)
@@ -65,9 +77,12 @@ fn next<'s>(state: &'s State, rules: &Rules, claims: &Claims) -> Option<(JobId, 
     Some((id, state.job(id)?))
 }
 
-/// Whether less is running than may be.
-fn has_room(account: Option<&Account>) -> bool {
-    account.is_none_or(|account| account.running_jobs < account.limits.running_jobs)
+/// Whether less is running than may be, and another one does not start too soon.
+fn has_room(account: Option<&Account>, now: Timestamp) -> bool {
+    account.is_none_or(|account| {
+        let Limits { running_jobs, starts_per_minute, .. } = account.limits;
+        account.running_jobs < running_jobs && account.pace.admits(starts_per_minute, now, 0)
+    })
 }
 
 /// The answer to the claim was not delivered: unless the worker has said something of the task, it goes back to

@@ -1,8 +1,8 @@
 //! Inputs that are in no stream. The log embeds them whole, so that a replay decides alike.
 
 use nox_contract::{
-    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, WorkerId,
-    beat::Held,
+    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, Timestamp,
+    WorkerId, beat::Held,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,13 @@ use super::{
     end::{self, Departure, Loss},
     matching, reason,
 };
-use crate::{queue::Rank, state::State};
+use crate::{state::State, turn::Turn};
+
+/// How far a look at the queue goes: so many jobs are moved, and so many looked at and workers asked.
+pub(super) struct Limit {
+    pub most: u32,
+    pub looks_max: u32,
+}
 
 /// Something that the leader noticed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +33,9 @@ pub enum Internal {
     Losses { losses_max: u32 },
     /// Place queued jobs, at most so many. Of the kinds of jobs that wait, look at those whose first is
     /// behind `behind`, and end when as many jobs were looked at and workers were asked as `looks_max` says.
-    Match { placements_max: u32, looks_max: u32, behind: Option<Rank> },
+    Match { placements_max: u32, looks_max: u32, behind: Option<Turn> },
     /// Bring the reasons of queued jobs up to date, at most so many; likewise.
-    Reasons { reasons_max: u32, looks_max: u32, behind: Option<Rank> },
+    Reasons { reasons_max: u32, looks_max: u32, behind: Option<Turn> },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
     /// An operator accepts that an input stream was lost; its inputs are read from behind
@@ -57,11 +63,12 @@ pub(super) fn decide(
     rules: &Rules,
     input: &Internal,
     part: u32,
+    now: Timestamp,
 ) -> Option<Decision> {
     match input {
         Internal::Timer { due } => {
             let id = due.get(part as usize)?;
-            Some(matching::due(state, *id).unwrap_or_default())
+            Some(matching::due(state, rules, *id, now).unwrap_or_default())
         }
         Internal::WorkerSilent { worker_id, session } => {
             let known = state.workers.get(worker_id).filter(|worker| worker.session == *session);
@@ -85,11 +92,21 @@ pub(super) fn decide(
         }
         Internal::Losses { losses_max } => end::losses(state, rules, *losses_max, part),
         Internal::Match { placements_max, looks_max, behind } if part == 0 => {
-            Some(matching::placements(state, rules, *placements_max, *looks_max, *behind))
+            Some(matching::placements(
+                state,
+                rules,
+                Limit { most: *placements_max, looks_max: *looks_max },
+                *behind,
+                now,
+            ))
         }
-        Internal::Reasons { reasons_max, looks_max, behind } if part == 0 => {
-            Some(reason::reasons(state, *reasons_max, *looks_max, *behind))
-        }
+        Internal::Reasons { reasons_max, looks_max, behind } if part == 0 => Some(reason::reasons(
+            state,
+            rules,
+            Limit { most: *reasons_max, looks_max: *looks_max },
+            *behind,
+            now,
+        )),
         Internal::Match { .. } | Internal::Reasons { .. } => None,
         Internal::Configure { config } => {
             if part > 0 || state.config.as_ref() == Some(config) {

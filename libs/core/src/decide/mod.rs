@@ -2,6 +2,7 @@
 
 mod cancel;
 mod claim;
+mod draft;
 mod end;
 mod internal;
 mod matching;
@@ -23,8 +24,8 @@ use nox_contract::{
 pub use internal::Internal;
 
 use crate::{
-    queue::Rank,
     state::{ActiveJob, State},
+    turn::Turn,
 };
 
 /// What the decider knows that is in no fact.
@@ -63,6 +64,12 @@ pub struct Faults {
     pub task_updates_unchecked: bool,
     /// Give claimants the newest task, not the oldest.
     pub claims_unordered: bool,
+    /// First come, first served, however many jobs of one user came first.
+    pub turns_not_taken: bool,
+    /// Look at the own limit of a job alone, and not at those of its key that run.
+    pub key_of_others_ignored: bool,
+    /// Hand out as many as there is room for, however soon after others.
+    pub pace_unchecked: bool,
 }
 
 /// What follows from one part of one input.
@@ -78,7 +85,9 @@ pub struct Decision {
     /// question leads to the rest.
     pub more: bool,
     /// Where a look at the queue that was to go no further is to go on.
-    pub behind: Option<Rank>,
+    pub behind: Option<Turn>,
+    /// When a job that starts too soon after others may start: look again then.
+    pub look_at: Option<Timestamp>,
     /// What a look at the queue cost: how many jobs were looked at, and how many workers were asked for a
     /// place for them.
     pub looks: u32,
@@ -141,12 +150,13 @@ pub fn command(
 ) -> Decision {
     match command {
         Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
+        Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
         Command::Register(register) => register::decide(state, tenant, register),
         Command::RemoveWorker(remove) => register::remove_worker(state, rules, tenant, remove),
         Command::RemoveTopic(remove) => register::remove_topic(state, tenant, remove),
-        Command::Claim(claim) => claim::decide(state, rules, tenant, claim),
+        Command::Claim(claim) => claim::decide(state, rules, tenant, claim, now),
         Command::Undelivered(undelivered) => claim::undelivered(state, rules, tenant, undelivered),
         Command::UpdateTask(update) => task::update(state, rules, tenant, update, now),
         Command::Unreadable => Decision::refused(Refusal::new(
@@ -170,8 +180,14 @@ pub fn report(
 
 /// Decides the next part of an input that is in no stream; `None` when nothing (more) follows from
 /// it. Ask again after applying what followed.
-pub fn internal(state: &State, rules: &Rules, input: &Internal, part: u32) -> Option<Decision> {
-    internal::decide(state, rules, input, part)
+pub fn internal(
+    state: &State,
+    rules: &Rules,
+    input: &Internal,
+    part: u32,
+    now: Timestamp,
+) -> Option<Decision> {
+    internal::decide(state, rules, input, part, now)
 }
 
 fn job_entity(id: JobId, job: &ActiveJob) -> Entity {

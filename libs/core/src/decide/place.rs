@@ -3,23 +3,40 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use nox_contract::{
-    Attempt, Capacity, Fact, ModuleName, Resources, TenantId, UserId, WaitingCode, WorkNumber,
-    WorkerId,
+    Attempt, Capacity, Concurrency, Fact, ModuleName, Resources, TenantId, Timestamp, UserId,
+    WaitingCode, WorkNumber, WorkerId,
 };
 
+use super::{Faults, Rules};
 use crate::{
-    queue::{ClassKey, Head, Rank},
+    concurrency::Holders,
+    ledger::Account,
+    pace::Pace,
+    queue::{ClassKey, Head},
+    share::{Served, Share},
     state::{Needs, State},
+    turn::Turn,
     worker::Worker,
 };
 
 /// What one match has given away and no fact says yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Given<'s> {
+    at: Timestamp,
+    faults: Faults,
     loads: BTreeMap<&'s WorkerId, Load>,
     of_modules: BTreeMap<&'s ModuleName, u32>,
     of_tenants: BTreeMap<&'s TenantId, u32>,
-    of_users: BTreeMap<(&'s TenantId, &'s UserId), u32>,
+    of_users: BTreeMap<(&'s TenantId, &'s UserId), OfUser>,
+    served: Served,
+    of_keys: BTreeMap<(&'s TenantId, &'s str), Holders>,
+}
+
+/// What a user was given, and what its share is with that.
+#[derive(Debug)]
+struct OfUser {
+    jobs: u32,
+    share: Share,
 }
 
 /// What a worker has to do.
@@ -53,6 +70,25 @@ impl<'s> Place<'s> {
 }
 
 impl<'s> Given<'s> {
+    /// Nothing, at this instant.
+    pub fn new(state: &State, rules: &Rules, at: Timestamp) -> Self {
+        Self {
+            at,
+            faults: rules.faults,
+            loads: BTreeMap::new(),
+            of_modules: BTreeMap::new(),
+            of_tenants: BTreeMap::new(),
+            of_users: BTreeMap::new(),
+            served: state.ledger.served(),
+            of_keys: BTreeMap::new(),
+        }
+    }
+
+    /// The share of a user that was given something.
+    pub fn share_of(&self, tenant: &'s TenantId, user: &'s UserId) -> Option<&Share> {
+        self.of_users.get(&(tenant, user)).map(|of| &of.share)
+    }
+
     fn load(&self, id: &WorkerId, worker: &Worker) -> Load {
         self.loads.get(id).copied().unwrap_or(Load {
             used: worker.used,
@@ -62,7 +98,7 @@ impl<'s> Given<'s> {
     }
 
     /// Counts in that a job of this kind goes to `place`.
-    pub fn take(&mut self, kind: &'s Head, place: Place<'s>) {
+    pub fn take(&mut self, state: &State, kind: &'s Head, place: Place<'s>) {
         let Head { module, key, .. } = kind;
         let mut load = self.load(place.worker_id, place.worker);
         load.used.take(&key.resources);
@@ -71,7 +107,27 @@ impl<'s> Given<'s> {
         self.loads.insert(place.worker_id, load);
         *self.of_modules.entry(module).or_default() += 1;
         *self.of_tenants.entry(&key.tenant).or_default() += 1;
-        *self.of_users.entry((&key.tenant, &key.user_id)).or_default() += 1;
+        let (tenant, user) = (&key.tenant, &key.user_id);
+        let of_user = self.of_users.entry((tenant, user)).or_insert_with(|| {
+            let account = state.ledger.user(tenant, user);
+            OfUser { jobs: 0, share: account.map(|of| of.share.clone()).unwrap_or_default() }
+        });
+        of_user.jobs += 1;
+        of_user.share.serve(&mut self.served, key.priority, key.resources.cpu, self.at);
+        if let Some(of) = &key.needs.concurrency {
+            self.of_keys.entry((&key.tenant, &of.key)).or_default().take(of.limit);
+        }
+    }
+
+    /// Whether one more with this key keeps to the limits of all that hold a slot.
+    fn has_room(&self, state: &State, tenant: &TenantId, of: &Concurrency) -> bool {
+        let given = self.of_keys.get(&(tenant, &*of.key)).copied().unwrap_or_default();
+        let held = state.keys.holders(tenant, &of.key);
+        let all = Holders { count: held.count + given.count, least: held.least.min(given.least) };
+        if self.faults.key_of_others_ignored {
+            return all.count < of.limit;
+        }
+        all.has_room(of.limit)
     }
 }
 
@@ -92,19 +148,20 @@ pub(super) fn place<'s>(
     if state.workers.serving(module, &key.needs).next().is_none() {
         return Err(WaitingCode::NoWorker);
     }
-    let running = known.running + given.of_modules.get(module).copied().unwrap_or(0);
-    if known.versions.present.running_max.is_some_and(|max| running >= max) {
+    if is_full(state, given, module) {
         return Err(WaitingCode::Concurrency);
     }
-    let (tenant, user) = (&key.tenant, &key.user_id);
-    for (account, more) in [
-        (state.ledger.user(tenant, user), given.of_users.get(&(tenant, user))),
-        (state.ledger.tenant(tenant), given.of_tenants.get(tenant)),
-    ] {
-        let Some(account) = account else { continue };
-        if account.running_jobs + more.copied().unwrap_or(0) >= account.limits.running_jobs {
+    let of_key = key.needs.concurrency.as_ref();
+    if of_key.is_some_and(|of| !given.has_room(state, &key.tenant, of)) {
+        return Err(WaitingCode::Concurrency);
+    }
+    for (account, more) in accounts(state, given, key) {
+        if account.running_jobs + more >= account.limits.running_jobs {
             return Err(WaitingCode::Quota);
         }
+    }
+    if !given.faults.pace_unchecked && starts(state, given, module, key).any(|start| !start.may()) {
+        return Err(WaitingCode::Rate);
     }
     let place = state
         .workers
@@ -124,6 +181,79 @@ pub(super) fn place<'s>(
         }
         None => Err(WaitingCode::Resources),
     }
+}
+
+/// Whether as many attempts of `module` hold a slot as may.
+pub(super) fn is_full(state: &State, given: &Given<'_>, module: &ModuleName) -> bool {
+    state.modules.get(module).is_some_and(|known| {
+        let running = known.running + given.of_modules.get(module).copied().unwrap_or(0);
+        known.versions.present.running_max.is_some_and(|max| running >= max)
+    })
+}
+
+/// The accounts of a job's user and tenant, and how many more attempts each was given.
+fn accounts<'s>(
+    state: &'s State,
+    given: &Given<'_>,
+    key: &ClassKey,
+) -> impl Iterator<Item = (&'s Account, u32)> + use<'s> {
+    let (tenant, user) = (&key.tenant, &key.user_id);
+    let of_user = given.of_users.get(&(tenant, user)).map_or(0, |of| of.jobs);
+    let of_tenant = given.of_tenants.get(tenant).copied().unwrap_or(0);
+    let user = state.ledger.user(tenant, user).map(|account| (account, of_user));
+    let tenant = state.ledger.tenant(tenant).map(|account| (account, of_tenant));
+    user.into_iter().chain(tenant)
+}
+
+/// A rate that a start has to keep to.
+#[derive(Clone, Copy)]
+struct Start {
+    pace: Pace,
+    per_minute: u32,
+    given: u32,
+    at: Timestamp,
+}
+
+impl Start {
+    fn may(self) -> bool {
+        self.pace.admits(self.per_minute, self.at, self.given)
+    }
+
+    fn next(self) -> Option<Timestamp> {
+        self.pace.next_start(self.per_minute, self.at, self.given)
+    }
+}
+
+/// The rates that a start of a job like this has to keep to: that of its module first.
+fn starts<'s>(
+    state: &'s State,
+    given: &Given<'_>,
+    module: &ModuleName,
+    key: &ClassKey,
+) -> impl Iterator<Item = Start> + use<'s> {
+    let of_module = state.modules.get(module).and_then(|known| {
+        let per_minute = known.versions.present.starts_per_minute?;
+        Some((known.pace, per_minute, given.of_modules.get(module).copied().unwrap_or(0)))
+    });
+    let of_accounts = accounts(state, given, key)
+        .map(|(account, given)| (account.pace, account.limits.starts_per_minute, given));
+    let at = given.at;
+    let all = of_module.into_iter().chain(of_accounts);
+    all.map(move |(pace, per_minute, given)| Start { pace, per_minute, given, at })
+}
+
+/// Whether it is `module` alone that another start comes too soon for.
+pub(super) fn is_module_throttled(
+    state: &State,
+    given: &Given<'_>,
+    module: &ModuleName,
+    key: &ClassKey,
+) -> bool {
+    let of_module = state
+        .modules
+        .get(module)
+        .is_some_and(|known| known.versions.present.starts_per_minute.is_some());
+    of_module && starts(state, given, module, key).next().is_some_and(|start| !start.may())
 }
 
 /// Whether a worker has room for a job like this, and for its company.
@@ -170,11 +300,13 @@ pub(super) struct Look<'s> {
     pub given: Given<'s>,
     /// How many jobs were looked at, and how many workers were asked for a place for them.
     pub cost: u32,
+    /// When the first of those may start that start too soon after others.
+    pub look_at: Option<Timestamp>,
 }
 
 impl<'s> Look<'s> {
-    pub fn new(state: &'s State) -> Self {
-        Self { state, given: Given::default(), cost: 0 }
+    pub fn new(state: &'s State, rules: &Rules, at: Timestamp) -> Self {
+        Self { state, given: Given::new(state, rules, at), cost: 0, look_at: None }
     }
 
     /// As [`place`], for the first of this kind.
@@ -184,36 +316,48 @@ impl<'s> Look<'s> {
         kept: Option<&WorkerId>,
     ) -> Result<Place<'s>, WaitingCode> {
         self.cost = self.cost.saturating_add(self.state.workers.serving_count(&kind.module));
-        place(self.state, &self.given, &kind.module, &kind.key, kept)
+        let place = place(self.state, &self.given, &kind.module, &kind.key, kept);
+        if let Err(WaitingCode::Rate) = place {
+            let late = starts(self.state, &self.given, &kind.module, &kind.key)
+                .filter(|start| !start.may())
+                .filter_map(Start::next)
+                .max();
+            self.look_at = [self.look_at, late].into_iter().flatten().min();
+        }
+        place
     }
 }
 
 /// Jobs that have to be alone and have no worker to be so, the first of each kind, in their order.
 pub(super) struct Suspects<'s> {
-    waiting: VecDeque<(Rank, &'s Head)>,
+    waiting: VecDeque<(Turn, &'s Head)>,
 }
 
 impl<'s> Suspects<'s> {
-    /// All whose place in the queue is not behind `rank`.
-    pub fn up_to(state: &'s State, rank: Option<Rank>) -> Self {
-        let waiting = rank.into_iter().flat_map(|rank| state.queue.isolated_up_to(rank)).collect();
-        Self { waiting }
+    /// None yet.
+    pub fn none() -> Self {
+        Self { waiting: VecDeque::new() }
+    }
+
+    /// All whose turn is not behind `turn`; all, if it is `None`.
+    pub fn up_to(state: &'s State, turn: Option<Turn>) -> Self {
+        Self { waiting: state.queue.isolated_up_to(turn).into() }
     }
 
     /// One that is behind all others.
-    pub fn push(&mut self, rank: Rank, kind: &'s Head) {
-        self.waiting.push_back((rank, kind));
+    pub fn push(&mut self, turn: Turn, kind: &'s Head) {
+        self.waiting.push_back((turn, kind));
     }
 
     /// The worker that is kept for the first whom nothing but others' company holds back: without it,
     /// short jobs that come all the time would keep a suspect waiting for ever.
     pub fn keep(&mut self, look: &mut Look<'s>) -> Option<Kept<'s>> {
         let mut next = 0;
-        while let Some((rank, kind)) = self.waiting.get(next).copied() {
+        while let Some((turn, kind)) = self.waiting.get(next).copied() {
             match look.place(kind, None) {
                 Err(WaitingCode::Isolation) => {
                     let worker = to_be_emptied(look.state, &look.given, &kind.module, &kind.key)?;
-                    return Some(Kept { worker, ahead: rank });
+                    return Some(Kept { worker, ahead: turn });
                 }
                 // Until somebody else is given its place.
                 Ok(_) => next += 1,
@@ -231,13 +375,13 @@ impl<'s> Suspects<'s> {
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'s> {
     worker: &'s WorkerId,
-    ahead: Rank,
+    ahead: Turn,
 }
 
 impl<'s> Kept<'s> {
-    /// The worker that is kept from a job of `rank`.
-    pub fn from(kept: Option<Self>, rank: Rank) -> Option<&'s WorkerId> {
-        kept.filter(|kept| kept.ahead < rank).map(|kept| kept.worker)
+    /// The worker that is kept from a job whose turn is `turn`.
+    pub fn from(kept: Option<Self>, turn: Turn) -> Option<&'s WorkerId> {
+        kept.filter(|kept| kept.ahead < turn).map(|kept| kept.worker)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Entity, Fact, Limits, ProblemCode, Refusal, Submit, TenantId, Timestamp, UserId, subject,
+    Entity, Fact, Limits, ProblemCode, Refusal, Resources, TenantId, Timestamp, UserId, subject,
 };
 
 use super::Draft;
@@ -12,9 +12,16 @@ use crate::{
     state::State,
 };
 
+/// Who asks for what.
+pub(super) struct Asker<'a> {
+    pub user: &'a UserId,
+    pub role: &'a str,
+    pub resources: &'a Resources,
+}
+
 /// Violations of one kind by one account are recorded at most once in this span, so that a loop of
 /// refused requests cannot fill the log.
-pub(super) const VIOLATIONS_COALESCED: Duration = Duration::from_secs(1);
+const VIOLATIONS_COALESCED: Duration = Duration::from_secs(1);
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -73,41 +80,110 @@ fn limits_of(state: &State, role: &str) -> Limits {
 pub(super) fn admit(
     state: &State,
     tenant: &TenantId,
-    submit: &Submit,
+    asker: &Asker<'_>,
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
-    let user = &submit.user_id;
-    let config = state.in_force();
-    for (user, account, limits) in [
-        (Some(user), state.ledger.user(tenant, user), limits_of(state, &submit.role)),
-        (None, state.ledger.tenant(tenant), config.tenant),
-    ] {
-        check(user, account, &limits, submit, now)?;
+    for (user, account, limits) in accounts(state, tenant, asker) {
+        check(user, account, &limits, asker.resources, now)?;
     }
     Ok(())
+}
+
+/// Whether there may be one more draft. It costs nothing until it is submitted.
+pub(super) fn admit_draft(
+    state: &State,
+    tenant: &TenantId,
+    asker: &Asker<'_>,
+) -> Result<(), Box<Refusal>> {
+    for (user, account, limits) in accounts(state, tenant, asker) {
+        let drafts = account.map_or(0, |account| account.drafts);
+        if drafts >= limits.drafts {
+            let (usage, limit) = (i64::from(drafts), i64::from(limits.drafts));
+            let refusal = refusal(user, ProblemCode::QueueFull, "drafts", (usage, limit), 1);
+            return Err(Box::new(Refusal { retry_after_s: Some(QUEUE_RETRY_AFTER_S), ..refusal }));
+        }
+    }
+    Ok(())
+}
+
+/// Records the violation of a quota, if that is what a refusal of the job is, at most once a second for each
+/// account and code.
+pub(super) fn record(
+    state: &State,
+    job: &Entity,
+    refusal: &Refusal,
+    drafts: &mut Vec<Draft>,
+    now: Timestamp,
+) {
+    let Entity::Job { tenant, job_id, user_id, module } = job else { return };
+    let Some(account) = &refusal.account else { return };
+    let known = if account == subject::TENANT_ACCOUNT {
+        state.ledger.tenant(tenant)
+    } else {
+        state.ledger.user(tenant, user_id)
+    };
+    let recent = known
+        .and_then(|known| known.violated_at.get(&refusal.code))
+        .is_some_and(|at| now.since(*at) < VIOLATIONS_COALESCED);
+    if recent {
+        return;
+    }
+    let fact = Fact::QuotaViolated {
+        job_id: *job_id,
+        user_id: user_id.clone(),
+        module: module.clone(),
+        refusal: Box::new(refusal.clone()),
+    };
+    let account = Entity::Account { tenant: tenant.clone(), account: account.clone() };
+    match drafts.iter_mut().find(|draft| draft.entity == account) {
+        Some(draft) => draft.facts.push(fact),
+        None => drafts.push(Draft { entity: account, facts: vec![fact] }),
+    }
+}
+
+/// The accounts of an asker, with the limits that are to be in force.
+fn accounts<'s>(
+    state: &'s State,
+    tenant: &TenantId,
+    asker: &Asker<'s>,
+) -> [(Option<&'s UserId>, Option<&'s Account>, Limits); 2] {
+    let user = asker.user;
+    [
+        (Some(user), state.ledger.user(tenant, user), limits_of(state, asker.role)),
+        (None, state.ledger.tenant(tenant), state.in_force().tenant),
+    ]
+}
+
+fn refusal(
+    user: Option<&UserId>,
+    code: ProblemCode,
+    quota: &str,
+    (usage, limit): (i64, i64),
+    requested: i64,
+) -> Refusal {
+    let name = account_name(user);
+    let detail = format!("{quota} of {name}: {requested} asked, {usage} of {limit} in use");
+    Refusal {
+        quota: Some(quota.to_owned()),
+        account: Some(name),
+        usage: Some(usage),
+        limit: Some(limit),
+        requested: Some(requested),
+        ..Refusal::new(code, detail)
+    }
 }
 
 fn check(
     user: Option<&UserId>,
     account: Option<&Account>,
     limits: &Limits,
-    submit: &Submit,
+    asked: &Resources,
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
-    let asked = &submit.requested_resources;
     let cost = asked.cpu_seconds();
     let period = now.start_of_day();
     let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
-        let name = account_name(user);
-        let detail = format!("{quota} of {name}: {requested} asked, {usage} of {limit} in use");
-        Refusal {
-            quota: Some(quota.to_owned()),
-            account: Some(name),
-            usage: Some(usage),
-            limit: Some(limit),
-            requested: Some(requested),
-            ..Refusal::new(code, detail)
-        }
+        refusal(user, code, quota, (usage, limit), requested)
     };
     for (quota, asked, limit) in [
         ("cpu", i64::from(asked.cpu), i64::from(limits.cpu)),

@@ -1,38 +1,39 @@
 //! Why queued jobs do not run.
 
-use nox_contract::{Fact, JobId, WaitingCode};
+use nox_contract::{Fact, JobId, Timestamp, WaitingCode};
 
 use super::{
-    Decision, Draft, job_entity,
+    Decision, Draft, Rules,
+    internal::Limit,
+    job_entity,
     place::{Kept, Look, Suspects},
 };
-use crate::{
-    queue::{Head, Rank},
-    state::State,
-};
+use crate::{queue::Head, state::State, turn::Turn};
 
 /// Brings recorded reasons that are no longer the right ones up to date, at most `reasons_max`. Of the
 /// kinds of jobs that wait, those whose first is behind `behind` are looked at, for as much as `looks_max`
 /// says.
 pub(super) fn reasons(
     state: &State,
-    reasons_max: u32,
-    looks_max: u32,
-    behind: Option<Rank>,
+    rules: &Rules,
+    limit: Limit,
+    behind: Option<Turn>,
+    now: Timestamp,
 ) -> Decision {
-    let mut look = Look::new(state);
-    let kept = Suspects::up_to(state, Some(Rank::LAST)).keep(&mut look);
+    let Limit { most: reasons_max, looks_max } = limit;
+    let mut look = Look::new(state, rules, now);
+    let kept = Suspects::up_to(state, None).keep(&mut look);
     let mut decision = Decision::nothing();
     let mut looked_up_to = behind;
-    for (rank, kind) in state.queue.heads_behind(behind) {
+    for (turn, kind) in state.queue.in_turn(behind) {
         let left = (reasons_max as usize).saturating_sub(decision.drafts.len());
         if left == 0 || (look.cost >= looks_max && looked_up_to != behind) {
             decision.behind = looked_up_to;
             break;
         }
-        looked_up_to = Some(rank);
+        looked_up_to = Some(turn);
         look.cost += 1;
-        let wrong = wrong_reasons(&mut look, rank, kind, kept).take(left);
+        let wrong = wrong_reasons(&mut look, turn, kind, kept).take(left);
         decision.drafts.extend(wrong.filter_map(|(id, code)| {
             let active = state.job(id)?;
             let facts = vec![Fact::Waiting { code }];
@@ -49,13 +50,13 @@ pub(super) fn reasons(
 /// what holds the first back would hold them back just the same.
 fn wrong_reasons<'s>(
     look: &mut Look<'s>,
-    rank: Rank,
+    turn: Turn,
     kind: &'s Head,
     kept: Option<Kept<'s>>,
 ) -> impl Iterator<Item = (JobId, WaitingCode)> + use<'s> {
     let state = look.state;
     // A job that can be placed is the match's to place, not to explain.
-    let found = look.place(kind, Kept::from(kept, rank)).err().and_then(|code| {
+    let found = look.place(kind, Kept::from(kept, turn)).err().and_then(|code| {
         let behind = match code {
             WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable => code,
             _ => WaitingCode::Priority,

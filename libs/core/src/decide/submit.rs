@@ -1,16 +1,15 @@
 //! Submit: admit a job, repeat an answer, or refuse.
 
 use nox_contract::{
-    Attempt, Entity, Fact, JobId, JobState, ProblemCode, Refusal, Submit, TenantId, Timestamp,
-    WaitingCode,
+    Attempt, Entity, Fact, JobId, JobState, ModuleName, ProblemCode, Refusal, Resources, Submit,
+    TenantId, Timestamp, WaitingCode,
     fact::{Rejected, Submitted},
-    subject,
 };
 
 use super::{
-    Decision, Draft, Rules,
+    Decision, Draft, Rules, draft,
     place::{Given, could_hold, is_unasked_for, place},
-    quota,
+    quota::{self, Asker},
 };
 use crate::{
     ended::Request,
@@ -42,17 +41,23 @@ pub(super) fn decide(
             ProblemCode::StaleStamp,
             format!("seen {} is older than what the log remembers", submit.seen),
         );
-        return refuse(state, tenant, submit, entity, Vec::new(), refusal, now);
+        return refuse(state, submit, entity, Vec::new(), refusal, now);
     }
     let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
     let admitted = check_module(state, tenant, submit).and_then(|needs| {
         let open = check_dependencies(state, tenant, submit)?;
-        quota::admit(state, tenant, submit, now)?;
+        let resources = &submit.requested_resources;
+        let asker = Asker { user: &submit.user_id, role: &submit.role, resources };
+        if submit.draft {
+            quota::admit_draft(state, tenant, &asker)?;
+        } else {
+            quota::admit(state, tenant, &asker, now)?;
+        }
         Ok((needs, open))
     });
     let (needs, open) = match admitted {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(state, tenant, submit, entity, drafts, *refusal, now),
+        Err(refusal) => return refuse(state, submit, entity, drafts, *refusal, now),
     };
 
     let submitted = Submitted {
@@ -65,18 +70,39 @@ pub(super) fn decide(
         after: submit.after.clone(),
         fingerprint: submit.fingerprint.clone(),
         task: submit.task.clone(),
+        metadata: submit.metadata.clone(),
+        concurrency: submit.concurrency.clone(),
         traceparent: submit.traceparent.clone(),
     };
-    let mut facts = vec![
-        Fact::Submitted(Box::new(submitted)),
-        Fact::Reserved {
-            period: now.start_of_day(),
-            cpu_seconds: submit.requested_resources.cpu_seconds(),
+    if submit.draft {
+        drafts.push(Draft { entity, facts: vec![draft::drafted(submitted)] });
+        return Decision { drafts, ..Decision::nothing() }
+            .accepted(Some(submit.job_id), Some(JobState::Draft));
+    }
+    let mut facts =
+        vec![Fact::Submitted(Box::new(submitted)), reserved(&submit.requested_resources, now)];
+    let first = First {
+        module: &submit.module,
+        key: ClassKey {
+            tenant: tenant.clone(),
+            user_id: submit.user_id.clone(),
+            priority: submit.priority,
+            resources: submit.requested_resources,
+            needs: needs.into(),
+            isolated: false,
         },
-    ];
-    facts.extend(first_step(state, tenant, submit, needs, open, !drafts.is_empty()));
+        waits_for_jobs: open,
+        waits_for_instant: submit.run_at.is_some(),
+        accounts_change: !drafts.is_empty(),
+    };
+    facts.extend(first.step(state, rules, now));
     drafts.push(Draft { entity, facts });
     Decision { drafts, ..Decision::nothing() }.accepted(Some(submit.job_id), Some(JobState::Queued))
+}
+
+/// What a job of this size reserves.
+pub(super) fn reserved(resources: &Resources, now: Timestamp) -> Fact {
+    Fact::Reserved { period: now.start_of_day(), cpu_seconds: resources.cpu_seconds() }
 }
 
 /// The answer to a job id that the log knows.
@@ -112,24 +138,45 @@ fn check_module(state: &State, tenant: &TenantId, submit: &Submit) -> Result<Nee
     };
     let present = &module.versions.present.version;
     let version = submit.module_version.as_ref().unwrap_or(present);
+    let needs = Needs {
+        version: version.clone(),
+        labels: submit.worker_labels.clone(),
+        topic: None,
+        concurrency: submit.concurrency.as_deref().cloned(),
+    };
+    check_served(state, name, &needs, &submit.requested_resources)?;
+    Ok(needs)
+}
+
+/// Whether the module takes jobs that need this.
+pub(super) fn check_served(
+    state: &State,
+    name: &ModuleName,
+    needs: &Needs,
+    resources: &Resources,
+) -> Result<(), Box<Refusal>> {
+    let refused = |code, detail| Err(Box::new(Refusal::new(code, detail)));
+    let Some(module) = state.modules.get(name) else {
+        return refused(ProblemCode::UnknownModule, format!("there is no module {name}"));
+    };
+    let version = &needs.version;
     if module.versions.get(version).is_none() {
+        let present = &module.versions.present.version;
         let detail = format!("there is no version {version} of module {name}, but {present}");
         return refused(ProblemCode::UnknownModule, detail);
     }
     if !module.enabled {
         return refused(ProblemCode::DisabledModule, format!("module {name} is disabled"));
     }
-    let labels = submit.worker_labels.clone();
-    let needs = Needs { version: version.clone(), labels, topic: None };
     // Where nobody serves it, somebody may come who has what is asked for.
     if state.in_force().refuse_unsatisfiable
-        && state.workers.declaring(name, &needs).next().is_some()
-        && !could_hold(state, name, &needs, &submit.requested_resources)
+        && state.workers.declaring(name, needs).next().is_some()
+        && !could_hold(state, name, needs, resources)
     {
         let detail = format!("no worker that serves {name} has what is asked for");
         return refused(ProblemCode::Unsatisfiable, detail);
     }
-    Ok(needs)
+    Ok(())
 }
 
 /// Whether jobs that must come first are still open. One that cannot succeed any more is refused; the
@@ -163,87 +210,61 @@ fn check_dependencies(
     Ok(open)
 }
 
-fn hopeless(dependency: JobId) -> Box<Refusal> {
+pub(super) fn hopeless(dependency: JobId) -> Box<Refusal> {
     let detail = format!("after: job {dependency} cannot succeed before this one");
     Box::new(Refusal::new(ProblemCode::InvalidRequest, detail))
 }
 
-/// What the new job does first: run, or wait for a reason. No fact means `priority`, which
-/// `submitted` implies.
-fn first_step(
-    state: &State,
-    tenant: &TenantId,
-    submit: &Submit,
-    needs: Needs,
-    open_dependencies: bool,
-    accounts_change: bool,
-) -> Option<Fact> {
-    if open_dependencies {
-        return Some(Fact::Waiting { code: WaitingCode::Dependency });
-    }
-    if submit.run_at.is_some() {
-        // Whether the instant has come is for the timer to say: it alone knows wall time.
-        return Some(Fact::Waiting { code: WaitingCode::Scheduled });
-    }
-    if needs.topic.is_some() {
-        return Some(Fact::Waiting { code: WaitingCode::Claim });
-    }
-    if accounts_change {
-        // The limits that a placement has to respect are not yet in force; the match places it.
-        return None;
-    }
-    let key = ClassKey {
-        tenant: tenant.clone(),
-        user_id: submit.user_id.clone(),
-        resources: submit.requested_resources,
-        needs: needs.into(),
-        isolated: false,
-    };
-    match place(state, &Given::default(), &submit.module, &key, None) {
-        Ok(place) if is_unasked_for(state, place.worker) => Some(place.assign(Attempt(1))),
-        Ok(_) => None,
-        Err(code @ (WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable)) => {
-            Some(Fact::Waiting { code })
+/// What a job that was just admitted goes by.
+pub(super) struct First<'a> {
+    pub module: &'a ModuleName,
+    pub key: ClassKey,
+    pub waits_for_jobs: bool,
+    pub waits_for_instant: bool,
+    /// The accounts that its placement rests on change with its admission.
+    pub accounts_change: bool,
+}
+
+impl First<'_> {
+    /// What it does first: run, or wait for a reason. No fact means `priority`, which its admission implies.
+    pub fn step(&self, state: &State, rules: &Rules, now: Timestamp) -> Option<Fact> {
+        if self.waits_for_jobs {
+            return Some(Fact::Waiting { code: WaitingCode::Dependency });
         }
-        Err(_) if state.queue.is_waited_for(&submit.module) => None,
-        Err(code) => Some(Fact::Waiting { code }),
+        if self.waits_for_instant {
+            // Whether the instant has come is for the timer to say: it alone knows wall time.
+            return Some(Fact::Waiting { code: WaitingCode::Scheduled });
+        }
+        if self.key.needs.topic.is_some() {
+            return Some(Fact::Waiting { code: WaitingCode::Claim });
+        }
+        if self.accounts_change {
+            // The limits that a placement has to respect are not yet in force; the match places it.
+            return None;
+        }
+        match place(state, &Given::new(state, rules, now), self.module, &self.key, None) {
+            Ok(place) if is_unasked_for(state, place.worker) => Some(place.assign(Attempt(1))),
+            Ok(_) => None,
+            Err(
+                code @ (WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable),
+            ) => Some(Fact::Waiting { code }),
+            Err(_) if state.queue.is_waited_for(self.module) => None,
+            Err(code) => Some(Fact::Waiting { code }),
+        }
     }
 }
 
-/// Records what has to be recorded of a refusal: a violation of a quota, at most once a second for
-/// each account and code, and the failure of a job that was promised.
+/// Records what has to be recorded of a refusal: a violation of a quota, and the failure of a job that was
+/// promised.
 fn refuse(
     state: &State,
-    tenant: &TenantId,
     submit: &Submit,
     entity: Entity,
     mut drafts: Vec<Draft>,
     refusal: Refusal,
     now: Timestamp,
 ) -> Decision {
-    if let Some(account) = &refusal.account {
-        let known = if account == subject::TENANT_ACCOUNT {
-            state.ledger.tenant(tenant)
-        } else {
-            state.ledger.user(tenant, &submit.user_id)
-        };
-        let recent = known
-            .and_then(|known| known.violated_at.get(&refusal.code))
-            .is_some_and(|at| now.since(*at) < quota::VIOLATIONS_COALESCED);
-        if !recent {
-            let fact = Fact::QuotaViolated {
-                job_id: submit.job_id,
-                user_id: submit.user_id.clone(),
-                module: submit.module.clone(),
-                refusal: Box::new(refusal.clone()),
-            };
-            let account = Entity::Account { tenant: tenant.clone(), account: account.clone() };
-            match drafts.iter_mut().find(|draft| draft.entity == account) {
-                Some(draft) => draft.facts.push(fact),
-                None => drafts.push(Draft { entity: account, facts: vec![fact] }),
-            }
-        }
-    }
+    quota::record(state, &entity, &refusal, &mut drafts, now);
     if submit.pending {
         let rejected = Rejected {
             inputs: submit.inputs.clone(),
@@ -251,6 +272,7 @@ fn refuse(
             refusal: refusal.clone(),
             fingerprint: submit.fingerprint.clone(),
             task: submit.task.clone(),
+            metadata: submit.metadata.clone(),
         };
         drafts.push(Draft { entity, facts: vec![Fact::Rejected(Box::new(rejected))] });
     }

@@ -152,8 +152,8 @@ impl Log {
         let mut part = 0;
         loop {
             let by = Cause { src: input.source(), seq: 0, part };
-            if !self.part(by, &mut said, |state, rules, _| {
-                decide::internal(state, rules, input, part)
+            if !self.part(by, &mut said, |state, rules, at| {
+                decide::internal(state, rules, input, part, at)
             })? {
                 break;
             }

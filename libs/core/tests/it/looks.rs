@@ -6,7 +6,7 @@ use nox_contract::{
     Submit, WorkerId,
 };
 use nox_core::{
-    Decision, Draft, Faults, Internal, Rules, State, decide, job::SUSPICIONS_MAX, queue::Rank,
+    Decision, Draft, Faults, Internal, Rules, State, decide, job::SUSPICIONS_MAX, turn::Turn,
 };
 
 use crate::world::{
@@ -15,7 +15,7 @@ use crate::world::{
 
 /// What the job of a number asks for.
 type Kind = fn(u32) -> u32;
-type Look = fn(&Crowd, u32, Option<Rank>) -> Decision;
+type Look = fn(&Crowd, u32, Option<Turn>) -> Decision;
 
 /// Jobs that wait.
 const WAITING: u32 = 16_000;
@@ -86,6 +86,9 @@ impl Crowd {
             seen: self.state.n,
             pending: false,
             task: None,
+            metadata: None,
+            concurrency: None,
+            draft: false,
             traceparent: None,
         };
         let command = Command::Submit(Box::new(submit));
@@ -100,14 +103,14 @@ impl Crowd {
     }
 
     fn decide(&self, input: &Internal) -> Option<Decision> {
-        decide::internal(&self.state, &self.rules, input, 0)
+        decide::internal(&self.state, &self.rules, input, 0, self.state.at)
     }
 
-    fn look(&self, looks_max: u32, behind: Option<Rank>) -> Decision {
+    fn look(&self, looks_max: u32, behind: Option<Turn>) -> Decision {
         self.decide(&Internal::Match { placements_max: 256, looks_max, behind }).unwrap()
     }
 
-    fn explain(&self, looks_max: u32, behind: Option<Rank>) -> Decision {
+    fn explain(&self, looks_max: u32, behind: Option<Turn>) -> Decision {
         self.decide(&Internal::Reasons { reasons_max: u32::MAX, looks_max, behind }).unwrap()
     }
 }

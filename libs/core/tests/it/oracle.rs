@@ -19,9 +19,14 @@ fn in_order(state: &State) -> Vec<(JobId, &ActiveJob)> {
         })
         .collect();
     waiting.sort_by_key(|(_, job)| {
-        let created = i128::from(job.job.created_at.as_micros());
+        let queued_at = job.queued_at.as_deref().copied().unwrap_or(job.job.created_at);
+        let share = state.ledger.user(&job.owner.tenant, &job.owner.user_id).map(|of| &of.share);
+        let served_at = share.and_then(|share| share.served_at(job.job.priority));
+        let since = i128::from(served_at.map_or(queued_at, |at| at.max(queued_at)).as_micros());
+        let load = i128::from(share.map_or(0, |share| share.load()));
         let worth = i128::from(job.job.priority) * i128::from(ageing_ms) * 1_000;
-        (created - worth, job.job.submitted_n, job.submitted_place)
+        let rank = i128::from(queued_at.as_micros()) - worth;
+        (since - worth + load, rank, job.job.submitted_n, job.submitted_place)
     });
     waiting
 }
@@ -101,6 +106,9 @@ pub fn hosts<'s>(
     if module.versions.present.running_max.is_some_and(|max| running >= max) {
         return Err(WaitingCode::Concurrency);
     }
+    if !has_room_for_key(state, job) {
+        return Err(WaitingCode::Concurrency);
+    }
     let user =
         state.ledger.user(&job.owner.tenant, &job.owner.user_id).map(|a| a.limits.running_jobs);
     let tenant = state.ledger.tenant(&job.owner.tenant).map(|a| a.limits.running_jobs);
@@ -108,6 +116,15 @@ pub fn hosts<'s>(
         || tenant.is_some_and(|max| running_of_tenant(state, &job.owner.tenant) >= max)
     {
         return Err(WaitingCode::Quota);
+    }
+    let (tenant, user) = (&job.owner.tenant, &job.owner.user_id);
+    let accounts = [state.ledger.user(tenant, user), state.ledger.tenant(tenant)];
+    let of_accounts = accounts.into_iter().flatten();
+    let of_module = module.versions.present.starts_per_minute.map(|most| (module.pace, most));
+    let mut paces =
+        of_module.into_iter().chain(of_accounts.map(|a| (a.pace, a.limits.starts_per_minute)));
+    if paces.any(|(pace, most)| !pace.admits(most, state.at, 0)) {
+        return Err(WaitingCode::Rate);
     }
     if serving.iter().any(|(_, worker)| could_be_alone(worker, job)) {
         serving
@@ -124,6 +141,19 @@ pub fn hosts<'s>(
     let satisfiable =
         declaring.any(|(_, worker)| worker.capacity.fits(&Capacity::default(), &asked));
     Err(if satisfiable { WaitingCode::Resources } else { WaitingCode::Unsatisfiable })
+}
+
+/// Whether the job and all others of its key that hold a slot may run together.
+fn has_room_for_key(state: &State, job: &ActiveJob) -> bool {
+    let Some(of) = &job.needs.concurrency else { return true };
+    let held = state.jobs().filter(|(_, other)| {
+        other.job.worker_id().is_some() && other.owner.tenant == job.owner.tenant
+    });
+    let of_key = held.filter_map(|(_, other)| other.needs.concurrency.as_ref());
+    let limits: Vec<_> =
+        of_key.filter(|other| other.key == of.key).map(|other| other.limit).collect();
+    let least = limits.iter().copied().min().unwrap_or(u32::MAX).min(of.limit);
+    limits.len() < least as usize
 }
 
 /// Whether the job needs a worker of its own, and this one has enough for it.
@@ -194,7 +224,7 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
     (0..)
         .zip(in_order(state))
         .map(|(place, (id, job))| {
-            let asked = (job.job.resources(), job.job.is_isolated());
+            let asked = (job.job.resources(), job.job.is_isolated(), job.job.priority);
             let kind = (&job.owner, &job.needs, asked);
             let first = !seen.contains(&kind);
             seen.push(kind);

@@ -12,7 +12,8 @@ use nox_core::job::{Job, Phase};
 
 use crate::world::{NOON, ROOMY, SMALL, error, id, job_id, manifest, session_id};
 
-const PHASES: [&str; 8] = [
+const PHASES: [&str; 9] = [
+    "draft",
     "queued",
     "assigned",
     "running",
@@ -24,7 +25,9 @@ const PHASES: [&str; 8] = [
 ];
 
 /// Phase, fact, phase after.
-const ARROWS: [(&str, &str, &str); 22] = [
+const ARROWS: [(&str, &str, &str); 24] = [
+    ("draft", "draft_submitted", "queued"),
+    ("draft", "canceled", "canceled"),
     ("queued", "waiting", "queued"),
     ("queued", "assigned", "assigned"),
     ("queued", "failed", "failed"),
@@ -60,9 +63,11 @@ fn noon() -> Timestamp {
 
 /// A job in each phase, led there by its facts.
 fn job_in(phase: &str) -> Job {
-    let mut job = Job::create(&submitted(), FrameNumber(7), noon()).unwrap();
+    let first =
+        if phase == "draft" { Fact::Drafted(submitted()) } else { Fact::Submitted(submitted()) };
+    let mut job = Job::create(&first, FrameNumber(7), noon()).unwrap();
     let path: &[&str] = match phase {
-        "queued" => &[],
+        "draft" | "queued" => &[],
         "assigned" => &["assigned"],
         "running" => &["assigned", "started"],
         "attempt_ended" => &["assigned", "attempt_failed"],
@@ -82,6 +87,7 @@ fn job_in(phase: &str) -> Job {
 
 fn phase_of(job: &Job) -> &'static str {
     match &job.phase {
+        Phase::Draft => "draft",
         Phase::Queued { .. } => "queued",
         Phase::Assigned { .. } => "assigned",
         Phase::Running { .. } => "running",
@@ -93,8 +99,8 @@ fn phase_of(job: &Job) -> &'static str {
     }
 }
 
-fn submitted() -> Fact {
-    Fact::Submitted(Box::new(Submitted {
+fn submitted() -> Box<Submitted> {
+    Box::new(Submitted {
         module_version: "1".to_owned(),
         worker_labels: Default::default(),
         inputs: RawJson::default(),
@@ -104,8 +110,10 @@ fn submitted() -> Fact {
         after: Vec::new(),
         fingerprint: None,
         task: None,
+        metadata: None,
+        concurrency: None,
         traceparent: None,
-    }))
+    })
 }
 
 fn rejected(code: ProblemCode) -> Fact {
@@ -115,6 +123,7 @@ fn rejected(code: ProblemCode) -> Fact {
         refusal: Refusal::new(code, "not any more"),
         fingerprint: None,
         task: None,
+        metadata: None,
     }))
 }
 
@@ -124,7 +133,9 @@ fn facts(job: &Job) -> Vec<Fact> {
     let (attempt, work, period) = (job.attempt, WorkNumber(1), noon().start_of_day());
     let limits: Limits = ROOMY;
     let all = vec![
-        submitted(),
+        Fact::Submitted(submitted()),
+        Fact::Drafted(submitted()),
+        Fact::DraftSubmitted {},
         rejected(ProblemCode::StaleStamp),
         Fact::Canceled { by: id("ada") },
         Fact::Waiting { code: WaitingCode::Resources },
@@ -207,7 +218,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 32;
+    const VARIANTS: u64 = 34;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -242,6 +253,8 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::Progressed { .. } => 29,
             Fact::TopicRegistered { .. } => 30,
             Fact::TopicRemoved {} => 31,
+            Fact::Drafted(_) => 32,
+            Fact::DraftSubmitted {} => 33,
         };
         seen | 1 << bit
     });
@@ -286,6 +299,10 @@ fn a_job_begins_with_its_submission_or_its_rejection() {
                 assert_eq!((job.state(), job.submitted_n), (JobState::Queued, FrameNumber(7)));
                 assert_eq!((job.attempt, job.ended_at), (Attempt(0), None));
                 assert_eq!(job.waiting(), Some(WaitingCode::Priority));
+            }
+            ("drafted", Ok(job)) => {
+                assert_eq!((job.state(), job.submitted_n), (JobState::Draft, FrameNumber(7)));
+                assert_eq!((job.attempt, job.waiting()), (Attempt(0), None));
             }
             ("rejected", Ok(job)) => {
                 assert_eq!((job.state(), job.ended_at), (JobState::Failed, Some(noon())));
@@ -358,6 +375,7 @@ fn handing_out_is_no_reason_that_is_ever_written() {
 #[test]
 fn the_public_face_of_a_phase() {
     for (phase, state, waiting, held) in [
+        ("draft", JobState::Draft, None, false),
         ("queued", JobState::Queued, Some(WaitingCode::Priority), false),
         ("assigned", JobState::Queued, Some(WaitingCode::Dispatching), true),
         ("running", JobState::Running, None, true),

@@ -16,6 +16,10 @@ use crate::{
 /// The property that only what may have caused a loss is charged or suspected.
 pub const LOSSES: &str =
     "a loss is a crash of what is known to have caused it, and no one's if it was planned";
+/// The property that a job goes where it may, and when it may.
+pub const HOSTS: &str = "a job goes where there is room for it";
+/// The property that users take turns.
+pub const TURNS: &str = "a match places who is next";
 /// The property that no submit runs twice.
 pub const MADE_ONCE: &str = "a job is made once";
 /// The property that the ledger moves as the facts say.
@@ -43,6 +47,7 @@ pub struct Story {
     pub crashes: u32,
     pub suspicions: u32,
     pub ended: Option<JobState>,
+    pub draft: bool,
     pub waiting: WaitingCode,
     reserved: i64,
     /// Counted as far as can be counted.
@@ -127,7 +132,9 @@ impl Watch {
         if let Some(story) = entry.job_id.and_then(|id| self.stories.get(&id)) {
             let over = story.ended.is_some() && story.held_by.is_none();
             hold(!over || story.reserved == 0, NOTHING_LEFT, || format!("{entry:?}"))?;
-            let paid = story.ended.is_some() || story.paid_for == story.given.cpu_seconds();
+            let paid = story.ended.is_some()
+                || (story.draft && story.paid_for == 0)
+                || story.paid_for == story.given.cpu_seconds();
             hold(paid, "what is given is reserved", || format!("{story:?}: {entry:?}"))?;
             // How long an attempt of a canceled job ran is in no fact. And who reserved nothing has
             // nothing to settle from.
@@ -169,7 +176,7 @@ impl Watch {
             // A promised repetition of what the decider had forgotten.
             return Ok(());
         }
-        if matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
+        if matches!(fact, Fact::Submitted(_) | Fact::Drafted(_) | Fact::Rejected(_)) {
             hold(!self.stories.contains_key(&id), MADE_ONCE, || format!("{entry:?}"))?;
             self.stories.insert(id, begin(entry, fact));
             return Ok(());
@@ -198,7 +205,13 @@ impl Watch {
         );
         let has_say = !by_its_holder || story.gone.is_none();
         hold(has_say, "a session that is over has no say", told)?;
+        let submits = matches!(fact, Fact::DraftSubmitted {} | Fact::Canceled { .. });
+        hold(!story.draft || submits, "nothing happens to a draft before it is submitted", told)?;
         match fact {
+            Fact::DraftSubmitted {} => {
+                hold(open && story.draft, "only a draft is submitted, and once", told)?;
+                story.draft = false;
+            }
             Fact::Waiting { code } => {
                 hold(open && free, "only a queued job waits", told)?;
                 hold(*code != story.waiting, "a reason is written only when it changes", told)?;
@@ -459,6 +472,13 @@ impl Watch {
                 None => oracle::running_of_tenant(state, tenant),
             };
             hold(account.running_jobs == running, "running jobs are counted", told)?;
+            let mine = |story: &&Story| {
+                story.tenant == *tenant
+                    && name.strip_prefix("user/").is_none_or(|user| story.user_id.as_str() == user)
+            };
+            let drafts = self.stories.values().filter(mine);
+            let drafts = drafts.filter(|story| story.draft && story.ended.is_none()).count();
+            hold(account.drafts as usize == drafts, "drafts are counted", told)?;
         }
         for (name, module) in &state.modules {
             let running = oracle::running_of_module(state, name);
@@ -497,7 +517,7 @@ impl Watch {
 
 fn begin(entry: &Placed, fact: &Fact) -> Story {
     let (asked, after, run_at, ended) = match fact {
-        Fact::Submitted(submitted) => {
+        Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
             let s = &**submitted;
             (s.requested_resources, s.after.clone(), s.run_at, None)
         }
@@ -523,6 +543,7 @@ fn begin(entry: &Placed, fact: &Fact) -> Story {
         crashes: 0,
         suspicions: 0,
         ended,
+        draft: matches!(fact, Fact::Drafted(_)),
         waiting: WaitingCode::Priority,
         reserved: 0,
         core_ms: 0,
@@ -562,7 +583,7 @@ fn place_is_good(
         let free = |worker: &nox_core::worker::Worker| worker.capacity.slots - worker.used.slots;
         let chosen = hosts.iter().find(|(host, _)| *host == worker);
         let Some((_, chosen)) = chosen else {
-            return hold(false, "a job goes where there is room for it", told);
+            return hold(false, HOSTS, told);
         };
         let emptiest = hosts.iter().all(|(_, host)| free(host) <= free(chosen));
         hold(emptiest, "a job goes to the emptiest worker", told)?;
@@ -570,7 +591,7 @@ fn place_is_good(
     match entry.by.src {
         Source::Match => {
             let next = oracle::next(before);
-            hold(next == Some(id), "a match places who is next", || format!("{next:?}: {entry:?}"))
+            hold(next == Some(id), TURNS, || format!("{next:?}: {entry:?}"))
         }
         _ => {
             let other = oracle::passed_over(before, worker, id);

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Command, Fact, FrameNumber, HandBack, Hello, InstanceId,
-    JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome, ProcessId, RawJson,
-    Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule, Submit,
-    TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
+    Attempt, AttemptEnd, Cancel, Capacity, Command, Concurrency, Fact, FrameNumber, HandBack,
+    Hello, InstanceId, JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome,
+    ProcessId, RawJson, Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId,
+    SetModule, Submit, SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode,
+    WorkerId,
     beat::Held,
+    limits::UNLIMITED,
     report::{Ended, Started, Stopped},
 };
 use nox_core::{Internal, ledger::Balance};
@@ -58,6 +60,8 @@ pub const ROOMY: Limits = Limits {
     running_jobs: 10_000,
     cpu: 64,
     mem_mb: 100_000,
+    drafts: 10_000,
+    starts_per_minute: UNLIMITED,
 };
 
 pub fn config() -> SchedulerConfig {
@@ -85,6 +89,7 @@ pub fn manifest(name: &str) -> Manifest {
         resources: SMALL,
         retry: RetryPolicy { attempts_max: 3, ..RetryPolicy::default() },
         running_max: None,
+        starts_per_minute: None,
     }
 }
 
@@ -109,6 +114,8 @@ pub struct Ask {
     pub job: Option<JobId>,
     pub version: Option<String>,
     pub labels: Vec<&'static str>,
+    pub concurrency: Option<Concurrency>,
+    pub draft: bool,
 }
 
 pub fn ask() -> Ask {
@@ -127,6 +134,8 @@ pub fn ask() -> Ask {
         job: None,
         version: None,
         labels: Vec::new(),
+        concurrency: None,
+        draft: false,
     }
 }
 
@@ -294,6 +303,9 @@ impl World {
             seen: ask.seen.unwrap_or(self.log.last()),
             pending: ask.pending,
             task: None,
+            metadata: None,
+            concurrency: ask.concurrency.clone().map(Box::new),
+            draft: ask.draft,
             traceparent: None,
         };
         (job, self.command(&ask.tenant, Command::Submit(Box::new(submit))))
@@ -304,6 +316,19 @@ impl World {
         let (job, said) = self.ask(&ask);
         assert!(!said.accepted().repeated, "{said:?}");
         job
+    }
+
+    /// Keeps a draft, which has to be taken.
+    pub fn draft(&mut self, ask: Ask) -> JobId {
+        self.submit(Ask { draft: true, ..ask })
+    }
+
+    /// Its owner submits a draft.
+    pub fn submit_draft(&mut self, job: JobId) -> Said {
+        let story = &self.log.watch.stories[&job];
+        let (tenant, by) = (story.tenant.clone(), story.user_id.clone());
+        let submit = SubmitDraft { job_id: job, by, role: "user".to_owned() };
+        self.command(&tenant, Command::SubmitDraft(submit))
     }
 
     pub fn cancel(&mut self, job: JobId) -> Said {
@@ -457,6 +482,7 @@ impl World {
 
     /// Places whoever can be placed, and explains the others.
     pub fn settle(&mut self) {
+        self.log.frame().unwrap_or_else(|e| panic!("{e}"));
         self.place();
         self.internal(explaining(1_000));
         for (job, code) in oracle::reasons(&self.log.state) {

@@ -20,7 +20,7 @@ use nox_contract::{
     Answer, AnswerMessage, Beat, Chain, Covers, Entry, Fact, FrameNumber, Positions,
     SchedulerConfig, SessionId, Source, TenantId, Timestamp, Work, WorkerId,
 };
-use nox_core::{Internal, Rules, State, queue::Rank};
+use nox_core::{Internal, Rules, State, turn::Turn};
 
 pub use self::dispatch::Dispatch;
 use self::{held_back::HeldBack, hot_inputs::HotInputs};
@@ -126,7 +126,9 @@ struct Followed {
     /// For each part that somebody waits for.
     answers: Vec<Answer>,
     /// Where a look at the queue is to go on that did not come to its end.
-    behind: Option<Rank>,
+    behind: Option<Turn>,
+    /// When a job that starts too soon after others may start.
+    look_at: Option<Timestamp>,
 }
 
 /// See the head of this file.
@@ -155,8 +157,10 @@ pub struct Leader {
     match_due: bool,
     /// Up to where in the queue the last match, and the last look at reasons, looked without coming to an
     /// end.
-    match_behind: Option<Rank>,
-    reasons_behind: Option<Rank>,
+    match_behind: Option<Turn>,
+    reasons_behind: Option<Turn>,
+    /// When the queue is to be looked at again, for a job that starts too soon after others may start then.
+    look_at: Option<Timestamp>,
     /// The match has begun anew, for something happened before it came to its end: now it goes on to it.
     match_to_end: bool,
     reasons_at: Option<Duration>,
@@ -198,6 +202,7 @@ impl Leader {
             match_due: true,
             match_behind: None,
             reasons_behind: None,
+            look_at: None,
             match_to_end: false,
             reasons_at: None,
             ahead,
@@ -413,8 +418,8 @@ impl Leader {
 
     /// Decides one input.
     fn decide(&mut self, input: &Input, now: Now) -> Result<Followed, TermEnd> {
-        let Decided { entries, answers, behind } = self.sequencer.run(input, now.at)?;
-        let followed = Followed { entries: entries.len(), answers, behind };
+        let Decided { entries, answers, behind, look_at } = self.sequencer.run(input, now.at)?;
+        let followed = Followed { entries: entries.len(), answers, behind, look_at };
         for (n, entry) in entries {
             self.note(n, entry);
         }
@@ -478,7 +483,8 @@ impl Leader {
                     self.match_due = true;
                 }
                 // Something was freed or queued: the queue may move.
-                Fact::Waiting { .. }
+                Fact::DraftSubmitted {}
+                | Fact::Waiting { .. }
                 | Fact::RetryScheduled { .. }
                 | Fact::AttemptLost { .. }
                 | Fact::AttemptFailed { .. }
@@ -490,7 +496,8 @@ impl Leader {
                 | Fact::ModuleSwitched { .. }
                 | Fact::Reserved { .. }
                 | Fact::LimitsSet { .. } => self.match_due = true,
-                Fact::Rejected(_)
+                Fact::Drafted(_)
+                | Fact::Rejected(_)
                 | Fact::Started { .. }
                 | Fact::Progressed { .. }
                 | Fact::Settled { .. }
@@ -529,7 +536,11 @@ impl Leader {
         let behind = behind.filter(|_| !anew);
         let placements_max = self.placements_max();
         let input = Internal::Match { placements_max, looks_max: LOOKS_MAX, behind };
+        let goes_on = behind.is_some();
         let followed = self.decide_internal(input, now)?;
+        // One that goes on has not looked at those before again.
+        let before = self.look_at.filter(|_| goes_on);
+        self.look_at = [before, followed.look_at].into_iter().flatten().min();
         // What happened meanwhile is for the next one.
         self.match_due |= happened && behind.is_some();
         if followed.entries >= placements_max as usize {

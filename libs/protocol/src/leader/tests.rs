@@ -74,6 +74,7 @@ fn hello() -> Report {
             resources,
             retry: RetryPolicy { attempts_max: 2, ..RetryPolicy::default() },
             running_max: None,
+            starts_per_minute: None,
         }],
         labels: Vec::new(),
     }))
@@ -506,6 +507,8 @@ fn leader_without_limits() -> Leader {
         running_jobs: 1_000_000,
         cpu: 64,
         mem_mb: 1_000,
+        drafts: 100,
+        starts_per_minute: nox_contract::limits::UNLIMITED,
     };
     let scheduler = SchedulerConfig {
         roles: [("admin".to_owned(), limits), ("user".to_owned(), limits)].into(),

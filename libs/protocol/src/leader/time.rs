@@ -32,6 +32,10 @@ impl Leader {
         for verdict in self.liveness.judge(self.sequencer.state(), reports, now.monotonic) {
             self.carry_out(verdict, now)?;
         }
+        if self.look_at.is_some_and(|at| at <= now.at) {
+            self.look_at = None;
+            self.match_due = true;
+        }
         let reasons_due =
             self.reasons_at.is_none_or(|at| now.monotonic.saturating_sub(at) >= REASONS_INTERVAL);
         if reasons_due && self.state().has_waiting() {
@@ -113,7 +117,8 @@ impl Leader {
         });
         let frame = (self.sequencer.needs_frame() && !self.seal_due).then(|| self.frame_wait(now));
         let ends = (state.has_ends_to_tell() && !self.seal_due).then_some(Duration::ZERO);
+        let start = self.look_at.map(|at| at.since(now.at));
         let losses = state.workers.has_departed().then_some(Duration::ZERO);
-        [timer, lease, reasons, frame, ends, losses].into_iter().flatten().min()
+        [timer, lease, reasons, frame, ends, start, losses].into_iter().flatten().min()
     }
 }

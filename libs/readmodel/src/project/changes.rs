@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nox_contract::{
-    Fact, FrameNumber, JobId, ModuleName, RawJson, Refusal, Resources, Task, TenantId, Timestamp,
-    TopicName, UserId, WorkerId,
+    Concurrency, Fact, FrameNumber, JobId, Metadata, ModuleName, RawJson, Refusal, Resources, Task,
+    TenantId, Timestamp, TopicName, UserId, WorkerId,
 };
 use nox_core::ledger::Balance;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct Created {
     pub module_version: Option<String>,
     pub worker_labels: BTreeSet<String>,
     pub task: Option<Task>,
+    pub metadata: Option<Box<Metadata>>,
+    pub concurrency: Option<Box<Concurrency>>,
 }
 
 /// What is set aside for a job: what an attempt is given, and all that was reserved of the budget.
@@ -131,7 +133,7 @@ impl JobChange {
 
     /// Takes over what only passes through.
     pub(super) fn carry(&mut self, fact: &Fact) {
-        if let Fact::Submitted(submitted) = fact {
+        if let Fact::Submitted(submitted) | Fact::Drafted(submitted) = fact {
             self.created = Created {
                 inputs: Some(submitted.inputs.clone()),
                 fingerprint: submitted.fingerprint.clone(),
@@ -140,6 +142,8 @@ impl JobChange {
                     .cloned(),
                 worker_labels: submitted.worker_labels.clone(),
                 task: submitted.task.as_deref().cloned(),
+                metadata: submitted.metadata.clone(),
+                concurrency: submitted.concurrency.clone(),
             };
         }
         if let Fact::Rejected(rejected) = fact {
@@ -147,6 +151,7 @@ impl JobChange {
                 inputs: Some(rejected.inputs.clone()),
                 fingerprint: rejected.fingerprint.clone(),
                 task: rejected.task.as_deref().cloned(),
+                metadata: rejected.metadata.clone(),
                 ..Created::default()
             };
         }

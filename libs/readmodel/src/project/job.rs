@@ -39,7 +39,7 @@ impl Projection<'_> {
                 none.insert(JobChange::new(StoredJob { job, ..row }))
             }
         };
-        if let Fact::Submitted(_) = fact {
+        if let Fact::Submitted(_) | Fact::DraftSubmitted {} = fact {
             let key = MetricKey::Submitted {
                 tenant: tenant.clone(),
                 user_id: user_id.clone(),

@@ -173,6 +173,8 @@ impl Projection<'_> {
         }
         match fact {
             Fact::Submitted(_)
+            | Fact::Drafted(_)
+            | Fact::DraftSubmitted {}
             | Fact::Rejected(_)
             | Fact::Canceled { .. }
             | Fact::Waiting { .. }
@@ -274,7 +276,7 @@ impl Projection<'_> {
 /// where there is none.
 fn begins(entry: &Entry) -> bool {
     match entry.facts.first() {
-        Some(FactOrUnknown::Known(Fact::Submitted(_))) => true,
+        Some(FactOrUnknown::Known(Fact::Submitted(_) | Fact::Drafted(_))) => true,
         Some(FactOrUnknown::Known(Fact::Rejected(rejected))) => {
             rejected.refusal.code != ProblemCode::StaleStamp
         }

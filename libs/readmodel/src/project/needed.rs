@@ -30,8 +30,10 @@ pub fn needed(rows: &Rows, entries: &[PlacedEntry<'_>], distrust: bool) -> Neede
         if let Some(id) = entry.job_id
             && !rows.jobs.contains_key(&id)
         {
-            let begins =
-                matches!(entry.facts.first(), Some(FactOrUnknown::Known(Fact::Submitted(_))));
+            let begins = matches!(
+                entry.facts.first(),
+                Some(FactOrUnknown::Known(Fact::Submitted(_) | Fact::Drafted(_)))
+            );
             jobs.entry(id).or_insert(distrust || !begins);
         }
         for key in entry.known_facts().filter_map(period).flat_map(|period| {

@@ -3,15 +3,15 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use nox_contract::{
-    Attempt, FrameNumber, JobError, JobId, JobState, ModuleName, Progress, RawJson, Resources,
-    Task, TenantId, Timestamp, UserId, WaitingCode, WorkerId,
+    Attempt, Concurrency, FrameNumber, JobError, JobId, JobState, Metadata, ModuleName, Progress,
+    RawJson, Resources, Task, TenantId, Timestamp, UserId, WaitingCode, WorkerId,
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::{At, Condition, QueryError, Reader};
 use crate::{
     batch::EntryPlace,
-    load::{decode, resources, task},
+    load::{concurrency, decode, metadata, resources, task},
     project::ReservedResources,
     rows::{self as stored, Parked},
     sql::{Instant, number},
@@ -119,6 +119,10 @@ pub struct JobRow {
     pub priority: u8,
     /// What makes it a task.
     pub task: Option<Task>,
+    /// What its submitter says of it.
+    pub metadata: Metadata,
+    /// How many of its key run at a time.
+    pub concurrency: Option<Concurrency>,
     /// How far the newest attempt is, by its worker's word.
     pub progress: Option<Progress>,
     pub fingerprint: Option<String>,
@@ -159,14 +163,16 @@ fn rows(condition: &str, outputs: &str) -> String {
         "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources, module_version, worker_labels, topic, room, progress
+                raised_resources, module_version, worker_labels, topic, room, progress,
+                labels, release_id, retry_of, concurrency
          from jobs_live
          where {condition}
          union all
          select id, tenant, user_id, module, status, attempt, null, inputs, {outputs},
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
-                raised_resources, module_version, worker_labels, topic, room, progress
+                raised_resources, module_version, worker_labels, topic, room, progress,
+                labels, release_id, retry_of, concurrency
          from jobs_ended
          where {condition}"
     )
@@ -209,6 +215,8 @@ pub(super) fn job(row: &PgRow) -> sqlx::Result<JobRow> {
         worker_id: worker.map(WorkerId::new).transpose().map_err(decode)?,
         priority: row.try_get::<i16, _>("priority")? as u8,
         task: task(row)?,
+        metadata: metadata(row)?,
+        concurrency: concurrency(row)?.map(|of| *of),
         progress: progress.map(|Json(progress)| progress),
         fingerprint: row.try_get("fingerprint")?,
         parked: parked.map(str::parse).transpose().map_err(decode)?,

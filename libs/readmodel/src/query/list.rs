@@ -12,7 +12,7 @@
 
 use std::convert::Infallible;
 
-use nox_contract::JobState;
+use nox_contract::{JobId, JobState};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -74,14 +74,78 @@ impl Reader {
         let rows = sqlx::query(sql).bind(ids).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
         let mut rows = rows.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
-        rows.sort_by_key(|row| (row.submitted_n, row.submitted_place));
-        if !filter.oldest_first {
-            rows.reverse();
-        }
+        sort(&mut rows, filter);
         let last = found[..shown].last().filter(|_| shown < found.len());
         let next = last.map(|last| Cursor(last.place)).or(behind);
         look.end(Ok((Page { rows, next }, room))).await
     }
+
+    /// The ids of the first `max` jobs of a list, in its order, whatever the filter's limit; and whether these
+    /// are all.
+    pub async fn job_ids(
+        &self,
+        filter: &Filter,
+        max: usize,
+    ) -> Result<At<(Vec<JobId>, bool)>, QueryError> {
+        let mut look = self.look().await?;
+        let mark = look.mark();
+        let found = first(look.connection(), filter, max, &mark).await;
+        let (found, is_all) = found.map_err(|error| look.failed(error))?;
+        look.end((found.into_iter().map(JobId).collect(), is_all)).await
+    }
+
+    /// The jobs of a list from `offset` on, at most its filter's limit; how many there are, counted up to `max`;
+    /// and whether these are all. Whoever turns many pages is better served by [`Reader::jobs`].
+    pub async fn jobs_from(
+        &self,
+        filter: &Filter,
+        offset: usize,
+        max: usize,
+    ) -> Result<At<(Vec<JobRow>, usize, bool)>, QueryError> {
+        let mut look = self.look().await?;
+        let mark = look.mark();
+        let found = first(look.connection(), filter, max, &mark).await;
+        let (found, is_all) = found.map_err(|error| look.failed(error))?;
+        let total = found.len();
+        let ids: Vec<_> = found.into_iter().skip(offset).take(filter.limit).collect();
+        let sql = look.sql(&rows_where("id = any($1)"));
+        let rows = sqlx::query(sql).bind(ids).fetch_all(look.connection()).await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        let mut rows = rows.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;
+        sort(&mut rows, filter);
+        look.end((rows, total, is_all)).await
+    }
+}
+
+fn sort(rows: &mut [JobRow], filter: &Filter) {
+    rows.sort_by_key(|row| (row.submitted_n, row.submitted_place));
+    if !filter.oldest_first {
+        rows.reverse();
+    }
+}
+
+/// The first `max` rows of a list, step by step, and whether these are all.
+async fn first(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    max: usize,
+    mark: &str,
+) -> sqlx::Result<(Vec<Uuid>, bool)> {
+    let mut filter = filter.clone();
+    let mut ids = Vec::new();
+    while ids.len() < max {
+        let step = PAGE_MAX.min(max - ids.len());
+        let Candidates { found, behind } = page(&mut *connection, &filter, step, mark).await?;
+        let is_more = found.len() > step;
+        let shown = &found[..step.min(found.len())];
+        ids.extend(shown.iter().map(|found| found.id));
+        filter.before = match shown.last() {
+            Some(last) if is_more => Some(Cursor(last.place)),
+            _ if behind.is_some() => behind,
+            _ => return Ok((ids, true)),
+        };
+    }
+    Ok((ids, false))
 }
 
 /// A row of a page, before it is read.
@@ -218,7 +282,7 @@ fn write_candidates(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: 
             runs.live("");
             runs.ended(None);
         }
-        Some(JobState::Draft) => runs.busy(" and status = 'draft'"),
+        Some(JobState::Draft) => runs.drafts(),
         Some(JobState::Queued) => runs.live(" and status = 'queued'"),
         Some(JobState::Running) => runs.busy(" and status = 'running'"),
         Some(JobState::Succeeded | JobState::Failed) => runs.ended(filter.status),
@@ -288,9 +352,19 @@ impl Runs<'_> {
     /// Jobs that a worker has: one short run.
     fn busy(&mut self, status: &str) {
         self.begin();
-        self.query.push("select id, submitted from jobs_live where status <> 'queued' and ");
+        self.query.push(
+            "select id, submitted from jobs_live where status not in ('queued', 'draft') and ",
+        );
         self.whose();
         self.query.push(status);
+        self.end("");
+    }
+
+    /// Jobs that are not submitted yet: one run, bounded by limits.
+    fn drafts(&mut self) {
+        self.begin();
+        self.query.push("select id, submitted from jobs_live where status = 'draft' and ");
+        self.whose();
         self.end("");
     }
 

@@ -112,7 +112,8 @@ impl Reader {
     ) -> Result<At<Option<LimitsRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, n
+            "select role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, drafts,
+                    starts_per_minute, n
              from quota_limits
              where tenant = $1 and account = $2",
         );
@@ -137,6 +138,8 @@ fn limits(row: &PgRow) -> sqlx::Result<LimitsRow> {
             running_jobs: small("running_jobs")?,
             cpu: small("cpu")?,
             mem_mb: small("mem_mb")?,
+            drafts: small("drafts")?,
+            starts_per_minute: small("starts_per_minute")?,
         },
         n: number(row.try_get("n")?),
     })

@@ -58,7 +58,8 @@ impl StoredJob {
     pub(crate) fn work(&self) -> Option<WorkNumber> {
         match &self.job.phase {
             Phase::Assigned { work, .. } => Some(*work),
-            Phase::Queued { .. }
+            Phase::Draft
+            | Phase::Queued { .. }
             | Phase::Running { .. }
             | Phase::AttemptEnded
             | Phase::Succeeded
@@ -102,7 +103,7 @@ pub(crate) fn phase(columns: &PhaseColumns<'_>) -> Result<Phase, UnknownWord> {
     };
     let state = columns.status.parse().map_err(|_| unknown("status", columns.status))?;
     Ok(match state {
-        JobState::Draft => return Err(unknown("status", columns.status)),
+        JobState::Draft => Phase::Draft,
         JobState::Queued => match (columns.waiting_code, columns.work) {
             (Some(_), Some(work)) => {
                 Phase::Assigned { worker_id: worker()?, work: WorkNumber(crate::sql::count(work)) }
@@ -223,6 +224,7 @@ mod tests {
     fn where_a_job_stands_is_read_back_as_it_was_stored() {
         let worker_id = || WorkerId::new("exec-1").unwrap();
         for phase in [
+            Phase::Draft,
             Phase::Queued { waiting: WaitingCode::Backoff },
             Phase::Assigned { worker_id: worker_id(), work: WorkNumber(7) },
             Phase::Running { worker_id: worker_id() },

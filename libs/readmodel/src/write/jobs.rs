@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use nox_contract::{RawJson, Timestamp};
+use nox_contract::{Metadata, RawJson, Timestamp};
 use sqlx::{PgConnection, Row, types};
 use uuid::Uuid;
 
@@ -76,9 +76,13 @@ const FIXED: Columns = columns! {
     Smallint priority: c => i16::from(c.row.job.priority);
     Text fingerprint: c => c.created.fingerprint.as_deref();
     Text module_version: c => c.created.module_version.as_deref();
-    Jsonb worker_labels: c => labels(&c.created);
+    Jsonb worker_labels: c => worker_labels(&c.created);
     Text topic: c => c.created.task.as_ref().map(|task| task.topic.as_str());
     Text room: c => c.created.task.as_ref().map(|task| task.room.as_str());
+    Jsonb labels: c => labels(&c.created);
+    Text release_id: c => metadata(&c.created).and_then(|of| of.release_id.as_deref());
+    Uuid retry_of: c => metadata(&c.created).and_then(|of| of.retry_of).map(|job| job.0);
+    Jsonb concurrency: c => c.created.concurrency.as_ref().map(Jsonb::of);
     Bigint submitted: c => c.row.submitted().packed();
 };
 /// By what lists find it.
@@ -170,7 +174,8 @@ async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> s
     let ids: Vec<Uuid> = changes.iter().map(|change| change.row.id.0).collect();
     let rows = sqlx::query(
         "delete from jobs_live where id = any($1)
-         returning id, inputs, fingerprint, module_version, worker_labels, topic, room",
+         returning id, inputs, fingerprint, module_version, worker_labels, topic, room,
+                   labels, release_id, retry_of, concurrency",
     )
     .bind(ids)
     .fetch_all(&mut *connection)
@@ -183,6 +188,8 @@ async fn end(changes: &mut [&mut JobChange], connection: &mut PgConnection) -> s
         let labels: Option<types::Json<_>> = row.try_get("worker_labels")?;
         let created = Created {
             task: load::task(row)?,
+            metadata: load::metadata(row)?.boxed(),
+            concurrency: load::concurrency(row)?,
             inputs: inputs.map(|json| json.0),
             fingerprint: row.try_get("fingerprint")?,
             module_version: row.try_get("module_version")?,
@@ -238,8 +245,18 @@ fn found_all(found: usize, count: usize) -> sqlx::Result<()> {
 }
 
 /// The labels that its worker must have, where there are any.
-fn labels(created: &Created) -> Option<Jsonb> {
+fn worker_labels(created: &Created) -> Option<Jsonb> {
     let labels = &created.worker_labels;
+    (!labels.is_empty()).then(|| Jsonb::of(labels))
+}
+
+fn metadata(created: &Created) -> Option<&Metadata> {
+    created.metadata.as_deref()
+}
+
+/// The labels that it is found by, where there are any.
+fn labels(created: &Created) -> Option<Jsonb> {
+    let labels = &metadata(created)?.labels;
     (!labels.is_empty()).then(|| Jsonb::of(labels))
 }
 

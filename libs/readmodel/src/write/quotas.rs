@@ -42,11 +42,12 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
     let rows = &changes.limits;
     sqlx::query(
         "insert into quota_limits
-             (tenant, account, role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, n)
+             (tenant, account, role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, drafts,
+              starts_per_minute, n)
          select *
          from unnest(
              $1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::bigint[], $9::bigint[])
+             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
          on conflict (tenant, account) do update
          set role = excluded.role,
              cpu_seconds = excluded.cpu_seconds,
@@ -54,6 +55,8 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
              running_jobs = excluded.running_jobs,
              cpu = excluded.cpu,
              mem_mb = excluded.mem_mb,
+             drafts = excluded.drafts,
+             starts_per_minute = excluded.starts_per_minute,
              n = excluded.n",
     )
     .bind(rows.keys().map(|(tenant, _)| tenant.as_str()).bind_iter())
@@ -64,6 +67,8 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
     .bind(rows.values().map(|row| i64::from(row.limits.running_jobs)).bind_iter())
     .bind(rows.values().map(|row| i64::from(row.limits.cpu)).bind_iter())
     .bind(rows.values().map(|row| i64::from(row.limits.mem_mb)).bind_iter())
+    .bind(rows.values().map(|row| i64::from(row.limits.drafts)).bind_iter())
+    .bind(rows.values().map(|row| i64::from(row.limits.starts_per_minute)).bind_iter())
     .bind(rows.values().map(|row| big(row.n.0)).bind_iter())
     .execute(connection)
     .await?;

@@ -40,6 +40,7 @@ pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) ->
                     "resources": manifest.resources,
                     "retry": manifest.retry,
                     "running_max": manifest.running_max,
+                    "starts_per_minute": manifest.starts_per_minute,
                 }))
             })
             .bind_iter(),

@@ -1,8 +1,9 @@
 //! Gateways and their users: submits, repetitions, cancels, switches; and somebody who forges reports.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Command, CommandMessage, FrameNumber, JobError, JobId, RawJson,
-    Report, ReportMessage, Resources, SetModule, Submit, TenantId, Token, Usage, UserId,
+    Attempt, AttemptEnd, Cancel, Command, CommandMessage, Concurrency, FrameNumber, JobError,
+    JobId, RawJson, Report, ReportMessage, Resources, SetModule, Submit, SubmitDraft, TenantId,
+    Token, Usage, UserId,
     report::{Ended, Started, Stopped},
 };
 
@@ -138,7 +139,8 @@ impl Client {
         match wire.between(0, 99) + regret {
             0..72 => Some(self.submit(asker, wire)),
             72..76 => self.repeat(asker, wire),
-            76..95 | 100.. => self.cancel(asker, wire),
+            76..80 => self.submit_draft(asker, wire),
+            80..95 | 100.. => self.cancel(asker, wire),
             _ => {
                 let (module, ..) = MODULES[wire.between(0, MODULES.len() as u64 - 1) as usize];
                 Some(Command::SetModule(SetModule {
@@ -207,6 +209,12 @@ impl Client {
             seen: wire.store.n(),
             pending: wire.chance(0.2),
             task: None,
+            metadata: None,
+            concurrency: wire.chance(0.15).then(|| {
+                let key = format!("key {}", wire.between(0, 1));
+                Box::new(Concurrency { key, limit: wire.between(1, 3) as u32 })
+            }),
+            draft: wire.chance(0.04),
             traceparent: None,
         }
     }
@@ -233,6 +241,16 @@ impl Client {
             job_id,
             by: USERS[by].1.parse::<UserId>().expect("a user"),
             admin: USERS[by].2 == "admin",
+        }))
+    }
+
+    fn submit_draft(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
+        let (job_id, of, _) = self.some_job(wire)?;
+        let by = if wire.chance(0.8) { of } else { asker };
+        Some(Command::SubmitDraft(SubmitDraft {
+            job_id,
+            by: USERS[by].1.parse::<UserId>().expect("a user"),
+            role: USERS[by].2.to_owned(),
         }))
     }
 

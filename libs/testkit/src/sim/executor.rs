@@ -247,6 +247,7 @@ impl Executor {
                 ..RetryPolicy::default()
             },
             running_max,
+            starts_per_minute: None,
         }
     }
 

@@ -62,6 +62,7 @@ named!(
         PlannedStopCounts = "planned_stop_counts",
         StampUnchecked = "stamp_unchecked",
         LivingWorkerReplaced = "living_worker_replaced",
+        KeyOfOthersIgnored = "key_of_others_ignored",
         ArchivedBeforeAck = "archived_before_ack",
         ArchiveNotCompared = "archive_not_compared",
         CutBeforeArchived = "cut_before_archived",
@@ -109,6 +110,10 @@ impl Bug {
             // Of tasks, which no client of the simulation submits; see the core's own tests.
             task_updates_unchecked: false,
             claims_unordered: false,
+            key_of_others_ignored: bug == Some(Self::KeyOfOthersIgnored),
+            // Whose turn it is, and when, is compared with what counts all jobs in the core's own tests.
+            turns_not_taken: false,
+            pace_unchecked: false,
         }
     }
 
@@ -379,6 +384,8 @@ fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
         running_jobs: rng.random_range(1..5),
         cpu: 2,
         mem_mb: 512,
+        drafts: 3,
+        starts_per_minute: nox_contract::limits::UNLIMITED,
     };
     let admin = Limits {
         cpu_seconds: 100_000,
@@ -386,6 +393,8 @@ fn config(rng: &mut ChaCha8Rng) -> SchedulerConfig {
         running_jobs: 50,
         cpu: 64,
         mem_mb: 65_536,
+        drafts: 100,
+        starts_per_minute: nox_contract::limits::UNLIMITED,
     };
     let tenant = Limits {
         cpu_seconds: rng.random_range(500..100_000),

@@ -363,7 +363,7 @@ fn with_inputs(start: StartWork, payload: &[u8]) -> Option<Work> {
     let frame: Frame = serde_json::from_slice(payload).ok()?;
     let of_job = frame.entries.iter().filter(|entry| entry.job_id == Some(start.job_id));
     let inputs = of_job.flat_map(|entry| entry.known_facts()).find_map(|fact| match fact {
-        Fact::Submitted(submitted) => Some(submitted.inputs.clone()),
+        Fact::Submitted(job) | Fact::Drafted(job) => Some(job.inputs.clone()),
         _ => None,
     })?;
     Some(Work::Start(Box::new(StartWork { inputs, ..start })))

@@ -129,6 +129,9 @@ mod tests {
             seen: FrameNumber(7),
             pending: false,
             task: None,
+            metadata: None,
+            concurrency: None,
+            draft: false,
             traceparent: None,
         }
     }

@@ -167,6 +167,9 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "The job is there, and has nothing of this kind to give: `detail` says whether it has not \
              ended yet, did not succeed, never had such a file, or had one that has expired.",
         ),
+        ProblemCode::NotEnded => {
+            (409, 0, "Job not ended", "Only a job that has ended is repeated.")
+        }
         ProblemCode::AlreadyEnded => (409, 0, "Job already ended", "An ended job stays as it is."),
         ProblemCode::IdempotencyConflict => (
             422,

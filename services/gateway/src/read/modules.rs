@@ -209,6 +209,7 @@ mod tests {
             resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
             retry: nox_contract::RetryPolicy::default(),
             running_max: None,
+            starts_per_minute: None,
         };
         Version::compile(&manifest)
     }

@@ -1,6 +1,7 @@
 //! How people talk to Nox: each surface has its own addresses, words and shapes, and translates them into
 //! use cases and back.
 
+mod api;
 mod joblib;
 pub mod native;
 
@@ -8,5 +9,5 @@ use crate::endpoint::Endpoint;
 
 /// Everything that is served.
 pub fn endpoints() -> Vec<Endpoint> {
-    [native::endpoints(), joblib::endpoints()].into_iter().flatten().collect()
+    [native::endpoints(), api::endpoints(), joblib::endpoints()].into_iter().flatten().collect()
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use nox_contract::{
-    INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, ModuleName, NoMeaning, ProblemCode, RawJson,
-    Resources, Timestamp, UnstorableJson,
+    Concurrency, INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, JobId, Metadata, ModuleName, NoMeaning,
+    ProblemCode, RawJson, Resources, Timestamp, UnstorableJson, command::PRIORITY_DEFAULT,
 };
 
 use crate::problem::{ApiError, FieldError};
@@ -30,6 +30,12 @@ pub struct JobRequest {
     pub run_at: Option<Timestamp>,
     /// A set: which of them ends first does not matter.
     pub after: Vec<JobId>,
+    /// What it is found by.
+    pub metadata: Metadata,
+    /// How many of its key run at a time.
+    pub concurrency: Option<Concurrency>,
+    /// It is kept, and not to run before it is submitted.
+    pub draft: bool,
 }
 
 /// What of the resources was asked for; the module says the rest.
@@ -53,10 +59,29 @@ impl AskedResources {
 }
 
 impl JobRequest {
+    /// A job of a module of which nothing else is said.
+    pub fn new(module: ModuleName, inputs: RawJson, canonical_inputs: RawJson) -> Self {
+        Self {
+            module,
+            module_version: None,
+            worker_labels: BTreeSet::new(),
+            inputs,
+            canonical_inputs,
+            resources: AskedResources::default(),
+            priority: PRIORITY_DEFAULT,
+            run_at: None,
+            after: Vec::new(),
+            metadata: Metadata::default(),
+            concurrency: None,
+            draft: false,
+        }
+    }
+
     /// A hash of all that was asked for: tells a repetition from another request under the same
-    /// key. What is meant counts and not how it is written. Resources that were left out are the
-    /// module's, whatever these are by then, so they differ from all that are named.
-    pub fn fingerprint(&self) -> String {
+    /// key. What is meant counts and not how it is written; a member that has its default counts as one that
+    /// is left out. Resources that are left out are `left_out`: those of the module when the job was made. The
+    /// present version of the module, whatever it is by then, differs from one that is named.
+    pub fn fingerprint(&self, left_out: Resources) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("nox 2026-11 fingerprint of a job request");
         let mut add = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_be_bytes());
@@ -64,22 +89,35 @@ impl JobRequest {
         };
         add(self.module.as_str().as_bytes());
         add(self.canonical_inputs.get().as_bytes());
-        // The present version, whatever it is by then, differs from one that is named.
         add(self.module_version.as_deref().unwrap_or_default().as_bytes());
         add(&(self.worker_labels.len() as u64).to_be_bytes());
         self.worker_labels.iter().for_each(|label| add(label.as_bytes()));
-        let AskedResources { cpu, mem_mb, wall_time_s, gpu } = self.resources;
+        let Resources { cpu, mem_mb, wall_time_s, gpu } = self.resources.or(left_out);
         for asked in [cpu, mem_mb, wall_time_s, gpu] {
-            add(asked.map(u32::to_be_bytes).as_ref().map_or(&[], |bytes| bytes.as_slice()));
+            add(&asked.to_be_bytes());
         }
         add(&[self.priority]);
         let run_at = self.run_at.map(|at| at.as_micros().to_be_bytes());
         add(run_at.as_ref().map_or(&[], |bytes| bytes.as_slice()));
         let mut after = self.after.clone();
         after.sort_unstable();
+        add(&(after.len() as u64).to_be_bytes());
         for job in after {
             add(job.0.as_bytes());
         }
+        let Metadata { labels, release_id, retry_of } = &self.metadata;
+        add(&(labels.len() as u64).to_be_bytes());
+        for (name, value) in labels {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        // Neither is empty where it is there.
+        add(release_id.as_deref().unwrap_or_default().as_bytes());
+        add(retry_of.as_ref().map_or(&[], |job| job.0.as_bytes().as_slice()));
+        let key = self.concurrency.as_ref();
+        add(key.map_or(&[], |of| of.key.as_bytes()));
+        add(&key.map_or(0, |of| of.limit).to_be_bytes());
+        add(&[u8::from(self.draft)]);
         format!("b3:{}", hasher.finalize().to_hex())
     }
 }

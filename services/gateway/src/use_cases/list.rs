@@ -46,6 +46,28 @@ pub async fn list<R>(
     app.barrier.read(required, read).await?.value.map(Some)
 }
 
+/// Jobs of a list from an offset on, and how many there are.
+#[derive(Default)]
+pub struct Numbered {
+    pub rows: Vec<JobRow>,
+    /// As far as they were counted.
+    pub total: usize,
+}
+
+/// The jobs of a list from `offset` on, of which `max` are counted at most.
+pub async fn numbered(
+    app: &App,
+    caller: &Caller,
+    wanted: Wanted,
+    offset: usize,
+    max: usize,
+) -> Result<Numbered, ApiError> {
+    let Some(filter) = filter(caller, wanted) else { return Ok(Numbered::default()) };
+    let read = || app.reader.jobs_from(&filter, offset, max);
+    let (rows, total, _) = app.barrier.read(&Required::default(), read).await?.value;
+    Ok(Numbered { rows, total })
+}
+
 fn filter(caller: &Caller, wanted: Wanted) -> Option<Filter> {
     let Wanted { status, module, user, release, conditions, oldest_first, limit, before } = wanted;
     let user = match user {

@@ -11,5 +11,7 @@ pub mod log_rows;
 pub mod modules;
 pub mod outputs;
 pub mod quotas;
+pub mod retry;
 pub mod submit;
+pub mod submit_draft;
 pub mod tasks;

@@ -3,7 +3,7 @@
 use nox_contract::{
     Accepted, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit,
 };
-use nox_readmodel::Progress;
+use nox_readmodel::{JobRow, Progress};
 use nox_service::ids;
 
 use super::{concurrently::concurrently, find::find, job_request::JobRequest};
@@ -50,22 +50,44 @@ pub enum Prepared {
 }
 
 /// An idempotency key, for this very request.
-pub struct Keyed {
+pub struct Keyed<'r> {
     job_id: JobId,
-    /// `None` for a job without a key, whose id is its own request's.
-    fingerprint: Option<String>,
+    of: Repeated<'r>,
 }
 
-impl Keyed {
+/// What a job under a key has to be of, to be that of this request.
+enum Repeated<'r> {
+    /// Of this request: what that leaves out is what the job has.
+    Request(&'r JobRequest),
+    /// Of a submit with this fingerprint; `None` for a job without a key, whose id is its own request's.
+    Submit(Option<String>),
+}
+
+impl Repeated<'_> {
+    fn is_of(&self, row: &JobRow) -> bool {
+        match self {
+            Self::Request(request) => {
+                row.fingerprint == Some(request.fingerprint(row.requested_resources))
+            }
+            Self::Submit(fingerprint) => row.fingerprint == *fingerprint,
+        }
+    }
+}
+
+impl<'r> Keyed<'r> {
     /// The jobs of a bulk share its key, each with its own place in it. The line break keeps them
     /// apart from every key that a client can send.
-    pub fn new(caller: &Caller, key: &str, place: Option<usize>, request: &JobRequest) -> Self {
+    pub fn new(caller: &Caller, key: &str, place: Option<usize>, request: &'r JobRequest) -> Self {
         let placed = place.map(|place| format!("{key}\n{place}"));
         let key = placed.as_deref().unwrap_or(key);
         Self {
             job_id: ids::keyed_job_id(&caller.tenant, &caller.user, key),
-            fingerprint: Some(request.fingerprint()),
+            of: Repeated::Request(request),
         }
+    }
+
+    fn of_submit(submit: &Submit) -> Self {
+        Self { job_id: submit.job_id, of: Repeated::Submit(submit.fingerprint.clone()) }
     }
 }
 
@@ -77,7 +99,7 @@ pub async fn prepare(
     app: &App,
     caller: &Caller,
     request: &JobRequest,
-    keyed: Option<Keyed>,
+    keyed: Option<Keyed<'_>>,
     traceparent: Option<&str>,
 ) -> Result<Prepared, ApiError> {
     // Before the key: who may not run commands is told so whatever else is known.
@@ -95,7 +117,7 @@ pub async fn prepare(
         Err(error) => return Box::pin(repeated(app, caller, keyed.as_ref(), error)).await,
     };
     let (job_id, fingerprint) = match keyed {
-        Some(Keyed { job_id, fingerprint }) => (job_id, fingerprint),
+        Some(Keyed { job_id, .. }) => (job_id, Some(request.fingerprint(wanted.resources))),
         None => (ids::job_id(), None),
     };
     Ok(Prepared::New(Box::new(Submit {
@@ -114,6 +136,9 @@ pub async fn prepare(
         seen,
         pending: false,
         task: None,
+        metadata: request.metadata.clone().boxed(),
+        concurrency: request.concurrency.clone().map(Box::new),
+        draft: request.draft,
         traceparent: traceparent.map(str::to_owned),
     })))
 }
@@ -149,7 +174,7 @@ async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<W
 async fn repeated(
     app: &App,
     caller: &Caller,
-    keyed: Option<&Keyed>,
+    keyed: Option<&Keyed<'_>>,
     error: ApiError,
 ) -> Result<Prepared, ApiError> {
     let Some(keyed) = keyed else { return Err(error) };
@@ -207,7 +232,7 @@ async fn go_on(
         Asked::Refused(refusal) => return Err(refusal.into()),
     }
     // Without a key as well: a copy of the submit may have been decided, and its answer lost.
-    let keyed = Keyed { job_id: submit.job_id, fingerprint: submit.fingerprint.clone() };
+    let keyed = Keyed::of_submit(&submit);
     submit.seen = match stamp(app, caller, &keyed, Stamp::Again).await? {
         Stamped::Known(admitted) => return Ok(admitted),
         Stamped::New(at) => at.n,
@@ -242,7 +267,7 @@ enum Stamped {
 async fn stamp(
     app: &App,
     caller: &Caller,
-    keyed: &Keyed,
+    keyed: &Keyed<'_>,
     stamp: Stamp,
 ) -> Result<Stamped, ApiError> {
     let required = match stamp {
@@ -253,7 +278,7 @@ async fn stamp(
     let at = app.barrier.read(&required, || app.reader.job(&caller.tenant, keyed.job_id)).await?;
     let Some(row) = at.value else { return Ok(Stamped::New(at.progress)) };
     // The id comes from tenant, user and key, so the row is the asker's own.
-    if row.fingerprint != keyed.fingerprint {
+    if !keyed.of.is_of(&row) {
         return Err(conflict());
     }
     Ok(Stamped::Known(Admitted::decided(row.id, row.submitted_n, true)))
@@ -306,7 +331,7 @@ async fn compare(
     submit: &Submit,
 ) -> Result<Option<Admitted>, ApiError> {
     let Some(fingerprint) = &submit.fingerprint else { return Ok(None) };
-    let keyed = Keyed { job_id: submit.job_id, fingerprint: Some(fingerprint.clone()) };
+    let keyed = Keyed::of_submit(submit);
     for _ in 0..COMPARE_TRIES {
         let at = match stamp(app, caller, &keyed, Stamp::First).await? {
             // Decided by now, though nobody heard: that repeats nothing.

@@ -20,12 +20,19 @@ async fn users_see_their_limits_their_usage_and_what_they_were_refused() {
     let none = system.get("/quotas/my/quotas", &ada).await.expect(200);
     assert_eq!(none["quotas"], json!([]));
 
-    let limits =
-        Limits { cpu_seconds: 500, queued_jobs: 10, running_jobs: 2, cpu: 4, mem_mb: 1_024 };
+    let limits = Limits {
+        cpu_seconds: 500,
+        queued_jobs: 10,
+        running_jobs: 2,
+        cpu: 4,
+        mem_mb: 1_024,
+        drafts: 5,
+        starts_per_minute: 60,
+    };
     system.scheduler.grant("default", "ada", limits).await;
     let quotas = system.get("/quotas/my/quotas", &ada).await.expect(200);
     let quotas = quotas["quotas"].as_array().unwrap();
-    assert_eq!(quotas.len(), 5);
+    assert_eq!(quotas.len(), 7);
     assert_eq!(quotas[0], json!({"quota_type": "cpu_seconds", "limit": 500, "period": "day"}));
 
     let usage = system.get("/quotas/my/usage", &ada).await.expect(200);

@@ -176,6 +176,7 @@ impl StubScheduler {
             resources: Resources { cpu: 1, mem_mb: 128, wall_time_s: 60, gpu: 0 },
             retry: nox_contract::RetryPolicy::default(),
             running_max: None,
+            starts_per_minute: None,
         };
         let mut state = self.state.lock().await;
         state.pos.reports = Place::after(report.seq);
@@ -364,7 +365,7 @@ impl StubState {
                     user_id: submit.user_id.clone(),
                     module: submit.module.clone(),
                 };
-                let fact = Fact::Submitted(Box::new(Submitted {
+                let job = Box::new(Submitted {
                     module_version: submit.module_version.clone().unwrap_or_default(),
                     worker_labels: submit.worker_labels.clone(),
                     inputs: submit.inputs.clone(),
@@ -374,8 +375,14 @@ impl StubState {
                     after: submit.after.clone(),
                     fingerprint: submit.fingerprint.clone(),
                     task: None,
+                    metadata: submit.metadata.clone(),
+                    concurrency: submit.concurrency.clone(),
                     traceparent: submit.traceparent.clone(),
-                }));
+                });
+                let (fact, state) = match submit.draft {
+                    true => (Fact::Drafted(job), JobState::Draft),
+                    false => (Fact::Submitted(job), JobState::Queued),
+                };
                 let n = self.add(by, entity.clone(), vec![fact]);
                 let known = Known {
                     tenant: tenant.clone(),
@@ -385,6 +392,16 @@ impl StubState {
                     ended: false,
                 };
                 self.jobs.insert(submit.job_id, known);
+                accepted(n, Some(submit.job_id), state, false)
+            }
+            Command::SubmitDraft(submit) => {
+                let mine = |job: &&Known| job.tenant == *tenant && !job.ended;
+                let Some(job) = self.jobs.get(&submit.job_id).filter(mine) else {
+                    let code = ProblemCode::JobNotFound;
+                    return Outcome::Refused(Refusal::new(code, "no such job"));
+                };
+                let entity = job.entity.clone();
+                let n = self.add(by, entity, vec![Fact::DraftSubmitted {}]);
                 accepted(n, Some(submit.job_id), JobState::Queued, false)
             }
             Command::Cancel(cancel) => {

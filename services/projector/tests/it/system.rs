@@ -267,6 +267,8 @@ impl Log {
             running_jobs: 256,
             cpu: 64,
             mem_mb: 262_144,
+            drafts: 100,
+            starts_per_minute: nox_contract::limits::UNLIMITED,
         };
         for account in ["tenant", "user/ada"] {
             let entity = Entity::Account { tenant: tenant(), account: account.to_owned() };
@@ -308,6 +310,8 @@ impl Log {
             after: Vec::new(),
             fingerprint: None,
             task: None,
+            metadata: None,
+            concurrency: None,
             traceparent: None,
         };
         let period = BEGIN.start_of_day();

@@ -75,6 +75,9 @@ fn commands() -> Vec<Example> {
         seen: FrameNumber(41_800),
         pending: false,
         task: Some(Box::new(task())),
+        metadata: None,
+        concurrency: None,
+        draft: false,
         traceparent: None,
     };
     [
@@ -134,6 +137,8 @@ fn entries() -> Vec<Example> {
         after: Vec::new(),
         fingerprint: None,
         task: Some(Box::new(task())),
+        metadata: None,
+        concurrency: None,
         traceparent: None,
     };
     let rejected = Rejected {
@@ -142,6 +147,7 @@ fn entries() -> Vec<Example> {
         refusal: quota_refusal(),
         fingerprint: None,
         task: Some(Box::new(task())),
+        metadata: None,
     };
     let undelivered = Fact::AttemptLost {
         worker_id: claimer(),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Cancel, Capacity, Command, FrameNumber, HandBack, Hello, JobId, JobState, Limits,
-    Manifest, Raise, RaisedResource, RawJson, Report, Resources, RetryPolicy, SchedulerConfig,
-    SessionId, SetModule, Submit, TenantId, Token, WaitingCode, WorkerId, beat::Held,
+    Attempt, Cancel, Capacity, Command, Concurrency, FrameNumber, HandBack, Hello, JobId, JobState,
+    Limits, Manifest, Raise, RaisedResource, RawJson, Report, Resources, RetryPolicy,
+    SchedulerConfig, SessionId, SetModule, Submit, SubmitDraft, TenantId, Token, WaitingCode,
+    WorkerId, beat::Held,
 };
 use nox_core::{Internal, Rules, State, worker::Assignment};
 
@@ -21,6 +22,8 @@ use crate::{
 
 /// The property that a session that is over has no say, whatever is not yet said of it.
 const LATE: &str = "what a worker says after it was given up on changes nothing";
+/// The property that reasons are right.
+pub const REASON: &str = "a reason is the right one";
 /// The property that a token is what a report is believed for.
 pub const FORGERY: &str = "a report without the attempt's token changes nothing";
 
@@ -84,6 +87,7 @@ impl Actor {
             }
             Step::Submit(submission) => self.submit(submission)?,
             Step::SubmitAgain { pick, other } => self.submit_again(*pick, *other)?,
+            Step::SubmitDraft { pick, by } => self.submit_draft(*pick, *by)?,
             Step::Cancel { pick, by, admin } => self.cancel(*pick, *by, *admin)?,
             Step::Switch { module, enabled } => self.switch(name(&MODULES, *module), *enabled)?,
             Step::Hello { worker, again, capacity, modules, manifest } => {
@@ -183,6 +187,12 @@ impl Actor {
             seen: self.log.last(),
             pending: submission.pending,
             task: None,
+            metadata: None,
+            concurrency: submission.key.map(|(key, limit)| {
+                let key = format!("key {key}");
+                Box::new(Concurrency { key, limit: limit.into() })
+            }),
+            draft: submission.draft,
             traceparent: None,
         };
         let said = self.log.command(&tenant, &Command::Submit(Box::new(submit.clone())))?;
@@ -201,6 +211,25 @@ impl Actor {
         let said = self.log.command(&tenant, &Command::Submit(Box::new(again.clone())))?;
         hold(!known || said.entries.is_empty(), "a repeated submit changes nothing", || {
             format!("{again:?}: {said:?}")
+        })
+    }
+
+    fn submit_draft(&mut self, pick: u8, by: u8) -> Result<(), Violation> {
+        let drafts = self.submits.iter().filter(|(_, submit)| submit.draft);
+        let Some((tenant, submit)) = choose(&drafts.collect::<Vec<_>>(), pick).copied().cloned()
+        else {
+            return Ok(());
+        };
+        let by = USERS.get(usize::from(by)).map_or(submit.user_id.clone(), |user| id(user));
+        let of_asker = by == submit.user_id;
+        let story = self.log.watch.stories.get(&submit.job_id);
+        let may = of_asker && story.is_some_and(|story| story.draft && story.ended.is_none());
+        let role = submit.role.clone();
+        let command = Command::SubmitDraft(SubmitDraft { job_id: submit.job_id, by, role });
+        let said = self.log.command(&tenant, &command)?;
+        let submitted = said.names().contains(&"draft_submitted");
+        hold(may || !submitted, "its owner alone submits a draft, once", || {
+            format!("{command:?}: {said:?}")
         })
     }
 
@@ -413,6 +442,8 @@ impl Actor {
         while self.log.state.workers.has_departed() {
             self.log.internal(&Internal::Losses { losses_max: 9_000 })?;
         }
+        // What starts too soon after others does so by the present instant.
+        self.log.frame()?;
         while !self.log.internal(&placing(9_000))?.entries.is_empty() {}
         let queued = self.log.state.jobs().count();
         let said = self.log.internal(&explaining(9_000))?;
@@ -422,6 +453,7 @@ impl Actor {
         for (id, job) in self.log.state.jobs() {
             let story = &self.log.watch.stories[&id];
             let expected = match (&story.held_by, story.ended, self.log.watch.dependencies(id)) {
+                _ if story.draft => None,
                 (Some(_), None, _) if !story.started => Some(WaitingCode::Dispatching),
                 (Some(_), ..) | (_, Some(_), _) => None,
                 // Who waits for what never comes was failed by the match.
@@ -429,7 +461,7 @@ impl Actor {
                 (.., Some(false)) => Some(WaitingCode::Dependency),
                 (.., Some(true)) => story.timer.or_else(|| reasons.get(&id).copied()),
             };
-            hold(job.job.waiting() == expected, "a reason is the right one", || {
+            hold(job.job.waiting() == expected, REASON, || {
                 format!("{id}: {:?}, not {expected:?}: {story:?}", job.job.waiting())
             })?;
         }
@@ -446,9 +478,17 @@ impl Actor {
         self.hello("w-9", boundless, &MODULES.map(manifest))?;
         let second = |name| Manifest { version: "2".to_owned(), ..manifest(name) };
         self.hello("w-y", boundless, &MODULES.map(second))?;
+        let drafts: Vec<_> = self.submits.iter().filter(|(_, submit)| submit.draft).collect();
+        for (tenant, Submit { job_id, user_id, .. }) in
+            drafts.into_iter().cloned().collect::<Vec<_>>()
+        {
+            let cancel = Cancel { job_id, by: user_id, admin: false };
+            self.log.command(&tenant, &Command::Cancel(cancel))?;
+        }
         let open = self.log.state.jobs().count();
         // A job that waits for the one before it takes a round; so may a retry.
         for _ in 0..2 * open + 2 {
+            self.log.now = self.log.now + secs(60);
             self.settle()?;
             for (job, holding) in self.holdings() {
                 let canceled = self.log.watch.stories[&job].ended == Some(JobState::Canceled);
@@ -558,7 +598,8 @@ fn variant(name: &str, which: u8) -> Manifest {
         raise: if which.is_multiple_of(5) { vec![raise] } else { Vec::new() },
     };
     let version = ["1", "2"][usize::from(which % 11 == 10)].to_owned();
-    Manifest { version, running_max, retry, ..manifest(name) }
+    let starts_per_minute = (which % 7 == 6).then_some(30);
+    Manifest { version, running_max, starts_per_minute, retry, ..manifest(name) }
 }
 
 /// What a worker has by its number, or a job needs: some have or need something.
@@ -574,8 +615,18 @@ fn configuration(which: u8) -> SchedulerConfig {
         running_jobs: 1_000,
         cpu: 100,
         mem_mb: 100_000,
+        drafts: 5,
+        starts_per_minute: nox_contract::limits::UNLIMITED,
     };
-    let tight = Limits { cpu_seconds: 600, queued_jobs: 8, running_jobs: 2, cpu: 8, mem_mb: 1_000 };
+    let tight = Limits {
+        cpu_seconds: 600,
+        queued_jobs: 8,
+        running_jobs: 2,
+        cpu: 8,
+        mem_mb: 1_000,
+        drafts: 1,
+        starts_per_minute: 20,
+    };
     let of = |user, admin, tenant, crashes_max, ageing_ms, remembered_s: u64| SchedulerConfig {
         roles: BTreeMap::from([("user".to_owned(), user), ("admin".to_owned(), admin)]),
         tenant,

@@ -6,12 +6,12 @@ use nox_core::{Faults, Rules};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
 use super::{
-    actor::{Actor, FORGERY},
+    actor::{Actor, FORGERY, REASON},
     steps::{Step, history},
 };
 use crate::{
     log::{SOUND, Violation},
-    watch::{LOSSES, MADE_ONCE, NOTHING_LEFT},
+    watch::{HOSTS, LOSSES, MADE_ONCE, NOTHING_LEFT, TURNS},
 };
 
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
@@ -26,6 +26,8 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
         "fact",
         &[
             "submitted",
+            "drafted",
+            "draft_submitted",
             "rejected",
             "canceled",
             "waiting",
@@ -60,6 +62,7 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
             "priority",
             "concurrency",
             "quota",
+            "rate",
             "no_worker",
             "resources",
             "dependency",
@@ -200,4 +203,25 @@ fn admitting_what_may_have_run_and_be_forgotten_is_noticed() {
 fn keeping_the_reservation_of_a_lost_job_is_noticed() {
     let noticed = broken_by(Faults { reservation_kept_on_loss: true, ..Faults::default() });
     assert!(noticed.contains(NOTHING_LEFT) || noticed.contains(SOUND), "{noticed}");
+}
+
+#[test]
+fn first_come_first_served_is_noticed_where_users_take_turns() {
+    let noticed = broken_by(Faults { turns_not_taken: true, ..Faults::default() });
+    assert!(noticed.contains(TURNS), "{noticed}");
+}
+
+#[test]
+fn looking_at_the_own_limit_of_a_key_alone_is_noticed() {
+    let noticed = broken_by(Faults { key_of_others_ignored: true, ..Faults::default() });
+    assert!(
+        noticed.contains(HOSTS) || noticed.contains(REASON) || noticed.contains(SOUND),
+        "{noticed}"
+    );
+}
+
+#[test]
+fn starting_too_soon_after_others_is_noticed() {
+    let noticed = broken_by(Faults { pace_unchecked: true, ..Faults::default() });
+    assert!(noticed.contains(HOSTS) || noticed.contains(REASON), "{noticed}");
 }

@@ -14,6 +14,11 @@ pub enum Step {
         pick: u8,
         other: bool,
     },
+    /// A draft is submitted, or what is none.
+    SubmitDraft {
+        pick: u8,
+        by: u8,
+    },
     Cancel {
         pick: u8,
         by: u8,
@@ -110,6 +115,9 @@ pub struct Submission {
     pub after: Vec<u8>,
     pub keyed: bool,
     pub pending: bool,
+    pub draft: bool,
+    /// One of a few keys, and its limit.
+    pub key: Option<(u8, u8)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
         14 => submission().prop_map(Step::Submit),
         2 => (any::<u8>(), any::<bool>())
             .prop_map(|(pick, other)| Step::SubmitAgain { pick, other }),
+        4 => (any::<u8>(), 0..8_u8).prop_map(|(pick, by)| Step::SubmitDraft { pick, by }),
         4 => (any::<u8>(), 0..4_u8, prop::bool::weighted(0.3))
             .prop_map(|(pick, by, admin)| Step::Cancel { pick, by, admin }),
         2 => (any::<u8>(), prop::bool::weighted(0.6))
@@ -212,22 +221,25 @@ fn submission() -> impl Strategy<Value = Submission> {
         any::<bool>(),
         prop::bool::weighted(0.3),
     );
-    (who, what, how).prop_map(
-        |((tenant, user, admin, module), (size, priority, run_in_s), (after, keyed, pending))| {
-            Submission {
-                tenant,
-                user,
-                admin,
-                module,
-                size,
-                priority,
-                run_in_s,
-                after,
-                keyed,
-                pending,
-            }
-        },
-    )
+    let also = (prop::bool::weighted(0.15), prop::option::weighted(0.2, (0..2_u8, 1..3_u8)));
+    (who, what, how, also).prop_map(|(who, what, (after, keyed, pending), (draft, key))| {
+        let (tenant, user, admin, module) = who;
+        let (size, priority, run_in_s) = what;
+        Submission {
+            tenant,
+            user,
+            admin,
+            module,
+            size,
+            priority,
+            run_in_s,
+            after,
+            keyed,
+            pending,
+            draft,
+            key,
+        }
+    })
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -237,7 +249,7 @@ fn what() -> impl Strategy<Value = What> {
         4 => wall_ms().prop_map(|wall_ms| What::Succeeded { wall_ms }),
         2 => (wall_ms(), prop::bool::weighted(0.7))
             .prop_map(|(wall_ms, retryable)| What::Failed { wall_ms, retryable }),
-        2 => wall_ms().prop_map(|wall_ms| What::Crashed { wall_ms }),
+        3 => wall_ms().prop_map(|wall_ms| What::Crashed { wall_ms }),
         1 => Just(What::Unstarted),
         1 => (any::<bool>(), any::<bool>())
             .prop_map(|(started, draining)| What::HandedBack { started, draining }),

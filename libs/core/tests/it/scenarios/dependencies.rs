@@ -1,10 +1,12 @@
 //! Jobs that wait for other jobs.
 
-use nox_contract::{JobId, JobState, ProblemCode, WaitingCode};
+use nox_contract::{Fact, JobId, JobState, ProblemCode, SchedulerConfig, WaitingCode};
 
 use crate::{
     log::placing,
-    world::{Ask, World, acme, after, ask, id, job_id, manifest, of_module, seconds, slots},
+    world::{
+        Ask, World, acme, after, ask, config, id, job_id, manifest, of_module, seconds, slots,
+    },
 };
 
 fn assert_refused(world: &mut World, ask: &Ask) {
@@ -95,7 +97,7 @@ fn a_job_that_failed_for_another_names_it_and_how_that_ended() {
             (job, format!("job {first}, which had to succeed first, {ended}")),
             (next, format!("job {job}, which had to succeed first, failed")),
         ] {
-            let nox_contract::Fact::Failed { error } = said.of(job)[0] else { panic!("{said:?}") };
+            let Fact::Failed { error } = said.of(job)[0] else { panic!("{said:?}") };
             assert_eq!((&*error.code, &error.message), ("dependency", &message));
         }
     }
@@ -255,4 +257,42 @@ fn those_that_are_freed_and_those_that_wait_for_a_slot_do_not_hold_each_other_up
     world.join("u", slots(20), &[manifest("m")]);
     world.internal(placing(8));
     assert!(more.iter().all(|job| world.holder(*job).is_some()));
+}
+
+#[test]
+fn the_end_of_a_job_that_took_its_workers_down_is_that_of_its_dependents() {
+    let mut world = World::working_with(1, SchedulerConfig { crashes_max: 1, ..config() });
+    let lost = world.submit(ask());
+    let job = world.submit(after(&[lost]));
+    let next = world.submit(after(&[job]));
+    world.start(lost);
+    // Its process ended, for another one of its folder has begun.
+    world.join("w", slots(1), &[manifest("m")]);
+    assert_eq!(world.state_of(lost), JobState::Failed);
+    let said = world.place();
+    for job in [job, next] {
+        let Fact::Failed { error } = said.of(job)[0] else { panic!("{said:?}") };
+        assert_eq!(error.code, "dependency");
+    }
+}
+
+#[test]
+fn a_chain_and_a_crowd_of_dependents_end_however_long_and_wide_they_are() {
+    let mut world = World::working(0);
+    let first = world.submit(ask());
+    let mut all = vec![first];
+    for _ in 0..40 {
+        let last = all[all.len() - 1];
+        all.push(world.submit(after(&[last])));
+    }
+    // Each link of the chain has others that wait for it as well.
+    for place in 0..40 {
+        all.push(world.submit(after(&[all[place], first])));
+    }
+    world.cancel(first);
+    world.place();
+    for job in &all[1..] {
+        assert_eq!(world.state_of(*job), JobState::Failed, "{job}");
+    }
+    assert_eq!(world.balance("ada").reserved, 0);
 }

@@ -22,6 +22,8 @@ const BOUNDLESS: Limits = Limits {
     running_jobs: u32::MAX,
     cpu: u32::MAX,
     mem_mb: u32::MAX,
+    drafts: u32::MAX,
+    starts_per_minute: nox_contract::limits::UNLIMITED,
 };
 
 #[test]
@@ -152,7 +154,15 @@ fn a_priority_beyond_the_highest_breaks_nothing() {
 
 #[test]
 fn limits_of_nothing_admit_nothing() {
-    let nothing = Limits { cpu_seconds: 0, queued_jobs: 0, running_jobs: 0, cpu: 0, mem_mb: 0 };
+    let nothing = Limits {
+        cpu_seconds: 0,
+        queued_jobs: 0,
+        running_jobs: 0,
+        cpu: 0,
+        mem_mb: 0,
+        drafts: 0,
+        starts_per_minute: 0,
+    };
     let mut world = World::with(config_of(nothing));
     world.join("w", slots(1), &[manifest("m")]);
     assert_eq!(world.ask(&ask()).1.refusal().code, ProblemCode::RequestTooLarge);

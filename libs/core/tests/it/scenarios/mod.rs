@@ -2,8 +2,10 @@
 
 mod blame;
 mod cancel;
+mod concurrency;
 mod departures;
 mod dependencies;
+mod drafts;
 mod endings;
 mod extremes;
 mod ledger;
@@ -11,9 +13,11 @@ mod matching;
 mod modules;
 mod quota;
 mod raising;
+mod rates;
 mod reasons;
 mod sessions;
 mod submit;
 mod tasks;
 mod timers;
 mod tokens;
+mod turns;

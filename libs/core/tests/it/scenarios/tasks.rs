@@ -55,6 +55,9 @@ fn submit_to(world: &mut World, tenant: &TenantId, number: u32, by: &str, topic:
         seen: world.log.last(),
         pending: false,
         task: Some(Box::new(Task { topic: id(topic), room: "room".to_owned() })),
+        metadata: None,
+        concurrency: None,
+        draft: false,
         traceparent: None,
     };
     world.command(tenant, Command::Submit(Box::new(submit)))

@@ -18,7 +18,7 @@ fn the_parts_of_the_gateway_import_each_other_one_way() {
     assert_none(circles(&imports));
     assert_none(http_in_use_cases(&root().join("services/gateway/src/use_cases")));
 
-    let mut circular = imports.clone();
+    let mut circular = imports;
     circular.get_mut("read").unwrap().insert("surfaces".to_owned());
     assert_fires(circles(&circular), &["read", "surfaces"]);
     assert_eq!(

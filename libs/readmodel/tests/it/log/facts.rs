@@ -23,6 +23,8 @@ pub fn submitted_with(inputs: &str) -> Fact {
         after: Vec::new(),
         fingerprint: Some("fp".to_owned()),
         task: None,
+        metadata: None,
+        concurrency: None,
         traceparent: None,
     }))
 }
@@ -34,6 +36,7 @@ pub fn rejected(refusal: Refusal) -> Fact {
         refusal,
         fingerprint: None,
         task: None,
+        metadata: None,
     }))
 }
 
@@ -75,6 +78,8 @@ pub fn limits_set(role: &str) -> Fact {
         running_jobs: 256,
         cpu: 64,
         mem_mb: 262_144,
+        drafts: 100,
+        starts_per_minute: 6_000,
     };
     Fact::LimitsSet { role: role.to_owned(), limits }
 }
@@ -101,6 +106,7 @@ pub fn manifest(name: &str) -> Manifest {
         resources: resources(),
         retry: RetryPolicy::default(),
         running_max: Some(100),
+        starts_per_minute: None,
     }
 }
 

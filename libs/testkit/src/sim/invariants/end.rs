@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nox_contract::{Capacity, Command, JobId, Source};
+use nox_contract::{Capacity, Command, JobId, JobState, Source};
 
 use super::Oracle;
 use crate::sim::{broker::Broker, executor::CAPACITY, projector::Store};
@@ -44,7 +44,8 @@ impl Oracle {
                 let fits = CAPACITY.fits(&Capacity::default(), &job.job.requested_resources);
                 let queued = job.job.worker_id().is_none();
                 let mut after = job.dependencies.iter().flat_map(|of| &of.open);
-                if queued && (!fits || after.any(|other| stuck.contains(other))) {
+                let draft = job.job.state() == JobState::Draft;
+                if queued && (draft || !fits || after.any(|other| stuck.contains(other))) {
                     stuck.insert(id);
                 }
             }

@@ -93,13 +93,13 @@ impl Oracle {
                 let job =
                     Job::create(fact, self.state.n, self.state.at).map_err(|e| e.to_string())?;
                 let inputs = match fact {
-                    Fact::Submitted(submitted) => submitted.inputs.clone(),
+                    Fact::Submitted(job) | Fact::Drafted(job) => job.inputs.clone(),
                     Fact::Rejected(rejected) => rejected.inputs.clone(),
                     _ => return Err(format!("{} of no job", fact.name())),
                 };
                 self.stats.jobs += 1;
                 let versions = vec![(self.state.n, job)];
-                let admitted = matches!(fact, Fact::Submitted(_));
+                let admitted = !matches!(fact, Fact::Rejected(_));
                 self.trails
                     .insert(id, Trail { inputs, admitted, succeeded: 0, charged: 0, versions });
             }
@@ -113,7 +113,8 @@ impl Oracle {
                 if moves && job.waiting() == Some(WaitingCode::Backoff) && early.is_some() {
                     return Err(format!("{} before it is due at {early:?}", fact.name()));
                 }
-                let begins = matches!(fact, Fact::Submitted(_) | Fact::Rejected(_));
+                let begins =
+                    matches!(fact, Fact::Submitted(_) | Fact::Drafted(_) | Fact::Rejected(_));
                 if self.log_lost && begins && job.state().is_ended() {
                     // A stamp from before the log lost its end names a frame that is another one now: what
                     // ended and is forgotten may come again.

@@ -161,7 +161,8 @@ impl Oracle {
     fn leads_to(&self, body: &RawJson, from: u32, part: u32) -> Result<bool, String> {
         let internal = internal(body)?;
         let mut at = from;
-        while let Some(decision) = decide::internal(&self.state, &self.rules, &internal, at) {
+        let now = self.state.at;
+        while let Some(decision) = decide::internal(&self.state, &self.rules, &internal, at, now) {
             if !decision.drafts.is_empty() || at >= part {
                 break;
             }
@@ -188,7 +189,8 @@ impl Oracle {
         let (mut next_part, mut goes_on) = (from, false);
         'parts: loop {
             loop {
-                let decision = decide::internal(&self.state, &self.rules, &internal, part);
+                let decision =
+                    decide::internal(&self.state, &self.rules, &internal, part, reading.frame.at);
                 let Some(decision) = decision else { break 'parts };
                 let by = Cause { src: internal.source(), seq: place, part };
                 if !decision.drafts.is_empty() && reading.rest.is_empty() {
@@ -220,7 +222,7 @@ impl Oracle {
             let internal = internal(&tail.body)?;
             let mut part = tail.next_part;
             let goes_on = loop {
-                match decide::internal(&self.state, &self.rules, &internal, part) {
+                match decide::internal(&self.state, &self.rules, &internal, part, self.state.at) {
                     None => break false,
                     Some(decision) if !decision.drafts.is_empty() => break true,
                     Some(_) => part += 1,
@@ -350,7 +352,7 @@ impl Oracle {
                 let report = message.reports.get(part as usize)?;
                 Some(decide::report(state, &self.rules, worker_id, message.session, report, at))
             }
-            Input::Internal(internal) => decide::internal(state, &self.rules, internal, part),
+            Input::Internal(internal) => decide::internal(state, &self.rules, internal, part, at),
         }
     }
 

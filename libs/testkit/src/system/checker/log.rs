@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    Attempt, Chain, Entry, Fact, FactOrUnknown, Frame, FrameNumber, JobId, JobState, LostReason,
-    ModuleName, Place, Positions, Progress, RawJson, Source, Task, TenantId, Timestamp, UserId,
-    WorkerId,
+    Attempt, Chain, Concurrency, Entry, Fact, FactOrUnknown, Frame, FrameNumber, JobId, JobState,
+    LostReason, Metadata, ModuleName, Place, Positions, Progress, RawJson, Source, Task, TenantId,
+    Timestamp, UserId, WorkerId,
 };
 use nox_core::{ApplyError, State, job::Job};
 use nox_protocol::{ReadError, Reader, Record};
@@ -45,6 +45,8 @@ pub(super) struct Story {
     pub fingerprint: Option<String>,
     pub module_version: Option<String>,
     pub worker_labels: BTreeSet<String>,
+    pub metadata: Metadata,
+    pub concurrency: Option<Concurrency>,
     pub task: Option<Task>,
     pub progress: Option<Progress>,
     pub outputs: Option<RawJson>,
@@ -299,6 +301,8 @@ impl Told {
             fingerprint: None,
             module_version: None,
             worker_labels: BTreeSet::new(),
+            metadata: Metadata::default(),
+            concurrency: None,
             task: None,
             progress: None,
             outputs: None,
@@ -315,7 +319,7 @@ impl Told {
                 continue;
             };
             story.fact(id, frame, fact, verdict);
-            if let Fact::Submitted(_) | Fact::Rejected(_) = fact
+            if let Fact::Submitted(_) | Fact::Drafted(_) | Fact::Rejected(_) = fact
                 && let Some(mark) = mark(&story.inputs)
             {
                 let jobs = self.marks.entry(mark).or_default();
@@ -344,13 +348,15 @@ impl Story {
             }
         };
         match fact {
-            Fact::Submitted(submitted) => {
+            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
                 self.beginnings += 1;
                 self.inputs = submitted.inputs.clone();
                 self.fingerprint = submitted.fingerprint.clone();
                 self.module_version =
                     Some(submitted.module_version.clone()).filter(|version| !version.is_empty());
                 self.worker_labels = submitted.worker_labels.clone();
+                self.metadata = submitted.metadata.as_deref().cloned().unwrap_or_default();
+                self.concurrency = submitted.concurrency.as_deref().cloned();
                 self.task = submitted.task.as_deref().cloned();
             }
             // A promised repetition of what the decider had forgotten: the job stays as it ended.
@@ -358,6 +364,7 @@ impl Story {
             Fact::Rejected(rejected) => {
                 self.beginnings += 1;
                 self.rejected = true;
+                self.metadata = rejected.metadata.as_deref().cloned().unwrap_or_default();
                 self.inputs = rejected.inputs.clone();
                 self.fingerprint = rejected.fingerprint.clone();
             }
@@ -395,7 +402,8 @@ impl Story {
             }
             _ => {}
         }
-        if self.beginnings > 1 && matches!(fact, Fact::Submitted(_) | Fact::Rejected(_)) {
+        let begins = matches!(fact, Fact::Submitted(_) | Fact::Drafted(_) | Fact::Rejected(_));
+        if self.beginnings > 1 && begins {
             verdict.violated(Rule::OneBeginning, format!("job {id} begins again at frame {n}"));
         }
         if self.broken {

@@ -60,6 +60,8 @@ fn row(id: JobId, story: &Story) -> Option<JobRow> {
         module: story.module.clone(),
         module_version: story.module_version.clone(),
         worker_labels: story.worker_labels.clone(),
+        metadata: story.metadata.clone(),
+        concurrency: story.concurrency.clone(),
         status: job.state(),
         attempt: job.attempt,
         waiting_code: job.waiting(),
@@ -105,7 +107,8 @@ fn differences(found: &JobRow, expected: &JobRow) -> Vec<String> {
     }
     compare!(tenant user_id module status attempt waiting_code requested_resources);
     compare!(reserved_resources created_at started_at ended_at due_at error n worker_id);
-    compare!(module_version worker_labels task progress priority fingerprint submitted_n submitted_place);
+    compare!(module_version worker_labels task metadata concurrency progress priority);
+    compare!(fingerprint submitted_n submitted_place);
     // What cannot be stored is missing from the row, and the row says so.
     if found.parked.is_none() {
         for (column, found, expected) in [

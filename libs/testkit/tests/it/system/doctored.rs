@@ -137,6 +137,9 @@ impl Leader {
             seen: self.sequencer.state().n,
             pending: true,
             task: None,
+            metadata: None,
+            concurrency: None,
+            draft: false,
             traceparent: None,
         })));
     }
@@ -189,6 +192,7 @@ fn truth() -> Evidence {
         resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 60, gpu: 0 },
         retry: RetryPolicy { attempts_max: 2, backoff_ms_max: 1_000, ..RetryPolicy::default() },
         running_max: None,
+        starts_per_minute: None,
     };
     leader.report(Report::Hello(Box::new(Hello {
         origin: Default::default(),
@@ -406,6 +410,8 @@ fn submitted(inputs: &str) -> Vec<Fact> {
         after: Vec::new(),
         fingerprint: None,
         task: None,
+        metadata: None,
+        concurrency: None,
         traceparent: None,
     }))]
 }

@@ -225,6 +225,9 @@ fn decide_burst(leader: &mut Leader) -> Vec<Append> {
             seen: leader.state().n,
             pending: true,
             task: None,
+            metadata: None,
+            concurrency: None,
+            draft: false,
             traceparent: None,
         };
         let commands = vec![Command::Submit(Box::new(submit))];

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod barrier;
+mod dependents;
 mod digits;
 mod disk_full;
 mod doctored;
@@ -22,6 +23,7 @@ mod policy;
 mod progress;
 mod raw_commands;
 mod rebuild;
+mod releases;
 mod replicas;
 mod retention;
 mod seed_steps;

@@ -226,7 +226,7 @@ fn id(answer: &Answer) -> String {
 
 fn object(path: &str) -> Object {
     match path {
-        _ if path.starts_with("/jobs/{id}") => Object::Job,
+        _ if path.contains("/jobs/{id}") => Object::Job,
         _ if path.contains("{task_id}") => Object::Task,
         _ if path.contains("{worker_id}") => Object::Worker,
         _ if path.contains("{job_name}") => Object::Topic,
@@ -238,7 +238,11 @@ fn object(path: &str) -> Object {
 fn nowhere(object: Object) -> Vec<(&'static str, String)> {
     let id = Uuid::new_v4().to_string();
     match object {
-        Object::None => vec![("room_id", "lab".to_owned()), ("name", "noop".to_owned())],
+        Object::None => {
+            [("room_id", "lab"), ("name", "noop"), ("release_id", "7"), ("job_type", "repack")]
+                .map(|(name, value)| (name, value.to_owned()))
+                .to_vec()
+        }
         Object::Job => vec![("name", "result.txt".to_owned()), ("id", id)],
         Object::Task => vec![("task_id", id)],
         Object::Worker => vec![("worker_id", id)],
@@ -255,6 +259,9 @@ fn body(operation: &str) -> Option<Value> {
         "submit_jobs" => Some(json!({"jobs": [{"module": "noop"}]})),
         "register_job" => Some(json!({"category": "modifiers", "name": "Another"})),
         "submit_task" => Some(json!({"payload": {}})),
+        "api_create_job" => Some(json!({"job_type": "noop"})),
+        "api_create_draft" => Some(json!({"group": "GRP", "release_type": "Film"})),
+        "retry_job" => Some(json!({})),
         "update_task" => Some(json!({"progress": {"percent": 1}})),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! Bodies as they are described. Those of jobs are read member by member ([`super::request`]), so that all that is
 //! wrong is named at once, and inputs are kept as they were written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{JobId, ModuleName, Timestamp};
 use schemars::{
@@ -42,6 +42,54 @@ pub struct JobBody {
     /// Jobs that must succeed first.
     #[schemars(length(max = 100))]
     after: Option<Vec<JobId>>,
+    labels: Option<Labels>,
+    /// What it is made for, in your words; jobs are found by it.
+    #[schemars(length(min = 1, max = 128))]
+    release_id: Option<String>,
+    concurrency: Option<ConcurrencyBody>,
+    /// Keep it, and do not run it before `POST /jobs/{id}/submit`.
+    draft: Option<bool>,
+}
+
+/// What jobs are found by: at most 16 texts of at most 256 bytes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("maxProperties" = 16))]
+#[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"}))]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+pub struct Labels(BTreeMap<String, LabelValue>);
+
+/// No control characters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+struct LabelValue(#[schemars(length(max = 256))] String);
+
+/// While a job runs, no more than its `limit` of jobs with its `key` run in its tenant.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = not_null)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+struct ConcurrencyBody {
+    #[schemars(length(min = 1, max = 128))]
+    key: String,
+    /// 1, if left out.
+    #[schemars(range(min = 1, max = 10000))]
+    limit: Option<u32>,
+}
+
+/// What is another one of the new job; the rest is as the old one was.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = not_null)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
+pub struct RetryBody {
+    /// In place of all inputs.
+    inputs: Option<Value>,
+    /// Those that are named.
+    requested_resources: Option<ResourcesBody>,
+    /// In place of all labels.
+    labels: Option<Labels>,
 }
 
 /// What is left out is the module's.

@@ -1,6 +1,6 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
-mod artifacts;
+pub mod artifacts;
 mod body;
 mod bulk;
 mod cancel;
@@ -18,9 +18,11 @@ mod openapi;
 mod problems;
 mod quotas;
 mod request;
+mod retry;
 mod status;
 mod stream;
-mod submit;
+pub mod submit;
+mod submit_draft;
 mod uploads;
 mod view;
 
@@ -34,6 +36,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         bulk::endpoint(),
         get::endpoint(),
         cancel::endpoint(),
+        retry::endpoint(),
+        submit_draft::endpoint(),
         logs::endpoint(),
         status::endpoint(),
         stream::endpoint(),

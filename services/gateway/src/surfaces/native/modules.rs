@@ -169,6 +169,7 @@ struct Caps<'a> {
     resources: &'a Resources,
     retry: &'a RetryPolicy,
     running_max: Option<u32>,
+    starts_per_minute: Option<u32>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -197,6 +198,7 @@ impl<'a> From<&'a ModuleRow> for ModuleView<'a> {
                 resources: &manifest.resources,
                 retry: &manifest.retry,
                 running_max: manifest.running_max,
+                starts_per_minute: manifest.starts_per_minute,
             },
             schema: Schemas { inputs: &manifest.input_schema, outputs: &manifest.output_schema },
             n: row.n,

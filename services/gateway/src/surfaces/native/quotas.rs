@@ -181,14 +181,17 @@ pub async fn violations(
     Ok(Json(Violations { violations }).into_response())
 }
 
-fn named(limits: &Limits) -> [(&'static str, i64); 5] {
-    let Limits { cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb } = *limits;
+fn named(limits: &Limits) -> [(&'static str, i64); 7] {
+    let Limits { cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, drafts, starts_per_minute } =
+        *limits;
     [
         ("cpu_seconds", cpu_seconds),
         ("queued_jobs", queued_jobs.into()),
         ("running_jobs", running_jobs.into()),
         ("cpu", cpu.into()),
         ("mem_mb", mem_mb.into()),
+        ("drafts", drafts.into()),
+        ("starts_per_minute", starts_per_minute.into()),
     ]
 }
 

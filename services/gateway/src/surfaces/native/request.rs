@@ -3,12 +3,14 @@
 pub mod engine;
 mod form;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    JobId, ModuleName, ProblemCode, RawJson,
+    Concurrency, JobId, ModuleName, ProblemCode, RawJson,
     canonical::pointer_token,
-    command::{PRIORITY_DEFAULT, PRIORITY_MAX},
+    command::PRIORITY_MAX,
+    concurrency::{CONCURRENCY_LIMIT_MAX, check_concurrency_key},
+    metadata::{LABELS_MAX, check_label_name, check_label_value, check_release_id},
 };
 use serde_json::{Value, value::RawValue};
 
@@ -24,12 +26,12 @@ use crate::{
 pub const AFTER_MAX: usize = 100;
 
 /// Most labels that a worker may be required to have, and the longest of them and of a version's name, in bytes.
-const LABELS_MAX: usize = 16;
+const WORKER_LABELS_MAX: usize = 16;
 const WORD_BYTES_MAX: usize = 64;
 
 /// The members that a body may have.
 const MEMBERS: &str = "module (or engine and kind, or command), module_version, inputs, requested_resources, \
-                       worker_labels, priority, run_at, after";
+                       worker_labels, priority, run_at, after, labels, release_id, concurrency, draft";
 
 /// How a job was asked for, which its answers follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Manner {
     pub kind: Kind,
     /// By the member `command`, whose clients look for 201.
     pub is_command: bool,
+    /// It is kept as a draft.
+    pub is_draft: bool,
 }
 
 /// A job as a body asks for it.
@@ -55,18 +59,9 @@ impl Asked {
 
         let mut errors = Vec::new();
         let mut form = Form::default();
-        let mut request = JobRequest {
-            // Replaced below, or the request is refused.
-            module: ModuleName::new("none").map_err(ApiError::internal)?,
-            module_version: None,
-            worker_labels: BTreeSet::new(),
-            inputs: RawJson::default(),
-            canonical_inputs: RawJson::default(),
-            resources: AskedResources::default(),
-            priority: PRIORITY_DEFAULT,
-            run_at: None,
-            after: Vec::new(),
-        };
+        // The module is replaced below, or the request is refused.
+        let none = ModuleName::new("none").map_err(ApiError::internal)?;
+        let mut request = JobRequest::new(none, RawJson::default(), RawJson::default());
         for (name, value) in &members {
             if let Some(member) = form.member(name) {
                 *member = Some(value);
@@ -76,7 +71,9 @@ impl Asked {
                 "module_version" => {
                     word(value).map(|version| request.module_version = Some(version))
                 }
-                "worker_labels" => labels(value).map(|labels| request.worker_labels = labels),
+                "worker_labels" => {
+                    worker_labels(value).map(|labels| request.worker_labels = labels)
+                }
                 "requested_resources" => {
                     resources(value, &mut errors).map(|asked| request.resources = asked)
                 }
@@ -86,6 +83,15 @@ impl Asked {
                     .and_then(|text| text.parse().map_err(|error| format!("{error}")))
                     .map(|at| request.run_at = Some(at)),
                 "after" => job_ids(value).map(|after| request.after = after),
+                "labels" => labels(value, &mut errors).map(|of| request.metadata.labels = of),
+                "release_id" => checked(value, check_release_id)
+                    .map(|of| request.metadata.release_id = Some(of)),
+                "concurrency" => {
+                    concurrency(value, &mut errors).map(|of| request.concurrency = Some(of))
+                }
+                "draft" => serde_json::from_str(value.get())
+                    .map_err(|_| "must be true or false".to_owned())
+                    .map(|draft| request.draft = draft),
                 _ => Err(format!("is not known here; a job has {MEMBERS}")),
             };
             if let Err(detail) = outcome {
@@ -113,14 +119,14 @@ impl Asked {
         };
         let kind = Kind::of(&module, Some(&request.inputs));
         Ok(Self {
+            manner: Manner { kind, is_command, is_draft: request.draft },
             job: JobRequest { module, ..request },
             moved,
-            manner: Manner { kind, is_command },
         })
     }
 }
 
-fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResources, String> {
+pub fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResources, String> {
     let Object(members) = serde_json::from_str(raw.get())
         .map_err(|_| "must be an object that has each member once".to_owned())?;
     let mut asked = AskedResources::default();
@@ -141,6 +147,66 @@ fn resources(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<AskedResour
     Ok(asked)
 }
 
+/// The labels that a job is found by.
+pub fn labels(
+    raw: &RawValue,
+    errors: &mut Vec<FieldError>,
+) -> Result<BTreeMap<String, String>, String> {
+    let rule = || format!("must be an object of at most {LABELS_MAX} texts, each name once");
+    let Object(members) = serde_json::from_str(raw.get()).map_err(|_| rule())?;
+    if members.len() > LABELS_MAX {
+        return Err(rule());
+    }
+    let mut labels = BTreeMap::new();
+    for (name, value) in &members {
+        let label = check_label_name(name)
+            .map_err(|rule| format!("its name {rule}"))
+            .and_then(|()| checked(value, check_label_value));
+        match label {
+            Ok(value) => {
+                labels.insert(name.to_string(), value);
+            }
+            Err(detail) => {
+                let name: String = name.chars().take(64).collect();
+                errors.push(FieldError::new(format!("/labels/{}", pointer_token(&name)), detail));
+            }
+        }
+    }
+    Ok(labels)
+}
+
+fn concurrency(raw: &RawValue, errors: &mut Vec<FieldError>) -> Result<Concurrency, String> {
+    let Object(members) = serde_json::from_str(raw.get())
+        .map_err(|_| "must be an object that has each member once".to_owned())?;
+    let (mut key, mut limit) = (None, 1);
+    for (name, value) in &members {
+        let outcome = match &**name {
+            "key" => checked(value, check_concurrency_key).map(|text| key = Some(text)),
+            "limit" => integer(value, 1, CONCURRENCY_LIMIT_MAX).map(|most| limit = most),
+            _ => Err("is not known here; there are key and limit".to_owned()),
+        };
+        if let Err(detail) = outcome {
+            let name: String = name.chars().take(64).collect();
+            let pointer = format!("/concurrency/{}", pointer_token(&name));
+            errors.push(FieldError::new(pointer, detail));
+        }
+    }
+    let named = members.iter().any(|(name, _)| &**name == "key");
+    match key {
+        Some(key) => Ok(Concurrency { key, limit }),
+        // Said above.
+        None if named => Ok(Concurrency { key: String::new(), limit }),
+        None => Err("must have a key".to_owned()),
+    }
+}
+
+/// A text that keeps to a rule.
+fn checked(raw: &RawValue, rule: impl Fn(&str) -> Result<(), String>) -> Result<String, String> {
+    let text = text_of(raw)?;
+    rule(&text)?;
+    Ok(text)
+}
+
 fn text_of(raw: &RawValue) -> Result<String, String> {
     serde_json::from_str(raw.get()).map_err(|_| "must be a string".to_owned())
 }
@@ -155,10 +221,10 @@ fn word(raw: &RawValue) -> Result<String, String> {
     text_of(raw).ok().filter(plain).ok_or_else(rule)
 }
 
-fn labels(raw: &RawValue) -> Result<BTreeSet<String>, String> {
-    let rule = || format!("must be an array of at most {LABELS_MAX} labels");
+fn worker_labels(raw: &RawValue) -> Result<BTreeSet<String>, String> {
+    let rule = || format!("must be an array of at most {WORKER_LABELS_MAX} labels");
     let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| rule())?;
-    if items.len() > LABELS_MAX {
+    if items.len() > WORKER_LABELS_MAX {
         return Err(rule());
     }
     items.into_iter().map(word).collect()

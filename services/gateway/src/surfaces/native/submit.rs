@@ -64,12 +64,17 @@ impl Receipt {
     pub fn new(admitted: Admitted, manner: Manner) -> Self {
         let Admitted { job_id, n, replayed } = admitted;
         let is_engine = matches!(manner.kind, Kind::Engine { .. });
+        let state = if manner.is_draft { JobState::Draft } else { JobState::Queued };
+        let message = match state {
+            JobState::Draft => "the job is a draft",
+            _ => "the job waits for its turn",
+        };
         Self {
             job_id,
             id: job_id,
-            status: manner.kind.word(JobState::Queued),
-            state: JobState::Queued,
-            message: is_engine.then_some("the job waits for its turn"),
+            status: manner.kind.word(state),
+            state,
+            message: is_engine.then_some(message),
             progress: is_engine.then_some(0),
             n,
             pending: n.is_none(),
@@ -104,7 +109,7 @@ pub fn endpoint() -> Endpoint {
         .problems(SUBMIT_PROBLEMS)
 }
 
-const RECEIPT_HEADERS: &[Header] = &[
+pub const RECEIPT_HEADERS: &[Header] = &[
     Header::text("Location", "Where the job is."),
     Header::text(
         "Idempotency-Replayed",

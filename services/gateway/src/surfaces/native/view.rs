@@ -1,10 +1,13 @@
 //! A job as its users see it.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use nox_contract::{
-    Attempt, Capacity, FrameNumber, JobError, JobId, JobState, ModuleName, Progress, RawJson,
-    Resources, Timestamp, TopicName, UserId, WaitingCode, WorkerId,
+    Attempt, Capacity, Concurrency, FrameNumber, JobError, JobId, JobState, ModuleName, Progress,
+    RawJson, Resources, Timestamp, TopicName, UserId, WaitingCode, WorkerId,
 };
 use nox_readmodel::{JobRow, project::ReservedResources};
 use schemars::JsonSchema;
@@ -50,6 +53,16 @@ pub struct JobView<'a> {
     /// What makes it a task: the job that workers registered, and the room that it was submitted in.
     #[serde(flatten)]
     task: Option<TaskView<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release_id: Option<&'a str>,
+    /// The job that it repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<JobId>,
+    /// How many of its key run at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<&'a Concurrency>,
     created_at: Timestamp,
     /// When and by whom once more, under the names that clients of commands look for.
     #[serde(rename = "createdAt", skip_serializing_if = "Option::is_none")]
@@ -113,6 +126,10 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             worker_id: row.worker_id.as_ref(),
             progress: row.progress.as_ref(),
             task: row.task.as_ref().map(|of| TaskView { job_name: &of.topic, room_id: &of.room }),
+            labels: &row.metadata.labels,
+            release_id: row.metadata.release_id.as_deref(),
+            retry_of: row.metadata.retry_of,
+            concurrency: row.concurrency.as_ref(),
             created_at: row.created_at,
             command_created_at: is_command.then_some(row.created_at),
             command_created_by: is_command.then_some(&row.user_id),

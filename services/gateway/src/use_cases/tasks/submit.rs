@@ -38,6 +38,9 @@ pub async fn submit(
         seen: app.log_end.recent().await?,
         pending: false,
         task: Some(Box::new(task)),
+        metadata: None,
+        concurrency: None,
+        draft: false,
         traceparent: traceparent.map(str::to_owned),
     };
     decide(app, caller, submit).await

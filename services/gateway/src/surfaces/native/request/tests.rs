@@ -1,10 +1,18 @@
-use nox_contract::{INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, Resources};
+use nox_contract::{INPUTS_BYTES_MAX, INPUTS_TEXT_BYTES_MAX, Resources, command::PRIORITY_DEFAULT};
+use proptest::prelude::*;
 
 use super::*;
 use crate::use_cases::job_request::POINTER_CHARS_MAX;
 
 fn parse(text: &str) -> Result<JobRequest, ApiError> {
     Asked::parse(text).map(|asked| asked.job)
+}
+
+/// What a module gives that is asked for nothing.
+const MODULE: Resources = Resources { cpu: 2, mem_mb: 64, wall_time_s: 5, gpu: 0 };
+
+fn print(text: &str) -> String {
+    parse(text).unwrap().fingerprint(MODULE)
 }
 
 fn refused(text: &str) -> (ProblemCode, Vec<String>) {
@@ -133,7 +141,7 @@ fn inputs_may_say_so_much_however_they_are_written() {
     for (character, bytes) in [("x", 1), ("\\u0078", 1), ("\\u00e9", 2), ("é", 2)] {
         let plain = with(character, most / bytes, "").unwrap();
         let blank = with(character, most / bytes, &blanks).unwrap();
-        assert_eq!(plain.fingerprint(), blank.fingerprint(), "{character}");
+        assert_eq!(plain.fingerprint(MODULE), blank.fingerprint(MODULE), "{character}");
         let error = with(character, most / bytes + 1, &blanks).unwrap_err();
         assert_eq!(error.code(), ProblemCode::BodyTooLarge, "{character}");
         // They are kept as they were written, as far as that is no burden.
@@ -162,12 +170,13 @@ fn inputs_count_with_the_digits_of_their_numbers_and_are_kept_where_those_are_fe
 
 #[test]
 fn a_fingerprint_tells_requests_apart_and_not_spellings_of_one() {
-    let print = |text: &str| parse(text).unwrap().fingerprint();
     let one = print(r#"{"module":"a","inputs":{"x":1},"priority":3}"#);
     for same in [
         r#"{ "priority": 3.0, "inputs": {"x":1}, "module": "\u0061" }"#,
         r#"{"module":"a","inputs":{ "\u0078" : 1e0 },"priority":3e0,"after":[]}"#,
         r#"{"module":"a","inputs":{"x":1.00},"priority":3,"requested_resources":{}}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"requested_resources":{"cpu":2,"gpu":0}}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"labels":{},"draft":false,"worker_labels":[]}"#,
     ] {
         assert_eq!(one, print(same), "{same}");
     }
@@ -187,6 +196,11 @@ fn a_fingerprint_tells_requests_apart_and_not_spellings_of_one() {
             r#"{"module":"a","requested_resources":{"mem_mb":1e2,"cpu":1.0}}"#.to_owned(),
         ),
         (
+            r#"{"module":"a","labels":{"a":"é","b":""},"concurrency":{"key":"k"}}"#.to_owned(),
+            r#"{"concurrency":{"limit":1.0,"key":"\u006b"},"labels":{"b":"","\u0061":"\u00e9"},"module":"a"}"#
+                .to_owned(),
+        ),
+        (
             format!(r#"{{"module":"a","after":["{a}","{b}"]}}"#),
             format!(r#"{{"module":"a","after":["{}","{a}"]}}"#, b.to_uppercase()),
         ),
@@ -203,7 +217,130 @@ fn a_fingerprint_tells_requests_apart_and_not_spellings_of_one() {
         r#"{"module":"a","inputs":{"x":1},"priority":3,"requested_resources":{"cpu":1}}"#,
         r#"{"module":"a","inputs":{"x":1},"priority":3,"requested_resources":{"gpu":1}}"#,
         r#"{"module":"a","inputs":{"x":1},"priority":3,"run_at":"2026-11-21T22:00:00Z"}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"draft":true}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"labels":{"a":""}}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"release_id":"1"}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"concurrency":{"key":"k"}}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"concurrency":{"key":"k","limit":2}}"#,
+        r#"{"module":"a","inputs":{"x":1},"priority":3,"module_version":"1"}"#,
     ] {
         assert_ne!(one, print(other), "{other}");
+    }
+}
+
+/// A value, to be spelled in many ways.
+#[derive(Debug, Clone)]
+enum Json {
+    Word(&'static str),
+    /// Digits and the power of ten behind them.
+    Number(i64, u8),
+    Text(String),
+    Array(Vec<Json>),
+    Object(BTreeMap<String, Json>),
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec!["null", "true", "false"]).prop_map(Json::Word),
+        (any::<i64>(), 0..30_u8).prop_map(|(digits, power)| Json::Number(digits, power)),
+        "[a-cé😀\"\\\\/ \n]{0,4}".prop_map(Json::Text),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::Array),
+            prop::collection::btree_map("[a-cé\"]{0,3}", inner, 0..4).prop_map(Json::Object),
+        ]
+    })
+}
+
+/// Writes a value in one of its spellings.
+struct Speller {
+    choices: Vec<u8>,
+    next: usize,
+}
+
+impl Speller {
+    fn choose(&mut self, among: u8) -> u8 {
+        self.next += 1;
+        self.choices[self.next % self.choices.len()] % among
+    }
+
+    fn blank(&mut self) -> &'static str {
+        ["", " ", "\n", "\t "][usize::from(self.choose(4))]
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        let mut written = String::from("\"");
+        for character in text.chars() {
+            let must = matches!(character, '"' | '\\' | '\n');
+            if must || self.choose(3) == 0 {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let upper = self.choose(2) == 0;
+                    written +=
+                        &if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
+                }
+            } else {
+                written.push(character);
+            }
+        }
+        written + "\""
+    }
+
+    fn write(&mut self, value: &Json) -> String {
+        let (before, behind) = (self.blank(), self.blank());
+        let written = match value {
+            Json::Word(word) => (*word).to_owned(),
+            Json::Number(digits, power) => match self.choose(4) {
+                0 => format!(
+                    "{digits}{}",
+                    if *digits == 0 { String::new() } else { "0".repeat((*power).into()) }
+                ),
+                1 => format!("{digits}e{power}"),
+                2 => format!("{digits}.000E+{power}"),
+                _ => format!("{digits}0e{}", i32::from(*power) - 1),
+            },
+            Json::Text(text) => self.text(text),
+            Json::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.write(item)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Json::Object(members) => {
+                let mut members: Vec<_> = members.iter().collect();
+                for place in (1..members.len()).rev() {
+                    let other = usize::from(self.choose(255)) % (place + 1);
+                    members.swap(place, other);
+                }
+                let members: Vec<_> = members
+                    .into_iter()
+                    .map(|(name, value)| format!("{}:{}", self.text(name), self.write(value)))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }
+        };
+        format!("{before}{written}{behind}")
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_fingerprint_is_one_for_all_spellings_of_a_request(
+        inputs in prop::collection::btree_map("[a-c]{1,3}", json(), 0..4),
+        label in "[a-cé\"]{0,4}",
+        one in prop::collection::vec(any::<u8>(), 16..64),
+        other in prop::collection::vec(any::<u8>(), 16..64),
+    ) {
+        let text = |text: &str| Json::Text(text.to_owned());
+        let member = |name: &str, value| (name.to_owned(), value);
+        let body = Json::Object(
+            [
+                member("module", text("a")),
+                member("inputs", Json::Object(inputs)),
+                member("priority", Json::Number(3, 0)),
+                member("labels", Json::Object([member("team", Json::Text(label))].into())),
+            ]
+            .into(),
+        );
+        let [one, other] = [one, other].map(|choices| Speller { choices, next: 0 }.write(&body));
+        prop_assert_eq!(print(&one), print(&other), "{} {}", one, other);
     }
 }
