@@ -56,6 +56,11 @@ impl Output {
         Self { raw: true, ..self }
     }
 
+    /// Whether people read it, as far as that can be known.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     pub fn format(&self) -> Format {
         self.format
     }

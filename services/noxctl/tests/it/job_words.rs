@@ -73,6 +73,9 @@ fn a_job_is_tried_again_as_a_new_one_whose_id_is_printed() {
     let asked = gateway();
     assert_eq!(run(asked.command(&["job", "retry", JOB])).with(0).trim(), new);
     assert_eq!(asked.bodies(), ["{}"]);
+    let edited = gateway();
+    run(edited.command(&["job", "retry", JOB, "-p", "text=hello", "-p", "n=1.50"])).with(0);
+    assert_eq!(edited.bodies(), [r#"{"inputs":{"n":1.50,"text":"hello"}}"#]);
     assert_eq!(run(gateway().command(&["job", "retry", JOB, "--json"])).json()["n"], 2);
 }
 
@@ -113,9 +116,11 @@ fn a_table_fits_its_terminal() {
         let widest = told.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
         assert!(widest <= columns && told.contains(JOB) && told.contains('…'), "{told}");
     }
+    assert!(on_a_terminal(&long.command(&["job", "list"])).contains(" ago"));
     // Whoever reads it with a program gets all of it.
     let listed = run(long.command(&["job", "list"])).with(0);
     assert_eq!(listed.matches("word").count(), 100);
+    assert!(listed.contains("2026-11-26T00:00:00Z"), "{listed}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! `noxctl job list`.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use nox_service::Clock;
 
 use crate::{
     client::{Client, encoded},
@@ -82,15 +85,32 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         output.documents(&jobs)?;
         return Ok(Exit::Done);
     }
+    // People want to know how long ago, and programs when.
+    let now = output.is_terminal().then(|| Clock::system().wall());
     let rows = jobs.iter().map(|job| {
         let job: Job = serde_json::from_str(job.get())?;
         let took = job.took().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"));
-        let (state, created) = (job.standing(), job.created_at.to_string());
+        let created = match now {
+            Some(now) => age(now.since(job.created_at)),
+            None => job.created_at.to_string(),
+        };
+        let state = job.standing();
         Ok(vec![job.id.to_string(), job.module, job.user_id, created, took, state])
     });
     let rows: Vec<_> = rows.collect::<serde_json::Result<_>>()?;
     output.table(&["id", "module", "user", "created", "took", "state"], &rows)?;
     Ok(Exit::Done)
+}
+
+/// A span in its largest unit.
+fn age(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
 }
 
 #[cfg(test)]

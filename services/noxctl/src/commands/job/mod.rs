@@ -5,6 +5,7 @@ mod cancel;
 mod download;
 mod events;
 mod get;
+mod inputs;
 mod list;
 mod logs;
 mod retry;
