@@ -2,7 +2,12 @@
 
 use std::fs;
 
-use crate::program::{noxctl, run};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    dev::Dev,
+    program::{noxctl, run},
+};
 
 #[test]
 fn a_new_module_works_and_is_registered() {
@@ -59,4 +64,38 @@ fn the_examples_of_the_modules_that_nox_comes_with_are_right() {
         command.args(["module", "test", &format!("{modules}/{name}")]);
         run(command).with(0);
     }
+}
+
+/// Bytes that are no text go into a job as base64, and what is long is uploaded first.
+#[test]
+fn an_nfo_of_any_bytes_is_uploaded_read_mended_and_packed() {
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        println!("skipped: python3 is not installed");
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let line = b"\xb0\xb1\xb2\xdb Caf\x82 \xdb\xb2\xb1\xb0\r\n";
+    let nfo = [b"Title: Caf\x82\r\n".as_slice(), &line.repeat(1_000)].concat();
+    let file = data.path().join("nfo.b64");
+    fs::write(&file, STANDARD.encode(&nfo)).unwrap();
+    let nfo = format!("nfo_base64=@{}", file.display());
+
+    let read = dev.run(&["job", "run", "readnfo", "-p", &nfo]).json();
+    assert_eq!(read["scalars"]["metadata"]["title"], "Café", "{read}");
+    assert_eq!(read["scalars"]["structure"]["lines"], 1_001);
+    let id = dev.run(&["job", "list", "--limit", "1", "--json"]).json()[0]["id"].clone();
+    let job = dev.run(&["job", "get", id.as_str().unwrap(), "--json"]).json();
+    assert!(job["inputs"]["nfo_base64"]["$upload"].is_string(), "{job}");
+
+    let mended = dev.run(&["job", "run", "nfofix", "-p", &nfo, "-p", "line_end=lf"]).json();
+    assert_eq!(mended["scalars"]["changed"], true);
+    assert_eq!(mended["scalars"]["changes"]["line_ends_changed"], 1_001);
+    let files = r#"files=[{"name":"a b.txt","text":"x"}]"#;
+    let words = ["job", "run", "packaging", "-p", "release=Some.Film-GRP", "-p", files];
+    let packed = dev.run(&words).json();
+    assert_eq!(packed["scalars"]["archive"]["name"], "Some.Film-GRP.zip");
+    let wrong = dev.run(&["job", "run", "repack", "-p", "archive_base64=eA=="]);
+    assert_eq!(wrong.status, 10, "{wrong:?}");
+    assert!(wrong.stderr.contains("neither a zip nor a tar"), "{wrong:?}");
 }
