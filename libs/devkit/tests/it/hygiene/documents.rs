@@ -224,3 +224,50 @@ fn undescribed(operations: &str, settings: &[Setting]) -> Vec<String> {
     }
     violations
 }
+
+#[test]
+fn every_sentence_of_the_users_is_tested_by_a_test_that_there_is() {
+    let text = fs::read_to_string(root().join("docs/seeds.md")).unwrap();
+    let tests = tests();
+    assert!(tests.len() > 500, "{} tests", tests.len());
+    let named = untested(&text, &tests);
+    assert_none(named);
+    assert_fires(untested("| a sentence | `no_test_is_called_so` |", &tests), &["no_test_is_called_so"]);
+    assert_fires(untested("| a sentence | |", &tests), &["a sentence"]);
+}
+
+/// The lines of a table whose last column names no test, or one that there is not.
+fn untested(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| sentence"));
+    let of_row = |row: &str| {
+        let column = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<_> = column.split('`').skip(1).step_by(2).collect();
+        let missing = names.iter().filter(|name| !tests.contains(**name));
+        let mut missing: Vec<_> = missing.map(|name| format!("no test is called {name}")).collect();
+        if names.is_empty() {
+            missing.push(format!("no test: {row}"));
+        }
+        missing
+    };
+    rows.flat_map(of_row).collect()
+}
+
+/// The names of all functions in Rust files, of which tests are some.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![root().join("libs"), root().join("services")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let functions = text.lines().filter_map(|line| line.split_once("fn "));
+                let name = |rest: &str| rest.split(['(', '<']).next().map(str::to_owned);
+                names.extend(functions.filter_map(|(_, rest)| name(rest)));
+            }
+        }
+    }
+    names
+}
