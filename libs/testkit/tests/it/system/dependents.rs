@@ -10,6 +10,7 @@ use nox_testkit::system::{
     service::Kind,
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::{admitted, noop, setting};
 
@@ -18,8 +19,9 @@ const DEPENDENTS: u64 = 20_000;
 /// All of them have ended by then.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_secs(120);
-/// Jobs that are submitted one after the other while nothing else happens.
-const IDLE: usize = 60;
+/// Jobs that are submitted while nothing else happens, and between any two of them.
+const IDLE: usize = 100;
+const EVERY: Duration = Duration::from_millis(10);
 /// What a machine that does other things besides adds to any latency.
 const SLACK: Duration = Duration::from_millis(30);
 
@@ -47,21 +49,23 @@ async fn all_dependents_of_a_canceled_job_end_within_seconds_and_hold_nobody_up(
     })
     .await
     .unwrap();
-    let mut idle = Vec::new();
+    let mut others = Others::default();
     for _ in 0..IDLE {
-        idle.push(submit_to_start(&bob).await.unwrap());
+        others.submit(&bob).await;
     }
+    let mut idle = others.started().await;
 
     let canceled = Instant::now();
     ada.cancel(0, first).await;
-    let (mut meanwhile, mut ended) = (Vec::new(), None);
+    let (mut others, mut ended) = (Others::default(), None);
     while ended.is_none() {
-        meanwhile.push(submit_to_start(&bob).await.unwrap());
+        others.submit(&bob).await;
         if page(&ada, "queued", 1).await.unwrap().is_empty() {
             ended = Some(canceled.elapsed());
         }
         assert!(canceled.elapsed() < WITHIN, "they do not end");
     }
+    let mut meanwhile = others.started().await;
     let ended = ended.unwrap();
     let (of_idle, of_meanwhile) = (p99(&mut idle), p99(&mut meanwhile));
     println!(
@@ -92,11 +96,34 @@ async fn page(client: &Client, status: &str, limit: usize) -> Result<Vec<Value>>
     Ok(answer.body["jobs"].as_array().cloned().unwrap_or_default())
 }
 
+/// Jobs that somebody else submits, one every so often whatever becomes of the others.
+#[derive(Default)]
+struct Others {
+    jobs: JoinSet<Result<Duration>>,
+}
+
+impl Others {
+    async fn submit(&mut self, client: &Client) {
+        let client = client.clone();
+        self.jobs.spawn(async move { submit_to_start(&client).await });
+        tokio::time::sleep(EVERY).await;
+    }
+
+    async fn started(self) -> Vec<Duration> {
+        self.jobs.join_all().await.into_iter().map(Result::unwrap).collect()
+    }
+}
+
 /// From just before the call to the start of the job, by the clock of this machine.
 async fn submit_to_start(client: &Client) -> Result<Duration> {
     let before = now();
     let (job, _) = admitted(client.submit(0, &noop(), Some(&format!("{before}"))).await);
-    let started = until(WITHIN, "the job", async || started_at(client, job).await).await?;
+    let started = loop {
+        if let Some(started) = started_at(client, job).await? {
+            break started;
+        }
+        tokio::time::sleep(EVERY).await;
+    };
     Ok(started.since(before))
 }
 
