@@ -248,8 +248,8 @@ create table quota_balances (
 );
 
 create table quota_limits (
-    tenant text not null,
-    account text not null,
+    tenant text collate "C" not null,
+    account text collate "C" not null,
     role text not null,
     cpu_seconds bigint not null,
     queued_jobs bigint not null,
@@ -258,7 +258,26 @@ create table quota_limits (
     mem_mb bigint not null,
     drafts bigint not null,
     starts_per_minute bigint not null,
+    -- The admin whose word it is, and why; null of a role's.
+    changed_by text,
+    reason text check ((reason is null) = (changed_by is null)),
+    -- An admin's, which no role's replace; else they follow the role.
+    fixed boolean not null check (not fixed or changed_by is not null),
+    set_at timestamptz not null,
     n bigint not null,
+    primary key (tenant, account)
+);
+
+-- How many jobs an account has of what its limits count: those that have not ended, and attempts that a worker
+-- has. No row, or a row of zeros: none.
+create table quota_usage (
+    tenant text collate "C" not null,
+    -- `tenant` or `user/<id>`.
+    account text collate "C" not null,
+    -- Written as differences, of which Postgres would check each as if it were a row: see
+    -- `usage_differences` in `libs/readmodel/src/audit.rs`.
+    queued_jobs bigint not null,
+    running_jobs bigint not null,
     primary key (tenant, account)
 );
 
@@ -308,7 +327,11 @@ create table workers (
     labels jsonb not null,
     -- Whose it is, if it claims its work; then its labels are the topics that it claims tasks of.
     claimant jsonb,
+    -- Who took it out of service, while it is; kept over its sessions.
+    drained_by text,
     joined_at timestamptz not null,
+    -- When the log heard of it last, to ten seconds.
+    seen_at timestamptz not null,
     left_at timestamptz,
     n bigint not null,
     check ((state in ('left', 'lost')) = (left_at is not null))
@@ -334,6 +357,46 @@ create table topics (
 );
 
 create index topics_by_room on topics (room, tenant);
+
+-- API keys that were not revoked. Nothing here proves one: the hash is of a secret with 244 bits of chance.
+create table api_keys (
+    key_id uuid primary key,
+    tenant text collate "C" not null,
+    name text not null,
+    -- Whom it acts as.
+    user_id text collate "C" not null,
+    role text not null,
+    scopes jsonb not null,
+    expires_at timestamptz,
+    hash text not null,
+    created_by text collate "C" not null,
+    created_at timestamptz not null,
+    n bigint not null
+);
+
+create index api_keys_by_tenant on api_keys (tenant, key_id);
+
+-- What is submitted again and again.
+create table schedules (
+    schedule_id uuid primary key,
+    tenant text collate "C" not null,
+    -- Whose jobs they are.
+    user_id text collate "C" not null,
+    role text not null,
+    name text not null,
+    -- Times, zone, overlap and job, as they were written.
+    spec json not null,
+    paused boolean not null,
+    -- Null while it is paused, before the leader has said so, and of one that is never due again.
+    next_due_at timestamptz,
+    -- The newest occurrence, and what became of it.
+    last jsonb,
+    last_job_id uuid,
+    created_at timestamptz not null,
+    n bigint not null
+);
+
+create index schedules_by_tenant on schedules (tenant, schedule_id);
 
 -- The metrics of jobs, folded with the rows, so that they survive restarts and have one owner.
 create table metrics (

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Concurrency, FrameNumber, JobError, JobId, Metadata, ModuleName, Progress, RawJson,
-    RequestId, Resources, SessionId, Task, Timestamp, TopicName, UserId, WorkerId,
+    ApiKey, Attempt, Concurrency, FrameNumber, JobError, JobId, KeyId, Limits, Metadata,
+    ModuleName, Progress, RawJson, RequestId, Resources, ScheduleId, ScheduleSpec, SessionId, Task,
+    Timestamp, TopicName, UserId, WorkerId,
     tolerance::{self, Part},
 };
 
@@ -31,6 +32,14 @@ pub enum Command {
     SubmitDraft(SubmitDraft),
     Cancel(Cancel),
     SetModule(SetModule),
+    SetLimits(Box<SetLimits>),
+    DrainWorker(DrainWorker),
+    CreateKey(Box<CreateKey>),
+    RevokeKey(RevokeKey),
+    SetSchedule(Box<SetSchedule>),
+    PauseSchedule(PauseSchedule),
+    DeleteSchedule(DeleteSchedule),
+    TriggerSchedule(TriggerSchedule),
     /// From a worker that speaks HTTP.
     Register(Box<Register>),
     Claim(Claim),
@@ -137,6 +146,87 @@ pub struct SetModule {
     pub module: ModuleName,
     pub enabled: bool,
     pub by: UserId,
+}
+
+/// Give an account of the tenant these limits and this budget, whatever its role has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetLimits {
+    /// `tenant` or `user/<id>`.
+    pub account: String,
+    /// Those of its role again if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    pub by: UserId,
+    pub reason: String,
+}
+
+/// Take a worker out of service, or put it back. One that claims its work is its tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DrainWorker {
+    pub worker_id: WorkerId,
+    pub drained: bool,
+    pub by: UserId,
+}
+
+/// Here is a key. A repetition changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CreateKey {
+    pub key_id: KeyId,
+    pub key: ApiKey,
+    pub by: UserId,
+}
+
+/// The key is worth nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevokeKey {
+    pub key_id: KeyId,
+    pub by: UserId,
+    /// Whether the asker may revoke keys that others made.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Submit jobs like this from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetSchedule {
+    pub schedule_id: ScheduleId,
+    /// It is a new one; else it replaces what there is.
+    pub new: bool,
+    pub spec: ScheduleSpec,
+    pub by: UserId,
+    /// The role that its limits come from, if it is a new one.
+    pub role: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Submit nothing for now, or again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PauseSchedule {
+    pub schedule_id: ScheduleId,
+    pub paused: bool,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeleteSchedule {
+    pub schedule_id: ScheduleId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Submit its job now, whatever its times and its other jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TriggerSchedule {
+    pub schedule_id: ScheduleId,
+    pub job_id: JobId,
+    pub seen: FrameNumber,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
 }
 
 /// Here is a worker that claims its work, and what it claims. A repetition changes nothing.

@@ -1,6 +1,6 @@
 //! What facts are about.
 
-use crate::{JobId, ModuleName, TenantId, TopicName, UserId, WorkerId};
+use crate::{JobId, KeyId, ModuleName, ScheduleId, TenantId, TopicName, UserId, WorkerId};
 
 /// What an entry is about. A job's entries also name its user and module, for readers that filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,14 @@ pub enum Entity {
     Topic {
         tenant: TenantId,
         topic: TopicName,
+    },
+    Key {
+        tenant: TenantId,
+        key_id: KeyId,
+    },
+    Schedule {
+        tenant: TenantId,
+        schedule_id: ScheduleId,
     },
     /// The log itself.
     Control,

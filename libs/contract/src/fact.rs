@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, Limits,
-    LostReason, Manifest, Metadata, ModuleName, Origin, Progress, RawJson, Refusal, RequestId,
-    Resources, SchedulerConfig, SessionId, Source, StopReason, Task, Timestamp, UserId,
-    WaitingCode, WorkNumber, WorkerId,
+    ApiKey, Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, Limits,
+    LimitsChange, LostReason, Manifest, Metadata, ModuleName, Occurrence, Origin, Progress,
+    RawJson, Refusal, RequestId, Resources, ScheduleSpec, SchedulerConfig, SessionId, Source,
+    StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -90,8 +90,14 @@ pub enum Fact {
     Released { period: Timestamp, cpu_seconds: i64 },
 
     // --- an account (`tenant` or `user/<id>`) ---
-    /// The account's limits, when first seen and when changed.
-    LimitsSet { role: String, limits: Limits },
+    /// The account's limits, when first seen and when changed. Where an admin changed them, who did and why;
+    /// then they stay whatever the role has, until an admin resets them.
+    LimitsSet {
+        role: String,
+        limits: Limits,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<Box<LimitsChange>>,
+    },
     /// A period begins for the account: free = granted = `cpu_seconds`. Also when `limits_set`
     /// changes the budget of a running period; then `cpu_seconds` is the new total.
     Granted { period: Timestamp, cpu_seconds: i64 },
@@ -123,6 +129,11 @@ pub enum Fact {
     WorkerDraining { session: SessionId },
     /// Cannot run attempts and takes no work until `worker_resumed`. `number` is that of the report.
     WorkerPaused { session: SessionId, number: u64, reason: String },
+    /// An operator took it out of service: it is given no more work, in this session and in later ones, until
+    /// `worker_undrained`. What it has ends as it would.
+    WorkerDrained { by: UserId },
+    /// An operator put it back into service.
+    WorkerUndrained { by: UserId },
     /// Takes work again.
     WorkerResumed { session: SessionId, number: u64 },
     /// Its session is over: it said so, begins another one, or was given up (`lost`). Each of its attempts is
@@ -141,6 +152,36 @@ pub enum Fact {
     TopicRegistered { schema: RawJson, by: UserId },
     /// No worker registers it any more, and no task waits in it.
     TopicRemoved {},
+
+    // --- an API key ---
+    /// Somebody made it. First fact of a key.
+    KeyCreated { key: Box<ApiKey>, by: UserId },
+    /// It is worth nothing any more. Last fact of a key.
+    KeyRevoked { by: UserId },
+
+    // --- a schedule ---
+    /// It is this from now on: the first fact of a schedule, and whenever it is changed. Its next due instant is
+    /// `schedule_planned` soon.
+    ScheduleSet { spec: Box<ScheduleSpec>, owner: UserId, role: String, by: UserId },
+    /// It submits nothing until `schedule_resumed`.
+    SchedulePaused { by: UserId },
+    /// It goes on; what was due meanwhile is not made up for.
+    ScheduleResumed { by: UserId },
+    /// When it is due next; never again if absent. From the time zone data that the leader had.
+    SchedulePlanned { next_due_at: Option<Timestamp> },
+    /// It was due, and this became of it. Beside `submitted` of its job. `missed_from`: the first of those that
+    /// were due before and that nobody submitted.
+    ScheduleOccurred {
+        due_at: Timestamp,
+        outcome: Occurrence,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missed_from: Option<Timestamp>,
+        next_due_at: Option<Timestamp>,
+    },
+    /// Somebody had its job submitted at once.
+    ScheduleTriggered { job_id: JobId, by: UserId },
+    /// There is no such schedule any more; its jobs go on. Last fact of a schedule.
+    ScheduleDeleted { by: UserId },
 
     // --- the log itself ---
     /// The configuration that later decisions rest on.
@@ -224,6 +265,8 @@ impl Fact {
             Self::WorkerJoined { .. } => "worker_joined",
             Self::WorkerOffered { .. } => "worker_offered",
             Self::WorkerDraining { .. } => "worker_draining",
+            Self::WorkerDrained { .. } => "worker_drained",
+            Self::WorkerUndrained { .. } => "worker_undrained",
             Self::WorkerPaused { .. } => "worker_paused",
             Self::WorkerResumed { .. } => "worker_resumed",
             Self::WorkerLeft { .. } => "worker_left",
@@ -231,6 +274,15 @@ impl Fact {
             Self::ModuleSwitched { .. } => "module_switched",
             Self::TopicRegistered { .. } => "topic_registered",
             Self::TopicRemoved {} => "topic_removed",
+            Self::KeyCreated { .. } => "key_created",
+            Self::KeyRevoked { .. } => "key_revoked",
+            Self::ScheduleSet { .. } => "schedule_set",
+            Self::SchedulePaused { .. } => "schedule_paused",
+            Self::ScheduleResumed { .. } => "schedule_resumed",
+            Self::SchedulePlanned { .. } => "schedule_planned",
+            Self::ScheduleOccurred { .. } => "schedule_occurred",
+            Self::ScheduleTriggered { .. } => "schedule_triggered",
+            Self::ScheduleDeleted { .. } => "schedule_deleted",
             Self::Configured { .. } => "configured",
             Self::InputsReset { .. } => "inputs_reset",
         }

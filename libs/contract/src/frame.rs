@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Entity, Epoch, Fact, FrameNumber, JobId, ModuleName, Positions, RawJson, TenantId, Timestamp,
-    TopicName, UserId, WorkerId,
+    Entity, Epoch, Fact, FrameNumber, JobId, KeyId, ModuleName, Positions, RawJson, ScheduleId,
+    TenantId, Timestamp, TopicName, UserId, WorkerId,
 };
 
 /// All that one turn of the leader decided, for any number of inputs, jobs and tenants; atomic,
@@ -71,6 +71,10 @@ pub struct Entry {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<KeyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
     pub facts: Vec<FactOrUnknown>,
 }
 
@@ -86,6 +90,8 @@ impl Entry {
             worker_id: None,
             account: None,
             topic: None,
+            key_id: None,
+            schedule_id: None,
             facts,
         };
         match entity {
@@ -105,6 +111,14 @@ impl Entry {
                 entry.tenant = tenant;
                 entry.topic = Some(topic);
             }
+            Entity::Key { tenant, key_id } => {
+                entry.tenant = tenant;
+                entry.key_id = Some(key_id);
+            }
+            Entity::Schedule { tenant, schedule_id } => {
+                entry.tenant = tenant;
+                entry.schedule_id = Some(schedule_id);
+            }
             Entity::Control => {}
         }
         entry
@@ -113,12 +127,19 @@ impl Entry {
     /// What the entry is about; `None` if its fields contradict each other.
     pub fn entity(&self) -> Option<Entity> {
         let tenant = self.tenant.clone();
-        if let Some(topic) = self.topic.clone() {
-            let of_others = self.job_id.is_some()
-                || self.account.is_some()
-                || self.worker_id.is_some()
-                || self.module.is_some();
-            return (!of_others).then_some(Entity::Topic { tenant, topic });
+        let of_others = self.job_id.is_some()
+            || self.account.is_some()
+            || self.worker_id.is_some()
+            || self.module.is_some();
+        match (self.topic.clone(), self.key_id, self.schedule_id) {
+            (None, None, None) => {}
+            _ if of_others => return None,
+            (Some(topic), None, None) => return Some(Entity::Topic { tenant, topic }),
+            (None, Some(key_id), None) => return Some(Entity::Key { tenant, key_id }),
+            (None, None, Some(schedule_id)) => {
+                return Some(Entity::Schedule { tenant, schedule_id });
+            }
+            _ => return None,
         }
         Some(match (self.job_id, &self.account, &self.worker_id, &self.module) {
             (Some(job_id), None, None, Some(module)) => Entity::Job {

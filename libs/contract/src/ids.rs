@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// Why a text is not the id it claims to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} must be {rule}")]
@@ -222,6 +224,26 @@ impl JobId {
     }
 }
 
+impl JobId {
+    /// The job of a schedule's occurrence: the same whoever makes it, and however often.
+    pub fn of_occurrence(schedule: ScheduleId, due_at: Timestamp) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("nox 2026-11 occurrence of a schedule");
+        hasher.update(schedule.0.as_bytes());
+        hasher.update(&due_at.as_micros().to_be_bytes());
+        let mut bytes = [0; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
+uuid_id!(
+    /// An API key; not its secret.
+    KeyId
+);
+uuid_id!(
+    /// A schedule.
+    ScheduleId
+);
 uuid_id!(
     /// One life of a worker process. A new session means that the old one's attempts were lost.
     SessionId

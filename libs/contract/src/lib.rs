@@ -20,6 +20,7 @@ pub mod frame;
 mod frame_head;
 pub mod ids;
 pub mod json;
+pub mod key;
 pub mod limits;
 pub mod metadata;
 pub mod module;
@@ -27,6 +28,7 @@ pub mod place;
 pub mod problem;
 pub mod report;
 pub mod resources;
+pub mod schedule;
 pub mod state;
 pub mod subject;
 pub mod task;
@@ -40,8 +42,9 @@ pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;
 pub use command::{
-    Cancel, Claim, Command, CommandMessage, Register, RemoveTopic, RemoveWorker, SetModule, Submit,
-    SubmitDraft, Undelivered, UpdateTask,
+    Cancel, Claim, Command, CommandMessage, CreateKey, DeleteSchedule, DrainWorker, PauseSchedule,
+    Register, RemoveTopic, RemoveWorker, RevokeKey, SetLimits, SetModule, SetSchedule, Submit,
+    SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
 };
 pub use concurrency::Concurrency;
 pub use entity::Entity;
@@ -51,13 +54,15 @@ pub use frame::{Cause, Entry, FactOrUnknown, Frame, Source};
 pub use frame_head::FrameHead;
 pub use ids::*;
 pub use json::{RawJson, UnstorableJson};
-pub use limits::{Limits, RoleLimits, SchedulerConfig};
+pub use key::ApiKey;
+pub use limits::{LIMITS_REASON_BYTES_MAX, Limits, LimitsChange, RoleLimits, SchedulerConfig};
 pub use metadata::Metadata;
 pub use module::{COMMAND_MODULE, Manifest, Raise, RaisedResource, RetryPolicy};
 pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};
+pub use schedule::{JobTemplate, Occurrence, Overlap, ScheduleSpec};
 pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
 pub use task::{Claimant, Progress, Task};
 pub use time::Timestamp;

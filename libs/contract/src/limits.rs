@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::UserId;
+
 /// What a tenant or a user may have. All integers; a missing limit would be a hole, so none is
 /// optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +29,19 @@ pub struct Limits {
 
 /// As many as there may be.
 pub const UNLIMITED: u32 = u32::MAX;
+/// An admin's word on the limits of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LimitsChange {
+    pub by: UserId,
+    /// In the admin's words, at most [`LIMITS_REASON_BYTES_MAX`].
+    pub reason: String,
+    /// They are those of the account's role again, and follow it from now on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reset: bool,
+}
+
+/// Longest reason of a change of limits, in bytes.
+pub const LIMITS_REASON_BYTES_MAX: usize = 1024;
 
 /// The limits that users get by their role, by the role's name.
 pub type RoleLimits = BTreeMap<String, Limits>;

@@ -45,6 +45,13 @@ pub enum ProblemCode {
     TaskNotFound,
     /// No such worker, or it was given up.
     WorkerNotFound,
+    /// Nobody of that name has an account: it never submitted anything, and no admin set its limits.
+    AccountNotFound,
+    /// No such API key.
+    KeyNotFound,
+    ScheduleNotFound,
+    /// There are as many of these as there may be.
+    TooMany,
     AlreadyEnded,
     /// The job is still to run, or runs: only one that has ended is repeated.
     NotEnded,
@@ -84,7 +91,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 48] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -109,6 +116,10 @@ impl ProblemCode {
         Self::ArtifactNotFound,
         Self::TaskNotFound,
         Self::WorkerNotFound,
+        Self::AccountNotFound,
+        Self::KeyNotFound,
+        Self::ScheduleNotFound,
+        Self::TooMany,
         Self::AlreadyEnded,
         Self::NotEnded,
         Self::InvalidTaskTransition,
@@ -161,6 +172,10 @@ impl ProblemCode {
             Self::ArtifactNotFound => "artifact_not_found",
             Self::TaskNotFound => "task_not_found",
             Self::WorkerNotFound => "worker_not_found",
+            Self::AccountNotFound => "account_not_found",
+            Self::KeyNotFound => "key_not_found",
+            Self::ScheduleNotFound => "schedule_not_found",
+            Self::TooMany => "too_many",
             Self::AlreadyEnded => "already_ended",
             Self::NotEnded => "not_ended",
             Self::InvalidTaskTransition => "invalid_task_transition",

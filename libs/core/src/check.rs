@@ -117,6 +117,9 @@ impl State {
             if worker.isolated.is_some_and(|job| !alone(&job)) {
                 return Err(format!("worker {id} runs {:?}, not alone", worker.isolated));
             }
+            if worker.drained != self.workers.is_drained(id) {
+                return Err(format!("worker {id} is drained and is not: {worker:?}"));
+            }
             if used != worker.used {
                 return Err(format!("worker {id} uses {used:?}, counts {:?}", worker.used));
             }

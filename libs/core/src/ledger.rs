@@ -64,6 +64,9 @@ pub struct Account {
     /// The role that the limits come from; empty for a tenant.
     pub role: String,
     pub limits: Limits,
+    /// An admin set them: no role's replace them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fixed: bool,
     /// By the period's first instant. A period goes when a later one began and nothing is reserved
     /// in it.
     pub periods: BTreeMap<Timestamp, Balance>,
@@ -89,6 +92,7 @@ impl Account {
         Self {
             role: role.to_owned(),
             limits,
+            fixed: false,
             periods: BTreeMap::new(),
             queued_jobs: 0,
             drafts: 0,
@@ -153,6 +157,14 @@ impl Ledger {
     }
 
     /// The account that the log calls `tenant` or `user/<id>`.
+    pub fn account(&self, tenant: &TenantId, name: &str) -> Option<&Account> {
+        if name == subject::TENANT_ACCOUNT {
+            return self.tenant(tenant);
+        }
+        self.user(tenant, &user_of(name)?)
+    }
+
+    /// The same, to change it.
     pub(crate) fn account_mut(&mut self, tenant: &TenantId, name: &str) -> Option<&mut Account> {
         let accounts = self.tenants.get_mut(tenant)?;
         if name == subject::TENANT_ACCOUNT {
@@ -166,8 +178,7 @@ impl Ledger {
         &mut self,
         tenant: &TenantId,
         name: &str,
-        role: &str,
-        limits: Limits,
+        (role, limits, fixed): (&str, Limits, bool),
     ) -> Option<()> {
         let accounts = self.tenants.entry(tenant.clone()).or_default();
         let account = if name == subject::TENANT_ACCOUNT {
@@ -178,6 +189,7 @@ impl Ledger {
         };
         account.role = role.to_owned();
         account.limits = limits;
+        account.fixed = fixed;
         Some(())
     }
 
@@ -243,6 +255,7 @@ impl Ledger {
     }
 }
 
-fn user_of(account: &str) -> Option<UserId> {
+/// The user whose account the log calls so; `None` of a tenant's.
+pub(crate) fn user_of(account: &str) -> Option<UserId> {
     UserId::new(account.strip_prefix("user/")?).ok()
 }

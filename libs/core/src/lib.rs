@@ -20,8 +20,11 @@
 //! | [`worker`] | who runs what |
 //! | [`versions`] | the manifests of a module |
 //! | [`topics`] | what workers claim tasks of |
+//! | [`api_keys`] | API keys: who made which |
+//! | [`schedules`] | what is submitted again and again |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
+pub mod api_keys;
 mod apply;
 mod check;
 pub mod concurrency;
@@ -31,6 +34,7 @@ pub mod job;
 pub mod ledger;
 pub mod pace;
 pub mod queue;
+pub mod schedules;
 pub mod share;
 pub mod state;
 pub mod topics;

@@ -13,6 +13,7 @@ use nox_contract::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api_keys::{ApiKeys, Gone},
     apply::EndToTell,
     concurrency::Keys,
     ended::{Ended, EndedJob, Request},
@@ -20,6 +21,7 @@ use crate::{
     ledger::Ledger,
     pace::Pace,
     queue::{ClassKey, Queue, Spot},
+    schedules::Schedules,
     topics::Topics,
     turn::{Rank, Standing},
     versions::Versions,
@@ -54,6 +56,12 @@ pub struct State {
     #[serde(default)]
     pub topics: Topics,
     pub ledger: Ledger,
+    #[serde(default, skip_serializing_if = "ApiKeys::is_empty")]
+    pub api_keys: ApiKeys,
+    #[serde(default, skip_serializing_if = "Schedules::is_empty")]
+    pub schedules: Schedules,
+    #[serde(default, skip_serializing_if = "Gone::is_empty")]
+    pub gone: Gone,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
     /// Jobs that ended lately.
@@ -236,6 +244,9 @@ impl State {
             workers: self.workers.clone(),
             topics: self.topics.to_snapshot(),
             ledger: self.ledger.clone(),
+            api_keys: self.api_keys.clone(),
+            schedules: self.schedules.clone(),
+            gone: self.gone.clone(),
             jobs: self.jobs.clone(),
             ended: self.ended.clone(),
             ends_to_tell: self.ends_to_tell.clone(),
@@ -250,6 +261,7 @@ impl State {
     /// Rebuilds the derived indexes; after reading a snapshot.
     pub fn reindex(&mut self) {
         self.workers.reindex();
+        self.schedules.reindex();
         self.topics = self.topics.to_snapshot();
         let workers: Vec<_> = self.workers.iter().map(|(id, _)| id.clone()).collect();
         workers.iter().for_each(|id| self.join_topics(id));

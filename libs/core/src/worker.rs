@@ -28,6 +28,9 @@ pub struct Worker {
     pub offers: u64,
     /// Is to stop, and takes no more work.
     pub draining: bool,
+    /// An operator took it out of service; see [`Workers::is_drained`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
     /// Cannot run attempts, and takes no work for now.
     pub paused: bool,
     /// The number of the report that said so last, or that it takes work again.
@@ -41,6 +44,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether it takes work, if it has room.
+    pub fn takes_work(&self) -> bool {
+        !self.draining && !self.paused && !self.drained
+    }
+
     /// Whether it is one that a job of `module` could be given to, whatever it does now.
     pub fn serves(&self, module: &ModuleName, needs: &Needs) -> bool {
         self.modules.get(module).is_some_and(|version| *version == needs.version)
@@ -104,6 +112,9 @@ pub struct Workers {
     /// long on its way must neither begin them again nor end their successor.
     past: BTreeSet<SessionId>,
     past_order: VecDeque<(Timestamp, SessionId)>,
+    /// Names that an operator took out of service, whether a worker of that name is there or not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    drained: BTreeSet<WorkerId>,
     #[serde(skip)]
     serving: BTreeMap<ModuleName, BTreeSet<WorkerId>>,
 }
@@ -169,8 +180,31 @@ impl Workers {
         }
     }
 
+    /// Whether an operator took whoever bears this name out of service.
+    pub fn is_drained(&self, worker: &WorkerId) -> bool {
+        self.drained.contains(worker)
+    }
+
+    /// How many names are out of service.
+    pub fn drained_count(&self) -> usize {
+        self.drained.len()
+    }
+
+    /// Takes whoever bears this name out of service, or puts it back.
+    pub(crate) fn drain(&mut self, id: &WorkerId, drained: bool) {
+        if drained {
+            self.drained.insert(id.clone());
+        } else {
+            self.drained.remove(id);
+        }
+        if let Some(worker) = self.by_id.get_mut(id) {
+            worker.drained = drained;
+        }
+    }
+
     /// Nobody of this name may be there.
-    pub(crate) fn join(&mut self, id: WorkerId, worker: Worker) {
+    pub(crate) fn join(&mut self, id: WorkerId, mut worker: Worker) {
+        worker.drained = self.is_drained(&id);
         worker.modules.keys().for_each(|module| self.serve(&id, module.clone()));
         self.by_id.insert(id, worker);
     }
@@ -206,6 +240,10 @@ impl Workers {
         at: Timestamp,
     ) {
         let Some(worker) = self.by_id.remove(id) else { return };
+        if worker.claims.is_some() {
+            // Those that claim their work come and go under ever new names.
+            self.drained.remove(id);
+        }
         let Worker { session, assignments, .. } = worker;
         if !assignments.is_empty() {
             let worker_id = id.clone();
@@ -230,7 +268,7 @@ impl Workers {
     pub fn free_slots(&self) -> u64 {
         self.by_id
             .values()
-            .filter(|worker| !worker.draining && !worker.paused)
+            .filter(|worker| worker.takes_work())
             .map(|worker| u64::from(worker.capacity.slots.saturating_sub(worker.used.slots)))
             .sum()
     }
@@ -254,7 +292,7 @@ impl Workers {
         module: &ModuleName,
         needs: &Needs,
     ) -> impl Iterator<Item = (&WorkerId, &Worker)> {
-        self.declaring(module, needs).filter(|(_, worker)| !worker.paused)
+        self.declaring(module, needs).filter(|(_, worker)| worker.takes_work())
     }
 
     /// Workers that serve `module` as it is needed, those that take no work for now included.

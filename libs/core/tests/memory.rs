@@ -100,7 +100,7 @@ impl Log {
             starts_per_minute: nox_contract::limits::UNLIMITED,
         };
         let facts = vec![
-            Fact::LimitsSet { role: "user".to_owned(), limits },
+            Fact::LimitsSet { role: "user".to_owned(), limits, change: None },
             Fact::Granted { period: day(), cpu_seconds: 1 << 40 },
         ];
         self.push(Entity::Account { tenant: id("acme"), account: account.to_owned() }, facts);

@@ -2,9 +2,10 @@
 
 use futures_util::TryStreamExt;
 use nox_contract::FrameNumber;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::PgRow};
 
 use crate::{
+    rows::JobCounts,
     schema::{Database, scope},
     sql::{Instant, number},
 };
@@ -23,7 +24,7 @@ pub struct ContentHash {
 /// Each table in the order of its key, as Postgres prints rows. The chain in `projection` stands for
 /// every byte of the log. Left out is what does not depend on that: the incarnation, and rows that were kept
 /// long enough, for when each is removed depends on the commits.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 13] = [
     (
         "projection",
         "select row(n, chain, commands_seq, commands_part, commands_incarnation, reports_seq,
@@ -48,6 +49,13 @@ const TABLES: [(&str, &str); 10] = [
          order by tenant collate \"C\", account collate \"C\"",
     ),
     (
+        "quota_usage",
+        // Whether there is a row of an account that has none depends on the batches.
+        "select quota_usage::text from quota_usage
+         where queued_jobs <> 0 or running_jobs <> 0
+         order by tenant collate \"C\", account collate \"C\"",
+    ),
+    (
         "quota_violations",
         "select quota_violations::text from quota_violations
          where $1::timestamptz is null or at >= $1
@@ -55,6 +63,8 @@ const TABLES: [(&str, &str); 10] = [
     ),
     ("modules", "select modules::text from modules order by name collate \"C\""),
     ("workers", "select workers::text from workers order by worker_id collate \"C\""),
+    ("api_keys", "select api_keys::text from api_keys order by key_id"),
+    ("schedules", "select schedules::text from schedules order by schedule_id"),
     ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
     (
         "parked",
@@ -188,6 +198,62 @@ pub async fn ledger_differences(url: &str) -> sqlx::Result<Vec<LedgerDifference>
                 reserved_by_jobs: row.try_get("reserved_by_jobs")?,
                 used: row.try_get("used")?,
                 used_by_jobs: row.try_get("used_by_jobs")?,
+            })
+        })
+        .collect()
+}
+
+/// An account whose counts of jobs are not what its rows say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageDifference {
+    pub tenant: String,
+    pub account: String,
+    pub counted: JobCounts,
+    pub by_jobs: JobCounts,
+}
+
+/// Compares the counts of every account with its jobs; empty if all agree. Reads every live job.
+pub async fn usage_differences(url: &str) -> sqlx::Result<Vec<UsageDifference>> {
+    let database = Database::new(url)?;
+    let generation = database.current().await?.ok_or(sqlx::Error::RowNotFound)?;
+    let mut connection = database.connect().await?;
+    let mut snapshot = begin_snapshot(&mut connection, generation).await?;
+    let rows = sqlx::query(
+        "with jobs as (
+             select tenant, 'user/' || user_id as account,
+                    count(*) filter (where status in ('queued', 'running')) as queued,
+                    count(*) filter (where held) as running
+             from jobs_live
+             group by tenant, user_id
+         ),
+         accounts as (
+             select * from jobs
+             union all
+             select tenant, 'tenant', sum(queued)::bigint, sum(running)::bigint
+             from jobs
+             group by tenant
+         )
+         select coalesce(u.tenant, a.tenant) as tenant, coalesce(u.account, a.account) as account,
+                coalesce(u.queued_jobs, 0) as queued, coalesce(a.queued, 0) as queued_by_jobs,
+                coalesce(u.running_jobs, 0) as running, coalesce(a.running, 0) as running_by_jobs
+         from quota_usage u
+         full join accounts a using (tenant, account)
+         where coalesce(u.queued_jobs, 0) <> coalesce(a.queued, 0)
+            or coalesce(u.running_jobs, 0) <> coalesce(a.running, 0)
+         order by 1, 2",
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let counts = |row: &PgRow, queued, running| -> sqlx::Result<JobCounts> {
+        Ok(JobCounts { queued_jobs: row.try_get(queued)?, running_jobs: row.try_get(running)? })
+    };
+    rows.iter()
+        .map(|row| {
+            Ok(UsageDifference {
+                tenant: row.try_get("tenant")?,
+                account: row.try_get("account")?,
+                counted: counts(row, "queued", "running")?,
+                by_jobs: counts(row, "queued_by_jobs", "running_by_jobs")?,
             })
         })
         .collect()

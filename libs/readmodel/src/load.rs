@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use nox_contract::{
     Attempt, Claimant, Concurrency, JobError, JobId, Manifest, Metadata, ModuleName, Progress,
-    Resources, SessionId, Task, TenantId, TopicName, UserId, WorkerId, fact::ServedModule,
+    Resources, ScheduleId, SessionId, Task, TenantId, TopicName, UserId, WorkerId,
+    fact::ServedModule,
 };
 use nox_core::{job::Job, ledger::Balance, versions::Versions};
-use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use crate::{
     batch::EntryPlace,
-    rows::{self, BalanceKey, JobLedger, PhaseColumns, StoredJob, StoredModule, StoredWorker},
+    rows::{
+        self, BalanceKey, JobLedger, LastOccurrence, PhaseColumns, StoredJob, StoredModule,
+        StoredSchedule, StoredWorker,
+    },
     sql::{Instant, number},
 };
 
@@ -226,7 +230,8 @@ pub(crate) async fn workers(
     connection: &mut PgConnection,
 ) -> sqlx::Result<BTreeMap<WorkerId, StoredWorker>> {
     let rows = sqlx::query(
-        "select worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n
+        "select worker_id, session, state, capacity, modules, labels, claimant, drained_by, joined_at,
+                seen_at, left_at, n
          from workers",
     )
     // Readers ask this as well, and they keep no name that is not bound to a server process.
@@ -242,6 +247,7 @@ pub(crate) fn worker(row: &PgRow) -> sqlx::Result<(WorkerId, StoredWorker)> {
     let Json(labels) = row.try_get("labels")?;
     let Json(capacity) = row.try_get("capacity")?;
     let claimant: Option<Json<Claimant>> = row.try_get("claimant")?;
+    let drained_by: Option<&str> = row.try_get("drained_by")?;
     let worker = StoredWorker {
         session: SessionId(row.try_get("session")?),
         state: row.try_get::<&str, _>("state")?.parse().map_err(decode)?,
@@ -249,11 +255,45 @@ pub(crate) fn worker(row: &PgRow) -> sqlx::Result<(WorkerId, StoredWorker)> {
         modules,
         labels,
         claimant: claimant.map(|Json(claimant)| claimant),
+        drained_by: drained_by.map(UserId::new).transpose().map_err(decode)?,
         joined_at: row.try_get::<Instant, _>("joined_at")?.0,
+        seen_at: row.try_get::<Instant, _>("seen_at")?.0,
         left_at: row.try_get::<Option<Instant>, _>("left_at")?.map(|instant| instant.0),
         n: number(row.try_get("n")?),
     };
     Ok((id, worker))
+}
+
+/// A schedule's columns, in the order in which [`schedule`] names them.
+pub(crate) const SCHEDULE: &str = "schedule_id, tenant, user_id, role, spec, paused, next_due_at, last, \
+                                   last_job_id, created_at, n";
+
+pub(crate) async fn schedules(
+    connection: &mut PgConnection,
+) -> sqlx::Result<BTreeMap<ScheduleId, StoredSchedule>> {
+    let sql = format!("select {SCHEDULE} from schedules");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    rows.iter().map(schedule).collect()
+}
+
+pub(crate) fn schedule(row: &PgRow) -> sqlx::Result<(ScheduleId, StoredSchedule)> {
+    let Json(spec) = row.try_get("spec")?;
+    let last: Option<Json<LastOccurrence>> = row.try_get("last")?;
+    let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
+    let last_job: Option<Uuid> = row.try_get("last_job_id")?;
+    let schedule = StoredSchedule {
+        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
+        owner: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        role: row.try_get("role")?,
+        spec,
+        paused: row.try_get("paused")?,
+        next_due_at: instant("next_due_at")?,
+        last: last.map(|Json(last)| last),
+        last_job: last_job.map(JobId),
+        created_at: row.try_get::<Instant, _>("created_at")?.0,
+        n: number(row.try_get("n")?),
+    };
+    Ok((ScheduleId(row.try_get("schedule_id")?), schedule))
 }
 
 /// A row that does not read as what this version writes.

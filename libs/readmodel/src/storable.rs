@@ -3,7 +3,7 @@
 //! The gateway and the executor refuse such text, so this is the second line; and found here, it does
 //! not depend on which other entries share the transaction.
 
-use nox_contract::{Fact, JobError, Metadata, Refusal, json::UnstorableJson};
+use nox_contract::{Fact, JobError, Metadata, Occurrence, Refusal, json::UnstorableJson};
 
 /// Checks everything in `fact` that becomes `text` or `jsonb`. Ids are checked by their types.
 pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
@@ -26,10 +26,30 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         }
         Fact::AttemptFailed { error, .. } | Fact::Failed { error } => job_error(error),
         Fact::Succeeded { outputs, .. } => outputs.check_storable(),
-        Fact::LimitsSet { role, .. } => text(role),
+        Fact::LimitsSet { role, change, .. } => {
+            text(role)?;
+            change.as_ref().map_or(Ok(()), |change| text(&change.reason))
+        }
         Fact::QuotaViolated { refusal: violated, .. } => refusal(violated),
         Fact::Progressed { progress, .. } => progress.message.as_deref().map_or(Ok(()), text),
         Fact::TopicRegistered { schema, .. } => schema.check_storable(),
+        Fact::KeyCreated { key, .. } => {
+            text(&key.name)?;
+            text(&key.role)?;
+            text(&key.hash)?;
+            key.scopes.iter().try_for_each(|scope| text(scope))
+        }
+        Fact::ScheduleSet { spec, role, .. } => {
+            for word in [&spec.name, &spec.cron, &spec.time_zone, role] {
+                text(word)?;
+            }
+            spec.job.module_version.as_deref().map_or(Ok(()), text)?;
+            spec.job.worker_labels.iter().try_for_each(|label| text(label))?;
+            spec.job.inputs.check_storable()
+        }
+        Fact::ScheduleOccurred { outcome: Occurrence::Refused { refusal: refused }, .. } => {
+            refusal(refused)
+        }
         Fact::WorkerJoined { modules, labels, .. } | Fact::WorkerOffered { modules, labels, .. } => {
             modules.iter().try_for_each(|served| text(&served.version))?;
             labels.iter().try_for_each(|label| text(label))
@@ -54,12 +74,21 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         | Fact::Released { .. }
         | Fact::Granted { .. }
         | Fact::WorkerDraining { .. }
+        | Fact::WorkerDrained { .. }
+        | Fact::WorkerUndrained { .. }
         // Why stays in the log.
         | Fact::WorkerPaused { .. }
         | Fact::WorkerResumed { .. }
         | Fact::WorkerLeft { .. }
         | Fact::ModuleSwitched { .. }
         | Fact::TopicRemoved {}
+        | Fact::KeyRevoked { .. }
+        | Fact::SchedulePaused { .. }
+        | Fact::ScheduleResumed { .. }
+        | Fact::SchedulePlanned { .. }
+        | Fact::ScheduleOccurred { .. }
+        | Fact::ScheduleTriggered { .. }
+        | Fact::ScheduleDeleted { .. }
         | Fact::Configured { .. }
         | Fact::InputsReset { .. } => Ok(()),
     }

@@ -326,6 +326,7 @@ impl Store {
             keep: days.map(|days| DAY * days.unsigned_abs()),
             modules: load::modules(connection).await?,
             workers: load::workers(connection).await?,
+            schedules: load::schedules(connection).await?,
             ..Rows::default()
         };
         session.commit().await?;

@@ -9,7 +9,7 @@ use nox_streams::Broker;
 
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    identity::{command_roles::CommandRoles, jwt::Verifier, rate::RateLimits},
+    identity::{command_roles::CommandRoles, jwt::Verifier, keys::Keys, rate::RateLimits},
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
@@ -37,10 +37,18 @@ pub struct App {
     pub verifier: Verifier,
     /// None, if there are to be none.
     pub rates: Option<RateLimits>,
+    pub keys: Keys,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
     pub joblib: JoblibSettings,
     /// Of jobs that somebody waits for.
     pub ends: Ends,
     pub beaten: Beaten,
+}
+
+impl App {
+    /// What proves who asks.
+    pub fn identities(&self) -> (&Verifier, Option<&Keys>) {
+        (&self.verifier, Some(&self.keys))
+    }
 }

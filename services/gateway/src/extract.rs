@@ -9,6 +9,7 @@ use axum::{
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::error::Category;
 
 use crate::{
     app::App,
@@ -28,6 +29,14 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let parsed = Query::try_from_uri(uri);
     parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
         ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
+    })
+}
+
+/// Reads a body whose members are known: each of them once, and no others.
+pub fn members<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        Category::Data => ApiError::invalid(vec![FieldError::new("/", error.to_string())]),
+        _ => ApiError::new(ProblemCode::MalformedJson, error.to_string()),
     })
 }
 
@@ -60,7 +69,7 @@ impl FromRequestParts<Arc<App>> for Named {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
         let now = app.runtime.clock.wall();
-        let caller = auth::authenticate(&app.verifier, now, &parts.method, &parts.headers);
+        let caller = auth::authenticate(app.identities(), now, &parts.method, &parts.headers);
         Ok(Self(caller.await.ok()))
     }
 }

@@ -41,6 +41,7 @@ use crate::{
     identity::{
         jwt::{self, Verifier},
         key_source::PublishedKeys,
+        keys::Keys,
         rate::RateLimits,
     },
     metrics::{Metrics, jobs::JobMetrics},
@@ -130,6 +131,7 @@ impl Gateway {
         let job_metrics =
             JobMetrics::new(reader.clone(), runtime.clock.clone(), config.metrics_users_max);
         let ends = Ends::start(reader.clone(), barrier.clone());
+        let keys = Keys::new(reader.clone(), runtime.clock.clone());
         let app = Arc::new(App {
             runtime,
             broker,
@@ -147,6 +149,7 @@ impl Gateway {
             command_roles: config.command_roles,
             verifier,
             rates: config.rate.allowed().map(RateLimits::new),
+            keys,
             metrics,
             job_metrics,
             joblib: config.joblib,

@@ -93,6 +93,9 @@ fn details(fact: &Fact) -> String {
         Fact::Settled { cpu_seconds, .. } => format!("{cpu_seconds} core s used"),
         Fact::Released { cpu_seconds, .. } => format!("{cpu_seconds} core s given back"),
         // The rest is about other things than jobs.
+        Fact::LimitsSet { change: Some(change), .. } => {
+            format!("by {}: {}", change.by, change.reason)
+        }
         Fact::LimitsSet { role, .. } => format!("for role {role}"),
         Fact::Granted { cpu_seconds, .. } => format!("{cpu_seconds} core s"),
         Fact::QuotaViolated { refusal, .. } => format!("{}: {}", refusal.code, refusal.detail),
@@ -106,6 +109,7 @@ fn details(fact: &Fact) -> String {
         Fact::WorkerDraining { session } | Fact::WorkerResumed { session, .. } => {
             format!("session {session}")
         }
+        Fact::WorkerDrained { by } | Fact::WorkerUndrained { by } => format!("by {by}"),
         Fact::WorkerPaused { reason, .. } => reason.clone(),
         Fact::WorkerLeft { lost, .. } => if *lost { "lost" } else { "by itself" }.to_owned(),
         Fact::ModuleDeclared { manifest, .. } => format!("{} {}", manifest.name, manifest.version),
@@ -113,6 +117,21 @@ fn details(fact: &Fact) -> String {
             format!("{} by {by}", if *enabled { "on" } else { "off" })
         }
         Fact::TopicRegistered { by, .. } => format!("by {by}"),
+        Fact::KeyCreated { key, by } => format!("{} by {by}", key.name),
+        Fact::KeyRevoked { by }
+        | Fact::SchedulePaused { by }
+        | Fact::ScheduleResumed { by }
+        | Fact::ScheduleDeleted { by } => format!("by {by}"),
+        Fact::ScheduleSet { spec, by, .. } => {
+            format!("{} in {} by {by}", spec.cron, spec.time_zone)
+        }
+        Fact::SchedulePlanned { next_due_at } => {
+            next_due_at.map_or_else(|| "never".to_owned(), |at| format!("due at {at}"))
+        }
+        Fact::ScheduleOccurred { due_at, outcome, .. } => {
+            format!("due at {due_at}: {}", outcome.as_str())
+        }
+        Fact::ScheduleTriggered { job_id, by } => format!("job {job_id} by {by}"),
         Fact::DraftSubmitted {} | Fact::TopicRemoved {} | Fact::Configured { .. } => String::new(),
         Fact::InputsReset { src, by, .. } => format!("{src:?} by {by}").to_lowercase(),
     }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::kind::Kind;
 
+mod registry;
 mod tasks;
 
 pub struct Example {
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Example> {
     all.extend(frames());
     all.push(epoch());
     all.extend(tasks::all());
+    all.extend(registry::all());
     all
 }
 
@@ -673,7 +675,7 @@ fn system_entries() -> Vec<(String, Entry)> {
     let tenant = Entity::Account { tenant: id("acme"), account: "tenant".to_owned() };
     let opened = |role: &str| {
         vec![
-            Fact::LimitsSet { role: role.to_owned(), limits: limits() },
+            Fact::LimitsSet { role: role.to_owned(), limits: limits(), change: None },
             Fact::Granted { period, cpu_seconds: 200_000 },
         ]
     };

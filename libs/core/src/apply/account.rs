@@ -15,8 +15,9 @@ impl State {
         let (n, at) = (self.n, self.at);
         for fact in entry.known_facts() {
             let missing = |what| ApplyError::Missing { n, fact: fact.name(), what };
-            if let Fact::LimitsSet { role, limits } = fact {
-                let set = self.ledger.set_limits(tenant, name, role, *limits);
+            if let Fact::LimitsSet { role, limits, change } = fact {
+                let fixed = change.as_ref().is_some_and(|change| !change.reset);
+                let set = self.ledger.set_limits(tenant, name, (role, *limits, fixed));
                 set.ok_or_else(|| missing("account"))?;
                 continue;
             }

@@ -228,6 +228,8 @@ impl State {
             | Fact::WorkerJoined { .. }
             | Fact::WorkerOffered { .. }
             | Fact::WorkerDraining { .. }
+            | Fact::WorkerDrained { .. }
+            | Fact::WorkerUndrained { .. }
             | Fact::WorkerPaused { .. }
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. }
@@ -235,6 +237,15 @@ impl State {
             | Fact::ModuleSwitched { .. }
             | Fact::TopicRegistered { .. }
             | Fact::TopicRemoved {}
+            | Fact::KeyCreated { .. }
+            | Fact::KeyRevoked { .. }
+            | Fact::ScheduleSet { .. }
+            | Fact::SchedulePaused { .. }
+            | Fact::ScheduleResumed { .. }
+            | Fact::SchedulePlanned { .. }
+            | Fact::ScheduleOccurred { .. }
+            | Fact::ScheduleTriggered { .. }
+            | Fact::ScheduleDeleted { .. }
             | Fact::Configured { .. }
             | Fact::InputsReset { .. } => return Err(misplaced(n, fact, "a job")),
         }

@@ -5,7 +5,9 @@ mod account;
 mod control;
 mod dependency;
 mod job;
+mod key;
 mod module;
+mod schedule;
 mod topic;
 mod worker;
 
@@ -80,6 +82,10 @@ impl State {
             Entity::Worker(worker) => self.apply_worker(entry, &worker),
             Entity::Module(module) => self.apply_module(entry, &module),
             Entity::Topic { tenant, topic } => self.apply_topic(entry, &tenant, &topic),
+            Entity::Key { tenant, key_id } => self.apply_key(entry, &tenant, key_id),
+            Entity::Schedule { tenant, schedule_id } => {
+                self.apply_schedule(entry, &tenant, schedule_id)
+            }
             Entity::Control => self.apply_control(entry),
         }?;
         self.entries += 1;
@@ -123,6 +129,7 @@ impl State {
         let (at, epoch_at) = (self.at, self.epoch_at);
         let is_old = |ended_at: Timestamp| at.since(ended_at.max(epoch_at)) >= SESSIONS_REMEMBERED;
         self.workers.forget_past(is_old);
+        self.gone.forget(is_old);
         self.ended.forget(at, epoch_at, self.config.as_ref().unwrap_or(&DEFAULTS));
     }
 }

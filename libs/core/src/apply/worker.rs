@@ -30,6 +30,7 @@ impl State {
                         claims: claimant.clone().map(|claimant| Claims::new(claimant, labels)),
                         offers: 0,
                         draining: false,
+                        drained: false,
                         paused: false,
                         pauses: 0,
                         isolated: None,
@@ -55,6 +56,9 @@ impl State {
                     if let Some(worker) = self.workers.get_mut(id) {
                         worker.draining = true;
                     }
+                }
+                Fact::WorkerDrained { .. } | Fact::WorkerUndrained { .. } => {
+                    self.workers.drain(id, matches!(fact, Fact::WorkerDrained { .. }));
                 }
                 Fact::WorkerPaused { number, .. } | Fact::WorkerResumed { number, .. } => {
                     if let Some(worker) = self.workers.get_mut(id) {

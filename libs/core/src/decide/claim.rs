@@ -38,6 +38,9 @@ pub(super) fn decide(
     if let Some((id, slot)) = held.find(|(_, slot)| slot.request == Some(claim.request)) {
         return Decision::repeated(slot.assigned_n, *id, JobState::Queued);
     }
+    if worker.drained && !rules.faults.drained_workers_given_work {
+        return nothing();
+    }
     let Some((id, job)) = next(state, rules, claims, now) else { return nothing() };
     let fact = Fact::Assigned {
         worker_id: claim.worker_id.clone(),

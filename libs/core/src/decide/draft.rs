@@ -38,7 +38,7 @@ pub(super) fn submit(
     }
     let resources = job.job.requested_resources;
     let asker = Asker { user: &submit.by, role: &submit.role, resources: &resources };
-    let mut drafts = quota::opening(state, tenant, asker.user, asker.role, now);
+    let mut drafts = quota::opening(state, rules, tenant, asker.user, asker.role, now);
     let dependencies = job.dependencies.as_deref();
     let admitted = check_served(state, &job.owner.module, &job.needs, &resources)
         .and_then(|()| match dependencies.and_then(|of| of.doomed) {

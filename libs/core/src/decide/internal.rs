@@ -1,8 +1,8 @@
 //! Inputs that are in no stream. The log embeds them whole, so that a replay decides alike.
 
 use nox_contract::{
-    Entity, Fact, Incarnation, JobId, LostReason, SchedulerConfig, SessionId, Source, Timestamp,
-    WorkerId, beat::Held,
+    Entity, Fact, Incarnation, JobId, LostReason, ScheduleId, SchedulerConfig, SessionId, Source,
+    Timestamp, WorkerId, beat::Held,
 };
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::{
     Decision, Rules,
     end::{self, Departure, Loss},
     matching, reason,
+    schedule::{self, Due, Plan},
 };
 use crate::{state::State, turn::Turn};
 
@@ -36,6 +37,12 @@ pub enum Internal {
     Match { placements_max: u32, looks_max: u32, behind: Option<Turn> },
     /// Bring the reasons of queued jobs up to date, at most so many; likewise.
     Reasons { reasons_max: u32, looks_max: u32, behind: Option<Turn> },
+    /// These schedules are due then.
+    Plan { plans: Vec<Plan> },
+    /// These schedules are due at `wall` by the wall clock, which is `at` in the log.
+    Due { wall: Timestamp, at: Timestamp, due: Vec<Due> },
+    /// The jobs have ended that occurrences of these schedules wait for.
+    Unqueue { at: Timestamp, schedules: Vec<ScheduleId> },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
     /// An operator accepts that an input stream was lost; its inputs are read from behind
@@ -47,7 +54,9 @@ impl Internal {
     /// Where the log says that this came from.
     pub fn source(&self) -> Source {
         match self {
-            Self::Timer { .. } => Source::Timer,
+            Self::Timer { .. } | Self::Plan { .. } | Self::Due { .. } | Self::Unqueue { .. } => {
+                Source::Timer
+            }
             Self::WorkerSilent { .. } | Self::AttemptsMissing { .. } | Self::Losses { .. } => {
                 Source::Detector
             }
@@ -69,6 +78,18 @@ pub(super) fn decide(
         Internal::Timer { due } => {
             let id = due.get(part as usize)?;
             Some(matching::due(state, rules, *id, now).unwrap_or_default())
+        }
+        Internal::Plan { plans } => {
+            let plan = plans.get(part as usize)?;
+            Some(schedule::plan(state, plan))
+        }
+        Internal::Due { wall, at, due } => {
+            let due = due.get(part as usize)?;
+            Some(schedule::due(state, rules, due, (*wall, *at)))
+        }
+        Internal::Unqueue { at, schedules } => {
+            let id = schedules.get(part as usize)?;
+            Some(schedule::unqueue(state, rules, *id, *at))
         }
         Internal::WorkerSilent { worker_id, session } => {
             let known = state.workers.get(worker_id).filter(|worker| worker.session == *session);

@@ -3,8 +3,10 @@
 mod cancel;
 mod claim;
 mod draft;
+mod drain;
 mod end;
 mod internal;
+mod key;
 mod matching;
 mod module;
 mod place;
@@ -13,6 +15,7 @@ mod reason;
 mod register;
 mod report;
 mod retry;
+mod schedule;
 mod submit;
 mod task;
 
@@ -22,6 +25,7 @@ use nox_contract::{
 };
 
 pub use internal::Internal;
+pub use schedule::{Due, Plan};
 
 use crate::{
     state::{ActiveJob, State},
@@ -70,6 +74,14 @@ pub struct Faults {
     pub key_of_others_ignored: bool,
     /// Hand out as many as there is room for, however soon after others.
     pub pace_unchecked: bool,
+    /// Give an account whose limits an admin set those of its role at its next submit.
+    pub fixed_limits_follow_role: bool,
+    /// Give workers work that an operator took out of service.
+    pub drained_workers_given_work: bool,
+    /// Make a key or schedule again that was revoked or deleted.
+    pub what_is_gone_comes_again: bool,
+    /// Take an occurrence of a schedule for the next one, and its job for another one.
+    pub occurrences_repeat: bool,
 }
 
 /// What follows from one part of one input.
@@ -153,6 +165,14 @@ pub fn command(
         Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
+        Command::SetLimits(set) => quota::set(state, tenant, set, now),
+        Command::DrainWorker(drain) => drain::decide(state, tenant, drain),
+        Command::CreateKey(create) => key::create(state, rules, tenant, create),
+        Command::RevokeKey(revoke) => key::revoke(state, tenant, revoke),
+        Command::SetSchedule(set) => schedule::set(state, rules, tenant, set),
+        Command::PauseSchedule(pause) => schedule::pause(state, tenant, pause),
+        Command::DeleteSchedule(delete) => schedule::delete(state, tenant, delete),
+        Command::TriggerSchedule(trigger) => schedule::trigger(state, rules, tenant, trigger, now),
         Command::Register(register) => register::decide(state, tenant, register),
         Command::RemoveWorker(remove) => register::remove_worker(state, rules, tenant, remove),
         Command::RemoveTopic(remove) => register::remove_topic(state, tenant, remove),

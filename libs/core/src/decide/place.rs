@@ -30,6 +30,8 @@ pub(super) struct Given<'s> {
     of_users: BTreeMap<(&'s TenantId, &'s UserId), OfUser>,
     served: Served,
     of_keys: BTreeMap<(&'s TenantId, &'s str), Holders>,
+    /// A negative control, see [`super::Faults::drained_workers_given_work`].
+    drained_too: bool,
 }
 
 /// What a user was given, and what its share is with that.
@@ -81,6 +83,7 @@ impl<'s> Given<'s> {
             of_users: BTreeMap::new(),
             served: state.ledger.served(),
             of_keys: BTreeMap::new(),
+            drained_too: rules.faults.drained_workers_given_work,
         }
     }
 
@@ -95,6 +98,20 @@ impl<'s> Given<'s> {
             next_work: worker.next_work,
             isolated: worker.isolated.is_some(),
         })
+    }
+
+    /// Workers that a job may be given to, if they have room.
+    fn serving(
+        &self,
+        state: &'s State,
+        module: &ModuleName,
+        needs: &Needs,
+    ) -> impl Iterator<Item = (&'s WorkerId, &'s Worker)> {
+        let drained_too = self.drained_too;
+        let takes = move |worker: &Worker| {
+            worker.takes_work() || (drained_too && worker.drained && !worker.paused)
+        };
+        state.workers.declaring(module, needs).filter(move |(_, worker)| takes(worker))
     }
 
     /// Counts in that a job of this kind goes to `place`.
@@ -145,7 +162,7 @@ pub(super) fn place<'s>(
     if !known.enabled {
         return Err(WaitingCode::Paused);
     }
-    if state.workers.serving(module, &key.needs).next().is_none() {
+    if given.serving(state, module, &key.needs).next().is_none() {
         return Err(WaitingCode::NoWorker);
     }
     if is_full(state, given, module) {
@@ -163,9 +180,8 @@ pub(super) fn place<'s>(
     if !given.faults.pace_unchecked && starts(state, given, module, key).any(|start| !start.may()) {
         return Err(WaitingCode::Rate);
     }
-    let place = state
-        .workers
-        .serving(module, &key.needs)
+    let place = given
+        .serving(state, module, &key.needs)
         .filter(|(id, _)| kept != Some(*id))
         .map(|(id, worker)| (id, worker, given.load(id, worker)))
         .filter(|(_, worker, load)| has_place(worker, load, key))

@@ -1,14 +1,15 @@
-//! Budgets and limits at the door.
+//! Budgets and limits: at the door, and changed by admins.
 
 use std::time::Duration;
 
 use nox_contract::{
-    Entity, Fact, Limits, ProblemCode, Refusal, Resources, TenantId, Timestamp, UserId, subject,
+    Entity, Fact, LIMITS_REASON_BYTES_MAX, Limits, LimitsChange, ProblemCode, Refusal, Resources,
+    SetLimits, TenantId, Timestamp, UserId, subject,
 };
 
-use super::Draft;
+use super::{Decision, Draft, Rules, report::cut};
 use crate::{
-    ledger::{Account, Balance},
+    ledger::{Account, Balance, user_of},
     state::State,
 };
 
@@ -32,6 +33,7 @@ const QUEUE_RETRY_AFTER_S: u32 = 5;
 /// budget of a new period.
 pub(super) fn opening(
     state: &State,
+    rules: &Rules,
     tenant: &TenantId,
     user: &UserId,
     role: &str,
@@ -48,19 +50,66 @@ pub(super) fn opening(
         .into_iter()
         .filter_map(|(user, account, role, limits)| {
             let mut facts = Vec::new();
-            if account.is_none_or(|a| a.limits != limits || a.role != role) {
-                facts.push(Fact::LimitsSet { role: role.to_owned(), limits });
+            let account = account.filter(|a| !(a.fixed && rules.faults.fixed_limits_follow_role));
+            let in_force = in_force(account, limits);
+            if account.is_none_or(|a| !a.fixed && (a.limits != limits || a.role != role)) {
+                facts.push(Fact::LimitsSet { role: role.to_owned(), limits, change: None });
             }
-            let granted = account.and_then(|a| a.periods.get(&period)).map(|b| b.granted);
-            if granted != Some(limits.cpu_seconds) {
-                facts.push(Fact::Granted { period, cpu_seconds: limits.cpu_seconds });
-            }
+            facts.extend(granted(account, &in_force, period));
             (!facts.is_empty()).then(|| {
                 let account = account_name(user);
                 Draft { entity: Entity::Account { tenant: tenant.clone(), account }, facts }
             })
         })
         .collect()
+}
+
+/// What the account may: what an admin gave it, else what its role or the configuration does.
+fn in_force(account: Option<&Account>, configured: Limits) -> Limits {
+    account.filter(|account| account.fixed).map_or(configured, |account| account.limits)
+}
+
+/// The budget of `period`, where the account has another one or none yet.
+fn granted(account: Option<&Account>, limits: &Limits, period: Timestamp) -> Option<Fact> {
+    let granted = account.and_then(|account| account.periods.get(&period)).map(|b| b.granted);
+    let cpu_seconds = limits.cpu_seconds;
+    (granted != Some(cpu_seconds)).then_some(Fact::Granted { period, cpu_seconds })
+}
+
+/// An admin changes what an account may, or lets it follow its role again. In force at once: what waits for
+/// it is looked at again, and what runs beyond it runs on.
+pub(super) fn set(state: &State, tenant: &TenantId, set: &SetLimits, now: Timestamp) -> Decision {
+    let user = user_of(&set.account);
+    if user.is_none() && set.account != subject::TENANT_ACCOUNT {
+        let detail = format!("{} names no account", set.account);
+        return Decision::refused(Refusal::new(ProblemCode::InvalidRequest, detail));
+    }
+    let account = state.ledger.account(tenant, &set.account);
+    let role = account.map_or("", |account| &account.role);
+    let limits = match (set.limits, user) {
+        (Some(limits), _) if limits.cpu_seconds < 0 => {
+            let detail = "cpu_seconds must not be negative";
+            return Decision::refused(Refusal::new(ProblemCode::InvalidRequest, detail));
+        }
+        (Some(limits), _) => limits,
+        (None, Some(_)) => limits_of(state, role),
+        (None, None) => state.in_force().tenant,
+    };
+    let reset = set.limits.is_none();
+    let same = |account: &Account| account.fixed != reset && (reset || account.limits == limits);
+    if account.map_or(reset, same) {
+        return Decision::unchanged(state.n);
+    }
+    let change = LimitsChange {
+        by: set.by.clone(),
+        reason: cut(&set.reason, LIMITS_REASON_BYTES_MAX),
+        reset,
+    };
+    let change = Some(Box::new(change));
+    let mut facts = vec![Fact::LimitsSet { role: role.to_owned(), limits, change }];
+    facts.extend(granted(account, &limits, now.start_of_day()));
+    let account = Entity::Account { tenant: tenant.clone(), account: set.account.clone() };
+    Decision::of(account, facts).accepted(None, None)
 }
 
 /// The name of a user's account, or of the tenant's.
@@ -148,9 +197,11 @@ fn accounts<'s>(
     asker: &Asker<'s>,
 ) -> [(Option<&'s UserId>, Option<&'s Account>, Limits); 2] {
     let user = asker.user;
+    let of_user = state.ledger.user(tenant, user);
+    let of_tenant = state.ledger.tenant(tenant);
     [
-        (Some(user), state.ledger.user(tenant, user), limits_of(state, asker.role)),
-        (None, state.ledger.tenant(tenant), state.in_force().tenant),
+        (Some(user), of_user, in_force(of_user, limits_of(state, asker.role))),
+        (None, of_tenant, in_force(of_tenant, state.in_force().tenant)),
     ]
 }
 

@@ -43,7 +43,7 @@ pub(super) fn decide(
         );
         return refuse(state, submit, entity, Vec::new(), refusal, now);
     }
-    let mut drafts = quota::opening(state, tenant, &submit.user_id, &submit.role, now);
+    let mut drafts = quota::opening(state, rules, tenant, &submit.user_id, &submit.role, now);
     let admitted = check_module(state, tenant, submit).and_then(|needs| {
         let open = check_dependencies(state, tenant, submit)?;
         let resources = &submit.requested_resources;

@@ -72,6 +72,10 @@ fn serves(worker: &Worker, job: &ActiveJob) -> bool {
         && job.needs.labels.iter().all(|label| worker.labels.contains(label))
 }
 
+fn takes_work(worker: &Worker) -> bool {
+    !worker.draining && !worker.paused && !worker.drained
+}
+
 /// Whether `worker` could run one more job like this.
 fn has_room(state: &State, id: &WorkerId, worker: &Worker, job: &ActiveJob) -> bool {
     let (has, used, asked) = (worker.capacity, used(state, id), job.job.resources());
@@ -97,7 +101,7 @@ pub fn hosts<'s>(
         .workers
         .iter()
         .filter(|(_, worker)| serves(worker, job))
-        .filter(|(_, worker)| !worker.draining && !worker.paused)
+        .filter(|(_, worker)| takes_work(worker))
         .collect();
     if serving.is_empty() {
         return Err(WaitingCode::NoWorker);
@@ -171,10 +175,8 @@ fn is_company(state: &State, worker: &WorkerId, job: &ActiveJob) -> bool {
 fn kept(state: &State) -> Option<(usize, WorkerId)> {
     let waits = |job: &ActiveJob| hosts(state, job).err() == Some(WaitingCode::Isolation);
     let (place, (_, job)) = (0..).zip(in_order(state)).find(|(_, (_, job))| waits(job))?;
-    let serving = state
-        .workers
-        .iter()
-        .filter(|(_, worker)| serves(worker, job) && !worker.draining && !worker.paused);
+    let serving =
+        state.workers.iter().filter(|(_, worker)| serves(worker, job) && takes_work(worker));
     let least = serving
         .filter(|(_, worker)| could_be_alone(worker, job))
         .min_by_key(|(id, _)| (used(state, id).slots, (*id).clone()));

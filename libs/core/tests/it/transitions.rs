@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Blame, Capacity, Fact, FrameNumber, Incarnation, JobState, Limits, LostReason, Origin,
-    ProblemCode, RawJson, Refusal, SchedulerConfig, Source, StopReason, Timestamp, WaitingCode,
-    WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, Fact, FrameNumber, Incarnation, JobState, Limits, LostReason,
+    Occurrence, Origin, Overlap, ProblemCode, RawJson, Refusal, SchedulerConfig, Source,
+    StopReason, Timestamp, WaitingCode, WorkNumber, WorkerId,
     fact::{Rejected, Submitted},
 };
 use nox_core::job::{Job, Phase};
@@ -168,7 +168,7 @@ fn facts(job: &Job) -> Vec<Fact> {
         Fact::Reserved { period, cpu_seconds: 60 },
         Fact::Settled { period, cpu_seconds: 1, overrun: 0 },
         Fact::Released { period, cpu_seconds: 59 },
-        Fact::LimitsSet { role: "user".to_owned(), limits },
+        Fact::LimitsSet { role: "user".to_owned(), limits, change: None },
         Fact::Granted { period, cpu_seconds: 1 },
         Fact::QuotaViolated {
             job_id: job_id(1),
@@ -195,6 +195,27 @@ fn facts(job: &Job) -> Vec<Fact> {
         Fact::TopicRegistered { schema: RawJson::default(), by: id("ada") },
         Fact::TopicRemoved {},
         Fact::WorkerDraining { session },
+        Fact::WorkerDrained { by: id("root") },
+        Fact::WorkerUndrained { by: id("root") },
+        Fact::KeyCreated { key: Box::new(crate::world::key()), by: id("ada") },
+        Fact::KeyRevoked { by: id("ada") },
+        Fact::ScheduleSet {
+            spec: Box::new(crate::world::spec(Overlap::Skip)),
+            owner: id("ada"),
+            role: "user".to_owned(),
+            by: id("ada"),
+        },
+        Fact::SchedulePaused { by: id("ada") },
+        Fact::ScheduleResumed { by: id("ada") },
+        Fact::SchedulePlanned { next_due_at: None },
+        Fact::ScheduleOccurred {
+            due_at: noon(),
+            outcome: Occurrence::Skipped,
+            missed_from: None,
+            next_due_at: None,
+        },
+        Fact::ScheduleTriggered { job_id: job_id(1), by: id("ada") },
+        Fact::ScheduleDeleted { by: id("ada") },
         Fact::WorkerPaused { session, number: 1, reason: "no process".to_owned() },
         Fact::WorkerResumed { session, number: 2 },
         Fact::WorkerLeft {
@@ -218,7 +239,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 34;
+    const VARIANTS: u64 = 45;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -255,6 +276,17 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::TopicRemoved {} => 31,
             Fact::Drafted(_) => 32,
             Fact::DraftSubmitted {} => 33,
+            Fact::WorkerDrained { .. } => 34,
+            Fact::WorkerUndrained { .. } => 35,
+            Fact::KeyCreated { .. } => 36,
+            Fact::KeyRevoked { .. } => 37,
+            Fact::ScheduleSet { .. } => 38,
+            Fact::SchedulePaused { .. } => 39,
+            Fact::ScheduleResumed { .. } => 40,
+            Fact::SchedulePlanned { .. } => 41,
+            Fact::ScheduleOccurred { .. } => 42,
+            Fact::ScheduleTriggered { .. } => 43,
+            Fact::ScheduleDeleted { .. } => 44,
         };
         seen | 1 << bit
     });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    Blame, Fact, JobId, JobState, LostReason, ModuleName, ProblemCode, Resources, Source, TenantId,
-    Timestamp, UserId, WaitingCode, WorkerId, subject,
+    Blame, Fact, JobId, JobState, Limits, LostReason, ModuleName, ProblemCode, Resources, Source,
+    TenantId, Timestamp, UserId, WaitingCode, WorkerId, subject,
 };
 use nox_core::{State, job::SUSPICIONS_MAX};
 
@@ -24,6 +24,13 @@ pub const TURNS: &str = "a match places who is next";
 pub const MADE_ONCE: &str = "a job is made once";
 /// The property that the ledger moves as the facts say.
 pub const NOTHING_LEFT: &str = "nothing stays reserved for a job that is over";
+
+/// The property that an admin's limits are no role's to change.
+pub const FIXED: &str = "limits that an admin set stay until an admin changes them";
+/// The property that what a job waits for is what holds it back.
+pub const REASONS: &str = "a reason is the right one";
+/// The property that a drained worker gets empty.
+pub const DRAINED: &str = "a worker that was taken out of service is given nothing";
 
 /// What the facts say of one job.
 #[derive(Debug, Clone)]
@@ -87,6 +94,10 @@ pub struct Watch {
     violations: BTreeMap<(TenantId, String, ProblemCode), Timestamp>,
     next_work: BTreeMap<WorkerId, u64>,
     draining: BTreeSet<WorkerId>,
+    /// Names that were taken out of service.
+    drained: BTreeSet<WorkerId>,
+    /// Limits that an admin set.
+    fixed: BTreeMap<(TenantId, String), Limits>,
     at: Timestamp,
 }
 
@@ -228,6 +239,7 @@ impl Watch {
                 let worker = before.workers.get(worker_id);
                 let same = worker.is_some_and(|worker| worker.session == *session);
                 hold(same, "work goes to a live session", told)?;
+                hold(!self.drained.contains(worker_id), DRAINED, told)?;
                 place_is_good(before, after, entry, id, worker_id)?;
                 story.held_by = Some(worker_id.clone());
                 story.attempts = attempt.0;
@@ -354,7 +366,18 @@ impl Watch {
     fn of_account(&mut self, entry: &Placed, name: &str, fact: &Fact) -> Result<(), Violation> {
         let account = self.accounts.entry((entry.tenant.clone(), name.to_owned())).or_default();
         match fact {
-            Fact::LimitsSet { .. } => {}
+            Fact::LimitsSet { limits, change, .. } => {
+                let key = (entry.tenant.clone(), name.to_owned());
+                match change {
+                    Some(change) if !change.reset => {
+                        self.fixed.insert(key, *limits);
+                    }
+                    Some(_) => {
+                        self.fixed.remove(&key);
+                    }
+                    None => hold(!self.fixed.contains_key(&key), FIXED, || format!("{entry:?}"))?,
+                }
+            }
             Fact::Granted { period, cpu_seconds } => {
                 let sums = account.entry(*period).or_default();
                 sums.free += cpu_seconds - sums.granted;
@@ -407,6 +430,12 @@ impl Watch {
         match fact {
             Fact::WorkerDraining { .. } => {
                 self.draining.insert(worker.clone());
+            }
+            Fact::WorkerDrained { .. } => {
+                self.drained.insert(worker.clone());
+            }
+            Fact::WorkerUndrained { .. } => {
+                self.drained.remove(worker);
             }
             Fact::WorkerLeft { .. } => {
                 let draining = self.draining.remove(worker);
@@ -465,6 +494,9 @@ impl Watch {
                 let same = kept.map_or(sums.reserved == 0, |kept| kept == *sums);
                 hold(same, "the ledger is what the facts say", told)?;
             }
+            let fixed = self.fixed.get(&(tenant.clone(), name.clone()));
+            let same = fixed.is_none_or(|fixed| *fixed == account.limits);
+            hold(same, FIXED, told)?;
             let running = match name.strip_prefix("user/") {
                 Some(user) => {
                     oracle::running_of_user(state, tenant, &user.parse().expect("a user"))

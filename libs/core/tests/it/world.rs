@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Command, Concurrency, Fact, FrameNumber, HandBack,
-    Hello, InstanceId, JobError, JobId, JobState, Limits, Manifest, ModuleName, Origin, Outcome,
-    ProcessId, RawJson, Refusal, Report, Resources, RetryPolicy, SchedulerConfig, SessionId,
-    SetModule, Submit, SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode,
-    WorkerId,
+    ApiKey, Attempt, AttemptEnd, Cancel, Capacity, Command, Concurrency, DrainWorker, Fact,
+    FrameNumber, HandBack, Hello, InstanceId, JobError, JobId, JobState, JobTemplate, Limits,
+    Manifest, ModuleName, Origin, Outcome, Overlap, ProcessId, RawJson, Refusal, Report, Resources,
+    RetryPolicy, ScheduleSpec, SchedulerConfig, SessionId, SetLimits, SetModule, Submit,
+    SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
     beat::Held,
     limits::UNLIMITED,
     report::{Ended, Started, Stopped},
@@ -90,6 +90,36 @@ pub fn manifest(name: &str) -> Manifest {
         retry: RetryPolicy { attempts_max: 3, ..RetryPolicy::default() },
         running_max: None,
         starts_per_minute: None,
+    }
+}
+
+pub fn key() -> ApiKey {
+    ApiKey {
+        name: "ci".to_owned(),
+        user_id: id("ada"),
+        role: "user".to_owned(),
+        scopes: Default::default(),
+        expires_at: None,
+        hash: String::new(),
+    }
+}
+
+/// A small job of module `m`, whenever somebody says that it is due; too late after an hour.
+pub fn spec(overlap: Overlap) -> ScheduleSpec {
+    ScheduleSpec {
+        name: "nightly".to_owned(),
+        cron: "0 * * * *".to_owned(),
+        time_zone: "UTC".to_owned(),
+        overlap,
+        catch_up_s: 3_600,
+        job: JobTemplate {
+            module: id("m"),
+            module_version: None,
+            worker_labels: Default::default(),
+            inputs: RawJson::default(),
+            requested_resources: SMALL,
+            priority: 5,
+        },
     }
 }
 
@@ -340,6 +370,18 @@ impl World {
     pub fn switch(&mut self, module: &str, enabled: bool) -> Said {
         let set = SetModule { module: id(module), enabled, by: id("root") };
         self.command(&acme(), Command::SetModule(set))
+    }
+
+    /// An admin sets the limits of an account, or resets them.
+    pub fn limit(&mut self, account: &str, limits: Option<Limits>) -> Said {
+        let (account, by, reason) = (account.to_owned(), id("root"), "asked for".to_owned());
+        let set = SetLimits { account, limits, by, reason };
+        self.command(&acme(), Command::SetLimits(Box::new(set)))
+    }
+
+    pub fn drain_worker(&mut self, worker: &str, drained: bool) -> Said {
+        let drain = DrainWorker { worker_id: id(worker), drained, by: id("root") };
+        self.command(&acme(), Command::DrainWorker(drain))
     }
 
     pub fn command(&mut self, tenant: &TenantId, command: Command) -> Said {

@@ -22,8 +22,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nox-contract", &[]),
     ("nox-core", &["nox-contract"]),
     ("nox-molecule", &[]),
+    ("nox-calendar", &["nox-contract"]),
     ("nox-schema", &["nox-contract", "nox-molecule"]),
-    ("nox-protocol", &["nox-contract", "nox-core"]),
+    ("nox-protocol", &["nox-contract", "nox-core", "nox-calendar"]),
     ("nox-store", &["nox-contract"]),
     ("nox-streams", &["nox-contract", "nox-core", "nox-protocol"]),
     ("nox-archive", &["nox-contract", "nox-core", "nox-protocol", "nox-store", "nox-streams"]),
@@ -34,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "nox-gateway",
         &[
             "nox-contract",
+            "nox-calendar",
             "nox-core",
             "nox-protocol",
             "nox-store",
@@ -79,6 +81,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 const ALL_BUT_TESTKIT: &[&str] = &[
     "nox-contract",
+    "nox-calendar",
     "nox-core",
     "nox-molecule",
     "nox-schema",
@@ -103,6 +106,7 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("nox-contract", IMPURE),
     ("nox-core", IMPURE),
     ("nox-molecule", IMPURE),
+    ("nox-calendar", IMPURE),
     ("nox-schema", IMPURE),
     ("nox-protocol", IMPURE),
     ("nox-scheduler", &["nox-readmodel", "sqlx"]),
@@ -122,8 +126,14 @@ const BANNED: &[(&str, &str)] = &[(
 )];
 
 /// Where the same rules stand once for each crate, because clippy reads one file a crate.
-const PURE_CRATES: [&str; 5] =
-    ["libs/contract", "libs/core", "libs/molecule", "libs/protocol", "libs/schema"];
+const PURE_CRATES: [&str; 6] = [
+    "libs/calendar",
+    "libs/contract",
+    "libs/core",
+    "libs/molecule",
+    "libs/protocol",
+    "libs/schema",
+];
 
 #[test]
 fn arrows_point_down() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | inputs, and the turn that ends in a frame |
 //! | `time.rs` | what is done by time alone |
+//! | `schedules.rs` | when schedules are due |
 //! | `dispatch.rs` | work, and work again |
 //! | `held_back.rs` | what waits for the log |
 //! | `hot_inputs.rs` | inputs of jobs that were submitted lately |
@@ -11,6 +12,7 @@
 mod dispatch;
 mod held_back;
 mod hot_inputs;
+mod schedules;
 mod time;
 
 use std::{collections::VecDeque, time::Duration};
@@ -491,6 +493,7 @@ impl Leader {
                 | Fact::Stopped { .. }
                 | Fact::Succeeded { .. }
                 | Fact::WorkerResumed { .. }
+                | Fact::WorkerUndrained { .. }
                 | Fact::WorkerOffered { .. }
                 | Fact::ModuleDeclared { .. }
                 | Fact::ModuleSwitched { .. }
@@ -505,10 +508,20 @@ impl Leader {
                 | Fact::Granted { .. }
                 | Fact::QuotaViolated { .. }
                 | Fact::WorkerDraining { .. }
+                | Fact::WorkerDrained { .. }
                 | Fact::WorkerPaused { .. }
                 | Fact::WorkerLeft { .. }
                 | Fact::TopicRegistered { .. }
                 | Fact::TopicRemoved {}
+                | Fact::KeyCreated { .. }
+                | Fact::KeyRevoked { .. }
+                | Fact::ScheduleSet { .. }
+                | Fact::SchedulePaused { .. }
+                | Fact::ScheduleResumed { .. }
+                | Fact::SchedulePlanned { .. }
+                | Fact::ScheduleOccurred { .. }
+                | Fact::ScheduleTriggered { .. }
+                | Fact::ScheduleDeleted { .. }
                 | Fact::Configured { .. }
                 | Fact::InputsReset { .. } => {}
             }

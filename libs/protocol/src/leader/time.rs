@@ -28,6 +28,7 @@ impl Leader {
         if !due.is_empty() {
             self.decide_internal(Internal::Timer { due }, now)?;
         }
+        self.keep_schedules(now)?;
         let reports = self.sequencer.pos().reports.whole();
         for verdict in self.liveness.judge(self.sequencer.state(), reports, now.monotonic) {
             self.carry_out(verdict, now)?;
@@ -118,7 +119,8 @@ impl Leader {
         let frame = (self.sequencer.needs_frame() && !self.seal_due).then(|| self.frame_wait(now));
         let ends = (state.has_ends_to_tell() && !self.seal_due).then_some(Duration::ZERO);
         let start = self.look_at.map(|at| at.since(now.at));
+        let schedules = self.schedules_wake(now);
         let losses = state.workers.has_departed().then_some(Duration::ZERO);
-        [timer, lease, reasons, frame, ends, start, losses].into_iter().flatten().min()
+        [timer, lease, reasons, frame, ends, start, schedules, losses].into_iter().flatten().min()
     }
 }

@@ -23,8 +23,9 @@ impl Projection<'_> {
         if !storable || storable::text(account).is_err() {
             return Ok(());
         }
-        if let Fact::LimitsSet { role, limits } = fact {
-            let limits = StoredLimits { role: role.clone(), limits: *limits, n };
+        if let Fact::LimitsSet { role, limits, change } = fact {
+            let (role, limits, change) = (role.clone(), *limits, change.as_deref().cloned());
+            let limits = StoredLimits { role, limits, change, set_at: context.placed.at, n };
             self.changes.limits.insert((tenant.clone(), account.clone()), limits);
         }
         if let Fact::Granted { period, .. } = fact {

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nox_contract::{
-    Concurrency, Fact, FrameNumber, JobId, Metadata, ModuleName, RawJson, Refusal, Resources, Task,
-    TenantId, Timestamp, TopicName, UserId, WorkerId,
+    Concurrency, Fact, FrameNumber, JobId, KeyId, Metadata, ModuleName, RawJson, Refusal,
+    Resources, ScheduleId, Task, TenantId, Timestamp, TopicName, UserId, WorkerId,
 };
 use nox_core::ledger::Balance;
 use serde::{Deserialize, Serialize};
 
+use super::AccountOf;
 use crate::{
     metrics::MetricKey,
     rows::{
-        BalanceKey, Parked, Rows, StoredJob, StoredLimits, StoredModule, StoredTopic, StoredWorker,
+        BalanceKey, JobCounts, Parked, Rows, StoredJob, StoredKey, StoredLimits, StoredModule,
+        StoredSchedule, StoredTopic, StoredWorker,
     },
 };
 
@@ -26,6 +28,8 @@ pub struct Changes {
     pub(super) places: HashMap<JobId, usize>,
     pub balances: BTreeMap<BalanceKey, (Balance, FrameNumber)>,
     pub limits: BTreeMap<(TenantId, String), StoredLimits>,
+    /// Differences.
+    pub usage: BTreeMap<AccountOf, JobCounts>,
     pub violations: Vec<Violation>,
     pub modules: BTreeMap<ModuleName, StoredModule>,
     pub workers: BTreeMap<WorkerId, StoredWorker>,
@@ -33,6 +37,10 @@ pub struct Changes {
     pub gone: BTreeSet<WorkerId>,
     /// `None` of those that are removed.
     pub topics: BTreeMap<(TenantId, TopicName), Option<StoredTopic>>,
+    /// `None` of those that were revoked.
+    pub keys: BTreeMap<KeyId, Option<StoredKey>>,
+    /// `None` of those that were deleted.
+    pub schedules: BTreeMap<ScheduleId, Option<StoredSchedule>>,
     /// Differences.
     pub metrics: BTreeMap<MetricKey, i64>,
     pub parked: Vec<ParkedEntry>,
@@ -200,6 +208,12 @@ impl Rows {
         self.balances
             .extend(changes.balances.into_iter().map(|(key, (balance, _))| (key, balance)));
         self.modules.extend(changes.modules);
+        for (id, schedule) in changes.schedules {
+            match schedule {
+                Some(schedule) => self.schedules.insert(id, schedule),
+                None => self.schedules.remove(&id),
+            };
+        }
         self.workers.extend(changes.workers);
         self.workers.retain(|id, _| !changes.gone.contains(id));
     }

@@ -60,6 +60,11 @@ impl Projection<'_> {
         if let Some(worker) = change.row.job.worker_id() {
             change.row.worker_id = Some(worker.clone());
         }
+        if is_reported(fact)
+            && let Some(worker) = change.row.worker_id.clone()
+        {
+            self.see_worker(&worker, at);
+        }
         Ok(())
     }
 
@@ -83,6 +88,18 @@ impl Projection<'_> {
             *metrics.entry(sum).or_default() += micros;
         }
     }
+}
+
+/// Whether the job's worker said so.
+fn is_reported(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Started { .. }
+            | Fact::Progressed { .. }
+            | Fact::Succeeded { .. }
+            | Fact::AttemptFailed { .. }
+            | Fact::Stopped { .. }
+    )
 }
 
 /// Stops folding the entry's job, and keeps the entry. Other things have no life cycle to lose: what

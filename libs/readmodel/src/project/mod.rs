@@ -7,8 +7,11 @@ mod account;
 mod budget;
 mod changes;
 mod job;
+mod key;
 mod needed;
 mod registry;
+mod schedule;
+mod usage;
 
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use crate::{
 pub use changes::{Changes, Created, JobChange, ParkedEntry, ReservedResources, Stored, Violation};
 use job::{Observed, freeze};
 pub use needed::{Needed, needed};
+pub use usage::AccountOf;
 
 /// For so long the row of an ended job is there in any case: the least that `NOX_KEEP_DAYS` can be. Its key
 /// makes another job only where a gateway saw no row, so one that does so earlier is a mistake of somebody's.
@@ -73,7 +77,9 @@ pub fn project(
     for placed in entries {
         projection.entry(*placed)?;
     }
-    Ok(projection.changes)
+    let mut changes = projection.changes;
+    usage::count(rows, &mut changes);
+    Ok(changes)
 }
 
 pub(crate) struct Projection<'a> {
@@ -102,6 +108,8 @@ impl Context<'_> {
             Entity::Worker(_) => "a worker",
             Entity::Module(_) => "a module",
             Entity::Topic { .. } => "a topic",
+            Entity::Key { .. } => "a key",
+            Entity::Schedule { .. } => "a schedule",
             Entity::Control => "the log",
         };
         IllegalEntry::Misplaced { at: self.placed.stands(), fact: fact.name(), entity }
@@ -197,6 +205,8 @@ impl Projection<'_> {
             Fact::WorkerJoined { .. }
             | Fact::WorkerOffered { .. }
             | Fact::WorkerDraining { .. }
+            | Fact::WorkerDrained { .. }
+            | Fact::WorkerUndrained { .. }
             | Fact::WorkerPaused { .. }
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. } => self.move_worker(context, fact, storable.is_ok()),
@@ -206,6 +216,16 @@ impl Projection<'_> {
             Fact::TopicRegistered { .. } | Fact::TopicRemoved {} => {
                 self.move_topic(context, fact, storable.is_ok())
             }
+            Fact::KeyCreated { .. } | Fact::KeyRevoked { .. } => {
+                self.move_key(context, fact, storable.is_ok())
+            }
+            Fact::ScheduleSet { .. }
+            | Fact::SchedulePaused { .. }
+            | Fact::ScheduleResumed { .. }
+            | Fact::SchedulePlanned { .. }
+            | Fact::ScheduleOccurred { .. }
+            | Fact::ScheduleTriggered { .. }
+            | Fact::ScheduleDeleted { .. } => self.move_schedule(context, fact, storable.is_ok()),
             // These say what later decisions rest on, and where reading the inputs goes on; the
             // positions stand in every frame, and nobody reads the rest from rows.
             Fact::Configured { .. } | Fact::InputsReset { .. } => match context.entity {

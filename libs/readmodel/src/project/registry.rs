@@ -1,10 +1,10 @@
 //! What facts make of workers, modules and topics.
 
-use nox_contract::{Entity, Fact};
+use nox_contract::{Entity, Fact, Timestamp, WorkerId};
 use nox_core::versions::Versions;
 
 use super::{Context, IllegalEntry, Projection};
-use crate::rows::{StoredModule, StoredTopic, StoredWorker, WorkerState};
+use crate::rows::{self, StoredModule, StoredTopic, StoredWorker, WorkerState};
 
 impl Projection<'_> {
     pub(super) fn move_worker(
@@ -20,7 +20,10 @@ impl Projection<'_> {
         if let (Fact::WorkerJoined { session, capacity, modules, labels, claimant, .. }, true) =
             (fact, storable)
         {
+            let known = self.changes.workers.get(id).or_else(|| self.rows.workers.get(id));
             let worker = StoredWorker {
+                // An operator's word on a name outlives its sessions.
+                drained_by: known.and_then(|known| known.drained_by.clone()),
                 session: *session,
                 state: WorkerState::Joined,
                 capacity: *capacity,
@@ -28,6 +31,7 @@ impl Projection<'_> {
                 labels: labels.clone(),
                 claimant: claimant.clone(),
                 joined_at: context.placed.at,
+                seen_at: context.placed.at,
                 left_at: None,
                 n,
             };
@@ -41,6 +45,12 @@ impl Projection<'_> {
             worker.capacity = *capacity;
             worker.modules.clone_from(modules);
             worker.labels.clone_from(labels);
+        }
+        if let Fact::WorkerDrained { by } = fact {
+            worker.drained_by = Some(by.clone());
+        }
+        if let Fact::WorkerUndrained { .. } = fact {
+            worker.drained_by = None;
         }
         if let Fact::WorkerDraining { .. } = fact {
             worker.state = WorkerState::Draining;
@@ -62,9 +72,29 @@ impl Projection<'_> {
                 return Ok(());
             }
         }
+        // That is the operator's word, and a lost one is not heard of.
+        let heard = match fact {
+            Fact::WorkerDrained { .. } | Fact::WorkerUndrained { .. } => false,
+            Fact::WorkerLeft { lost, .. } => !lost,
+            _ => true,
+        };
+        if heard {
+            worker.seen_at = context.placed.at;
+        }
         worker.n = n;
         self.changes.workers.insert(id.clone(), worker);
         Ok(())
+    }
+
+    /// What a worker reports of a job is heard of it.
+    pub(super) fn see_worker(&mut self, id: &WorkerId, at: Timestamp) {
+        let known = self.changes.workers.get(id).or_else(|| self.rows.workers.get(id));
+        let late = |of: &&StoredWorker| {
+            of.left_at.is_none() && at.since(of.seen_at) >= rows::SEEN_INTERVAL
+        };
+        if let Some(worker) = known.filter(late).cloned() {
+            self.changes.workers.insert(id.clone(), StoredWorker { seen_at: at, ..worker });
+        }
     }
 
     pub(super) fn move_module(

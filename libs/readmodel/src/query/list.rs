@@ -149,9 +149,9 @@ async fn first(
 }
 
 /// A row of a page, before it is read.
-struct Found {
-    id: Uuid,
-    place: EntryPlace,
+pub(super) struct Found {
+    pub(super) id: Uuid,
+    pub(super) place: EntryPlace,
     bytes: usize,
 }
 
@@ -171,13 +171,13 @@ fn fitting(found: &[Found], bytes_max: usize) -> (usize, usize) {
 }
 
 /// Rows for a page, in order and one more than it shows, if there are so many.
-struct Candidates {
-    found: Vec<Found>,
+pub(super) struct Candidates {
+    pub(super) found: Vec<Found>,
     /// Where to go on if these are all that were found, and not all were looked at.
     behind: Option<Cursor>,
 }
 
-async fn page(
+pub(super) async fn page(
     connection: &mut PgConnection,
     filter: &Filter,
     limit: usize,

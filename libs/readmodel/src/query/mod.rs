@@ -5,6 +5,7 @@ mod conditions;
 mod history;
 mod jobs;
 mod keeping;
+mod keys;
 mod list;
 mod look;
 mod metrics;
@@ -27,10 +28,11 @@ pub use conditions::{Condition, Is};
 pub use history::JobEntry;
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
 pub use keeping::{JobStanding, NamedHash};
+pub use keys::{KeyRow, ScheduleRow};
 use look::Look;
 pub use look::{At, Progress};
-pub use quotas::{BalanceRow, LimitsRow, ViolationRow};
-pub use registry::{ModuleRow, WorkerRow};
+pub use quotas::{AccountRow, BalanceRow, LedgerRow, LimitsRow, ViolationRow};
+pub use registry::{ModuleRow, RUNNING_MAX, RunningRow, WorkerRow};
 pub use tasks::{TaskFilter, TopicRow};
 
 /// How long a read waits for a connection: longer than any burst, shorter than a user's patience.

@@ -1,8 +1,10 @@
 //! Modules and workers.
 
+use std::collections::BTreeMap;
+
 use nox_contract::{
-    Capacity, Claimant, FrameNumber, ModuleName, RawJson, SessionId, Timestamp, WorkerId,
-    fact::ServedModule,
+    Capacity, Claimant, FrameNumber, JobId, ModuleName, RawJson, SessionId, TenantId, Timestamp,
+    UserId, WorkerId, fact::ServedModule,
 };
 use nox_core::versions::Versions;
 use sqlx::{Row, postgres::PgRow, types::Json};
@@ -11,7 +13,7 @@ use super::{At, QueryError, Reader};
 use crate::{
     load::{self, decode},
     rows::{StoredWorker, WorkerState},
-    sql::number,
+    sql::{Instant, number},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,11 @@ pub struct WorkerRow {
     pub modules: Vec<ServedModule>,
     pub labels: Vec<String>,
     pub claimant: Option<Claimant>,
+    /// Who took it out of service, while it is.
+    pub drained_by: Option<UserId>,
     pub joined_at: Timestamp,
+    /// When the log heard of it last, to ten seconds.
+    pub seen_at: Timestamp,
     pub left_at: Option<Timestamp>,
     pub n: FrameNumber,
 }
@@ -106,7 +112,8 @@ impl Reader {
     pub async fn worker(&self, id: &WorkerId) -> Result<At<Option<WorkerRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n
+            "select worker_id, session, state, capacity, modules, labels, claimant, drained_by, joined_at,
+                    seen_at, left_at, n
              from workers where worker_id = $1",
         );
         let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(look.connection()).await;
@@ -114,6 +121,79 @@ impl Reader {
         let worker = row.as_ref().map(load::worker).transpose()?;
         look.end(worker.map(WorkerRow::from)).await
     }
+}
+
+/// What a worker runs, as far as whoever asks may know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningRow {
+    pub worker_id: WorkerId,
+    pub job_id: JobId,
+    pub user_id: UserId,
+    pub module: ModuleName,
+    pub started_at: Option<Timestamp>,
+}
+
+/// Most of what runs that one answer tells, over all workers.
+pub const RUNNING_MAX: usize = 1_000;
+
+impl Reader {
+    /// What workers run of a tenant's jobs, or of one of its users': the newest first, at most
+    /// [`RUNNING_MAX`].
+    pub async fn running(
+        &self,
+        tenant: &TenantId,
+        user: Option<&UserId>,
+        worker: Option<&WorkerId>,
+    ) -> Result<At<Vec<RunningRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
+            "select worker_id, id, user_id, module, started_at
+             from jobs_live
+             where status <> 'queued' and tenant = $1 and held and worker_id is not null
+                   and ($2::text is null or user_id = $2)
+                   and ($3::text is null or worker_id = $3)
+             order by submitted desc
+             limit $4",
+        );
+        let rows = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(user.map(|user| user.as_str()))
+            .bind(worker.map(|worker| worker.as_str()))
+            .bind(RUNNING_MAX as i64)
+            .fetch_all(look.connection())
+            .await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(running).collect::<sqlx::Result<_>>()?).await
+    }
+
+    /// How many attempts each worker runs, whoever they belong to.
+    pub async fn running_counts(&self) -> Result<At<BTreeMap<WorkerId, i64>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(
+            "select worker_id, count(*) as running
+             from jobs_live
+             where status <> 'queued' and held and worker_id is not null
+             group by worker_id",
+        );
+        let rows = sqlx::query(sql).fetch_all(look.connection()).await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        let count = |row: &PgRow| {
+            let id = WorkerId::new(row.try_get::<&str, _>("worker_id")?).map_err(decode)?;
+            Ok((id, row.try_get("running")?))
+        };
+        look.end(rows.iter().map(count).collect::<sqlx::Result<_>>()?).await
+    }
+}
+
+fn running(row: &PgRow) -> sqlx::Result<RunningRow> {
+    let started_at: Option<Instant> = row.try_get("started_at")?;
+    Ok(RunningRow {
+        worker_id: WorkerId::new(row.try_get::<&str, _>("worker_id")?).map_err(decode)?,
+        job_id: JobId(row.try_get("id")?),
+        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
+        started_at: started_at.map(|instant| instant.0),
+    })
 }
 
 impl From<(WorkerId, StoredWorker)> for WorkerRow {
@@ -126,7 +206,9 @@ impl From<(WorkerId, StoredWorker)> for WorkerRow {
             modules: worker.modules,
             labels: worker.labels,
             claimant: worker.claimant,
+            drained_by: worker.drained_by,
             joined_at: worker.joined_at,
+            seen_at: worker.seen_at,
             left_at: worker.left_at,
             n: worker.n,
         }

@@ -234,7 +234,8 @@ impl Reader {
     ) -> Result<At<Vec<super::WorkerRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n
+            "select worker_id, session, state, capacity, modules, labels, claimant, drained_by, joined_at,
+                    seen_at, left_at, n
              from workers
              where claimant is not null and claimant ->> 'tenant' = $1
                    and ($2::text is null or claimant ->> 'user_id' = $2)

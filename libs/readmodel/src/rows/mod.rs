@@ -11,11 +11,13 @@ use std::{
 };
 
 use nox_contract::{
-    Capacity, Claimant, FrameNumber, JobId, Limits, ModuleName, RawJson, SessionId, TenantId,
-    Timestamp, UserId, WorkerId, fact::ServedModule,
+    ApiKey, Capacity, Claimant, FrameNumber, JobId, Limits, LimitsChange, ModuleName, Occurrence,
+    RawJson, ScheduleId, ScheduleSpec, SessionId, TenantId, Timestamp, UserId, WorkerId,
+    fact::ServedModule,
 };
-use nox_core::ledger::Balance;
+pub use nox_core::ledger::Balance;
 use nox_core::versions::Versions;
+use serde::{Deserialize, Serialize};
 
 pub use job::{JobLedger, StoredJob};
 pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
@@ -88,11 +90,45 @@ pub struct BalanceKey {
     pub period: Timestamp,
 }
 
+/// How many jobs an account has of what its limits count, or by how much that changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Admitted and not ended.
+    pub queued_jobs: i64,
+    /// Attempts that a worker has.
+    pub running_jobs: i64,
+}
+
+impl std::ops::Add for JobCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            queued_jobs: self.queued_jobs + other.queued_jobs,
+            running_jobs: self.running_jobs + other.running_jobs,
+        }
+    }
+}
+
+impl std::ops::Sub for JobCounts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            queued_jobs: self.queued_jobs - other.queued_jobs,
+            running_jobs: self.running_jobs - other.running_jobs,
+        }
+    }
+}
+
 /// The newest limits of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLimits {
     pub role: String,
     pub limits: Limits,
+    /// Who changed them last, and why; `None` of a role's.
+    pub change: Option<LimitsChange>,
+    pub set_at: Timestamp,
     pub n: FrameNumber,
 }
 
@@ -112,10 +148,18 @@ pub struct StoredWorker {
     pub labels: Vec<String>,
     /// Whose it is, if it claims its work.
     pub claimant: Option<Claimant>,
+    /// Who took it out of service, while it is.
+    pub drained_by: Option<UserId>,
     pub joined_at: Timestamp,
+    /// When the log heard of it last, at most [`SEEN_INTERVAL`] before it did.
+    pub seen_at: Timestamp,
     pub left_at: Option<Timestamp>,
     pub n: FrameNumber,
 }
+
+/// How much later a worker has to be heard of for its row to say so: what it reports of jobs must not cost a
+/// row of its own each time.
+pub(crate) const SEEN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What workers claim tasks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +169,45 @@ pub struct StoredTopic {
     pub user_id: UserId,
     pub registered_at: Timestamp,
     pub n: FrameNumber,
+}
+
+/// An API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    pub tenant: TenantId,
+    pub key: ApiKey,
+    /// Who made it.
+    pub by: UserId,
+    pub created_at: Timestamp,
+    pub n: FrameNumber,
+}
+
+/// What is submitted again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSchedule {
+    pub tenant: TenantId,
+    /// Whose jobs they are.
+    pub owner: UserId,
+    pub role: String,
+    pub spec: ScheduleSpec,
+    pub paused: bool,
+    /// `None` while it is paused, before the leader has said so, and of one that is never due again.
+    pub next_due_at: Option<Timestamp>,
+    /// `None` before the first, or if Postgres cannot store it.
+    pub last: Option<LastOccurrence>,
+    /// The newest job.
+    pub last_job: Option<JobId>,
+    pub created_at: Timestamp,
+    pub n: FrameNumber,
+}
+
+/// The newest occurrence of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastOccurrence {
+    pub due_at: Timestamp,
+    /// When it was decided.
+    pub at: Timestamp,
+    pub outcome: Occurrence,
 }
 
 /// Where a worker stands.
@@ -181,4 +264,6 @@ pub struct Rows {
     pub modules: BTreeMap<ModuleName, StoredModule>,
     /// All of them: they are few.
     pub workers: BTreeMap<WorkerId, StoredWorker>,
+    /// All of them: they are bounded.
+    pub schedules: BTreeMap<ScheduleId, StoredSchedule>,
 }

@@ -3,10 +3,12 @@
 mod columns;
 mod expired;
 mod jobs;
+mod keys;
 mod metrics;
 mod parked;
 mod quotas;
 mod registry;
+mod schedules;
 
 use nox_contract::{Incarnation, Timestamp};
 use sqlx::PgConnection;
@@ -91,6 +93,9 @@ pub(crate) async fn changes(
     if !changes.limits.is_empty() {
         quotas::limits(connection, changes).await?;
     }
+    if !changes.usage.is_empty() {
+        quotas::usage(connection, changes).await?;
+    }
     if !changes.violations.is_empty() {
         quotas::violations(connection, changes).await?;
     }
@@ -106,6 +111,12 @@ pub(crate) async fn changes(
     if !changes.topics.is_empty() {
         registry::removed_topics(connection, changes).await?;
         registry::topics(connection, changes).await?;
+    }
+    if !changes.keys.is_empty() {
+        keys::write(connection, changes).await?;
+    }
+    if !changes.schedules.is_empty() {
+        schedules::write(connection, changes).await?;
     }
     if !changes.metrics.is_empty() {
         metrics::add(connection, changes).await?;

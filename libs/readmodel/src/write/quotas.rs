@@ -1,5 +1,6 @@
 //! What accounts may, have, and were refused.
 
+use nox_contract::{UserId, subject};
 use sqlx::{PgConnection, postgres::PgBindIterExt};
 
 use crate::{
@@ -43,11 +44,12 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
     sqlx::query(
         "insert into quota_limits
              (tenant, account, role, cpu_seconds, queued_jobs, running_jobs, cpu, mem_mb, drafts,
-              starts_per_minute, n)
+              starts_per_minute, changed_by, reason, fixed, set_at, n)
          select *
          from unnest(
              $1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],
+             $13::boolean[], $14::timestamptz[], $15::bigint[])
          on conflict (tenant, account) do update
          set role = excluded.role,
              cpu_seconds = excluded.cpu_seconds,
@@ -57,6 +59,10 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
              mem_mb = excluded.mem_mb,
              drafts = excluded.drafts,
              starts_per_minute = excluded.starts_per_minute,
+             changed_by = excluded.changed_by,
+             reason = excluded.reason,
+             fixed = excluded.fixed,
+             set_at = excluded.set_at,
              n = excluded.n",
     )
     .bind(rows.keys().map(|(tenant, _)| tenant.as_str()).bind_iter())
@@ -69,7 +75,35 @@ pub(super) async fn limits(connection: &mut PgConnection, changes: &Changes) -> 
     .bind(rows.values().map(|row| i64::from(row.limits.mem_mb)).bind_iter())
     .bind(rows.values().map(|row| i64::from(row.limits.drafts)).bind_iter())
     .bind(rows.values().map(|row| i64::from(row.limits.starts_per_minute)).bind_iter())
+    .bind(rows.values().map(|row| row.change.as_ref().map(|of| of.by.as_str())).bind_iter())
+    .bind(rows.values().map(|row| row.change.as_ref().map(|of| of.reason.as_str())).bind_iter())
+    .bind(rows.values().map(|row| row.change.as_ref().is_some_and(|of| !of.reset)).bind_iter())
+    .bind(rows.values().map(|row| Instant(row.set_at)).bind_iter())
     .bind(rows.values().map(|row| big(row.n.0)).bind_iter())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Adds to what accounts have of jobs.
+pub(super) async fn usage(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
+    let rows = &changes.usage;
+    let account = |user: &Option<UserId>| match user {
+        Some(user) => subject::user_account(user),
+        None => subject::TENANT_ACCOUNT.to_owned(),
+    };
+    sqlx::query(
+        "insert into quota_usage (tenant, account, queued_jobs, running_jobs)
+         select *
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+         on conflict (tenant, account) do update
+         set queued_jobs = quota_usage.queued_jobs + excluded.queued_jobs,
+             running_jobs = quota_usage.running_jobs + excluded.running_jobs",
+    )
+    .bind(rows.keys().map(|(tenant, _)| tenant.as_str()).bind_iter())
+    .bind(rows.keys().map(|(_, user)| account(user)).bind_iter())
+    .bind(rows.values().map(|counts| counts.queued_jobs).bind_iter())
+    .bind(rows.values().map(|counts| counts.running_jobs).bind_iter())
     .execute(connection)
     .await?;
     Ok(())

@@ -67,11 +67,13 @@ pub(super) async fn workers(connection: &mut PgConnection, changes: &Changes) ->
     let rows = &changes.workers;
     sqlx::query(
         "insert into workers
-             (worker_id, session, state, capacity, modules, labels, claimant, joined_at, left_at, n)
+             (worker_id, session, state, capacity, modules, labels, claimant, drained_by, joined_at,
+              seen_at, left_at, n)
          select *
          from unnest(
              $1::text[], $2::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[],
-             $7::jsonb[], $8::timestamptz[], $9::timestamptz[], $10::bigint[])
+             $7::jsonb[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[],
+             $12::bigint[])
          on conflict (worker_id) do update
          set session = excluded.session,
              state = excluded.state,
@@ -79,7 +81,9 @@ pub(super) async fn workers(connection: &mut PgConnection, changes: &Changes) ->
              modules = excluded.modules,
              labels = excluded.labels,
              claimant = excluded.claimant,
+             drained_by = excluded.drained_by,
              joined_at = excluded.joined_at,
+             seen_at = excluded.seen_at,
              left_at = excluded.left_at,
              n = excluded.n",
     )
@@ -90,7 +94,9 @@ pub(super) async fn workers(connection: &mut PgConnection, changes: &Changes) ->
     .bind(rows.values().map(|row| Jsonb::of(&row.modules)).bind_iter())
     .bind(rows.values().map(|row| Jsonb::of(&row.labels)).bind_iter())
     .bind(rows.values().map(|row| row.claimant.as_ref().map(Jsonb::of)).bind_iter())
+    .bind(rows.values().map(|row| row.drained_by.as_ref().map(|by| by.as_str())).bind_iter())
     .bind(rows.values().map(|row| Instant(row.joined_at)).bind_iter())
+    .bind(rows.values().map(|row| Instant(row.seen_at)).bind_iter())
     .bind(rows.values().map(|row| row.left_at.map(Instant)).bind_iter())
     .bind(rows.values().map(|row| big(row.n.0)).bind_iter())
     .execute(connection)

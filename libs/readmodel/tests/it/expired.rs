@@ -53,6 +53,7 @@ async fn rows_of_ended_jobs_expire_by_the_log_s_time_and_a_rebuild_agrees() {
         }
         // The ledger and what was counted stay as they were.
         assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+        assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
         let metrics = reader.metrics().await.unwrap().value;
         assert_eq!(metrics.submitted.iter().map(|submitted| submitted.count).sum::<u64>(), 50);
         assert_eq!(metrics.durations[0].count, 45);

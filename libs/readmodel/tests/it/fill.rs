@@ -142,6 +142,7 @@ async fn the_ledger_balances_to_the_second() {
     let reader = database.reader();
 
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
     let mut of_users = (0, 0);
     for account in ["user/ada", "user/bob", "tenant"] {
         let balances = reader.balances(&tenant("acme"), account, 10).await.unwrap().value;
@@ -168,6 +169,8 @@ async fn the_ledger_balances_to_the_second() {
     // The negative control: a balance that nobody's jobs explain is found.
     database.ask("update quota_balances set free = free - 1, used = used + 1").await;
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap().len(), 5);
+    database.ask("update quota_usage set running_jobs = running_jobs + 1").await;
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -208,6 +211,7 @@ async fn a_worker_that_claims_to_have_run_for_ever_stops_neither_the_fold_nor_th
         assert_eq!(balances[0].balance.overrun, i64::MAX);
     }
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ async fn how_entries_are_framed_changes_no_row_but_its_numbers() {
         let log = eventful_in(Log::in_frames_of(entries), 48);
         database.filled(&log, batch).await;
         assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+        assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
         let mut rows = Vec::new();
         for table in ROWS {
             rows.push(database.ask(table).await);

@@ -1,5 +1,6 @@
 //! The read model on a real Postgres.
 
+mod accounts;
 mod cost;
 mod crash;
 mod expired;

@@ -46,6 +46,7 @@ async fn outputs_that_postgres_cannot_store_are_left_out_and_kept_aside() {
         assert_eq!(bad.outputs, None);
         assert_eq!(row(&database, &good).await.parked, None);
         assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+        assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
 
         let kept = database
             .ask("select n, place, reason, convert_from(payload, 'UTF8') from parked")
@@ -114,6 +115,7 @@ async fn an_unknown_fact_freezes_its_job_and_nothing_else() {
 
     // What it moved in the ledger is known, and counts.
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
     let balances = database.reader().balances(&bad.tenant, "tenant", 1).await.unwrap();
     assert_eq!((balances.value[0].balance.used, balances.value[0].balance.reserved), (9, 0));
     let metrics = database.reader().metrics().await.unwrap().value;
@@ -135,6 +137,7 @@ async fn a_job_that_begins_with_an_unknown_fact_has_a_row_and_is_not_missed() {
     assert_eq!(row(&database, &bad).await.parked, Some(Parked::UnknownFact));
     assert_eq!(row(&database, &good).await.parked, None);
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -251,6 +254,7 @@ async fn an_entry_that_postgres_refuses_is_found_in_its_batch_and_parked() {
     let kept = database.ask("select string_agg(n::text, ',' order by n) from parked").await;
     assert_eq!(kept, refused.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
     // The history is whole, and the store goes on.
     assert_eq!(log.history(&database.reader(), &jobs[3], FrameNumber(0)).await.len(), 2);
     log.start_and_succeed_later(&mut store, after).await;
@@ -287,6 +291,7 @@ async fn a_job_whose_row_postgres_refuses_altogether_is_kept_as_bytes() {
     assert_eq!(row(&database, &good).await.status, JobState::Succeeded);
     assert_eq!(database.ask("select count(*) from parked").await, "2");
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
 
     // The same when the second event comes to a store that starts anew.
     let other = Database::start().await;
@@ -346,6 +351,7 @@ async fn of_a_frame_with_refused_entries_their_jobs_are_parked_and_the_rest_is_t
 
     // The ledger balances, and the store goes on.
     assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+    assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
     let after = log.n();
     let next = JobOf::new("acme", "ada", "xtb", 99);
     log.submit(&next);

@@ -54,6 +54,7 @@ async fn a_stale_copy_of_a_submit_leaves_the_job_as_it_ended() {
             assert_eq!(told, written);
             assert_eq!(told.len(), 3);
             assert_eq!(audit::ledger_differences(&database.url).await.unwrap(), []);
+            assert_eq!(audit::usage_differences(&database.url).await.unwrap(), []);
             let metrics = database.reader().metrics().await.unwrap().value;
             assert_eq!(metrics.submitted.iter().map(|of| of.count).sum::<u64>(), 1);
             assert_eq!(metrics.failures, []);

@@ -1,10 +1,11 @@
 //! Gateways and their users: submits, repetitions, cancels, switches; and somebody who forges reports.
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Command, CommandMessage, Concurrency, FrameNumber, JobError,
-    JobId, RawJson, Report, ReportMessage, Resources, SetModule, Submit, SubmitDraft, TenantId,
-    Token, Usage, UserId,
+    Attempt, AttemptEnd, Cancel, Command, CommandMessage, Concurrency, DrainWorker, FrameNumber,
+    JobError, JobId, Limits, RawJson, Report, ReportMessage, Resources, SetLimits, SetModule,
+    Submit, SubmitDraft, TenantId, Token, Usage, UserId,
     report::{Ended, Started, Stopped},
+    subject,
 };
 
 use super::{
@@ -20,6 +21,9 @@ const USERS: &[(&str, &str, &str)] = &[
     ("acme", "root", "admin"),
     ("beta", "eve", "admin"),
 ];
+
+/// Names of workers, as many as there may be.
+const EXECUTORS: [&str; 3] = ["exec-0", "exec-1", "exec-2"];
 
 /// Most tries to publish the same message.
 const TRIES_MAX: u32 = 6;
@@ -110,8 +114,15 @@ impl Client {
         self.send(tenant, commands, wire);
     }
 
-    /// Switches everything on again, so that nothing waits for a module.
+    /// Switches everything on again, so that nothing waits for a module or a worker.
     pub fn enable_all(&mut self, wire: &mut Wire) {
+        let undrained = EXECUTORS.map(|worker| {
+            Command::DrainWorker(DrainWorker {
+                worker_id: worker.parse().expect("a worker's name"),
+                drained: false,
+                by: "root".parse().expect("a user"),
+            })
+        });
         let commands = MODULES
             .iter()
             .map(|(module, ..)| {
@@ -121,6 +132,7 @@ impl Client {
                     by: "root".parse().expect("a user"),
                 })
             })
+            .chain(undrained)
             .collect();
         self.send(USERS[0].0.parse().expect("a tenant"), commands, wire);
     }
@@ -140,7 +152,9 @@ impl Client {
             0..72 => Some(self.submit(asker, wire)),
             72..76 => self.repeat(asker, wire),
             76..80 => self.submit_draft(asker, wire),
-            80..95 | 100.. => self.cancel(asker, wire),
+            80..93 | 100.. => self.cancel(asker, wire),
+            93..95 => Some(limit(asker, wire)),
+            95..97 => Some(drain(wire)),
             _ => {
                 let (module, ..) = MODULES[wire.between(0, MODULES.len() as u64 - 1) as usize];
                 Some(Command::SetModule(SetModule {
@@ -262,6 +276,32 @@ impl Client {
         let back = wire.between(0, self.jobs.len().min(12) as u64 - 1) as usize;
         Some(self.jobs[self.jobs.len() - 1 - back])
     }
+}
+
+/// An admin sets the limits of a user of the tenant, or resets them.
+fn limit(asker: usize, wire: &mut Wire) -> Command {
+    let user: UserId = USERS[asker].1.parse().expect("a user");
+    let limits = wire.chance(0.7).then(|| Limits {
+        cpu_seconds: wire.between(100, 800) as i64,
+        queued_jobs: wire.between(3, 12) as u32,
+        running_jobs: wire.between(1, 5) as u32,
+        cpu: 2,
+        mem_mb: 512,
+        drafts: 10,
+        starts_per_minute: nox_contract::limits::UNLIMITED,
+    });
+    let account = subject::user_account(&user);
+    Command::SetLimits(Box::new(SetLimits { account, limits, by: user, reason: String::new() }))
+}
+
+/// An operator takes a worker out of service, or puts it back.
+fn drain(wire: &mut Wire) -> Command {
+    let worker = EXECUTORS[wire.between(0, EXECUTORS.len() as u64 - 1) as usize];
+    Command::DrainWorker(DrainWorker {
+        worker_id: worker.parse().expect("a worker's name"),
+        drained: wire.chance(0.4),
+        by: "root".parse().expect("a user"),
+    })
 }
 
 /// Somebody who may write reports in a worker's name and does not hold its attempts.

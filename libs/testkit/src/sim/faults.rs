@@ -63,6 +63,8 @@ named!(
         StampUnchecked = "stamp_unchecked",
         LivingWorkerReplaced = "living_worker_replaced",
         KeyOfOthersIgnored = "key_of_others_ignored",
+        FixedLimitsFollowRole = "fixed_limits_follow_role",
+        DrainedWorkersGivenWork = "drained_workers_given_work",
         ArchivedBeforeAck = "archived_before_ack",
         ArchiveNotCompared = "archive_not_compared",
         CutBeforeArchived = "cut_before_archived",
@@ -105,6 +107,11 @@ impl Bug {
             planned_stop_counts: bug == Some(Self::PlannedStopCounts),
             living_worker_replaced: bug == Some(Self::LivingWorkerReplaced),
             stamp_unchecked: bug == Some(Self::StampUnchecked),
+            fixed_limits_follow_role: bug == Some(Self::FixedLimitsFollowRole),
+            drained_workers_given_work: bug == Some(Self::DrainedWorkersGivenWork),
+            // Of keys and schedules, which no client of the simulation makes; see the core's own tests.
+            what_is_gone_comes_again: false,
+            occurrences_repeat: false,
             // It costs time and changes no decision, so nothing here could notice it.
             refused_asked_again: false,
             // Of tasks, which no client of the simulation submits; see the core's own tests.

@@ -145,6 +145,7 @@ impl Cluster {
             jobs.extend(rows(&reader, tenant).await?);
         }
         let differences = audit::ledger_differences(&self.database_url).await?;
+        let miscounted = audit::usage_differences(&self.database_url).await?;
         let Rebuilt { live, rebuilt, .. } = self.rebuild().await?;
         let after = reader.progress().await?.n;
         ensure!(n == after, "the rows moved from {n} to {after} while they were read");
@@ -160,7 +161,11 @@ impl Cluster {
             view: Some(View {
                 n,
                 jobs,
-                ledger_differences: differences.iter().map(|d| format!("{d:?}")).collect(),
+                ledger_differences: differences
+                    .iter()
+                    .map(|d| format!("{d:?}"))
+                    .chain(miscounted.iter().map(|d| format!("{d:?}")))
+                    .collect(),
                 live: format!("{} at {}", live.hash, live.n),
                 rebuilt: format!("{} at {}", rebuilt.hash, rebuilt.n),
             }),

@@ -20,6 +20,8 @@ pub enum Role {
     /// Whoever there is, without a token.
     Anyone,
     User,
+    /// An admin of its tenant.
+    Admin,
     /// An admin of the tenant `default`, which runs the system.
     Operator,
 }
@@ -68,6 +70,7 @@ impl Access {
     pub const OWNER_OR_ADMIN: Self = Self { role: Role::User, relation: Relation::OwnerOrAdmin };
     pub const TENANT: Self = Self { role: Role::User, relation: Relation::Tenant };
     pub const HOLDER: Self = Self { role: Role::User, relation: Relation::Holder };
+    pub const ADMIN: Self = Self { role: Role::Admin, relation: Relation::Tenant };
     pub const OPERATOR: Self = Self { role: Role::Operator, relation: Relation::None };
 }
 
@@ -106,7 +109,10 @@ impl Gate {
             return Ok(None);
         }
         let now = self.app.runtime.clock.wall();
-        let caller = auth::authenticate(&self.app.verifier, now, method, headers).await?;
+        let caller = auth::authenticate(self.app.identities(), now, method, headers).await?;
+        if self.access.role == Role::Admin {
+            caller.require_admin()?;
+        }
         if self.access.role == Role::Operator {
             caller.require_operator()?;
         }

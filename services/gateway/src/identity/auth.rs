@@ -7,6 +7,7 @@ use nox_readmodel::JobRow;
 use crate::{
     identity::{
         jwt::{Identity, TokenError, Verifier},
+        keys::{self, Keys},
         token_rule::Rule,
     },
     problem::ApiError,
@@ -27,6 +28,10 @@ pub struct Caller {
     pub user: UserId,
     /// Sees and stops all jobs of the tenant.
     pub admin: bool,
+    /// It showed an API key, and no token of a person.
+    pub by_key: bool,
+    /// What narrows it down; empty if nothing does.
+    pub scopes: Vec<String>,
 }
 
 impl Caller {
@@ -44,6 +49,14 @@ impl Caller {
         *tenant == self.tenant && (self.admin || *user == self.user)
     }
 
+    /// What concerns all of a tenant is its admins' to change.
+    pub fn require_admin(&self) -> Result<(), ApiError> {
+        if self.admin {
+            return Ok(());
+        }
+        Err(ApiError::new(ProblemCode::Forbidden, "this needs the role admin"))
+    }
+
     /// Modules serve every tenant, so only the operator's own tenant may switch them.
     pub fn require_operator(&self) -> Result<(), ApiError> {
         if self.admin && self.tenant.as_str() == TenantId::DEFAULT {
@@ -56,13 +69,18 @@ impl Caller {
 
 /// Finds out who asks, and whether anything is open to them.
 pub async fn authenticate(
-    verifier: &Verifier,
+    (verifier, keys): (&Verifier, Option<&Keys>),
     now: Timestamp,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
     let token = bearer(headers).map_err(unauthenticated)?;
-    let identity = verifier.verify(token, now).await.map_err(unauthenticated)?;
+    let key = keys.filter(|_| token.starts_with(keys::PREFIX));
+    let identity = match key {
+        Some(keys) => keys.identify(token, now).await?,
+        None => verifier.verify(token, now).await.map_err(unauthenticated)?,
+    };
+    let by_key = key.is_some();
     let Identity { tenant, user, roles, is_admin, scopes } = identity;
     let admin = is_admin || roles.iter().any(|role| role == ADMIN);
     if !admin && !roles.iter().any(|role| role == USER) {
@@ -74,7 +92,8 @@ pub async fn authenticate(
         let detail = format!("this needs the scope {needed}");
         return Err(ApiError::new(ProblemCode::Forbidden, detail));
     }
-    Ok(Caller { tenant, user, admin })
+    let scopes = if narrowed { scopes } else { Vec::new() };
+    Ok(Caller { tenant, user, admin, by_key, scopes })
 }
 
 /// The token of the one `Authorization` header. Tokens elsewhere, in the query for one, end up in

@@ -80,8 +80,13 @@ mod tests {
     use super::*;
 
     fn may(roles: &str, tenant: &str, admin: bool, module: &str) -> bool {
-        let caller =
-            Caller { tenant: tenant.parse().unwrap(), user: "ada".parse().unwrap(), admin };
+        let caller = Caller {
+            tenant: tenant.parse().unwrap(),
+            user: "ada".parse().unwrap(),
+            admin,
+            by_key: false,
+            scopes: Vec::new(),
+        };
         let roles: CommandRoles = roles.parse().unwrap();
         roles.check(&caller, &module.parse().unwrap()).is_ok()
     }

@@ -5,6 +5,7 @@ pub mod command_roles;
 mod jwks;
 pub mod jwt;
 pub mod key_source;
+pub mod keys;
 pub mod rate;
 #[cfg(test)]
 mod test_keys;

@@ -81,7 +81,13 @@ mod tests {
 
     fn caller(user: &str) -> Caller {
         let tenant = "default".parse().unwrap();
-        Caller { tenant, user: user.parse().unwrap(), admin: false }
+        Caller {
+            tenant,
+            user: user.parse().unwrap(),
+            admin: false,
+            by_key: false,
+            scopes: Vec::new(),
+        }
     }
 
     #[test]

@@ -135,6 +135,26 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "There is no such worker of yours: it never registered a job, was removed, or was given up \
              because it sent no heartbeat in time. Register its jobs again.",
         ),
+        ProblemCode::AccountNotFound => (
+            404,
+            0,
+            "Not Found",
+            "There is no such account among those that you may see: nothing was ever submitted for it, and no \
+             admin has set its limits.",
+        ),
+        ProblemCode::KeyNotFound => {
+            (404, 0, "Not Found", "There is no such API key among those that you may see.")
+        }
+        ProblemCode::ScheduleNotFound => {
+            (404, 0, "Not Found", "There is no such schedule among those that you may see.")
+        }
+        ProblemCode::TooMany => (
+            409,
+            0,
+            "As many as there may be",
+            "There are as many of these as one user, or one tenant, may have. Delete one that is not needed \
+             any more.",
+        ),
         ProblemCode::InvalidTaskTransition => (
             409,
             0,

@@ -88,7 +88,8 @@ mod tests {
         let user = |name: &str| name.parse::<UserId>().unwrap();
         let asked = |admin: bool, of: Option<&str>| {
             let tenant = "default".parse().unwrap();
-            let caller = Caller { tenant, user: user("ada"), admin };
+            let caller =
+                Caller { tenant, user: user("ada"), admin, by_key: false, scopes: Vec::new() };
             let wanted = Wanted { user: of.map(user), ..Wanted::default() };
             filter(&caller, wanted).map(|filter| filter.user)
         };

@@ -18,6 +18,7 @@ mod proxy;
 mod published_keys;
 mod quotas;
 mod rate;
+mod registry;
 mod repeats;
 mod rights;
 mod strict;

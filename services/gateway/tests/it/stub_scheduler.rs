@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use nox_contract::{
     Accepted, Answer, AnswerMessage, Attempt, Cause, Chain, Command, CommandMessage, Entity, Entry,
-    Epoch, EpochRecord, Fact, Frame, FrameNumber, JobId, JobState, Limits, Manifest, Outcome,
-    Place, Positions, ProblemCode, RawJson, Refusal, Resources, SessionId, Source, TenantId,
-    WaitingCode, WorkNumber, fact::Submitted, subject,
+    Epoch, EpochRecord, Fact, Frame, FrameNumber, JobId, JobState, Limits, LimitsChange, Manifest,
+    Outcome, Place, Positions, ProblemCode, RawJson, Refusal, Resources, SessionId, Source,
+    TenantId, WaitingCode, WorkNumber, fact::Submitted, subject,
 };
 use nox_protocol::Reader as LogReader;
 use nox_readmodel::{Batch, LogMessage, Store};
@@ -194,7 +194,7 @@ impl StubScheduler {
         let account = subject::user_account(&user.parse().unwrap());
         let entity = Entity::Account { tenant: tenant.parse().unwrap(), account };
         let facts = vec![
-            Fact::LimitsSet { role: "user".to_owned(), limits },
+            Fact::LimitsSet { role: "user".to_owned(), limits, change: None },
             Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
         ];
         let by = state.timer();
@@ -350,6 +350,8 @@ impl StubState {
         let accepted = |n, job_id, state, repeated| {
             Outcome::Accepted(Accepted { n, job_id, state: Some(state), repeated })
         };
+        let said =
+            |n| Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false });
         match command {
             Command::Submit(submit) => {
                 if let Some(known) = self.jobs.get(&submit.job_id) {
@@ -429,7 +431,58 @@ impl StubState {
             | Command::UpdateTask(_)
             | Command::RemoveWorker(_)
             | Command::RemoveTopic(_) => {
-                let detail = "tasks are tried with the scheduler itself";
+                let detail = "the rest is tried with the scheduler itself";
+                Outcome::Refused(Refusal::new(ProblemCode::Unavailable, detail))
+            }
+            Command::SetLimits(set) => {
+                let entity =
+                    Entity::Account { tenant: tenant.clone(), account: set.account.clone() };
+                let none = Limits {
+                    cpu_seconds: 9,
+                    queued_jobs: 9,
+                    running_jobs: 9,
+                    cpu: 9,
+                    mem_mb: 9,
+                    drafts: 9,
+                    starts_per_minute: 9,
+                };
+                let (by_admin, reason, reset) =
+                    (set.by.clone(), set.reason.clone(), set.limits.is_none());
+                let change = LimitsChange { by: by_admin, reason, reset };
+                let fact = Fact::LimitsSet {
+                    role: "user".to_owned(),
+                    limits: set.limits.unwrap_or(none),
+                    change: Some(Box::new(change)),
+                };
+                said(self.add(by, entity, vec![fact]))
+            }
+            Command::CreateKey(create) => {
+                let entity = Entity::Key { tenant: tenant.clone(), key_id: create.key_id };
+                let fact =
+                    Fact::KeyCreated { key: Box::new(create.key.clone()), by: create.by.clone() };
+                said(self.add(by, entity, vec![fact]))
+            }
+            Command::RevokeKey(revoke) => {
+                let entity = Entity::Key { tenant: tenant.clone(), key_id: revoke.key_id };
+                let fact = Fact::KeyRevoked { by: revoke.by.clone() };
+                said(self.add(by, entity, vec![fact]))
+            }
+            Command::SetSchedule(set) => {
+                let entity =
+                    Entity::Schedule { tenant: tenant.clone(), schedule_id: set.schedule_id };
+                let fact = Fact::ScheduleSet {
+                    spec: Box::new(set.spec.clone()),
+                    owner: set.by.clone(),
+                    role: set.role.clone(),
+                    by: set.by.clone(),
+                };
+                said(self.add(by, entity, vec![fact]))
+            }
+            Command::DrainWorker(_)
+            | Command::PauseSchedule(_)
+            | Command::DeleteSchedule(_)
+            | Command::TriggerSchedule(_) => {
+                let detail = "the rest is tried with the scheduler itself";
                 Outcome::Refused(Refusal::new(ProblemCode::Unavailable, detail))
             }
             Command::Unreadable => unreachable!("the gateway writes what can be read"),

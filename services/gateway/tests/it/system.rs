@@ -250,6 +250,14 @@ impl System {
     }
 
     /// Submits a job and returns its id and the number to read it by.
+    pub async fn put(&self, path: &str, token: &str, body: &Value) -> Reply {
+        send(self.request(Method::PUT, path, token).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str, token: &str) -> Reply {
+        send(self.request(Method::DELETE, path, token)).await
+    }
+
     pub async fn submit(&self, token: &str, module: &str) -> (String, u64) {
         let body = json!({"module": module, "inputs": {"text": "hello"}});
         let body = self.post("/jobs", token, &body).await.expect(202);

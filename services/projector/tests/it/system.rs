@@ -276,7 +276,7 @@ impl Log {
             self.entry(
                 entity,
                 vec![
-                    Fact::LimitsSet { role: "user".to_owned(), limits },
+                    Fact::LimitsSet { role: "user".to_owned(), limits, change: None },
                     Fact::Granted { period, cpu_seconds: limits.cpu_seconds },
                 ],
             );

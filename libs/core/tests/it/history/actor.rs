@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Cancel, Capacity, Command, Concurrency, FrameNumber, HandBack, Hello, JobId, JobState,
-    Limits, Manifest, Raise, RaisedResource, RawJson, Report, Resources, RetryPolicy,
-    SchedulerConfig, SessionId, SetModule, Submit, SubmitDraft, TenantId, Token, WaitingCode,
-    WorkerId, beat::Held,
+    Attempt, Cancel, Capacity, Command, Concurrency, DrainWorker, FrameNumber, HandBack, Hello,
+    JobId, JobState, Limits, Manifest, Raise, RaisedResource, RawJson, Report, Resources,
+    RetryPolicy, SchedulerConfig, SessionId, SetLimits, SetModule, Submit, SubmitDraft, TenantId,
+    Token, WaitingCode, WorkerId, beat::Held, subject,
 };
 use nox_core::{Internal, Rules, State, worker::Assignment};
 
@@ -14,6 +14,7 @@ use super::steps::{Lie, Step, Submission, What};
 use crate::{
     log::{Log, TOKEN_KEY, Violation, explaining, hold, placing},
     oracle,
+    watch::REASONS,
     world::{
         Holding, NOON, crashed, failed, handed_back, id, job_id, keyed_job_id, manifest, origin,
         session_id, succeeded,
@@ -22,8 +23,6 @@ use crate::{
 
 /// The property that a session that is over has no say, whatever is not yet said of it.
 const LATE: &str = "what a worker says after it was given up on changes nothing";
-/// The property that reasons are right.
-pub const REASON: &str = "a reason is the right one";
 /// The property that a token is what a report is believed for.
 pub const FORGERY: &str = "a report without the attempt's token changes nothing";
 
@@ -89,6 +88,12 @@ impl Actor {
             Step::SubmitAgain { pick, other } => self.submit_again(*pick, *other)?,
             Step::SubmitDraft { pick, by } => self.submit_draft(*pick, *by)?,
             Step::Cancel { pick, by, admin } => self.cancel(*pick, *by, *admin)?,
+            Step::Limits { tenant, user, which } => self.limit(*tenant, *user, *which)?,
+            Step::Drain { worker, drained } => {
+                let worker_id = id(name(&WORKERS, *worker));
+                let drain = DrainWorker { worker_id, drained: *drained, by: id("root") };
+                self.log.command(&id(TENANTS[0]), &Command::DrainWorker(drain))?;
+            }
             Step::Switch { module, enabled } => self.switch(name(&MODULES, *module), *enabled)?,
             Step::Hello { worker, again, capacity, modules, manifest } => {
                 let worker = name(&WORKERS, *worker);
@@ -198,6 +203,16 @@ impl Actor {
         let said = self.log.command(&tenant, &Command::Submit(Box::new(submit.clone())))?;
         hold(said.answer.is_some(), "every submit is answered", || format!("{submit:?}"))?;
         self.submits.push((tenant, submit));
+        Ok(())
+    }
+
+    fn limit(&mut self, tenant: u8, user: Option<u8>, which: u8) -> Result<(), Violation> {
+        let user = user.map(|user| id(name(&USERS, user)));
+        let account = user.as_ref().map_or("tenant".to_owned(), subject::user_account);
+        let of = configuration(which / 2);
+        let limits = (!which.is_multiple_of(4)).then(|| of.roles["user"]);
+        let set = SetLimits { account, limits, by: id("root"), reason: "tried".to_owned() };
+        self.log.command(&id(name(&TENANTS, tenant)), &Command::SetLimits(Box::new(set)))?;
         Ok(())
     }
 
@@ -461,7 +476,7 @@ impl Actor {
                 (.., Some(false)) => Some(WaitingCode::Dependency),
                 (.., Some(true)) => story.timer.or_else(|| reasons.get(&id).copied()),
             };
-            hold(job.job.waiting() == expected, REASON, || {
+            hold(job.job.waiting() == expected, REASONS, || {
                 format!("{id}: {:?}, not {expected:?}: {story:?}", job.job.waiting())
             })?;
         }

@@ -6,12 +6,12 @@ use nox_core::{Faults, Rules};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
 use super::{
-    actor::{Actor, FORGERY, REASON},
+    actor::{Actor, FORGERY},
     steps::{Step, history},
 };
 use crate::{
     log::{SOUND, Violation},
-    watch::{HOSTS, LOSSES, MADE_ONCE, NOTHING_LEFT, TURNS},
+    watch::{DRAINED, FIXED, HOSTS, LOSSES, MADE_ONCE, NOTHING_LEFT, REASONS, TURNS},
 };
 
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
@@ -50,6 +50,8 @@ const EVERYTHING: [(&str, &[&str]); 5] = [
             "worker_draining",
             "worker_paused",
             "worker_resumed",
+            "worker_drained",
+            "worker_undrained",
             "worker_left",
             "module_declared",
             "module_switched",
@@ -215,7 +217,7 @@ fn first_come_first_served_is_noticed_where_users_take_turns() {
 fn looking_at_the_own_limit_of_a_key_alone_is_noticed() {
     let noticed = broken_by(Faults { key_of_others_ignored: true, ..Faults::default() });
     assert!(
-        noticed.contains(HOSTS) || noticed.contains(REASON) || noticed.contains(SOUND),
+        noticed.contains(HOSTS) || noticed.contains(REASONS) || noticed.contains(SOUND),
         "{noticed}"
     );
 }
@@ -223,5 +225,18 @@ fn looking_at_the_own_limit_of_a_key_alone_is_noticed() {
 #[test]
 fn starting_too_soon_after_others_is_noticed() {
     let noticed = broken_by(Faults { pace_unchecked: true, ..Faults::default() });
-    assert!(noticed.contains(HOSTS) || noticed.contains(REASON), "{noticed}");
+    assert!(noticed.contains(HOSTS) || noticed.contains(REASONS), "{noticed}");
+}
+
+#[test]
+fn overwriting_what_an_admin_set_is_noticed() {
+    let noticed = broken_by(Faults { fixed_limits_follow_role: true, ..Faults::default() });
+    assert!(noticed.contains(FIXED), "{noticed}");
+}
+
+#[test]
+fn giving_work_to_a_drained_worker_is_noticed() {
+    let noticed = broken_by(Faults { drained_workers_given_work: true, ..Faults::default() });
+    // Or, before that, a reason that takes it for a worker.
+    assert!(noticed.contains(DRAINED) || noticed.contains(REASONS), "{noticed}");
 }

@@ -24,6 +24,16 @@ pub enum Step {
         by: u8,
         admin: bool,
     },
+    /// An admin sets the limits of an account, or resets them.
+    Limits {
+        tenant: u8,
+        user: Option<u8>,
+        which: u8,
+    },
+    Drain {
+        worker: u8,
+        drained: bool,
+    },
     Switch {
         module: u8,
         enabled: bool,
@@ -168,6 +178,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(pick, by, admin)| Step::Cancel { pick, by, admin }),
         2 => (any::<u8>(), prop::bool::weighted(0.6))
             .prop_map(|(module, enabled)| Step::Switch { module, enabled }),
+        2 => (0..2_u8, prop::option::weighted(0.8, 0..3_u8), any::<u8>())
+            .prop_map(|(tenant, user, which)| Step::Limits { tenant, user, which }),
+        3 => (any::<u8>(), any::<bool>())
+            .prop_map(|(worker, drained)| Step::Drain { worker, drained }),
         6 => (any::<u8>(), prop::bool::weighted(0.2), any::<u8>(), any::<u8>(), any::<u8>())
             .prop_map(|(worker, again, capacity, modules, manifest)| Step::Hello {
                 worker,

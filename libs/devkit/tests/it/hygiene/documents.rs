@@ -232,13 +232,17 @@ fn every_sentence_of_the_users_is_tested_by_a_test_that_there_is() {
     assert!(tests.len() > 500, "{} tests", tests.len());
     let named = untested(&text, &tests);
     assert_none(named);
-    assert_fires(untested("| a sentence | `no_test_is_called_so` |", &tests), &["no_test_is_called_so"]);
+    assert_fires(
+        untested("| a sentence | `no_test_is_called_so` |", &tests),
+        &["no_test_is_called_so"],
+    );
     assert_fires(untested("| a sentence | |", &tests), &["a sentence"]);
 }
 
 /// The lines of a table whose last column names no test, or one that there is not.
 fn untested(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
-    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| sentence"));
+    let rows =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| sentence"));
     let of_row = |row: &str| {
         let column = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
         let names: Vec<_> = column.split('`').skip(1).step_by(2).collect();

@@ -81,7 +81,7 @@ pub fn limits_set(role: &str) -> Fact {
         drafts: 100,
         starts_per_minute: 6_000,
     };
-    Fact::LimitsSet { role: role.to_owned(), limits }
+    Fact::LimitsSet { role: role.to_owned(), limits, change: None }
 }
 
 pub fn joined(modules: &[&str]) -> Fact {

@@ -1,8 +1,8 @@
 //! What must hold of each fact, against what was said and done before.
 
 use nox_contract::{
-    Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Source, WaitingCode,
-    WorkNumber, WorkerId, beat::Held,
+    Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Source, TenantId,
+    WaitingCode, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::job::Job;
 
@@ -22,6 +22,9 @@ impl Oracle {
             let FactOrUnknown::Known(fact) = fact else {
                 return Err("a fact that nobody knows".to_owned());
             };
+            if let Some(account) = &entry.account {
+                self.check_account_fact(&entry.tenant, account, fact)?;
+            }
             if let Some(worker) = &entry.worker_id {
                 self.check_worker_fact(worker, entry, fact)?;
             }
@@ -30,6 +33,21 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    fn check_account_fact(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        fact: &Fact,
+    ) -> Result<(), String> {
+        let fixed = self.state.ledger.account(tenant, account).is_some_and(|of| of.fixed);
+        match fact {
+            Fact::LimitsSet { change: None, .. } if fixed => {
+                Err(format!("a role overwrites what an admin set for {account}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_worker_fact(
@@ -150,6 +168,9 @@ impl Oracle {
                 let Some(joined) = joined else {
                     return Err(format!("assigned to session {session}, which is not there"));
                 };
+                if self.state.workers.is_drained(worker_id) {
+                    return Err(format!("assigned to {worker_id}, which is out of service"));
+                }
                 if joined.next_work != *work {
                     return Err(format!("work {work} of {session}, expected {}", joined.next_work));
                 }

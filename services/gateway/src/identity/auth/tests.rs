@@ -62,7 +62,7 @@ async fn ask_as(method: &Method, headers: &[&str]) -> Result<Caller, ApiError> {
     for value in headers {
         map.append(header::AUTHORIZATION, value.parse().unwrap());
     }
-    authenticate(&verifier(), now(), method, &map).await
+    authenticate((&verifier(), None), now(), method, &map).await
 }
 
 async fn ask_with(token: &str) -> Result<Caller, ApiError> {
@@ -91,8 +91,13 @@ async fn bad_headers_are_refused_alike() {
 
 #[tokio::test]
 async fn good_tokens_are_accepted() {
-    let ada =
-        |admin| Caller { tenant: "default".parse().unwrap(), user: "ada".parse().unwrap(), admin };
+    let ada = |admin| Caller {
+        tenant: "default".parse().unwrap(),
+        user: "ada".parse().unwrap(),
+        admin,
+        by_key: false,
+        scopes: Vec::new(),
+    };
     let acme = Caller { tenant: "acme".parse().unwrap(), ..ada(false) };
     let uuid = "cafebabe-0000-4000-8000-000000000000";
     let good: Vec<(&str, String, Caller)> = vec![
@@ -127,7 +132,11 @@ async fn good_tokens_are_accepted() {
             ada(false),
         ),
         ("foreign scopes", with("scope", json!("openid profile")), ada(false)),
-        ("scope to read", with("scope", json!("compute:read")), ada(false)),
+        (
+            "scope to read",
+            with("scope", json!("compute:read")),
+            Caller { scopes: vec!["compute:read".to_owned()], ..ada(false) },
+        ),
         (
             "sub a UUID",
             with("sub", json!(uuid)),

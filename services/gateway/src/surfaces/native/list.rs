@@ -71,7 +71,7 @@ pub async fn list(
 }
 
 /// The same question, from `cursor` on.
-fn link(uri: &Uri, cursor: &str) -> String {
+pub(super) fn link(uri: &Uri, cursor: &str) -> String {
     let kept = uri.query().unwrap_or_default().split('&');
     let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let query: Vec<_> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();

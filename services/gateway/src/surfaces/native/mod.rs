@@ -1,5 +1,6 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
+mod accounts;
 pub mod artifacts;
 mod body;
 mod bulk;
@@ -9,6 +10,7 @@ mod events;
 mod filter;
 mod get;
 pub mod health;
+mod keys;
 mod kind;
 mod list;
 mod logs;
@@ -19,12 +21,14 @@ mod problems;
 mod quotas;
 mod request;
 mod retry;
+mod schedules;
 mod status;
 mod stream;
 pub mod submit;
 mod submit_draft;
 mod uploads;
 mod view;
+mod workers;
 
 use crate::endpoint::Endpoint;
 
@@ -50,6 +54,10 @@ pub fn endpoints() -> Vec<Endpoint> {
     ];
     endpoints.extend(modules::endpoints());
     endpoints.extend(quotas::endpoints());
+    endpoints.extend(accounts::endpoints());
+    endpoints.extend(workers::endpoints());
+    endpoints.extend(keys::endpoints());
+    endpoints.extend(schedules::endpoints());
     endpoints.extend(health::endpoints());
     endpoints.extend(openapi::endpoints());
     endpoints

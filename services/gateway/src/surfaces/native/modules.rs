@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::{FrameNumber, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy};
+use nox_contract::{
+    FrameNumber, Manifest, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy,
+};
 use nox_readmodel::ModuleRow;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,6 +49,17 @@ pub fn endpoints() -> Vec<Endpoint> {
         .query::<OnlyN>()
         .headers([MIN_N])
         .answer(Answer::json::<ModuleView>(200, "The module."))
+        .problems(&[ProblemCode::ModuleNotFound]),
+        Endpoint::new(
+            Method::Get,
+            "/modules/{name}/versions",
+            Access::ANYONE,
+            ("list_module_versions", "All versions that jobs may name, the present one first."),
+            versions,
+        )
+        .query::<OnlyN>()
+        .headers([MIN_N])
+        .answer(Answer::json::<ListedVersions>(200, "All versions."))
         .problems(&[ProblemCode::ModuleNotFound]),
         switching(
             "/modules/{name}/enable",
@@ -108,6 +121,28 @@ pub async fn get(
     Ok(Json(ModuleView::from(&row)).into_response())
 }
 
+/// `GET /modules/{name}/versions`, for everybody.
+pub async fn versions(
+    State(app): State<Arc<App>>,
+    Segment(name): Segment,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let row = modules::find(&app, &name, Required::frame(only_min_n(&uri, &headers)?)).await?;
+    let version = |(place, manifest): (usize, &'_ Manifest)| VersionView {
+        version: manifest.version.clone(),
+        present: place == 0,
+        title: manifest.title.clone(),
+        resources: manifest.resources,
+        retry: manifest.retry.clone(),
+        running_max: manifest.running_max,
+        inputs: manifest.input_schema.clone(),
+        outputs: manifest.output_schema.clone(),
+    };
+    let versions = row.versions.iter().enumerate().map(version).collect();
+    Ok(Json(ListedVersions { name: row.name, versions }).into_response())
+}
+
 /// `POST /modules/{name}/enable`, for operators.
 pub async fn enable(
     state: State<Arc<App>>,
@@ -145,6 +180,28 @@ async fn switch(
     let status = if n.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let switched = Switched { name: module, enabled: n.map(|_| enabled), n, pending: n.is_none() };
     Ok((status, Json(switched)).into_response())
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModuleVersions")]
+struct ListedVersions {
+    name: ModuleName,
+    versions: Vec<VersionView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModuleVersion")]
+struct VersionView {
+    version: String,
+    /// What jobs get that name none.
+    present: bool,
+    title: String,
+    resources: Resources,
+    retry: RetryPolicy,
+    running_max: Option<u32>,
+    /// JSON Schema.
+    inputs: RawJson,
+    outputs: RawJson,
 }
 
 /// A module as everybody sees it. Not by way of a `Value`, which would make doubles of the numbers in

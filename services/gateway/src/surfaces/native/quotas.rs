@@ -8,8 +8,12 @@ use axum::{
     http::Uri,
     response::{IntoResponse, Response},
 };
-use nox_contract::{FrameNumber, JobId, Limits, ModuleName, TenantId, Timestamp, UserId, subject};
-use nox_readmodel::query::{BalanceRow, ViolationRow};
+use nox_contract::{FrameNumber, JobId, Limits, ModuleName, TenantId, Timestamp, UserId};
+use nox_readmodel::{
+    Cursor,
+    query::{AccountRow, LedgerRow, ViolationRow},
+    rows::{Balance, JobCounts},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +24,7 @@ use crate::{
     identity::auth::Caller,
     problem::{ApiError, FieldError, percentage},
     read::required::Required,
-    use_cases::quotas::limits,
+    use_cases::quotas,
 };
 
 /// Violations in an answer that names no limit, and most in any.
@@ -41,10 +45,22 @@ pub fn endpoints() -> Vec<Endpoint> {
             Method::Get,
             "/quotas/my/usage",
             Access::OWN,
-            ("get_my_usage", "What the asker has of today's budget."),
+            ("get_my_usage", "What the asker has of today's budget, and of jobs."),
             usage,
         )
-        .answer(Answer::json::<Usage>(200, "The budget.")),
+        .answer(Answer::json::<Usage>(
+            200,
+            "What is used of each limit; nothing before the first submit.",
+        )),
+        Endpoint::new(
+            Method::Get,
+            "/quotas/my/ledger",
+            Access::OWN,
+            ("list_my_ledger", "What the asker's jobs reserved and used, newest first."),
+            ledger,
+        )
+        .query::<AskedLedger>()
+        .answer(Answer::json::<Ledger>(200, "A page.")),
         Endpoint::new(
             Method::Get,
             "/quotas/my/violations",
@@ -78,22 +94,63 @@ struct Usage {
     user_id: UserId,
     /// Its first instant.
     period: Timestamp,
-    usage: Vec<Budget>,
+    usage: Vec<UsageOf>,
+}
+
+/// What is used of a limit.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuotaUsage")]
+pub struct UsageOf {
+    /// `cpu_seconds` of the period, `queued_jobs` or `running_jobs`.
+    quota_type: &'static str,
+    /// Of core seconds, `reserved` and `used` together.
+    current_usage: i64,
+    limit: i64,
+    percentage: Option<f64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    budget: Option<Budget>,
 }
 
 /// Core seconds of a period.
 #[derive(Serialize, JsonSchema)]
 struct Budget {
-    quota_type: &'static str,
-    /// `reserved` and `used` together.
-    current_usage: i64,
     reserved: i64,
     used: i64,
     /// What was used beyond reservations, which no budget paid.
     overrun: i64,
     free: i64,
-    limit: i64,
-    percentage: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Ledger {
+    ledger: Vec<Line>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// What one job reserved and used, in core seconds of its period.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LedgerLine")]
+struct Line {
+    job_id: JobId,
+    period: Timestamp,
+    /// `reserved`, `used` and `released` together.
+    reservation: i64,
+    reserved: i64,
+    used: i64,
+    released: i64,
+    /// Used beyond the reservation.
+    overrun: i64,
+    n: FrameNumber,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AskedLedger {
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -132,8 +189,8 @@ pub async fn quotas(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
-    let account = subject::user_account(&caller.user);
-    let limits = limits(&app, &caller, &account).await?;
+    let row = quotas::own(&app, &caller).await?;
+    let limits = row.map(|row| row.limits.limits);
     let quotas = limits.iter().flat_map(named).map(|(name, limit)| Quota {
         quota_type: name,
         limit,
@@ -150,17 +207,50 @@ pub async fn usage(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
-    let account = subject::user_account(&caller.user);
-    let limits = limits(&app, &caller, &account).await?;
-    let read = || app.reader.balances(&caller.tenant, &account, 1);
-    let balances = app.barrier.read(&Required::default(), read).await?.value;
+    let row = quotas::own(&app, &caller).await?;
     // A period begins with its first submit; until then nothing of it is used.
     let today = app.runtime.clock.wall().start_of_day();
-    let balance = balances.into_iter().find(|row| row.period == today);
-    let usage: Vec<_> =
-        limits.iter().map(|limits| budget(limits.cpu_seconds, balance.as_ref())).collect();
+    let usage = row.iter().flat_map(|row| usage_of(row, today)).collect();
     let usage = Usage { tenant: caller.tenant, user_id: caller.user, period: today, usage };
     Ok(Json(usage).into_response())
+}
+
+/// `GET /quotas/my/ledger`: what jobs reserved and used, the newest first.
+pub async fn ledger(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let AskedLedger { limit, cursor } = extract::query(&uri)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let mut errors = Vec::new();
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        errors.push(FieldError::new("?limit", format!("must be from 1 to {LIMIT_MAX}")));
+    }
+    let before = match cursor.as_deref().map(str::parse).transpose() {
+        Ok(before) => before,
+        Err(error) => {
+            errors.push(FieldError::new("?cursor", format!("{error}")));
+            None
+        }
+    };
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(errors));
+    }
+    let page = quotas::ledger(&app, &caller, before, limit).await?;
+    let line = |row: LedgerRow| Line {
+        job_id: row.job_id,
+        period: row.period,
+        reservation: row.reservation,
+        reserved: row.reserved,
+        used: row.used,
+        released: row.released,
+        overrun: row.overrun,
+        n: row.n,
+    };
+    let ledger = page.rows.into_iter().map(line).collect();
+    let next = page.next.map(|next: Cursor| next.to_string());
+    Ok(Json(Ledger { ledger, next }).into_response())
 }
 
 /// `GET /quotas/my/violations`: the newest refusals.
@@ -200,21 +290,27 @@ fn period(name: &str) -> Option<&'static str> {
     (name == "cpu_seconds").then_some("day")
 }
 
-fn budget(granted: i64, row: Option<&BalanceRow>) -> Budget {
-    let balance = row.map(|row| row.balance);
-    let granted = balance.map_or(granted, |balance| balance.granted);
-    let reserved = balance.map_or(0, |balance| balance.reserved);
-    let used = balance.map_or(0, |balance| balance.used);
-    Budget {
-        quota_type: "cpu_seconds",
-        current_usage: reserved + used,
-        reserved,
-        used,
-        overrun: balance.map_or(0, |balance| balance.overrun),
-        free: balance.map_or(granted, |balance| balance.free),
-        limit: granted,
-        percentage: percentage(Some(reserved + used), Some(granted)),
-    }
+/// What an account uses of what it may, on the day that begins so.
+pub fn usage_of(row: &AccountRow, today: Timestamp) -> Vec<UsageOf> {
+    let limits = &row.limits.limits;
+    let balance = row.balance.filter(|balance| balance.period == today).map(|row| row.balance);
+    let granted = balance.map_or(limits.cpu_seconds, |balance| balance.granted);
+    let balance = balance.unwrap_or(Balance { granted, free: granted, ..Balance::default() });
+    let usage = |quota_type, current_usage, limit, budget| UsageOf {
+        quota_type,
+        current_usage,
+        limit,
+        percentage: percentage(Some(current_usage), Some(limit)),
+        budget,
+    };
+    let Balance { free, reserved, used, overrun, .. } = balance;
+    let budget = Some(Budget { reserved, used, overrun, free });
+    let JobCounts { queued_jobs, running_jobs } = row.counts;
+    vec![
+        usage("cpu_seconds", reserved + used, granted, budget),
+        usage("queued_jobs", queued_jobs, limits.queued_jobs.into(), None),
+        usage("running_jobs", running_jobs, limits.running_jobs.into(), None),
+    ]
 }
 
 fn violation(row: ViolationRow) -> Violation {

@@ -1,0 +1,174 @@
+//! What is said of things that are no jobs: accounts, workers out of service, API keys, schedules.
+
+use nox_contract::{
+    ApiKey, CreateKey, DeleteSchedule, DrainWorker, JobTemplate, KeyId, LimitsChange, Occurrence,
+    Overlap, PauseSchedule, RevokeKey, ScheduleId, ScheduleSpec, SetLimits, SetSchedule,
+    TriggerSchedule,
+};
+
+use super::*;
+
+pub fn all() -> Vec<Example> {
+    let mut all = commands();
+    all.extend(entries());
+    all
+}
+
+fn key_id() -> KeyId {
+    id("0193a000-0000-7000-8000-00000000a001")
+}
+
+fn schedule_id() -> ScheduleId {
+    id("0193a000-0000-7000-8000-00000000b001")
+}
+
+fn key(full: bool) -> ApiKey {
+    ApiKey {
+        name: "ci".to_owned(),
+        user_id: ada(),
+        role: "user".to_owned(),
+        scopes: full.then(|| "compute:read".to_owned()).into_iter().collect(),
+        expires_at: full.then(|| at("2027-01-01T00:00:00Z")),
+        hash: fingerprint(),
+    }
+}
+
+fn spec(full: bool) -> ScheduleSpec {
+    ScheduleSpec {
+        name: "nightly".to_owned(),
+        cron: "30 2 * * *".to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        overlap: if full { Overlap::Queue } else { Overlap::Skip },
+        catch_up_s: 3_600,
+        job: JobTemplate {
+            module: xtb(),
+            module_version: full.then(|| "6.5.1".to_owned()),
+            worker_labels: full.then(|| "zone:a".to_owned()).into_iter().collect(),
+            inputs: json(r#"{"charge": 0, "weight": 1.50}"#),
+            requested_resources: small(),
+            priority: 5,
+        },
+    }
+}
+
+fn user_account() -> String {
+    "user/ada@example.org".to_owned()
+}
+
+fn commands() -> Vec<Example> {
+    let set_limits = |limits| {
+        let (account, by, reason) = (user_account(), id("root"), "a deadline".to_owned());
+        Command::SetLimits(Box::new(SetLimits { account, limits, by, reason }))
+    };
+    let drain = DrainWorker { worker_id: worker(), drained: true, by: id("root") };
+    let create = CreateKey { key_id: key_id(), key: key(true), by: ada() };
+    let revoke = |admin| Command::RevokeKey(RevokeKey { key_id: key_id(), by: ada(), admin });
+    let set = |new, spec, admin| {
+        let (schedule_id, role) = (schedule_id(), "user".to_owned());
+        let set = SetSchedule { schedule_id, new, spec, by: ada(), role, admin };
+        Command::SetSchedule(Box::new(set))
+    };
+    let pause = |paused, admin| {
+        Command::PauseSchedule(PauseSchedule {
+            schedule_id: schedule_id(),
+            paused,
+            by: ada(),
+            admin,
+        })
+    };
+    let delete = |admin| {
+        Command::DeleteSchedule(DeleteSchedule { schedule_id: schedule_id(), by: ada(), admin })
+    };
+    let trigger = |admin| {
+        Command::TriggerSchedule(TriggerSchedule {
+            schedule_id: schedule_id(),
+            job_id: job(1),
+            seen: FrameNumber(41_800),
+            by: ada(),
+            admin,
+        })
+    };
+    [
+        ("create_key", Command::CreateKey(Box::new(create))),
+        ("revoke_key", revoke(false)),
+        ("revoke_key_by_admin", revoke(true)),
+        ("set_schedule", set(true, spec(true), false)),
+        ("set_schedule_by_admin", set(false, spec(false), true)),
+        ("pause_schedule", pause(true, false)),
+        ("resume_schedule_by_admin", pause(false, true)),
+        ("delete_schedule", delete(false)),
+        ("delete_schedule_by_admin", delete(true)),
+        ("trigger_schedule", trigger(false)),
+        ("trigger_schedule_by_admin", trigger(true)),
+        ("set_limits", set_limits(Some(limits()))),
+        ("set_limits_again_by_role", set_limits(None)),
+        ("drain_worker", Command::DrainWorker(drain)),
+    ]
+    .into_iter()
+    .map(|(name, command)| {
+        let reply_to = Some("_INBOX.Xc5mGqSkQ8.17".to_owned());
+        example(Kind::Commands, name, &CommandMessage { reply_to, commands: vec![command] })
+    })
+    .collect()
+}
+
+fn entries() -> Vec<Example> {
+    let user = || Entity::Account { tenant: id("acme"), account: user_account() };
+    let set = |reset| {
+        let change = LimitsChange { by: id("root"), reason: "a deadline".to_owned(), reset };
+        let (role, limits, change) = ("user".to_owned(), limits(), Some(Box::new(change)));
+        Fact::LimitsSet { role, limits, change }
+    };
+    let of_worker = || Entity::Worker(worker());
+    let of_key = || Entity::Key { tenant: id("acme"), key_id: key_id() };
+    let of_schedule = || Entity::Schedule { tenant: id("acme"), schedule_id: schedule_id() };
+    let created = |full| Fact::KeyCreated { key: Box::new(key(full)), by: ada() };
+    let scheduled = Fact::ScheduleSet {
+        spec: Box::new(spec(true)),
+        owner: ada(),
+        role: "user".to_owned(),
+        by: id("root"),
+    };
+    let next_due_at = Some(at("2026-11-23T01:30:00Z"));
+    let occurred = |outcome, missed_from| Fact::ScheduleOccurred {
+        due_at: at("2026-11-22T01:30:00Z"),
+        outcome,
+        missed_from,
+        next_due_at,
+    };
+    let missed_from = Some(at("2026-11-21T01:30:00Z"));
+    let refused = Occurrence::Refused { refusal: Box::new(quota_refusal()) };
+    [
+        ("key_created", of_key(), created(true)),
+        ("key_created_plain", of_key(), created(false)),
+        ("key_revoked", of_key(), Fact::KeyRevoked { by: ada() }),
+        ("schedule_set", of_schedule(), scheduled),
+        ("schedule_paused", of_schedule(), Fact::SchedulePaused { by: ada() }),
+        ("schedule_resumed", of_schedule(), Fact::ScheduleResumed { by: ada() }),
+        ("schedule_planned", of_schedule(), Fact::SchedulePlanned { next_due_at }),
+        (
+            "schedule_submitted",
+            of_schedule(),
+            occurred(Occurrence::Submitted { job_id: job(1) }, missed_from),
+        ),
+        ("schedule_refused", of_schedule(), occurred(refused, None)),
+        ("schedule_skipped", of_schedule(), occurred(Occurrence::Skipped, None)),
+        ("schedule_queued", of_schedule(), occurred(Occurrence::Queued, None)),
+        ("schedule_missed", of_schedule(), occurred(Occurrence::Missed, missed_from)),
+        (
+            "schedule_triggered",
+            of_schedule(),
+            Fact::ScheduleTriggered { job_id: job(1), by: ada() },
+        ),
+        ("schedule_deleted", of_schedule(), Fact::ScheduleDeleted { by: ada() }),
+        ("limits_set_by_admin", user(), set(false)),
+        ("limits_reset_by_admin", user(), set(true)),
+        ("worker_drained", of_worker(), Fact::WorkerDrained { by: id("root") }),
+        ("worker_undrained", of_worker(), Fact::WorkerUndrained { by: id("root") }),
+    ]
+    .into_iter()
+    .map(|(name, entity, fact)| {
+        example(Kind::Frames, name, &frame(vec![entry(entity, Source::Commands, vec![fact])]))
+    })
+    .collect()
+}

@@ -1,0 +1,56 @@
+//! API keys: made and revoked.
+
+use nox_contract::{CreateKey, Entity, Fact, KeyId, ProblemCode, Refusal, RevokeKey, TenantId};
+
+use super::{Decision, Rules};
+use crate::state::State;
+
+/// Most keys that one user made and that were not revoked, and most of a tenant: each is in every snapshot.
+pub const KEYS_OF_USER_MAX: usize = 100;
+pub const KEYS_OF_TENANT_MAX: usize = 10_000;
+
+/// What the key lets its holder do is the gateway's to judge, which alone knows what its maker may.
+pub(super) fn create(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    create: &CreateKey,
+) -> Decision {
+    let id = create.key_id;
+    if let Some(key) = state.api_keys.get(&id) {
+        let same = key.tenant == *tenant && key.by == create.by;
+        return if same { Decision::unchanged(state.n) } else { not_found(id) };
+    }
+    if state.gone.contains(id.0.as_u128()) && !rules.faults.what_is_gone_comes_again {
+        return not_found(id);
+    }
+    let of_tenant = state.api_keys.values().filter(|key| key.tenant == *tenant);
+    let (all, own) =
+        of_tenant.fold((0, 0), |(all, own), key| (all + 1, own + usize::from(key.by == create.by)));
+    if own >= KEYS_OF_USER_MAX || all >= KEYS_OF_TENANT_MAX {
+        let detail = format!(
+            "{own} keys of {}, {all} of the tenant; {KEYS_OF_USER_MAX} and {KEYS_OF_TENANT_MAX} are the most",
+            create.by
+        );
+        return Decision::refused(Refusal::new(ProblemCode::TooMany, detail));
+    }
+    let fact = Fact::KeyCreated { key: Box::new(create.key.clone()), by: create.by.clone() };
+    Decision::of(Entity::Key { tenant: tenant.clone(), key_id: id }, vec![fact])
+        .accepted(None, None)
+}
+
+pub(super) fn revoke(state: &State, tenant: &TenantId, revoke: &RevokeKey) -> Decision {
+    let id = revoke.key_id;
+    let known = state.api_keys.get(&id).filter(|key| key.tenant == *tenant);
+    if known.is_none_or(|key| !revoke.admin && key.by != revoke.by) {
+        return not_found(id);
+    }
+    let fact = Fact::KeyRevoked { by: revoke.by.clone() };
+    Decision::of(Entity::Key { tenant: tenant.clone(), key_id: id }, vec![fact])
+        .accepted(None, None)
+}
+
+fn not_found(id: KeyId) -> Decision {
+    let detail = format!("there is no key {id} of yours");
+    Decision::refused(Refusal::new(ProblemCode::KeyNotFound, detail))
+}
