@@ -29,6 +29,7 @@ pub struct Limits {
 
 /// As many as there may be.
 pub const UNLIMITED: u32 = u32::MAX;
+
 /// An admin's word on the limits of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitsChange {

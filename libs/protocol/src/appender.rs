@@ -62,6 +62,8 @@ pub struct Appender {
     mode: Mode,
     /// Everything up to here is in the log.
     acked: u64,
+    /// The frame that stands there, once there is one of ours.
+    last: Option<Bytes>,
     /// How far the inputs are consumed, as what is in the log says.
     acked_pos: Positions,
     /// The last sequence that was sent.
@@ -84,6 +86,7 @@ impl Appender {
             faults,
             mode: Mode::Writing,
             acked: epoch_seq,
+            last: None,
             acked_pos: pos,
             sent: epoch_seq,
             unacked: VecDeque::new(),
@@ -120,7 +123,9 @@ impl Appender {
         match self.mode {
             Mode::Unsure => {
                 self.mode = Mode::Reading;
-                Some(AppendEffect::ReadTail { from: self.acked + 1 })
+                // With our own last frame: a log that lost its end, and got as long again by another's
+                // frames, has nothing behind it that would tell.
+                Some(AppendEffect::ReadTail { from: self.acked + u64::from(self.last.is_none()) })
             }
             Mode::Writing if self.in_flight < self.window => {
                 let frame = self.unacked.get(self.in_flight)?.clone();
@@ -154,6 +159,7 @@ impl Appender {
         }
         for frame in self.unacked.drain(..=place) {
             self.acked_pos = frame.pos;
+            self.last = Some(frame.payload);
         }
         self.in_flight -= place + 1;
         self.acked = seq;
@@ -173,7 +179,7 @@ impl Appender {
         }
     }
 
-    /// The stream ends at `last` and has these payloads behind what was acknowledged.
+    /// The stream ends at `last` and has these payloads from what is asked for on.
     ///
     /// All that was ever sent may stand there, also what is to be sent again: earlier copies of it
     /// were still on their way when the tail was read before.
@@ -188,6 +194,16 @@ impl Appender {
                 self.mode = Mode::Deposed;
                 return Err(Deposed::Regressed { last, acked: self.acked });
             }
+            let tail = match tail {
+                [(seq, payload), behind @ ..] if *seq == self.acked => {
+                    if self.last.as_ref().is_some_and(|last| last != payload) {
+                        self.mode = Mode::Deposed;
+                        return Err(Deposed::Foreign { seq: *seq });
+                    }
+                    behind
+                }
+                tail => tail,
+            };
             for (seq, payload) in tail {
                 let ours = self.unacked.pop_front().filter(|ours| ours.payload == *payload);
                 let Some(ours) = ours.filter(|_| *seq == self.acked + 1) else {
@@ -196,6 +212,7 @@ impl Appender {
                 };
                 self.acked = *seq;
                 self.acked_pos = ours.pos;
+                self.last = Some(ours.payload);
             }
         }
         self.in_flight = 0;

@@ -32,14 +32,6 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     })
 }
 
-/// Reads a body whose members are known: each of them once, and no others.
-pub fn members<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    serde_json::from_str(text).map_err(|error| match error.classify() {
-        Category::Data => ApiError::invalid(vec![FieldError::new("/", error.to_string())]),
-        _ => ApiError::new(ProblemCode::MalformedJson, error.to_string()),
-    })
-}
-
 /// Checks that `uri` asks for nothing beyond its path.
 pub fn nothing(uri: &Uri) -> Result<(), ApiError> {
     #[derive(serde::Deserialize)]

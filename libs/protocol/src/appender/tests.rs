@@ -33,7 +33,9 @@ fn sent(appender: &mut Appender) -> Vec<u64> {
 }
 
 fn read_tail(appender: &mut Appender) {
-    let from = appender.acked().0 + 1;
+    // With the last frame of our own, once there is one.
+    let acked = appender.acked().0;
+    let from = acked + u64::from(acked == EPOCH_SEQ);
     assert_eq!(appender.poll(), Some(AppendEffect::ReadTail { from }));
     assert_eq!(appender.poll(), None, "nothing is sent while nobody knows");
 }
@@ -130,4 +132,21 @@ fn a_log_that_lost_what_was_acknowledged_deposes() {
     appender.on_unknown();
     read_tail(&mut appender);
     assert_eq!(appender.on_tail(11, &[]), Err(Deposed::Regressed { last: 11, acked: 12 }));
+}
+
+#[test]
+fn a_log_that_got_as_long_again_by_the_frames_of_others_is_no_log_of_ours() {
+    let mut appender = appender(1, 3);
+    sent(&mut appender);
+    appender.on_stored(FrameNumber(11), 11);
+    sent(&mut appender);
+    appender.on_unknown();
+    read_tail(&mut appender);
+    // The control: what we wrote there is no reason to end.
+    assert_eq!(appender.on_tail(11, &[(11, frame(11).payload)]), Ok(()));
+    sent(&mut appender);
+    appender.on_unknown();
+    read_tail(&mut appender);
+    let foreign = Bytes::from_static(b"another one's");
+    assert_eq!(appender.on_tail(11, &[(11, foreign)]), Err(Deposed::Foreign { seq: 11 }));
 }

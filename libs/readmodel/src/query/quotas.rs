@@ -256,6 +256,7 @@ fn change(row: &PgRow) -> sqlx::Result<Option<LimitsChange>> {
 fn accounts_where(condition: &str) -> String {
     format!(
         "select l.account, l.role, l.cpu_seconds, l.queued_jobs, l.running_jobs, l.cpu, l.mem_mb,
+                l.drafts, l.starts_per_minute,
                 l.changed_by, l.reason, l.fixed, l.set_at, l.n,
                 coalesce(u.queued_jobs, 0) as queued, coalesce(u.running_jobs, 0) as running,
                 b.period, b.granted, b.free, b.reserved, b.used, b.overrun, b.n as balance_n

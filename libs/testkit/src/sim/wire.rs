@@ -37,6 +37,9 @@ const DELAYED_MAX: Micros = 3_000 * MS;
 /// How long after the broker an executor is there again, at most.
 const CONNECTS_WITHIN: Micros = 3_000 * MS;
 
+/// A worker that is connected is heard of within it: it beats as often.
+const HEARD_WITHIN: Micros = 600 * MS;
+
 #[derive(Debug)]
 enum Step {
     Arrival { from: Party, life: u64, call: Call, publish: Publish, acked: bool },
@@ -79,6 +82,8 @@ struct Link {
     up: Micros,
     down: Micros,
     cut_until: Micros,
+    /// When it was lost last.
+    lost_at: Micros,
     /// Whether the client keeps what is published meanwhile and sends it afterwards.
     keeps: bool,
     /// How often it was cut.
@@ -277,8 +282,14 @@ impl Wire {
 
     pub fn cut(&mut self, party: Party, span: Micros) {
         let until = self.now + span;
+        let (now, heard_within) = (self.now, HEARD_WITHIN * self.plan.scale);
+        let link = self.link(party);
+        // Whoever was just back after the broker's death was not heard of yet.
+        let is_back = link.cut_until == 0 || link.cut_until + heard_within < now;
+        let lost_at = if is_back { now } else { link.lost_at };
+        link.lost_at = lost_at;
         if let Party::Executor(id) = party {
-            self.oracle.on_cut(id, self.now, until);
+            self.oracle.on_cut(id, lost_at, until);
         }
         let keeps = self.chance(0.5);
         let link = self.link(party);
@@ -293,7 +304,11 @@ impl Wire {
         let executors: Vec<_> = self.broker.workers.keys().map(|(_, id)| *id).collect();
         for id in executors {
             let connects_at = at + self.between(0, CONNECTS_WITHIN);
+            let now = self.now;
             let link = self.link(Party::Executor(id));
+            if link.cut_until < now {
+                link.lost_at = now;
+            }
             link.cut_until = link.cut_until.max(connects_at);
         }
         self.push(at, Step::BrokerIsBack);

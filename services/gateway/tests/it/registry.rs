@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::system::{System, tenant_token, token};
 
-const LIMITS: &str =
-    r#"{"cpu_seconds":500,"queued_jobs":10,"running_jobs":2,"cpu":4,"mem_mb":1024}"#;
+const LIMITS: &str = r#"{"cpu_seconds":500,"queued_jobs":10,"running_jobs":2,"cpu":4,"mem_mb":1024,"drafts":10,"starts_per_minute":60}"#;
 
 #[tokio::test]
 async fn an_admin_sets_limits_and_a_user_sees_its_own_alone() {

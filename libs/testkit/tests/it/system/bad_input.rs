@@ -303,5 +303,5 @@ async fn modules(cluster: &Cluster, ada: &Client) {
     let request = elsewhere.request(0, Method::POST, "/modules/mark/disable");
     is(&elsewhere.send(request).await.unwrap(), 403, "forbidden");
     let request = admin.request(0, Method::POST, "/modules/nowhere/disable");
-    is(&admin.send(request).await.unwrap(), 404, "unknown_module");
+    is(&admin.send(request).await.unwrap(), 404, "module_not_found");
 }

@@ -38,6 +38,8 @@ enum Object {
     Task,
     Worker,
     Topic,
+    Key,
+    Schedule,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,8 +141,12 @@ impl Cell<'_> {
             "compute:write" => reads,
             _ => false,
         };
-        let is_operator = self.name == "an operator";
-        if narrow || self.name == "without a role" || (role == "operator" && !is_operator) {
+        let lacks_role = match role.as_str() {
+            "operator" => self.name != "an operator",
+            "admin" => !self.name.contains("admin") && self.name != "an operator",
+            _ => self.name == "without a role",
+        };
+        if narrow || lacks_role {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}: {}", answer.body);
             return "forbidden";
         }
@@ -212,6 +218,14 @@ impl Cell<'_> {
                 id(&self.owner.send(request).await.unwrap())
             }
             Object::Topic => "lab:modifiers:Rotate".to_owned(),
+            Object::Key => {
+                let body = json!({"name": CANARY, "role": "user"});
+                id(&self.owner.post(0, "/keys", &body).await.unwrap())
+            }
+            Object::Schedule => {
+                let answer = self.owner.post(0, "/schedules", &schedule()).await.unwrap();
+                id(&answer)
+            }
         };
         place.last_mut().unwrap().1 = id;
         place
@@ -227,6 +241,8 @@ fn id(answer: &Answer) -> String {
 fn object(path: &str) -> Object {
     match path {
         _ if path.contains("/jobs/{id}") => Object::Job,
+        _ if path.starts_with("/keys/{id}") => Object::Key,
+        _ if path.starts_with("/schedules/{id}") => Object::Schedule,
         _ if path.contains("{task_id}") => Object::Task,
         _ if path.contains("{worker_id}") => Object::Worker,
         _ if path.contains("{job_name}") => Object::Topic,
@@ -234,16 +250,29 @@ fn object(path: &str) -> Object {
     }
 }
 
+/// What is everybody's, or whose name each tenant has for something of its own.
+const EVERYBODYS: [(&str, &str); 7] = [
+    ("room_id", "lab"),
+    ("name", "noop"),
+    ("release_id", "7"),
+    ("job_type", "repack"),
+    ("id", "executor-0"),
+    ("user", "ada"),
+    ("tenant", "acme"),
+];
+
+fn schedule() -> Value {
+    let job = json!({"module": "noop", "inputs": {"mark": CANARY}});
+    json!({"name": CANARY, "cron": "0 0 1 1 *", "job": job})
+}
+
 /// What a path's parts are filled with so that they name nothing; the last is the object's own.
 fn nowhere(object: Object) -> Vec<(&'static str, String)> {
     let id = Uuid::new_v4().to_string();
     match object {
-        Object::None => {
-            [("room_id", "lab"), ("name", "noop"), ("release_id", "7"), ("job_type", "repack")]
-                .map(|(name, value)| (name, value.to_owned()))
-                .to_vec()
-        }
+        Object::None => EVERYBODYS.map(|(name, value)| (name, value.to_owned())).to_vec(),
         Object::Job => vec![("name", "result.txt".to_owned()), ("id", id)],
+        Object::Key | Object::Schedule => vec![("id", id)],
         Object::Task => vec![("task_id", id)],
         Object::Worker => vec![("worker_id", id)],
         Object::Topic => {
@@ -259,6 +288,12 @@ fn body(operation: &str) -> Option<Value> {
         "submit_jobs" => Some(json!({"jobs": [{"module": "noop"}]})),
         "register_job" => Some(json!({"category": "modifiers", "name": "Another"})),
         "submit_task" => Some(json!({"payload": {}})),
+        "create_key" => Some(json!({"name": "ci", "role": "user"})),
+        "create_schedule" | "replace_schedule" => Some(schedule()),
+        "set_quotas" | "set_tenant_quotas" => Some(
+            json!({"limits": {"cpu_seconds": 1_000_000, "queued_jobs": 10_000, "running_jobs": 100, "cpu": 8,
+            "mem_mb": 8_192, "drafts": 1_000, "starts_per_minute": u32::MAX}, "reason": "a test"}),
+        ),
         "api_create_job" => Some(json!({"job_type": "noop"})),
         "api_create_draft" => Some(json!({"group": "GRP", "release_type": "Film"})),
         "retry_job" => Some(json!({})),

@@ -26,6 +26,7 @@ use crate::{
         memory::Account,
     },
     identity::auth::Caller,
+    object,
     problem::{ApiError, FieldError},
     use_cases::quotas,
 };
@@ -289,7 +290,7 @@ async fn set_body(account: &Account, request: Request) -> Result<SetBody, ApiErr
     extract::nothing(request.uri())?;
     let (head, body) = request.into_parts();
     let body = read_json(account, &head.headers, body, BODY_BYTES_MAX).await?;
-    let set: SetBody = extract::members(body.text())?;
+    let set: SetBody = object::read(body.text())?;
     if set.limits.cpu_seconds < 0 {
         let error = FieldError::new("/limits/cpu_seconds", "must not be negative");
         return Err(ApiError::invalid(vec![error]));

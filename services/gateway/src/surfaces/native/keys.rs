@@ -22,6 +22,7 @@ use crate::{
         memory::Account,
     },
     identity::auth::Caller,
+    object,
     problem::{ApiError, FieldError},
     use_cases::keys::{self, Wanted},
 };
@@ -137,7 +138,7 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
-    let CreateBody { name, role, scopes, expires_at, service } = extract::members(body.text())?;
+    let CreateBody { name, role, scopes, expires_at, service } = object::read(body.text())?;
     let wanted = Wanted { name, role, scopes, expires_at, service };
     let (key, shown, accepted) = keys::create(&app, &caller, wanted).await?;
     let status = if accepted.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };

@@ -28,6 +28,7 @@ use crate::{
         memory::Account,
     },
     identity::auth::Caller,
+    object,
     problem::{ApiError, FieldError},
     use_cases::schedules::{self, Wanted},
 };
@@ -292,8 +293,7 @@ pub async fn replace(
 
 async fn wanted(account: &Account, headers: &HeaderMap, body: Body) -> Result<Wanted, ApiError> {
     let body = read_json(account, headers, body, BODY_BYTES_MAX).await?;
-    let SetBody { name, cron, time_zone, overlap, catch_up_s, job } =
-        extract::members(body.text())?;
+    let SetBody { name, cron, time_zone, overlap, catch_up_s, job } = object::read(body.text())?;
     let job = AskedJob::parse(job.get())?.job;
     Ok(Wanted { name, cron, time_zone, overlap, catch_up_s, job })
 }
