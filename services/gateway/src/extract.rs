@@ -9,7 +9,6 @@ use axum::{
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::error::Category;
 
 use crate::{
     app::App,
@@ -127,6 +126,15 @@ pub fn min_n(n: Option<u64>, headers: &HeaderMap) -> Result<Option<FrameNumber>,
         (Some(_), Some(_)) => return wrong("stands there twice"),
     };
     Ok(n.max(header).map(FrameNumber))
+}
+
+/// Refuses a key where none is heeded: passed over, it would make two things of what was meant to be one.
+pub fn no_idempotency_key(headers: &HeaderMap) -> Result<(), ApiError> {
+    const KEY: &str = "idempotency-key";
+    if headers.contains_key(KEY) {
+        return Err(ApiError::invalid(vec![FieldError::new(KEY, "is not known here")]));
+    }
+    Ok(())
 }
 
 /// The one `Idempotency-Key` of a request, if it has any.

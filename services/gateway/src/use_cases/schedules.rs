@@ -2,8 +2,8 @@
 
 use nox_calendar::Calendar;
 use nox_contract::{
-    Accepted, Command, DeleteSchedule, JobId, JobTemplate, Overlap, PauseSchedule, ProblemCode,
-    ScheduleId, ScheduleSpec, SetSchedule, Timestamp, TriggerSchedule,
+    Accepted, Command, DeleteSchedule, JobId, JobTemplate, Metadata, Overlap, PauseSchedule,
+    ProblemCode, ScheduleId, ScheduleSpec, SetSchedule, Timestamp, TriggerSchedule,
 };
 use nox_readmodel::query::ScheduleRow;
 use nox_service::ids;
@@ -72,6 +72,12 @@ async fn checked(app: &App, caller: &Caller, wanted: Wanted) -> Result<ScheduleS
     }
     if job.run_at.is_some() || !job.after.is_empty() {
         let detail = "cannot have run_at or after: the schedule says when it is submitted";
+        errors.push(FieldError::new("/job", detail));
+    }
+    // What a template does not keep yet must not be passed over.
+    if job.metadata != Metadata::default() || job.concurrency.is_some() || job.draft {
+        let detail =
+            "cannot have labels, release_id, concurrency or draft: schedules do not keep them";
         errors.push(FieldError::new("/job", detail));
     }
     match Calendar::new(&cron, &time_zone) {

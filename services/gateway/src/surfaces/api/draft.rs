@@ -100,6 +100,7 @@ async fn draft(
     body: Body,
 ) -> Result<(StatusCode, Json<Drafted>), ApiError> {
     extract::nothing(&uri)?;
+    extract::no_idempotency_key(&headers)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
     let Asked { group, release_type, rule_id } = read(body.text())?;
     let rule = rule_id.map(|rule| match rule {

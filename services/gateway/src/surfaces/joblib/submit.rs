@@ -28,8 +28,6 @@ use crate::{
     use_cases::{job_request::inputs, tasks::submit},
 };
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskBody")]
@@ -70,11 +68,7 @@ pub async fn submit(
     body: Body,
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
-    if headers.contains_key(IDEMPOTENCY_KEY) {
-        // Passed over, it would make two tasks of what was meant to be one.
-        let place = FieldError::new(IDEMPOTENCY_KEY, "is not known for tasks");
-        return Err(ApiError::invalid(vec![place]));
-    }
+    extract::no_idempotency_key(&headers)?;
     let room = names::room(&room)?;
     let topic = names::seen_from(room, &name)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;

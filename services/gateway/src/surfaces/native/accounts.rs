@@ -188,6 +188,9 @@ pub async fn list(
         let detail = format!("must be from 1 to {LIMIT_MAX}");
         return Err(ApiError::invalid(vec![FieldError::new("?limit", detail)]));
     }
+    if cursor.as_deref().is_some_and(|cursor| cursor.contains(char::is_control)) {
+        return Err(ApiError::invalid(vec![FieldError::new("?cursor", "is no account")]));
+    }
     let mut rows = quotas::list(&app, &caller, cursor.as_deref(), limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -21,6 +21,9 @@ const LIMIT_MAX: usize = 200;
 /// Most words of one parameter.
 const WORDS_MAX: usize = 20;
 
+/// No job has them in what it is found by, and no store takes all of them.
+const NO_CONTROLS: &str = "has control characters";
+
 /// A misspelt filter would silently show everything, so unknown ones are refused.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +142,10 @@ impl Read {
 
     fn one<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Option<T> {
         let text = text.filter(|text| !text.is_empty())?;
+        if text.contains(char::is_control) {
+            self.wrong(name, NO_CONTROLS);
+            return None;
+        }
         text.parse().map_err(|error: T::Err| self.wrong(name, error)).ok()
     }
 
@@ -182,6 +189,9 @@ impl Read {
 
     fn label(&mut self, name: &str, text: Option<String>) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        if text.contains(char::is_control) {
+            return self.wrong(name, NO_CONTROLS);
+        }
         let is = match text.split_once('=') {
             Some((label, value)) => Is::Label(label.to_owned(), value.to_owned()),
             None => Is::Labeled(text),
@@ -257,6 +267,10 @@ mod tests {
             "waiting=long",
             "created_after=yesterday",
             "status=a,b",
+            "label=%00",
+            "label=a%3D%00",
+            "error_code=%00",
+            "release_id!=%00",
         ] {
             assert!(asked(query).is_err(), "{query}");
         }

@@ -137,6 +137,7 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
+    extract::no_idempotency_key(&headers)?;
     let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
     let CreateBody { name, role, scopes, expires_at, service } = object::read(body.text())?;
     let wanted = Wanted { name, role, scopes, expires_at, service };

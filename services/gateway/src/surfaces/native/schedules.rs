@@ -271,6 +271,7 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
+    extract::no_idempotency_key(&headers)?;
     let wanted = wanted(&account, &headers, body).await?;
     let (id, accepted) = schedules::set(&app, &caller, None, wanted).await?;
     Ok(changed(id, accepted.map(|accepted| accepted.n), StatusCode::CREATED))
@@ -387,6 +388,7 @@ pub async fn trigger(
     Extension(account): Extension<Account>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    extract::no_idempotency_key(request.headers())?;
     let schedule_id = without_body(&account, &id, request).await?;
     let (job_id, accepted) = schedules::trigger(&app, &caller, schedule_id).await?;
     let pending = accepted.is_none();
