@@ -151,7 +151,7 @@ pub struct StoredWorker {
     /// Who took it out of service, while it is.
     pub drained_by: Option<UserId>,
     pub joined_at: Timestamp,
-    /// When the log heard of it last, at most [`SEEN_INTERVAL`] before it did.
+    /// When the log heard of it last, at most ten seconds before it did.
     pub seen_at: Timestamp,
     pub left_at: Option<Timestamp>,
     pub n: FrameNumber,
