@@ -1,6 +1,6 @@
 //! What handlers take from a request, beside its body.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
@@ -29,6 +29,24 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
         ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
     })
+}
+
+/// Reads where a page is to go on, and checks that it has at least one row and at most `most`. All that is wrong is
+/// named at once.
+pub fn cursor<T: FromStr<Err: Display>>(
+    cursor: Option<&str>,
+    (limit, most): (usize, usize),
+) -> Result<Option<T>, ApiError> {
+    let mut errors = Vec::new();
+    if !(1..=most).contains(&limit) {
+        errors.push(FieldError::new("?limit", format!("must be from 1 to {most}")));
+    }
+    match cursor.map(str::parse).transpose() {
+        Ok(after) if errors.is_empty() => return Ok(after),
+        Ok(_) => {}
+        Err(error) => errors.push(FieldError::new("?cursor", format!("{error}"))),
+    }
+    Err(ApiError::invalid(errors))
 }
 
 /// Checks that `uri` asks for nothing beyond its path.

@@ -23,7 +23,7 @@ use crate::{
     },
     identity::auth::Caller,
     object,
-    problem::{ApiError, FieldError},
+    problem::ApiError,
     use_cases::keys::{self, Wanted},
 };
 
@@ -159,20 +159,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let Asked { limit, cursor } = extract::query(&uri)?;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let mut errors = Vec::new();
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        errors.push(FieldError::new("?limit", format!("must be from 1 to {LIMIT_MAX}")));
-    }
-    let after = match cursor.as_deref().map(str::parse).transpose() {
-        Ok(after) => after,
-        Err(error) => {
-            errors.push(FieldError::new("?cursor", format!("{error}")));
-            None
-        }
-    };
-    if !errors.is_empty() {
-        return Err(ApiError::invalid(errors));
-    }
+    let after = extract::cursor(cursor.as_deref(), (limit, LIMIT_MAX))?;
     let mut rows = keys::list(&app, &caller, after, limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
