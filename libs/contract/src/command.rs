@@ -29,6 +29,7 @@ pub struct CommandMessage {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     Submit(Box<Submit>),
+    SubmitBatch(SubmitBatch),
     SubmitDraft(SubmitDraft),
     Cancel(Cancel),
     SetModule(SetModule),
@@ -118,6 +119,17 @@ fn priority_default() -> u8 {
 fn is_false(flag: &bool) -> bool {
     !*flag
 }
+
+/// Run all of these, or none of them: one that is refused has all of them refused. What follows stands in one
+/// frame. A repetition, with all of the ids known, changes nothing and is answered as the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubmitBatch {
+    /// 1 to [`BATCH_JOBS_MAX`], of one user in one role, each with an id of its own.
+    pub jobs: Vec<Submit>,
+}
+
+/// Most jobs that are submitted all or none.
+pub const BATCH_JOBS_MAX: usize = 900;
 
 /// Run this draft. It is admitted as any other job is, and stays a draft where it is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -44,7 +44,7 @@ pub use chain::Chain;
 pub use command::{
     Cancel, Claim, Command, CommandMessage, CreateKey, DeleteSchedule, DrainWorker, PauseSchedule,
     Register, RemoveTopic, RemoveWorker, RevokeKey, SetLimits, SetModule, SetSchedule, Submit,
-    SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
+    SubmitBatch, SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
 };
 pub use concurrency::Concurrency;
 pub use entity::Entity;

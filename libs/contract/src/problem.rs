@@ -225,6 +225,9 @@ pub struct Refusal {
     /// What the refused request would have added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<i64>,
+    /// Of jobs that were submitted all or none: which of them it is about, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<u32>,
     /// When trying again makes sense, in seconds; absent where waiting does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
@@ -240,6 +243,7 @@ impl Refusal {
             usage: None,
             limit: None,
             requested: None,
+            job: None,
             retry_after_s: None,
         }
     }

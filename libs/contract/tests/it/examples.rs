@@ -10,8 +10,8 @@ use nox_contract::{
     LostReason, Manifest, Metadata, ModuleName, Origin, Outcome, Place, Positions, ProblemCode,
     Raise, RaisedResource, RawJson, Refusal, Report, ReportMessage, RequestId, Resources,
     RetryPolicy, SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork,
-    Submit, SubmitDraft, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage,
-    WorkNumber, WorkerId,
+    Submit, SubmitBatch, SubmitDraft, Timestamp, Token, Usage, UserId, WaitingCode, Work,
+    WorkMessage, WorkNumber, WorkerId,
     beat::Held,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
@@ -205,6 +205,7 @@ fn quota_refusal() -> Refusal {
         usage: Some(199_990),
         limit: Some(200_000),
         requested: Some(60),
+        job: Some(2),
         retry_after_s: Some(7_201),
         ..Refusal::new(ProblemCode::BudgetExhausted, "the day's budget is spent")
     }
@@ -251,6 +252,8 @@ fn commands() -> Vec<Example> {
         ..full.clone()
     };
     let draft = Submit { draft: true, ..plain.clone() };
+    let batch =
+        SubmitBatch { jobs: vec![plain.clone(), Submit { job_id: job(5), ..plain.clone() }] };
     let submit_draft = SubmitDraft { job_id: job(1), by: ada(), role: "user".to_owned() };
     let cancel = Cancel { job_id: job(1), by: ada(), admin: false };
     let set = SetModule { module: xtb(), enabled: false, by: id("root") };
@@ -261,6 +264,7 @@ fn commands() -> Vec<Example> {
     let inbox = Some("_INBOX.Xc5mGqSkQ8.17");
     [
         ("submit", message(inbox, vec![Command::Submit(Box::new(full))])),
+        ("submit_batch", message(inbox, vec![Command::SubmitBatch(batch)])),
         ("submit_draft", message(inbox, vec![Command::SubmitDraft(submit_draft)])),
         ("submit_as_draft", message(None, vec![Command::Submit(Box::new(draft))])),
         ("submit_plain", message(None, vec![Command::Submit(Box::new(plain.clone()))])),

@@ -32,6 +32,7 @@ macro_rules! variants {
 
 variants!(command: Command {
     Submit(_) => "submit",
+    SubmitBatch(_) => "submit_batch",
     SubmitDraft(_) => "submit_draft",
     Cancel(_) => "cancel",
     SetModule(_) => "set_module",

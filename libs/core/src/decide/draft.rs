@@ -6,7 +6,7 @@ use nox_contract::{
 
 use super::{
     Decision, Draft, Rules, job_entity,
-    quota::{self, Asker},
+    quota::{self, Asker, Beside},
     submit::{First, check_served, hopeless, reserved},
 };
 use crate::state::State;
@@ -37,7 +37,12 @@ pub(super) fn submit(
         return Decision::repeated(state.n, id, job.job.state());
     }
     let resources = job.job.requested_resources;
-    let asker = Asker { user: &submit.by, role: &submit.role, resources: &resources };
+    let asker = Asker {
+        user: &submit.by,
+        role: &submit.role,
+        resources: &resources,
+        beside: Beside::default(),
+    };
     let mut drafts = quota::opening(state, rules, tenant, asker.user, asker.role, now);
     let dependencies = job.dependencies.as_deref();
     let admitted = check_served(state, &job.owner.module, &job.needs, &resources)

@@ -1,5 +1,6 @@
 //! What follows from an input: facts and an answer. Looks at the state, never changes it.
 
+mod batch;
 mod cancel;
 mod claim;
 mod draft;
@@ -56,6 +57,10 @@ pub struct Faults {
     pub neighbours_blamed: bool,
     /// Charge attempts although their worker was to stop.
     pub planned_stop_counts: bool,
+    /// Of jobs that are to be submitted all or none, submit those that can be.
+    pub batch_taken_in_part: bool,
+    /// Admit each of the jobs that are submitted together as if it were the only one.
+    pub batch_admitted_one_by_one: bool,
     /// Take on whoever bears the name of a worker that lives.
     pub living_worker_replaced: bool,
     /// Keep the reservation of a job whose last attempt was lost.
@@ -162,6 +167,7 @@ pub fn command(
 ) -> Decision {
     match command {
         Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
+        Command::SubmitBatch(batch) => batch::decide(state, rules, tenant, batch, now),
         Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),

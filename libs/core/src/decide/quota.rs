@@ -18,6 +18,16 @@ pub(super) struct Asker<'a> {
     pub user: &'a UserId,
     pub role: &'a str,
     pub resources: &'a Resources,
+    pub beside: Beside,
+}
+
+/// What is submitted together with a job, before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    pub queued_jobs: u32,
+    pub drafts: u32,
+    /// Core seconds that they reserve.
+    pub cpu_seconds: i64,
 }
 
 /// Violations of one kind by one account are recorded at most once in this span, so that a loop of
@@ -133,7 +143,7 @@ pub(super) fn admit(
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
     for (user, account, limits) in accounts(state, tenant, asker) {
-        check(user, account, &limits, asker.resources, now)?;
+        check(user, account, &limits, asker, now)?;
     }
     Ok(())
 }
@@ -145,7 +155,7 @@ pub(super) fn admit_draft(
     asker: &Asker<'_>,
 ) -> Result<(), Box<Refusal>> {
     for (user, account, limits) in accounts(state, tenant, asker) {
-        let drafts = account.map_or(0, |account| account.drafts);
+        let drafts = account.map_or(0, |account| account.drafts) + asker.beside.drafts;
         if drafts >= limits.drafts {
             let (usage, limit) = (i64::from(drafts), i64::from(limits.drafts));
             let refusal = refusal(user, ProblemCode::QueueFull, "drafts", (usage, limit), 1);
@@ -228,9 +238,10 @@ fn check(
     user: Option<&UserId>,
     account: Option<&Account>,
     limits: &Limits,
-    asked: &Resources,
+    asker: &Asker<'_>,
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
+    let Asker { resources: asked, beside, .. } = asker;
     let cost = asked.cpu_seconds();
     let period = now.start_of_day();
     let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
@@ -245,7 +256,7 @@ fn check(
             return Err(refusal(ProblemCode::RequestTooLarge, quota, 0, limit, asked).into());
         }
     }
-    let queued = account.map_or(0, |account| account.queued_jobs);
+    let queued = account.map_or(0, |account| account.queued_jobs) + beside.queued_jobs;
     if queued >= limits.queued_jobs {
         let (usage, limit) = (i64::from(queued), i64::from(limits.queued_jobs));
         return Err(Box::new(Refusal {
@@ -259,6 +270,7 @@ fn check(
         .unwrap_or(Balance { granted: 0, ..Balance::default() });
     // Grouped so that a budget without bounds does not run over.
     let free = balance.free + (limits.cpu_seconds - balance.granted);
+    let free = free.saturating_sub(beside.cpu_seconds);
     if cost > free {
         let next_period = (period + DAY).since(now).as_secs() + 1;
         return Err(Box::new(Refusal {

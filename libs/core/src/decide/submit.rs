@@ -1,15 +1,15 @@
 //! Submit: admit a job, repeat an answer, or refuse.
 
 use nox_contract::{
-    Attempt, Entity, Fact, JobId, JobState, ModuleName, ProblemCode, Refusal, Resources, Submit,
-    TenantId, Timestamp, WaitingCode,
+    Attempt, Entity, Fact, FrameNumber, JobId, JobState, ModuleName, ProblemCode, Refusal,
+    Resources, Submit, TenantId, Timestamp, WaitingCode,
     fact::{Rejected, Submitted},
 };
 
 use super::{
     Decision, Draft, Rules, draft,
     place::{Given, could_hold, is_unasked_for, place},
-    quota::{self, Asker},
+    quota::{self, Asker, Beside},
 };
 use crate::{
     ended::Request,
@@ -27,77 +27,120 @@ pub(super) fn decide(
     if let Some(decision) = repeated(state, tenant, submit) {
         return decision;
     }
-    let entity = Entity::Job {
+    let entity = job_entity(tenant, submit);
+    if let Err(refusal) = check_stamp(state, rules, submit) {
+        // If it was promised, what is recorded makes a failed job of it where there was none, and else
+        // changes nothing.
+        return refuse(state, submit, entity, Vec::new(), *refusal, now);
+    }
+    let mut drafts = quota::opening(state, rules, tenant, &submit.user_id, &submit.role, now);
+    let admitted = match admit(state, tenant, submit, Beside::default(), now) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(state, submit, entity, drafts, *refusal, now),
+    };
+    let accounts_change = !drafts.is_empty();
+    let facts = admitted.facts(state, rules, tenant, accounts_change, now);
+    drafts.push(Draft { entity, facts });
+    let job_state = if submit.draft { JobState::Draft } else { JobState::Queued };
+    Decision { drafts, ..Decision::nothing() }.accepted(Some(submit.job_id), Some(job_state))
+}
+
+pub(super) fn job_entity(tenant: &TenantId, submit: &Submit) -> Entity {
+    Entity::Job {
         tenant: tenant.clone(),
         job_id: submit.job_id,
         user_id: submit.user_id.clone(),
         module: submit.module.clone(),
-    };
+    }
+}
+
+/// Whether its id cannot be that of a job which has ended and is forgotten here.
+pub(super) fn check_stamp(
+    state: &State,
+    rules: &Rules,
+    submit: &Submit,
+) -> Result<(), Box<Refusal>> {
     let stale = state.may_be_forgotten(submit.job_id, submit.seen);
     if stale && !rules.faults.stamp_unchecked {
-        // Its id may be that of a job which has ended and is forgotten here. If it was promised, what
-        // is recorded makes a failed job of it where there was none, and else changes nothing.
-        let refusal = Refusal::new(
-            ProblemCode::StaleStamp,
-            format!("seen {} is older than what the log remembers", submit.seen),
-        );
-        return refuse(state, submit, entity, Vec::new(), refusal, now);
+        let detail = format!("seen {} is older than what the log remembers", submit.seen);
+        return Err(Box::new(Refusal::new(ProblemCode::StaleStamp, detail)));
     }
-    let mut drafts = quota::opening(state, rules, tenant, &submit.user_id, &submit.role, now);
-    let admitted = check_module(state, tenant, submit).and_then(|needs| {
-        let open = check_dependencies(state, tenant, submit)?;
-        let resources = &submit.requested_resources;
-        let asker = Asker { user: &submit.user_id, role: &submit.role, resources };
-        if submit.draft {
-            quota::admit_draft(state, tenant, &asker)?;
-        } else {
-            quota::admit(state, tenant, &asker, now)?;
-        }
-        Ok((needs, open))
-    });
-    let (needs, open) = match admitted {
-        Ok(admitted) => admitted,
-        Err(refusal) => return refuse(state, submit, entity, drafts, *refusal, now),
-    };
+    Ok(())
+}
 
-    let submitted = Submitted {
-        module_version: needs.version.clone(),
-        worker_labels: needs.labels.clone(),
-        inputs: submit.inputs.clone(),
-        requested_resources: submit.requested_resources,
-        priority: submit.priority,
-        run_at: submit.run_at,
-        after: submit.after.clone(),
-        fingerprint: submit.fingerprint.clone(),
-        task: submit.task.clone(),
-        metadata: submit.metadata.clone(),
-        concurrency: submit.concurrency.clone(),
-        traceparent: submit.traceparent.clone(),
-    };
+/// A job that its module takes and that there is room for.
+pub(super) struct Admitted<'a> {
+    submit: &'a Submit,
+    needs: Needs,
+    /// Whether jobs that must come first are still open.
+    waits_for_jobs: bool,
+}
+
+pub(super) fn admit<'a>(
+    state: &State,
+    tenant: &TenantId,
+    submit: &'a Submit,
+    beside: Beside,
+    now: Timestamp,
+) -> Result<Admitted<'a>, Box<Refusal>> {
+    let needs = check_module(state, tenant, submit)?;
+    let waits_for_jobs = check_dependencies(state, tenant, submit)?;
+    let resources = &submit.requested_resources;
+    let asker = Asker { user: &submit.user_id, role: &submit.role, resources, beside };
     if submit.draft {
-        drafts.push(Draft { entity, facts: vec![draft::drafted(submitted)] });
-        return Decision { drafts, ..Decision::nothing() }
-            .accepted(Some(submit.job_id), Some(JobState::Draft));
+        quota::admit_draft(state, tenant, &asker)?;
+    } else {
+        quota::admit(state, tenant, &asker, now)?;
     }
-    let mut facts =
-        vec![Fact::Submitted(Box::new(submitted)), reserved(&submit.requested_resources, now)];
-    let first = First {
-        module: &submit.module,
-        key: ClassKey {
-            tenant: tenant.clone(),
-            user_id: submit.user_id.clone(),
+    Ok(Admitted { submit, needs, waits_for_jobs })
+}
+
+impl Admitted<'_> {
+    /// What becomes true of the job. `accounts_change`: what its placement rests on changes beside it.
+    pub fn facts(
+        self,
+        state: &State,
+        rules: &Rules,
+        tenant: &TenantId,
+        accounts_change: bool,
+        now: Timestamp,
+    ) -> Vec<Fact> {
+        let Self { submit, needs, waits_for_jobs } = self;
+        let submitted = Submitted {
+            module_version: needs.version.clone(),
+            worker_labels: needs.labels.clone(),
+            inputs: submit.inputs.clone(),
+            requested_resources: submit.requested_resources,
             priority: submit.priority,
-            resources: submit.requested_resources,
-            needs: needs.into(),
-            isolated: false,
-        },
-        waits_for_jobs: open,
-        waits_for_instant: submit.run_at.is_some(),
-        accounts_change: !drafts.is_empty(),
-    };
-    facts.extend(first.step(state, rules, now));
-    drafts.push(Draft { entity, facts });
-    Decision { drafts, ..Decision::nothing() }.accepted(Some(submit.job_id), Some(JobState::Queued))
+            run_at: submit.run_at,
+            after: submit.after.clone(),
+            fingerprint: submit.fingerprint.clone(),
+            task: submit.task.clone(),
+            metadata: submit.metadata.clone(),
+            concurrency: submit.concurrency.clone(),
+            traceparent: submit.traceparent.clone(),
+        };
+        if submit.draft {
+            return vec![draft::drafted(submitted)];
+        }
+        let first = First {
+            module: &submit.module,
+            key: ClassKey {
+                tenant: tenant.clone(),
+                user_id: submit.user_id.clone(),
+                priority: submit.priority,
+                resources: submit.requested_resources,
+                needs: needs.into(),
+                isolated: false,
+            },
+            waits_for_jobs,
+            waits_for_instant: submit.run_at.is_some(),
+            accounts_change,
+        };
+        let submitted = Fact::Submitted(Box::new(submitted));
+        let admitted = [submitted, reserved(&submit.requested_resources, now)];
+        admitted.into_iter().chain(first.step(state, rules, now)).collect()
+    }
 }
 
 /// What a job of this size reserves.
@@ -107,6 +150,25 @@ pub(super) fn reserved(resources: &Resources, now: Timestamp) -> Fact {
 
 /// The answer to a job id that the log knows.
 fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decision> {
+    Some(match known(state, tenant, submit)? {
+        Ok(Known { n, state }) => Decision::repeated(n, submit.job_id, state),
+        Err(conflict) => Decision::refused(*conflict),
+    })
+}
+
+/// A job that an earlier submit of the same request made.
+pub(super) struct Known {
+    /// A reader that has folded the log up to here sees it.
+    pub n: FrameNumber,
+    pub state: JobState,
+}
+
+/// What the log knows under the id of a submit: the same request's job, or another's.
+pub(super) fn known(
+    state: &State,
+    tenant: &TenantId,
+    submit: &Submit,
+) -> Option<Result<Known, Box<Refusal>>> {
     let (request, n, job_state) = if let Some(job) = state.job(submit.job_id) {
         (job.request, job.job.submitted_n, job.job.state())
     } else {
@@ -114,12 +176,14 @@ fn repeated(state: &State, tenant: &TenantId, submit: &Submit) -> Option<Decisio
         (ended.request, state.n, ended.state)
     };
     if request != Request::new(tenant, &submit.user_id, submit.fingerprint.as_deref()) {
-        return Some(Decision::refused(Refusal::new(
-            ProblemCode::IdempotencyConflict,
-            "the key was used for another request",
-        )));
+        return Some(Err(conflict()));
     }
-    Some(Decision::repeated(n, submit.job_id, job_state))
+    Some(Ok(Known { n, state: job_state }))
+}
+
+pub(super) fn conflict() -> Box<Refusal> {
+    let detail = "the key was used for another request";
+    Box::new(Refusal::new(ProblemCode::IdempotencyConflict, detail))
 }
 
 /// What the job needs of a worker, if its module takes it.

@@ -7,7 +7,7 @@ use nox_contract::{
     FrameNumber, HandBack, Hello, InstanceId, JobError, JobId, JobState, JobTemplate, Limits,
     Manifest, ModuleName, Origin, Outcome, Overlap, ProcessId, RawJson, Refusal, Report, Resources,
     RetryPolicy, ScheduleSpec, SchedulerConfig, SessionId, SetLimits, SetModule, Submit,
-    SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
+    SubmitBatch, SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
     beat::Held,
     limits::UNLIMITED,
     report::{Ended, Started, Stopped},
@@ -312,12 +312,25 @@ impl World {
 
     /// Asks, whatever the answer.
     pub fn ask(&mut self, ask: &Ask) -> (JobId, Said) {
+        let submit = self.request(ask);
+        (submit.job_id, self.command(&ask.tenant, Command::Submit(Box::new(submit))))
+    }
+
+    /// Asks for all or none, whatever the answer.
+    pub fn ask_together(&mut self, asks: &[Ask]) -> (Vec<JobId>, Said) {
+        let jobs: Vec<_> = asks.iter().map(|ask| self.request(ask)).collect();
+        let ids = jobs.iter().map(|job| job.job_id).collect();
+        (ids, self.command(&asks[0].tenant, Command::SubmitBatch(SubmitBatch { jobs })))
+    }
+
+    /// What a gateway makes of it.
+    pub fn request(&mut self, ask: &Ask) -> Submit {
         self.jobs += 1;
         let job = ask.job.unwrap_or_else(|| match ask.fingerprint {
             Some(_) => keyed_job_id(self.jobs),
             None => job_id(self.jobs),
         });
-        let submit = Submit {
+        Submit {
             module_version: ask.version.clone(),
             worker_labels: ask.labels.iter().map(|label| (*label).to_owned()).collect(),
             job_id: job,
@@ -337,8 +350,7 @@ impl World {
             concurrency: ask.concurrency.clone().map(Box::new),
             draft: ask.draft,
             traceparent: None,
-        };
-        (job, self.command(&ask.tenant, Command::Submit(Box::new(submit))))
+        }
     }
 
     /// Submits what has to be admitted.

@@ -3,7 +3,7 @@
 use nox_contract::{
     Attempt, AttemptEnd, Cancel, Command, CommandMessage, Concurrency, DrainWorker, FrameNumber,
     JobError, JobId, Limits, RawJson, Report, ReportMessage, Resources, SetLimits, SetModule,
-    Submit, SubmitDraft, TenantId, Token, Usage, UserId,
+    Submit, SubmitBatch, SubmitDraft, TenantId, Token, Usage, UserId,
     report::{Ended, Started, Stopped},
     subject,
 };
@@ -149,7 +149,8 @@ impl Client {
     fn command(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
         let regret = if wire.strikes(Fault::Regret) { 50 } else { 0 };
         match wire.between(0, 99) + regret {
-            0..72 => Some(self.submit(asker, wire)),
+            0..68 => Some(self.submit(asker, wire)),
+            68..72 => Some(self.submit_batch(asker, wire)),
             72..76 => self.repeat(asker, wire),
             76..80 => self.submit_draft(asker, wire),
             80..93 | 100.. => self.cancel(asker, wire),
@@ -172,6 +173,17 @@ impl Client {
         let job_id = self.new_job_id(keyed, wire);
         self.jobs.push((job_id, asker, wire.store.n()));
         Command::Submit(Box::new(self.submission(job_id, asker, wire)))
+    }
+
+    /// A few that are admitted all or none. Nobody speaks of one of them alone later.
+    fn submit_batch(&mut self, asker: usize, wire: &mut Wire) -> Command {
+        let keyed = wire.chance(0.3);
+        let jobs = (0..wire.between(1, 4)).map(|_| {
+            self.last_job += 1;
+            let job_id = self.new_job_id(keyed, wire);
+            Submit { pending: false, ..self.submission(job_id, asker, wire) }
+        });
+        Command::SubmitBatch(SubmitBatch { jobs: jobs.collect() })
     }
 
     /// As gateways make them: a hash of the key, or the time by a clock of their own, and chance.

@@ -65,6 +65,7 @@ named!(
         KeyOfOthersIgnored = "key_of_others_ignored",
         FixedLimitsFollowRole = "fixed_limits_follow_role",
         DrainedWorkersGivenWork = "drained_workers_given_work",
+        BatchTakenInPart = "batch_taken_in_part",
         ArchivedBeforeAck = "archived_before_ack",
         ArchiveNotCompared = "archive_not_compared",
         CutBeforeArchived = "cut_before_archived",
@@ -109,6 +110,9 @@ impl Bug {
             stamp_unchecked: bug == Some(Self::StampUnchecked),
             fixed_limits_follow_role: bug == Some(Self::FixedLimitsFollowRole),
             drained_workers_given_work: bug == Some(Self::DrainedWorkersGivenWork),
+            batch_taken_in_part: bug == Some(Self::BatchTakenInPart),
+            // What there is room for is compared with what each account has in the core's own tests.
+            batch_admitted_one_by_one: false,
             // Of keys and schedules, which no client of the simulation makes; see the core's own tests.
             what_is_gone_comes_again: false,
             occurrences_repeat: false,

@@ -157,11 +157,11 @@ impl Client {
             .zip(&keys)
             .map(|(body, key)| self.recorder.invoke(self.ask(body, key.as_deref())))
             .collect();
-        let mut request = self.request(gateway, Method::POST, "/jobs/bulk");
+        let mut request = self.request(gateway, Method::POST, "/jobs/batch");
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
-        let answer = self.send(request.json(&json!({"jobs": bodies}))).await;
+        let answer = self.send(request.json(&json!({"jobs": bodies, "atomic": false}))).await;
         let heard: Vec<Heard> = (0..bodies.len())
             .map(|place| match &answer {
                 Ok(answer) if answer.status == StatusCode::OK => {

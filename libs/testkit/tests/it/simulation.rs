@@ -141,6 +141,7 @@ notices! {
     the_simulation_notices_a_limit_of_a_key_that_is_not_kept_to: KeyOfOthersIgnored,
     the_simulation_notices_limits_of_an_admin_that_a_role_overwrites: FixedLimitsFollowRole,
     the_simulation_notices_work_for_a_drained_worker: DrainedWorkersGivenWork,
+    the_simulation_notices_a_batch_that_is_taken_in_part: BatchTakenInPart,
     the_simulation_notices_a_frame_that_is_archived_before_it_is_in_the_log: ArchivedBeforeAck,
     the_simulation_notices_an_archive_that_is_of_another_log: ArchiveNotCompared,
     the_simulation_notices_a_log_that_is_cut_before_it_is_archived: CutBeforeArchived,

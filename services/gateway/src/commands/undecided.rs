@@ -188,12 +188,18 @@ impl Kept {
         let Ok(message) = serde_json::from_slice::<CommandMessage>(payload) else { return 0 };
         let mut taken = 0;
         for command in message.commands {
-            let Command::Submit(submit) = command else { continue };
-            let Some(fingerprint) = submit.fingerprint else { continue };
-            let waiting = Waiting { fingerprint, promised: submit.pending };
-            self.jobs.entry(submit.job_id).or_default().push((seq, waiting));
-            self.order.push_back((seq, submit.job_id));
-            taken += 1;
+            let submits = match command {
+                Command::Submit(submit) => vec![*submit],
+                Command::SubmitBatch(batch) => batch.jobs,
+                _ => continue,
+            };
+            for submit in submits {
+                let Some(fingerprint) = submit.fingerprint else { continue };
+                let waiting = Waiting { fingerprint, promised: submit.pending };
+                self.jobs.entry(submit.job_id).or_default().push((seq, waiting));
+                self.order.push_back((seq, submit.job_id));
+                taken += 1;
+            }
         }
         taken
     }

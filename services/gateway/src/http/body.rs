@@ -19,7 +19,7 @@ use crate::{
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Largest body of a request with many jobs.
-pub const BULK_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const BATCH_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Largest body where there is nothing to say: enough to find out what somebody would say.
 const NOTHING_BYTES_MAX: usize = 4 * 1024;

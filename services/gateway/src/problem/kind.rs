@@ -152,8 +152,8 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             409,
             0,
             "As many as there may be",
-            "There are as many of these as one user, or one tenant, may have. Delete one that is not needed \
-             any more.",
+            "There are as many of these as one user, or one tenant, may have: delete one that is not needed \
+             any more. Or there are more than the request says (`at_most`).",
         ),
         ProblemCode::InvalidTaskTransition => (
             409,

@@ -115,6 +115,21 @@ impl ApiError {
         self
     }
 
+    /// The same of the job at `place` of those that are submitted together.
+    pub fn of_job(mut self, place: usize) -> Self {
+        let job = format!("/jobs/{place}");
+        let Inner { refusal, errors, .. } = &mut *self.0;
+        if errors.is_empty() {
+            errors.push(FieldError::new(&job, &refusal.detail));
+        } else {
+            for error in errors {
+                error.pointer.insert_str(0, &job);
+            }
+        }
+        refusal.detail.insert_str(0, &format!("{job}: "));
+        self
+    }
+
     pub fn code(&self) -> ProblemCode {
         self.0.refusal.code
     }

@@ -36,6 +36,8 @@ pub struct JobRequest {
     pub concurrency: Option<Concurrency>,
     /// It is kept, and not to run before it is submitted.
     pub draft: bool,
+    /// Of how many jobs that are submitted all or none it is one.
+    pub together: Option<usize>,
 }
 
 /// What of the resources was asked for; the module says the rest.
@@ -74,6 +76,7 @@ impl JobRequest {
             metadata: Metadata::default(),
             concurrency: None,
             draft: false,
+            together: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl JobRequest {
         add(key.map_or(&[], |of| of.key.as_bytes()));
         add(&key.map_or(0, |of| of.limit).to_be_bytes());
         add(&[u8::from(self.draft)]);
+        add(&(self.together.unwrap_or_default() as u64).to_be_bytes());
         format!("b3:{}", hasher.finalize().to_hex())
     }
 }

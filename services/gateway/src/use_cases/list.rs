@@ -46,6 +46,20 @@ pub async fn list<R>(
     app.barrier.read(required, read).await?.value.map(Some)
 }
 
+/// How many jobs a list has, counted up to `max`, and whether these are all.
+pub async fn count(
+    app: &App,
+    caller: &Caller,
+    wanted: Wanted,
+    max: usize,
+    required: &Required,
+) -> Result<(usize, bool), ApiError> {
+    let Some(filter) = filter(caller, wanted) else { return Ok((0, true)) };
+    let read = || app.reader.job_ids(&filter, max);
+    let (ids, complete) = app.barrier.read(required, read).await?.value;
+    Ok((ids.len(), complete))
+}
+
 /// Jobs of a list from an offset on, and how many there are.
 #[derive(Default)]
 pub struct Numbered {

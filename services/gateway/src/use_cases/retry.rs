@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use nox_contract::{FrameNumber, JobId, Metadata, ProblemCode, RawJson, Resources};
 
+use nox_readmodel::JobRow;
+
 use super::{
     find::find,
     job_request::{AskedResources, JobRequest, inputs},
@@ -28,7 +30,11 @@ pub async fn request(
     min_n: Option<FrameNumber>,
     edits: Edits,
 ) -> Result<JobRequest, ApiError> {
-    let row = find(app, caller, id, min_n).await?;
+    of_row(find(app, caller, id, min_n).await?, edits)
+}
+
+/// The same of a job that was found.
+pub fn of_row(row: JobRow, edits: Edits) -> Result<JobRequest, ApiError> {
     if !row.status.is_ended() {
         let detail = format!("the job is {}; only one that has ended is repeated", row.status);
         return Err(ApiError::new(ProblemCode::NotEnded, detail));
@@ -61,9 +67,10 @@ pub async fn request(
         metadata: Metadata {
             labels: edits.labels.unwrap_or(row.metadata.labels),
             release_id: row.metadata.release_id,
-            retry_of: Some(id),
+            retry_of: Some(row.id),
         },
         concurrency: row.concurrency,
         draft: false,
+        together: None,
     })
 }

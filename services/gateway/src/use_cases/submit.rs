@@ -86,7 +86,7 @@ impl<'r> Keyed<'r> {
         }
     }
 
-    fn of_submit(submit: &Submit) -> Self {
+    pub(super) fn of_submit(submit: &Submit) -> Self {
         Self { job_id: submit.job_id, of: Repeated::Submit(submit.fingerprint.clone()) }
     }
 }
@@ -246,13 +246,13 @@ async fn go_on(
     }
 }
 
-enum Stamp {
+pub(super) enum Stamp {
     First,
     Again,
 }
 
 /// What a look at a key's job shows.
-enum Stamped {
+pub(super) enum Stamped {
     /// The key has been used for this very request.
     Known(Admitted),
     /// The key was not used up to this place in the log, and by none of the inputs up to there.
@@ -264,7 +264,7 @@ enum Stamped {
 /// The job is looked up, and the stamp makes that safe without waiting for the projection: the
 /// scheduler itself knows every such id of the last quarter of an hour and refuses stamps from before. Only
 /// then the projection is waited for.
-async fn stamp(
+pub(super) async fn stamp(
     app: &App,
     caller: &Caller,
     keyed: &Keyed<'_>,
@@ -367,7 +367,7 @@ async fn compare(
     Err(ApiError::new(ProblemCode::Unavailable, detail))
 }
 
-fn conflict() -> ApiError {
+pub(super) fn conflict() -> ApiError {
     ApiError::new(ProblemCode::IdempotencyConflict, "the key was used for another request")
 }
 
@@ -383,7 +383,11 @@ async fn send(
 /// The jobs that still have to succeed. All have to be the asker's to see, else `after` would tell
 /// which ids exist; those that have succeeded are left out, since the scheduler forgets them. What a
 /// refusal was caused by is seen by whoever has waited for all commands, see [`stamp`].
-async fn unmet(app: &App, caller: &Caller, after: &[JobId]) -> Result<Vec<JobId>, ApiError> {
+pub(super) async fn unmet(
+    app: &App,
+    caller: &Caller,
+    after: &[JobId],
+) -> Result<Vec<JobId>, ApiError> {
     let mut unmet = Vec::new();
     for (place, id) in after.iter().enumerate() {
         match find(app, caller, *id, None).await {

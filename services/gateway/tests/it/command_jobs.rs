@@ -146,8 +146,8 @@ async fn commands_are_for_the_roles_that_the_operator_names_whichever_way_they_a
             assert!(problem["detail"].as_str().unwrap().contains("NOX_COMMAND_ROLES"), "{problem}");
             keyed(&system, token, body).await.expect_problem(403, "forbidden");
         }
-        let bulk = json!({"jobs": [raw, {"module": "noop"}, by_name]});
-        let answers = system.post("/jobs/bulk", token, &bulk).await.expect(200);
+        let bulk = json!({"jobs": [raw, {"module": "noop"}, by_name], "atomic": false});
+        let answers = system.post("/jobs/batch", token, &bulk).await.expect(200);
         assert_eq!(answers["jobs"][0]["problem"]["code"], "forbidden");
         assert!(answers["jobs"][1]["accepted"].is_object());
         assert_eq!(answers["jobs"][2]["problem"]["code"], "forbidden");
@@ -160,7 +160,8 @@ async fn commands_are_for_the_roles_that_the_operator_names_whichever_way_they_a
     system.post("/jobs", &ada, &raw).await.expect_problem(403, "forbidden");
     system.post("/jobs", &admin, &raw).await.expect(201);
     let acme = tenant_token("acme", "ada", "user");
-    let answers = system.post("/jobs/bulk", &acme, &json!({"jobs": [raw, by_name]})).await;
+    let answers =
+        system.post("/jobs/batch", &acme, &json!({"jobs": [raw, by_name], "atomic": false})).await;
     for answer in answers.expect(200)["jobs"].as_array().unwrap() {
         assert_eq!(answer["accepted"]["status"], "pending", "{answer}");
     }

@@ -136,7 +136,7 @@ async fn what_waits_undecided_is_read_beside_the_connection_of_the_submits() {
     let ada = token("ada", "user");
     let text = "x".repeat(SUBMIT_BYTES);
     let jobs: Vec<_> = (0..SUBMITS).map(|_| saying(&text)).collect();
-    system.post("/jobs/bulk", &ada, &json!({"jobs": jobs})).await.expect(200);
+    system.post("/jobs/batch", &ada, &json!({"jobs": jobs, "atomic": false})).await.expect(200);
     let submits = gateway_connections(&system).await.into_iter().max_by_key(|one| one.taken);
     let submits = submits.unwrap();
     assert!(submits.taken > SUBMITS * SUBMIT_BYTES);

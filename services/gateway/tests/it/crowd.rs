@@ -156,10 +156,10 @@ async fn bodies_and_answers_in_hand_share_one_bounded_memory() {
     let system = System::start_with(limits).await;
     let ada = token("ada", "user");
     let large = json!({"module": "noop", "inputs": {"text": "x".repeat(16_000)}});
-    let jobs = json!({"jobs": vec![large; 25]});
+    let jobs = json!({"jobs": vec![large; 25], "atomic": false});
     let mut n = 0;
     for _ in 0..4 {
-        let answer = system.post("/jobs/bulk", &ada, &jobs).await.expect(200);
+        let answer = system.post("/jobs/batch", &ada, &jobs).await.expect(200);
         n = answer["jobs"][24]["accepted"]["n"].as_u64().unwrap();
     }
     system.get(&format!("/jobs?limit=1&n={n}"), &ada).await.expect(200);
@@ -167,7 +167,7 @@ async fn bodies_and_answers_in_hand_share_one_bounded_memory() {
     // A hundred bodies that say they have 4 MiB and stop after one.
     let authorization = format!("authorization: Bearer {ada}\r\n");
     let head = format!(
-        "POST /jobs/bulk HTTP/1.1\r\nhost: x\r\n{authorization}content-type: application/json\r\n\
+        "POST /jobs/batch HTTP/1.1\r\nhost: x\r\n{authorization}content-type: application/json\r\n\
          content-length: 4194304\r\n\r\n"
     );
     let mut bodies = Vec::new();
@@ -256,12 +256,12 @@ async fn whoever_writes_all_before_it_reads_is_told_why_it_was_refused() {
         (404, post("/nothing", &[], &length)),
         (405, post("/quotas/my/usage", &[], &length)),
         (413, post("/jobs", &[json, &ada], &length)),
-        (413, post("/jobs/bulk", &[json, &ada], &length)),
+        (413, post("/jobs/batch", &[json, &ada], &length)),
         (415, post("/jobs", &[&ada], &length)),
         (422, post("/jobs", &[json, &ada, "idempotency-key: \r\n"], &length)),
         (431, post("/jobs", &[&many], &length)),
         // Two megabytes of one address's share of memory.
-        (503, post("/jobs/bulk", &[json, &ada], "content-length: 4194304\r\n")),
+        (503, post("/jobs/batch", &[json, &ada], "content-length: 4194304\r\n")),
         // Not announced.
         (413, post("/jobs", &[json, &ada], "transfer-encoding: chunked\r\n")),
         // Below the API.

@@ -74,13 +74,13 @@ async fn without_its_name_a_copy_would_be_admitted_after_the_refusal() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_leaves_durable_commands_pending() {
     let late = Late::start(false).await;
-    let bulk = json!({"jobs": vec![json!({"module": "noop"}); 50]});
+    let bulk = json!({"jobs": vec![json!({"module": "noop"}); 50], "atomic": false});
     for words in ["no JSON", "[]", r#"{"answers": [{"part": 0}, {"part": "all"}]}"#] {
         late.system.scheduler.set_mood(Mood::Say(words.to_owned()));
         // It comes before the acknowledgement does.
         late.proxy.hold(Held::Acks);
         let decided = late.system.scheduler.messages().await.len();
-        let (reply, ()) = tokio::join!(late.post("/jobs/bulk", &bulk), async {
+        let (reply, ()) = tokio::join!(late.post("/jobs/batch", &bulk), async {
             until(async || late.system.scheduler.messages().await.len() > decided).await;
             late.proxy.hold(Held::Nothing);
         });

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod barrier;
+mod batches;
 mod command_jobs;
 mod conflicts;
 mod crowd;
@@ -11,6 +12,7 @@ mod hostile;
 mod jobs;
 mod late;
 mod logs;
+mod many;
 mod metrics;
 mod outages;
 mod pages;

@@ -10,7 +10,7 @@ use crate::system::{System, in_an_hour, send, sign, tenant_token, token, until};
 const PROTECTED: [(&str, &str, u16); 17] = [
     ("GET", "/jobs", 200),
     ("POST", "/jobs", 415),
-    ("POST", "/jobs/bulk", 415),
+    ("POST", "/jobs/batch", 415),
     ("GET", "/jobs/{id}", 404),
     ("POST", "/jobs/{id}/cancel", 404),
     ("GET", "/jobs/{id}/logs", 404),

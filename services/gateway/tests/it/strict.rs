@@ -35,7 +35,7 @@ async fn a_parameter_that_nobody_heeds_is_refused_by_its_name() {
     }
     let writes = [
         ("/jobs".to_owned(), json!({"module": "noop"})),
-        ("/jobs/bulk".to_owned(), json!({"jobs": [{"module": "noop"}]})),
+        ("/jobs/batch".to_owned(), json!({"jobs": [{"module": "noop"}], "atomic": false})),
         (format!("/jobs/{id}/cancel"), json!({})),
         ("/modules/noop/disable".to_owned(), json!({})),
         ("/modules/noop/enable".to_owned(), json!({})),

@@ -313,8 +313,10 @@ impl StubScheduler {
             let mood = self.mood.lock().unwrap().clone();
             let by = Cause { src: Source::Commands, seq, part };
             let outcome = match (command, mood) {
-                (Command::Submit(_), Mood::Refuse(refusal)) => Outcome::Refused(refusal),
-                (Command::Submit(_), Mood::RefuseOnce(refusal)) => {
+                (Command::Submit(_) | Command::SubmitBatch(_), Mood::Refuse(refusal)) => {
+                    Outcome::Refused(refusal)
+                }
+                (Command::Submit(_) | Command::SubmitBatch(_), Mood::RefuseOnce(refusal)) => {
                     self.set_mood(Mood::Decide);
                     Outcome::Refused(refusal)
                 }
@@ -353,6 +355,19 @@ impl StubState {
         let said =
             |n| Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false });
         match command {
+            Command::SubmitBatch(batch) => {
+                let known = batch.jobs.iter().filter(|job| self.jobs.contains_key(&job.job_id));
+                let repeated = known.count() > 0;
+                let submits = batch.jobs.iter().cloned().map(|job| Command::Submit(Box::new(job)));
+                let mut n = FrameNumber::default();
+                for submit in submits {
+                    match self.decide(tenant, &submit, by) {
+                        Outcome::Accepted(one) => n = n.max(one.n),
+                        refused @ Outcome::Refused(_) => return refused,
+                    }
+                }
+                Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated })
+            }
             Command::Submit(submit) => {
                 if let Some(known) = self.jobs.get(&submit.job_id) {
                     if known.fingerprint != submit.fingerprint {

@@ -97,8 +97,8 @@ async fn a_bulk_s_key_is_no_other_request_s() {
     let system = System::start().await;
     let ada = token("ada", "user");
     let job = json!({"module": "noop"});
-    let bulk = json!({"jobs": [job]});
-    let request = || system.request(Method::POST, "/jobs/bulk", &ada).json(&bulk);
+    let bulk = json!({"jobs": [job], "atomic": false});
+    let request = || system.request(Method::POST, "/jobs/batch", &ada).json(&bulk);
     let first = send(request().header("idempotency-key", "k")).await.expect(200);
     assert_eq!(send(request().header("idempotency-key", "k")).await.expect(200), first);
     let first = &first["jobs"][0]["accepted"]["id"];
@@ -266,7 +266,7 @@ async fn a_job_may_follow_others() {
 async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
     let system = System::start().await;
     let ada = token("ada", "user");
-    let jobs: Vec<_> = (0..1_000)
+    let jobs: Vec<_> = (0..900)
         .map(|i| match i {
             7 => json!({"module": "noop", "priority": 77}),
             8 => json!("no job"),
@@ -274,16 +274,18 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
             i => json!({"module": "noop", "inputs": {"i": i}}),
         })
         .collect();
-    let request = system.request(Method::POST, "/jobs/bulk", &ada).json(&json!({"jobs": jobs}));
+    let request = system
+        .request(Method::POST, "/jobs/batch", &ada)
+        .json(&json!({"jobs": jobs, "atomic": false}));
     let answers = send(request.header("idempotency-key", "bulk-1")).await.expect(200);
     let answers = answers["jobs"].as_array().unwrap();
-    assert_eq!(answers.len(), 1_000);
+    assert_eq!(answers.len(), 900);
     assert_eq!(answers[7]["problem"]["errors"][0]["pointer"], "/priority");
     assert_eq!(answers[8]["problem"]["code"], "invalid_request");
     assert_eq!(answers[9]["problem"]["code"], "invalid_inputs");
 
     let submits = submits(&system).await;
-    assert_eq!(submits.len(), 997);
+    assert_eq!(submits.len(), 897);
     for (place, answer) in answers.iter().enumerate().filter(|(place, _)| !(7..10).contains(place))
     {
         let id = answer["accepted"]["job_id"].as_str().unwrap();
@@ -295,12 +297,14 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
     assert!(messages.len() <= 6, "{} messages", messages.len());
 
     // Repeated, they are the same jobs.
-    let request = system.request(Method::POST, "/jobs/bulk", &ada).json(&json!({"jobs": jobs}));
+    let request = system
+        .request(Method::POST, "/jobs/batch", &ada)
+        .json(&json!({"jobs": jobs, "atomic": false}));
     let again = send(request.header("idempotency-key", "bulk-1")).await.expect(200);
     assert_eq!(again["jobs"][0], answers[0]);
     assert_eq!(again["jobs"][999], answers[999]);
     for body in [json!({"jobs": []}), json!({}), json!({"jobs": [{}], "x": 1})] {
-        let reply = system.post("/jobs/bulk", &ada, &body).await;
+        let reply = system.post("/jobs/batch", &ada, &body).await;
         reply.expect_problem(422, "invalid_request");
     }
 }

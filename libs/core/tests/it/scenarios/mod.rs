@@ -1,5 +1,6 @@
 //! The rules of the decider, one scenario each.
 
+mod batches;
 mod blame;
 mod cancel;
 mod concurrency;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nox_contract::{Capacity, Command, JobId, JobState, Source};
+use nox_contract::{Capacity, Command, JobId, JobState, Source, Submit};
 
 use super::Oracle;
 use crate::sim::{broker::Broker, executor::CAPACITY, projector::Store};
@@ -117,11 +117,21 @@ impl Oracle {
                 .filter(|(incarnation, _)| *incarnation == broker.commands.incarnation())
                 .collect();
             for (part, command) in (0..).zip(&sent.message.commands) {
-                let Command::Submit(submit) = command else { continue };
+                let jobs = match command {
+                    Command::Submit(submit) => std::slice::from_ref(&**submit),
+                    Command::SubmitBatch(batch) => batch.jobs.as_slice(),
+                    _ => continue,
+                };
+                let there = |job: &&Submit| self.trails.contains_key(&job.job_id);
+                let count = jobs.iter().filter(there).count();
+                if count > 0 && count < jobs.len() {
+                    let of = jobs.len();
+                    return Err(format!("{reply_to}/{part}: {count} jobs of {of}, all or none"));
+                }
                 let refused = kept.iter().any(|(incarnation, seq)| {
                     self.refused.contains(&(incarnation.clone(), *seq, part))
                 });
-                if !kept.is_empty() && !refused && !self.trails.contains_key(&submit.job_id) {
+                if !kept.is_empty() && !refused && count == 0 {
                     return Err(format!(
                         "{reply_to}/{part} of {} was acknowledged, and is no job",
                         sent.tenant

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nox_contract::{
     AnswerMessage, Attempt, Cause, Command, CommandMessage, Epoch, FrameNumber, Incarnation,
     InstanceId, JobId, JobState, Outcome, Positions, ProblemCode, RawJson, SessionId, StartWork,
-    TenantId, Timestamp, Token, WorkNumber, WorkerId, beat::Held,
+    Submit, TenantId, Timestamp, Token, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Rules, State, job::Job};
 use nox_protocol::Reader;
@@ -474,6 +474,16 @@ impl Oracle {
                     (_, Some(None)) => Err(format!("accepted, but no job at {}", accepted.n)),
                     (Command::Cancel(_), Some(Some(job))) if job.state() != JobState::Canceled => {
                         Err(format!("canceled, but {:?} at {}", job.phase, accepted.n))
+                    }
+                    (Command::SubmitBatch(batch), _) => {
+                        let there = |job: &Submit| {
+                            let trail = self.trails.get(&job.job_id);
+                            trail.and_then(|trail| trail.at(accepted.n)).is_some()
+                        };
+                        match batch.jobs.iter().all(there) {
+                            true => Ok(()),
+                            false => Err(format!("accepted, but not all jobs at {}", accepted.n)),
+                        }
                     }
                     _ => Ok(()),
                 }

@@ -112,7 +112,7 @@ async fn bodies(ada: &Client) {
     is(&ada.send(packed).await.unwrap(), 415, "unsupported_media_type");
 
     for wrong in ["{}", "[]", r#"{"jobs":[]}"#, r#"{"jobs":{}}"#, r#"{"jobs":[1],"x":1}"#] {
-        is(&post_text(ada, "/jobs/bulk", wrong).await, 422, "invalid_request");
+        is(&post_text(ada, "/jobs/batch", wrong).await, 422, "invalid_request");
     }
     // Each job of many is judged by itself.
     let good = json!({"module": "mark", "inputs": {"mark": "among bad ones"}});
@@ -165,12 +165,12 @@ async fn resources(ada: &Client) {
 }
 
 async fn addresses(ada: &Client) {
-    for path in ["/nowhere", "/jobs/", "/api", "/jobs/bulk/x", "/modules/mark/switch"] {
+    for path in ["/nowhere", "/jobs/", "/api", "/jobs/batch/x", "/modules/mark/switch"] {
         is(&ada.get(0, path).await.unwrap(), 404, "route_not_found");
     }
     for (method, path) in [
         (Method::DELETE, "/jobs"),
-        (Method::PUT, "/jobs/bulk"),
+        (Method::PUT, "/jobs/batch"),
         (Method::POST, "/health"),
         (Method::PATCH, "/modules"),
     ] {

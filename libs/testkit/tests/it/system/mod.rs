@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod barrier;
+mod curl_pages;
 mod dependents;
 mod digits;
 mod disk_full;

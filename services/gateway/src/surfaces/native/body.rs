@@ -107,15 +107,17 @@ pub struct ResourcesBody {
     gpu: Option<u32>,
 }
 
-/// Many jobs, each judged by itself.
+/// Many jobs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = not_null)]
 #[expect(dead_code, reason = "it describes what is read elsewhere")]
-pub struct JobsBody {
-    /// What is no job is answered with its problem, beside the answers to the others.
-    #[schemars(length(min = 1, max = 1000))]
+pub struct BatchBody {
+    #[schemars(length(min = 1, max = 900))]
     jobs: Vec<JobOrNot>,
+    /// True, if left out: all are admitted or none. If false, each is judged by itself, and what is none is answered
+    /// with its problem beside the answers to the others.
+    atomic: Option<bool>,
 }
 
 /// A job, or something else.

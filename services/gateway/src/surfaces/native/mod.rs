@@ -2,8 +2,8 @@
 
 mod accounts;
 pub mod artifacts;
+mod batch;
 mod body;
-mod bulk;
 mod cancel;
 mod download;
 mod events;
@@ -14,6 +14,7 @@ mod keys;
 mod kind;
 mod list;
 mod logs;
+mod many;
 mod me;
 mod modules;
 mod openapi;
@@ -37,7 +38,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![
         list::endpoint(),
         submit::endpoint(),
-        bulk::endpoint(),
+        batch::endpoint(),
         get::endpoint(),
         cancel::endpoint(),
         retry::endpoint(),
@@ -52,6 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         me::endpoint(),
         problems::endpoint(),
     ];
+    endpoints.extend(many::endpoints());
     endpoints.extend(modules::endpoints());
     endpoints.extend(quotas::endpoints());
     endpoints.extend(accounts::endpoints());

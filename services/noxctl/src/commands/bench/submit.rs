@@ -18,7 +18,7 @@ use tokio::{task::JoinSet, time::MissedTickBehavior};
 use crate::{client::Client, views::Admitted};
 
 /// Jobs in a bulk request: as many as the gateway takes.
-pub const BULK: usize = 1_000;
+pub const BULK: usize = 900;
 /// Bulk requests at a time, so that the next is there when one is answered.
 pub const BULKS_IN_FLIGHT: usize = 4;
 /// Single requests at a time.
@@ -27,13 +27,13 @@ pub const SINGLES_IN_FLIGHT: usize = 64;
 /// In which way jobs are submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// `POST /jobs/bulk`, as fast as it goes.
+    /// `POST /jobs/batch`, as fast as it goes.
     Bulk,
     /// `POST /jobs`, as fast as it goes.
     Single,
     /// `POST /jobs` at even intervals.
     Paced { per_second: usize },
-    /// `POST /jobs/bulk`, a part of so many jobs a second at even intervals.
+    /// `POST /jobs/batch`, a part of so many jobs a second at even intervals.
     Steady { per_second: usize },
 }
 
@@ -123,7 +123,7 @@ async fn bulk_request(client: Client, body: Arc<Value>, jobs: usize) -> Result<J
         problem: Option<Value>,
     }
 
-    let answer: Bulk = client.post("/jobs/bulk", Some(&body)).await?.read()?;
+    let answer: Bulk = client.post("/jobs/batch", Some(&body)).await?.read()?;
     ensure!(answer.jobs.len() == jobs, "{} answers to {jobs} jobs", answer.jobs.len());
     let mut first = None;
     for One { accepted, problem } in answer.jobs {
@@ -149,7 +149,7 @@ async fn bulk(module: &str, jobs: usize, client: &Client, clock: &Clock) -> Resu
 }
 
 fn bodies(module: &str, jobs: usize) -> Arc<Value> {
-    Arc::new(json!({"jobs": vec![job(module); jobs]}))
+    Arc::new(json!({"jobs": vec![job(module); jobs], "atomic": false}))
 }
 
 async fn single(module: &str, jobs: usize, client: &Client, clock: &Clock) -> Result<Answers> {

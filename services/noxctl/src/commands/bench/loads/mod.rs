@@ -34,7 +34,7 @@ const PART: usize = 100_000;
 /// A load; each takes what it needs of the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Load {
-    /// POST /jobs/bulk, a thousand a request, as fast as it goes.
+    /// POST /jobs/batch, 900 a request, as fast as it goes.
     Bulk,
     /// POST /jobs, 64 in flight, as fast as it goes.
     Single,
