@@ -112,6 +112,8 @@ impl Bug {
             // Of keys and schedules, which no client of the simulation makes; see the core's own tests.
             what_is_gone_comes_again: false,
             occurrences_repeat: false,
+            newest_job_counts_alone: false,
+            schedules_outlive_keys: false,
             // It costs time and changes no decision, so nothing here could notice it.
             refused_asked_again: false,
             // Of tasks, which no client of the simulation submits; see the core's own tests.
