@@ -386,8 +386,13 @@ create table schedules (
     name text not null,
     -- Times, zone, overlap and job, as they were written.
     spec json not null,
-    paused boolean not null,
-    -- Null while it is paused, before the leader has said so, and of one that is never due again.
+    -- The API key that it is bound to.
+    key_id uuid,
+    -- Why it submits nothing, while it is paused.
+    paused text check (paused in ('asked', 'key_revoked', 'key_expired')),
+    -- Whether the leader has said when it is due next, since it was set or resumed.
+    planned boolean not null,
+    -- Null while it is paused, before it is planned, and of one that is never due again.
     next_due_at timestamptz,
     -- The newest occurrence, and what became of it.
     last jsonb,

@@ -206,8 +206,11 @@ pub struct SetSchedule {
     pub new: bool,
     pub spec: ScheduleSpec,
     pub by: UserId,
-    /// The role that its limits come from, if it is a new one.
+    /// The asker's role: its limits come from there, unless it is another's.
     pub role: String,
+    /// The API key that asked: the schedule is bound to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<KeyId>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,
 }
@@ -218,6 +221,9 @@ pub struct PauseSchedule {
     pub schedule_id: ScheduleId,
     pub paused: bool,
     pub by: UserId,
+    /// The API key that asked: one that goes on is bound to it, if what it was bound to is worth nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<KeyId>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,
 }
@@ -236,7 +242,11 @@ pub struct TriggerSchedule {
     pub schedule_id: ScheduleId,
     pub job_id: JobId,
     pub seen: FrameNumber,
+    /// The module that the asker was found to be allowed.
+    pub module: ModuleName,
     pub by: UserId,
+    /// The asker's role: the job's limits come from there, unless the schedule is another's.
+    pub role: String,
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,
 }

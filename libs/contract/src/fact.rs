@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, Limits,
-    LimitsChange, LostReason, Manifest, Metadata, ModuleName, Occurrence, Origin, Progress,
-    RawJson, Refusal, RequestId, Resources, ScheduleSpec, SchedulerConfig, SessionId, Source,
-    StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+    ApiKey, Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, KeyId,
+    Limits, LimitsChange, LostReason, Manifest, Metadata, ModuleName, Occurrence, Origin,
+    PauseReason, Progress, RawJson, Refusal, RequestId, Resources, ScheduleSpec, SchedulerConfig,
+    SessionId, Source, StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -161,12 +161,27 @@ pub enum Fact {
 
     // --- a schedule ---
     /// It is this from now on: the first fact of a schedule, and whenever it is changed. Its next due instant is
-    /// `schedule_planned` soon.
-    ScheduleSet { spec: Box<ScheduleSpec>, owner: UserId, role: String, by: UserId },
-    /// It submits nothing until `schedule_resumed`.
-    SchedulePaused { by: UserId },
-    /// It goes on; what was due meanwhile is not made up for.
-    ScheduleResumed { by: UserId },
+    /// `schedule_planned` soon. It is bound to the API key that asked for this, if one did.
+    ScheduleSet {
+        spec: Box<ScheduleSpec>,
+        owner: UserId,
+        role: String,
+        by: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<KeyId>,
+    },
+    /// It submits nothing until `schedule_resumed`. `by` somebody, or by the scheduler itself.
+    SchedulePaused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+        reason: PauseReason,
+    },
+    /// It goes on; what was due meanwhile is not made up for. `key_id` is what it is bound to from now on.
+    ScheduleResumed {
+        by: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<KeyId>,
+    },
     /// When it is due next; never again if absent. From the time zone data that the leader had.
     SchedulePlanned { next_due_at: Option<Timestamp> },
     /// It was due, and this became of it. Beside `submitted` of its job. `missed_from`: the first of those that

@@ -62,7 +62,7 @@ pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};
-pub use schedule::{JobTemplate, Occurrence, Overlap, ScheduleSpec};
+pub use schedule::{JobTemplate, Occurrence, Overlap, PauseReason, ScheduleSpec};
 pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
 pub use task::{Claimant, Progress, Task};
 pub use time::Timestamp;

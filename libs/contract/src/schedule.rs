@@ -1,11 +1,11 @@
 //! Jobs that are submitted again and again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, ModuleName, RawJson, Refusal, Resources};
+use crate::{Concurrency, JobId, Metadata, ModuleName, RawJson, Refusal, Resources};
 
 /// When jobs are submitted, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,47 @@ pub struct JobTemplate {
     pub inputs: RawJson,
     pub requested_resources: Resources,
     pub priority: u8,
+    /// As [`Metadata`] has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_id: Option<String>,
+    /// How many of its key run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+}
+
+impl JobTemplate {
+    /// What its jobs are found by.
+    pub fn metadata(&self) -> Metadata {
+        let (labels, release_id) = (self.labels.clone(), self.release_id.clone());
+        Metadata { labels, release_id, retry_of: None }
+    }
+}
+
+/// Why a schedule submits nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// Somebody wanted it so.
+    Asked,
+    /// The API key that it is bound to was revoked.
+    KeyRevoked,
+    /// The API key that it is bound to has run out.
+    KeyExpired,
+}
+
+impl PauseReason {
+    pub const ALL: [Self; 3] = [Self::Asked, Self::KeyRevoked, Self::KeyExpired];
+
+    /// The word as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::KeyRevoked => "key_revoked",
+            Self::KeyExpired => "key_expired",
+        }
+    }
 }
 
 /// What became of an occurrence.

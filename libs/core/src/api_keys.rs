@@ -10,6 +10,9 @@ pub struct Key {
     pub tenant: TenantId,
     /// Who made it.
     pub by: UserId,
+    /// Never if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// All keys that were not revoked, those that have run out included.

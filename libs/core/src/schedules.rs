@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nox_contract::{JobId, ScheduleId, ScheduleSpec, TenantId, Timestamp, UserId};
+use nox_contract::{
+    JobId, KeyId, PauseReason, ScheduleId, ScheduleSpec, TenantId, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,17 +15,29 @@ pub struct Schedule {
     /// The role that their limits come from.
     pub role: String,
     pub spec: ScheduleSpec,
-    pub paused: bool,
+    /// The API key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<KeyId>,
+    /// Why it submits nothing, while it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseReason>,
     pub next: Next,
     /// The newest occurrence: none before it, nor it again, is to come, wherever clocks are set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_due_at: Option<Timestamp>,
-    /// The job of the newest occurrence that made one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_job: Option<JobId>,
-    /// The occurrence that waits for that job to end.
+    /// Its jobs, those that somebody triggered included, which had not ended when the newest of them was submitted,
+    /// in that order. So they are not more than jobs of its owner that have not ended, and one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_jobs: Vec<JobId>,
+    /// The occurrence that waits for them to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Timestamp>,
+}
+
+impl Schedule {
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
 }
 
 /// When a schedule is due next.
@@ -93,7 +107,7 @@ impl Schedules {
     }
 
     pub(crate) fn insert(&mut self, id: ScheduleId, schedule: Schedule) {
-        if !schedule.paused {
+        if !schedule.is_paused() {
             match schedule.next {
                 Next::Unplanned => {
                     self.unplanned.insert(id);

@@ -21,7 +21,7 @@ use crate::{
     ledger::Ledger,
     pace::Pace,
     queue::{ClassKey, Queue, Spot},
-    schedules::Schedules,
+    schedules::{Schedule, Schedules},
     topics::Topics,
     turn::{Rank, Standing},
     versions::Versions,
@@ -181,6 +181,11 @@ impl State {
     /// Whether the job exists and has not ended.
     pub(crate) fn is_open(&self, job: JobId) -> bool {
         self.jobs.get(&job).is_some_and(|job| !job.job.state().is_ended())
+    }
+
+    /// Whether a job of the schedule has not ended.
+    pub fn has_open_job(&self, schedule: &Schedule) -> bool {
+        schedule.open_jobs.iter().any(|job| self.is_open(*job))
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, &ActiveJob)> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Claimant, Concurrency, JobError, JobId, Manifest, Metadata, ModuleName, Progress,
-    Resources, ScheduleId, SessionId, Task, TenantId, TopicName, UserId, WorkerId,
-    fact::ServedModule,
+    Attempt, Claimant, Concurrency, JobError, JobId, KeyId, Manifest, Metadata, ModuleName,
+    PauseReason, Progress, Resources, ScheduleId, SessionId, Task, TenantId, TopicName, UserId,
+    WorkerId, fact::ServedModule,
 };
 use nox_core::{job::Job, ledger::Balance, versions::Versions};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow, types::Json};
@@ -15,7 +15,7 @@ use crate::{
     batch::EntryPlace,
     rows::{
         self, BalanceKey, JobLedger, LastOccurrence, PhaseColumns, StoredJob, StoredModule,
-        StoredSchedule, StoredWorker,
+        StoredSchedule, StoredWorker, UnknownWord,
     },
     sql::{Instant, number},
 };
@@ -265,8 +265,8 @@ pub(crate) fn worker(row: &PgRow) -> sqlx::Result<(WorkerId, StoredWorker)> {
 }
 
 /// A schedule's columns, in the order in which [`schedule`] names them.
-pub(crate) const SCHEDULE: &str = "schedule_id, tenant, user_id, role, spec, paused, next_due_at, last, \
-                                   last_job_id, created_at, n";
+pub(crate) const SCHEDULE: &str = "schedule_id, tenant, user_id, role, spec, key_id, paused, planned, \
+                                   next_due_at, last, last_job_id, created_at, n";
 
 pub(crate) async fn schedules(
     connection: &mut PgConnection,
@@ -281,12 +281,16 @@ pub(crate) fn schedule(row: &PgRow) -> sqlx::Result<(ScheduleId, StoredSchedule)
     let last: Option<Json<LastOccurrence>> = row.try_get("last")?;
     let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
     let last_job: Option<Uuid> = row.try_get("last_job_id")?;
+    let key_id: Option<Uuid> = row.try_get("key_id")?;
+    let paused: Option<&str> = row.try_get("paused")?;
     let schedule = StoredSchedule {
         tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
         owner: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
         role: row.try_get("role")?,
         spec,
-        paused: row.try_get("paused")?,
+        key_id: key_id.map(KeyId),
+        paused: paused.map(pause_reason).transpose().map_err(decode)?,
+        planned: row.try_get("planned")?,
         next_due_at: instant("next_due_at")?,
         last: last.map(|Json(last)| last),
         last_job: last_job.map(JobId),
@@ -294,6 +298,11 @@ pub(crate) fn schedule(row: &PgRow) -> sqlx::Result<(ScheduleId, StoredSchedule)
         n: number(row.try_get("n")?),
     };
     Ok((ScheduleId(row.try_get("schedule_id")?), schedule))
+}
+
+fn pause_reason(text: &str) -> Result<PauseReason, UnknownWord> {
+    let known = PauseReason::ALL.into_iter().find(|reason| reason.as_str() == text);
+    known.ok_or_else(|| UnknownWord { column: "paused", found: text.to_owned() })
 }
 
 /// A row that does not read as what this version writes.

@@ -45,6 +45,8 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
             }
             spec.job.module_version.as_deref().map_or(Ok(()), text)?;
             spec.job.worker_labels.iter().try_for_each(|label| text(label))?;
+            metadata(&spec.job.metadata())?;
+            spec.job.concurrency.as_ref().map_or(Ok(()), |of| text(&of.key))?;
             spec.job.inputs.check_storable()
         }
         Fact::ScheduleOccurred { outcome: Occurrence::Refused { refusal: refused }, .. } => {

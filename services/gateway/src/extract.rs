@@ -1,4 +1,6 @@
-//! What handlers take from a request, beside its body.
+//! What handlers take from a request.
+
+mod incoming;
 
 use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc};
 
@@ -10,6 +12,7 @@ use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 
+pub use self::incoming::Incoming;
 use crate::{
     app::App,
     identity::auth::{self, Caller},

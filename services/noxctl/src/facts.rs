@@ -119,9 +119,12 @@ fn details(fact: &Fact) -> String {
         Fact::TopicRegistered { by, .. } => format!("by {by}"),
         Fact::KeyCreated { key, by } => format!("{} by {by}", key.name),
         Fact::KeyRevoked { by }
-        | Fact::SchedulePaused { by }
-        | Fact::ScheduleResumed { by }
+        | Fact::ScheduleResumed { by, .. }
         | Fact::ScheduleDeleted { by } => format!("by {by}"),
+        Fact::SchedulePaused { by, reason } => match by {
+            Some(by) => format!("{} by {by}", reason.as_str()),
+            None => reason.as_str().to_owned(),
+        },
         Fact::ScheduleSet { spec, by, .. } => {
             format!("{} in {} by {by}", spec.cron, spec.time_zone)
         }

@@ -15,8 +15,9 @@ impl State {
         let (n, at) = (self.n, self.at);
         for fact in entry.known_facts() {
             match fact {
-                Fact::KeyCreated { by, .. } => {
-                    let key = Key { tenant: tenant.clone(), by: by.clone() };
+                Fact::KeyCreated { by, key } => {
+                    let expires_at = key.expires_at;
+                    let key = Key { tenant: tenant.clone(), by: by.clone(), expires_at };
                     if self.api_keys.insert(id, key).is_some() {
                         return Err(misplaced(n, fact, "a key that is there"));
                     }

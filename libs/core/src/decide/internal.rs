@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Decision, Rules,
     end::{self, Departure, Loss},
-    matching, reason,
-    schedule::{self, Due, Plan},
+    matching,
+    occurrence::{self, Due, Plan},
+    reason,
 };
 use crate::{state::State, turn::Turn};
 
@@ -41,8 +42,8 @@ pub enum Internal {
     Plan { plans: Vec<Plan> },
     /// These schedules are due at `wall` by the wall clock, which is `at` in the log.
     Due { wall: Timestamp, at: Timestamp, due: Vec<Due> },
-    /// The jobs have ended that occurrences of these schedules wait for.
-    Unqueue { at: Timestamp, schedules: Vec<ScheduleId> },
+    /// The jobs have ended that occurrences of these schedules wait for; at `wall`, which is `at` in the log.
+    Unqueue { wall: Timestamp, at: Timestamp, schedules: Vec<ScheduleId> },
     /// Decide by this configuration from now on.
     Configure { config: SchedulerConfig },
     /// An operator accepts that an input stream was lost; its inputs are read from behind
@@ -81,15 +82,15 @@ pub(super) fn decide(
         }
         Internal::Plan { plans } => {
             let plan = plans.get(part as usize)?;
-            Some(schedule::plan(state, plan))
+            Some(occurrence::plan(state, plan))
         }
         Internal::Due { wall, at, due } => {
             let due = due.get(part as usize)?;
-            Some(schedule::due(state, rules, due, (*wall, *at)))
+            Some(occurrence::due(state, rules, due, (*wall, *at)))
         }
-        Internal::Unqueue { at, schedules } => {
+        Internal::Unqueue { wall, at, schedules } => {
             let id = schedules.get(part as usize)?;
-            Some(schedule::unqueue(state, rules, *id, *at))
+            Some(occurrence::unqueue(state, rules, *id, (*wall, *at)))
         }
         Internal::WorkerSilent { worker_id, session } => {
             let known = state.workers.get(worker_id).filter(|worker| worker.session == *session);

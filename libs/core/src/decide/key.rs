@@ -1,13 +1,18 @@
 //! API keys: made and revoked.
 
-use nox_contract::{CreateKey, Entity, Fact, KeyId, ProblemCode, Refusal, RevokeKey, TenantId};
+use nox_contract::{
+    CreateKey, Entity, Fact, KeyId, PauseReason, ProblemCode, Refusal, RevokeKey, TenantId,
+};
 
-use super::{Decision, Rules};
-use crate::state::State;
+use super::{Decision, Draft, Rules, schedule};
+use crate::{schedules::Schedule, state::State};
 
 /// Most keys that one user made and that were not revoked, and most of a tenant: each is in every snapshot.
 pub const KEYS_OF_USER_MAX: usize = 100;
 pub const KEYS_OF_TENANT_MAX: usize = 10_000;
+
+/// Most schedules that are paused in one step of a revocation: names are long, and a frame is bounded.
+const PAUSED_OF_STEP_MAX: usize = 100;
 
 /// What the key lets its holder do is the gateway's to judge, which alone knows what its maker may.
 pub(super) fn create(
@@ -39,11 +44,32 @@ pub(super) fn create(
         .accepted(None, None)
 }
 
-pub(super) fn revoke(state: &State, tenant: &TenantId, revoke: &RevokeKey) -> Decision {
+/// What the key may not do any more, schedules that are bound to it may neither: they are paused first, so many in
+/// each step.
+pub(super) fn revoke(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    revoke: &RevokeKey,
+) -> Decision {
     let id = revoke.key_id;
     let known = state.api_keys.get(&id).filter(|key| key.tenant == *tenant);
     if known.is_none_or(|key| !revoke.admin && key.by != revoke.by) {
         return not_found(id);
+    }
+    let is_bound = |schedule: &Schedule| schedule.key_id == Some(id) && !schedule.is_paused();
+    let bound = state.schedules.iter().filter(|(_, schedule)| is_bound(schedule));
+    let pauses: Vec<_> = bound
+        .filter(|_| !rules.faults.schedules_outlive_keys)
+        .take(PAUSED_OF_STEP_MAX)
+        .map(|(id, schedule)| {
+            let (by, reason) = (Some(revoke.by.clone()), PauseReason::KeyRevoked);
+            let facts = vec![Fact::SchedulePaused { by, reason }];
+            Draft { entity: schedule::entity(id, schedule), facts }
+        })
+        .collect();
+    if !pauses.is_empty() {
+        return Decision::step(pauses);
     }
     let fact = Fact::KeyRevoked { by: revoke.by.clone() };
     Decision::of(Entity::Key { tenant: tenant.clone(), key_id: id }, vec![fact])

@@ -10,6 +10,7 @@ mod internal;
 mod key;
 mod matching;
 mod module;
+mod occurrence;
 mod place;
 mod quota;
 mod reason;
@@ -26,7 +27,7 @@ use nox_contract::{
 };
 
 pub use internal::Internal;
-pub use schedule::{Due, Plan};
+pub use occurrence::{Due, Plan};
 
 use crate::{
     state::{ActiveJob, State},
@@ -87,6 +88,10 @@ pub struct Faults {
     pub what_is_gone_comes_again: bool,
     /// Take an occurrence of a schedule for the next one, and its job for another one.
     pub occurrences_repeat: bool,
+    /// Of all jobs of a schedule that have not ended, look at the newest alone.
+    pub newest_job_counts_alone: bool,
+    /// Let schedules go on that are bound to a key which is worth nothing any more.
+    pub schedules_outlive_keys: bool,
 }
 
 /// What follows from one part of one input.
@@ -174,9 +179,9 @@ pub fn command(
         Command::SetLimits(set) => quota::set(state, tenant, set, now),
         Command::DrainWorker(drain) => drain::decide(state, tenant, drain),
         Command::CreateKey(create) => key::create(state, rules, tenant, create),
-        Command::RevokeKey(revoke) => key::revoke(state, tenant, revoke),
+        Command::RevokeKey(revoke) => key::revoke(state, rules, tenant, revoke),
         Command::SetSchedule(set) => schedule::set(state, rules, tenant, set),
-        Command::PauseSchedule(pause) => schedule::pause(state, tenant, pause),
+        Command::PauseSchedule(pause) => schedule::pause(state, rules, tenant, pause, now),
         Command::DeleteSchedule(delete) => schedule::delete(state, tenant, delete),
         Command::TriggerSchedule(trigger) => schedule::trigger(state, rules, tenant, trigger, now),
         Command::Register(register) => register::decide(state, tenant, register),

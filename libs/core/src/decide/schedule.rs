@@ -1,57 +1,48 @@
-//! Schedules: set, paused, deleted, triggered; and what becomes of them when they are due.
+//! Schedules: set, paused, deleted, triggered.
 //!
-//! When they are due is computed outside of here, for time zones change with the data that a machine has; what was
-//! computed stands in the input, and in the fact.
-
-use std::time::Duration;
+//! One that an API key made or changed is bound to that key, so that a key which leaked leaves nothing behind: it
+//! is paused when the key is revoked or has run out. Whoever changes it later, or lets it go on after that, binds
+//! it to what they show themselves; a person's token binds it to nothing.
 
 use nox_contract::{
-    DeleteSchedule, Entity, Fact, FrameNumber, JobId, Occurrence, Outcome, Overlap, PauseSchedule,
-    ProblemCode, Refusal, ScheduleId, SetSchedule, Submit, TenantId, Timestamp, TriggerSchedule,
-    UserId,
+    DeleteSchedule, Entity, Fact, KeyId, Outcome, PauseReason, PauseSchedule, ProblemCode, Refusal,
+    ScheduleId, SetSchedule, TenantId, Timestamp, TriggerSchedule, UserId,
 };
-use serde::{Deserialize, Serialize};
 
-use super::{Decision, Draft, Rules, submit};
-use crate::{
-    schedules::{Next, Schedule},
-    state::State,
+use super::{
+    Decision, Draft, Rules,
+    occurrence::{Submission, submission},
+    submit,
 };
+use crate::{schedules::Schedule, state::State};
 
 /// Most schedules of one user, and of a tenant: each is in every snapshot, with what it submits.
 pub const SCHEDULES_OF_USER_MAX: usize = 100;
 pub const SCHEDULES_OF_TENANT_MAX: usize = 1_000;
 
-/// When a schedule is due next, as the leader computed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    pub schedule_id: ScheduleId,
-    pub next_due_at: Option<Timestamp>,
-}
-
-/// A schedule that is due, as the leader computed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Due {
-    pub schedule_id: ScheduleId,
-    /// When it was to be.
-    pub due_at: Timestamp,
-    /// The last instant until now at which it was.
-    pub latest_at: Timestamp,
-    pub next_due_at: Option<Timestamp>,
-}
-
 pub(super) fn set(state: &State, rules: &Rules, tenant: &TenantId, set: &SetSchedule) -> Decision {
     let id = set.schedule_id;
     let entity = Entity::Schedule { tenant: tenant.clone(), schedule_id: id };
     let known = state.schedules.get(id);
+    let is_repeated = set.new && known.is_some();
+    if !is_repeated && is_refused(state, rules, tenant, set.key_id) {
+        return refused_key();
+    }
     let (owner, role) = match known {
         Some(schedule) if set.new => {
             let same = schedule.tenant == *tenant && schedule.owner == set.by;
             return if same { Decision::unchanged(state.n) } else { not_found(id) };
         }
-        Some(schedule) => match of(state, tenant, id, (&set.by, set.admin)) {
-            Some(_) if schedule.spec == set.spec => return Decision::unchanged(state.n),
-            Some(schedule) => (schedule.owner.clone(), schedule.role.clone()),
+        Some(_) => match of(state, tenant, id, (&set.by, set.admin)) {
+            Some(schedule) => {
+                // Whoever may do less than when it was made must not submit by it what they may not.
+                let role = if schedule.owner == set.by { &set.role } else { &schedule.role };
+                let same = schedule.spec == set.spec && schedule.key_id == set.key_id;
+                if same && schedule.role == *role {
+                    return Decision::unchanged(state.n);
+                }
+                (schedule.owner.clone(), role.clone())
+            }
             None => return not_found(id),
         },
         None if !set.new => return not_found(id),
@@ -65,8 +56,9 @@ pub(super) fn set(state: &State, rules: &Rules, tenant: &TenantId, set: &SetSche
             (set.by.clone(), set.role.clone())
         }
     };
-    let (spec, by) = (Box::new(set.spec.clone()), set.by.clone());
-    Decision::of(entity, vec![Fact::ScheduleSet { spec, owner, role, by }]).accepted(None, None)
+    let (spec, by, key_id) = (Box::new(set.spec.clone()), set.by.clone(), set.key_id);
+    let fact = Fact::ScheduleSet { spec, owner, role, by, key_id };
+    Decision::of(entity, vec![fact]).accepted(None, None)
 }
 
 fn too_many(state: &State, tenant: &TenantId, user: &UserId) -> Option<Refusal> {
@@ -83,18 +75,53 @@ fn too_many(state: &State, tenant: &TenantId, user: &UserId) -> Option<Refusal> 
     })
 }
 
-pub(super) fn pause(state: &State, tenant: &TenantId, pause: &PauseSchedule) -> Decision {
+pub(super) fn pause(
+    state: &State,
+    rules: &Rules,
+    tenant: &TenantId,
+    pause: &PauseSchedule,
+    now: Timestamp,
+) -> Decision {
     let id = pause.schedule_id;
     let Some(schedule) = of(state, tenant, id, (&pause.by, pause.admin)) else {
         return not_found(id);
     };
-    if schedule.paused == pause.paused {
+    if schedule.is_paused() == pause.paused {
         return Decision::unchanged(state.n);
     }
     let by = pause.by.clone();
-    let fact =
-        if pause.paused { Fact::SchedulePaused { by } } else { Fact::ScheduleResumed { by } };
+    let fact = if pause.paused {
+        Fact::SchedulePaused { by: Some(by), reason: PauseReason::Asked }
+    } else if is_refused(state, rules, tenant, pause.key_id) {
+        return refused_key();
+    } else {
+        let is_void = schedule.paused != Some(PauseReason::Asked)
+            || void(state, rules, schedule, now).is_some();
+        let key_id = if is_void { pause.key_id } else { schedule.key_id };
+        Fact::ScheduleResumed { by, key_id }
+    };
     Decision::of(entity(id, schedule), vec![fact]).accepted(None, None)
+}
+
+/// Why a schedule is not to go on: what it is bound to is worth nothing at the instant `wall`.
+pub(super) fn void(
+    state: &State,
+    rules: &Rules,
+    schedule: &Schedule,
+    wall: Timestamp,
+) -> Option<PauseReason> {
+    let key_id = schedule.key_id.filter(|_| !rules.faults.schedules_outlive_keys)?;
+    let Some(key) = state.api_keys.get(&key_id) else { return Some(PauseReason::KeyRevoked) };
+    key.expires_at.is_some_and(|at| at <= wall).then_some(PauseReason::KeyExpired)
+}
+
+/// Whether what is asked for is asked for by a key that is worth nothing any more, for a gateway believes a key
+/// for some seconds.
+fn is_refused(state: &State, rules: &Rules, tenant: &TenantId, key_id: Option<KeyId>) -> bool {
+    let Some(key_id) = key_id.filter(|_| !rules.faults.schedules_outlive_keys) else {
+        return false;
+    };
+    state.api_keys.get(&key_id).is_none_or(|key| key.tenant != *tenant)
 }
 
 pub(super) fn delete(state: &State, tenant: &TenantId, delete: &DeleteSchedule) -> Decision {
@@ -117,7 +144,13 @@ pub(super) fn trigger(
     let Some(schedule) = of(state, tenant, id, (&trigger.by, trigger.admin)) else {
         return not_found(id);
     };
-    let submit = submission(id, schedule, trigger.job_id, trigger.seen);
+    if schedule.spec.job.module != trigger.module {
+        let detail = "the schedule was changed meanwhile";
+        return Decision::refused(Refusal::new(ProblemCode::StaleStamp, detail));
+    }
+    let role = if schedule.owner == trigger.by { &trigger.role } else { &schedule.role };
+    let (job_id, seen) = (trigger.job_id, trigger.seen);
+    let submit = submission(id, schedule, Submission { job_id, role, seen });
     let mut decision = submit::decide(state, rules, tenant, &submit, now);
     if matches!(&decision.answer, Some(Outcome::Accepted(accepted)) if !accepted.repeated) {
         let fact = Fact::ScheduleTriggered { job_id: trigger.job_id, by: trigger.by.clone() };
@@ -126,117 +159,9 @@ pub(super) fn trigger(
     decision
 }
 
-/// What the leader found out of when a schedule is due.
-pub(super) fn plan(state: &State, plan: &Plan) -> Decision {
-    let id = plan.schedule_id;
-    let known = state.schedules.get(id).filter(|schedule| schedule.next == Next::Unplanned);
-    let Some(schedule) = known.filter(|schedule| !schedule.paused) else {
-        return Decision::nothing();
-    };
-    let fact = Fact::SchedulePlanned { next_due_at: plan.next_due_at };
-    Decision::of(entity(id, schedule), vec![fact])
-}
-
-/// A schedule is due. Of several occurrences that nobody submitted at their time the last one counts, if it is
-/// not too late for it.
-pub(super) fn due(
-    state: &State,
-    rules: &Rules,
-    due: &Due,
-    (wall, at): (Timestamp, Timestamp),
-) -> Decision {
-    let id = due.schedule_id;
-    let known = state.schedules.get(id).filter(|schedule| schedule.next == Next::At(due.due_at));
-    let Some(schedule) = known.filter(|schedule| !schedule.paused) else {
-        return Decision::nothing();
-    };
-    let late = wall.since(due.latest_at);
-    let open = schedule.last_job.is_some_and(|job| state.is_open(job));
-    let facts = |outcome| {
-        let next_due_at =
-            if rules.faults.occurrences_repeat { Some(due.due_at) } else { due.next_due_at };
-        vec![Fact::ScheduleOccurred {
-            due_at: due.latest_at,
-            outcome,
-            missed_from: (due.due_at < due.latest_at).then_some(due.due_at),
-            next_due_at,
-        }]
-    };
-    let outcome = match schedule.spec.overlap {
-        _ if late > Duration::from_secs(schedule.spec.catch_up_s.into()) => Occurrence::Missed,
-        Overlap::Skip if open => Occurrence::Skipped,
-        Overlap::Queue if open => Occurrence::Queued,
-        _ => return occur((state, rules, at), id, schedule, due.latest_at, facts),
-    };
-    Decision::of(entity(id, schedule), facts(outcome))
-}
-
-/// The job that an occurrence waited for has ended.
-pub(super) fn unqueue(state: &State, rules: &Rules, id: ScheduleId, at: Timestamp) -> Decision {
-    let known = state.schedules.get(id).filter(|schedule| !schedule.paused);
-    let Some((schedule, due_at)) = known.and_then(|of| Some((of, of.queued?))) else {
-        return Decision::nothing();
-    };
-    if schedule.last_job.is_some_and(|job| state.is_open(job)) {
-        return Decision::nothing();
-    }
-    let next_due_at = match schedule.next {
-        Next::At(at) => Some(at),
-        Next::Never => None,
-        // It is planned anew, and this would say otherwise.
-        Next::Unplanned => return Decision::nothing(),
-    };
-    occur((state, rules, at), id, schedule, due_at, |outcome| {
-        vec![Fact::ScheduleOccurred { due_at, outcome, missed_from: None, next_due_at }]
-    })
-}
-
-/// Submits the job of an occurrence. The quotas of the schedule's owner apply, and what they refuse is recorded.
-fn occur(
-    (state, rules, at): (&State, &Rules, Timestamp),
-    id: ScheduleId,
-    schedule: &Schedule,
-    due_at: Timestamp,
-    facts: impl FnOnce(Occurrence) -> Vec<Fact>,
-) -> Decision {
-    let mut job_id = JobId::of_occurrence(id, due_at);
-    if rules.faults.occurrences_repeat {
-        job_id = JobId::of_occurrence(id, at);
-    }
-    let submit = submission(id, schedule, job_id, state.n);
-    let decision = submit::decide(state, rules, &schedule.tenant, &submit, at);
-    let outcome = match decision.answer {
-        Some(Outcome::Refused(refusal)) => Occurrence::Refused { refusal: Box::new(refusal) },
-        Some(Outcome::Accepted(_)) | None => Occurrence::Submitted { job_id },
-    };
-    let mut drafts = decision.drafts;
-    drafts.push(Draft { entity: entity(id, schedule), facts: facts(outcome) });
-    Decision { drafts, ..Decision::nothing() }
-}
-
-fn submission(id: ScheduleId, schedule: &Schedule, job_id: JobId, seen: FrameNumber) -> Submit {
-    let job = schedule.spec.job.clone();
-    Submit {
-        job_id,
-        user_id: schedule.owner.clone(),
-        role: schedule.role.clone(),
-        module: job.module,
-        module_version: job.module_version,
-        worker_labels: job.worker_labels,
-        inputs: job.inputs,
-        requested_resources: job.requested_resources,
-        priority: job.priority,
-        run_at: None,
-        after: Vec::new(),
-        fingerprint: Some(format!("schedule:{id}")),
-        seen,
-        pending: false,
-        task: None,
-        metadata: None,
-        concurrency: None,
-        draft: false,
-        traceparent: None,
-    }
+fn refused_key() -> Decision {
+    let detail = "the API key is worth nothing any more";
+    Decision::refused(Refusal::new(ProblemCode::Unauthenticated, detail))
 }
 
 /// The schedule, if it is one of the tenant's that the asker may touch.
@@ -250,7 +175,7 @@ fn of<'s>(
     state.schedules.get(id).filter(may)
 }
 
-fn entity(id: ScheduleId, schedule: &Schedule) -> Entity {
+pub(super) fn entity(id: ScheduleId, schedule: &Schedule) -> Entity {
     Entity::Schedule { tenant: schedule.tenant.clone(), schedule_id: id }
 }
 

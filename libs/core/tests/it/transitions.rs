@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nox_contract::{
     Attempt, Blame, Capacity, Fact, FrameNumber, Incarnation, JobState, Limits, LostReason,
-    Occurrence, Origin, Overlap, ProblemCode, RawJson, Refusal, SchedulerConfig, Source,
-    StopReason, Timestamp, WaitingCode, WorkNumber, WorkerId,
+    Occurrence, Origin, Overlap, PauseReason, ProblemCode, RawJson, Refusal, SchedulerConfig,
+    Source, StopReason, Timestamp, WaitingCode, WorkNumber, WorkerId,
     fact::{Rejected, Submitted},
 };
 use nox_core::job::{Job, Phase};
@@ -204,9 +204,10 @@ fn facts(job: &Job) -> Vec<Fact> {
             owner: id("ada"),
             role: "user".to_owned(),
             by: id("ada"),
+            key_id: None,
         },
-        Fact::SchedulePaused { by: id("ada") },
-        Fact::ScheduleResumed { by: id("ada") },
+        Fact::SchedulePaused { by: Some(id("ada")), reason: PauseReason::Asked },
+        Fact::ScheduleResumed { by: id("ada"), key_id: None },
         Fact::SchedulePlanned { next_due_at: None },
         Fact::ScheduleOccurred {
             due_at: noon(),

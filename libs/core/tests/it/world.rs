@@ -119,6 +119,9 @@ pub fn spec(overlap: Overlap) -> ScheduleSpec {
             inputs: RawJson::default(),
             requested_resources: SMALL,
             priority: 5,
+            labels: Default::default(),
+            release_id: None,
+            concurrency: None,
         },
     }
 }

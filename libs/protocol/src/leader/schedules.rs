@@ -35,14 +35,9 @@ impl Leader {
             .filter_map(|(due_at, id)| self.due_schedule(id, due_at, now.wall))
             .take(SCHEDULES_MAX)
             .collect();
-        let ended = |schedule: &Schedule| {
-            schedule.last_job.is_none_or(|job| {
-                self.state().job(job).is_none_or(|job| job.job.state().is_ended())
-            })
-        };
         let unqueued: Vec<_> = schedules
             .queued()
-            .filter(|(_, schedule)| ended(schedule))
+            .filter(|(_, schedule)| !self.state().has_open_job(schedule))
             .map(|(id, _)| id)
             .take(SCHEDULES_MAX)
             .collect();
@@ -55,7 +50,8 @@ impl Leader {
         }
         if !unqueued.is_empty() {
             let at = self.sequencer.instant(now.at);
-            self.decide_internal(Internal::Unqueue { at, schedules: unqueued }, now)?;
+            let unqueue = Internal::Unqueue { wall: now.wall, at, schedules: unqueued };
+            self.decide_internal(unqueue, now)?;
         }
         Ok(())
     }

@@ -20,13 +20,15 @@ impl Projection<'_> {
             Some(changed) => changed.clone(),
             None => self.rows.schedules.get(id).cloned(),
         };
-        if let (Fact::ScheduleSet { spec, owner, role, .. }, true) = (fact, storable) {
+        if let (Fact::ScheduleSet { spec, owner, role, key_id, .. }, true) = (fact, storable) {
             let schedule = StoredSchedule {
                 tenant: tenant.clone(),
                 owner: owner.clone(),
                 role: role.clone(),
                 spec: (**spec).clone(),
-                paused: known.as_ref().is_some_and(|known| known.paused),
+                key_id: *key_id,
+                paused: known.as_ref().and_then(|known| known.paused),
+                planned: false,
                 next_due_at: None,
                 last: known.as_ref().and_then(|known| known.last.clone()),
                 last_job: known.as_ref().and_then(|known| known.last_job),
@@ -40,12 +42,19 @@ impl Projection<'_> {
         let Some(mut schedule) = known else { return Ok(()) };
         schedule.n = n;
         match fact {
-            Fact::SchedulePaused { .. } => {
-                schedule.paused = true;
+            Fact::SchedulePaused { reason, .. } => {
+                schedule.paused = Some(*reason);
                 schedule.next_due_at = None;
             }
-            Fact::ScheduleResumed { .. } => schedule.paused = false,
-            Fact::SchedulePlanned { next_due_at } => schedule.next_due_at = *next_due_at,
+            Fact::ScheduleResumed { key_id, .. } => {
+                schedule.paused = None;
+                schedule.key_id = *key_id;
+                schedule.planned = false;
+            }
+            Fact::SchedulePlanned { next_due_at } => {
+                schedule.planned = true;
+                schedule.next_due_at = *next_due_at;
+            }
             Fact::ScheduleOccurred { due_at, outcome, next_due_at, .. } => {
                 schedule.next_due_at = *next_due_at;
                 if let Occurrence::Submitted { job_id } = outcome {

@@ -11,9 +11,9 @@ use std::{
 };
 
 use nox_contract::{
-    ApiKey, Capacity, Claimant, FrameNumber, JobId, Limits, LimitsChange, ModuleName, Occurrence,
-    RawJson, ScheduleId, ScheduleSpec, SessionId, TenantId, Timestamp, UserId, WorkerId,
-    fact::ServedModule,
+    ApiKey, Capacity, Claimant, FrameNumber, JobId, KeyId, Limits, LimitsChange, ModuleName,
+    Occurrence, PauseReason, RawJson, ScheduleId, ScheduleSpec, SessionId, TenantId, Timestamp,
+    UserId, WorkerId, fact::ServedModule,
 };
 pub use nox_core::ledger::Balance;
 use nox_core::versions::Versions;
@@ -190,8 +190,13 @@ pub struct StoredSchedule {
     pub owner: UserId,
     pub role: String,
     pub spec: ScheduleSpec,
-    pub paused: bool,
-    /// `None` while it is paused, before the leader has said so, and of one that is never due again.
+    /// The API key that it is bound to.
+    pub key_id: Option<KeyId>,
+    /// Why it submits nothing, while it is paused.
+    pub paused: Option<PauseReason>,
+    /// Whether the leader has said when it is due next, since it was set or resumed.
+    pub planned: bool,
+    /// `None` while it is paused, before it is planned, and of one that is never due again.
     pub next_due_at: Option<Timestamp>,
     /// `None` before the first, or if Postgres cannot store it.
     pub last: Option<LastOccurrence>,

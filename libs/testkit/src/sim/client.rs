@@ -11,16 +11,22 @@ use nox_contract::{
 use super::{
     executor::MODULES,
     faults::Fault,
+    recurring::Recurring,
     wire::{Call, Happening, MS, Micros, Party, Publish, Reply, Wire},
 };
 
 /// Who asks: tenant, user and role.
-const USERS: &[(&str, &str, &str)] = &[
+pub(super) const USERS: &[(&str, &str, &str)] = &[
     ("acme", "ada", "user"),
     ("acme", "bob", "user"),
     ("acme", "root", "admin"),
     ("beta", "eve", "admin"),
 ];
+
+const TENANTS: [&str; 2] = ["acme", "beta"];
+
+/// How much of what is asked for is about schedules and keys.
+const RECURRING: f64 = 0.08;
 
 /// Names of workers, as many as there may be.
 const EXECUTORS: [&str; 3] = ["exec-0", "exec-1", "exec-2"];
@@ -41,11 +47,18 @@ pub struct Client {
     /// What it submitted: job, asker, and how far the log was seen then.
     jobs: Vec<(JobId, usize, FrameNumber)>,
     last_job: u64,
+    recurring: Recurring,
 }
 
 impl Client {
     pub fn new(id: usize) -> Self {
-        Self { id, sent: Vec::new(), jobs: Vec::new(), last_job: 0 }
+        Self {
+            id,
+            sent: Vec::new(),
+            jobs: Vec::new(),
+            last_job: 0,
+            recurring: Recurring::default(),
+        }
     }
 
     fn party(&self) -> Party {
@@ -114,7 +127,7 @@ impl Client {
         self.send(tenant, commands, wire);
     }
 
-    /// Switches everything on again, so that nothing waits for a module or a worker.
+    /// Switches everything on again, so that nothing waits for a module or a worker, and ends what would never end.
     pub fn enable_all(&mut self, wire: &mut Wire) {
         let undrained = EXECUTORS.map(|worker| {
             Command::DrainWorker(DrainWorker {
@@ -135,6 +148,12 @@ impl Client {
             .chain(undrained)
             .collect();
         self.send(USERS[0].0.parse().expect("a tenant"), commands, wire);
+        for tenant in TENANTS {
+            let commands = Recurring::delete_all(tenant, wire);
+            if !commands.is_empty() {
+                self.send(tenant.parse().expect("a tenant"), commands, wire);
+            }
+        }
     }
 
     fn send(&mut self, tenant: TenantId, commands: Vec<Command>, wire: &mut Wire) {
@@ -147,6 +166,11 @@ impl Client {
     }
 
     fn command(&mut self, asker: usize, wire: &mut Wire) -> Option<Command> {
+        if wire.chance(RECURRING) {
+            self.last_job += 1;
+            let job_id = self.new_job_id(false, wire);
+            return self.recurring.command(self.id, (asker, job_id), wire);
+        }
         let regret = if wire.strikes(Fault::Regret) { 50 } else { 0 };
         match wire.between(0, 99) + regret {
             0..68 => Some(self.submit(asker, wire)),
@@ -207,7 +231,7 @@ impl Client {
         let cpu = if wire.chance(0.02) { 5 } else { wire.between(1, 2) as u32 };
         let run_at = wire.chance(0.05).then(|| {
             let span = wire.slowly(0, 3_000);
-            wire.wall() + std::time::Duration::from_micros(span)
+            wire.calendar_time() + std::time::Duration::from_micros(span)
         });
         let mut after = Vec::new();
         if wire.chance(0.08) && self.jobs.len() > 1 {

@@ -70,6 +70,10 @@ named!(
         ArchiveNotCompared = "archive_not_compared",
         CutBeforeArchived = "cut_before_archived",
         CutBeyondSnapshot = "cut_beyond_snapshot",
+        WhatIsGoneComesAgain = "what_is_gone_comes_again",
+        OccurrencesRepeat = "occurrences_repeat",
+        NewestJobCountsAlone = "newest_job_counts_alone",
+        SchedulesOutliveKeys = "schedules_outlive_keys",
         /// Of the simulation's own leader: what the archive does with a segment it does not look at.
         ArchiveNotReadBack = "archive_not_read_back",
     }
@@ -113,9 +117,10 @@ impl Bug {
             batch_taken_in_part: bug == Some(Self::BatchTakenInPart),
             // What there is room for is compared with what each account has in the core's own tests.
             batch_admitted_one_by_one: false,
-            // Of keys and schedules, which no client of the simulation makes; see the core's own tests.
-            what_is_gone_comes_again: false,
-            occurrences_repeat: false,
+            what_is_gone_comes_again: bug == Some(Self::WhatIsGoneComesAgain),
+            occurrences_repeat: bug == Some(Self::OccurrencesRepeat),
+            newest_job_counts_alone: bug == Some(Self::NewestJobCountsAlone),
+            schedules_outlive_keys: bug == Some(Self::SchedulesOutliveKeys),
             // It costs time and changes no decision, so nothing here could notice it.
             refused_asked_again: false,
             // Of tasks, which no client of the simulation submits; see the core's own tests.
@@ -298,6 +303,8 @@ pub struct Plan {
     pub skews: [i64; 2],
     /// By how much its wall clock was set ahead since its process began, in microseconds.
     pub wall_skews: [i64; 2],
+    /// How much faster the time of wall clocks passes, so that schedules of minutes are due within seconds.
+    pub wall_pace: i64,
     /// What each scheduler was given; mostly the same.
     pub configs: [SchedulerConfig; 2],
 }
@@ -305,6 +312,8 @@ pub struct Plan {
 /// 2026-11-21T12:00:00Z, in microseconds.
 const NOON: i64 = 1_795_262_400_000_000;
 const HOUR: i64 = 3_600_000_000;
+/// Half a minute in a second.
+const WALL_PACE: i64 = 30;
 
 impl Plan {
     pub fn new(rng: &mut ChaCha8Rng, bug: Option<Bug>, disaster: Option<Disaster>) -> Self {
@@ -337,6 +346,7 @@ impl Plan {
             _ => 0,
         };
         let wrong = [set_right(rng), set_right(rng)];
+        let wall_pace = if rng.random_bool(0.5) { WALL_PACE } else { 1 };
         Self {
             bug,
             disaster,
@@ -353,6 +363,7 @@ impl Plan {
             clients: rng.random_range(1..=3),
             begins_at,
             skews: [skew(rng) + wrong[0], skew(rng) + wrong[1]],
+            wall_pace,
             wall_skews: [skew(rng) - wrong[0], skew(rng) - wrong[1]],
             configs: {
                 let first = config(rng);
@@ -360,6 +371,11 @@ impl Plan {
                 [first, changed]
             },
         }
+    }
+
+    /// What a true wall clock says `now` microseconds after the beginning.
+    pub fn wall_at(&self, now: u64) -> i64 {
+        self.begins_at + self.wall_pace * now as i64
     }
 
     /// The faults by name, for people.

@@ -15,6 +15,7 @@
 //! | `probes` | whether executors still listen, as leaders ask |
 //! | `projector` | the real reader, and a checkpoint that moves by compare-and-set |
 //! | `client` | users, gateways and a forger |
+//! | `recurring` | schedules and API keys of users |
 //! | `invariants` | what must hold, at every step and in the end |
 
 mod archive;
@@ -25,6 +26,7 @@ pub mod faults;
 mod invariants;
 mod probes;
 mod projector;
+mod recurring;
 mod scheduler;
 mod term;
 mod wire;

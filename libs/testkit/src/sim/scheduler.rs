@@ -86,7 +86,8 @@ impl Scheduler {
     fn now(&self, wire: &Wire) -> Now {
         let skew = wire.plan.skews[self.id];
         let at = wire.plan.begins_at + skew + wire.now as i64;
-        let wall = Timestamp::from_micros(at + wire.plan.wall_skews[self.id]);
+        let wall = wire.plan.wall_at(wire.now) + skew + wire.plan.wall_skews[self.id];
+        let wall = Timestamp::from_micros(wall);
         let at = Timestamp::from_micros(at);
         Now { at, wall, monotonic: Duration::from_micros(wire.now - self.born) }
     }

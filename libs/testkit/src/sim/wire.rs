@@ -162,6 +162,11 @@ impl Wire {
         Timestamp::from_micros(self.plan.begins_at + self.now as i64)
     }
 
+    /// What true wall clocks say, by which schedules go: in some runs their time passes faster.
+    pub fn calendar_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.plan.wall_at(self.now))
+    }
+
     /// Notes what happens, for the trace.
     pub fn note(&mut self, what: fmt::Arguments<'_>) {
         let trace = &mut self.trace;

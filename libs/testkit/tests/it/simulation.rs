@@ -44,6 +44,9 @@ fn a_million_steps_in_worlds_that_misbehave_break_nothing() {
         (stats.snapshots_compared, "was compared"),
         (stats.archived, "was archived"),
         (stats.log_cuts, "was cut off the log's stream"),
+        (stats.occurred, "was submitted by a schedule"),
+        (stats.held_back, "was held back by an earlier job of its schedule"),
+        (stats.keyless, "was paused because of its key"),
     ] {
         // A charge is the rarest: seven to fourteen in a million steps, whichever they are.
         assert!(count >= 5, "hardly anything {what}: {count}");
@@ -146,5 +149,9 @@ notices! {
     the_simulation_notices_an_archive_that_is_of_another_log: ArchiveNotCompared,
     the_simulation_notices_a_log_that_is_cut_before_it_is_archived: CutBeforeArchived,
     the_simulation_notices_a_log_that_is_cut_beyond_the_newest_snapshot: CutBeyondSnapshot,
+    the_simulation_notices_a_key_or_schedule_that_comes_again: WhatIsGoneComesAgain,
+    the_simulation_notices_an_occurrence_that_comes_again: OccurrencesRepeat,
+    the_simulation_notices_a_job_of_a_schedule_that_a_newer_one_hides: NewestJobCountsAlone,
+    the_simulation_notices_a_schedule_that_outlives_its_key: SchedulesOutliveKeys,
     the_simulation_notices_a_segment_that_nobody_has_read_back: ArchiveNotReadBack,
 }

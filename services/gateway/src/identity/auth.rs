@@ -1,7 +1,7 @@
 //! Who asks, and what that lets them do.
 
 use axum::http::{HeaderMap, Method, header};
-use nox_contract::{ProblemCode, TenantId, Timestamp, UserId};
+use nox_contract::{KeyId, ProblemCode, TenantId, Timestamp, UserId};
 use nox_readmodel::JobRow;
 
 use crate::{
@@ -28,8 +28,8 @@ pub struct Caller {
     pub user: UserId,
     /// Sees and stops all jobs of the tenant.
     pub admin: bool,
-    /// It showed an API key, and no token of a person.
-    pub by_key: bool,
+    /// The API key that it showed, and no token of a person.
+    pub key_id: Option<KeyId>,
     /// What narrows it down; empty if nothing does.
     pub scopes: Vec<String>,
 }
@@ -76,11 +76,13 @@ pub async fn authenticate(
 ) -> Result<Caller, ApiError> {
     let token = bearer(headers).map_err(unauthenticated)?;
     let key = keys.filter(|_| token.starts_with(keys::PREFIX));
-    let identity = match key {
-        Some(keys) => keys.identify(token, now).await?,
-        None => verifier.verify(token, now).await.map_err(unauthenticated)?,
+    let (key_id, identity) = match key {
+        Some(keys) => {
+            let (id, identity) = keys.identify(token, now).await?;
+            (Some(id), identity)
+        }
+        None => (None, verifier.verify(token, now).await.map_err(unauthenticated)?),
     };
-    let by_key = key.is_some();
     let Identity { tenant, user, roles, is_admin, scopes } = identity;
     let admin = is_admin || roles.iter().any(|role| role == ADMIN);
     if !admin && !roles.iter().any(|role| role == USER) {
@@ -93,7 +95,7 @@ pub async fn authenticate(
         return Err(ApiError::new(ProblemCode::Forbidden, detail));
     }
     let scopes = if narrowed { scopes } else { Vec::new() };
-    Ok(Caller { tenant, user, admin, by_key, scopes })
+    Ok(Caller { tenant, user, admin, key_id, scopes })
 }
 
 /// The token of the one `Authorization` header. Tokens elsewhere, in the query for one, end up in

@@ -84,7 +84,7 @@ mod tests {
             tenant: tenant.parse().unwrap(),
             user: "ada".parse().unwrap(),
             admin,
-            by_key: false,
+            key_id: None,
             scopes: Vec::new(),
         };
         let roles: CommandRoles = roles.parse().unwrap();

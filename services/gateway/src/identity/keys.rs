@@ -86,7 +86,11 @@ impl Keys {
     ///
     /// # Errors
     /// The key is worth nothing, or Postgres is away.
-    pub async fn identify(&self, text: &str, now: Timestamp) -> Result<Identity, ApiError> {
+    pub async fn identify(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(KeyId, Identity), ApiError> {
         let (id, hash) = parse(text).ok_or_else(unauthenticated)?;
         let (_, row) = self.find(id).await?.ok_or_else(unauthenticated)?;
         let right = Hash::from_hex(&row.key.hash).is_ok_and(|kept| kept == hash);
@@ -94,13 +98,14 @@ impl Keys {
         if !right || expired {
             return Err(unauthenticated());
         }
-        Ok(Identity {
+        let identity = Identity {
             tenant: row.tenant,
             user: row.key.user_id,
             roles: vec![row.key.role],
             is_admin: false,
             scopes: row.key.scopes.into_iter().collect(),
-        })
+        };
+        Ok((id, identity))
     }
 
     async fn find(&self, id: KeyId) -> Result<Option<KeyRow>, ApiError> {

@@ -85,7 +85,7 @@ mod tests {
             tenant,
             user: user.parse().unwrap(),
             admin: false,
-            by_key: false,
+            key_id: None,
             scopes: Vec::new(),
         }
     }

@@ -73,7 +73,7 @@ impl ApiError {
     /// A body or query that is wrong in `errors`.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
-            [one] => format!("{}: {}", one.pointer, one.detail),
+            [one] => said(one),
             many => format!("{} things are wrong with the request", many.len()),
         };
         Self::new(ProblemCode::InvalidRequest, detail).with_errors(errors)
@@ -119,20 +119,48 @@ impl ApiError {
     pub fn of_job(mut self, place: usize) -> Self {
         let job = format!("/jobs/{place}");
         let Inner { refusal, errors, .. } = &mut *self.0;
-        if errors.is_empty() {
-            errors.push(FieldError::new(&job, &refusal.detail));
-        } else {
-            for error in errors {
-                error.pointer.insert_str(0, &job);
-            }
+        if !errors.is_empty() {
+            return self.within(&job);
         }
+        errors.push(FieldError::new(&job, &refusal.detail));
         refusal.detail.insert_str(0, &format!("{job}: "));
         self
+    }
+
+    /// Names places as the body has them, of which a value was read by itself that stands at `member`.
+    pub fn within(mut self, member: &str) -> Self {
+        let Inner { refusal, errors, .. } = &mut *self.0;
+        for error in errors {
+            if !error.pointer.is_empty() && !error.pointer.starts_with('/') {
+                continue;
+            }
+            let pointer = format!("{member}{}", error.pointer);
+            if refusal.detail == said(error) {
+                refusal.detail = format!("{pointer}: {}", error.detail);
+            }
+            error.pointer = pointer;
+        }
+        self
+    }
+
+    /// Without the places, where there is no body that they could be in.
+    pub fn placeless(self) -> Self {
+        self.with_errors(Vec::new())
+    }
+
+    #[cfg(test)]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
     }
 
     pub fn code(&self) -> ProblemCode {
         self.0.refusal.code
     }
+}
+
+/// One error as a detail.
+fn said(error: &FieldError) -> String {
+    format!("{}: {}", error.pointer, error.detail)
 }
 
 /// How much of `limit` is used, in per cent with two decimals.
@@ -144,5 +172,25 @@ pub fn percentage(usage: Option<i64>, limit: Option<i64>) -> Option<f64> {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         Self(Box::new(Inner { refusal, errors: Vec::new(), cause: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_part_of_a_body_is_named_by_its_place_in_the_whole() {
+        let one = ApiError::invalid(vec![FieldError::new("/priority", "is too high")]);
+        let one = one.within("/job").0;
+        assert_eq!(one.refusal.detail, "/job/priority: is too high");
+        assert_eq!(one.errors[0].pointer, "/job/priority");
+        let whole = ApiError::invalid(vec![FieldError::new("", "must be an object")]);
+        assert_eq!(whole.within("/job").0.errors[0].pointer, "/job");
+        let query = ApiError::invalid(vec![FieldError::new("?n", "is no number")]);
+        assert_eq!(query.within("/job").0.errors[0].pointer, "?n");
+        assert!(
+            ApiError::invalid(vec![FieldError::new("/a", "b")]).placeless().0.errors.is_empty()
+        );
     }
 }

@@ -121,7 +121,7 @@ pub async fn revoke(
 
 /// A key that leaked must not be able to outlive itself.
 fn refuse_keys(caller: &Caller) -> Result<(), ApiError> {
-    if !caller.by_key {
+    if caller.key_id.is_none() {
         return Ok(());
     }
     Err(ApiError::new(ProblemCode::Forbidden, "an API key cannot look after API keys"))

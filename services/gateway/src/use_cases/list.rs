@@ -103,7 +103,7 @@ mod tests {
         let asked = |admin: bool, of: Option<&str>| {
             let tenant = "default".parse().unwrap();
             let caller =
-                Caller { tenant, user: user("ada"), admin, by_key: false, scopes: Vec::new() };
+                Caller { tenant, user: user("ada"), admin, key_id: None, scopes: Vec::new() };
             let wanted = Wanted { user: of.map(user), ..Wanted::default() };
             filter(&caller, wanted).map(|filter| filter.user)
         };

@@ -10,6 +10,7 @@ pub mod job_request;
 pub mod keys;
 pub mod list;
 pub mod log_rows;
+pub mod look_over;
 pub mod many;
 pub mod modules;
 pub mod outputs;

@@ -1,12 +1,14 @@
 //! How a job is admitted: looked over here, decided by the scheduler.
 
-use nox_contract::{
-    Accepted, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal, Resources, Submit,
-};
+use nox_contract::{Accepted, FrameNumber, JobId, Outcome, ProblemCode, Refusal, Submit};
 use nox_readmodel::{JobRow, Progress};
 use nox_service::ids;
 
-use super::{concurrently::concurrently, find::find, job_request::JobRequest};
+use super::{
+    concurrently::concurrently,
+    job_request::JobRequest,
+    look_over::{look_over, unmet},
+};
 use crate::{
     app::App,
     commands::{
@@ -14,8 +16,8 @@ use crate::{
         batch::Kept,
         undecided::{Standing, Unknown, standing},
     },
-    identity::{auth::Caller, command_roles},
-    problem::{ApiError, FieldError},
+    identity::auth::Caller,
+    problem::ApiError,
     read::required::Required,
 };
 
@@ -141,32 +143,6 @@ pub async fn prepare(
         draft: request.draft,
         traceparent: traceparent.map(str::to_owned),
     })))
-}
-
-/// What a job needs beyond what its request says.
-struct Wanted {
-    version: String,
-    resources: Resources,
-    after: Vec<JobId>,
-}
-
-async fn look_over(app: &App, caller: &Caller, request: &JobRequest) -> Result<Wanted, ApiError> {
-    app.admission.check()?;
-    let module = app.modules.get(&request.module).await;
-    let module = module.map_err(|error| command_roles::explained(error, &request.module))?;
-    let version = module.version(request.module_version.as_deref())?;
-    let clock = &app.runtime.clock;
-    // The schema judges the texts that the program will get.
-    match Box::pin(app.uploads.resolve(caller, &request.inputs, clock)).await? {
-        Some(resolved) => version.check(&resolved),
-        None => version.check(&request.inputs),
-    }?;
-    let resources = request.resources.or(version.resources);
-    let after = match &*request.after {
-        [] => Vec::new(),
-        after => Box::pin(unmet(app, caller, after)).await?,
-    };
-    Ok(Wanted { version: version.name.clone(), resources, after })
 }
 
 /// What to answer to a request that would be refused for `error`: the view may have been behind the
@@ -378,33 +354,4 @@ async fn send(
     until: Until,
 ) -> Result<Delivery, Undelivered> {
     app.commands.send(&caller.tenant, &Kept::Submit(submit), until).await
-}
-
-/// The jobs that still have to succeed. All have to be the asker's to see, else `after` would tell
-/// which ids exist; those that have succeeded are left out, since the scheduler forgets them. What a
-/// refusal was caused by is seen by whoever has waited for all commands, see [`stamp`].
-pub(super) async fn unmet(
-    app: &App,
-    caller: &Caller,
-    after: &[JobId],
-) -> Result<Vec<JobId>, ApiError> {
-    let mut unmet = Vec::new();
-    for (place, id) in after.iter().enumerate() {
-        match find(app, caller, *id, None).await {
-            Ok(row) if row.status == JobState::Succeeded => {}
-            Ok(row) if row.status.is_ended() => {
-                return Err(after_error(place, "has ended without success"));
-            }
-            Ok(_) => unmet.push(*id),
-            Err(error) if error.code() == ProblemCode::JobNotFound => {
-                return Err(after_error(place, "is no job that you may see"));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(unmet)
-}
-
-fn after_error(place: usize, detail: &str) -> ApiError {
-    ApiError::invalid(vec![FieldError::new(format!("/after/{place}"), detail)])
 }

@@ -5,7 +5,8 @@ use nox_contract::{Command, MESSAGE_BYTES_MAX, Outcome, ProblemCode, Submit, Sub
 use super::{
     concurrently::concurrently,
     job_request::JobRequest,
-    submit::{Admitted, Keyed, Prepared, Stamp, Stamped, conflict, prepare, stamp, unmet},
+    look_over::unmet,
+    submit::{Admitted, Keyed, Prepared, Stamp, Stamped, conflict, prepare, stamp},
 };
 use crate::{
     app::App,

@@ -85,6 +85,8 @@ async fn a_schedule_is_read_back_with_the_times_at_which_it_is_due() {
     let wanted =
         json!({"name": "nightly", "cron": "30 2 * * *", "time_zone": "Europe/Berlin", "job": job});
     let created = system.post("/schedules", &ada, &wanted).await.expect(201);
+    // As the scheduler said, and not as the gateway would.
+    assert!(created["next_due_at"].as_str().unwrap().starts_with("9999-12-31T"));
     let path = format!("/schedules/{}", created["id"].as_str().unwrap());
     let seen = system.get(&format!("{path}?next=5"), &ada).await.expect(200);
     assert_eq!((&seen["cron"], &seen["overlap"]), (&json!("30 2 * * *"), &json!("skip")));

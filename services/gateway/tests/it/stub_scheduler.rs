@@ -490,8 +490,12 @@ impl StubState {
                     owner: set.by.clone(),
                     role: set.role.clone(),
                     by: set.by.clone(),
+                    key_id: set.key_id,
                 };
-                said(self.add(by, entity, vec![fact]))
+                // At an instant by which nobody mistakes it for the gateway's own.
+                let planned =
+                    Fact::SchedulePlanned { next_due_at: Some(nox_contract::Timestamp::MAX) };
+                said(self.add(by, entity, vec![fact, planned]))
             }
             Command::DrainWorker(_)
             | Command::PauseSchedule(_)

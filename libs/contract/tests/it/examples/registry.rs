@@ -1,9 +1,9 @@
 //! What is said of things that are no jobs: accounts, workers out of service, API keys, schedules.
 
 use nox_contract::{
-    ApiKey, CreateKey, DeleteSchedule, DrainWorker, JobTemplate, KeyId, LimitsChange, Occurrence,
-    Overlap, PauseSchedule, RevokeKey, ScheduleId, ScheduleSpec, SetLimits, SetSchedule,
-    TriggerSchedule,
+    ApiKey, Concurrency, CreateKey, DeleteSchedule, DrainWorker, JobTemplate, KeyId, LimitsChange,
+    Occurrence, Overlap, PauseReason, PauseSchedule, RevokeKey, ScheduleId, ScheduleSpec,
+    SetLimits, SetSchedule, TriggerSchedule,
 };
 
 use super::*;
@@ -47,6 +47,9 @@ fn spec(full: bool) -> ScheduleSpec {
             inputs: json(r#"{"charge": 0, "weight": 1.50}"#),
             requested_resources: small(),
             priority: 5,
+            labels: full.then(|| ("team".to_owned(), "spectra".to_owned())).into_iter().collect(),
+            release_id: full.then(|| "2026.11".to_owned()),
+            concurrency: full.then(|| Concurrency { key: "licence".to_owned(), limit: 2 }),
         },
     }
 }
@@ -63,16 +66,18 @@ fn commands() -> Vec<Example> {
     let drain = DrainWorker { worker_id: worker(), drained: true, by: id("root") };
     let create = CreateKey { key_id: key_id(), key: key(true), by: ada() };
     let revoke = |admin| Command::RevokeKey(RevokeKey { key_id: key_id(), by: ada(), admin });
-    let set = |new, spec, admin| {
+    let set = |new: bool, spec, admin| {
         let (schedule_id, role) = (schedule_id(), "user".to_owned());
-        let set = SetSchedule { schedule_id, new, spec, by: ada(), role, admin };
+        let key_id = new.then(key_id);
+        let set = SetSchedule { schedule_id, new, spec, by: ada(), role, key_id, admin };
         Command::SetSchedule(Box::new(set))
     };
-    let pause = |paused, admin| {
+    let pause = |paused: bool, admin| {
         Command::PauseSchedule(PauseSchedule {
             schedule_id: schedule_id(),
             paused,
             by: ada(),
+            key_id: (!paused).then(key_id),
             admin,
         })
     };
@@ -84,7 +89,9 @@ fn commands() -> Vec<Example> {
             schedule_id: schedule_id(),
             job_id: job(1),
             seen: FrameNumber(41_800),
+            module: xtb(),
             by: ada(),
+            role: "user".to_owned(),
             admin,
         })
     };
@@ -123,12 +130,15 @@ fn entries() -> Vec<Example> {
     let of_key = || Entity::Key { tenant: id("acme"), key_id: key_id() };
     let of_schedule = || Entity::Schedule { tenant: id("acme"), schedule_id: schedule_id() };
     let created = |full| Fact::KeyCreated { key: Box::new(key(full)), by: ada() };
-    let scheduled = Fact::ScheduleSet {
+    let scheduled = |key_id| Fact::ScheduleSet {
         spec: Box::new(spec(true)),
         owner: ada(),
         role: "user".to_owned(),
         by: id("root"),
+        key_id,
     };
+    let paused = |by, reason| Fact::SchedulePaused { by, reason };
+    let resumed = |key_id| Fact::ScheduleResumed { by: ada(), key_id };
     let next_due_at = Some(at("2026-11-23T01:30:00Z"));
     let occurred = |outcome, missed_from| Fact::ScheduleOccurred {
         due_at: at("2026-11-22T01:30:00Z"),
@@ -142,9 +152,13 @@ fn entries() -> Vec<Example> {
         ("key_created", of_key(), created(true)),
         ("key_created_plain", of_key(), created(false)),
         ("key_revoked", of_key(), Fact::KeyRevoked { by: ada() }),
-        ("schedule_set", of_schedule(), scheduled),
-        ("schedule_paused", of_schedule(), Fact::SchedulePaused { by: ada() }),
-        ("schedule_resumed", of_schedule(), Fact::ScheduleResumed { by: ada() }),
+        ("schedule_set", of_schedule(), scheduled(None)),
+        ("schedule_set_by_key", of_schedule(), scheduled(Some(key_id()))),
+        ("schedule_paused", of_schedule(), paused(Some(ada()), PauseReason::Asked)),
+        ("schedule_key_revoked", of_schedule(), paused(Some(ada()), PauseReason::KeyRevoked)),
+        ("schedule_key_expired", of_schedule(), paused(None, PauseReason::KeyExpired)),
+        ("schedule_resumed", of_schedule(), resumed(None)),
+        ("schedule_resumed_by_key", of_schedule(), resumed(Some(key_id()))),
         ("schedule_planned", of_schedule(), Fact::SchedulePlanned { next_due_at }),
         (
             "schedule_submitted",

@@ -8,17 +8,17 @@ use crate::{
     world::{World, acme, config, id, key},
 };
 
-fn key_id(number: u32) -> KeyId {
+pub fn key_id(number: u32) -> KeyId {
     id(&format!("0193a000-0000-7000-8000-{number:012}"))
 }
 
 impl World {
-    fn create_key(&mut self, number: u32, by: &str) -> Said {
+    pub fn create_key(&mut self, number: u32, by: &str) -> Said {
         let create = CreateKey { key_id: key_id(number), key: key(), by: id(by) };
         self.command(&acme(), Command::CreateKey(Box::new(create)))
     }
 
-    fn revoke_key(&mut self, number: u32, by: &str, admin: bool) -> Said {
+    pub fn revoke_key(&mut self, number: u32, by: &str, admin: bool) -> Said {
         let revoke = RevokeKey { key_id: key_id(number), by: id(by), admin };
         self.command(&acme(), Command::RevokeKey(revoke))
     }

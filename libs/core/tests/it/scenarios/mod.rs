@@ -19,6 +19,7 @@ mod quota;
 mod raising;
 mod rates;
 mod reasons;
+mod schedule_keys;
 mod schedules;
 mod sessions;
 mod submit;

@@ -1,8 +1,8 @@
 //! Schedules: what is due, and what becomes of it.
 
 use nox_contract::{
-    Command, DeleteSchedule, Fact, JobId, JobState, Limits, Occurrence, Overlap, PauseSchedule,
-    ProblemCode, ScheduleId, SetSchedule, Timestamp, TriggerSchedule,
+    Command, Concurrency, DeleteSchedule, Fact, JobId, JobState, Limits, Occurrence, Overlap,
+    PauseSchedule, ProblemCode, ScheduleId, SetSchedule, Timestamp, TriggerSchedule, WaitingCode,
 };
 use nox_core::{
     Faults, Internal,
@@ -15,11 +15,11 @@ use crate::{
     world::{ROOMY, World, acme, config_of, id, job_id, seconds, spec},
 };
 
-fn nightly() -> ScheduleId {
+pub fn nightly() -> ScheduleId {
     id("0193a000-0000-7000-8000-00000000b001")
 }
 
-fn one_oclock() -> Timestamp {
+pub fn one_oclock() -> Timestamp {
     id("2026-11-21T13:00:00Z")
 }
 
@@ -31,24 +31,44 @@ impl World {
             spec: spec(overlap),
             by: id(by),
             role: "user".to_owned(),
+            key_id: None,
             admin: false,
         };
         self.command(&acme(), Command::SetSchedule(Box::new(set)))
     }
 
+    fn trigger_schedule(&mut self, number: u32, by: &str) -> Said {
+        let trigger = TriggerSchedule {
+            schedule_id: nightly(),
+            job_id: job_id(number),
+            seen: self.log.last(),
+            module: id("m"),
+            by: id(by),
+            role: "user".to_owned(),
+            admin: false,
+        };
+        self.command(&acme(), Command::TriggerSchedule(trigger))
+    }
+
+    fn unqueue(&mut self) -> Said {
+        let at = self.log.now;
+        self.internal(Internal::Unqueue { wall: at, at, schedules: vec![nightly()] })
+    }
+
     fn pause_schedule(&mut self, paused: bool) -> Said {
         let by = id("ada");
-        let pause = PauseSchedule { schedule_id: nightly(), paused, by, admin: false };
+        let pause =
+            PauseSchedule { schedule_id: nightly(), paused, by, key_id: None, admin: false };
         self.command(&acme(), Command::PauseSchedule(pause))
     }
 
-    fn plan(&mut self, next_due_at: Option<Timestamp>) -> Said {
+    pub fn plan(&mut self, next_due_at: Option<Timestamp>) -> Said {
         let plans = vec![Plan { schedule_id: nightly(), next_due_at }];
         self.internal(Internal::Plan { plans })
     }
 
     /// Somebody leads so long after it was due, and it is due again an hour after.
-    fn fall_due(&mut self, due_at: Timestamp, late_s: u64) -> Said {
+    pub fn fall_due(&mut self, due_at: Timestamp, late_s: u64) -> Said {
         self.log.now = self.log.now.max(due_at + seconds(late_s));
         let due = Due {
             schedule_id: nightly(),
@@ -61,7 +81,7 @@ impl World {
         self.internal(Internal::Due { wall, at, due: vec![due] })
     }
 
-    fn next_due(&self) -> Next {
+    pub fn next_due(&self) -> Next {
         self.log.state.schedules.get(nightly()).expect("a schedule").next
     }
 }
@@ -73,7 +93,7 @@ fn scheduled(overlap: Overlap) -> World {
     world
 }
 
-fn outcome(said: &Said) -> &Occurrence {
+pub fn outcome(said: &Said) -> &Occurrence {
     let mut facts = said.entries.iter().flat_map(|entry| entry.known_facts());
     let occurred = facts.find_map(|fact| match fact {
         Fact::ScheduleOccurred { outcome, .. } => Some(outcome),
@@ -82,7 +102,7 @@ fn outcome(said: &Said) -> &Occurrence {
     occurred.unwrap_or_else(|| panic!("nothing occurred: {:?}", said.names()))
 }
 
-fn job_of(said: &Said) -> JobId {
+pub fn job_of(said: &Said) -> JobId {
     match outcome(said) {
         Occurrence::Submitted { job_id } => *job_id,
         other => panic!("expected a job, not {other:?}"),
@@ -126,11 +146,9 @@ fn an_occurrence_that_meets_a_job_is_skipped_runs_beside_it_or_waits() {
         let first = job_of(&world.fall_due(one_oclock(), 0));
         let said = world.fall_due(next, 0);
         assert_eq!(outcome(&said).as_str(), expected);
-        let at = world.log.now;
-        let unqueue = Internal::Unqueue { at, schedules: vec![nightly()] };
-        assert!(world.internal(unqueue.clone()).entries.is_empty(), "its job has not ended");
+        assert!(world.unqueue().entries.is_empty(), "its job has not ended");
         world.succeed(first);
-        let unqueued = world.internal(unqueue);
+        let unqueued = world.unqueue();
         match overlap {
             Overlap::Queue => {
                 assert_eq!(job_of(&unqueued), JobId::of_occurrence(nightly(), next));
@@ -198,24 +216,121 @@ fn a_paused_schedule_submits_nothing_and_makes_up_for_nothing() {
 #[test]
 fn a_trigger_submits_at_once_and_changes_no_time() {
     let mut world = scheduled(Overlap::Skip);
-    let seen = world.log.last();
-    let trigger = |by: &str| {
-        let (schedule_id, job_id) = (nightly(), job_id(77));
-        Command::TriggerSchedule(TriggerSchedule {
-            schedule_id,
-            job_id,
-            seen,
-            by: id(by),
-            admin: false,
-        })
-    };
-    let stranger = world.command(&acme(), trigger("grace"));
+    let stranger = world.trigger_schedule(77, "grace");
     assert_eq!(stranger.refusal().code, ProblemCode::ScheduleNotFound);
-    let said = world.command(&acme(), trigger("ada"));
+    let said = world.trigger_schedule(77, "ada");
     assert!(said.names().contains(&"schedule_triggered"));
     assert_eq!(world.next_due(), Next::At(one_oclock()));
-    let again = world.command(&acme(), trigger("ada"));
+    let again = world.trigger_schedule(77, "ada");
     assert!(again.accepted().repeated && again.entries.is_empty());
+    world.succeed(job_id(77));
+}
+
+#[test]
+fn a_trigger_of_another_module_than_was_looked_at_is_to_be_asked_again() {
+    let mut world = scheduled(Overlap::Skip);
+    let trigger = TriggerSchedule {
+        schedule_id: nightly(),
+        job_id: job_id(77),
+        seen: world.log.last(),
+        module: id("command"),
+        by: id("ada"),
+        role: "user".to_owned(),
+        admin: false,
+    };
+    let said = world.command(&acme(), Command::TriggerSchedule(trigger));
+    assert_eq!(said.refusal().code, ProblemCode::StaleStamp);
+    assert!(said.entries.is_empty());
+}
+
+/// Whether an occurrence was submitted beside a job of an earlier one, after somebody triggered another one
+/// which has ended meanwhile.
+fn runs_beside(overlap: Overlap, faults: Faults) -> bool {
+    let mut world = scheduled(overlap);
+    world.log.rules.faults = faults;
+    let first = job_of(&world.fall_due(one_oclock(), 0));
+    world.trigger_schedule(77, "ada");
+    assert_eq!(world.log.state.schedules.get(nightly()).unwrap().open_jobs, [first, job_id(77)]);
+    world.succeed(job_id(77));
+    let said = world.fall_due(one_oclock() + seconds(3_600), 0);
+    let beside = match outcome(&said) {
+        Occurrence::Submitted { .. } => true,
+        Occurrence::Queued => !world.unqueue().entries.is_empty(),
+        Occurrence::Skipped => false,
+        other => panic!("{other:?}"),
+    };
+    world.succeed(first);
+    for job in open_jobs(&world) {
+        world.succeed(job);
+    }
+    beside
+}
+
+fn open_jobs(world: &World) -> Vec<JobId> {
+    world.log.state.jobs().map(|(id, _)| id).collect()
+}
+
+#[test]
+fn every_job_of_a_schedule_that_has_not_ended_counts_for_overlap() {
+    for overlap in [Overlap::Skip, Overlap::Queue] {
+        assert!(!runs_beside(overlap, Faults::default()), "{overlap:?}");
+        // The negative control.
+        let faults = Faults { newest_job_counts_alone: true, ..Faults::default() };
+        assert!(runs_beside(overlap, faults), "{overlap:?}");
+    }
+    assert!(runs_beside(Overlap::Allow, Faults::default()));
+}
+
+#[test]
+fn a_triggered_job_counts_for_overlap_and_what_has_ended_is_forgotten() {
+    let mut world = scheduled(Overlap::Skip);
+    for number in 70..75 {
+        world.trigger_schedule(number, "ada");
+    }
+    assert_eq!(outcome(&world.fall_due(one_oclock(), 0)).as_str(), "skipped");
+    for number in 70..75 {
+        world.succeed(job_id(number));
+    }
+    let job = job_of(&world.fall_due(one_oclock() + seconds(3_600), 0));
+    assert_eq!(world.log.state.schedules.get(nightly()).unwrap().open_jobs, [job]);
+    world.succeed(job);
+}
+
+#[test]
+fn what_its_job_is_found_by_and_its_concurrency_reach_each_of_its_jobs() {
+    let mut world = World::working(9);
+    let concurrency = Concurrency { key: "licence".to_owned(), limit: 1 };
+    let mut spec = spec(Overlap::Allow);
+    spec.job.labels = [("team".to_owned(), "spectra".to_owned())].into();
+    spec.job.release_id = Some("2026.11".to_owned());
+    spec.job.concurrency = Some(concurrency.clone());
+    let set = SetSchedule {
+        schedule_id: nightly(),
+        new: true,
+        spec: spec.clone(),
+        by: id("ada"),
+        role: "user".to_owned(),
+        key_id: None,
+        admin: false,
+    };
+    world.command(&acme(), Command::SetSchedule(Box::new(set)));
+    world.plan(Some(one_oclock()));
+    let due = world.fall_due(one_oclock(), 0);
+    let triggered = world.trigger_schedule(77, "ada");
+    for said in [&due, &triggered] {
+        let mut facts = said.entries.iter().flat_map(|entry| entry.known_facts());
+        let submitted = facts.find_map(|fact| match fact {
+            Fact::Submitted(submitted) => Some(submitted),
+            _ => None,
+        });
+        let submitted = submitted.expect("a job");
+        assert_eq!(submitted.metadata.as_deref(), Some(&spec.job.metadata()));
+        assert_eq!(submitted.concurrency.as_deref(), Some(&concurrency));
+    }
+    // And is kept to.
+    assert_eq!(world.waiting(job_id(77)), Some(WaitingCode::Concurrency));
+    world.succeed(job_of(&due));
+    world.settle();
     world.succeed(job_id(77));
 }
 

@@ -19,6 +19,9 @@ impl Oracle {
                 return Some(format!("{src:?} consumed up to {consumed} of {last}"));
             }
         }
+        if let Some((id, _)) = self.state.schedules.iter().next() {
+            return Some(format!("schedule {id} is still there"));
+        }
         let stuck = self.never_placed();
         let open = self.state.jobs().find(|(id, _)| !stuck.contains(id));
         if let Some((id, job)) = open {

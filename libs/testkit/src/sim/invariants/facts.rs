@@ -1,8 +1,8 @@
 //! What must hold of each fact, against what was said and done before.
 
 use nox_contract::{
-    Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Source, TenantId,
-    WaitingCode, WorkNumber, WorkerId, beat::Held,
+    Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Occurrence,
+    PauseReason, ScheduleId, Source, TenantId, WaitingCode, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::job::Job;
 
@@ -28,6 +28,13 @@ impl Oracle {
             if let Some(worker) = &entry.worker_id {
                 self.check_worker_fact(worker, entry, fact)?;
             }
+            if let Some(key) = entry.key_id {
+                self.book.on_key_fact(key, fact)?;
+            }
+            if let Some(schedule) = entry.schedule_id {
+                self.check_schedule_fact(schedule, fact)
+                    .map_err(|why| format!("schedule {schedule}: {why}"))?;
+            }
             if let Some(job) = entry.job_id {
                 self.check_job_fact(job, fact).map_err(|why| format!("{job}: {why}"))?;
             }
@@ -48,6 +55,26 @@ impl Oracle {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_schedule_fact(&mut self, id: ScheduleId, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::ScheduleOccurred { outcome: Occurrence::Submitted { .. }, .. } => {
+                self.stats.occurred += 1;
+            }
+            Fact::ScheduleOccurred {
+                outcome: Occurrence::Skipped | Occurrence::Queued, ..
+            } => self.stats.held_back += 1,
+            Fact::SchedulePaused { reason, .. } if *reason != PauseReason::Asked => {
+                self.stats.keyless += 1;
+            }
+            _ => {}
+        }
+        let trails = &self.trails;
+        self.book.on_schedule_fact(id, fact, |job| {
+            let newest = trails.get(job).and_then(|trail| trail.versions.last());
+            newest.is_some_and(|(_, job)| !job.state().is_ended())
+        })
     }
 
     fn check_worker_fact(

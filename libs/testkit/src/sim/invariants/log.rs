@@ -56,6 +56,7 @@ impl Oracle {
         self.state = nox_core::State::default();
         self.tail = None;
         self.trails.clear();
+        self.book = super::schedules::Book::default();
         self.assigned.clear();
         self.sessions.clear();
         self.left_last.clear();

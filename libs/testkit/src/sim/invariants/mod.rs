@@ -6,6 +6,7 @@
 mod end;
 mod facts;
 mod log;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,6 +134,7 @@ pub struct Oracle {
     /// Commands that were refused: incarnation, sequence, part.
     refused: BTreeSet<(Incarnation, u64, u32)>,
     trails: BTreeMap<JobId, Trail>,
+    book: schedules::Book,
     assigned: BTreeMap<Held, Assigned>,
     sessions: BTreeMap<SessionId, Joined>,
     /// The session of each worker that came to its end last.
@@ -198,6 +200,11 @@ pub struct Stats {
     pub settled_in_ms: u64,
     /// Jobs whose submit was answered with a refusal, and which exist by a copy of the same message.
     pub refused_and_admitted: u64,
+    /// Occurrences of schedules that were submitted, and not for a job of an earlier one; schedules that were paused
+    /// because of their keys.
+    pub occurred: u64,
+    pub held_back: u64,
+    pub keyless: u64,
 }
 
 impl Stats {
@@ -224,6 +231,9 @@ impl Stats {
         self.regrown += other.regrown;
         self.settled_in_ms = self.settled_in_ms.max(other.settled_in_ms);
         self.refused_and_admitted += other.refused_and_admitted;
+        self.occurred += other.occurred;
+        self.held_back += other.held_back;
+        self.keyless += other.keyless;
     }
 }
 
@@ -240,6 +250,7 @@ impl Oracle {
             tail: None,
             refused: BTreeSet::new(),
             trails: BTreeMap::new(),
+            book: schedules::Book::default(),
             assigned: BTreeMap::new(),
             sessions: BTreeMap::new(),
             left_last: BTreeMap::new(),

@@ -27,6 +27,7 @@ mod rebuild;
 mod releases;
 mod replicas;
 mod retention;
+mod schedules;
 mod seed_steps;
 mod slept_machine;
 mod snapshots;

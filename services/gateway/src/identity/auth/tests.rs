@@ -95,7 +95,7 @@ async fn good_tokens_are_accepted() {
         tenant: "default".parse().unwrap(),
         user: "ada".parse().unwrap(),
         admin,
-        by_key: false,
+        key_id: None,
         scopes: Vec::new(),
     };
     let acme = Caller { tenant: "acme".parse().unwrap(), ..ada(false) };

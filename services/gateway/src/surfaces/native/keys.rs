@@ -46,14 +46,19 @@ pub fn endpoints() -> Vec<Endpoint> {
             .body(Content::json::<CreateBody>())
             .answer(Answer::json::<Created>(201, "The key, with its text."))
             .answer(Answer::json::<Created>(202, "It will be decided."))
-            .problems(&[ProblemCode::TooMany]),
+            .problems(&[ProblemCode::TooMany, ProblemCode::Refused, ProblemCode::StorageFull]),
         Endpoint::new(Method::Get, "/keys", Access::OWNER_OR_ADMIN, list_named, list)
             .query::<Asked>()
             .answer(Answer::json::<Listed>(200, "A page, without what proves any.")),
         Endpoint::new(Method::Delete, "/keys/{id}", Access::OWNER_OR_ADMIN, revoke_named, revoke)
             .answer(Answer::empty(204, "It is revoked."))
             .answer(Answer::empty(202, "It will be decided."))
-            .problems(&[ProblemCode::KeyNotFound]),
+            .problems(&[
+                ProblemCode::InvalidId,
+                ProblemCode::KeyNotFound,
+                ProblemCode::Refused,
+                ProblemCode::StorageFull,
+            ]),
     ]
 }
 
