@@ -81,7 +81,7 @@ pub struct Endpoint {
     body: Option<Content>,
     body_required: bool,
     answers: Vec<Answer>,
-    problems: &'static [ProblemCode],
+    problems: Vec<ProblemCode>,
     handler: MethodRouter<Arc<App>>,
 }
 
@@ -164,7 +164,7 @@ impl Endpoint {
             body: None,
             body_required: false,
             answers: Vec::new(),
-            problems: &[],
+            problems: Vec::new(),
             handler: on(method.filter(), handler),
         }
     }
@@ -199,9 +199,9 @@ impl Endpoint {
         self
     }
 
-    /// Problems of its own, beside those that any request may meet.
+    /// Problems of its own, beside those that any request may meet, and those that were named before.
     pub fn problems(mut self, problems: &'static [ProblemCode]) -> Self {
-        self.problems = problems;
+        self.problems.extend_from_slice(problems);
         self
     }
 }
