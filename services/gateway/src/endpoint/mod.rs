@@ -138,6 +138,10 @@ pub const IF_NONE_MATCH: Header =
 pub const RANGE: Header = Header::text("Range", "One range of bytes (RFC 9110).");
 
 pub const ETAG: Header = Header::text("ETag", "Names these very bytes.");
+pub const LINK: Header = Header::text(
+    "Link",
+    "The first page, as rel=first, and the next one, as rel=next, while there is more (RFC 8288).",
+);
 pub const PREFERENCE_APPLIED: Header =
     Header::text("Preference-Applied", "wait=N, where so many seconds were granted.");
 
@@ -176,8 +180,15 @@ impl Endpoint {
     }
 
     pub fn headers(mut self, headers: impl AsRef<[Header]>) -> Self {
-        self.headers = headers.as_ref().to_vec();
+        self.headers.extend_from_slice(headers.as_ref());
         self
+    }
+
+    /// It answers with a page of a list, which the asker may have already.
+    pub fn page<T: JsonSchema>(self, description: &'static str) -> Self {
+        self.headers([IF_NONE_MATCH])
+            .answer(Answer::json::<T>(200, description).headers([ETAG, LINK]))
+            .answer(Answer::empty(304, "It is as the asker has it.").headers([ETAG, LINK]))
     }
 
     /// It needs this body.

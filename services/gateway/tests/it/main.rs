@@ -10,6 +10,7 @@ mod engine_jobs;
 mod hostile;
 mod jobs;
 mod late;
+mod lists;
 mod logs;
 mod metrics;
 mod outages;

@@ -19,6 +19,7 @@ mod load;
 mod log_repair;
 mod namesakes;
 mod offers;
+mod operators;
 mod policy;
 mod progress;
 mod raw_commands;

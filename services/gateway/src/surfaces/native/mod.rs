@@ -1,6 +1,5 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
-mod accounts;
 pub mod artifacts;
 mod body;
 mod bulk;
@@ -54,7 +53,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     ];
     endpoints.extend(modules::endpoints());
     endpoints.extend(quotas::endpoints());
-    endpoints.extend(accounts::endpoints());
     endpoints.extend(workers::endpoints());
     endpoints.extend(keys::endpoints());
     endpoints.extend(schedules::endpoints());

@@ -22,10 +22,11 @@ use super::request::Asked as AskedJob;
 use crate::{
     app::App,
     endpoint::{Access, Answer, Content, Endpoint, Method},
-    extract::{self, Segment},
+    extract::{self, AskedPage, Paging, Reading, Segment},
     http::{
         body::{read_json, read_nothing},
         memory::Account,
+        page::{self, Next},
     },
     identity::auth::Caller,
     object,
@@ -33,9 +34,6 @@ use crate::{
     use_cases::schedules::{self, Wanted},
 };
 
-/// Schedules in a page that names no limit, and most in any.
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 /// Most times that are told of one schedule.
 const NEXT_MAX: usize = 100;
 /// Largest body, in bytes: that of a job, and the rest.
@@ -61,8 +59,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         changing(Endpoint::new(Method::Post, ALL, Access::OWN, create_named, create), 201)
             .body(Content::json::<SetBody>()),
         Endpoint::new(Method::Get, ALL, access, list_named, list)
-            .query::<Asked>()
-            .answer(Answer::json::<Listed>(200, "A page.")),
+            .query::<AskedPage>()
+            .page::<Listed>("A page."),
         Endpoint::new(Method::Get, ONE, access, get_named, get)
             .query::<AskedNext>()
             .answer(Answer::json::<ScheduleView>(200, "The schedule."))
@@ -138,15 +136,6 @@ fn utc() -> String {
 
 fn catch_up_s() -> u32 {
     CATCH_UP_S
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -299,21 +288,14 @@ async fn wanted(account: &Account, headers: &HeaderMap, body: Body) -> Result<Wa
     Ok(Wanted { name, cron, time_zone, overlap, catch_up_s, job })
 }
 
-pub async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Response, ApiError> {
-    let Asked { limit, cursor } = extract::query(&uri)?;
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let after = extract::cursor(cursor.as_deref(), (limit, LIMIT_MAX))?;
-    let mut rows = schedules::list(&app, &caller, after, limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(id, _)| *id);
+pub async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
+    let paging: Paging<ScheduleId> = extract::paging(&uri)?;
+    let mut rows = schedules::list(&app, &caller, paging.after, paging.wanted()).await?;
+    let next = paging.cut(&mut rows, |(id, _)| *id);
     let now = app.runtime.clock.wall();
     let schedules = rows.into_iter().map(|row| ScheduleView::new(row, now, 1)).collect();
-    Ok(Json(Listed { schedules, next }).into_response())
+    let listed = Listed { schedules, next };
+    page::answer(&uri, &headers, &listed, &Next::page(next.map(|id| id.to_string())))
 }
 
 pub async fn get(
