@@ -85,6 +85,8 @@ pub enum WaitingCode {
     Rate,
     /// No live worker that takes work serves the module.
     NoWorker,
+    /// Live workers serve the module, and those that would take work are drained by an operator.
+    Drained,
     /// Workers serve the module, but none has room for what is asked.
     Resources,
     /// Workers serve the module, but none could hold what is asked if it ran nothing else: it waits for
@@ -114,6 +116,7 @@ impl WaitingCode {
             Self::Quota => "quota",
             Self::Rate => "rate",
             Self::NoWorker => "no_worker",
+            Self::Drained => "drained",
             Self::Resources => "resources",
             Self::Unsatisfiable => "unsatisfiable",
             Self::Isolation => "isolation",

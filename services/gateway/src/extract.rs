@@ -1,8 +1,9 @@
 //! What handlers take from a request.
 
 mod incoming;
+mod paging;
 
-use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
@@ -12,7 +13,10 @@ use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 
-pub use self::incoming::Incoming;
+pub use self::{
+    incoming::Incoming,
+    paging::{AskedPage, PAGE, PageSize, Paging, check_controls, paging},
+};
 use crate::{
     app::App,
     identity::auth::{self, Caller},
@@ -34,22 +38,22 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     })
 }
 
-/// Reads where a page is to go on, and checks that it has at least one row and at most `most`. All that is wrong is
-/// named at once.
-pub fn cursor<T: FromStr<Err: Display>>(
-    cursor: Option<&str>,
-    (limit, most): (usize, usize),
-) -> Result<Option<T>, ApiError> {
-    let mut errors = Vec::new();
-    if !(1..=most).contains(&limit) {
-        errors.push(FieldError::new("?limit", format!("must be from 1 to {most}")));
+/// A request that reads, by somebody who is known.
+pub struct Reading {
+    pub app: Arc<App>,
+    pub caller: Caller,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<App>> for Reading {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
+        Ok(Self { app: app.clone(), caller, uri, headers })
     }
-    match cursor.map(str::parse).transpose() {
-        Ok(after) if errors.is_empty() => return Ok(after),
-        Ok(_) => {}
-        Err(error) => errors.push(FieldError::new("?cursor", format!("{error}"))),
-    }
-    Err(ApiError::invalid(errors))
 }
 
 /// Checks that `uri` asks for nothing beyond its path.

@@ -1,5 +1,7 @@
 //! A JSON object as its members stand in the text, none of them twice.
 
+mod strict;
+
 use std::{borrow::Cow, fmt};
 
 use nox_contract::ProblemCode;
@@ -9,6 +11,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use self::strict::Wrong;
 use crate::problem::{ApiError, FieldError};
 
 /// Most members that we look at. No request has nearly as many, and a million of them should not
@@ -70,19 +73,11 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Reads a body whose members are all known. What is wrong is named by its place in the text.
+/// Reads a body whose members are all known. What is wrong is named by its place.
 pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, ApiError> {
-    // Where an object is read into a struct, an array of its members would do as well.
-    if text.trim_start().starts_with('[') {
-        return Err(ApiError::invalid(vec![FieldError::new("", "must be an object")]));
-    }
-    serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            let place = (error.line(), error.column()).into();
-            let error = FieldError { place: Some(place), ..FieldError::new("", error.to_string()) };
-            ApiError::invalid(vec![error])
-        } else {
-            ApiError::new(ProblemCode::MalformedJson, error.to_string())
-        }
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| ApiError::new(ProblemCode::MalformedJson, error.to_string()))?;
+    strict::read(raw).map_err(|Wrong { pointer, detail }| {
+        ApiError::invalid(vec![FieldError::new(pointer, detail)])
     })
 }

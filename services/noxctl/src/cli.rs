@@ -4,7 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, completions, demo, dev, doctor, job, log, module, projection, prune, token, upload,
+        bench, completions, demo, dev, doctor, job, key, log, me, module, projection, prune, quota,
+        schedule, token, upload, worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -56,6 +57,20 @@ enum Command {
     /// Look at what can be run, and switch it.
     #[command(subcommand)]
     Module(module::Command),
+    /// Submit jobs again and again.
+    #[command(subcommand)]
+    Schedule(schedule::Command),
+    /// Look at who runs jobs, and take them out of service.
+    #[command(subcommand)]
+    Worker(worker::Command),
+    /// Look at what users and tenants may and use, and change it.
+    #[command(subcommand)]
+    Quota(quota::Command),
+    /// Make API keys for machines, and revoke them.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Say who you are to the server.
+    Me,
     /// Look after the log of facts.
     #[command(subcommand)]
     Log(log::Command),
@@ -95,6 +110,11 @@ impl Cli {
             Command::Job(command) => job::run(command, &target, output).await,
             Command::Upload(args) => upload::run(args, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
+            Command::Schedule(command) => schedule::run(command, &target, output).await,
+            Command::Worker(command) => worker::run(command, &target, output).await,
+            Command::Quota(command) => quota::run(command, &target, output).await,
+            Command::Key(command) => key::run(command, &target, output).await,
+            Command::Me => me::run(&target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Projection(command) => projection::run(command, &target, output).await,
             Command::Prune(args) => prune::run(args, &target, output).await,

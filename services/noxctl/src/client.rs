@@ -211,12 +211,21 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let mut request = self.request(Method::POST, path)?;
         if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+            request = with_json(request, body);
         }
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", header("the idempotency key", key)?);
         }
         self.send(request).await
+    }
+
+    /// Puts a text of JSON in the place of what is there.
+    pub async fn put(&self, path: &str, body: String) -> Result<Answer, ClientError> {
+        self.send(with_json(self.request(Method::PUT, path)?, body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.send(self.request(Method::DELETE, path)?).await
     }
 
     /// Uploads bytes: what inputs can refer to.
@@ -290,6 +299,10 @@ fn bearer(token: &str) -> Result<HeaderValue, ClientError> {
     let mut value = header("the token", &format!("Bearer {token}"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn with_json(request: reqwest::RequestBuilder, body: String) -> reqwest::RequestBuilder {
+    request.header(header::CONTENT_TYPE, "application/json").body(body)
 }
 
 /// `text` as the value of a header.

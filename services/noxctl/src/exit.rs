@@ -53,7 +53,9 @@ impl Exit {
         match (status, code) {
             (_, "idempotency_conflict") => Self::Conflict,
             // Forbidden to everybody, because it can never fit.
-            (_, "request_too_large") => Self::Quota,
+            (_, "request_too_large" | "upload_quota") => Self::Quota,
+            // As many as one may have.
+            (_, "too_many") => Self::Quota,
             (401 | 403, _) => Self::Denied,
             (404, _) => Self::NotFound,
             (409 | 412, _) => Self::Conflict,
@@ -91,6 +93,8 @@ mod tests {
             (401, "token_expired", Exit::Denied),
             (403, "forbidden", Exit::Denied),
             (403, "request_too_large", Exit::Quota),
+            (403, "upload_quota", Exit::Quota),
+            (409, "too_many", Exit::Quota),
             (429, "budget_exhausted", Exit::Quota),
             (409, "already_ended", Exit::Conflict),
             (422, "idempotency_conflict", Exit::Conflict),

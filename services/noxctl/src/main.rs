@@ -7,6 +7,8 @@
 //! | [`target`] | which system a command is for |
 //! | [`client`] | asks a gateway |
 //! | [`views`] | what is read of its answers; [`facts`] puts them in words |
+//! | [`pages`] | reads a list to its end; [`when`] has the instants in tables |
+//! | [`decision`] | tells what became of a change |
 //! | [`follow`] | stays with a job until it has ended |
 //! | [`output`], [`exit`] | the forms of data, and with which status a command ends |
 //! | [`terminal`] | all that is written to standard output and standard error |
@@ -19,17 +21,20 @@
 mod cli;
 mod client;
 mod commands;
+mod decision;
 mod exit;
 mod facts;
 mod follow;
 mod home;
 mod output;
+mod pages;
 mod system;
 mod target;
 mod terminal;
 mod token;
 mod token_source;
 mod views;
+mod when;
 
 use std::{io, process::ExitCode};
 

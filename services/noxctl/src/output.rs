@@ -6,7 +6,9 @@ use std::{
     io::{self, IsTerminal},
 };
 
+use anyhow::Context;
 use clap::ValueEnum;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -78,12 +80,33 @@ impl Output {
         if self.colour { print_with_head(&lines) } else { self.lines(&lines) }
     }
 
+    /// Prints what one thing is: a name and a value a line, below its title.
+    pub fn members(&self, title: &str, members: &[(&str, String)]) -> io::Result<()> {
+        let row = |(name, value): &(&str, String)| vec![(*name).to_owned(), value.clone()];
+        self.table(&[title, ""], &members.iter().map(row).collect::<Vec<_>>())
+    }
+
     /// Prints a document as it came, indented or in one line.
     pub fn json(&self, document: &str) -> io::Result<()> {
         match self.format {
             Format::Jsonl => self.line(&compact(document)),
             Format::Table | Format::Json => self.line(&indented(document)),
         }
+    }
+
+    /// Prints many things: a row of cells for each in a table, else their documents as they came.
+    pub fn list<T: DeserializeOwned>(
+        &self,
+        documents: &[Box<RawValue>],
+        head: &[&str],
+        row: impl Fn(T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        if self.format != Format::Table {
+            return Ok(self.documents(documents)?);
+        }
+        let rows = documents.iter().map(|one| serde_json::from_str(one.get()).map(&row));
+        let rows = rows.collect::<serde_json::Result<Vec<_>>>().context("an unexpected answer")?;
+        Ok(self.table(head, &rows)?)
     }
 
     /// Prints many documents: as one array, or a line each.

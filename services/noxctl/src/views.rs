@@ -65,13 +65,6 @@ pub struct Waiting {
     pub message: String,
 }
 
-/// A page of jobs, each as it came.
-#[derive(Debug, Deserialize)]
-pub struct Jobs {
-    pub jobs: Vec<Box<RawValue>>,
-    pub next: Option<String>,
-}
-
 /// A page of a job's entries in the log, each as it was written.
 #[derive(Debug, Deserialize)]
 pub struct Events {

@@ -656,6 +656,7 @@ fn waiting_entries() -> Vec<(String, Entry)> {
         WaitingCode::Quota,
         WaitingCode::Rate,
         WaitingCode::NoWorker,
+        WaitingCode::Drained,
         WaitingCode::Resources,
         WaitingCode::Unsatisfiable,
         WaitingCode::Isolation,

@@ -225,6 +225,7 @@ variants!(waiting: WaitingCode {
     Quota => "quota",
     Rate => "rate",
     NoWorker => "no_worker",
+    Drained => "drained",
     Resources => "resources",
     Unsatisfiable => "unsatisfiable",
     Isolation => "isolation",

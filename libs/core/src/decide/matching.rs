@@ -243,10 +243,14 @@ impl<'s> Match<'s> {
                 self.suspects.push(turn, kind);
                 self.kept = self.kept.or_else(|| self.suspects.keep(&mut self.look));
             }
-            WaitingCode::NoWorker | WaitingCode::Resources | WaitingCode::Unsatisfiable => {
+            WaitingCode::NoWorker
+            | WaitingCode::Drained
+            | WaitingCode::Resources
+            | WaitingCode::Unsatisfiable => {
                 let unplaced = &mut self.modules.entry(module).or_default().unplaced;
                 if unplaced.len() < UNPLACED_MAX {
-                    let asked = (code != WaitingCode::NoWorker).then_some(key.resources);
+                    let is_there = !matches!(code, WaitingCode::NoWorker | WaitingCode::Drained);
+                    let asked = is_there.then_some(key.resources);
                     unplaced.push((&key.needs, asked));
                 }
             }

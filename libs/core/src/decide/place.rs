@@ -163,7 +163,9 @@ pub(super) fn place<'s>(
         return Err(WaitingCode::Paused);
     }
     if given.serving(state, module, &key.needs).next().is_none() {
-        return Err(WaitingCode::NoWorker);
+        let mut declaring = state.workers.declaring(module, &key.needs);
+        let is_drained = declaring.any(|(_, worker)| worker.drained && !worker.paused);
+        return Err(if is_drained { WaitingCode::Drained } else { WaitingCode::NoWorker });
     }
     if is_full(state, given, module) {
         return Err(WaitingCode::Concurrency);

@@ -58,7 +58,10 @@ fn wrong_reasons<'s>(
     // A job that can be placed is the match's to place, not to explain.
     let found = look.place(kind, Kept::from(kept, turn)).err().and_then(|code| {
         let behind = match code {
-            WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable => code,
+            WaitingCode::NoWorker
+            | WaitingCode::Drained
+            | WaitingCode::Paused
+            | WaitingCode::Unsatisfiable => code,
             _ => WaitingCode::Priority,
         };
         let wrong = state.job(kind.job)?.job.waiting() != Some(code);

@@ -310,7 +310,10 @@ impl First<'_> {
             Ok(place) if is_unasked_for(state, place.worker) => Some(place.assign(Attempt(1))),
             Ok(_) => None,
             Err(
-                code @ (WaitingCode::NoWorker | WaitingCode::Paused | WaitingCode::Unsatisfiable),
+                code @ (WaitingCode::NoWorker
+                | WaitingCode::Drained
+                | WaitingCode::Paused
+                | WaitingCode::Unsatisfiable),
             ) => Some(Fact::Waiting { code }),
             Err(_) if state.queue.is_waited_for(self.module) => None,
             Err(code) => Some(Fact::Waiting { code }),

@@ -104,7 +104,10 @@ pub fn hosts<'s>(
         .filter(|(_, worker)| takes_work(worker))
         .collect();
     if serving.is_empty() {
-        return Err(WaitingCode::NoWorker);
+        let mut others = state.workers.iter().filter(|(_, worker)| serves(worker, job));
+        let would = |worker: &Worker| worker.drained && !worker.draining && !worker.paused;
+        let is_drained = others.any(|(_, worker)| would(worker));
+        return Err(if is_drained { WaitingCode::Drained } else { WaitingCode::NoWorker });
     }
     let running = running_of_module(state, &job.owner.module);
     if module.versions.present.running_max.is_some_and(|max| running >= max) {
@@ -234,6 +237,7 @@ pub fn reasons(state: &State) -> BTreeMap<JobId, WaitingCode> {
                 Err(
                     code @ (WaitingCode::Paused
                     | WaitingCode::NoWorker
+                    | WaitingCode::Drained
                     | WaitingCode::Unsatisfiable),
                 ) => code,
                 Err(code) if first => code,

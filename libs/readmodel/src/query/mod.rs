@@ -12,6 +12,7 @@ mod metrics;
 mod quotas;
 mod registry;
 mod tasks;
+mod violations;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,9 +32,10 @@ pub use keeping::{JobStanding, NamedHash};
 pub use keys::{KeyRow, ScheduleRow};
 use look::Look;
 pub use look::{At, Progress};
-pub use quotas::{AccountRow, BalanceRow, LedgerRow, LimitsRow, ViolationRow};
+pub use quotas::{AccountRow, BalanceRow, LedgerRow, LimitsRow};
 pub use registry::{ModuleRow, RUNNING_MAX, RunningRow, WorkerRow};
 pub use tasks::{TaskFilter, TopicRow};
+pub use violations::{ViolationPlace, ViolationRow};
 
 /// How long a read waits for a connection: longer than any burst, shorter than a user's patience.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(2);
@@ -63,10 +65,16 @@ impl QueryError {
     }
 }
 
+fn is_without_column(error: &sqlx::Error) -> bool {
+    consequence::code(error).is_some_and(|code| code == "42703")
+}
+
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
         match Consequence::of(&error) {
             Consequence::Stop => Self::Broken(error),
+            // A column that is not there comes back by no waiting: somebody has changed tables that are ours.
+            _ if is_without_column(&error) => Self::Broken(error),
             // Whoever only reads brings no data, and waits for the projector to prepare the tables.
             Consequence::Park | Consequence::Prepare | Consequence::Retry => {
                 Self::Unavailable(error)

@@ -1,10 +1,8 @@
-//! What accounts may, have, and were refused.
+//! What accounts may and have.
 
-use nox_contract::{
-    FrameNumber, JobId, Limits, LimitsChange, ModuleName, TenantId, Timestamp, UserId,
-};
+use nox_contract::{FrameNumber, JobId, Limits, LimitsChange, TenantId, Timestamp, UserId};
 use nox_core::ledger::Balance;
-use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{At, Cursor, Filter, PAGE_MAX, Page, QueryError, Reader, list};
@@ -13,25 +11,6 @@ use crate::{
     rows::JobCounts,
     sql::{Instant, number},
 };
-
-/// A refusal that was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViolationRow {
-    pub n: FrameNumber,
-    pub account: String,
-    pub user_id: UserId,
-    pub job_id: JobId,
-    pub module: ModuleName,
-    /// The word of a [`nox_contract::ProblemCode`].
-    pub code: String,
-    pub quota: Option<String>,
-    pub usage: Option<i64>,
-    pub limit: Option<i64>,
-    pub requested: Option<i64>,
-    pub retry_after_s: Option<i64>,
-    pub detail: String,
-    pub at: Timestamp,
-}
 
 /// An account's budget of one period; free + reserved + used = granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,31 +59,6 @@ pub struct LedgerRow {
 }
 
 impl Reader {
-    /// The newest refusals of a tenant, or of one of its users; at most `limit` and [`PAGE_MAX`].
-    pub async fn violations(
-        &self,
-        tenant: &TenantId,
-        user: Option<&UserId>,
-        limit: usize,
-    ) -> Result<At<Vec<ViolationRow>>, QueryError> {
-        let mut look = self.look().await?;
-        let mut query = QueryBuilder::<Postgres>::new(
-            "select n, account, user_id, job_id, module, code, quota, usage, quota_limit, requested,
-                    retry_after_s, detail, at
-             from quota_violations
-             where tenant = ",
-        );
-        query.push_bind(tenant.as_str().to_owned());
-        if let Some(user) = user {
-            query.push(" and user_id = ").push_bind(user.as_str().to_owned());
-        }
-        let limit = limit.clamp(1, PAGE_MAX) as i64;
-        query.push(" order by n desc, part desc limit ").push_bind(limit).push(look.mark());
-        let rows = query.build().fetch_all(look.connection()).await;
-        let rows = rows.map_err(|error| look.failed(error))?;
-        look.end(rows.iter().map(violation).collect::<sqlx::Result<_>>()?).await
-    }
-
     /// The budgets of an account, newest period first; at most `limit` and [`PAGE_MAX`].
     pub async fn balances(
         &self,
@@ -300,23 +254,5 @@ fn ledger_line(row: &PgRow) -> sqlx::Result<LedgerRow> {
         released: row.try_get("released")?,
         overrun: row.try_get("overrun")?,
         n: number(row.try_get("n")?),
-    })
-}
-
-fn violation(row: &PgRow) -> sqlx::Result<ViolationRow> {
-    Ok(ViolationRow {
-        n: number(row.try_get("n")?),
-        account: row.try_get("account")?,
-        user_id: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
-        job_id: JobId(row.try_get("job_id")?),
-        module: ModuleName::new(row.try_get::<&str, _>("module")?).map_err(decode)?,
-        code: row.try_get("code")?,
-        quota: row.try_get("quota")?,
-        usage: row.try_get("usage")?,
-        limit: row.try_get("quota_limit")?,
-        requested: row.try_get("requested")?,
-        retry_after_s: row.try_get("retry_after_s")?,
-        detail: row.try_get("detail")?,
-        at: row.try_get::<Instant, _>("at")?.0,
     })
 }

@@ -264,6 +264,7 @@ mod tests {
             Quota,
             Rate,
             NoWorker,
+            Drained,
             Resources,
             Unsatisfiable,
             Isolation,

@@ -192,7 +192,10 @@ async fn violations_and_parked_entries_expire_with_the_jobs_and_a_rebuild_agrees
         commit_all(&mut store, log.batches(size)).await;
         assert_eq!(database.ask(counts).await, "2|2|2");
         let reader = database.reader();
-        assert_eq!(reader.violations(&tenant("acme"), None, 100).await.unwrap().value.len(), 2);
+        assert_eq!(
+            reader.violations(&tenant("acme"), None, None, 100).await.unwrap().value.len(),
+            2
+        );
         // What was counted stays as it was.
         let metrics = reader.metrics().await.unwrap().value;
         assert_eq!(metrics.parked, [("unstorable".to_owned(), 5)]);

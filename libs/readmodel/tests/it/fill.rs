@@ -121,10 +121,18 @@ async fn every_other_table_is_filled_and_answers() {
     assert_eq!(workers[0].labels, ["zone=a"]);
     assert_eq!(workers[1].capacity.slots, 8);
 
-    let violations = reader.violations(&tenant("acme"), None, 10).await.unwrap().value;
+    let violations = reader.violations(&tenant("acme"), None, None, 10).await.unwrap().value;
     assert_eq!(violations.len(), 2);
-    assert!(violations[0].n > violations[1].n);
-    let of_ada = reader.violations(&tenant("acme"), Some(&user("ada")), 10).await.unwrap().value;
+    assert!(violations[0].place > violations[1].place);
+    let newest = reader.violations(&tenant("acme"), None, None, 1).await.unwrap().value;
+    assert_eq!(newest, violations[..1]);
+    let place = newest[0].place.to_string().parse().unwrap();
+    let older = reader.violations(&tenant("acme"), None, Some(place), 10).await.unwrap().value;
+    assert_eq!(older, violations[1..]);
+    let last = Some(older[0].place);
+    assert_eq!(reader.violations(&tenant("acme"), None, last, 10).await.unwrap().value, []);
+    let of_ada =
+        reader.violations(&tenant("acme"), Some(&user("ada")), None, 10).await.unwrap().value;
     assert_eq!(of_ada.len(), 1);
     assert_eq!((of_ada[0].code.as_str(), of_ada[0].limit), ("budget_exhausted", Some(1_000)));
     assert_eq!((of_ada[0].retry_after_s, of_ada[0].requested), (Some(3_600), Some(60)));

@@ -81,7 +81,7 @@ pub struct Endpoint {
     body: Option<Content>,
     body_required: bool,
     answers: Vec<Answer>,
-    problems: &'static [ProblemCode],
+    problems: Vec<ProblemCode>,
     handler: MethodRouter<Arc<App>>,
 }
 
@@ -138,6 +138,10 @@ pub const IF_NONE_MATCH: Header =
 pub const RANGE: Header = Header::text("Range", "One range of bytes (RFC 9110).");
 
 pub const ETAG: Header = Header::text("ETag", "Names these very bytes.");
+pub const LINK: Header = Header::text(
+    "Link",
+    "The first page, as rel=first, and the next one, as rel=next, while there is more (RFC 8288).",
+);
 pub const PREFERENCE_APPLIED: Header =
     Header::text("Preference-Applied", "wait=N, where so many seconds were granted.");
 
@@ -164,7 +168,7 @@ impl Endpoint {
             body: None,
             body_required: false,
             answers: Vec::new(),
-            problems: &[],
+            problems: Vec::new(),
             handler: on(method.filter(), handler),
         }
     }
@@ -176,8 +180,15 @@ impl Endpoint {
     }
 
     pub fn headers(mut self, headers: impl AsRef<[Header]>) -> Self {
-        self.headers = headers.as_ref().to_vec();
+        self.headers.extend_from_slice(headers.as_ref());
         self
+    }
+
+    /// It answers with a page of a list, which the asker may have already.
+    pub fn page<T: JsonSchema>(self, description: &'static str) -> Self {
+        self.headers([IF_NONE_MATCH])
+            .answer(Answer::json::<T>(200, description).headers([ETAG, LINK]))
+            .answer(Answer::empty(304, "It is as the asker has it.").headers([ETAG, LINK]))
     }
 
     /// It needs this body.
@@ -199,9 +210,9 @@ impl Endpoint {
         self
     }
 
-    /// Problems of its own, beside those that any request may meet.
+    /// Problems of its own, beside those that any request may meet, and those that were named before.
     pub fn problems(mut self, problems: &'static [ProblemCode]) -> Self {
-        self.problems = problems;
+        self.problems.extend_from_slice(problems);
         self
     }
 }

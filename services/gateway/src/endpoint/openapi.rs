@@ -155,7 +155,7 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas, problem: &Value) -> Val
         responses.insert(answer.status, good(answer, schemas));
     }
     let mut codes = BTreeSet::from(OF_ALL);
-    codes.extend(endpoint.problems);
+    codes.extend(&endpoint.problems);
     if access.role > Role::Anyone {
         codes.extend(OF_CALLERS);
     }

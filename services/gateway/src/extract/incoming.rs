@@ -62,6 +62,11 @@ impl Incoming {
     /// Checks that it says nothing beyond its path.
     pub async fn nothing(&mut self) -> Result<(), ApiError> {
         super::nothing(&self.head.uri)?;
+        self.no_body().await
+    }
+
+    /// Checks that its body says nothing.
+    pub async fn no_body(&mut self) -> Result<(), ApiError> {
         let body = std::mem::take(&mut self.body);
         read_nothing(&self.account, &self.head.headers, body).await
     }

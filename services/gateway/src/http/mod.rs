@@ -8,6 +8,7 @@ mod framing;
 pub mod head;
 pub mod memory;
 pub mod observe;
+pub mod page;
 pub mod prefer;
 pub mod server;
 pub mod transport;

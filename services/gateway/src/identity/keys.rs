@@ -11,7 +11,7 @@ use std::{
 
 use blake3::Hash;
 use nox_contract::{KeyId, ProblemCode, Timestamp};
-use nox_readmodel::{Reader, query::KeyRow};
+use nox_readmodel::{QueryError, Reader, query::KeyRow};
 use nox_service::{Clock, Secret, ids};
 use uuid::Uuid;
 
@@ -115,9 +115,12 @@ impl Keys {
         {
             return Ok(row.clone());
         }
-        let found = self.reader.key(id).await.map_err(|error| {
-            let detail = "who holds this key cannot be looked up now";
-            ApiError::new(ProblemCode::Unavailable, detail).caused_by(error)
+        let found = self.reader.key(id).await.map_err(|error| match error {
+            QueryError::Broken(_) => ApiError::internal(error),
+            QueryError::Unavailable(_) => {
+                let detail = "who holds this key cannot be looked up now";
+                ApiError::new(ProblemCode::Unavailable, detail).caused_by(error)
+            }
         })?;
         // One that is not there yet may be there in a moment.
         if found.value.is_some() {

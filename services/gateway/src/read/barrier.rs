@@ -278,8 +278,18 @@ where
     R: Future<Output = Result<At<T>, E>>,
 {
     match tokio::time::timeout(READ_WAIT, read()).await {
-        Ok(at) => at.map_err(database_away),
+        Ok(at) => at.map_err(unread),
         Err(_) => Err(database_away(anyhow::anyhow!("no answer in time"))),
+    }
+}
+
+/// Rows that are not as they must be are a defect; everything else can pass.
+fn unread(error: impl Into<anyhow::Error>) -> ApiError {
+    let error = error.into();
+    let shared = error.downcast_ref::<Arc<QueryError>>().map(|error| &**error);
+    match error.downcast_ref::<QueryError>().or(shared) {
+        Some(QueryError::Broken(_)) => ApiError::internal(error),
+        _ => database_away(error),
     }
 }
 

@@ -64,6 +64,25 @@ pub async fn read(
     Ok(rows)
 }
 
+/// The id of the last row of a job that has ended, behind all that was printed.
+pub async fn last_id(app: &App, place: &Place, job: &JobRow) -> Result<u64, ApiError> {
+    let (tenant, id) = (&job.tenant, job.id);
+    let mut reached = app.log_places.before(tenant, id, u64::MAX);
+    loop {
+        let page = app.bulk.logs(place, tenant, id, reached.seq, PAGE_CHUNKS).await?;
+        if page.is_empty() {
+            break;
+        }
+        for chunk in page {
+            reached.rows += u64::from(!reached.text.of(&chunk).is_empty());
+            reached.seq = chunk.seq;
+        }
+    }
+    let last = reached.seq + 1;
+    app.log_places.keep(tenant, id, reached);
+    Ok(last)
+}
+
 /// What a chunk shows, as a row.
 pub fn row(chunk: &LogChunk, bytes: Vec<u8>) -> LogRow {
     LogRow { id: chunk.seq, at: chunk.at, stream: Some(chunk.stream.as_str()), bytes }

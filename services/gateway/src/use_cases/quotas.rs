@@ -6,7 +6,7 @@ use nox_contract::{
 };
 use nox_readmodel::{
     Cursor, Filter, Page,
-    query::{AccountRow, LedgerRow},
+    query::{AccountRow, LedgerRow, ViolationPlace, ViolationRow},
 };
 
 use super::decided::decided;
@@ -76,6 +76,17 @@ pub async fn ledger(
     let user = Some(caller.user.clone());
     let filter = Filter { user, before, ..Filter::of(caller.tenant.clone(), limit) };
     let read = || app.reader.ledger(&filter);
+    Ok(app.barrier.read(&Required::default(), read).await?.value)
+}
+
+/// What the caller was refused, newest first.
+pub async fn violations(
+    app: &App,
+    caller: &Caller,
+    before: Option<ViolationPlace>,
+    limit: usize,
+) -> Result<Vec<ViolationRow>, ApiError> {
+    let read = || app.reader.violations(&caller.tenant, Some(&caller.user), before, limit);
     Ok(app.barrier.read(&Required::default(), read).await?.value)
 }
 

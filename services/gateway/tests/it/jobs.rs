@@ -158,12 +158,14 @@ async fn lists_are_paged_without_gaps_or_repetitions() {
         let page = reply.expect(200);
         let jobs = page["jobs"].as_array().unwrap().clone();
         listed.extend(jobs.into_iter().map(|job| job["id"].as_str().unwrap().to_owned()));
-        let Some(link) = reply.headers.get("link") else {
+        let links: Vec<_> = reply.headers["link"].to_str().unwrap().split(", ").collect();
+        let first = format!("</jobs?limit=10&status=pending&n={n}>; rel=\"first\"");
+        assert_eq!(links[0], first);
+        let Some(link) = links.get(1) else {
             assert!(page["next"].is_null());
             break;
         };
-        let link = link.to_str().unwrap();
-        assert!(link.contains(page["next"].as_str().unwrap()));
+        assert!(link.contains(page["next"].as_str().unwrap()) && link.ends_with("rel=\"next\""));
         path = link.strip_prefix('<').unwrap().split_once('>').unwrap().0.to_owned();
     }
     assert_eq!(listed, submitted);

@@ -11,6 +11,7 @@ mod engine_jobs;
 mod hostile;
 mod jobs;
 mod late;
+mod lists;
 mod logs;
 mod many;
 mod metrics;

@@ -28,6 +28,26 @@ async fn without_a_database_known_modules_are_still_submitted_to() {
     system.get(&format!("/jobs/{id}"), &ada).await.expect(200);
 }
 
+/// Waiting for what is away helps; where somebody has changed the tables, it does not.
+#[tokio::test]
+async fn a_column_that_is_missing_is_a_defect_and_no_outage() {
+    let system = System::start().await;
+    let ada = token("ada", "user");
+    system.submit(&ada, "noop").await;
+    let rename = async |from: &str, to: &str| {
+        let sql = format!("alter table nox_1.schedules rename column {from} to {to}");
+        system.postgres.psql(&sql).await.unwrap();
+    };
+    system.get("/schedules", &ada).await.expect(200);
+    rename("created_at", "made_at").await;
+    let reply = system.get("/schedules", &ada).await;
+    let problem = reply.expect_problem(500, "internal");
+    assert!(!reply.headers.contains_key("retry-after"), "{:?}", reply.headers);
+    assert!(!problem.to_string().contains("created_at"), "{problem}");
+    rename("made_at", "created_at").await;
+    system.get("/schedules", &ada).await.expect(200);
+}
+
 #[tokio::test]
 async fn without_a_broker_nothing_is_promised_and_with_it_all_goes_on() {
     let mut system = System::start().await;

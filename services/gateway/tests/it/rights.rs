@@ -1,56 +1,21 @@
-//! Who may do what: every address, every kind of asker.
+//! Who may do what, as far as the policy's own test (`libs/testkit/tests/it/system/policy.rs`) does not ask.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::system::{System, in_an_hour, send, sign, tenant_token, token, until};
 
-/// Addresses that need a token, with what an authenticated user without rights to the job, or to
-/// operate, gets.
-const PROTECTED: [(&str, &str, u16); 17] = [
-    ("GET", "/jobs", 200),
-    ("POST", "/jobs", 415),
-    ("POST", "/jobs/batch", 415),
-    ("GET", "/jobs/{id}", 404),
-    ("POST", "/jobs/{id}/cancel", 404),
-    ("GET", "/jobs/{id}/logs", 404),
-    ("GET", "/jobs/{id}/events", 404),
-    ("GET", "/jobs/{id}/status", 404),
-    ("GET", "/jobs/{id}/artifacts", 404),
-    ("GET", "/jobs/{id}/artifacts/result.txt", 404),
-    ("PUT", "/uploads", 201),
-    ("POST", "/modules/xtb_hello/enable", 403),
-    ("POST", "/modules/xtb_hello/disable", 403),
-    ("POST", "/modules/nothing/disable", 403),
-    ("GET", "/quotas/my/quotas", 200),
-    ("GET", "/quotas/my/usage", 200),
-    ("GET", "/quotas/my/violations", 200),
-];
-
-const PUBLIC: [&str; 7] = [
-    "/health",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    "/modules",
-    "/modules/xtb_hello",
-    "/v1/problems/job-not-found",
-];
-
 #[tokio::test]
-async fn every_address_lets_in_whom_it_should() {
+async fn every_refusal_of_a_token_looks_the_same_but_that_it_has_ended() {
     let system = System::start().await;
-    let (id, _) = system.submit(&token("ada", "user"), "noop").await;
     let ask = async |method: &str, path: &str, token: &str| {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let path = path.replace("{id}", &id);
-        send(system.request(method, &path, token).header("x-request-id", "same")).await
+        send(system.request(method, path, token).header("x-request-id", "same")).await
     };
-
     let expired = sign(&json!({"sub": "ada", "role": "user", "exp": in_an_hour() - 7_200}));
     let forged = format!("{}x", token("ada", "user"));
     let mut refusal = None;
-    for (method, path, _) in PROTECTED {
+    for (method, path) in [("GET", "/jobs"), ("POST", "/jobs"), ("PUT", "/uploads")] {
         for bad in ["", "x", &forged] {
             let reply = ask(method, path, bad).await;
             reply.expect_problem(401, "unauthenticated");
@@ -61,25 +26,11 @@ async fn every_address_lets_in_whom_it_should() {
         let reply = ask(method, path, &expired).await;
         reply.expect_problem(401, "token_expired");
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
-        ask(method, path, &token("ada", "viewer")).await.expect_problem(403, "forbidden");
     }
-    for path in PUBLIC {
-        assert_eq!(ask("GET", path, "").await.status, 200, "{path}");
+    // Where nobody has to say who they are, what they say counts for nothing.
+    for path in ["/livez", "/modules", "/metrics"] {
         assert_eq!(ask("GET", path, "nonsense").await.status, 200, "{path}");
     }
-    for (method, path, status) in PROTECTED {
-        let reply = ask(method, path, &token("eve", "user")).await;
-        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text);
-    }
-    // A tenant's admin is nobody's admin elsewhere, and modules are everybody's.
-    let foreign = tenant_token("acme", "root", "admin");
-    for (method, path, status) in PROTECTED {
-        let reply = ask(method, path, &foreign).await;
-        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text);
-    }
-    // The job is still as it was.
-    let job = ask("GET", "/jobs/{id}", &token("ada", "user")).await.expect(200);
-    assert_eq!(job["status"], "queued");
 
     // Tokens count in one place alone.
     let path = format!("/jobs?access_token={}", token("ada", "user"));
@@ -150,32 +101,19 @@ async fn another_s_job_and_no_job_look_the_same() {
     let (theirs, _) = system.submit(&token("ada", "user"), "noop").await;
     let nothing = "01930000-0000-7000-8000-000000000000";
     let eve = token("eve", "user");
-    for (method, end) in [
-        (Method::GET, ""),
-        (Method::POST, "/cancel"),
-        (Method::GET, "/logs"),
-        (Method::GET, "/events"),
-        (Method::GET, "/status"),
-        (Method::GET, "/artifacts"),
-        (Method::GET, "/artifacts/result.txt"),
-    ] {
-        let ask = async |id: &str| {
-            let path = format!("/jobs/{id}{end}");
-            let request = system.request(method.clone(), &path, &eve);
-            send(request.header("x-request-id", "same")).await
-        };
-        let (their, no) = (ask(&theirs).await, ask(nothing).await);
-        no.expect_problem(404, "job_not_found");
-        assert_eq!(their.text, no.text);
-        assert_eq!(their.status, no.status);
-        let names = |reply: &crate::system::Reply| {
-            let mut names: Vec<_> = reply.headers.keys().map(|k| k.to_string()).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(names(&their), names(&no));
-    }
-    // `after` must not tell either.
+    let ask = async |id: &str| {
+        let request = system.request(Method::GET, &format!("/jobs/{id}"), &eve);
+        send(request.header("x-request-id", "same")).await
+    };
+    let (their, no) = (ask(&theirs).await, ask(nothing).await);
+    no.expect_problem(404, "job_not_found");
+    assert_eq!(their.text, no.text);
+    let names = |reply: &crate::system::Reply| {
+        let mut names: Vec<_> = reply.headers.keys().map(|k| k.to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&their), names(&no));
     let after = async |id: &str| {
         let body = json!({"module": "noop", "after": [id]});
         let request = system.request(Method::POST, "/jobs", &eve).json(&body);
@@ -184,10 +122,4 @@ async fn another_s_job_and_no_job_look_the_same() {
     let (their, no) = (after(&theirs).await, after(nothing).await);
     no.expect_problem(422, "invalid_request");
     assert_eq!(their.text, no.text);
-
-    let job = system.get(&format!("/jobs/{theirs}"), &token("root", "admin")).await.expect(200);
-    assert_eq!(job["user_id"], "ada");
-    let foreign = tenant_token("acme", "ada", "admin");
-    let foreign = system.get(&format!("/jobs/{theirs}"), &foreign).await;
-    foreign.expect_problem(404, "job_not_found");
 }

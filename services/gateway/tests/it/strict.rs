@@ -73,6 +73,29 @@ async fn a_body_that_nobody_heeds_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_an_object_is_no_array_of_its_members() {
+    let system = System::start().await;
+    let ada = token("ada", "admin");
+    let numbers = [100, 10, 2, 4, 1_024, 5, 60];
+    for (body, pointer) in [
+        (json!({"limits": numbers, "reason": "x"}), "/limits"),
+        (json!([numbers, "x"]), ""),
+        (json!({"limits": {"cpu_seconds": "many"}, "reason": "x"}), "/limits/cpu_seconds"),
+        (json!({"limits": {"cores": 1}, "reason": "x"}), "/limits/cores"),
+    ] {
+        let refused = system.put("/quotas/ada", &ada, &body).await;
+        let refused = refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+    }
+    // Members stand once, at any depth.
+    let twice = r#"{"limits": {"cpu": 1, "cpu": 2}, "reason": "x"}"#;
+    let request = system.request(Method::PUT, "/quotas/ada", &ada).body(twice);
+    let refused = send(request.header("content-type", "application/json")).await;
+    let refused = refused.expect_problem(422, "invalid_request");
+    assert_eq!(refused["errors"][0]["pointer"], "/limits", "{refused}");
+}
+
+#[tokio::test]
 async fn a_header_that_says_two_things_is_refused() {
     let system = System::start().await;
     let ada = token("ada", "user");

@@ -2,18 +2,18 @@
 
 mod examples;
 mod skeleton;
+mod versions;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use reqwest::StatusCode;
 
 use crate::{
     client::encoded,
+    decision,
     exit::Exit,
     output::{Format, Output},
     target::Target,
-    terminal::note,
     views::{Module, Modules},
 };
 
@@ -23,6 +23,8 @@ pub enum Command {
     List,
     /// Show one, with the schemas of its inputs and outputs.
     Get { name: String },
+    /// List all versions of a module that jobs may name, the present one first.
+    Versions { name: String },
     /// Let jobs of a module be admitted and run again; for administrators.
     Enable { name: String },
     /// Refuse new jobs of a module, and start none; for administrators.
@@ -72,8 +74,11 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
             let module = client.get(&format!("/modules/{}", encoded(&name))).await?;
             output.json(&module.body)?;
         }
-        Command::Enable { name } => switch(&name, true, target, output).await?,
-        Command::Disable { name } => switch(&name, false, target, output).await?,
+        Command::Versions { name } => {
+            return versions::run(&name, &target.open_client()?, output).await;
+        }
+        Command::Enable { name } => return switch(&name, true, target, output).await,
+        Command::Disable { name } => return switch(&name, false, target, output).await,
         Command::New { name, into } => skeleton::write(&into.join(name.as_str()), &name)?,
         Command::Test { folder } => return examples::run(&folder, output).await,
         Command::Register { folder, replace } => skeleton::register(&folder, replace)?,
@@ -81,17 +86,9 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
     Ok(Exit::Done)
 }
 
-async fn switch(name: &str, enabled: bool, target: &Target, output: Output) -> Result<()> {
+async fn switch(name: &str, enabled: bool, target: &Target, output: Output) -> Result<Exit> {
     let verb = if enabled { "enable" } else { "disable" };
     let client = target.admin_client()?;
     let answer = client.post(&format!("/modules/{}/{verb}", encoded(name)), None).await?;
-    match output.format {
-        // Accepted for later: the command is kept, and nobody has decided yet.
-        Format::Table if answer.status == StatusCode::ACCEPTED => {
-            note!("{name} will be {verb}d");
-        }
-        Format::Table => note!("{name} {verb}d"),
-        Format::Json | Format::Jsonl => output.json(&answer.body)?,
-    }
-    Ok(())
+    decision::tell(&answer, output, name, &format!("{verb}d"))
 }

@@ -16,7 +16,7 @@ use crate::{
 pub const HOSTILE: &str =
     "\x1b]0;owned\x07\x1b[2J\r\u{9b}31mred\u{202e}txt.exe\u{2066}\u{200f}\u{7f}";
 /// How a terminal shows it.
-const MARKED: &str = "␛]0;owned␇␛[2J␍<U+009B>31mred<U+202E>txt.exe<U+2066><U+200F>␡";
+pub const MARKED: &str = "␛]0;owned␇␛[2J␍<U+009B>31mred<U+202E>txt.exe<U+2066><U+200F>␡";
 
 /// Of no width: spaces, a hyphen, joiners, a letter that is none, a variation, tags.
 const INVISIBLE: &str =

@@ -12,7 +12,7 @@ fn a_drained_worker_ends_what_it_has_and_is_given_nothing_more() {
     assert!(!world.drain_worker("w", true).accepted().repeated);
     let waiting = world.submit(ask());
     world.settle();
-    assert_eq!(world.waiting(waiting), Some(WaitingCode::NoWorker));
+    assert_eq!(world.waiting(waiting), Some(WaitingCode::Drained));
     world.succeed(running);
     assert_eq!(world.state_of(running), JobState::Succeeded);
     world.settle();
@@ -23,6 +23,30 @@ fn a_drained_worker_ends_what_it_has_and_is_given_nothing_more() {
     world.settle();
     assert_eq!(world.holder(waiting), Some("w"));
     assert!(world.drain_worker("w", false).accepted().repeated);
+}
+
+#[test]
+fn what_waits_for_room_says_so_when_its_worker_is_drained_and_again_when_it_is_back() {
+    let mut world = World::working(1);
+    let running = world.submit(ask());
+    world.start(running);
+    let [first, second] = [world.submit(ask()), world.submit(ask())];
+    world.settle();
+    assert_eq!(world.waiting(first), Some(WaitingCode::Resources));
+    world.drain_worker("w", true);
+    world.settle();
+    // What holds the first back holds back all behind it.
+    assert_eq!([first, second].map(|job| world.waiting(job)), [Some(WaitingCode::Drained); 2]);
+    // Nobody is drained who is not there.
+    world.silent("w");
+    world.settle();
+    assert_eq!(world.waiting(second), Some(WaitingCode::NoWorker));
+    world.join("w", slots(1), &[manifest("m")]);
+    world.settle();
+    assert_eq!(world.waiting(second), Some(WaitingCode::Drained));
+    world.drain_worker("w", false);
+    world.settle();
+    assert_eq!(world.waiting(second), Some(WaitingCode::Priority));
 }
 
 #[test]

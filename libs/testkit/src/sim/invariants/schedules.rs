@@ -94,9 +94,8 @@ impl Book {
                 return line.occur(*due_at, outcome, is_open);
             }
             Fact::ScheduleTriggered { job_id, .. } => {
-                if !line.jobs.insert(*job_id) {
-                    return Err(format!("job {job_id} is triggered again"));
-                }
+                let is_new = line.jobs.insert(*job_id);
+                return is_new.then_some(()).ok_or(format!("job {job_id} is triggered again"));
             }
             Fact::ScheduleDeleted { .. } => line.deleted = true,
             _ => {}

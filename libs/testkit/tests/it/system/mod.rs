@@ -20,6 +20,7 @@ mod load;
 mod log_repair;
 mod namesakes;
 mod offers;
+mod operators;
 mod policy;
 mod progress;
 mod raw_commands;

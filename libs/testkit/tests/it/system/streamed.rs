@@ -98,6 +98,15 @@ async fn whoever_follows_a_job_hears_its_rows_as_they_come_and_its_end_and_goes_
         let told: Vec<_> = rest.iter().filter_map(|event| event.id).collect();
         assert_eq!(told, ids[1..]);
     }
+    // Whoever has all of it, or names what is not there, hears how the job stands, and of no row.
+    let last = ids[ids.len() - 1];
+    for had in [last, last + 1, last + 1_000, u64::MAX] {
+        let rest = follow(&ada, &format!("{path}?lastId={had}"), |_| false).await;
+        assert_eq!(rest.iter().filter_map(|event| event.id).collect::<Vec<_>>(), [0; 0], "{had}");
+        assert_eq!(rest.last().unwrap().data["state"], "succeeded", "{rest:?}");
+    }
+    let rest = follow(&ada, &format!("{path}?lastId={}", last - 1), |_| false).await;
+    assert_eq!(rest.iter().filter_map(|event| event.id).collect::<Vec<_>>(), [last]);
     let eve = cluster.client("eve").get(0, &path).await.unwrap();
     assert_eq!((eve.status.as_u16(), eve.code()), (404, "job_not_found"));
 }

@@ -39,6 +39,7 @@ pub fn endpoints() -> [Endpoint; 2] {
     let answered = |endpoint: Endpoint| {
         endpoint
             .headers([IDEMPOTENCY_KEY, TRACEPARENT])
+            .problems(SUBMIT_PROBLEMS)
             .answer(Answer::json::<Receipt>(201, "It was taken in.").headers(RECEIPT_HEADERS))
             .answer(Answer::json::<Receipt>(202, "It will be decided.").headers(RECEIPT_HEADERS))
     };
@@ -48,28 +49,12 @@ pub fn endpoints() -> [Endpoint; 2] {
     [
         answered(Endpoint::new(Method::Post, "/api/jobs", Access::OWN, jobs, create))
             .body(Content::json::<Asked>())
-            .problems(SUBMIT_PROBLEMS),
+            .problems(&[ProblemCode::InvalidCommand]),
         answered(Endpoint::new(Method::Post, path, Access::OWN, actions, act))
             .optional_body(Content::json::<serde_json::Map<String, serde_json::Value>>())
-            .problems(ACTION_PROBLEMS),
+            .problems(&[ProblemCode::ModuleNotFound]),
     ]
 }
-
-const ACTION_PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::ModuleNotFound,
-    ProblemCode::InvalidInputs,
-    ProblemCode::UnstorableJson,
-    ProblemCode::UnknownModule,
-    ProblemCode::DisabledModule,
-    ProblemCode::IdempotencyConflict,
-    ProblemCode::StaleStamp,
-    ProblemCode::BudgetExhausted,
-    ProblemCode::QueueFull,
-    ProblemCode::RequestTooLarge,
-    ProblemCode::Unsatisfiable,
-    ProblemCode::Refused,
-    ProblemCode::StorageFull,
-];
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

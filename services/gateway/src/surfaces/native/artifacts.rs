@@ -1,13 +1,6 @@
 //! `GET /jobs/{id}/artifacts`: what came of a job, in one form for all engines.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use nox_contract::{
     ProblemCode, RawJson,
     artifact::{self, Artifact},
@@ -16,10 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    app::App,
-    endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    identity::auth::Caller,
+    endpoint::{Access, Endpoint, MIN_N, Method},
+    extract::{self, OnlyN, Reading, Segment, only_min_n},
+    http::page::{self, Next},
     problem::ApiError,
     use_cases::outputs::{Outputs, outputs},
 };
@@ -45,7 +37,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Get, "/jobs/{id}/artifacts", Access::OWNER_OR_ADMIN, (id, summary), list)
         .query::<OnlyN>()
         .headers([MIN_N])
-        .answer(Answer::json::<View>(200, "In one form for all engines."))
+        .page::<View>("In one form for all engines.")
         .problems(OUTPUT_PROBLEMS)
 }
 
@@ -53,13 +45,8 @@ pub fn endpoint() -> Endpoint {
 pub const OUTPUT_PROBLEMS: &[ProblemCode] =
     &[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::ArtifactNotFound];
 
-pub async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+async fn list(Segment(id): Segment, request: Reading) -> Result<Response, ApiError> {
+    let Reading { app, caller, uri, headers } = request;
     let id = extract::job_id(&id)?;
     let (row, outputs) = outputs(&app, &caller, id, only_min_n(&uri, &headers)?).await?;
     let Outputs { scalars, series, artifacts } = outputs;
@@ -68,5 +55,5 @@ pub async fn list(
         Shown { artifact, path }
     });
     let view = View { scalars, series, artifacts: shown.collect() };
-    Ok(Json(view).into_response())
+    page::answer(&uri, &headers, &view, &Next::none())
 }

@@ -1,23 +1,15 @@
 //! `GET /jobs/{id}/events`: the job's entries in the log, as they were written, and nothing of others.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use nox_contract::{FrameNumber, JobId, ProblemCode, RawJson};
 use nox_readmodel::query::JobEntry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::App,
-    endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, Segment, min_n},
-    identity::auth::Caller,
+    endpoint::{Access, Endpoint, MIN_N, Method},
+    extract::{self, Reading, Segment, min_n},
+    http::page::{self, Next},
     problem::ApiError,
     use_cases::{
         entries::{entries, unreadable},
@@ -47,25 +39,23 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Get, "/jobs/{id}/events", Access::OWNER_OR_ADMIN, (id, summary), events)
         .query::<Asked>()
         .headers([MIN_N])
-        .answer(Answer::json::<Page>(200, "A page."))
+        .page::<Page>("A page.")
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }
 
-pub async fn events(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+async fn events(Segment(id): Segment, request: Reading) -> Result<Response, ApiError> {
+    let Reading { app, caller, uri, headers } = request;
     let id = extract::job_id(&id)?;
     let Asked { after, n } = extract::query(&uri)?;
     let row = find(&app, &caller, id, min_n(n, &headers)?).await?;
 
     let place = app.bulk.place().await?;
     let entries = entries(&app, &place, &row, after.unwrap_or_default()).await?;
-    let next = entries.last().map(|entry| entry.n).or(after);
+    let last = entries.last().map(|entry| entry.n);
     let events: Result<_, _> = entries.iter().map(JobEntry::document).collect();
     let events = events.map_err(unreadable)?;
-    Ok(Json(Page { job_id: id, events, next }).into_response())
+    let listed = Page { job_id: id, events, next: last.or(after) };
+    // Behind an empty page there is nothing yet.
+    let next = Next { parameter: "after", cursor: last.map(|n| n.to_string()) };
+    page::answer(&uri, &headers, &listed, &next)
 }

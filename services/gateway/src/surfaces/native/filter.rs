@@ -10,19 +10,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    extract::{PAGE, Paging, check_controls},
     problem::{ApiError, FieldError},
     use_cases::list::Wanted,
 };
 
-/// Jobs in a page that names no limit, and most in any.
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
-
 /// Most words of one parameter.
 const WORDS_MAX: usize = 20;
-
-/// No job has them in what it is found by, and no store takes all of them.
-const NO_CONTROLS: &str = "has control characters";
 
 /// A misspelt filter would silently show everything, so unknown ones are refused.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -78,14 +72,9 @@ impl Asked {
     /// What to show. All that is wrong with it is named at once.
     pub fn wanted(self) -> Result<Wanted, ApiError> {
         let mut read = Read::default();
-        let mut wanted = Wanted {
-            limit: read.one("?limit", self.limit).unwrap_or(LIMIT_DEFAULT),
-            before: read.one("?cursor", self.cursor),
-            ..Wanted::default()
-        };
-        if !(1..=LIMIT_MAX).contains(&wanted.limit) {
-            read.wrong("?limit", format!("must be from 1 to {LIMIT_MAX}"));
-        }
+        let page = (self.limit.as_deref(), self.cursor.as_deref());
+        let Paging { limit, after } = Paging::read(page, PAGE, &mut read.errors);
+        let mut wanted = Wanted { limit, before: after, ..Wanted::default() };
         match self.sort.as_deref().filter(|sort| !sort.is_empty()) {
             None | Some("-created_at") => {}
             Some("created_at") => wanted.oldest_first = true,
@@ -128,6 +117,41 @@ impl FromStr for Waiting {
     }
 }
 
+/// The words between commas, without the blanks around them. Behind a backslash, a comma, a blank and a backslash
+/// are part of the word.
+fn words_of(text: &str) -> Result<Vec<String>, &'static str> {
+    let (mut words, mut word, mut blanks) = (Vec::new(), String::new(), String::new());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            ',' => {
+                words.push(std::mem::take(&mut word));
+                blanks.clear();
+            }
+            ' ' if word.is_empty() => {}
+            // They belong to it if it goes on.
+            ' ' => blanks.push(' '),
+            '\\' => match characters.next() {
+                Some(escaped @ (',' | '\\' | ' ')) => {
+                    word.push_str(&std::mem::take(&mut blanks));
+                    word.push(escaped);
+                }
+                _ => {
+                    return Err(
+                        "has a backslash before something else than a comma, a blank or a backslash",
+                    );
+                }
+            },
+            character => {
+                word.push_str(&std::mem::take(&mut blanks));
+                word.push(character);
+            }
+        }
+    }
+    words.push(word);
+    Ok(words)
+}
+
 /// What was read, and what is wrong. An empty parameter counts as left out.
 #[derive(Default)]
 struct Read {
@@ -142,8 +166,8 @@ impl Read {
 
     fn one<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Option<T> {
         let text = text.filter(|text| !text.is_empty())?;
-        if text.contains(char::is_control) {
-            self.wrong(name, NO_CONTROLS);
+        if let Err(rule) = check_controls(&text) {
+            self.wrong(name, rule);
             return None;
         }
         text.parse().map_err(|error: T::Err| self.wrong(name, error)).ok()
@@ -151,13 +175,18 @@ impl Read {
 
     fn words<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Vec<T> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Vec::new() };
-        let words: Vec<&str> = text.split(',').map(str::trim).collect();
-        if words.len() > WORDS_MAX {
-            self.wrong(name, format!("has at most {WORDS_MAX} words"));
-            return Vec::new();
-        }
-        let words = words.into_iter().map(|word| self.one(name, Some(word.to_owned())));
-        words.flatten().collect()
+        let words = match words_of(&text) {
+            Ok(words) if words.len() <= WORDS_MAX => words,
+            Ok(_) => {
+                self.wrong(name, format!("has at most {WORDS_MAX} words"));
+                return Vec::new();
+            }
+            Err(rule) => {
+                self.wrong(name, rule);
+                return Vec::new();
+            }
+        };
+        words.into_iter().filter_map(|word| self.one(name, Some(word))).collect()
     }
 
     /// The one word that is there; several become a condition.
@@ -189,8 +218,8 @@ impl Read {
 
     fn label(&mut self, name: &str, text: Option<String>) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        if text.contains(char::is_control) {
-            return self.wrong(name, NO_CONTROLS);
+        if let Err(rule) = check_controls(&text) {
+            return self.wrong(name, rule);
         }
         let is = match text.split_once('=') {
             Some((label, value)) => Is::Label(label.to_owned(), value.to_owned()),
@@ -251,6 +280,25 @@ mod tests {
         let after = asked("created_after=2026-11-27T00:00:00Z").unwrap().conditions;
         assert_eq!(after, condition(Is::CreatedBefore(at), true));
         assert!(asked("sort=created_at").unwrap().oldest_first);
+    }
+
+    #[test]
+    fn a_comma_that_belongs_to_a_word_stands_behind_a_backslash() {
+        let words = |text: &str| words_of(text).unwrap();
+        assert_eq!(words(r"a,b\,c, d e ,"), ["a", "b,c", "d e", ""]);
+        assert_eq!(words(r"\ a\ ,\\,b"), [" a ", r"\", "b"]);
+        assert!(words_of(r"a\").is_err() && words_of(r"\a").is_err());
+        let wanted = asked(r"user_id=Lovelace%5C,+Ada").unwrap();
+        assert_eq!(wanted.user, Some("Lovelace, Ada".parse().unwrap()));
+        assert_eq!(wanted.conditions, []);
+        let wanted = asked(r"release_id=1%5C,5,2").unwrap();
+        let either = Is::Release(vec!["1,5".to_owned(), "2".to_owned()]);
+        assert_eq!(wanted.conditions, vec![Condition { is: either, negated: false }]);
+        // A label is one, whatever stands in it.
+        let team = Is::Label("team".to_owned(), r"a,b\,c".to_owned());
+        let wanted = asked(r"label=team=a,b%5C,c").unwrap();
+        assert_eq!(wanted.conditions, vec![Condition { is: team, negated: false }]);
+        assert!(asked(r"user_id=a%5Cb").is_err());
     }
 
     #[test]

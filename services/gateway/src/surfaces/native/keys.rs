@@ -16,20 +16,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::App,
     endpoint::{Access, Answer, Content, Endpoint, Method},
-    extract::{self, Segment},
+    extract::{self, AskedPage, Paging, Reading, Segment},
     http::{
         body::{read_json, read_nothing},
         memory::Account,
+        page::{self, Next},
     },
     identity::auth::Caller,
     object,
     problem::ApiError,
     use_cases::keys::{self, Wanted},
 };
-
-/// Keys in a page that names no limit, and most in any.
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 
 /// Largest body, in bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024;
@@ -48,8 +45,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .answer(Answer::json::<Created>(202, "It will be decided."))
             .problems(&[ProblemCode::TooMany, ProblemCode::Refused, ProblemCode::StorageFull]),
         Endpoint::new(Method::Get, "/keys", Access::OWNER_OR_ADMIN, list_named, list)
-            .query::<Asked>()
-            .answer(Answer::json::<Listed>(200, "A page, without what proves any.")),
+            .query::<AskedPage>()
+            .page::<Listed>("A page, without what proves any."),
         Endpoint::new(Method::Delete, "/keys/{id}", Access::OWNER_OR_ADMIN, revoke_named, revoke)
             .answer(Answer::empty(204, "It is revoked."))
             .answer(Answer::empty(202, "It will be decided."))
@@ -78,15 +75,6 @@ struct CreateBody {
     expires_at: Option<Timestamp>,
     /// It acts as the user `service:<name>` instead of as its maker; for admins.
     service: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -157,23 +145,16 @@ pub async fn create(
     Ok((status, Json(created)).into_response())
 }
 
-pub async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Response, ApiError> {
-    let Asked { limit, cursor } = extract::query(&uri)?;
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let after = extract::cursor(cursor.as_deref(), (limit, LIMIT_MAX))?;
-    let mut rows = keys::list(&app, &caller, after, limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(id, _)| *id);
+pub async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
+    let paging: Paging<KeyId> = extract::paging(&uri)?;
+    let mut rows = keys::list(&app, &caller, paging.after, paging.wanted()).await?;
+    let next = paging.cut(&mut rows, |(id, _)| *id);
     let view = |(id, row): (KeyId, _)| {
         let nox_readmodel::rows::StoredKey { key, by, created_at, .. } = row;
         KeyView::new(id, key, by, Some(created_at))
     };
-    Ok(Json(Listed { keys: rows.into_iter().map(view).collect(), next }).into_response())
+    let listed = Listed { keys: rows.into_iter().map(view).collect(), next };
+    page::answer(&uri, &headers, &listed, &Next::page(next.map(|id| id.to_string())))
 }
 
 pub async fn revoke(

@@ -1,24 +1,18 @@
 //! `GET /jobs`: newest first, in pages that a cursor connects, never counted.
 
-use std::sync::Arc;
-
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, Uri, header},
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, response::Response};
 use nox_readmodel::Cursor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{filter::Asked, view::JobView};
 use crate::{
-    app::App,
-    endpoint::{Access, Answer, Endpoint, Header, MIN_N, Method},
-    extract::{self, min_n},
-    http::memory::Account,
-    identity::auth::Caller,
+    endpoint::{Access, Endpoint, MIN_N, Method},
+    extract::{self, Reading, min_n},
+    http::{
+        memory::Account,
+        page::{self, Next},
+    },
     problem::ApiError,
     read::required::Required,
     use_cases::list::{self, COPIES},
@@ -37,55 +31,23 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Get, "/jobs", Access::OWN, (id, summary), list)
         .query::<Asked>()
         .headers([MIN_N])
-        .answer(
-            Answer::json::<Listed>(200, "A page.")
-                .headers([Header::text("Link", "The next page, as rel=next (RFC 8288).")]),
-        )
+        .page::<Listed>("A page.")
 }
 
-pub async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
+async fn list(
     Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
+    Reading { app, caller, uri, headers }: Reading,
 ) -> Result<Response, ApiError> {
     let asked: Asked = extract::query(&uri)?;
     let required = Required::frame(min_n(asked.n, &headers)?);
     let wanted = asked.wanted()?;
     let account = &account;
     let room = move |bytes| account.take(COPIES * bytes);
-    let Some((page, _room)) = list::list(&app, &caller, wanted, &required, room).await? else {
-        return Ok(Json(Listed::default()).into_response());
+    let Some((found, _room)) = list::list(&app, &caller, wanted, &required, room).await? else {
+        return page::answer(&uri, &headers, &Listed::default(), &Next::none());
     };
-
-    let next = page.next.as_ref().map(Cursor::to_string);
-    let jobs: Vec<_> = page.rows.iter().map(JobView::from).collect();
-    let mut response = Json(Listed { jobs, next: next.as_deref() }).into_response();
-    if let Some(next) = next
-        && let Ok(link) = HeaderValue::from_str(&link(&uri, &next))
-    {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
-}
-
-/// The same question, from `cursor` on.
-pub(super) fn link(uri: &Uri, cursor: &str) -> String {
-    let kept = uri.query().unwrap_or_default().split('&');
-    let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let query: Vec<_> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
-    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_asks_the_same_question() {
-        let uri: Uri = "/jobs?status=succeeded&cursor=1&module=a".parse().unwrap();
-        assert_eq!(link(&uri, "7"), "</jobs?status=succeeded&module=a&cursor=7>; rel=\"next\"");
-        assert_eq!(link(&"/jobs".parse().unwrap(), "7"), "</jobs?cursor=7>; rel=\"next\"");
-    }
+    let next = found.next.as_ref().map(Cursor::to_string);
+    let jobs: Vec<_> = found.rows.iter().map(JobView::from).collect();
+    let listed = Listed { jobs, next: next.as_deref() };
+    page::answer(&uri, &headers, &listed, &Next::page(next.clone()))
 }

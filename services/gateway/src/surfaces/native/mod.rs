@@ -1,6 +1,5 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
-mod accounts;
 pub mod artifacts;
 mod batch;
 mod body;
@@ -56,7 +55,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     endpoints.extend(many::endpoints());
     endpoints.extend(modules::endpoints());
     endpoints.extend(quotas::endpoints());
-    endpoints.extend(accounts::endpoints());
     endpoints.extend(workers::endpoints());
     endpoints.extend(keys::endpoints());
     endpoints.extend(schedules::endpoints());

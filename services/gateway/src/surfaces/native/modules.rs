@@ -20,7 +20,11 @@ use crate::{
     app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
     extract::{self, OnlyN, Segment, only_min_n},
-    http::{body::read_nothing, memory::Account},
+    http::{
+        body::read_nothing,
+        memory::Account,
+        page::{self, Next},
+    },
     identity::auth::Caller,
     problem::ApiError,
     read::required::Required,
@@ -38,7 +42,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         )
         .query::<OnlyN>()
         .headers([MIN_N])
-        .answer(Answer::json::<Listed>(200, "All modules.")),
+        .page::<Listed>("All modules."),
         Endpoint::new(
             Method::Get,
             "/modules/{name}",
@@ -59,7 +63,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         )
         .query::<OnlyN>()
         .headers([MIN_N])
-        .answer(Answer::json::<ListedVersions>(200, "All versions."))
+        .page::<ListedVersions>("All versions.")
         .problems(&[ProblemCode::ModuleNotFound]),
         switching(
             "/modules/{name}/enable",
@@ -107,7 +111,7 @@ pub async fn list(
     let required = Required::frame(only_min_n(&uri, &headers)?);
     let modules = app.barrier.read(&required, || app.modules.all()).await?.value;
     let modules = modules.iter().map(ModuleView::from).collect();
-    Ok(Json(Listed { modules }).into_response())
+    page::answer(&uri, &headers, &Listed { modules }, &Next::none())
 }
 
 /// `GET /modules/{name}`, for everybody.
@@ -140,7 +144,8 @@ pub async fn versions(
         outputs: manifest.output_schema.clone(),
     };
     let versions = row.versions.iter().enumerate().map(version).collect();
-    Ok(Json(ListedVersions { name: row.name, versions }).into_response())
+    let listed = ListedVersions { name: row.name, versions };
+    page::answer(&uri, &headers, &listed, &Next::none())
 }
 
 /// `POST /modules/{name}/enable`, for operators.

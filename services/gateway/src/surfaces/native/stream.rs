@@ -83,6 +83,7 @@ async fn stream(
     let viewer = app.bulk.viewer()?;
     let view = View {
         after,
+        has_read: false,
         text: LogText::new(after == 0),
         job,
         told: None,
@@ -108,8 +109,9 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// How far a viewer is.
 struct View {
-    /// The last row that it has.
+    /// The last row that it has, by its own word until a row was read.
     after: u64,
+    has_read: bool,
     text: LogText,
     job: JobRow,
     /// What it was told last of where the job is.
@@ -156,11 +158,17 @@ impl View {
         let was_ended = self.job.status.is_ended();
         let place = app.bulk.place().await?;
         let chunks = app.bulk.logs(&place, &self.job.tenant, id, self.after, PAGE_CHUNKS).await?;
-        drop(place);
         let is_dry = chunks.is_empty();
+        // A viewer may name what never was, and rows are called the same whoever asks.
+        let last = match is_dry && was_ended {
+            true if !self.has_read => Some(log_rows::last_id(app, &place, &self.job).await?),
+            true => Some(self.after + 1),
+            false => None,
+        };
+        drop(place);
         for chunk in chunks {
             let bytes = self.text.of(&chunk);
-            self.after = chunk.seq;
+            (self.after, self.has_read) = (chunk.seq, true);
             if !bytes.is_empty() {
                 event(
                     &mut told,
@@ -170,9 +178,11 @@ impl View {
                 );
             }
         }
-        if is_dry && was_ended {
-            let last = log_rows::last(&self.job, self.after + 1);
-            event(&mut told, "log", Some(self.after + 1), &Row::new(id, last));
+        if let Some(last) = last {
+            if last > self.after {
+                let row = log_rows::last(&self.job, last);
+                event(&mut told, "log", Some(last), &Row::new(id, row));
+            }
             self.is_over = true;
         } else if !was_ended {
             self.job = find(app, caller, id, None).await?;

@@ -107,6 +107,7 @@ pub fn endpoint() -> Endpoint {
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
         .problems(SUBMIT_PROBLEMS)
+        .problems(&[ProblemCode::InvalidCommand])
 }
 
 pub const RECEIPT_HEADERS: &[Header] = &[
@@ -117,9 +118,8 @@ pub const RECEIPT_HEADERS: &[Header] = &[
     ),
 ];
 
-/// Why a job may be refused.
+/// Why a job may be refused, whatever it is asked for as.
 pub const SUBMIT_PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::InvalidCommand,
     ProblemCode::InvalidInputs,
     ProblemCode::UnstorableJson,
     ProblemCode::UnknownModule,

@@ -171,6 +171,9 @@ fn message(code: WaitingCode, kind: Kind) -> &'static str {
              doctor say what it lacks"
         }
         WaitingCode::NoWorker => "no live worker that takes work serves the module",
+        WaitingCode::Drained => {
+            "an operator has taken the workers that serve the module out of service"
+        }
         WaitingCode::Resources => "no worker has room for what the job asks for",
         WaitingCode::Unsatisfiable => "no worker has as much as the job asks for",
         WaitingCode::Isolation => {

@@ -96,7 +96,7 @@ impl Inputs {
         let ClientError::Refused(mut problem) = error else { return error };
         let blamed = |param: &&Param| {
             let pointer = format!("/inputs/{}", param.key);
-            problem.errors.iter().any(|error| error.pointer == pointer)
+            problem.errors.iter().any(|error| error.pointer.ends_with(&pointer))
         };
         problem.hint = self.param.iter().filter(blamed).find_map(Param::hint);
         ClientError::Refused(problem)

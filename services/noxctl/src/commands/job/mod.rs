@@ -4,13 +4,16 @@ mod artifacts;
 mod cancel;
 mod download;
 mod events;
+mod filters;
 mod get;
 mod inputs;
 mod list;
 mod logs;
 mod retry;
 mod run;
-mod submit;
+pub mod spec;
+pub mod submit;
+mod submit_draft;
 mod watch;
 mod why;
 
@@ -23,7 +26,9 @@ pub enum Command {
     /// Submit a job, wait for its end, and print its outputs.
     Run(run::Args),
     /// Submit a job and print its id.
-    Submit(submit::Order),
+    Submit(submit::Args),
+    /// Submit a job that was kept as a draft.
+    SubmitDraft(submit_draft::Args),
     /// Show a job.
     Get(get::Args),
     /// List jobs, newest first.
@@ -54,6 +59,7 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
     match command {
         Command::Run(args) => run::run(args, &client, output).await,
         Command::Submit(args) => submit::run(args, &client, output).await,
+        Command::SubmitDraft(args) => submit_draft::run(args, &client, output).await,
         Command::Get(args) => get::run(args, &client, output).await,
         Command::List(args) => list::run(args, &client, output).await,
         Command::Logs(args) => logs::run(args, &client, output).await,

@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let (_, admitted) = submit::submit(&args.job, client).await?;
+    let (_, admitted) = submit::submit(&args.job, false, client).await?;
     let id = admitted.job_id;
     note!("{id} submitted");
 

@@ -1,12 +1,12 @@
-//! `noxctl job submit`: what a job is to be, and handing it in.
+//! `noxctl job submit`.
 
 use std::io;
 
 use anyhow::{Result, anyhow};
-use nox_contract::{JobId, ModuleName, RawJson};
+use nox_contract::JobId;
 use serde::Serialize;
 
-use super::inputs::Inputs;
+use super::spec::{self, JobSpec};
 use crate::{
     client::Client,
     exit::Exit,
@@ -14,34 +14,11 @@ use crate::{
     views::Admitted,
 };
 
-/// What a job is to be.
+/// A job, and when it may run.
 #[derive(clap::Args)]
 pub struct Order {
-    /// What to run; `noxctl module list` says what there is.
-    module: ModuleName,
-
     #[command(flatten)]
-    inputs: Inputs,
-
-    /// Cores; what the module says, if not given, as with the other resources.
-    #[arg(long)]
-    cpu: Option<u32>,
-
-    /// Memory, in MiB.
-    #[arg(long)]
-    mem_mb: Option<u32>,
-
-    /// Longest run of an attempt, in seconds.
-    #[arg(long)]
-    wall_time_s: Option<u32>,
-
-    /// Devices.
-    #[arg(long)]
-    gpu: Option<u32>,
-
-    /// From 0 (last) to 9 (first).
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
-    priority: Option<u8>,
+    spec: JobSpec,
 
     /// Not before this instant, such as 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "INSTANT")]
@@ -51,59 +28,47 @@ pub struct Order {
     #[arg(long, value_name = "JOB")]
     after: Vec<JobId>,
 
-    /// The version of the module; the present one unless it is given.
-    #[arg(long, value_name = "VERSION")]
-    module_version: Option<String>,
-
-    /// A label that the worker must have; may be given several times.
-    #[arg(long, value_name = "LABEL")]
-    worker_label: Vec<String>,
-
     /// The same key twice, with the same job, submits it once.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
 
-/// The body of a submit. What is not given here is left out, and is the module's or the gateway's.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    order: Order,
+
+    /// Keep it, and let it reserve nothing, until `noxctl job submit-draft`.
+    #[arg(long)]
+    draft: bool,
+}
+
+/// The body of a submit. What is not given here is left out, and is the gateway's.
 #[derive(Serialize)]
 struct Body<'a> {
-    module: &'a ModuleName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    module_version: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    worker_labels: &'a [String],
-    /// As they were written, digit by digit.
-    inputs: RawJson,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requested_resources: Option<Resources>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<u8>,
+    #[serde(flatten)]
+    spec: spec::Body<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_at: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     after: &'a [JobId],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    draft: bool,
 }
 
-#[derive(PartialEq, Eq, Default, Serialize)]
-struct Resources {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mem_mb: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wall_time_s: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gpu: Option<u32>,
-}
-
-pub async fn run(order: Order, client: &Client, output: Output) -> Result<Exit> {
-    let (answer, admitted) = submit(&order, client).await?;
-    let printed = match output.format {
-        Format::Table => output.line(&admitted.job_id.to_string()),
-        Format::Json | Format::Jsonl => output.json(&answer),
-    };
-    printed.map_err(|error| unprinted(admitted.job_id, &error))?;
+pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
+    let (answer, admitted) = submit(&args.order, args.draft, client).await?;
+    print(&answer, admitted.job_id, output)?;
     Ok(Exit::Done)
+}
+
+/// Prints the id of a job that was handed in, or all that was answered.
+pub fn print(answer: &str, id: JobId, output: Output) -> Result<()> {
+    let printed = match output.format {
+        Format::Table => output.line(&id.to_string()),
+        Format::Json | Format::Jsonl => output.json(answer),
+    };
+    printed.map_err(|error| unprinted(id, &error))
 }
 
 /// What was to be printed of a job that this command has submitted is in nobody's hands. Also where a
@@ -113,29 +78,16 @@ pub fn unprinted(id: JobId, error: &io::Error) -> anyhow::Error {
 }
 
 /// Hands the job in; returns the answer as it came, and what it says.
-pub async fn submit(order: &Order, client: &Client) -> Result<(String, Admitted)> {
-    let body = order.body(client).await?;
+pub async fn submit(order: &Order, draft: bool, client: &Client) -> Result<(String, Admitted)> {
+    let body = Body {
+        spec: order.spec.body(client).await?,
+        run_at: order.run_at.as_deref(),
+        after: &order.after,
+        draft,
+    };
     let key = order.idempotency_key.as_deref();
-    let answer = client.post_as("/jobs", Some(body), key).await;
-    let answer = answer.map_err(|error| order.inputs.with_hint(error))?;
+    let answer = client.post_as("/jobs", Some(serde_json::to_string(&body)?), key).await;
+    let answer = answer.map_err(|error| order.spec.with_hint(error))?;
     let admitted = answer.read()?;
     Ok((answer.body, admitted))
-}
-
-impl Order {
-    async fn body(&self, client: &Client) -> Result<String> {
-        let Self { cpu, mem_mb, wall_time_s, gpu, .. } = *self;
-        let resources = Resources { cpu, mem_mb, wall_time_s, gpu };
-        let body = Body {
-            module: &self.module,
-            module_version: self.module_version.as_deref(),
-            worker_labels: &self.worker_label,
-            inputs: self.inputs.read(client).await?,
-            requested_resources: Some(resources).filter(|asked| *asked != Resources::default()),
-            priority: self.priority,
-            run_at: self.run_at.as_deref(),
-            after: &self.after,
-        };
-        Ok(serde_json::to_string(&body)?)
-    }
 }

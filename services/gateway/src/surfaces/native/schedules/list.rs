@@ -1,33 +1,18 @@
 //! `GET /schedules`
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use nox_contract::ScheduleId;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{ALL, view::ScheduleView};
 use crate::{
-    endpoint::{Access, Answer, Endpoint, Method},
-    extract::{self, Incoming},
+    endpoint::{Access, Endpoint, Method},
+    extract::{self, AskedPage, Paging, Reading},
+    http::page::{self, Next},
     problem::ApiError,
     use_cases::schedules,
 };
-
-/// Schedules in a page that names no limit, and most in any.
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-}
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Schedules")]
@@ -40,20 +25,16 @@ struct Listed {
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("list_schedules", "The asker's schedules; for admins, all of the tenant.");
     Endpoint::new(Method::Get, ALL, Access::OWNER_OR_ADMIN, (id, summary), list)
-        .query::<Asked>()
-        .answer(Answer::json::<Listed>(200, "A page."))
+        .query::<AskedPage>()
+        .page::<Listed>("A page.")
 }
 
-async fn list(incoming: Incoming) -> Result<Response, ApiError> {
-    let Asked { limit, cursor } = incoming.query()?;
-    let Incoming { app, caller, .. } = incoming;
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let after = extract::cursor(cursor.as_deref(), (limit, LIMIT_MAX))?;
-    let mut rows = schedules::list(&app, &caller, after, limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(id, _)| *id);
+async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
+    let paging: Paging<ScheduleId> = extract::paging(&uri)?;
+    let mut rows = schedules::list(&app, &caller, paging.after, paging.wanted()).await?;
+    let next = paging.cut(&mut rows, |(id, _)| *id);
     let now = app.runtime.clock.wall();
     let schedules = rows.into_iter().map(|row| ScheduleView::new(row, now, 1)).collect();
-    Ok(Json(Listed { schedules, next }).into_response())
+    let listed = Listed { schedules, next };
+    page::answer(&uri, &headers, &listed, &Next::page(next.map(|id| id.to_string())))
 }

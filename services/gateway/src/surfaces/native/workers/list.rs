@@ -1,0 +1,100 @@
+//! `GET /workers`: who runs jobs, by name.
+
+use axum::response::Response;
+use nox_contract::WorkerId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::WorkerView;
+use crate::{
+    endpoint::{Access, Endpoint, Method},
+    extract::{self, PageSize, Paging, Reading},
+    http::page::{self, Next},
+    problem::{ApiError, FieldError},
+    use_cases::workers,
+};
+
+const PAGE: PageSize = PageSize { default: 200, max: 1_000 };
+
+/// What a worker may be.
+const STATES: [&str; 6] = ["joined", "drained", "draining", "paused", "left", "lost"];
+
+pub fn endpoint() -> Endpoint {
+    let (id, summary) =
+        ("list_workers", "Who runs jobs: executors, and the tenant's workers that claim tasks.");
+    Endpoint::new(Method::Get, "/workers", Access::TENANT, (id, summary), list)
+        .query::<Asked>()
+        .page::<Listed>("A page, by name.")
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// One of `joined`, `drained`, `draining`, `paused`, `left`, `lost`; all that are there if absent.
+    state: Option<String>,
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1_000))]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl Asked {
+    /// All that is wrong is named at once.
+    fn read(self) -> Result<(Option<String>, Paging<WorkerId>), ApiError> {
+        let mut errors = Vec::new();
+        let cursor = (self.limit.as_deref(), self.cursor.as_deref());
+        let paging = Paging::read(cursor, PAGE, &mut errors);
+        let state = self.state.filter(|state| !state.is_empty());
+        if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
+            errors.push(FieldError::new("?state", format!("must be one of {}", STATES.join(", "))));
+        }
+        if errors.is_empty() { Ok((state, paging)) } else { Err(ApiError::invalid(errors)) }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Workers")]
+struct Listed {
+    workers: Vec<WorkerView>,
+    /// The cursor of the next page; null on the last.
+    next: Option<WorkerId>,
+}
+
+async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
+    let (state, paging) = extract::query::<Asked>(&uri)?.read()?;
+    let wanted = |view: &WorkerView| match state.as_deref() {
+        Some(state) => view.state == state,
+        None => view.left_at.is_none(),
+    };
+    let behind = |view: &WorkerView| paging.after.as_ref().is_none_or(|after| view.id > *after);
+    let seen = workers::list(&app, &caller).await?;
+    let mut workers: Vec<WorkerView> = seen
+        .into_iter()
+        .map(WorkerView::from)
+        .filter(|view| wanted(view) && behind(view))
+        .collect();
+    workers.sort_by(|a, b| a.id.cmp(&b.id));
+    let next = paging.cut(&mut workers, |last| last.id.clone());
+    let cursor = next.as_ref().map(WorkerId::to_string);
+    page::answer(&uri, &headers, &Listed { workers, next }, &Next::page(cursor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_asked_for_by_what_they_are_and_all_that_is_wrong_is_named() {
+        let read = |query: &str| {
+            extract::query::<Asked>(&format!("/workers?{query}").parse().unwrap())?.read()
+        };
+        let (state, paging) = read("state=drained&cursor=executor-1").unwrap();
+        assert_eq!((state.as_deref(), paging.limit), (Some("drained"), 200));
+        assert_eq!(paging.after.unwrap().as_str(), "executor-1");
+        assert_eq!(read("state=&limit=1000").unwrap().1.limit, 1_000);
+        let wrong = read("state=asleep&limit=1001&cursor=%00").unwrap_err().shown();
+        let pointers: Vec<_> =
+            wrong["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
+        assert_eq!(pointers, ["?limit", "?cursor", "?state"], "{wrong}");
+    }
+}
