@@ -87,6 +87,8 @@ pub struct Faults {
     pub what_is_gone_comes_again: bool,
     /// Take an occurrence of a schedule for the next one, and its job for another one.
     pub occurrences_repeat: bool,
+    /// Let a registered version become another one, by whoever says so.
+    pub registered_versions_change: bool,
 }
 
 /// What follows from one part of one input.
@@ -171,6 +173,7 @@ pub fn command(
         Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
+        Command::RegisterModule(register) => module::register(state, rules, register),
         Command::SetLimits(set) => quota::set(state, tenant, set, now),
         Command::DrainWorker(drain) => drain::decide(state, tenant, drain),
         Command::CreateKey(create) => key::create(state, rules, tenant, create),
