@@ -315,6 +315,8 @@ create table modules (
     manifest jsonb not null,
     -- The manifests of other versions, in the order in which they were the present one last.
     others jsonb not null,
+    -- Which of the versions admins registered: who, and when.
+    registered jsonb not null,
     n bigint not null
 );
 

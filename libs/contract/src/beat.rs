@@ -22,6 +22,10 @@ pub struct Beat {
     /// is judged only after the scheduler has consumed that far, else an end that overtook nothing
     /// looks like an attempt that vanished.
     pub reports_up_to: u64,
+    /// The number of the newest registration of a module that has arrived in this session; absent of a worker that takes
+    /// no registered modules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_up_to: Option<u64>,
 }
 
 #[derive(

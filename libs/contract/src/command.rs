@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Attempt, Concurrency, FrameNumber, JobError, JobId, KeyId, Limits, Metadata,
+    ApiKey, Attempt, Concurrency, FrameNumber, JobError, JobId, KeyId, Limits, Manifest, Metadata,
     ModuleName, Progress, RawJson, RequestId, Resources, ScheduleId, ScheduleSpec, SessionId, Task,
     Timestamp, TopicName, UserId, WorkerId,
     tolerance::{self, Part},
@@ -33,6 +33,7 @@ pub enum Command {
     SubmitDraft(SubmitDraft),
     Cancel(Cancel),
     SetModule(SetModule),
+    RegisterModule(Box<RegisterModule>),
     SetLimits(Box<SetLimits>),
     DrainWorker(DrainWorker),
     CreateKey(Box<CreateKey>),
@@ -157,6 +158,15 @@ pub struct Cancel {
 pub struct SetModule {
     pub module: ModuleName,
     pub enabled: bool,
+    pub by: UserId,
+}
+
+/// Let executors run this version of a module, those that take registered ones. A repetition changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisterModule {
+    pub manifest: Manifest,
+    /// What `manifest` was read from, whole, as canonical JSON; at most [`crate::REGISTERED_BYTES_MAX`].
+    pub source: RawJson,
     pub by: UserId,
 }
 

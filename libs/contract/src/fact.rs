@@ -144,6 +144,9 @@ pub enum Fact {
     /// A worker declared a module that was new, or a version of it that was new or had another manifest, or one
     /// that is to be the present one again. The present one is what jobs get that name none.
     ModuleDeclared { manifest: Box<Manifest>, enabled: bool },
+    /// An admin registered a version that was new, which is the present one from now on. It stays as it is, whatever
+    /// workers declare. `source` is the whole manifest as canonical JSON, which executors need.
+    ModuleRegistered { manifest: Box<Manifest>, source: RawJson, enabled: bool, by: UserId },
     /// An admin switched it.
     ModuleSwitched { enabled: bool, by: UserId },
 
@@ -286,6 +289,7 @@ impl Fact {
             Self::WorkerResumed { .. } => "worker_resumed",
             Self::WorkerLeft { .. } => "worker_left",
             Self::ModuleDeclared { .. } => "module_declared",
+            Self::ModuleRegistered { .. } => "module_registered",
             Self::ModuleSwitched { .. } => "module_switched",
             Self::TopicRegistered { .. } => "topic_registered",
             Self::TopicRemoved {} => "topic_removed",

@@ -43,8 +43,8 @@ pub use canonical::NoMeaning;
 pub use chain::Chain;
 pub use command::{
     Cancel, Claim, Command, CommandMessage, CreateKey, DeleteSchedule, DrainWorker, PauseSchedule,
-    Register, RemoveTopic, RemoveWorker, RevokeKey, SetLimits, SetModule, SetSchedule, Submit,
-    SubmitBatch, SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
+    Register, RegisterModule, RemoveTopic, RemoveWorker, RevokeKey, SetLimits, SetModule,
+    SetSchedule, Submit, SubmitBatch, SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
 };
 pub use concurrency::Concurrency;
 pub use entity::Entity;
@@ -57,7 +57,10 @@ pub use json::{RawJson, UnstorableJson};
 pub use key::ApiKey;
 pub use limits::{LIMITS_REASON_BYTES_MAX, Limits, LimitsChange, RoleLimits, SchedulerConfig};
 pub use metadata::Metadata;
-pub use module::{COMMAND_MODULE, Manifest, Raise, RaisedResource, RetryPolicy};
+pub use module::{
+    COMMAND_MODULE, Manifest, REGISTERED_BYTES_MAX, Raise, RaisedResource, RegisteredModule,
+    RetryPolicy,
+};
 pub use place::{Incarnation, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
@@ -66,7 +69,7 @@ pub use schedule::{JobTemplate, Occurrence, Overlap, PauseReason, ScheduleSpec};
 pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
 pub use task::{Claimant, Progress, Task};
 pub use time::Timestamp;
-pub use work::{Covers, StartWork, StopWork, Work, WorkMessage};
+pub use work::{Covers, RegisteredModules, StartWork, StopWork, Work, WorkMessage};
 
 /// Largest payload of one message, in bytes; the broker's default limit is 1 MiB and headers and
 /// envelope need room.

@@ -31,6 +31,20 @@ pub struct Manifest {
     pub starts_per_minute: Option<u32>,
 }
 
+/// Largest manifest that is registered, in bytes of canonical JSON: the log, snapshots and every executor that takes
+/// registered modules have it.
+pub const REGISTERED_BYTES_MAX: usize = 64 * 1024;
+
+/// A version of a module that an admin registered, as executors are told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisteredModule {
+    /// Counts all registrations of the log, from 1.
+    pub number: u64,
+    pub manifest: Manifest,
+    /// The whole manifest, as canonical JSON: how it is run, too.
+    pub source: RawJson,
+}
+
 /// When a failed attempt is followed by another, and what that is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryPolicy {

@@ -38,6 +38,10 @@ pub enum ProblemCode {
     DisabledModule,
     /// There is none at this address. Found by the gateway.
     ModuleNotFound,
+    /// What is to be registered is no manifest of a module. Found by the gateway.
+    InvalidManifest,
+    /// There is this version of the module, with another manifest.
+    VersionConflict,
     JobNotFound,
     /// The job has no such file: it has not ended, or not well, or never had it, or the file has expired.
     ArtifactNotFound,
@@ -91,7 +95,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -112,6 +116,8 @@ impl ProblemCode {
         Self::UnknownModule,
         Self::DisabledModule,
         Self::ModuleNotFound,
+        Self::InvalidManifest,
+        Self::VersionConflict,
         Self::JobNotFound,
         Self::ArtifactNotFound,
         Self::TaskNotFound,
@@ -168,6 +174,8 @@ impl ProblemCode {
             Self::UnknownModule => "unknown_module",
             Self::DisabledModule => "disabled_module",
             Self::ModuleNotFound => "module_not_found",
+            Self::InvalidManifest => "invalid_manifest",
+            Self::VersionConflict => "version_conflict",
             Self::JobNotFound => "job_not_found",
             Self::ArtifactNotFound => "artifact_not_found",
             Self::TaskNotFound => "task_not_found",

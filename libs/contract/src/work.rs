@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, JobId, ModuleName, RawJson, Resources, SessionId, TenantId, Token, UserId, WorkNumber,
+    Attempt, JobId, ModuleName, RawJson, RegisteredModule, Resources, SessionId, TenantId, Token,
+    UserId, WorkNumber,
     beat::Held,
     tolerance::{self, Part},
 };
@@ -43,6 +44,8 @@ pub enum Work {
     /// The log has taken this session on. The answer to `hello`, sent again until a beat says that it
     /// was heard.
     Joined,
+    /// Modules that were registered: to those workers alone whose beats say that they take them.
+    Modules(Box<RegisteredModules>),
     /// Another worker of this name lives, and so the log does not take this session on; or, where it had
     /// taken it on, another process of this very worker was taken on in its place.
     Refused {
@@ -56,6 +59,16 @@ pub enum Work {
 
 impl Part for Work {
     const UNREADABLE: Self = Self::Unreadable;
+}
+
+/// All registrations above one number and up to another that are still kept. In no number's order of work: a beat says
+/// how far they have arrived, and they are sent again until it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisteredModules {
+    /// A worker that has not heard up to here takes none of these.
+    pub above: u64,
+    pub up_to: u64,
+    pub modules: Vec<RegisteredModule>,
 }
 
 /// Run this attempt.

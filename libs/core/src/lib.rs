@@ -19,6 +19,7 @@
 //! | [`concurrency`] | how many of a key run |
 //! | [`worker`] | who runs what |
 //! | [`versions`] | the manifests of a module |
+//! | [`registrations`] | the versions of a module that admins registered |
 //! | [`topics`] | what workers claim tasks of |
 //! | [`api_keys`] | API keys: who made which |
 //! | [`schedules`] | what is submitted again and again |
@@ -34,6 +35,7 @@ pub mod job;
 pub mod ledger;
 pub mod pace;
 pub mod queue;
+pub mod registrations;
 pub mod schedules;
 pub mod share;
 pub mod state;

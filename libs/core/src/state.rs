@@ -21,6 +21,7 @@ use crate::{
     ledger::Ledger,
     pace::Pace,
     queue::{ClassKey, Queue, Spot},
+    registrations::Registrations,
     schedules::{Schedule, Schedules},
     topics::Topics,
     turn::{Rank, Standing},
@@ -52,6 +53,9 @@ pub struct State {
     pub reports: Incarnation,
     pub config: Option<SchedulerConfig>,
     pub modules: BTreeMap<ModuleName, Module>,
+    /// How often a version of a module was registered.
+    #[serde(default)]
+    pub registrations: u64,
     pub workers: Workers,
     #[serde(default)]
     pub topics: Topics,
@@ -85,6 +89,8 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
     pub versions: Versions,
+    #[serde(default, skip_serializing_if = "Registrations::is_empty")]
+    pub registrations: Registrations,
     pub enabled: bool,
     /// Attempts that hold a slot.
     pub running: u32,
@@ -246,6 +252,7 @@ impl State {
             reports: self.reports.clone(),
             config: self.config.clone(),
             modules: self.modules.clone(),
+            registrations: self.registrations,
             workers: self.workers.clone(),
             topics: self.topics.to_snapshot(),
             ledger: self.ledger.clone(),

@@ -17,8 +17,8 @@ pub struct Worker {
     pub origin: Origin,
     pub capacity: Capacity,
     pub used: Capacity,
-    /// What it serves, in which version.
-    pub modules: BTreeMap<ModuleName, String>,
+    /// What it serves, in which versions.
+    pub modules: BTreeMap<ModuleName, BTreeSet<String>>,
     pub labels: BTreeSet<String>,
     /// It claims its work, and is given none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ impl Worker {
 
     /// Whether it is one that a job of `module` could be given to, whatever it does now.
     pub fn serves(&self, module: &ModuleName, needs: &Needs) -> bool {
-        self.modules.get(module).is_some_and(|version| *version == needs.version)
+        self.modules.get(module).is_some_and(|versions| versions.contains(&needs.version))
             && needs.labels.is_subset(&self.labels)
     }
 }
@@ -306,7 +306,8 @@ impl Workers {
 
     /// Whether a worker that is not to stop serves this version of `module`.
     pub fn serve_version(&self, module: &ModuleName, version: &str) -> bool {
-        let is_it = |worker: &Worker| worker.modules.get(module).is_some_and(|v| v == version);
+        let is_it =
+            |worker: &Worker| worker.modules.get(module).is_some_and(|of| of.contains(version));
         self.live(module).any(|(_, worker)| !worker.draining && is_it(worker))
     }
 

@@ -41,6 +41,8 @@ pub enum Verdict {
     Probe { worker_id: WorkerId, session: SessionId, probe: Probe },
     /// The worker has yet to hear that the log has taken its session on.
     Joined { worker_id: WorkerId, session: SessionId },
+    /// The worker takes registered modules, and has not heard of those above this number.
+    Registered { worker_id: WorkerId, session: SessionId, above: u64 },
     /// The worker's session was not taken on, for another one of its name lives; or another process of
     /// its own instance was taken on in its place while it lives, and it must not take that back.
     Refused { worker_id: WorkerId, session: SessionId },
@@ -336,6 +338,10 @@ impl Liveness {
         }
         if !beat.joined {
             verdicts.push(Verdict::Joined { worker_id: worker_id.clone(), session });
+        }
+        if let Some(above) = beat.registered_up_to.filter(|up_to| *up_to < state.registrations) {
+            let worker_id = worker_id.clone();
+            verdicts.push(Verdict::Registered { worker_id, session, above });
         }
         let missing: Vec<Held> = worker
             .assignments

@@ -14,8 +14,9 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, Capacity, HandBack, Hello, Incarnation, Manifest, Origin, Progress, Report,
-    ReportMessage, SessionId, StartWork, StopWork, Timestamp, Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, Capacity, HandBack, Hello, Incarnation, Manifest, Origin, Progress,
+    RegisteredModule, RegisteredModules, Report, ReportMessage, SessionId, StartWork, StopWork,
+    Timestamp, Token, Usage, Work, WorkMessage,
     beat::Held,
     report::{Ended, Offer, Progressed, Started, Stopped},
 };
@@ -27,6 +28,9 @@ use outbox::Outbox;
 
 /// How long `started` waits for the end to come first: a short job then needs one report.
 pub const STARTED_AFTER: Duration = Duration::from_millis(5);
+
+/// Most versions of a module that were registered and are kept: whoever follows registrations keeps the newest.
+pub const REGISTERED_VERSIONS_MAX: usize = 1 + nox_core::versions::OTHERS_MAX;
 
 /// Names a message of reports within its session. Sending it again does not change it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +45,8 @@ pub enum Effect {
     Kill(Held),
     /// Store these reports; then [`Session::on_report_acked`] or [`Session::on_report_failed`].
     Publish { id: ReportId, message: Arc<ReportMessage> },
+    /// These modules were registered: offer those that can be run.
+    Learn(Vec<RegisteredModule>),
     /// This session is over. When everything was killed, begin another one under a new id.
     NewSession,
     /// This session is over, and no other may begin: another worker of the name lives, or, where this
@@ -98,6 +104,8 @@ pub struct Session {
     pauses: u64,
     /// How often what it offers changed.
     offers: u64,
+    /// The number of the newest registered module that it has heard of; `None` if it takes none.
+    registered_up_to: Option<u64>,
     over: Over,
     /// Why it was not taken on.
     refused: Option<String>,
@@ -153,6 +161,7 @@ impl Session {
             paused: None,
             pauses: 0,
             offers: 0,
+            registered_up_to: None,
             over: Over::No,
             refused: None,
         }
@@ -160,6 +169,12 @@ impl Session {
 
     pub fn with_faults(mut self, faults: SessionFaults) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// Asks for the modules that are registered, from the first on.
+    pub fn taking_registered(mut self) -> Self {
+        self.registered_up_to = Some(0);
         self
     }
 
@@ -232,6 +247,7 @@ impl Session {
                 Work::Superseded => self.supersede(),
                 Work::Unreadable => {}
                 Work::Joined => self.joined = true,
+                Work::Modules(modules) => self.on_registered(*modules),
                 Work::Refused { reason } => {
                     self.refused = Some(reason);
                     self.supersede();
@@ -241,6 +257,18 @@ impl Session {
         if let Some(covers) = message.covers {
             self.inbox.cover(covers);
         }
+    }
+
+    fn on_registered(&mut self, registered: RegisteredModules) {
+        let RegisteredModules { above, up_to, modules } = registered;
+        let Some(before) = self.registered_up_to else { return };
+        // What comes before is missing, or it has heard of all that.
+        if above > before || up_to <= before {
+            return;
+        }
+        self.registered_up_to = Some(up_to);
+        let new = modules.into_iter().filter(|module| module.number > before);
+        self.orders.push(Effect::Learn(new.collect()));
     }
 
     fn on_start(&mut self, start: Box<StartWork>) {
@@ -539,6 +567,7 @@ impl Session {
             held: self.held().collect(),
             joined: self.joined,
             reports_up_to: self.reports_up_to(),
+            registered_up_to: self.registered_up_to,
         }
     }
 

@@ -211,7 +211,7 @@ pub(crate) fn balance(row: &PgRow) -> sqlx::Result<Balance> {
 pub(crate) async fn modules(
     connection: &mut PgConnection,
 ) -> sqlx::Result<BTreeMap<ModuleName, StoredModule>> {
-    let rows = sqlx::query("select name, manifest, others, enabled, n from modules")
+    let rows = sqlx::query("select name, manifest, others, registered, enabled, n from modules")
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -220,8 +220,9 @@ pub(crate) async fn modules(
             let Json(present): Json<Manifest> = row.try_get("manifest")?;
             let Json(others): Json<Vec<Manifest>> = row.try_get("others")?;
             let versions = Versions { present, others };
+            let Json(registered) = row.try_get("registered")?;
             let (enabled, n) = (row.try_get("enabled")?, number(row.try_get("n")?));
-            Ok((name, StoredModule { versions, enabled, n }))
+            Ok((name, StoredModule { versions, registered, enabled, n }))
         })
         .collect()
 }

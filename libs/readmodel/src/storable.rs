@@ -56,7 +56,8 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
             modules.iter().try_for_each(|served| text(&served.version))?;
             labels.iter().try_for_each(|label| text(label))
         }
-        Fact::ModuleDeclared { manifest, .. } => {
+        // The whole manifest stays in the log.
+        Fact::ModuleDeclared { manifest, .. } | Fact::ModuleRegistered { manifest, .. } => {
             text(&manifest.version)?;
             text(&manifest.title)?;
             manifest.input_schema.check_storable()?;

@@ -6,10 +6,11 @@ use nox_contract::StartWork;
 use nox_schema::Prepared;
 
 use crate::{
+    begin_in::begin_in,
     failure::Failure,
     folder::{Folder, MARK},
     manifest::{Manifest, Run},
-    sandbox::{Confinement, Order},
+    sandbox::{Confinement, Limits, Order},
     template::{self, Values},
 };
 
@@ -71,7 +72,7 @@ pub fn prepare(
         env.push((name.clone(), value));
     }
     let begin_in =
-        manifest.file.run.begin_in().map_err(Failure::spawn)?.map(|path| work.join(path));
+        begin_in(&manifest.file.run).map_err(Failure::spawn)?.map(|path| work.join(path));
     if let Some(path) = begin_in.as_ref().filter(|path| path.starts_with(&work)) {
         let made = folder.make(path);
         made.map_err(|error| {
@@ -85,7 +86,7 @@ pub fn prepare(
             Failure::cannot_run(format!("cannot give {work_dir} away: {error}"))
         })?;
     }
-    let limits = manifest.file.limits.of(&start.resources);
+    let limits = Limits::of(&manifest.file.limits, &start.resources);
     Ok(Order {
         program: program.to_owned(),
         args,

@@ -6,7 +6,7 @@ use nox_contract::{Capacity, WorkerId};
 use nox_service::Secret;
 use nox_streams::Durability;
 
-use crate::sandbox::host::Settings;
+use crate::{registered::Policy, sandbox::host::Settings};
 
 /// Between two heartbeats if nothing is said, in milliseconds: of a lease of 15 s, seven may get lost.
 const BEAT_MS: u32 = 2_000;
@@ -92,6 +92,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub sandbox: Settings,
+
+    #[command(flatten)]
+    pub registered: Policy,
 }
 
 impl Config {

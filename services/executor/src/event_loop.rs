@@ -142,7 +142,8 @@ impl EventLoop {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = Box::pin(sleep(Duration::MAX));
         let mut events = Vec::new();
-        let mut offers = offers::watch(self.worker.sources.clone(), self.worker.seen.clone());
+        let (sources, seen) = (self.worker.sources.clone(), self.worker.seen.clone());
+        let mut offers = offers::watch(sources, seen, self.worker.registered.subscribe());
         loop {
             self.act();
             if let Some(wait) = self.next_phase() {
@@ -236,6 +237,11 @@ impl EventLoop {
                         }
                     }
                     Effect::Publish { id, message } => self.publish(id, &message),
+                    Effect::Learn(modules) => {
+                        self.worker.learn(modules);
+                        // There may be more of them.
+                        self.show();
+                    }
                     Effect::NewSession => {
                         tracing::warn!(session = %self.session.id(), "Session was given up");
                         self.set_ready(Err("has no session"));
@@ -255,6 +261,7 @@ impl EventLoop {
         }
         if self.begin_again && self.running.is_empty() && self.phase == Phase::Serving {
             self.begin_again = false;
+            self.worker.forget_registered();
             (self.session, self.runner) = self.worker.new_session(self.progress.clone());
             if let Some(reason) = &self.unfit {
                 self.session.pause(reason.clone());

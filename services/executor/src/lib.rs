@@ -23,11 +23,12 @@
 //! | [`failure`], `exceeded`, [`problems`] | the ways to fail, and what an engine's own words mean |
 //! | [`builtin`] | what needs no program |
 //! | [`local`] | attempts without servers, to try a manifest |
-//! | [`offers`] | what it offers, as that changes |
+//! | [`offers`], [`registered`] | what it offers, as that changes |
 //! | [`metrics`] | what it counts |
 
 pub mod artifacts;
 pub mod attempt;
+mod begin_in;
 pub mod builtin;
 pub mod command;
 pub mod config;
@@ -40,7 +41,6 @@ pub mod local;
 pub mod log_buffer;
 pub mod log_writer;
 pub mod logs;
-pub mod manifest;
 pub mod metrics;
 pub mod modules;
 pub mod offers;
@@ -51,6 +51,7 @@ pub mod problems;
 pub mod program;
 pub mod progress;
 mod recovery;
+pub mod registered;
 pub mod relative;
 mod removal;
 pub mod results;
@@ -60,11 +61,11 @@ pub mod start_cost;
 #[path = "../tests/it/start_work.rs"]
 mod start_work;
 mod task;
-pub mod template;
 pub mod uploads;
 mod worker;
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::Path,
     sync::Arc,
@@ -80,10 +81,11 @@ use rustix::{
     io::Errno,
     process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit},
 };
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use config::Config;
+pub use nox_manifest::{self as manifest, template};
 pub use sandbox::supervise_if_asked;
 
 use crate::{
@@ -92,6 +94,7 @@ use crate::{
     metrics::Metrics,
     modules::{Engine, Modules},
     offers::Sources,
+    registered::Catalogue,
     sandbox::{
         Confinement, Leftovers, Limits, NotSpawned, Order, Sandbox,
         host::{Asking, Host, Settings},
@@ -155,9 +158,10 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         data: data.clone(),
         capacity: config.capacity(),
         host: host.clone(),
+        policy: config.registered,
     };
     let seen = sources.marks();
-    let offered = sources.read().context("cannot use the modules")?;
+    let offered = sources.read(&Catalogue::default()).context("cannot use the modules")?;
     let hello = Hello {
         origin: Origin { instance: instance.id, process: ProcessId(ids::unique()) },
         capacity: offered.capacity,
@@ -210,6 +214,7 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         modules: offered.modules,
         sources,
         seen,
+        registered: watch::Sender::new(Catalogue::default()),
         hello,
         broker,
         logs: logs.clone(),
@@ -226,9 +231,9 @@ async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
 /// Shows operators what is run here, and what is not.
 fn note_modules(runtime: &Runtime, modules: &Modules) {
-    let names: Vec<_> =
+    let names: BTreeSet<_> =
         modules.iter().map(|module| module.manifest.file.name.as_str().to_owned()).collect();
-    runtime.readiness.note(MODULES_NOTE, names.join(" "));
+    runtime.readiness.note(MODULES_NOTE, names.into_iter().collect::<Vec<_>>().join(" "));
     runtime.readiness.note(LEFT_OUT_NOTE, left_out(modules));
 }
 

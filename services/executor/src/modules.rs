@@ -12,7 +12,9 @@ use std::{
 use nox_contract::ModuleName;
 
 use crate::{
+    begin_in::begin_in,
     manifest::{Builtin, FILE, Manifest, ManifestError, Run},
+    offers::BYTES_MAX,
     sandbox::host::Host,
 };
 
@@ -23,8 +25,12 @@ const FORMER_MAX: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
     by_name: BTreeMap<ModuleName, Arc<Module>>,
+    /// Versions that admins registered, of those modules or of others.
+    registered: BTreeMap<(ModuleName, String), Arc<Module>>,
     /// Those that were there before, the newest last: attempts of them may be on their way.
     former: VecDeque<Arc<Module>>,
+    /// Bytes of all that is declared.
+    bytes: usize,
     left_out: Vec<LeftOut>,
 }
 
@@ -100,6 +106,7 @@ impl Modules {
         match engine(&manifest, host) {
             Ok(engine) => {
                 tracing::info!(module.name = %name, "Module can be run");
+                self.bytes += bytes_of(&manifest.declared);
                 self.by_name.insert(name, Arc::new(Module { manifest, engine }));
             }
             Err(reason) => {
@@ -108,6 +115,53 @@ impl Modules {
             }
         }
         Ok(())
+    }
+
+    /// Adds a version that was registered, whose manifest is as `read` says, if it is to be taken. The folder has the
+    /// last word on what this machine runs: a version that is in there is not replaced.
+    pub fn add_registered(
+        &mut self,
+        declared: &nox_contract::Manifest,
+        read: Result<Manifest, String>,
+        host: &Host,
+    ) {
+        let (name, version) = (&declared.name, &declared.version);
+        let own = self.by_name.get(name).filter(|own| own.manifest.declared.version == *version);
+        let ready = match own {
+            Some(own) if own.manifest.declared == *declared => return,
+            Some(_) => {
+                Err("another manifest of this version is in the folder of modules".to_owned())
+            }
+            None if self.bytes + bytes_of(declared) > BYTES_MAX => {
+                Err(format!("all manifests together would have more than {BYTES_MAX} bytes"))
+            }
+            None => read.and_then(|manifest| {
+                let engine = engine(&manifest, host)?;
+                Ok(Module { manifest, engine })
+            }),
+        };
+        match ready {
+            Ok(module) => {
+                self.bytes += bytes_of(declared);
+                self.registered.insert((name.clone(), version.clone()), Arc::new(module));
+            }
+            Err(reason) => {
+                let reason = format!("version {version}, which was registered: {reason}");
+                self.left_out.push(LeftOut { name: name.clone(), reason });
+            }
+        }
+    }
+
+    /// Takes away what was registered; attempts of it may be on their way.
+    pub fn forget_registered(&mut self) {
+        let registered = std::mem::take(&mut self.registered);
+        self.bytes = self.by_name.values().map(|of| bytes_of(&of.manifest.declared)).sum();
+        self.remember(registered.into_values());
+    }
+
+    /// Bytes of what is declared.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn get(&self, name: &ModuleName) -> Option<&Arc<Module>> {
@@ -119,7 +173,9 @@ impl Modules {
         let is_it = |module: &&Arc<Module>| {
             module.manifest.file.name == *name && module.manifest.file.version == version
         };
-        self.by_name.get(name).filter(is_it).or_else(|| self.former.iter().rev().find(is_it))
+        let own = self.by_name.get(name).filter(is_it);
+        let registered = || self.registered.get(&(name.clone(), version.to_owned()));
+        own.or_else(registered).or_else(|| self.former.iter().rev().find(is_it))
     }
 
     /// Takes the place of what there was, which is remembered for a while.
@@ -131,14 +187,22 @@ impl Modules {
             now.is_none_or(|now| now.manifest.file.version != module.manifest.file.version)
         };
         let replaced: Vec<_> = before.by_name.into_iter().filter(replaced).collect();
-        self.former.extend(replaced.into_iter().map(|(_, module)| module));
+        let gone =
+            before.registered.into_iter().filter(|(key, _)| !self.registered.contains_key(key));
+        let gone: Vec<_> = gone.collect();
+        self.remember(replaced.into_iter().map(|(_, module)| module));
+        self.remember(gone.into_iter().map(|(_, module)| module));
+    }
+
+    fn remember(&mut self, modules: impl Iterator<Item = Arc<Module>>) {
+        self.former.extend(modules);
         while self.former.len() > FORMER_MAX {
             self.former.pop_front();
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Module>> {
-        self.by_name.values()
+        self.by_name.values().chain(self.registered.values())
     }
 
     pub fn left_out(&self) -> &[LeftOut] {
@@ -147,8 +211,12 @@ impl Modules {
 
     /// What a worker says of its modules.
     pub fn declared(&self) -> Vec<nox_contract::Manifest> {
-        self.by_name.values().map(|module| module.manifest.declared.clone()).collect()
+        self.iter().map(|module| module.manifest.declared.clone()).collect()
     }
+}
+
+fn bytes_of(declared: &nox_contract::Manifest) -> usize {
+    serde_json::to_vec(declared).map_or(0, |json| json.len())
 }
 
 /// Finds what does the work, or says why it cannot be done here.
@@ -177,7 +245,7 @@ fn engine(manifest: &Manifest, host: &Host) -> Result<Engine, String> {
 
 /// The program as an engine, if attempts may be shown what it needs.
 fn shown_engine(manifest: &Manifest, host: &Host, program: PathBuf) -> Result<Engine, String> {
-    manifest.file.run.begin_in()?;
+    begin_in(&manifest.file.run)?;
     host.shown(&manifest.file, &program)?;
     Ok(Engine::Program(program))
 }

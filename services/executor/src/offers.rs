@@ -10,9 +10,13 @@ use std::{
 
 use nox_contract::{Capacity, Manifest};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::{modules::Modules, sandbox::host::Host};
+use crate::{
+    modules::Modules,
+    registered::{self, Catalogue, Policy},
+    sandbox::host::Host,
+};
 
 /// The file in the executor's own folder that says how much it has; what it does not name is as configured.
 pub const CAPACITY_FILE: &str = "capacity.toml";
@@ -45,26 +49,24 @@ pub struct Sources {
     /// As configured.
     pub capacity: Capacity,
     pub host: Arc<Host>,
+    /// Which registered modules are taken.
+    pub policy: Policy,
 }
 
 impl Sources {
-    /// Reads all of it.
+    /// Reads all of it, and adds what was registered.
     ///
     /// # Errors
     /// A manifest or the capacity is wrong, or all manifests together are too large for a message: the operator
     /// must know.
-    pub fn read(&self) -> anyhow::Result<Offered> {
-        let modules = Modules::read(&self.modules, &self.host)?;
-        let declared: usize = modules
-            .declared()
-            .iter()
-            .map(|m| serde_json::to_vec(m).map_or(0, |json| json.len()))
-            .sum();
-        if declared > BYTES_MAX {
+    pub fn read(&self, catalogue: &Catalogue) -> anyhow::Result<Offered> {
+        let mut modules = Modules::read(&self.modules, &self.host)?;
+        if modules.bytes() > BYTES_MAX {
             anyhow::bail!(
                 "the manifests of all modules together are larger than {BYTES_MAX} bytes"
             );
         }
+        registered::add(&mut modules, catalogue, self.policy, &self.host);
         Ok(Offered { modules, capacity: capacity(&self.data.join(CAPACITY_FILE), self.capacity)? })
     }
 
@@ -119,18 +121,24 @@ fn capacity(file: &Path, configured: Capacity) -> anyhow::Result<Capacity> {
     })
 }
 
-/// Tells what is offered whenever that changes from what was `seen` before it was read, until nobody listens. What is wrong is said once, and the offer
-/// stays as it was.
-pub fn watch(sources: Sources, mut seen: Marks) -> mpsc::Receiver<Offered> {
+/// Tells what is offered whenever that changes from what was `seen` before it was read, or others are `registered`, until
+/// nobody listens. What is wrong is said once, and the offer stays as it was.
+pub fn watch(
+    sources: Sources,
+    mut seen: Marks,
+    mut registered: watch::Receiver<Catalogue>,
+) -> mpsc::Receiver<Offered> {
     let (tell, told) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let looking = sources.clone();
             let marks = tokio::task::spawn_blocking(move || looking.marks()).await;
             let Ok(marks) = marks else { return };
-            if std::mem::replace(&mut seen, marks.clone()) != marks {
-                let reading = sources.clone();
-                match tokio::task::spawn_blocking(move || reading.read()).await {
+            let told = registered.has_changed().unwrap_or(false);
+            if std::mem::replace(&mut seen, marks.clone()) != marks || told {
+                let (reading, catalogue) =
+                    (sources.clone(), registered.borrow_and_update().clone());
+                match tokio::task::spawn_blocking(move || reading.read(&catalogue)).await {
                     Ok(Ok(offered)) => {
                         if tell.send(offered).await.is_err() {
                             return;
@@ -144,6 +152,7 @@ pub fn watch(sources: Sources, mut seen: Marks) -> mpsc::Receiver<Offered> {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = registered.changed() => registered.mark_changed(),
                 () = tell.closed() => return,
             }
         }

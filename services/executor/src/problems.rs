@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    manifest::{ProblemRule, Stream},
+    manifest::ProblemRule,
     results::{Texts, Written},
 };
 
@@ -50,11 +50,4 @@ fn sentence(rule: &ProblemRule, texts: &mut Texts<'_>) -> Option<String> {
     let groups = pattern.captures(texts.get(source).ok()?)?;
     let value = groups.name("value").map_or("", |group| group.as_str().trim());
     Some(rule.message.replace("{value}", value))
-}
-
-impl ProblemRule {
-    /// Whether it looks into the stream.
-    pub fn wants(&self, stream: Stream) -> bool {
-        self.said.as_ref().is_some_and(|(source, _)| source.is(stream))
-    }
 }

@@ -4,11 +4,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures_util::StreamExt;
-use nox_contract::{Hello, WorkerId, subject};
+use nox_contract::{Hello, RegisteredModule, WorkerId, subject};
 use nox_protocol::session::Session;
 use nox_service::{Runtime, ids};
 use nox_store::Artifacts;
 use nox_streams::{Broker, Heard};
+use tokio::sync::watch;
 
 use crate::{
     LOGS_WAIT,
@@ -21,6 +22,7 @@ use crate::{
     offers::{Marks, Offered, Sources},
     progress::Reporter,
     recovery,
+    registered::Catalogue,
     sandbox::{Leftovers, host::Host},
 };
 
@@ -39,6 +41,8 @@ pub struct Worker {
     pub sources: Sources,
     /// How that was before it was read.
     pub seen: Marks,
+    /// What was registered, as far as it was told in this session.
+    pub registered: watch::Sender<Catalogue>,
     pub hello: Hello,
     pub broker: Broker,
     pub logs: Logs,
@@ -83,6 +87,19 @@ impl Worker {
         session.offer(capacity, modules, labels);
     }
 
+    /// These were registered, and are offered if they are taken.
+    pub fn learn(&self, modules: Vec<RegisteredModule>) {
+        tracing::info!(modules = modules.len(), "Modules were registered");
+        self.registered.send_modify(|catalogue| catalogue.extend(modules));
+    }
+
+    /// A session is told anew what is registered: the log may be another one.
+    pub fn forget_registered(&mut self) {
+        self.registered.send_modify(|catalogue| *catalogue = Catalogue::default());
+        self.modules.forget_registered();
+        self.hello.modules = self.modules.declared();
+    }
+
     /// Why another process has this one's place, although this one was taken on and lives. If it took
     /// that back, the two would throw each other out for ever.
     pub fn replaced(&self) -> String {
@@ -111,6 +128,9 @@ impl Worker {
             clock: self.runtime.clock.clone(),
             metrics: self.metrics.clone(),
         };
-        (Session::new(id, self.hello.clone()), Arc::new(runner))
+        let session = Session::new(id, self.hello.clone());
+        let takes_any = self.sources.policy.takes_any();
+        let session = if takes_any { session.taking_registered() } else { session };
+        (session, Arc::new(runner))
     }
 }

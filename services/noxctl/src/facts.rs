@@ -113,6 +113,9 @@ fn details(fact: &Fact) -> String {
         Fact::WorkerPaused { reason, .. } => reason.clone(),
         Fact::WorkerLeft { lost, .. } => if *lost { "lost" } else { "by itself" }.to_owned(),
         Fact::ModuleDeclared { manifest, .. } => format!("{} {}", manifest.name, manifest.version),
+        Fact::ModuleRegistered { manifest, by, .. } => {
+            format!("{} {} by {by}", manifest.name, manifest.version)
+        }
         Fact::ModuleSwitched { enabled, by } => {
             format!("{} by {by}", if *enabled { "on" } else { "off" })
         }

@@ -149,6 +149,10 @@ fn send_packed(broker: &Broker, worker: &WorkerId, session: SessionId, work: Vec
 fn inputs_bytes(work: &Work) -> usize {
     match work {
         Work::Start(start) => start.inputs.get().len(),
+        Work::Modules(modules) => {
+            // What is declared is a part of the whole.
+            modules.modules.iter().map(|module| 2 * module.source.get().len()).sum()
+        }
         Work::Stop(_)
         | Work::Abandon(_)
         | Work::Superseded

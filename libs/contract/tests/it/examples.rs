@@ -430,6 +430,15 @@ fn work() -> Vec<Example> {
         StopWork { number: WorkNumber(18), job_id: job(1), attempt: Attempt(1), token: token() };
     let covers = Some(Covers { after: WorkNumber(14), up_to: WorkNumber(18) });
     let message = |covers, work| WorkMessage { session: session(), covers, work };
+    let modules = RegisteredModules {
+        above: 2,
+        up_to: 3,
+        modules: vec![RegisteredModule {
+            number: 3,
+            manifest: manifest(),
+            source: registry::source(),
+        }],
+    };
     [
         ("start", message(None, vec![Work::Start(Box::new(start.clone()))])),
         ("start_plain", message(None, vec![Work::Start(Box::new(plain))])),
@@ -440,6 +449,7 @@ fn work() -> Vec<Example> {
         ),
         ("superseded", message(None, vec![Work::Superseded])),
         ("joined", message(None, vec![Work::Joined])),
+        ("modules", message(None, vec![Work::Modules(Box::new(modules))])),
         ("refused", message(None, vec![Work::Refused { reason: "another lives".to_owned() }])),
         ("redelivered", message(covers, vec![Work::Start(Box::new(start)), Work::Stop(stop)])),
         ("nothing_left", message(covers, Vec::new())),
@@ -449,7 +459,7 @@ fn work() -> Vec<Example> {
     .collect()
 }
 
-fn beats() -> [Example; 2] {
+fn beats() -> [Example; 3] {
     let beat = |origin| Beat {
         session: session(),
         origin,
@@ -460,10 +470,13 @@ fn beats() -> [Example; 2] {
         ],
         joined: true,
         reports_up_to: 55_123,
+        registered_up_to: None,
     };
+    let taking = Beat { registered_up_to: Some(3), ..beat(Some(origin())) };
     [
         example(Kind::Beats, "beat", &beat(None)),
         example(Kind::Beats, "beat_with_origin", &beat(Some(origin()))),
+        example(Kind::Beats, "beat_of_one_that_takes_registered_modules", &taking),
     ]
 }
 
@@ -690,6 +703,12 @@ fn system_entries() -> Vec<(String, Entry)> {
         module: xtb(),
         refusal: Box::new(quota_refusal()),
     };
+    let registered = Fact::ModuleRegistered {
+        manifest: Box::new(manifest()),
+        source: registry::source(),
+        enabled: true,
+        by: id("root"),
+    };
     let left = |lost, reason, blame| Fact::WorkerLeft { session: session(), lost, reason, blame };
     let joined = |labels, modules: Vec<ServedModule>| Fact::WorkerJoined {
         session: session(),
@@ -765,6 +784,7 @@ fn system_entries() -> Vec<(String, Entry)> {
             reports,
             vec![declared(plain_manifest(), false)],
         ),
+        ("module_registered", Entity::Module(xtb()), commands, vec![registered]),
         (
             "module_switched",
             Entity::Module(xtb()),

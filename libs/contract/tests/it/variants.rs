@@ -36,6 +36,7 @@ variants!(command: Command {
     SubmitDraft(_) => "submit_draft",
     Cancel(_) => "cancel",
     SetModule(_) => "set_module",
+    RegisterModule(_) => "register_module",
     SetLimits(_) => "set_limits",
     DrainWorker(_) => "drain_worker",
     CreateKey(_) => "create_key",
@@ -87,6 +88,7 @@ variants!(work: Work {
     Abandon(_) => "abandon",
     Superseded => "superseded",
     Joined => "joined",
+    Modules(_) => "modules",
     Refused { .. } => "refused",
 } never Unreadable);
 
@@ -133,6 +135,7 @@ variants!(fact: Fact {
     WorkerResumed { .. } => "worker_resumed",
     WorkerLeft { .. } => "worker_left",
     ModuleDeclared { .. } => "module_declared",
+    ModuleRegistered { .. } => "module_registered",
     ModuleSwitched { .. } => "module_switched",
     TopicRegistered { .. } => "topic_registered",
     TopicRemoved {} => "topic_removed",

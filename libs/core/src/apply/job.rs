@@ -234,6 +234,7 @@ impl State {
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. }
             | Fact::ModuleDeclared { .. }
+            | Fact::ModuleRegistered { .. }
             | Fact::ModuleSwitched { .. }
             | Fact::TopicRegistered { .. }
             | Fact::TopicRemoved {}

@@ -5,6 +5,7 @@ use nox_contract::{Entry, Fact, Manifest, ModuleName};
 use super::{ApplyError, misplaced};
 use crate::{
     pace::Pace,
+    registrations::{Registration, Registrations},
     state::{Module, State},
     versions::Versions,
 };
@@ -20,6 +21,20 @@ impl State {
             match fact {
                 Fact::ModuleDeclared { manifest, enabled } => {
                     self.declare(name, manifest, *enabled);
+                }
+                Fact::ModuleRegistered { manifest, source, enabled, by } => {
+                    self.declare(name, manifest, *enabled);
+                    self.registrations += 1;
+                    let registration = Registration {
+                        number: self.registrations,
+                        by: by.clone(),
+                        at: self.at,
+                        hash: Registration::hash_of(source),
+                        source: Some(source.clone()),
+                    };
+                    if let Some(module) = self.modules.get_mut(name) {
+                        module.registrations.insert(&manifest.version, registration);
+                    }
                 }
                 Fact::ModuleSwitched { enabled, .. } => {
                     let missing = ApplyError::Missing { n, fact: fact.name(), what: "module" };
@@ -37,13 +52,19 @@ impl State {
             Some(module) => {
                 module.versions.declare(manifest.clone());
                 module.enabled = enabled;
+                let versions = &module.versions;
+                module.registrations.keep(|version| versions.get(version).is_some());
             }
             None => {
                 let versions = Versions::new(manifest.clone());
-                self.modules.insert(
-                    name.clone(),
-                    Module { versions, enabled, running: 0, pace: Pace::default() },
-                );
+                let module = Module {
+                    versions,
+                    registrations: Registrations::default(),
+                    enabled,
+                    running: 0,
+                    pace: Pace::default(),
+                };
+                self.modules.insert(name.clone(), module);
             }
         }
     }

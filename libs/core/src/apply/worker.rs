@@ -1,6 +1,6 @@
 //! Facts of a worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{Capacity, Entry, Fact, ModuleName, WorkNumber, WorkerId, fact::ServedModule};
 
@@ -96,6 +96,10 @@ impl State {
     }
 }
 
-fn served(modules: &[ServedModule]) -> BTreeMap<ModuleName, String> {
-    modules.iter().map(|served| (served.name.clone(), served.version.clone())).collect()
+fn served(modules: &[ServedModule]) -> BTreeMap<ModuleName, BTreeSet<String>> {
+    let mut by_name: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for ServedModule { name, version } in modules {
+        by_name.entry(name.clone()).or_default().insert(version.clone());
+    }
+    by_name
 }

@@ -92,6 +92,8 @@ pub struct Faults {
     pub newest_job_counts_alone: bool,
     /// Let schedules go on that are bound to a key which is worth nothing any more.
     pub schedules_outlive_keys: bool,
+    /// Let a registered version become another one, by whoever says so.
+    pub registered_versions_change: bool,
 }
 
 /// What follows from one part of one input.
@@ -176,6 +178,7 @@ pub fn command(
         Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
         Command::Cancel(cancel) => cancel::decide(state, tenant, cancel),
         Command::SetModule(set) => module::switch(state, set),
+        Command::RegisterModule(register) => module::register(state, rules, register),
         Command::SetLimits(set) => quota::set(state, tenant, set, now),
         Command::DrainWorker(drain) => drain::decide(state, tenant, drain),
         Command::CreateKey(create) => key::create(state, rules, tenant, create),

@@ -2,9 +2,8 @@
 
 use nox_contract::{
     Attempt, AttemptEnd, Blame, ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Entity, Fact,
-    HandBack, JobError, JobId, LostReason, Manifest, OUTPUTS_BYTES_MAX, Report, SessionId,
-    Timestamp, Token, WorkerId,
-    fact::ServedModule,
+    HandBack, JobError, JobId, LostReason, OUTPUTS_BYTES_MAX, Report, SessionId, Timestamp, Token,
+    WorkerId,
     report::{Ended, Hello, Offer, Progressed, Started, Stopped},
 };
 
@@ -58,7 +57,7 @@ pub(super) fn decide(
             about_worker(Fact::WorkerResumed { session, number: *number })
         }
         Report::Offer(offer) if offer.number <= worker.offers => Decision::nothing(),
-        Report::Offer(offer) => offered(state, worker_id, session, offer),
+        Report::Offer(offer) => offered(state, rules, worker_id, session, offer),
         Report::Bye => {
             let departure = Departure::Planned(LostReason::Draining);
             Decision::of_draft(end::leave(rules, worker_id, worker, &departure))
@@ -94,14 +93,14 @@ fn joined(
         };
         return Decision::step(vec![end::leave(rules, worker_id, worker, &departure)]);
     }
-    if let Some(declared) = hello.modules.iter().find_map(|m| module::declare(state, m)) {
+    if let Some(declared) = hello.modules.iter().find_map(|m| module::declare(state, rules, m)) {
         return Decision::step(vec![declared]);
     }
     let fact = Fact::WorkerJoined {
         session,
         origin,
         capacity: hello.capacity,
-        modules: served(&hello.modules),
+        modules: module::served(state, rules, &hello.modules),
         labels: hello.labels.clone(),
         claimant: None,
     };
@@ -109,23 +108,24 @@ fn joined(
 }
 
 /// What a worker offers has changed, in steps: manifests that the log does not know are declared first.
-fn offered(state: &State, worker_id: &WorkerId, session: SessionId, offer: &Offer) -> Decision {
-    if let Some(declared) = offer.modules.iter().find_map(|m| module::declare(state, m)) {
+fn offered(
+    state: &State,
+    rules: &Rules,
+    worker_id: &WorkerId,
+    session: SessionId,
+    offer: &Offer,
+) -> Decision {
+    if let Some(declared) = offer.modules.iter().find_map(|m| module::declare(state, rules, m)) {
         return Decision::step(vec![declared]);
     }
     let fact = Fact::WorkerOffered {
         session,
         number: offer.number,
         capacity: offer.capacity,
-        modules: served(&offer.modules),
+        modules: module::served(state, rules, &offer.modules),
         labels: offer.labels.clone(),
     };
     Decision::of(Entity::Worker(worker_id.clone()), vec![fact])
-}
-
-fn served(modules: &[Manifest]) -> Vec<ServedModule> {
-    let served = |m: &Manifest| ServedModule { name: m.name.clone(), version: m.version.clone() };
-    modules.iter().map(served).collect()
 }
 
 /// The slot that a report speaks of, if whoever reports holds its token.

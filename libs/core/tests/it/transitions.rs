@@ -227,6 +227,12 @@ fn facts(job: &Job) -> Vec<Fact> {
         },
         Fact::ModuleDeclared { manifest: Box::new(manifest("m")), enabled: true },
         Fact::ModuleSwitched { enabled: false, by: id("root") },
+        Fact::ModuleRegistered {
+            manifest: Box::new(manifest("m")),
+            source: RawJson::default(),
+            enabled: true,
+            by: id("root"),
+        },
         Fact::Configured { config: Box::new(SchedulerConfig::default()) },
         Fact::InputsReset {
             src: Source::Commands,
@@ -288,6 +294,7 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::ScheduleOccurred { .. } => 42,
             Fact::ScheduleTriggered { .. } => 43,
             Fact::ScheduleDeleted { .. } => 44,
+            Fact::ModuleRegistered { .. } => 45,
         };
         seen | 1 << bit
     });

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Covers, FrameNumber, JobId, SessionId, StartWork, Token, Work, WorkNumber, WorkerId,
-    work::StopWork,
+    Attempt, Covers, FrameNumber, JobId, MESSAGE_BYTES_MAX, RegisteredModule, RegisteredModules,
+    SessionId, StartWork, Token, Work, WorkNumber, WorkerId, work::StopWork,
 };
 
 use super::{Effect, Leader};
 
 /// Most pieces of work that are handed out again in one message; with the largest inputs they fit.
 const REDELIVERED_MAX: usize = 40;
+
+/// What a registered module has in a message beside its manifest, twice: names of members, defaults, the envelope.
+const MANIFEST_BYTES_SPARE: usize = 4 * 1024;
 
 /// Work to hand out.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +35,7 @@ impl Dispatch {
                 Work::Abandon(_)
                 | Work::Superseded
                 | Work::Joined
+                | Work::Modules(_)
                 | Work::Refused { .. }
                 | Work::Unreadable,
             ) => WorkNumber(0),
@@ -90,6 +94,25 @@ impl Leader {
     pub(super) fn tell(&mut self, worker_id: WorkerId, session: SessionId, work: Work) {
         let work = Dispatch::Ready(work);
         self.hold_back_until_proved(Effect::Dispatch { worker_id, session, work });
+    }
+
+    /// Tells a session of the modules that were registered above a number, the first of them, as many as one message
+    /// holds: its next beat asks for the others.
+    pub(super) fn tell_registered(&mut self, worker_id: WorkerId, session: SessionId, above: u64) {
+        let mut modules = self.state().registered_above(above);
+        let mut bytes = 0;
+        let mut fits = |module: &RegisteredModule| {
+            // What is declared is a part of the whole, but for what it says by default.
+            bytes += 2 * module.source.get().len() + MANIFEST_BYTES_SPARE;
+            bytes <= MESSAGE_BYTES_MAX
+        };
+        let fitting = modules.iter().map_while(|module| Some(module).filter(|of| fits(of))).count();
+        let all = fitting == modules.len();
+        modules.truncate(fitting);
+        let last = modules.last().map(|module| module.number);
+        let up_to = last.filter(|_| !all).unwrap_or(self.state().registrations);
+        let told = RegisteredModules { above, up_to, modules };
+        self.tell(worker_id, session, Work::Modules(Box::new(told)));
     }
 
     /// Hands out again what did not arrive, as far as it was handed out at all, and says which

@@ -496,6 +496,7 @@ impl Leader {
                 | Fact::WorkerUndrained { .. }
                 | Fact::WorkerOffered { .. }
                 | Fact::ModuleDeclared { .. }
+                | Fact::ModuleRegistered { .. }
                 | Fact::ModuleSwitched { .. }
                 | Fact::Reserved { .. }
                 | Fact::LimitsSet { .. } => self.match_due = true,

@@ -201,6 +201,7 @@ fn a_resend_covers_nothing_of_a_session_that_is_over() {
             held: Vec::new(),
             joined: true,
             reports_up_to: 2,
+            registered_up_to: None,
         };
         leader.on_beat(worker(), beat, at(second));
         leader.tick(at(second)).unwrap();

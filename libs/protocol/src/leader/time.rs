@@ -70,6 +70,9 @@ impl Leader {
             Verdict::Probe { worker_id, session, probe } => {
                 self.probes.push_back(Effect::Probe { worker_id, session, probe });
             }
+            Verdict::Registered { worker_id, session, above } => {
+                self.tell_registered(worker_id, session, above);
+            }
             Verdict::Joined { worker_id, session } => self.tell(worker_id, session, Work::Joined),
             Verdict::Refused { worker_id, session } => {
                 let reason = format!(

@@ -35,6 +35,7 @@ fn beat() -> Beat {
         held: Vec::new(),
         joined: true,
         reports_up_to: 1,
+        registered_up_to: None,
     }
 }
 

@@ -20,6 +20,7 @@ struct Worker {
     sent: Vec<(ReportId, Arc<ReportMessage>)>,
     begin_again: bool,
     given_up: Option<String>,
+    learnt: Vec<u64>,
 }
 
 impl Worker {
@@ -38,8 +39,16 @@ impl Worker {
         let session = Session::new(session_id(SESSION), hello).with_faults(faults);
         let (runs, kills, sent) = (vec![], vec![], vec![]);
         let now = Timestamp::from_micros(1_000_000);
-        let mut worker =
-            Self { session, now, runs, kills, sent, begin_again: false, given_up: None };
+        let mut worker = Self {
+            session,
+            now,
+            runs,
+            kills,
+            sent,
+            begin_again: false,
+            given_up: None,
+            learnt: vec![],
+        };
         worker.drive();
         worker.ack(1);
         worker.sent.clear();
@@ -54,6 +63,9 @@ impl Worker {
                 }
                 Effect::Kill(held) => self.kills.push(held),
                 Effect::Publish { id, message } => self.sent.push((id, message)),
+                Effect::Learn(modules) => {
+                    self.learnt.extend(modules.iter().map(|module| module.number));
+                }
                 Effect::NewSession => self.begin_again = true,
                 Effect::GiveUp { reason } => self.given_up = Some(reason),
             }
@@ -557,4 +569,44 @@ fn what_is_stored_after_the_broker_was_asked_is_not_missed() {
     worker.session.on_reports_seen(&stream, 1, asked_at).unwrap();
     assert_eq!((asked_at, worker.session.reports_up_to()), (1, 2));
     assert!(!worker.begin_again && worker.held().is_empty());
+}
+
+#[test]
+fn registered_modules_arrive_once_and_in_order_where_they_are_wanted() {
+    let told = |above, up_to, numbers: &[u64]| {
+        let modules = numbers.iter().map(|number| registered(*number)).collect();
+        vec![Work::Modules(Box::new(RegisteredModules { above, up_to, modules }))]
+    };
+    let mut without = Worker::new();
+    without.work(told(0, 1, &[1]));
+    assert_eq!((&*without.learnt, without.session.beat().registered_up_to), (&[][..], None));
+
+    let mut taking = Worker::new();
+    taking.session = taking.session.taking_registered();
+    let heard = |worker: &mut Worker| {
+        (std::mem::take(&mut worker.learnt), worker.session.beat().registered_up_to)
+    };
+    taking.work(told(2, 3, &[3]));
+    assert_eq!(heard(&mut taking), (vec![], Some(0)), "those before are missing");
+    taking.work(told(0, 2, &[1, 2]));
+    assert_eq!(heard(&mut taking), (vec![1, 2], Some(2)));
+    taking.work(told(0, 3, &[1, 2, 3]));
+    assert_eq!(heard(&mut taking), (vec![3], Some(3)));
+    taking.work(told(0, 2, &[1, 2]));
+    assert_eq!(heard(&mut taking), (vec![], Some(3)), "a copy that came late");
+}
+
+fn registered(number: u64) -> RegisteredModule {
+    let manifest = nox_contract::Manifest {
+        name: "m".parse().unwrap(),
+        version: number.to_string(),
+        title: String::new(),
+        input_schema: RawJson::default(),
+        output_schema: RawJson::default(),
+        resources: Resources { cpu: 1, mem_mb: 1, wall_time_s: 1, gpu: 0 },
+        retry: nox_contract::RetryPolicy::default(),
+        running_max: None,
+        starts_per_minute: None,
+    };
+    RegisteredModule { number, manifest, source: RawJson::default() }
 }

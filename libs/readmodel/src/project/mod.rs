@@ -210,9 +210,9 @@ impl Projection<'_> {
             | Fact::WorkerPaused { .. }
             | Fact::WorkerResumed { .. }
             | Fact::WorkerLeft { .. } => self.move_worker(context, fact, storable.is_ok()),
-            Fact::ModuleDeclared { .. } | Fact::ModuleSwitched { .. } => {
-                self.move_module(context, fact, storable.is_ok())
-            }
+            Fact::ModuleDeclared { .. }
+            | Fact::ModuleRegistered { .. }
+            | Fact::ModuleSwitched { .. } => self.move_module(context, fact, storable.is_ok()),
             Fact::TopicRegistered { .. } | Fact::TopicRemoved {} => {
                 self.move_topic(context, fact, storable.is_ok())
             }

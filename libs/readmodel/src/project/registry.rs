@@ -1,10 +1,12 @@
 //! What facts make of workers, modules and topics.
 
+use std::collections::BTreeMap;
+
 use nox_contract::{Entity, Fact, Timestamp, WorkerId};
 use nox_core::versions::Versions;
 
 use super::{Context, IllegalEntry, Projection};
-use crate::rows::{self, StoredModule, StoredTopic, StoredWorker, WorkerState};
+use crate::rows::{self, Registered, StoredModule, StoredTopic, StoredWorker, WorkerState};
 
 impl Projection<'_> {
     pub(super) fn move_worker(
@@ -107,17 +109,27 @@ impl Projection<'_> {
             return Err(context.misplaced(fact));
         };
         let n = context.placed.n;
-        if let (Fact::ModuleDeclared { manifest, enabled }, true) = (fact, storable) {
+        if let (
+            Fact::ModuleDeclared { manifest, enabled }
+            | Fact::ModuleRegistered { manifest, enabled, .. },
+            true,
+        ) = (fact, storable)
+        {
             let known = self.changes.modules.get(name).or_else(|| self.rows.modules.get(name));
             let manifest = (**manifest).clone();
-            let versions = match known.cloned() {
-                Some(StoredModule { mut versions, .. }) => {
+            let version = manifest.version.clone();
+            let (versions, mut registered) = match known.cloned() {
+                Some(StoredModule { mut versions, registered, .. }) => {
                     versions.declare(manifest);
-                    versions
+                    (versions, registered)
                 }
-                None => Versions::new(manifest),
+                None => (Versions::new(manifest), BTreeMap::new()),
             };
-            let module = StoredModule { versions, enabled: *enabled, n };
+            if let Fact::ModuleRegistered { by, .. } = fact {
+                registered.insert(version, Registered { by: by.clone(), at: context.placed.at });
+            }
+            registered.retain(|version, _| versions.get(version).is_some());
+            let module = StoredModule { versions, registered, enabled: *enabled, n };
             self.changes.modules.insert(name.clone(), module);
         }
         if let Fact::ModuleSwitched { enabled, .. } = fact {

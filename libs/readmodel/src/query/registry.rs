@@ -12,7 +12,7 @@ use sqlx::{Row, postgres::PgRow, types::Json};
 use super::{At, QueryError, Reader};
 use crate::{
     load::{self, decode},
-    rows::{StoredWorker, WorkerState},
+    rows::{Registered, StoredWorker, WorkerState},
     sql::{Instant, number},
 };
 
@@ -25,6 +25,8 @@ pub struct ModuleRow {
     pub schema: RawJson,
     pub enabled: bool,
     pub versions: Versions,
+    /// Those of them that an admin registered.
+    pub registered: BTreeMap<String, Registered>,
     /// The newest frame with an entry of the module.
     pub n: FrameNumber,
 }
@@ -52,7 +54,7 @@ impl Reader {
     pub async fn modules(&self) -> Result<At<Vec<ModuleRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select name, version, caps, schema, enabled, manifest, others, n from modules order by name",
+            "select name, version, caps, schema, enabled, manifest, others, registered, n from modules order by name",
         );
         let rows = sqlx::query(sql).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
@@ -62,7 +64,7 @@ impl Reader {
     pub async fn module(&self, name: &ModuleName) -> Result<At<Option<ModuleRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select name, version, caps, schema, enabled, manifest, others, n from modules where name = $1",
+            "select name, version, caps, schema, enabled, manifest, others, registered, n from modules where name = $1",
         );
         let row = sqlx::query(sql).bind(name.as_str()).fetch_optional(look.connection()).await;
         let row = row.map_err(|error| look.failed(error))?;
@@ -220,6 +222,7 @@ fn module(row: &PgRow) -> sqlx::Result<ModuleRow> {
     let Json(schema) = row.try_get("schema")?;
     let Json(present) = row.try_get("manifest")?;
     let Json(others) = row.try_get("others")?;
+    let Json(registered) = row.try_get("registered")?;
     Ok(ModuleRow {
         name: ModuleName::new(row.try_get::<&str, _>("name")?).map_err(decode)?,
         version: row.try_get("version")?,
@@ -227,6 +230,7 @@ fn module(row: &PgRow) -> sqlx::Result<ModuleRow> {
         schema,
         enabled: row.try_get("enabled")?,
         versions: Versions { present, others },
+        registered,
         n: number(row.try_get("n")?),
     })
 }

@@ -132,9 +132,18 @@ pub struct StoredLimits {
     pub n: FrameNumber,
 }
 
+/// Who registered a version of a module, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    pub by: UserId,
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModule {
     pub versions: Versions,
+    /// Those of them that an admin registered.
+    pub registered: BTreeMap<String, Registered>,
     pub enabled: bool,
     pub n: FrameNumber,
 }

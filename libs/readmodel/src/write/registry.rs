@@ -15,11 +15,11 @@ use crate::{
 pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
     let rows = &changes.modules;
     sqlx::query(
-        "insert into modules (name, version, caps, schema, enabled, manifest, others, n)
+        "insert into modules (name, version, caps, schema, enabled, manifest, others, registered, n)
          select *
          from unnest(
              $1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::jsonb[],
-             $7::jsonb[], $8::bigint[])
+             $7::jsonb[], $8::jsonb[], $9::bigint[])
          on conflict (name) do update
          set version = excluded.version,
              caps = excluded.caps,
@@ -27,6 +27,7 @@ pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) ->
              enabled = excluded.enabled,
              manifest = excluded.manifest,
              others = excluded.others,
+             registered = excluded.registered,
              n = excluded.n",
     )
     .bind(rows.keys().map(|name| name.as_str()).bind_iter())
@@ -49,6 +50,7 @@ pub(super) async fn modules(connection: &mut PgConnection, changes: &Changes) ->
     .bind(rows.values().map(|row| row.enabled).bind_iter())
     .bind(rows.values().map(|row| Jsonb::of(&row.versions.present)).bind_iter())
     .bind(rows.values().map(|row| Jsonb::of(&row.versions.others)).bind_iter())
+    .bind(rows.values().map(|row| Jsonb::of(&row.registered)).bind_iter())
     .bind(rows.values().map(|row| big(row.n.0)).bind_iter())
     .execute(connection)
     .await?;

@@ -2,8 +2,9 @@
 
 use nox_contract::{
     Attempt, AttemptEnd, Cancel, Command, CommandMessage, Concurrency, DrainWorker, FrameNumber,
-    JobError, JobId, Limits, RawJson, Report, ReportMessage, Resources, SetLimits, SetModule,
-    Submit, SubmitBatch, SubmitDraft, TenantId, Token, Usage, UserId,
+    JobError, JobId, Limits, Manifest, RawJson, RegisterModule, Report, ReportMessage, Resources,
+    RetryPolicy, SetLimits, SetModule, Submit, SubmitBatch, SubmitDraft, TenantId, Token, Usage,
+    UserId,
     report::{Ended, Started, Stopped},
     subject,
 };
@@ -180,6 +181,7 @@ impl Client {
             80..93 | 100.. => self.cancel(asker, wire),
             93..95 => Some(limit(asker, wire)),
             95..97 => Some(drain(wire)),
+            97 => Some(register(asker, wire)),
             _ => {
                 let (module, ..) = MODULES[wire.between(0, MODULES.len() as u64 - 1) as usize];
                 Some(Command::SetModule(SetModule {
@@ -328,6 +330,26 @@ fn limit(asker: usize, wire: &mut Wire) -> Command {
     });
     let account = subject::user_account(&user);
     Command::SetLimits(Box::new(SetLimits { account, limits, by: user, reason: String::new() }))
+}
+
+/// An operator registers one of a few versions of the first module; now and then as something else than before.
+fn register(asker: usize, wire: &mut Wire) -> Command {
+    let version = format!("r{}", wire.between(0, 3));
+    let title = if wire.chance(0.2) { "another" } else { "" };
+    let manifest = Manifest {
+        name: MODULES[0].0.parse().expect("a module's name"),
+        version,
+        title: title.to_owned(),
+        input_schema: RawJson::default(),
+        output_schema: RawJson::default(),
+        resources: Resources { cpu: 1, mem_mb: 64, wall_time_s: 10, gpu: 0 },
+        retry: RetryPolicy::default(),
+        running_max: None,
+        starts_per_minute: None,
+    };
+    let source = RawJson::of(&manifest).expect("a manifest can be serialised");
+    let by = USERS[asker].1.parse().expect("a user");
+    Command::RegisterModule(Box::new(RegisterModule { manifest, source, by }))
 }
 
 /// An operator takes a worker out of service, or puts it back.

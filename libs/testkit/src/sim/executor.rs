@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use nox_contract::{
     AttemptEnd, Capacity, HandBack, Hello, InstanceId, JobError, LostReason, Manifest, Origin,
-    ProcessId, RawJson, Resources, RetryPolicy, SessionId, StartWork, Usage, Work, WorkerId,
-    beat::Held,
+    ProcessId, RawJson, RegisteredModule, Resources, RetryPolicy, SessionId, StartWork, Usage,
+    Work, WorkerId, beat::Held,
 };
 use nox_protocol::session::{Effect, Session};
 
@@ -47,6 +47,8 @@ pub struct Executor {
     left: bool,
     /// Its name is another's, and nothing goes wrong any more: nobody starts it again.
     given_up: bool,
+    /// What it offers in this session.
+    offered: Vec<Manifest>,
     /// How often its manifests were changed.
     version: u32,
     /// The connection on which the stream of reports was last found to be the same.
@@ -80,6 +82,7 @@ impl Executor {
             draining: false,
             left: false,
             given_up: false,
+            offered: Vec::new(),
             version: 1,
             attached: 0,
         }
@@ -151,7 +154,11 @@ impl Executor {
                             Work::Superseded => wire.oracle.on_superseded(session.id()),
                             Work::Abandon(held) => wire.oracle.on_abandoned(session.id(), *held),
                             Work::Refused { .. } => wire.oracle.on_refused(session.id()),
-                            Work::Start(_) | Work::Stop(_) | Work::Joined | Work::Unreadable => {}
+                            Work::Start(_)
+                            | Work::Stop(_)
+                            | Work::Joined
+                            | Work::Modules(_)
+                            | Work::Unreadable => {}
                         }
                     }
                 }
@@ -200,7 +207,7 @@ impl Executor {
         self.left = false;
         let number = (self.id as u128 + 1) << 64 | u128::from(self.sessions);
         let id = SessionId(uuid::Uuid::from_u128(number));
-        let modules = MODULES
+        let modules: Vec<_> = MODULES
             .iter()
             .filter(|(.., first_alone)| !first_alone || self.worker.as_str() == "exec-0")
             .map(|(name, attempts_max, running_max, _)| {
@@ -211,9 +218,10 @@ impl Executor {
             instance: InstanceId(uuid::Uuid::from_u128(self.id as u128 + 1)),
             process: ProcessId(uuid::Uuid::from_u128(u128::from(self.life))),
         };
+        self.offered.clone_from(&modules);
         let hello = Hello { origin, capacity: CAPACITY, modules, labels: Vec::new() };
         let faults = Bug::of_session(wire.plan.bug);
-        let mut session = Session::new(id, hello).with_faults(faults);
+        let mut session = Session::new(id, hello).with_faults(faults).taking_registered();
         let stream = &wire.broker.reports;
         let attached = session.on_reports_seen(&stream.incarnation(), stream.last(), 0);
         attached.expect("a new session has lost nothing");
@@ -320,6 +328,7 @@ impl Executor {
                 let at = wire.now + wire.between(1, 50) * MS;
                 wire.schedule(at, self.party(), self.life, Happening::Ended { held, serial });
             }
+            Effect::Learn(modules) => self.learn(modules),
             Effect::Publish { id, message } => {
                 let payload = serde_json::to_vec(&*message).expect("reports can be serialised");
                 let (worker, forged) = (self.worker.clone(), false);
@@ -339,6 +348,14 @@ impl Executor {
                 self.given_up = wire.quiet && !replaced;
                 self.die(wire);
             }
+        }
+    }
+
+    /// What was registered is offered beside what it has by itself.
+    fn learn(&mut self, modules: Vec<RegisteredModule>) {
+        self.offered.extend(modules.into_iter().map(|module| module.manifest));
+        if let Some(session) = &mut self.session {
+            session.offer(CAPACITY, self.offered.clone(), Vec::new());
         }
     }
 
@@ -490,6 +507,7 @@ fn brief(work: &Work) -> String {
         Work::Superseded => "superseded".to_owned(),
         Work::Unreadable => "unreadable".to_owned(),
         Work::Joined => "joined".to_owned(),
+        Work::Modules(modules) => format!("modules up to {}", modules.up_to),
         Work::Refused { .. } => "refused".to_owned(),
     }
 }

@@ -130,6 +130,7 @@ impl Bug {
             // Whose turn it is, and when, is compared with what counts all jobs in the core's own tests.
             turns_not_taken: false,
             pace_unchecked: false,
+            registered_versions_change: false,
         }
     }
 

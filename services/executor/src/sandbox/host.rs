@@ -24,7 +24,7 @@ use super::{
     trial::{find, try_landlock, try_seccomp},
     users::{User, Users},
 };
-use crate::manifest::ManifestFile;
+use crate::{begin_in::begin_in, manifest::ManifestFile};
 
 /// What was found, and what attempts are shut in with.
 #[derive(Debug)]
@@ -284,7 +284,7 @@ impl Host {
         let mut shown: Vec<_> = folders.into_iter().filter(|folder| !is_system(folder)).collect();
         shown.dedup();
         // One that is not there any more fails the attempt, and is no reason to run nothing else.
-        let begin_in = manifest.run.begin_in().unwrap_or_default().filter(|folder| {
+        let begin_in = begin_in(&manifest.run).unwrap_or_default().filter(|folder| {
             let is_private = [Path::new("/tmp"), Path::new("/dev/shm")].contains(&folder.as_path());
             // Of these, each isolated attempt has its own.
             let is_own = is_private && manifest.sandbox == Level::Isolated;

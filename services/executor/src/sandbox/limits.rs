@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nox_contract::Resources;
+use nox_manifest::LimitsTable;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +39,34 @@ pub struct Limits {
 /// ends all of them together and says why.
 const CPU_SECONDS_SPARE: u64 = 2;
 
+/// Seconds on processors beyond what was asked for, so that the wall time is what ends an attempt.
+const ASKED_CPU_SECONDS_SPARE: u64 = 10;
+
 /// Private memory of each process beyond the bound, where nothing but the kernel's bound of each
 /// process is exact: that counts what libraries map and never touch, 130 MiB in the case of xtb. Below
 /// it, some do not fail but hang.
 const MAPPED_BYTES_SPARE: u64 = 256 << 20;
 
 impl Limits {
+    /// The bounds of an attempt with such resources, of a module with such limits.
+    pub fn of(table: &LimitsTable, resources: &Resources) -> Self {
+        let mib = |count: u64| count.saturating_mul(1 << 20);
+        let wall_seconds = u64::from(resources.wall_time_s);
+        Self {
+            wall_seconds,
+            cpu_seconds: u64::from(resources.cpu) * wall_seconds + ASKED_CPU_SECONDS_SPARE,
+            memory_bytes: mib(resources.mem_mb.into()),
+            disk_bytes: mib(table.disk_mb),
+            file_bytes: mib(table.file_mb),
+            files: table.files_max,
+            open_files: table.open_files_max,
+            processes: table.processes_max,
+            stack_bytes: table.stack_mb.map(mib),
+            shm_bytes: mib(table.shm_mb),
+            tmp_bytes: mib(table.tmp_mb),
+        }
+    }
+
     /// Little, which is enough for a program that does nothing.
     pub fn of_a_trial() -> Self {
         Self {

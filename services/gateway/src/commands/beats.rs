@@ -43,6 +43,7 @@ pub fn beat(broker: &Broker, worker_id: &WorkerId, session: SessionId) -> Result
         held: Vec::new(),
         joined: true,
         reports_up_to: 0,
+        registered_up_to: None,
     };
     let beat = serde_json::to_vec(&beat).map_err(ApiError::internal)?;
     broker.publish_unacked(subject::beat(worker_id), beat.into());

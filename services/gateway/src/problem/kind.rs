@@ -114,11 +114,25 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             422,
             0,
             "Unknown module",
-            "No worker ever declared this module. `GET /modules` lists what there is.",
+            "No worker ever declared this module, and nobody registered it. `GET /modules` lists what there is.",
         ),
         ProblemCode::ModuleNotFound => {
             (404, 0, "No such module", "`GET /modules` lists what there is.")
         }
+        ProblemCode::InvalidManifest => (
+            422,
+            0,
+            "Not a manifest",
+            "What is to be registered is no manifest of a module, or one that needs what only a module in an \
+             executor's own folder has. `errors` says where and why.",
+        ),
+        ProblemCode::VersionConflict => (
+            409,
+            0,
+            "Version taken",
+            "There is a version of this name with another manifest, and a version stays what it is. Give the \
+             new one a `version` of its own.",
+        ),
         ProblemCode::DisabledModule => {
             (409, 0, "Module disabled", "An administrator switched the module off.")
         }

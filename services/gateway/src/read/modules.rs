@@ -98,6 +98,13 @@ impl Modules {
         Box::pin(self.read(name, known, now)).await
     }
 
+    /// It has changed: whoever asks next reads it again.
+    pub fn forget(&self, name: &ModuleName) {
+        if let Some(known) = self.known().get_mut(name) {
+            known.read_at = Duration::ZERO;
+        }
+    }
+
     async fn read(
         &self,
         name: &ModuleName,
@@ -116,7 +123,8 @@ impl Modules {
             (Err(error), None) => return Err(error),
         };
         let Some(row) = row else {
-            let detail = format!("no worker ever declared the module {name}");
+            let detail =
+                format!("no worker ever declared the module {name}, and nobody registered it");
             return Err(ApiError::new(ProblemCode::UnknownModule, detail));
         };
         Ok(self.learn(name, &row.versions, now))

@@ -1,13 +1,18 @@
 //! What can be run, and whether.
 
-use nox_contract::{Command, FrameNumber, ModuleName, Outcome, ProblemCode, SetModule};
+use nox_contract::{
+    Accepted, Command, FrameNumber, Manifest, ModuleName, NoMeaning, Outcome, ProblemCode,
+    REGISTERED_BYTES_MAX, RawJson, RegisterModule, SetModule,
+};
+use nox_manifest::Wrong;
 use nox_readmodel::ModuleRow;
 
+use super::decided::decided;
 use crate::{
     app::App,
     commands::{Delivery, Until},
     identity::auth::Caller,
-    problem::ApiError,
+    problem::{ApiError, FieldError},
     read::{barrier::Sources, required::Required},
 };
 
@@ -40,4 +45,41 @@ pub async fn switch(
         Delivery::Answered(Outcome::Refused(refusal)) => Err(refusal.into()),
         Delivery::Published => Ok((module, None)),
     }
+}
+
+/// Registers a version of a module, for operators: `source` is its manifest in the JSON form. What it declares, and what
+/// was decided: nothing while nobody has.
+pub async fn register(
+    app: &App,
+    caller: &Caller,
+    source: &RawJson,
+) -> Result<(Manifest, Option<Accepted>), ApiError> {
+    caller.require_operator()?;
+    let wrong = |pointer: String, detail: String| {
+        let text =
+            format!("{}: {detail}", if pointer.is_empty() { "the manifest" } else { &pointer });
+        ApiError::new(ProblemCode::InvalidManifest, text)
+            .with_errors(vec![FieldError::new(pointer, detail)])
+    };
+    let source = source.canonical().map_err(|error| match error {
+        NoMeaning::Twice { pointer } => wrong(pointer, "stands there twice".to_owned()),
+        NoMeaning::Unstorable(error) => {
+            ApiError::new(ProblemCode::UnstorableJson, format!("the manifest {error}"))
+        }
+    })?;
+    if source.get().len() > REGISTERED_BYTES_MAX {
+        let detail = format!("a registered manifest has at most {REGISTERED_BYTES_MAX} bytes");
+        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail));
+    }
+    // Compiling schemas and patterns takes milliseconds.
+    let reading = source.clone();
+    let read = tokio::task::spawn_blocking(move || nox_manifest::Manifest::registered(&reading));
+    let read = read.await.map_err(ApiError::internal)?;
+    let manifest = read.map_err(|Wrong { pointer, reason }| wrong(pointer, reason))?.declared;
+    let by = caller.user.clone();
+    let register = RegisterModule { manifest: manifest.clone(), source, by };
+    let command = Command::RegisterModule(Box::new(register));
+    let accepted = decided(app, &caller.tenant, &command).await?;
+    app.modules.forget(&manifest.name);
+    Ok((manifest, accepted))
 }

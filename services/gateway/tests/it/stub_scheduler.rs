@@ -440,7 +440,8 @@ impl StubState {
                 let n = self.add(by, entity, vec![fact]);
                 Outcome::Accepted(Accepted { n, job_id: None, state: None, repeated: false })
             }
-            Command::Register(_)
+            Command::RegisterModule(_)
+            | Command::Register(_)
             | Command::Claim(_)
             | Command::Undelivered(_)
             | Command::UpdateTask(_)

@@ -1,6 +1,7 @@
 //! `noxctl module`: what can be run, and whether it may; and modules of one's own.
 
 mod examples;
+mod register;
 mod skeleton;
 mod versions;
 
@@ -42,8 +43,13 @@ pub enum Command {
         /// The module's folder.
         folder: PathBuf,
     },
-    /// Check a module's folder and put it among those that executors read, `NOX_MODULES`.
+    /// Register a version of a module for all executors that take registered modules; for administrators.
     Register {
+        /// The module's folder, or its manifest: what lies beside that goes with it.
+        path: PathBuf,
+    },
+    /// Check a module's folder and put it among those that the executors of this machine read, `NOX_MODULES`.
+    Install {
         /// The module's folder.
         folder: PathBuf,
         /// Put it in the place of the one that is there.
@@ -81,7 +87,8 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Disable { name } => return switch(&name, false, target, output).await,
         Command::New { name, into } => skeleton::write(&into.join(name.as_str()), &name)?,
         Command::Test { folder } => return examples::run(&folder, output).await,
-        Command::Register { folder, replace } => skeleton::register(&folder, replace)?,
+        Command::Register { path } => register::run(&path, target, output).await?,
+        Command::Install { folder, replace } => skeleton::install(&folder, replace)?,
     }
     Ok(Exit::Done)
 }

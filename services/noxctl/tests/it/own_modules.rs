@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn a_new_module_works_and_is_registered() {
+fn a_new_module_works_and_is_installed() {
     let temp = tempfile::tempdir().unwrap();
     let (folder, all) = (temp.path().join("count"), temp.path().join("modules"));
     fs::create_dir(&all).unwrap();
@@ -22,11 +22,11 @@ fn a_new_module_works_and_is_registered() {
     module(&["new", "count"]).with(0);
     assert!(module(&["new", "count"]).stderr.contains("is there already"));
     assert!(module(&["test", "count"]).with(0).contains("ok"));
-    assert!(module(&["register", "count"]).stderr.contains("take it on within seconds"));
+    assert!(module(&["install", "count"]).stderr.contains("take it on within seconds"));
     assert!(all.join("count/examples/hello.json").is_file());
     assert_eq!(fs::read_dir(&all).unwrap().count(), 1, "nothing else is left there");
-    assert!(module(&["register", "count"]).stderr.contains("--replace"));
-    module(&["register", "count", "--replace"]).with(0);
+    assert!(module(&["install", "count"]).stderr.contains("--replace"));
+    module(&["install", "count", "--replace"]).with(0);
 
     // What is wrong is told: an example, the manifest with its line, a failure that does not come.
     let example = folder.join("examples/hello.json");
@@ -39,7 +39,7 @@ fn a_new_module_works_and_is_registered() {
     let manifest = folder.join("module.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("cpu = 1", "cpu = 'one'")).unwrap();
-    for command in ["test", "register"] {
+    for command in ["test", "install", "register"] {
         let told = module(&[command, "count"]);
         assert_eq!(told.status, 1, "{told:?}");
         assert!(
@@ -47,6 +47,37 @@ fn a_new_module_works_and_is_registered() {
             "{told:?}"
         );
     }
+}
+
+#[test]
+fn a_module_is_registered_with_what_lies_beside_its_manifest() {
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let folder = data.path().join("count");
+    let module = |args: &[&str]| {
+        let mut command = dev.command(&["module"]);
+        command.args(args).current_dir(data.path());
+        run(command)
+    };
+    module(&["new", "count"]).with(0);
+    assert!(module(&["register", "count"]).stderr.contains("count 1.0.0 is registered"));
+    let again = module(&["register", "count/module.toml"]);
+    assert!(again.stderr.contains("was registered before"), "{again:?}");
+    let shown = module(&["get", "count"]).with(0);
+    assert!(shown.contains("maxLength") && shown.contains("registered"), "{shown}");
+
+    // The same version with something else beside it.
+    let schema = folder.join("inputs.json");
+    let text = fs::read_to_string(&schema).unwrap();
+    fs::write(&schema, text.replace("8000", "9000")).unwrap();
+    let conflict = module(&["register", "count"]);
+    assert!(conflict.status != 0 && conflict.stderr.contains("another manifest"), "{conflict:?}");
+    // What is the operator's alone is refused before anything is sent.
+    let manifest = folder.join("module.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("[run]", "[run]\nsecret_env = [\"HOME\"]")).unwrap();
+    let refused = module(&["register", "count"]);
+    assert!(refused.status == 1 && refused.stderr.contains("/run/secret_env"), "{refused:?}");
 }
 
 #[test]

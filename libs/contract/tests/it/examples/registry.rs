@@ -2,8 +2,8 @@
 
 use nox_contract::{
     ApiKey, Concurrency, CreateKey, DeleteSchedule, DrainWorker, JobTemplate, KeyId, LimitsChange,
-    Occurrence, Overlap, PauseReason, PauseSchedule, RevokeKey, ScheduleId, ScheduleSpec,
-    SetLimits, SetSchedule, TriggerSchedule,
+    Occurrence, Overlap, PauseReason, PauseSchedule, RawJson, RegisterModule, RevokeKey,
+    ScheduleId, ScheduleSpec, SetLimits, SetSchedule, TriggerSchedule,
 };
 
 use super::*;
@@ -54,6 +54,13 @@ fn spec(full: bool) -> ScheduleSpec {
     }
 }
 
+/// A manifest in its JSON form.
+pub fn source() -> RawJson {
+    json(
+        r#"{"input_schema":{},"name":"xtb","resources":{"cpu":1,"mem_mb":64,"wall_time_s":10},"run":{"program":"xtb"},"sandbox":"isolated","version":"6.5.1"}"#,
+    )
+}
+
 fn user_account() -> String {
     "user/ada@example.org".to_owned()
 }
@@ -64,6 +71,7 @@ fn commands() -> Vec<Example> {
         Command::SetLimits(Box::new(SetLimits { account, limits, by, reason }))
     };
     let drain = DrainWorker { worker_id: worker(), drained: true, by: id("root") };
+    let register = RegisterModule { manifest: manifest(), source: source(), by: id("root") };
     let create = CreateKey { key_id: key_id(), key: key(true), by: ada() };
     let revoke = |admin| Command::RevokeKey(RevokeKey { key_id: key_id(), by: ada(), admin });
     let set = |new: bool, spec, admin| {
@@ -110,6 +118,7 @@ fn commands() -> Vec<Example> {
         ("set_limits", set_limits(Some(limits()))),
         ("set_limits_again_by_role", set_limits(None)),
         ("drain_worker", Command::DrainWorker(drain)),
+        ("register_module", Command::RegisterModule(Box::new(register))),
     ]
     .into_iter()
     .map(|(name, command)| {

@@ -19,6 +19,7 @@ mod quota;
 mod raising;
 mod rates;
 mod reasons;
+mod registered_modules;
 mod schedule_keys;
 mod schedules;
 mod sessions;

@@ -25,6 +25,7 @@ mod policy;
 mod progress;
 mod raw_commands;
 mod rebuild;
+mod registered_modules;
 mod releases;
 mod replicas;
 mod retention;

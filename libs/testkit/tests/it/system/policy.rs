@@ -315,6 +315,14 @@ fn body(operation: &str) -> Option<Value> {
         "submit_jobs" => Some(json!({"jobs": [{"module": "noop"}]})),
         "register_job" => Some(json!({"category": "modifiers", "name": "Another"})),
         "submit_task" => Some(json!({"payload": {}})),
+        "register_module" => Some(json!({
+            "name": "registered",
+            "version": "1",
+            "sandbox": "isolated",
+            "input_schema": {},
+            "resources": {"cpu": 1, "mem_mb": 1, "wall_time_s": 1},
+            "run": {"program": "true"},
+        })),
         "create_key" => Some(json!({"name": "ci", "role": "user"})),
         "create_schedule" | "replace_schedule" => Some(schedule("new year")),
         "set_quotas" | "set_tenant_quotas" => Some(

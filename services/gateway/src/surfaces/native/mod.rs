@@ -19,6 +19,7 @@ mod modules;
 mod openapi;
 mod problems;
 mod quotas;
+mod register_module;
 mod request;
 mod retry;
 mod schedules;
@@ -54,6 +55,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     ];
     endpoints.extend(many::endpoints());
     endpoints.extend(modules::endpoints());
+    endpoints.extend(register_module::endpoints());
     endpoints.extend(quotas::endpoints());
     endpoints.extend(workers::endpoints());
     endpoints.extend(keys::endpoints());

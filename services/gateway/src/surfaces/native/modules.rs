@@ -10,9 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nox_contract::{
-    FrameNumber, Manifest, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy,
+    FrameNumber, Manifest, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy, Timestamp,
+    UserId,
 };
-use nox_readmodel::ModuleRow;
+use nox_readmodel::{ModuleRow, rows::Registered};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -89,6 +90,20 @@ where
         .problems(&[ProblemCode::ModuleNotFound])
 }
 
+/// Who registered a version, and when.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModuleRegistration")]
+struct RegistrationView {
+    by: UserId,
+    at: Timestamp,
+}
+
+impl From<&Registered> for RegistrationView {
+    fn from(Registered { by, at }: &Registered) -> Self {
+        Self { by: by.clone(), at: *at }
+    }
+}
+
 /// What became of a switch.
 #[derive(Serialize, JsonSchema)]
 struct Switched {
@@ -134,6 +149,7 @@ pub async fn versions(
 ) -> Result<Response, ApiError> {
     let row = modules::find(&app, &name, Required::frame(only_min_n(&uri, &headers)?)).await?;
     let version = |(place, manifest): (usize, &'_ Manifest)| VersionView {
+        registered: row.registered.get(&manifest.version).map(RegistrationView::from),
         version: manifest.version.clone(),
         present: place == 0,
         title: manifest.title.clone(),
@@ -200,6 +216,8 @@ struct VersionView {
     version: String,
     /// What jobs get that name none.
     present: bool,
+    /// Who registered it, and when; null of one that workers have by themselves.
+    registered: Option<RegistrationView>,
     title: String,
     resources: Resources,
     retry: RetryPolicy,
@@ -220,6 +238,8 @@ struct ModuleView<'a> {
     versions: Vec<&'a str>,
     title: &'a str,
     enabled: bool,
+    /// Who registered the present version, and when; null of one that workers have by themselves.
+    registered: Option<RegistrationView>,
     caps: Caps<'a>,
     schema: Schemas<'a>,
     n: FrameNumber,
@@ -256,6 +276,7 @@ impl<'a> From<&'a ModuleRow> for ModuleView<'a> {
             versions: row.versions.iter().map(|manifest| manifest.version.as_str()).collect(),
             title: &manifest.title,
             enabled: row.enabled,
+            registered: row.registered.get(&manifest.version).map(RegistrationView::from),
             caps: Caps {
                 resources: &manifest.resources,
                 retry: &manifest.retry,

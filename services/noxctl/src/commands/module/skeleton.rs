@@ -1,4 +1,4 @@
-//! `noxctl module new` and `noxctl module register`: folders of modules.
+//! `noxctl module new` and `noxctl module install`: folders of modules.
 
 use std::path::Path;
 
@@ -70,19 +70,19 @@ pub fn write(folder: &Path, name: &ModuleName) -> Result<()> {
 }
 
 /// Copies a module's folder among those that executors read.
-pub fn register(folder: &Path, replace: bool) -> Result<()> {
+pub fn install(folder: &Path, replace: bool) -> Result<()> {
     let manifest = Manifest::read(folder)?;
     let name = &manifest.file.name;
     let all = modules::folder()?;
     let place = all.join(name.as_str());
     if place.exists() && fs::canonicalize(&place)? == fs::canonicalize(folder)? {
-        bail!("{} is where it is registered", folder.display());
+        bail!("{} is where it is installed", folder.display());
     }
     if place.exists() && !replace {
         bail!("{} is there already: --replace puts this one in its place", place.display());
     }
     // Whole or not at all: an executor that looks meanwhile reads no half of it.
-    let copy = tempfile::Builder::new().prefix(".register-").tempdir_in(&all);
+    let copy = tempfile::Builder::new().prefix(".install-").tempdir_in(&all);
     let copy = copy.with_context(|| format!("cannot write to {}", all.display()))?;
     let new = copy.path().join("new");
     copy_folder(folder, &new)?;

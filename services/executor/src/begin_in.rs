@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::relative::RelativePath;
+use crate::{manifest::Run, relative::RelativePath};
 
-/// The folder that the executor's `variable` names: a path beneath the attempt's own folder, which is made for it, or
-/// an absolute one, which is there and may be read. None, if the variable is not set or empty.
+/// The folder that the operator names for what is run: a path beneath the attempt's own folder, which is made for it,
+/// or an absolute one, which is there and may be read. None, if its variable is not set or empty.
 ///
 /// # Errors
 /// It names neither.
-pub fn begin_in(variable: &str) -> Result<Option<PathBuf>, String> {
+pub fn begin_in(run: &Run) -> Result<Option<PathBuf>, String> {
+    let Some(variable) = run.folder_env() else { return Ok(None) };
     match env::var_os(variable).filter(|value| !value.is_empty()) {
         Some(value) => checked(&PathBuf::from(value))
             .map(Some)

@@ -28,6 +28,8 @@ enum Content {
         path: RelativePath,
         text: Arc<str>,
     },
+    /// As it is: the same, where no folder comes with the module.
+    Text(Arc<str>),
 }
 
 #[derive(Deserialize)]
@@ -36,17 +38,19 @@ struct WriteTable {
     path: RelativePath,
     template: Option<Template>,
     file: Option<RelativePath>,
+    text: Option<Arc<str>>,
 }
 
 impl TryFrom<WriteTable> for Write {
     type Error = String;
 
     fn try_from(table: WriteTable) -> Result<Self, String> {
-        let WriteTable { path, template, file } = table;
-        let content = match (template, file) {
-            (Some(template), None) => Content::Template(template),
-            (None, Some(path)) => Content::File { path, text: Arc::default() },
-            _ => return Err(format!("`{path}` needs either `template` or `file`")),
+        let WriteTable { path, template, file, text } = table;
+        let content = match (template, file, text) {
+            (Some(template), None, None) => Content::Template(template),
+            (None, Some(path), None) => Content::File { path, text: Arc::default() },
+            (None, None, Some(text)) => Content::Text(text),
+            _ => return Err(format!("`{path}` needs one of `template`, `file` and `text`")),
         };
         Ok(Self { path, content })
     }
@@ -54,7 +58,7 @@ impl TryFrom<WriteTable> for Write {
 
 impl Write {
     /// Reads what lies in the module's folder.
-    pub(super) fn read(&mut self, folder: &Path) -> Result<(), String> {
+    pub(crate) fn read(&mut self, folder: &Path) -> Result<(), String> {
         let Content::File { path, text } = &mut self.content else { return Ok(()) };
         let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
         let file = std::fs::File::open(folder.join(path.as_str())).map_err(cannot)?;
@@ -67,10 +71,18 @@ impl Write {
         Ok(())
     }
 
+    /// What it reads of the module's folder.
+    pub(crate) fn file(&self) -> Option<&RelativePath> {
+        match &self.content {
+            Content::File { path, .. } => Some(path),
+            Content::Template(_) | Content::Text(_) => None,
+        }
+    }
+
     pub fn template(&self) -> Option<&Template> {
         match &self.content {
             Content::Template(template) => Some(template),
-            Content::File { .. } => None,
+            Content::File { .. } | Content::Text(_) => None,
         }
     }
 
@@ -78,7 +90,7 @@ impl Write {
     pub fn text(&self, values: Values<'_>) -> Result<Cow<'_, str>, FillError> {
         match &self.content {
             Content::Template(template) => template.text(values).map(Cow::Owned),
-            Content::File { text, .. } => Ok(Cow::Borrowed(text)),
+            Content::File { text, .. } | Content::Text(text) => Ok(Cow::Borrowed(text)),
         }
     }
 }

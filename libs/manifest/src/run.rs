@@ -1,13 +1,13 @@
 //! What a module runs: a program and its command line, or something built in.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::{begin_in, condition::When};
+use crate::condition::When;
 use crate::template::Template;
 
 /// Programs that take a text for a command.
@@ -110,19 +110,16 @@ impl TryFrom<RunTable> for Run {
 }
 
 impl Run {
-    /// The folder to begin in, where the operator names one: see [`begin_in`].
-    ///
-    /// # Errors
-    /// There is none that is called so.
-    pub fn begin_in(&self) -> Result<Option<PathBuf>, String> {
+    /// The variable of the executor that names the folder to begin in.
+    pub fn folder_env(&self) -> Option<&str> {
         match self {
-            Self::Program(Program { folder_env: Some(variable), .. }) => begin_in(variable),
-            Self::Program(_) | Self::Builtin(_) => Ok(None),
+            Self::Program(program) => program.folder_env.as_deref(),
+            Self::Builtin(_) => None,
         }
     }
 
     /// Whether a shell is told what a submitter says: that is a raw command, whatever it looks like.
-    pub(super) fn is_raw_shell(&self) -> bool {
+    pub(crate) fn is_raw_shell(&self) -> bool {
         let Self::Program(Program { program, args, .. }) = self else { return false };
         let name = program.rsplit('/').next().unwrap_or_default();
         let mut args = args.iter().flat_map(|arg| &arg.templates);
@@ -135,7 +132,7 @@ impl Run {
     }
 
     /// Everything that is filled in of its command line.
-    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         let program = match self {
             Self::Builtin(_) => None,
             Self::Program(program) => Some(program),

@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use super::Stream;
+use crate::Stream;
 
 /// A line that is recognized.
 #[derive(Debug, Clone, Deserialize)]

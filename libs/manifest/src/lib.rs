@@ -2,15 +2,19 @@
 //!
 //! Unknown keys are errors. What cannot be right is refused when the file is read, with its line.
 
-mod begin_in;
 mod condition;
+mod level;
 mod limits;
+mod portable;
 mod problem;
 mod progress;
+mod registered;
+pub mod relative;
 mod result;
 mod retry;
 mod run;
 mod series;
+pub mod template;
 mod write;
 
 use std::{
@@ -24,9 +28,10 @@ use nox_schema::{Exact, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use begin_in::begin_in;
 pub use condition::When;
+pub use level::Level;
 pub use limits::LimitsTable;
+pub use portable::portable;
 pub use problem::ProblemRule;
 pub use progress::Progress;
 pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
@@ -37,7 +42,6 @@ pub use write::Write;
 use self::retry::RetryTable;
 use crate::{
     relative::{Glob, RelativePath},
-    sandbox::Level,
     template::Template,
 };
 
@@ -46,6 +50,9 @@ pub const FILE: &str = "module.toml";
 
 /// The largest size of a kept file where the manifest names none: 64 MiB.
 const KEEP_BYTES_MAX: u64 = 64 << 20;
+
+/// The longest version.
+const VERSION_BYTES_MAX: usize = 64;
 
 /// Seconds that a program is given to end by itself, where the manifest names none…
 const STOP_GRACE_S: u32 = 2;
@@ -60,6 +67,15 @@ pub enum ManifestError {
     Unreadable { file: String, source: std::io::Error },
     #[error("{file}: {reason}")]
     Wrong { file: String, reason: String },
+}
+
+/// What is wrong with a manifest, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {reason}")]
+pub struct Wrong {
+    /// A JSON pointer into the manifest.
+    pub pointer: String,
+    pub reason: String,
 }
 
 /// The whole file.
@@ -136,6 +152,9 @@ impl ManifestFile {
 enum SchemaSource {
     /// A file beside the manifest.
     File(RelativePath),
+    /// What was in it.
+    #[serde(skip)]
+    Read(RawJson),
     Inline(serde_json::Map<String, Value>),
 }
 
@@ -208,43 +227,58 @@ impl Manifest {
         for write in &mut file.write {
             write.read(folder).map_err(|reason| wrong(format!("`write`: {reason}")))?;
         }
-        if file.version.is_empty() || file.version.len() > 64 {
-            return Err(wrong("`version` must have 1 to 64 characters".to_owned()));
+        for schema in [Some(&mut file.input_schema), file.output_schema.as_mut()] {
+            let Some(schema) = schema else { continue };
+            schema.read(folder).map_err(wrong)?;
+        }
+        Self::checked(file).map_err(|Wrong { reason, .. }| wrong(reason))
+    }
+
+    /// Checks a file of which all that lies beside it was read.
+    fn checked(file: ManifestFile) -> Result<Self, Wrong> {
+        let wrong = |pointer: &str, reason: String| Wrong { pointer: pointer.to_owned(), reason };
+        if file.version.is_empty() || file.version.len() > VERSION_BYTES_MAX {
+            let reason = format!("`version` must have 1 to {VERSION_BYTES_MAX} characters");
+            return Err(wrong("/version", reason));
         }
         let ResourcesTable { cpu, mem_mb, wall_time_s, gpu } = file.resources;
         if cpu == 0 || mem_mb == 0 || wall_time_s == 0 {
-            return Err(wrong("`resources` must be at least 1 each".to_owned()));
+            return Err(wrong("/resources", "`resources` must be at least 1 each".to_owned()));
         }
-        let retry = file.retry.policy().map_err(|reason| wrong(format!("`retry`: {reason}")))?;
+        let retry = file.retry.policy();
+        let retry = retry.map_err(|reason| wrong("/retry", format!("`retry`: {reason}")))?;
         if file.name.as_str() == COMMAND_MODULE && file.sandbox != Level::Isolated {
             let reason =
                 format!("the module `{COMMAND_MODULE}` runs at the level `isolated` alone");
-            return Err(wrong(reason));
+            return Err(wrong("/sandbox", reason));
         }
         if file.stop_grace_s > STOP_GRACE_S_MAX {
-            return Err(wrong(format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}")));
+            let reason = format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}");
+            return Err(wrong("/stop_grace_s", reason));
         }
-        file.limits.check().map_err(wrong)?;
+        file.limits.check().map_err(|reason| wrong("/limits", reason))?;
         if let Some(path) = file.read.iter().find(|path| !path.is_absolute()) {
-            return Err(wrong(format!("`read`: {} is no absolute path", path.display())));
+            let reason = format!("`read`: {} is no absolute path", path.display());
+            return Err(wrong("/read", reason));
         }
-        let (input_schema, inputs) = schema(folder, &file.input_schema)
-            .map_err(|reason| wrong(format!("`input_schema`: {reason}")))?;
-        let output_schema = file
-            .output_schema
-            .clone()
-            .unwrap_or_else(|| SchemaSource::Inline(schema_of_results(&file.result)));
+        let (input_schema, inputs) = file
+            .input_schema
+            .compile()
+            .map_err(|reason| wrong("/input_schema", format!("`input_schema`: {reason}")))?;
         if !inputs.has_molecule() && file.wants_molecule() {
             let reason = "`{molecule.…}` needs `x-nox-molecule` in `input_schema`";
-            return Err(wrong(reason.to_owned()));
+            return Err(wrong("/input_schema", reason.to_owned()));
         }
         if file.name.as_str() != COMMAND_MODULE && file.run.is_raw_shell() {
             let reason = "`run`: an input would be a part of what the shell is told; give it an argument of its \
                           own, which the shell has as \"$1\"";
-            return Err(wrong(reason.to_owned()));
+            return Err(wrong("/run/args", reason.to_owned()));
         }
-        let (output_schema, outputs) = schema(folder, &output_schema)
-            .map_err(|reason| wrong(format!("`output_schema`: {reason}")))?;
+        let (output_schema, outputs) = match &file.output_schema {
+            Some(schema) => schema.compile(),
+            None => SchemaSource::Inline(schema_of_results(&file.result)).compile(),
+        }
+        .map_err(|reason| wrong("/output_schema", format!("`output_schema`: {reason}")))?;
         let declared = nox_contract::Manifest {
             name: file.name.clone(),
             version: file.version.clone(),
@@ -260,21 +294,29 @@ impl Manifest {
     }
 }
 
-/// Reads a schema and makes sure that it is one.
-fn schema(folder: &Path, source: &SchemaSource) -> Result<(RawJson, Schema), String> {
-    let raw = match source {
-        SchemaSource::Inline(schema) => RawJson::of(schema).map_err(|error| error.to_string())?,
-        SchemaSource::File(path) => {
-            let text = std::fs::read_to_string(folder.join(path.as_str()))
-                .map_err(|error| format!("cannot read {path}: {error}"))?;
-            let raw = RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?;
-            // Without blanks: everybody keeps it.
-            let text = Exact::read(&raw).map_err(|error| format!("{path}: {error}"))?.to_string();
-            RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?
-        }
-    };
-    let schema = Schema::compile(&raw)?;
-    Ok((raw, schema))
+impl SchemaSource {
+    /// Reads it, where it lies in the module's folder.
+    fn read(&mut self, folder: &Path) -> Result<(), String> {
+        let Self::File(path) = self else { return Ok(()) };
+        let text = std::fs::read_to_string(folder.join(path.as_str()))
+            .map_err(|error| format!("cannot read {path}: {error}"))?;
+        let raw = RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?;
+        // Without blanks: everybody keeps it.
+        let text = Exact::read(&raw).map_err(|error| format!("{path}: {error}"))?.to_string();
+        *self = Self::Read(RawJson::parse(text).map_err(|error| format!("{path}: {error}"))?);
+        Ok(())
+    }
+
+    /// Makes sure that it is a schema.
+    fn compile(&self) -> Result<(RawJson, Schema), String> {
+        let raw = match self {
+            Self::Inline(schema) => RawJson::of(schema).map_err(|error| error.to_string())?,
+            Self::Read(raw) => raw.clone(),
+            Self::File(path) => return Err(format!("{path} was not read")),
+        };
+        let schema = Schema::compile(&raw)?;
+        Ok((raw, schema))
+    }
 }
 
 /// What the rules promise by themselves.

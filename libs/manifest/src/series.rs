@@ -3,11 +3,11 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{
+use crate::{
     condition::When,
+    relative::RelativePath,
     result::{GROUP, Source, Stream, check_name},
 };
-use crate::relative::RelativePath;
 
 /// How one series is found. Where several rules have a name, the first that applies and finds something counts.
 #[derive(Debug, Clone, Deserialize)]

@@ -3,8 +3,8 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use super::result::{Source, Stream};
 use crate::relative::RelativePath;
+use crate::result::{Source, Stream};
 
 /// A failure that is known, by how the program ended and what it said.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,5 +61,12 @@ impl TryFrom<ProblemTable> for ProblemRule {
             return Err("a problem that `fails` needs a `pattern`".to_owned());
         }
         Ok(Self { signal, exit_status, said, message, fails, retry })
+    }
+}
+
+impl ProblemRule {
+    /// Whether it looks into the stream.
+    pub fn wants(&self, stream: Stream) -> bool {
+        self.said.as_ref().is_some_and(|(source, _)| source.is(stream))
     }
 }

@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use super::condition::When;
+use crate::condition::When;
 use crate::{relative::RelativePath, template::Template};
 
 /// The name that a regular expression's group must have.
@@ -149,7 +149,7 @@ impl TryFrom<ResultTable> for ResultRule {
 }
 
 /// A name in the outputs.
-pub(super) fn check_name(what: &str, name: &str) -> Result<(), String> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
         return Err(format!("a {what}'s name is 1 to 64 letters, digits and '_', not `{name}`"));

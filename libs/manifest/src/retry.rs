@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// `[retry]`. See [`RetryPolicy`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RetryTable {
+pub(crate) struct RetryTable {
     attempts_max: u32,
     backoff_ms: u64,
     backoff_ms_max: u64,

@@ -1,0 +1,38 @@
+//! `noxctl module register`: a module of one's own for all executors that take such modules.
+
+use std::path::Path;
+
+use anyhow::Result;
+use nox_executor::manifest::portable;
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::{
+    output::{Format, Output},
+    target::Target,
+    terminal::note,
+};
+
+#[derive(Deserialize)]
+struct Registered {
+    name: String,
+    version: String,
+}
+
+pub async fn run(path: &Path, target: &Target, output: Output) -> Result<()> {
+    let manifest = portable(path)?;
+    let client = target.admin_client()?;
+    let answer = client.post_as("/modules", Some(manifest.get().to_owned()), None).await?;
+    if output.format != Format::Table {
+        return Ok(output.json(&answer.body)?);
+    }
+    let Registered { name, version } = answer.read()?;
+    match answer.status {
+        StatusCode::ACCEPTED => note!("{name} {version} will be registered"),
+        StatusCode::OK => note!("{name} {version} was registered before"),
+        _ => note!(
+            "{name} {version} is registered; executors that take registered modules run it within seconds"
+        ),
+    }
+    Ok(())
+}
