@@ -207,3 +207,21 @@ fn another_worker_of_the_name_is_refused_and_does_not_drown_the_first_ones_beats
     let joined = Verdict::Joined { worker_id: worker(), session: beat().session };
     assert_eq!(liveness.judge(&state, 3, second(1)), [joined]);
 }
+
+#[test]
+fn only_a_worker_that_takes_registered_modules_is_told_of_those_that_it_has_not_heard_of() {
+    let mut state = state();
+    state.registrations = 3;
+    for (registered_up_to, expected) in
+        [(None, None), (Some(0), Some(0)), (Some(2), Some(2)), (Some(3), None)]
+    {
+        let mut liveness = Liveness::new(&state, LEASE, false, Duration::ZERO);
+        liveness.on_beat(worker(), Beat { registered_up_to, ..beat() }, second(1));
+        let verdicts = liveness.judge(&state, 1, second(1));
+        let told = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Registered { above, .. } => Some(*above),
+            _ => None,
+        });
+        assert_eq!(told, expected, "{registered_up_to:?}");
+    }
+}
