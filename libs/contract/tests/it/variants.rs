@@ -183,6 +183,8 @@ variants!(problem: ProblemCode {
     UnknownModule => "unknown_module",
     DisabledModule => "disabled_module",
     ModuleNotFound => "module_not_found",
+    InvalidManifest => "invalid_manifest",
+    VersionConflict => "version_conflict",
     JobNotFound => "job_not_found",
     ArtifactNotFound => "artifact_not_found",
     TaskNotFound => "task_not_found",
