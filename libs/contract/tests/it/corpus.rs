@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Keys whose values are somebody else's JSON, which passes through as it is.
-pub const FOREIGN: [&str; 6] =
-    ["inputs", "outputs", "schema", "input_schema", "output_schema", "labels"];
+pub const FOREIGN: [&str; 7] =
+    ["inputs", "outputs", "schema", "input_schema", "output_schema", "labels", "source"];
 
 /// What of `before` is not in `after` any more, as paths. Fields may have come in addition.
 fn dropped(path: &str, before: &Value, after: &Value) -> Vec<String> {

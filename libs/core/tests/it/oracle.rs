@@ -68,7 +68,7 @@ pub fn running_of_tenant(state: &State, tenant: &TenantId) -> u32 {
 
 /// Whether `worker` has the module in the version that the job keeps, and the labels.
 fn serves(worker: &Worker, job: &ActiveJob) -> bool {
-    worker.modules.get(&job.owner.module) == Some(&job.needs.version)
+    worker.modules.get(&job.owner.module).is_some_and(|of| of.contains(&job.needs.version))
         && job.needs.labels.iter().all(|label| worker.labels.contains(label))
 }
 
