@@ -597,7 +597,7 @@ fn registered_modules_arrive_once_and_in_order_where_they_are_wanted() {
 }
 
 fn registered(number: u64) -> RegisteredModule {
-    let manifest = nox_contract::Manifest {
+    let manifest = Manifest {
         name: "m".parse().unwrap(),
         version: number.to_string(),
         title: String::new(),
