@@ -34,12 +34,24 @@ fn check(file: &ManifestFile) -> Result<(), Wrong> {
     if file.name == Task::module() {
         return wrong("/name".to_owned(), "stands for all tasks, which workers claim");
     }
+    let of_version = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    if !file.version.starts_with(|c: char| c.is_ascii_alphanumeric())
+        || !file.version.chars().all(of_version)
+    {
+        return wrong(
+            "/version".to_owned(),
+            "must be of letters, digits, `.`, `_`, `+` and `-`, and begin with a letter or digit",
+        );
+    }
+    if file.title.contains(char::is_control) {
+        return wrong("/title".to_owned(), "has control characters");
+    }
     if !file.read.is_empty() {
         return wrong("/read".to_owned(), of_operator);
     }
     if let Run::Program(program) = &file.run {
         let Program { program, program_env, secret_env, folder_env, .. } = program;
-        if program.contains('/') {
+        if program.contains('/') || matches!(&**program, "" | "." | "..") {
             return wrong(
                 "/run/program".to_owned(),
                 "must be a name that executors look up in their PATH",

@@ -8,9 +8,11 @@
 //! | `exact` | a JSON value, its numbers as they were written |
 //! | `decimal` | what such a number is: whole, equal to another one |
 //! | `node` | the same for the validator |
+//! | `effort` | how long judging may take |
 //! | `molecules` | which inputs are molecules, and what belongs to them |
 
 mod decimal;
+mod effort;
 mod exact;
 mod molecules;
 mod node;
@@ -59,12 +61,13 @@ pub struct Prepared {
 
 impl Schema {
     /// Compiles a schema of JSON Schema 2020-12. It is somebody else's text: no reference leaves it, and
-    /// its patterns run in linear time.
+    /// its patterns run in linear time, and what it makes of a value is bounded.
     ///
     /// # Errors
     /// It is no schema, or its annotations for molecules name what is not there.
     pub fn compile(schema: &RawJson) -> Result<Self, String> {
         let value = serde_json::from_str(schema.get()).map_err(|error| error.to_string())?;
+        effort::check_size(&value)?;
         let validator = options_for::<ExactJson>()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex())
@@ -83,6 +86,13 @@ impl Schema {
 
     /// Checks a value against the schema alone.
     pub fn validate(&self, value: &Exact) -> Result<(), Vec<Invalid>> {
+        effort::bounded(|| self.judge(value)).unwrap_or_else(|effort::Spent| {
+            let detail = "takes too long to be judged by its schema".to_owned();
+            Err(vec![Invalid { pointer: String::new(), detail, place: None }])
+        })
+    }
+
+    fn judge(&self, value: &Exact) -> Result<(), Vec<Invalid>> {
         if self.validator.is_valid(value) {
             return Ok(());
         }

@@ -99,6 +99,10 @@ impl Policy {
 pub struct Catalogue(BTreeMap<ModuleName, Vec<RegisteredModule>>);
 
 impl Catalogue {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes more in, in the order of their numbers.
     pub fn extend(&mut self, modules: Vec<RegisteredModule>) {
         for module in modules {

@@ -95,7 +95,8 @@ impl Worker {
 
     /// A session is told anew what is registered: the log may be another one.
     pub fn forget_registered(&mut self) {
-        self.registered.send_modify(|catalogue| *catalogue = Catalogue::default());
+        // Where none was told, there is nothing to offer anew.
+        self.registered.send_if_modified(|catalogue| !std::mem::take(catalogue).is_empty());
         self.modules.forget_registered();
         self.hello.modules = self.modules.declared();
     }

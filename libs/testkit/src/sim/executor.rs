@@ -291,11 +291,17 @@ impl Executor {
     /// Everything that the session wants done now.
     fn turn(&mut self, wire: &mut Wire) {
         let Some(session) = &mut self.session else { return };
+        let mut learned = false;
         for effect in session.due(wire.wall()) {
             if wire.strikes(Fault::ExecutorCrash) {
                 return self.die(wire);
             }
+            learned |= matches!(effect, Effect::Learn(_));
             self.carry_out(effect, wire);
+        }
+        if learned {
+            // What it offers now is to be said at once.
+            return self.turn(wire);
         }
         if self.begin_again && self.runs.is_empty() {
             self.begin(wire);

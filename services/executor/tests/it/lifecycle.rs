@@ -620,8 +620,10 @@ async fn an_executor_that_is_asked_to_stop_finishes_what_it_can_and_says_goodbye
 #[test]
 fn a_service_whose_log_cannot_be_written_does_not_end_for_that() {
     let log = fs::File::options().write(true).open("/dev/full").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(EXECUTOR);
-    let ended = command.env("NOX_MODULES", "/nonexistent").stderr(log).status().unwrap();
+    command.env("NOX_MODULES", "/nonexistent").env("NOX_DATA", folder.path());
+    let ended = command.stderr(log).status().unwrap();
     // It says what is wrong in vain, and ends as if it had been heard; a panic is 101.
     assert_eq!(ended.code(), Some(1));
 }

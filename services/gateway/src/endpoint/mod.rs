@@ -80,6 +80,8 @@ pub struct Endpoint {
     headers: Vec<Header>,
     body: Option<Content>,
     body_required: bool,
+    /// A body that is taken as it is, as JSON.
+    example: Option<&'static str>,
     answers: Vec<Answer>,
     problems: Vec<ProblemCode>,
     handler: MethodRouter<Arc<App>>,
@@ -167,6 +169,7 @@ impl Endpoint {
             headers: Vec::new(),
             body: None,
             body_required: false,
+            example: None,
             answers: Vec::new(),
             problems: Vec::new(),
             handler: on(method.filter(), handler),
@@ -201,6 +204,12 @@ impl Endpoint {
     /// It may come with this body, or with none.
     pub fn optional_body(mut self, body: Content) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// A body that anybody may send who may ask, as JSON.
+    pub fn example(mut self, example: &'static str) -> Self {
+        self.example = Some(example);
         self
     }
 

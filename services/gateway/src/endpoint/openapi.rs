@@ -39,6 +39,15 @@ const OF_BODIES: [ProblemCode; 4] = [
 
 const COMPONENTS: &str = "#/components/schemas/";
 
+/// Headers that any answer may have.
+const HEADERS_OF_ALL: [Header; 5] = [
+    Header::text("X-Request-Id", "Names the request in the log: as it named itself, or anew."),
+    Header::text("Cache-Control", "Whether the answer may be kept (RFC 9111)."),
+    Header::text("X-Content-Type-Options", "nosniff"),
+    Header::text("RateLimit", "What is left of the asker's requests, where these are limited."),
+    Header::text("RateLimit-Policy", "How many requests there may be, where these are limited."),
+];
+
 /// The document.
 pub fn document(endpoints: &[Endpoint]) -> Value {
     let answers = SchemaSettings::draft2020_12()
@@ -64,6 +73,9 @@ pub fn document(endpoints: &[Endpoint]) -> Value {
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
+            "headers": HEADERS_OF_ALL.map(|header| (header.name, described(&header)))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
@@ -182,8 +194,13 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas, problem: &Value) -> Val
     }
     if let Some(body) = body {
         let (kind, schema) = schemas.of_request(*body);
+        let mut content = json!({"schema": schema});
+        if let Some(example) = endpoint.example {
+            // What is no JSON is noticed by the test that looks for all of them.
+            content["example"] = serde_json::from_str(example).unwrap_or_default();
+        }
         operation["requestBody"] =
-            json!({"required": endpoint.body_required, "content": {kind: {"schema": schema}}});
+            json!({"required": endpoint.body_required, "content": {kind: content}});
     }
     operation
 }
@@ -270,14 +287,21 @@ fn good(answer: &Answer, schemas: &mut Schemas) -> Value {
     let headers: Map<_, _> = answer
         .headers
         .iter()
-        .map(|Header { name, description, kind }| {
-            ((*name).to_owned(), json!({"description": description, "schema": of_header(*kind)}))
-        })
+        .map(|header| (header.name.to_owned(), described(header)))
+        .chain(headers_of_all())
         .collect();
-    if !headers.is_empty() {
-        response["headers"] = Value::Object(headers);
-    }
+    response["headers"] = Value::Object(headers);
     response
+}
+
+fn described(Header { description, kind, .. }: &Header) -> Value {
+    json!({"description": description, "schema": of_header(*kind)})
+}
+
+fn headers_of_all() -> impl Iterator<Item = (String, Value)> {
+    HEADERS_OF_ALL.into_iter().map(|Header { name, .. }| {
+        (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))
+    })
 }
 
 /// Problems by their status.
@@ -292,11 +316,12 @@ fn bad(codes: &BTreeSet<ProblemCode>, problem: &Value) -> BTreeMap<u16, Value> {
             "description": words.join(", "),
             "content": {"application/problem+json": {"schema": problem}},
         });
+        response["headers"] = headers_of_all().collect::<Map<_, _>>().into();
         if codes.iter().any(|code| problem_type(*code).retry_after_s > 0) {
-            response["headers"] = json!({"Retry-After": {
+            response["headers"]["Retry-After"] = json!({
                 "description": "Seconds after which to try again.",
                 "schema": {"type": "integer"},
-            }});
+            });
         }
         response
     };

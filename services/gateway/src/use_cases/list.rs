@@ -27,6 +27,17 @@ pub struct Wanted {
     pub before: Option<Cursor>,
 }
 
+impl Wanted {
+    /// Whether it leaves any job out.
+    pub fn chooses(&self) -> bool {
+        self.status.is_some()
+            || self.module.is_some()
+            || self.user.is_some()
+            || self.release.is_some()
+            || !self.conditions.is_empty()
+    }
+}
+
 /// A page, with the room that it takes up; `None` if nothing is to be seen, because another user's jobs are
 /// asked for.
 pub async fn list<R>(

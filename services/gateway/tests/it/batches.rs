@@ -47,8 +47,9 @@ async fn all_are_admitted_by_one_command_and_named_in_their_order() {
     assert_eq!(count(&system, &ada).await, 3);
 
     // Again: the very same jobs.
-    let again = batch(&system, &ada, Some("order-1"), &body).await.expect(202);
-    assert_eq!(ids(&again), ids(&first));
+    let again = batch(&system, &ada, Some("order-1"), &body).await;
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(ids(&again.expect(202)), ids(&first));
     assert_eq!(count(&system, &ada).await, 3);
     // As another request: of fewer or more of them, in another order, or each by itself.
     let jobs = |places: &[usize]| -> Vec<Value> {

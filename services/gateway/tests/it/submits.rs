@@ -302,7 +302,7 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
         .json(&json!({"jobs": jobs, "atomic": false}));
     let again = send(request.header("idempotency-key", "bulk-1")).await.expect(200);
     assert_eq!(again["jobs"][0], answers[0]);
-    assert_eq!(again["jobs"][999], answers[999]);
+    assert_eq!(again["jobs"][899], answers[899]);
     for body in [json!({"jobs": []}), json!({}), json!({"jobs": [{}], "x": 1})] {
         let reply = system.post("/jobs/batch", &ada, &body).await;
         reply.expect_problem(422, "invalid_request");

@@ -113,6 +113,7 @@ fn every_command_ends_with_the_status_that_says_how_it_went() {
     modules(&dev);
     let id = a_job_that_succeeds(&dev);
     jobs_that_do_not(&dev);
+    many_jobs(&dev);
     refusals(&dev, &id);
     projection(&dev);
 
@@ -184,6 +185,25 @@ fn jobs_that_do_not(dev: &Dev) {
     while dev.run(&["job", "get", id.trim(), "-o", "json"]).json()["state"] != "canceled" {
         assert!(begun.elapsed() < SEEN_WITHIN, "the job is still not seen as canceled");
     }
+}
+
+fn many_jobs(dev: &Dev) {
+    let submit = ["job", "submit", "noop", "-p", "sleep_ms=60000", "--label", "run=many"];
+    for _ in 0..3 {
+        dev.run(&submit).with(0);
+    }
+    let chosen = ["--filter", "label=run=many"];
+    assert_eq!(dev.run(&["job", "cancel-all"]).status, 1, "of nobody's choice");
+    let cancel = [&["job", "cancel-all", "-o", "json"], &chosen[..]].concat();
+    let preview = dev.run(&cancel).json();
+    assert_eq!((&preview["preview"], &preview["count"]), (&true.into(), &3.into()));
+    let done = dev.run(&[&cancel[..], &["--yes"]].concat()).json();
+    assert_eq!(done["jobs"].as_array().unwrap().len(), 3);
+    assert_eq!(dev.run(&cancel).json()["count"], 0);
+    let retry = [&["job", "retry-all", "--yes"], &chosen[..]].concat();
+    let done = dev.run(&retry);
+    assert!(done.status == 0 && done.stderr.contains("3 jobs tried again"), "{done:?}");
+    dev.run(&[&cancel[..], &["--yes"]].concat()).json();
 }
 
 fn refusals(dev: &Dev, ended: &str) {

@@ -49,9 +49,11 @@ pub fn endpoints() -> [Endpoint; 2] {
     [
         answered(Endpoint::new(Method::Post, "/api/jobs", Access::OWN, jobs, create))
             .body(Content::json::<Asked>())
+            .example(r#"{"job_type": "noop", "release_id": "r-1", "config_json": {}}"#)
             .problems(&[ProblemCode::InvalidCommand]),
         answered(Endpoint::new(Method::Post, path, Access::OWN, actions, act))
             .optional_body(Content::json::<serde_json::Map<String, serde_json::Value>>())
+            .example(r#"{"nfo": "Title: Some Film"}"#)
             .problems(&[ProblemCode::ModuleNotFound]),
     ]
 }

@@ -45,6 +45,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Post, "/api/wizard/draft", Access::OWN, (id, summary), draft)
         .headers([TRACEPARENT])
         .body(Content::json::<Asked>())
+        .example(r#"{"group": "GRP", "release_type": "Film", "rule_id": 7}"#)
         .answer(Answer::json::<Drafted>(201, "The release, and its draft."))
         .answer(Answer::json::<Drafted>(202, "It will be decided."))
         .problems(&[

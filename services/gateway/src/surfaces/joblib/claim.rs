@@ -49,6 +49,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("claim_task", "Gives a worker the oldest task of its jobs, if any waits.");
     Endpoint::new(Method::Post, path, Access::OWN, (id, summary), claim)
         .optional_body(Content::json::<Asked>())
+        .example(r#"{}"#)
         .answer(Answer::json::<Claimed>(200, "The task, or null."))
         .problems(&[ProblemCode::WorkerNotFound, ProblemCode::TaskNotFound, ProblemCode::Refused])
 }

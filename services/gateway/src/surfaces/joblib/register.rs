@@ -52,6 +52,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("register_job", "Registers a job, and the caller's worker for it.");
     Endpoint::new(Method::Put, path, Access::TENANT, (id, summary), register)
         .body(Content::json::<Asked>())
+        .example(r#"{"category": "modifiers", "name": "Another", "schema": {"type": "object"}}"#)
         .answer(Answer::json::<JobView>(200, "It was registered before."))
         .answer(Answer::json::<JobView>(201, "It is registered."))
         .problems(&[

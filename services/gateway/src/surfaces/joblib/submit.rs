@@ -42,6 +42,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Post, path, Access::TENANT, (id, summary), submit)
         .headers([TRACEPARENT])
         .body(Content::json::<Asked>())
+        .example(r#"{"payload": {"angle": 90}}"#)
         .answer(Answer::json::<TaskView>(202, "The task was taken in.").headers([
             Header::text("Location", "Where the task is."),
             Header::text("Retry-After", "Seconds after which to look."),

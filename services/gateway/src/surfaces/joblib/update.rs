@@ -68,6 +68,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("update_task", "Moves a task on, or says how far it is.");
     Endpoint::new(Method::Patch, path, Access::HOLDER, (id, summary), update)
         .body(Content::json::<Asked>())
+        .example(r#"{"progress": {"percent": 1}}"#)
         .answer(Answer::json::<TaskView>(200, "The task as it is now."))
         .problems(&[
             ProblemCode::TaskNotFound,

@@ -18,11 +18,11 @@ use serde_json::value::RawValue;
 use super::{
     body::BatchBody,
     request::{Asked, Manner},
-    submit::{Receipt, SUBMIT_PROBLEMS},
+    submit::{REPLAYED, Receipt, SUBMIT_PROBLEMS},
 };
 use crate::{
     app::App,
-    endpoint::{Access, Answer, Content, Endpoint, IDEMPOTENCY_KEY, Method, TRACEPARENT},
+    endpoint::{Access, Answer, Content, Endpoint, Header, IDEMPOTENCY_KEY, Method, TRACEPARENT},
     extract::{self, idempotency_key, traceparent},
     http::{
         body::{BATCH_BODY_BYTES_MAX, read_json},
@@ -56,14 +56,26 @@ enum Became {
     Problem(ApiError),
 }
 
+const ALL_REPLAYED: Header = Header::text(
+    "Idempotency-Replayed",
+    "true, where all of it repeats an earlier answer under its key.",
+);
+
 pub fn endpoint() -> Endpoint {
     let (id, summary) =
         ("submit_batch", "Submits many jobs, all or none, or each judged by itself.");
     Endpoint::new(Method::Post, "/jobs/batch", Access::OWN, (id, summary), submit)
         .headers([IDEMPOTENCY_KEY, TRACEPARENT])
         .body(Content::json::<BatchBody>())
-        .answer(Answer::json::<Answers>(200, "What became of each, in the order of the request."))
-        .answer(Answer::json::<Answers>(202, "All were taken in, in the order of the request."))
+        .example(r#"{"jobs": [{"module": "noop"}, {"module": "noop", "priority": 9}]}"#)
+        .answer(
+            Answer::json::<Answers>(200, "What became of each, in the order of the request.")
+                .headers([ALL_REPLAYED]),
+        )
+        .answer(
+            Answer::json::<Answers>(202, "All were taken in, in the order of the request.")
+                .headers([ALL_REPLAYED]),
+        )
         .problems(SUBMIT_PROBLEMS)
 }
 
@@ -148,11 +160,18 @@ async fn look_over(
 }
 
 impl Answers {
+    /// Says whether all of it repeats an earlier answer.
     fn into_response(self) -> Result<Response, ApiError> {
+        let is_replayed = |one: &Became| matches!(one, Became::Accepted(of) if of.is_replayed());
+        let replayed = self.jobs.iter().all(is_replayed);
         let mut body = Vec::with_capacity(self.jobs.len() * ANSWER_BYTES);
         serde_json::to_writer(&mut body, &self).map_err(ApiError::internal)?;
         let kind = HeaderValue::from_static("application/json");
-        Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+        let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
+        if replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
     }
 }
 

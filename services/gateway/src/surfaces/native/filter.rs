@@ -176,6 +176,10 @@ impl Read {
     fn words<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Vec<T> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Vec::new() };
         let words = match words_of(&text) {
+            Ok(words) if words.iter().any(String::is_empty) => {
+                self.wrong(name, "has a comma with no word beside it, or no word at all");
+                return Vec::new();
+            }
             Ok(words) if words.len() <= WORDS_MAX => words,
             Ok(_) => {
                 self.wrong(name, format!("has at most {WORDS_MAX} words"));

@@ -10,6 +10,7 @@ use axum::{
 };
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use nox_readmodel::Cursor;
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,9 +28,6 @@ use crate::{
         many::{self, Acted, Action, Asker, JOBS_MAX},
     },
 };
-
-/// Names of the query that choose no jobs.
-const NO_FILTERS: [&str; 3] = ["sort", "cursor", "n"];
 
 /// The words of `GET /jobs`, of which at least one has to choose, and these.
 #[derive(Debug, Default, JsonSchema)]
@@ -187,36 +185,23 @@ impl Asked {
     /// Reads what is asked. All that is wrong with one half of it is named at once.
     fn read(uri: &Uri) -> Result<Self, ApiError> {
         let mut asked = Self::default();
-        let (mut others, mut errors, mut chooses) = (Vec::new(), Vec::new(), false);
+        let (mut others, mut errors) = (Vec::new(), Vec::new());
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let outcome = match name {
-                "preview" => value
-                    .parse()
-                    .map(|preview| asked.preview = Some(preview))
-                    .map_err(|_| "must be true or false".to_owned()),
-                "at_most" => value
-                    .parse()
-                    .map(|most| asked.at_most = Some(most))
-                    .map_err(|_| "must be a whole number".to_owned()),
-                "limit" => match value.parse() {
-                    Ok(limit) if (1..=JOBS_MAX).contains(&limit) => {
-                        asked.limit = Some(limit);
-                        Ok(())
-                    }
-                    _ => Err(format!("must be a whole number from 1 to {JOBS_MAX}")),
-                },
-                name => {
-                    chooses |= !value.is_empty() && !NO_FILTERS.contains(&name);
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            let outcome = match &*name {
+                "preview" => once(&mut asked.preview, value.parse().ok(), "must be true or false"),
+                "at_most" => once(&mut asked.at_most, value.parse().ok(), "must be a whole number"),
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=JOBS_MAX).contains(limit));
+                    once(&mut asked.limit, limit, "must be a whole number from 1 to 1000")
+                }
+                _ => {
                     others.push(pair);
                     Ok(())
                 }
             };
             errors.extend(outcome.err().map(|detail| FieldError::new(format!("?{name}"), detail)));
-        }
-        if !chooses {
-            let detail = "name at least one word that chooses jobs, as status=queued";
-            errors.push(FieldError::new("?", detail));
         }
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
@@ -234,6 +219,10 @@ impl Asked {
         required: &Required,
     ) -> Result<Judged, ApiError> {
         let wanted = self.filter.wanted()?;
+        if !wanted.chooses() {
+            let detail = "name at least one word that chooses jobs, as status=queued";
+            return Err(ApiError::invalid(vec![FieldError::new("?", detail)]));
+        }
         let wanted = Wanted { limit: self.limit.unwrap_or(JOBS_MAX), ..wanted };
         let preview = self.preview.unwrap_or_default();
         if preview || self.at_most.is_some() {
@@ -251,6 +240,15 @@ impl Asked {
     }
 }
 
+/// Takes a parameter that stands there once.
+fn once<T>(to: &mut Option<T>, value: Option<T>, rule: &'static str) -> Result<(), &'static str> {
+    if to.is_some() {
+        return Err("stands there twice");
+    }
+    *to = Some(value.ok_or(rule)?);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,13 +258,18 @@ mod tests {
     }
 
     #[test]
-    fn what_chooses_no_jobs_is_refused() {
-        for query in ["", "preview=true", "sort=created_at&n=7", "status=&limit=5", "cursor=9"] {
-            assert!(read(query).is_err(), "{query}");
+    fn what_chooses_no_jobs_is_seen() {
+        for query in ["", "preview=true", "sort=created_at&n=7", "status=&%6cimit=5", "s%6Frt="] {
+            let wanted = read(query).unwrap().filter.wanted().unwrap();
+            assert!(!wanted.chooses(), "{query}");
+        }
+        // Words that say nothing.
+        for query in ["status=,", "status=%20", "user_id=,", "status!=%2C", "module=noop,"] {
+            assert!(read(query).unwrap().filter.wanted().is_err(), "{query}");
         }
         let asked = read("status=queued&preview=true&at_most=7&limit=1000&label!=a%3Db").unwrap();
         assert_eq!((asked.preview, asked.at_most, asked.limit), (Some(true), Some(7), Some(1000)));
-        assert!(asked.filter.wanted().is_ok());
+        assert!(asked.filter.wanted().unwrap().chooses());
     }
 
     #[test]
@@ -276,6 +279,9 @@ mod tests {
             "status=queued&limit=0",
             "status=queued&limit=1001",
             "status=queued&at_most=-1",
+            "status=queued&preview=true&preview=false",
+            "status=queued&preview=true&previe%77=false",
+            "status=queued&at_most=0&at_most=5",
             "stauts=queued",
         ] {
             assert!(read(query).is_err(), "{query}");

@@ -19,7 +19,6 @@ mod modules;
 mod openapi;
 mod problems;
 mod quotas;
-mod register_module;
 mod request;
 mod retry;
 mod schedules;
@@ -55,7 +54,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     ];
     endpoints.extend(many::endpoints());
     endpoints.extend(modules::endpoints());
-    endpoints.extend(register_module::endpoints());
     endpoints.extend(quotas::endpoints());
     endpoints.extend(workers::endpoints());
     endpoints.extend(keys::endpoints());

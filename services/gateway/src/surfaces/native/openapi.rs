@@ -189,13 +189,29 @@ mod tests {
         let mut found = BTreeSet::new();
         references(&document, &mut found);
         let schemas = document["components"]["schemas"].as_object().unwrap();
-        let named: BTreeSet<_> =
-            schemas.keys().map(|name| format!("#/components/schemas/{name}")).collect();
+        let headers = document["components"]["headers"].as_object().unwrap();
+        let headers = headers.keys().map(|name| format!("#/components/headers/{name}"));
+        let named: BTreeSet<_> = schemas
+            .keys()
+            .map(|name| format!("#/components/schemas/{name}"))
+            .chain(headers)
+            .collect();
         assert!(named.len() > 20);
         // Two types of one name would be told apart by a number.
         let numbered = |name: &&String| name.ends_with(|c: char| c.is_ascii_digit());
         assert_eq!(schemas.keys().find(numbered), None);
         assert_eq!(found, named);
+    }
+
+    #[test]
+    fn every_body_of_json_has_an_example() {
+        let document: Value = serde_json::from_str(&DOCUMENT.text).unwrap();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for operation in methods.as_object().unwrap().values() {
+                let json = &operation["requestBody"]["content"]["application/json"];
+                assert!(json.is_null() || json["example"].is_object(), "{path}");
+            }
+        }
     }
 
     #[test]

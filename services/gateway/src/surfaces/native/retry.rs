@@ -40,6 +40,7 @@ pub fn endpoint() -> Endpoint {
         .query::<OnlyN>()
         .headers([MIN_N, IDEMPOTENCY_KEY, TRACEPARENT])
         .optional_body(Content::json::<RetryBody>())
+        .example(r#"{"labels": {"team": "b"}}"#)
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
         .problems(PROBLEMS)

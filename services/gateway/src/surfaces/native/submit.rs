@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Says that an answer repeats an earlier one, under the name that clients know from elsewhere.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The answer to a job that was taken in.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -84,6 +84,13 @@ impl Receipt {
     }
 }
 
+impl Receipt {
+    /// Whether it repeats an earlier answer.
+    pub fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+}
+
 impl IntoResponse for Receipt {
     fn into_response(self) -> Response {
         let status = if self.is_command { StatusCode::CREATED } else { StatusCode::ACCEPTED };
@@ -104,6 +111,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Post, "/jobs", Access::OWN, (id, summary), submit)
         .headers([IDEMPOTENCY_KEY, TRACEPARENT])
         .body(Content::json::<JobBody>())
+        .example(r#"{"module": "noop", "labels": {"team": "a"}}"#)
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
         .problems(SUBMIT_PROBLEMS)

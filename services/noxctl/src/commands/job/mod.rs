@@ -9,6 +9,7 @@ mod get;
 mod inputs;
 mod list;
 mod logs;
+mod many;
 mod retry;
 mod run;
 pub mod spec;
@@ -48,6 +49,10 @@ pub enum Command {
     Watch(watch::Args),
     /// Cancel a job.
     Cancel(cancel::Args),
+    /// Cancel all jobs of a list that have not ended, or say how many those are.
+    CancelAll(many::Args),
+    /// Submit all jobs of a list that have ended once more, or say how many those are.
+    RetryAll(many::Args),
     /// Submit a job that has ended once more, as a new one, and print its id.
     Retry(retry::Args),
     /// Show all that ever happened to a job.
@@ -68,6 +73,8 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Why(args) => why::run(args, &client, output).await,
         Command::Watch(args) => watch::run(args, &client, output).await,
         Command::Cancel(args) => cancel::run(args, &client, output).await,
+        Command::CancelAll(args) => many::run(many::Action::Cancel, args, &client, output).await,
+        Command::RetryAll(args) => many::run(many::Action::Retry, args, &client, output).await,
         Command::Retry(args) => retry::run(args, &client, output).await,
         Command::Events(args) => events::run(args, &client, output).await,
     }

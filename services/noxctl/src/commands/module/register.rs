@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use nox_executor::manifest::portable;
+use nox_executor::manifest::{Manifest, portable};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -20,6 +20,10 @@ struct Registered {
 }
 
 pub async fn run(path: &Path, target: &Target, output: Output) -> Result<()> {
+    if path.is_dir() {
+        // What is wrong is told by its line there, and not by its place in what is sent.
+        Manifest::read(path)?;
+    }
     let manifest = portable(path)?;
     let client = target.admin_client()?;
     let answer = client.post_as("/modules", Some(manifest.get().to_owned()), None).await?;

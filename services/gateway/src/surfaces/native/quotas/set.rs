@@ -16,6 +16,9 @@ use crate::{
 /// Largest body, in bytes: seven numbers and a reason.
 const BODY_BYTES_MAX: usize = 8 * 1024;
 
+const EXAMPLE: &str = r#"{"reason": "a deadline", "limits": {"cpu_seconds": 1000000, "queued_jobs": 10000,
+    "running_jobs": 100, "cpu": 8, "mem_mb": 16384, "drafts": 1000, "starts_per_minute": 4294967295}}"#;
+
 pub fn endpoints() -> Vec<Endpoint> {
     let user_named =
         ("set_quotas", "Gives a user these limits and this budget, whatever the role has.");
@@ -24,7 +27,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::Put, OF_USER, Access::ADMIN, user_named, of_user),
         Endpoint::new(Method::Put, OF_TENANT, Access::OPERATOR, tenant_named, of_tenant),
     ];
-    all.map(|endpoint| changing(endpoint).body(Content::json::<Body>())).into()
+    all.map(|endpoint| changing(endpoint).body(Content::json::<Body>()).example(EXAMPLE)).into()
 }
 
 /// Limits, all of them, and why.

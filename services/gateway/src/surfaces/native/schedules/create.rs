@@ -19,6 +19,7 @@ pub fn endpoint() -> Endpoint {
     let (id, summary) = ("create_schedule", "Submits a job again and again, from now on.");
     answered(Endpoint::new(Method::Post, ALL, Access::OWN, (id, summary), create), 201)
         .body(Content::json::<SetBody>())
+            .example(r#"{"name": "nightly", "cron": "0 3 * * *", "time_zone": "Europe/Berlin", "job": {"module": "noop"}}"#)
         .problems(&[
             ProblemCode::InvalidCommand,
             ProblemCode::InvalidInputs,

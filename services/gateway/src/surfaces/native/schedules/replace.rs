@@ -21,6 +21,7 @@ pub fn endpoint() -> Endpoint {
     let access = Access::OWNER_OR_ADMIN;
     answered(Endpoint::new(Method::Put, ONE, access, (id, summary), replace), 200)
         .body(Content::json::<SetBody>())
+            .example(r#"{"name": "nightly", "cron": "0 3 * * *", "time_zone": "Europe/Berlin", "job": {"module": "noop"}}"#)
         .problems(&[
             ProblemCode::InvalidId,
             ProblemCode::ScheduleNotFound,
