@@ -11,11 +11,10 @@ use super::{
     list::{self, Wanted},
     retry::{self, Edits},
     submit::{Admitted, Keyed, Prepared, decide_all, prepare},
+    submit_batch::Shared,
 };
 use crate::{
-    app::App,
     commands::{Delivery, Until},
-    identity::auth::Caller,
     problem::ApiError,
     read::required::Required,
 };
@@ -55,16 +54,6 @@ pub struct Counted {
     pub complete: bool,
 }
 
-/// Who asks, and in which request.
-#[derive(Clone, Copy)]
-pub struct Asker<'r> {
-    pub app: &'r App,
-    pub caller: &'r Caller,
-    /// Each job has its own place in it.
-    pub key: Option<&'r str>,
-    pub traceparent: Option<&'r str>,
-}
-
 /// What became of jobs, in the order of the list.
 pub struct Acted<T> {
     pub jobs: Vec<(JobId, Result<T, ApiError>)>,
@@ -80,7 +69,7 @@ impl<T> Default for Acted<T> {
 
 /// Counts what `action` would be done to.
 pub async fn count(
-    asker: Asker<'_>,
+    asker: Shared<'_>,
     action: Action,
     wanted: Wanted,
     required: &Required,
@@ -93,11 +82,11 @@ pub async fn count(
 
 /// Cancels jobs of a list, at most its limit. Each says the frame that has its end; none while nobody has decided.
 pub async fn cancel(
-    asker: Asker<'_>,
+    asker: Shared<'_>,
     wanted: Wanted,
     required: &Required,
 ) -> Result<Acted<Option<FrameNumber>>, ApiError> {
-    let Asker { app, caller, .. } = asker;
+    let Shared { app, caller, .. } = asker;
     let mut acted = Acted::default();
     let mut newest = None;
     let mut pages = Pages::new(asker, Action::Cancel, wanted, required);
@@ -134,7 +123,7 @@ pub async fn cancel(
 
 /// Repeats jobs of a list, at most its limit, each as it was. Under a key, each is repeated once.
 pub async fn retry(
-    asker: Asker<'_>,
+    asker: Shared<'_>,
     wanted: Wanted,
     required: &Required,
 ) -> Result<Acted<Admitted>, ApiError> {
@@ -142,7 +131,7 @@ pub async fn retry(
     let mut pages = Pages::new(asker, Action::Retry, wanted, required);
     while let Some(rows) = pages.next().await? {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-        let looked_over: Vec<_> = rows.into_iter().map(|row| asker.look_over(row)).collect();
+        let looked_over: Vec<_> = rows.into_iter().map(|row| look_over(asker, row)).collect();
         let looked_over = concurrently(looked_over).await;
         let mut new: Vec<Submit> = Vec::new();
         let known = looked_over.into_iter().map(|prepared| match prepared? {
@@ -167,20 +156,18 @@ pub async fn retry(
     Ok(acted)
 }
 
-impl Asker<'_> {
-    async fn look_over(self, row: JobRow) -> Result<Prepared, ApiError> {
-        let Self { app, caller, key, traceparent } = self;
-        // The line break keeps it apart from every key that a client can send.
-        let key = key.map(|key| format!("{key}\nretry {}", row.id));
-        let request = retry::of_row(row, Edits::default())?;
-        let keyed = key.as_deref().map(|key| Keyed::new(caller, key, None, &request));
-        prepare(app, caller, &request, keyed, traceparent).await
-    }
+async fn look_over(asker: Shared<'_>, row: JobRow) -> Result<Prepared, ApiError> {
+    let Shared { app, caller, key, traceparent } = asker;
+    // The line break keeps it apart from every key that a client can send.
+    let key = key.map(|key| format!("{key}\nretry {}", row.id));
+    let request = retry::of_row(row, Edits::default())?;
+    let keyed = key.as_deref().map(|key| Keyed::new(caller, key, None, &request));
+    prepare(app, caller, &request, keyed, traceparent).await
 }
 
 /// The jobs of a list, page by page.
 struct Pages<'r> {
-    asker: Asker<'r>,
+    asker: Shared<'r>,
     required: &'r Required,
     wanted: Wanted,
     /// How many jobs and pages more there may be.
@@ -189,7 +176,7 @@ struct Pages<'r> {
 }
 
 impl<'r> Pages<'r> {
-    fn new(asker: Asker<'r>, action: Action, wanted: Wanted, required: &'r Required) -> Self {
+    fn new(asker: Shared<'r>, action: Action, wanted: Wanted, required: &'r Required) -> Self {
         let left = (wanted.limit.min(JOBS_MAX), PAGES_MAX);
         Self { asker, required, wanted: action.narrowed(wanted), left, ended: false }
     }
@@ -201,7 +188,7 @@ impl<'r> Pages<'r> {
             return Ok(None);
         }
         let wanted = Wanted { limit: jobs.min(PAGE), ..self.wanted.clone() };
-        let Asker { app, caller, .. } = self.asker;
+        let Shared { app, caller, .. } = self.asker;
         let found = list::list(app, caller, wanted, self.required, |_| Ok(())).await?;
         let Some((page, ())) = found else {
             self.ended = true;

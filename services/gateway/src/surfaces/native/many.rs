@@ -25,7 +25,8 @@ use crate::{
     read::required::Required,
     use_cases::{
         list::Wanted,
-        many::{self, Acted, Action, Asker, JOBS_MAX},
+        many::{self, Acted, Action, JOBS_MAX},
+        submit_batch::Shared,
     },
 };
 
@@ -131,7 +132,7 @@ async fn cancel(
     let asked = Asked::read(&uri)?;
     read_nothing(&account, &headers, body).await?;
     let required = Required::frame(min_n(asked.filter.n, &headers)?);
-    let asker = Asker { app: &app, caller: &caller, key: None, traceparent: None };
+    let asker = Shared { app: &app, caller: &caller, key: None, traceparent: None };
     let wanted = match asked.judge(asker, Action::Cancel, &required).await? {
         Judged::Act(wanted) => wanted,
         Judged::Count(counted) => return Ok(Json(Many::counted(counted))),
@@ -155,7 +156,7 @@ async fn retry(
     let key = idempotency_key(&headers)?;
     read_nothing(&account, &headers, body).await?;
     let required = Required::frame(min_n(asked.filter.n, &headers)?);
-    let asker = Asker { app: &app, caller: &caller, key, traceparent: traceparent(&headers) };
+    let asker = Shared { app: &app, caller: &caller, key, traceparent: traceparent(&headers) };
     let wanted = match asked.judge(asker, Action::Retry, &required).await? {
         Judged::Act(wanted) => wanted,
         Judged::Count(counted) => return Ok(Json(Many::counted(counted))),
@@ -214,7 +215,7 @@ impl Asked {
     /// Counts first, where that is asked for.
     async fn judge(
         self,
-        asker: Asker<'_>,
+        asker: Shared<'_>,
         action: Action,
         required: &Required,
     ) -> Result<Judged, ApiError> {
