@@ -90,7 +90,7 @@ pub struct PlacedEntry<'a> {
     pub fact_first: u32,
     pub entry: &'a Entry,
     /// Of the frame.
-    payload: &'a Bytes,
+    pub(crate) payload: &'a Bytes,
 }
 
 impl PlacedEntry<'_> {

@@ -13,6 +13,7 @@
 //! | `apply` | entries into rows, within that transaction |
 //! | `load`, `write` | its statements, one a function |
 //! | `session` | transactions that work through any pooler |
+//! | [`mod@past`] | a job as it was; pure |
 //! | [`query`] | answers |
 //! | [`metrics`] | the metrics of jobs, as numbers |
 //! | [`audit`] | whether the ledger balances; what all rows together hash to |
@@ -29,6 +30,7 @@ mod checkpoint;
 mod consequence;
 mod load;
 pub mod metrics;
+pub mod past;
 pub mod project;
 pub mod query;
 mod raw_frame;
@@ -47,6 +49,7 @@ pub use batch::{Batch, EntryPlace, LogMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use nox_core::versions::Versions;
+pub use past::{AsOf, Past, PastError, Standing, past};
 pub use project::IllegalEntry;
 pub use query::{
     At, Cursor, Filter, JobRow, ModuleRow, Page, Progress, QueryError, Reader, TaskFilter,

@@ -26,13 +26,17 @@ impl<'a> RawFrame<'a> {
         serde_json::from_slice(payload)
     }
 
-    /// The entries of one job of one tenant, and of nobody else.
-    pub(crate) fn of_job(&self, tenant: &TenantId, id: JobId) -> serde_json::Result<Vec<&'a str>> {
+    /// The entries of one job of one tenant, and of nobody else, each with its place in the frame.
+    pub(crate) fn of_job(
+        &self,
+        tenant: &TenantId,
+        id: JobId,
+    ) -> serde_json::Result<Vec<(u32, &'a str)>> {
         let mut found = Vec::new();
-        for entry in &self.entries {
+        for (place, entry) in (0..).zip(&self.entries) {
             let owner: Owner = serde_json::from_str(entry.get())?;
             if owner.job_id == Some(id) && owner.tenant == *tenant {
-                found.push(entry.get());
+                found.push((place, entry.get()));
             }
         }
         Ok(found)

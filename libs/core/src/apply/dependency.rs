@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::State;
 
-/// Most dependents that one frame tells.
-const TOLD_MAX: usize = 1_000;
+/// Most dependents that one frame tells: what others wait for meanwhile is a millisecond of deciding and a few tens of KiB
+/// to write.
+const TOLD_MAX: usize = 200;
 
 /// A job that ended, and those that are still to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

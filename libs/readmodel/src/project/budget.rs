@@ -4,7 +4,7 @@ use nox_contract::{Entity, Fact, FrameNumber, Timestamp};
 use nox_core::ledger::{Balance, add_overrun};
 
 use super::{
-    Context, IllegalEntry, Projection,
+    Context, IllegalEntry, Projection, Treatment,
     needed::{accounts, period},
 };
 use crate::{
@@ -53,6 +53,9 @@ impl Projection<'_> {
         let entry = move_entry(JobLedger { period: Some(period), ..row.ledger }, fact)
             .ok_or_else(|| unbalanced(format!("job {}", row.id)))?;
         let mut balances = Vec::with_capacity(2);
+        if let Treatment::Alone = self.treatment {
+            return Ok((entry, balances));
+        }
         for account in accounts(placed.entry).into_iter().flatten() {
             let key = BalanceKey { tenant: placed.entry.tenant.clone(), account, period };
             let Some(balance) = self.balance(&key) else {

@@ -56,6 +56,9 @@ pub enum IllegalEntry {
 pub enum Treatment<'a> {
     /// Fold them in.
     Fold,
+    /// The same for entries of one job, of which alone something is asked: accounts stay as they are, and what
+    /// cannot be folded is not kept.
+    Alone,
     /// Postgres refused the rows: freeze the job where it stood, and let only the ledger move, so
     /// that the accounts stay right for everybody else.
     Freeze { detail: &'a str },
@@ -146,7 +149,7 @@ impl Projection<'_> {
             Treatment::Fold if self.is_rowless(&context) => {
                 context.park(Parked::Refused, "the job's first entry was refused".to_owned());
             }
-            Treatment::Fold => self.facts(&mut context)?,
+            Treatment::Fold | Treatment::Alone => self.facts(&mut context)?,
         }
         self.observe(before, Observed::of(context.job.as_ref()), entry);
         self.close(context);
@@ -277,6 +280,9 @@ impl Projection<'_> {
             }
         }
         let Some((reason, detail)) = parked else { return };
+        if let Treatment::Alone = self.treatment {
+            return;
+        }
         *self.changes.metrics.entry(MetricKey::Parked { reason }).or_default() += 1;
         self.changes.parked.push(ParkedEntry {
             n: placed.n,

@@ -11,6 +11,8 @@ use crate::{raw_frame::RawFrame, rows, sql::number};
 pub struct JobEntry {
     /// The frame that it stands in. Other entries of the job may stand there as well.
     pub n: FrameNumber,
+    /// Among the frame's entries, counted from 0.
+    pub place: u32,
     pub epoch: Epoch,
     pub at: Timestamp,
     /// A [`nox_contract::Entry`], byte for byte.
@@ -29,14 +31,16 @@ impl JobEntry {
         let (epoch, at) = (frame.epoch, frame.at);
         let of_job = frame.of_job(tenant, id)?.into_iter();
         of_job
-            .map(|entry| Ok(Self { n, epoch, at, entry: RawJson::parse(entry.to_owned())? }))
+            .map(|(place, entry)| {
+                Ok(Self { n, place, epoch, at, entry: RawJson::parse(entry.to_owned())? })
+            })
             .collect()
     }
 
     /// The entry with the `n`, `epoch` and `at` of its frame before its own members, which stay as they
     /// were written.
     pub fn document(&self) -> serde_json::Result<RawJson> {
-        let Self { n, epoch, at, entry } = self;
+        let Self { n, place: _, epoch, at, entry } = self;
         let members = entry.get().strip_prefix('{').unwrap_or_default();
         RawJson::parse(format!(r#"{{"n":{n},"epoch":{epoch},"at":"{at}",{members}"#))
     }

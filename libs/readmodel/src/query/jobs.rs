@@ -133,6 +133,13 @@ pub struct JobRow {
     pub submitted_place: u32,
 }
 
+impl JobRow {
+    /// Where the entry that made the job stands.
+    pub(crate) fn submitted(&self) -> EntryPlace {
+        EntryPlace { n: self.submitted_n, place: self.submitted_place }
+    }
+}
+
 impl Reader {
     pub async fn job(
         &self,

@@ -1,6 +1,7 @@
 //! Answers from the rows, each with the place in the log that it is of. One statement a function; lists
 //! are paged by key and never counted.
 
+mod blocking;
 mod conditions;
 mod history;
 mod jobs;
@@ -25,6 +26,7 @@ use crate::{
     consequence::{self, Consequence, Described},
     schema::Database,
 };
+pub use blocking::BlockingRow;
 pub use conditions::{Condition, Is};
 pub use history::JobEntry;
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};

@@ -12,6 +12,7 @@ mod lists;
 mod log;
 mod pages;
 mod parked;
+mod past;
 mod poolers;
 mod races;
 mod rebuild;

@@ -36,6 +36,7 @@ mod snapshots;
 mod streamed;
 mod tasks;
 mod unstorable;
+mod why;
 mod zombies;
 
 use std::process::Command;

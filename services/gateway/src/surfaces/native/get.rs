@@ -1,33 +1,34 @@
 //! `GET /jobs/{id}`
 
-use std::sync::Arc;
-
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Response,
-};
-
+use axum::response::Response;
 use nox_contract::{ProblemCode, WaitingCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::view::JobView;
+use super::{as_of, view::JobView};
 use crate::{
-    app::App,
     endpoint::{
         Access, Answer, ETAG, Endpoint, IF_NONE_MATCH, MIN_N, Method, PREFER, PREFERENCE_APPLIED,
     },
-    extract::{self, OnlyN, Segment, only_min_n},
+    extract::{self, Reading, Segment, min_n},
     http::{etag, prefer},
-    identity::auth::Caller,
     problem::ApiError,
     read::required::Required,
-    use_cases::find::find,
+    use_cases::{find::find, past::history},
 };
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// The number of a frame, or an instant: the job as it was then.
+    as_of: Option<String>,
+    n: Option<u64>,
+}
+
 pub fn endpoint() -> Endpoint {
-    let (id, summary) = ("get_job", "A job as it is now.");
+    let (id, summary) = ("get_job", "A job as it is now, or as it was.");
     Endpoint::new(Method::Get, "/jobs/{id}", Access::OWNER_OR_ADMIN, (id, summary), get)
-        .query::<OnlyN>()
+        .query::<Asked>()
         .headers([MIN_N, PREFER, IF_NONE_MATCH])
         .answer(Answer::json::<JobView>(200, "The job.").headers([ETAG, PREFERENCE_APPLIED]))
         .answer(
@@ -36,15 +37,17 @@ pub fn endpoint() -> Endpoint {
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }
 
-pub async fn get(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+async fn get(Segment(id): Segment, request: Reading) -> Result<Response, ApiError> {
+    let Reading { app, caller, uri, headers } = request;
     let id = extract::job_id(&id)?;
-    let min_n = only_min_n(&uri, &headers)?;
+    let Asked { as_of, n } = extract::query(&uri)?;
+    let min_n = min_n(n, &headers)?;
+    if let Some(as_of) = as_of.as_deref().map(as_of::read).transpose()? {
+        let required = as_of::required(min_n, Some(as_of));
+        let row = find(&app, &caller, id, required).await?;
+        let past = history(&app, &row, Some(as_of)).await?;
+        return etag::json(&headers, &JobView::from(&past.row));
+    }
     let wait = prefer::asked_wait(&app, &headers);
     let mut row = find(&app, &caller, id, min_n).await?;
     if let Some(wait) = wait

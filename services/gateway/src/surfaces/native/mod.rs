@@ -1,6 +1,7 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
 pub mod artifacts;
+mod as_of;
 mod batch;
 mod body;
 mod cancel;
@@ -28,6 +29,7 @@ pub mod submit;
 mod submit_draft;
 mod uploads;
 mod view;
+mod why;
 mod workers;
 
 use crate::endpoint::Endpoint;
@@ -46,6 +48,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         status::endpoint(),
         stream::endpoint(),
         events::endpoint(),
+        why::endpoint(),
         artifacts::endpoint(),
         download::endpoint(),
         uploads::endpoint(),

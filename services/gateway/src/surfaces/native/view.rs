@@ -160,7 +160,8 @@ impl JobView<'_> {
     }
 }
 
-fn message(code: WaitingCode, kind: Kind) -> &'static str {
+/// Why a queued job does not run, for people.
+pub fn message(code: WaitingCode, kind: Kind) -> &'static str {
     match code {
         WaitingCode::Priority => "other jobs are ahead",
         WaitingCode::Concurrency => "as many jobs of this kind run as may run at a time",

@@ -14,10 +14,14 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Args {
     id: JobId,
+    /// As it was then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let answer = client.get(&format!("/jobs/{}", args.id)).await?;
+    let as_of = super::as_of(args.at.as_deref());
+    let answer = client.get(&format!("/jobs/{}{as_of}", args.id)).await?;
     if output.format != Format::Table {
         output.json(&answer.body)?;
         return Ok(Exit::Done);

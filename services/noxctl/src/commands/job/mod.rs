@@ -20,7 +20,7 @@ mod why;
 
 use anyhow::Result;
 
-use crate::{exit::Exit, follow, output::Output, target::Target};
+use crate::{client::encoded, exit::Exit, follow, output::Output, target::Target};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -30,7 +30,8 @@ pub enum Command {
     Submit(submit::Args),
     /// Submit a job that was kept as a draft.
     SubmitDraft(submit_draft::Args),
-    /// Show a job.
+    /// Show a job, as it is or as it was.
+    #[command(visible_alias = "state")]
     Get(get::Args),
     /// List jobs, newest first.
     List(list::Args),
@@ -43,7 +44,7 @@ pub enum Command {
     Artifacts(artifacts::Args),
     /// Download files that a job has left.
     Download(download::Args),
-    /// Say why a job waits, or why it failed, in one sentence.
+    /// Say why a job waits or waited, and what is in its way.
     Why(why::Args),
     /// Show how a job stands, and each change of it, until it has ended.
     Watch(watch::Args),
@@ -78,4 +79,9 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Retry(args) => retry::run(args, &client, output).await,
         Command::Events(args) => events::run(args, &client, output).await,
     }
+}
+
+/// The query that asks for a job as it was.
+fn as_of(at: Option<&str>) -> String {
+    at.map_or_else(String::new, |at| format!("?as_of={}", encoded(at)))
 }

@@ -1,0 +1,20 @@
+//! `?as_of=`: a job as it was, by the number of a frame or by an instant.
+
+use nox_contract::FrameNumber;
+use nox_readmodel::AsOf;
+
+use crate::problem::{ApiError, FieldError};
+
+pub fn read(text: &str) -> Result<AsOf, ApiError> {
+    text.parse().map_err(|error: nox_readmodel::past::NoAsOf| {
+        ApiError::invalid(vec![FieldError::new("?as_of", error.to_string())])
+    })
+}
+
+/// The frame that the rows must have taken in to tell of then.
+pub fn required(min_n: Option<FrameNumber>, as_of: Option<AsOf>) -> Option<FrameNumber> {
+    match as_of {
+        Some(AsOf::Frame(n)) => min_n.max(Some(n)),
+        Some(AsOf::Instant(_)) | None => min_n,
+    }
+}
