@@ -330,8 +330,8 @@ impl Leader {
         }
         self.match_queued(now)?;
         let only_pos =
-            !self.sequencer.has_open_frame() && !self.proof_due && !self.state().has_ends_to_tell();
-        if self.has_to_tell() && (!only_pos || self.frame_wait(now).is_zero()) {
+            !self.sequencer.has_open_frame() && !self.proof_due && !self.are_ends_due(now.at);
+        if self.has_to_tell(now.at) && (!only_pos || self.frame_wait(now).is_zero()) {
             self.want_frame(now);
         }
         if std::mem::take(&mut self.fold_due) && self.sequencer.has_open_frame() {
@@ -348,17 +348,23 @@ impl Leader {
     }
 
     /// Whether the next frame says something.
-    fn has_to_tell(&self) -> bool {
+    fn has_to_tell(&self, at: Timestamp) -> bool {
         self.sequencer.has_open_frame()
             || self.sequencer.needs_frame()
             || self.proof_due
-            || self.state().has_ends_to_tell()
+            || self.are_ends_due(at)
+    }
+
+    /// Whether a frame is wanted for the dependents alone that it tells.
+    fn are_ends_due(&self, at: Timestamp) -> bool {
+        self.state().ends_due_at().is_some_and(|due_at| due_at <= at)
     }
 
     /// Ends the last turn of a term that is about to stop: nothing waits for others any more.
     pub fn finish(&mut self, now: Now) {
-        if self.has_to_tell() {
-            self.want_frame(self.in_log_time(now));
+        let now = self.in_log_time(now);
+        if self.has_to_tell(now.at) {
+            self.want_frame(now);
         }
     }
 
@@ -404,7 +410,7 @@ impl Leader {
         if self.seal_due && self.appender.has_room() {
             self.seal_due = false;
             // It may have been sealed meanwhile, because it was full.
-            if self.has_to_tell() {
+            if self.has_to_tell(self.turn_at) {
                 self.seal(self.turn_at)?;
             }
         }

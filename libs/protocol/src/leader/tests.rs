@@ -461,13 +461,12 @@ fn dependents_without_end_are_told_over_several_frames_and_others_go_on_between(
     submit(&mut leader, 3, at(2));
     let mut frames = 0;
     let mut placed_after = None;
-    while waiting_for_another(&leader) > 0 || leader.state().has_ends_to_tell() {
-        assert_eq!(
-            leader.next_wake(at(2)),
-            Some(Duration::ZERO),
-            "nobody waits for the next input"
-        );
-        leader.end_turn(at(2)).unwrap();
+    let mut now = at(2);
+    while waiting_for_another(&leader) > 0 || leader.state().ends_due_at().is_some() {
+        let wake = leader.next_wake(now).expect("nobody waits for the next input");
+        assert!(wake <= Duration::from_millis(10), "{wake:?}");
+        now = Now { at: now.at + wake, wall: now.wall + wake, monotonic: now.monotonic + wake };
+        leader.end_turn(now).unwrap();
         let before = leader.state().n;
         let handed_out = broker.store(&mut leader, usize::MAX);
         let of_third = |effect: &&Effect| match effect {

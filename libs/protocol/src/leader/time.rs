@@ -120,7 +120,7 @@ impl Leader {
             REASONS_INTERVAL
         });
         let frame = (self.sequencer.needs_frame() && !self.seal_due).then(|| self.frame_wait(now));
-        let ends = (state.has_ends_to_tell() && !self.seal_due).then_some(Duration::ZERO);
+        let ends = state.ends_due_at().filter(|_| !self.seal_due).map(|at| at.since(now.at));
         let start = self.look_at.map(|at| at.since(now.at));
         let schedules = self.schedules_wake(now);
         let losses = state.workers.has_departed().then_some(Duration::ZERO);
