@@ -463,9 +463,12 @@ fn dependents_without_end_are_told_over_several_frames_and_others_go_on_between(
     let mut placed_after = None;
     let mut now = at(2);
     while waiting_for_another(&leader) > 0 || leader.state().ends_due_at().is_some() {
+        let due =
+            leader.state().ends_due_at().map_or(Duration::ZERO, |due_at| due_at.since(now.at));
+        assert!(due <= Duration::from_millis(10), "{due:?}");
         let wake = leader.next_wake(now).expect("nobody waits for the next input");
-        assert!(wake <= Duration::from_millis(10), "{wake:?}");
-        now = Now { at: now.at + wake, wall: now.wall + wake, monotonic: now.monotonic + wake };
+        assert!(wake <= due, "{wake:?} instead of {due:?}");
+        now = Now { at: now.at + due, wall: now.wall + due, monotonic: now.monotonic + due };
         leader.end_turn(now).unwrap();
         let before = leader.state().n;
         let handed_out = broker.store(&mut leader, usize::MAX);
