@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ fuzz: setup ## N (2000) requests that the description of the API allows, or does
 	@libs/devkit/setup.sh checkers
 	cargo build --workspace --bins --locked
 	NOX_TEST_API_CASES=$(or $(N),2000) cargo test -p nox-testkit --locked --test it -- system::fuzz --nocapture
+
+coverage: setup ## which lines of services and libs the tests run, crate by crate; builds everything once more
+	@libs/devkit/setup.sh clients
+	libs/devkit/coverage.sh
 
 kills: ## the kill test N times (50), each with a new seed; stops at the first that finds something
 	cargo build --workspace --bins --locked

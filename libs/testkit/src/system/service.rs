@@ -17,6 +17,8 @@ use super::cluster::until;
 const QUOTED_LINES: usize = 12;
 /// A service reads its configuration and connects in this time, even on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The environment's name for where coverage goes, see `libs/devkit/coverage.sh`.
+const PROFILE: &str = "LLVM_PROFILE_FILE";
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +86,8 @@ impl Service {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // Where a program that counts its lines keeps them.
+            .envs(std::env::var_os(PROFILE).map(|file| (PROFILE, file)))
             .env("NOX_LOG_FORMAT", "json")
             .env("NOX_ADMIN_ADDR", self.admin.to_string())
             .envs(&self.env)
