@@ -1,24 +1,15 @@
 //! `GET /jobs/{id}`
 
-use std::sync::Arc;
-
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Response,
-};
-
+use axum::response::Response;
 use nox_contract::{ProblemCode, WaitingCode};
 
 use super::view::JobView;
 use crate::{
-    app::App,
     endpoint::{
         Access, Answer, ETAG, Endpoint, IF_NONE_MATCH, MIN_N, Method, PREFER, PREFERENCE_APPLIED,
     },
-    extract::{self, OnlyN, Segment, only_min_n},
+    extract::{self, OnlyN, Reading, Segment, only_min_n},
     http::{etag, prefer},
-    identity::auth::Caller,
     problem::ApiError,
     read::required::Required,
     use_cases::find::find,
@@ -36,13 +27,8 @@ pub fn endpoint() -> Endpoint {
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound])
 }
 
-pub async fn get(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+pub async fn get(Segment(id): Segment, reading: Reading) -> Result<Response, ApiError> {
+    let Reading { app, caller, uri, headers } = reading;
     let id = extract::job_id(&id)?;
     let min_n = only_min_n(&uri, &headers)?;
     let wait = prefer::asked_wait(&app, &headers);
