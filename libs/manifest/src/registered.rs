@@ -4,7 +4,7 @@
 use nox_contract::{COMMAND_MODULE, RawJson, Task, canonical::pointer_token};
 use serde_path_to_error::{Path, Segment};
 
-use crate::{AllWrong, Manifest, ManifestFile, Program, Run, SchemaSource};
+use crate::{AllWrong, Manifest, ManifestFile, Program, Run};
 
 impl Manifest {
     /// Reads a manifest in its JSON form: the members of `module.toml`, with all that would lie beside it in it.
