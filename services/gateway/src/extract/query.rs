@@ -221,7 +221,7 @@ mod tests {
             ("name=a&frame=x", "?frame", "must be a whole number from 0 to 18446744073709551615"),
             ("name=a&preview=yes", "?preview", "must be true or false"),
             ("name=a&order=worst", "?order", "must be one of newest, oldest"),
-            ("nme=a", "?nme", "is not known here; there are name, n, frame, preview, order"),
+            ("nme=a", "?nme", "is not known here; there are name, frame, n, preview, order"),
         ] {
             let shown = read(text).unwrap_err().shown();
             assert_eq!(shown["errors"][0]["pointer"], pointer, "{shown}");

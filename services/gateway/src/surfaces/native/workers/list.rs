@@ -117,7 +117,7 @@ mod tests {
         let Place(after) = paging.after.unwrap();
         assert_eq!(after.as_str(), "executor-1");
         assert_eq!(Place(after).to_string(), "worker/executor-1");
-        for cursor in ["executor-1", "worker/", "worker/a b", "user/ada", "%00"] {
+        for cursor in ["executor-1", "worker/", "worker/%20", "user/ada", "%00"] {
             let shown = read(&format!("cursor={cursor}")).unwrap_err().shown();
             assert_eq!(shown["errors"][0]["pointer"], "?cursor", "{shown}");
         }
