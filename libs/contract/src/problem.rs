@@ -56,6 +56,8 @@ pub enum ProblemCode {
     ScheduleNotFound,
     /// There are as many of these as there may be.
     TooMany,
+    /// There are more jobs than the request says that there may be at most. Found by the gateway.
+    AtMostExceeded,
     AlreadyEnded,
     /// The job is still to run, or runs: only one that has ended is repeated.
     NotEnded,
@@ -95,7 +97,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -126,6 +128,7 @@ impl ProblemCode {
         Self::KeyNotFound,
         Self::ScheduleNotFound,
         Self::TooMany,
+        Self::AtMostExceeded,
         Self::AlreadyEnded,
         Self::NotEnded,
         Self::InvalidTaskTransition,
@@ -184,6 +187,7 @@ impl ProblemCode {
             Self::KeyNotFound => "key_not_found",
             Self::ScheduleNotFound => "schedule_not_found",
             Self::TooMany => "too_many",
+            Self::AtMostExceeded => "at_most_exceeded",
             Self::AlreadyEnded => "already_ended",
             Self::NotEnded => "not_ended",
             Self::InvalidTaskTransition => "invalid_task_transition",

@@ -16,6 +16,7 @@ mod run;
 mod series;
 pub mod template;
 mod write;
+mod wrong;
 
 use std::{
     num::NonZeroU32,
@@ -38,6 +39,7 @@ pub use result::{GROUP, How, Kind, ResultRule, Source, Stream, Take};
 pub use run::{Arg, Builtin, Program, Run};
 pub use series::{Numbers, SeriesRule};
 pub use write::Write;
+pub use wrong::{AllWrong, Wrong};
 
 use self::retry::RetryTable;
 use crate::{
@@ -63,19 +65,10 @@ const STOP_GRACE_S_MAX: u32 = 600;
 /// Why a module's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("cannot read {file}: {source}")]
-    Unreadable { file: String, source: std::io::Error },
+    #[error("cannot read {file}: {error}")]
+    Unreadable { file: String, error: std::io::Error },
     #[error("{file}: {reason}")]
     Wrong { file: String, reason: String },
-}
-
-/// What is wrong with a manifest, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer}: {reason}")]
-pub struct Wrong {
-    /// A JSON pointer into the manifest.
-    pub pointer: String,
-    pub reason: String,
 }
 
 /// The whole file.
@@ -220,7 +213,7 @@ impl Manifest {
         let name = path.display().to_string();
         let wrong = |reason: String| ManifestError::Wrong { file: name.clone(), reason };
         let text = std::fs::read_to_string(&path)
-            .map_err(|source| ManifestError::Unreadable { file: name.clone(), source })?;
+            .map_err(|error| ManifestError::Unreadable { file: name.clone(), error })?;
         // The message has the line, the column and the line's text.
         let mut file: ManifestFile =
             toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -231,54 +224,59 @@ impl Manifest {
             let Some(schema) = schema else { continue };
             schema.read(folder).map_err(wrong)?;
         }
-        Self::checked(file).map_err(|Wrong { reason, .. }| wrong(reason))
+        Self::checked(file, AllWrong::default()).map_err(|all| wrong(all.reasons()))
     }
 
-    /// Checks a file of which all that lies beside it was read.
-    fn checked(file: ManifestFile) -> Result<Self, Wrong> {
-        let wrong = |pointer: &str, reason: String| Wrong { pointer: pointer.to_owned(), reason };
+    /// Checks a file of which all that lies beside it was read, and of which `all` is known to be wrong.
+    fn checked(file: ManifestFile, mut all: AllWrong) -> Result<Self, AllWrong> {
         if file.version.is_empty() || file.version.len() > VERSION_BYTES_MAX {
-            let reason = format!("`version` must have 1 to {VERSION_BYTES_MAX} characters");
-            return Err(wrong("/version", reason));
+            all.add("/version", format!("`version` must have 1 to {VERSION_BYTES_MAX} characters"));
         }
         let ResourcesTable { cpu, mem_mb, wall_time_s, gpu } = file.resources;
         if cpu == 0 || mem_mb == 0 || wall_time_s == 0 {
-            return Err(wrong("/resources", "`resources` must be at least 1 each".to_owned()));
+            all.add("/resources", "`resources` must be at least 1 each");
         }
-        let retry = file.retry.policy();
-        let retry = retry.map_err(|reason| wrong("/retry", format!("`retry`: {reason}")))?;
-        if file.name.as_str() == COMMAND_MODULE && file.sandbox != Level::Isolated {
+        let retry = file.retry.policy().map_err(|reason| format!("`retry`: {reason}"));
+        let retry = all.unless("/retry", retry);
+        let is_command = file.name.as_str() == COMMAND_MODULE;
+        if is_command && file.sandbox != Level::Isolated {
             let reason =
                 format!("the module `{COMMAND_MODULE}` runs at the level `isolated` alone");
-            return Err(wrong("/sandbox", reason));
+            all.add("/sandbox", reason);
         }
         if file.stop_grace_s > STOP_GRACE_S_MAX {
-            let reason = format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}");
-            return Err(wrong("/stop_grace_s", reason));
+            all.add("/stop_grace_s", format!("`stop_grace_s` must be at most {STOP_GRACE_S_MAX}"));
         }
-        file.limits.check().map_err(|reason| wrong("/limits", reason))?;
-        if let Some(path) = file.read.iter().find(|path| !path.is_absolute()) {
-            let reason = format!("`read`: {} is no absolute path", path.display());
-            return Err(wrong("/read", reason));
+        all.unless("/limits", file.limits.check());
+        for path in file.read.iter().filter(|path| !path.is_absolute()) {
+            all.add("/read", format!("`read`: {} is no absolute path", path.display()));
         }
-        let (input_schema, inputs) = file
-            .input_schema
-            .compile()
-            .map_err(|reason| wrong("/input_schema", format!("`input_schema`: {reason}")))?;
-        if !inputs.has_molecule() && file.wants_molecule() {
-            let reason = "`{molecule.…}` needs `x-nox-molecule` in `input_schema`";
-            return Err(wrong("/input_schema", reason.to_owned()));
+        let inputs = file.input_schema.compile();
+        let inputs = all
+            .unless("/input_schema", inputs.map_err(|reason| format!("`input_schema`: {reason}")));
+        let has_molecule = inputs.as_ref().is_none_or(|(_, schema)| schema.has_molecule());
+        if !has_molecule && file.wants_molecule() {
+            all.add("/input_schema", "`{molecule.…}` needs `x-nox-molecule` in `input_schema`");
         }
-        if file.name.as_str() != COMMAND_MODULE && file.run.is_raw_shell() {
+        if !is_command && file.run.is_raw_shell() {
             let reason = "`run`: an input would be a part of what the shell is told; give it an argument of its \
                           own, which the shell has as \"$1\"";
-            return Err(wrong("/run/args", reason.to_owned()));
+            all.add("/run/args", reason);
         }
-        let (output_schema, outputs) = match &file.output_schema {
+        let outputs = match &file.output_schema {
             Some(schema) => schema.compile(),
             None => SchemaSource::Inline(schema_of_results(&file.result)).compile(),
-        }
-        .map_err(|reason| wrong("/output_schema", format!("`output_schema`: {reason}")))?;
+        };
+        let outputs = all.unless(
+            "/output_schema",
+            outputs.map_err(|reason| format!("`output_schema`: {reason}")),
+        );
+        let (Some(retry), Some(inputs), Some(outputs), true) =
+            (retry, inputs, outputs, all.is_empty())
+        else {
+            return Err(all);
+        };
+        let ((input_schema, inputs), (output_schema, outputs)) = (inputs, outputs);
         let declared = nox_contract::Manifest {
             name: file.name.clone(),
             version: file.version.clone(),
@@ -312,7 +310,9 @@ impl SchemaSource {
         let raw = match self {
             Self::Inline(schema) => RawJson::of(schema).map_err(|error| error.to_string())?,
             Self::Read(raw) => raw.clone(),
-            Self::File(path) => return Err(format!("{path} was not read")),
+            Self::File(_) => {
+                return Err("must be the schema itself: no files come with it".to_owned());
+            }
         };
         let schema = Schema::compile(&raw)?;
         Ok((raw, schema))

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use nox_contract::RawJson;
 use serde_json::{Map, Value};
 
-use crate::{FILE, Manifest, ManifestError, Wrong, relative::RelativePath};
+use crate::{FILE, Manifest, ManifestError, relative::RelativePath};
 
 /// The manifest of a module's folder, or a manifest by itself, in its JSON form, with what lies beside it in it.
 ///
@@ -20,7 +20,7 @@ pub fn portable(folder_or_file: &Path) -> Result<RawJson, ManifestError> {
     let name = file.display().to_string();
     let wrong = |reason: String| ManifestError::Wrong { file: name.clone(), reason };
     let text = fs::read_to_string(&file)
-        .map_err(|source| ManifestError::Unreadable { file: name.clone(), source })?;
+        .map_err(|error| ManifestError::Unreadable { file: name.clone(), error })?;
     let mut manifest: Map<String, Value> =
         toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     for member in ["input_schema", "output_schema"] {
@@ -38,8 +38,7 @@ pub fn portable(folder_or_file: &Path) -> Result<RawJson, ManifestError> {
         }
     }
     let raw = RawJson::of(&manifest).map_err(|error| wrong(error.to_string()))?;
-    let checked = Manifest::registered(&raw);
-    checked.map_err(|Wrong { pointer, reason }| wrong(format!("{pointer}: {reason}")))?;
+    Manifest::registered(&raw).map_err(|all| wrong(all.to_string()))?;
     Ok(raw)
 }
 

@@ -5,7 +5,9 @@
 //! [`Session::next_wake`].
 
 mod inbox;
+mod intake;
 mod outbox;
+mod work;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,9 +16,8 @@ use std::{
 };
 
 use nox_contract::{
-    AttemptEnd, Beat, Capacity, HandBack, Hello, Incarnation, Manifest, Origin, Progress,
-    RegisteredModule, RegisteredModules, Report, ReportMessage, SessionId, StartWork, StopWork,
-    Timestamp, Token, Usage, Work, WorkMessage,
+    AttemptEnd, Beat, Capacity, Hello, Incarnation, Manifest, Origin, Progress, RegisteredModule,
+    Report, ReportMessage, SessionId, StartWork, Timestamp, Token, Usage,
     beat::Held,
     report::{Ended, Offer, Progressed, Started, Stopped},
 };
@@ -231,132 +232,6 @@ impl Session {
         self.held.is_empty() && self.outbox.is_empty()
     }
 
-    /// Work has arrived: new, again, or out of order.
-    pub fn on_work(&mut self, message: WorkMessage) {
-        if message.session != self.id && !self.faults.other_sessions_heeded {
-            return;
-        }
-        for work in message.work {
-            if self.over != Over::No {
-                return;
-            }
-            match work {
-                Work::Start(start) => self.on_start(start),
-                Work::Stop(stop) => self.on_stop(&stop),
-                Work::Abandon(held) => self.on_abandon(held),
-                Work::Superseded => self.supersede(),
-                Work::Unreadable => {}
-                Work::Joined => self.joined = true,
-                Work::Modules(modules) => self.on_registered(*modules),
-                Work::Refused { reason } => {
-                    self.refused = Some(reason);
-                    self.supersede();
-                }
-            }
-        }
-        if let Some(covers) = message.covers {
-            self.inbox.cover(covers);
-        }
-    }
-
-    fn on_registered(&mut self, registered: RegisteredModules) {
-        let RegisteredModules { above, up_to, modules } = registered;
-        let Some(before) = self.registered_up_to else { return };
-        // What comes before is missing, or it has heard of all that.
-        if above > before || up_to <= before {
-            return;
-        }
-        self.registered_up_to = Some(up_to);
-        let new = modules.into_iter().filter(|module| module.number > before);
-        self.orders.push(Effect::Learn(new.collect()));
-    }
-
-    fn on_start(&mut self, start: Box<StartWork>) {
-        let held = Held { job_id: start.job_id, attempt: start.attempt };
-        let stopped = self.inbox.was_stopped(held);
-        if !self.inbox.receive(start.number, &self.faults)
-            || stopped
-            || self.held.contains_key(&held)
-        {
-            return;
-        }
-        let token = start.token.clone();
-        self.held.insert(
-            held,
-            Attempt { token, phase: Phase::Waiting, stopping: false, abandoned: false },
-        );
-        match self.hands_back() {
-            Some(why) => self.hand_back_waiting(&why),
-            None => self.orders.push(Effect::Run(start)),
-        }
-    }
-
-    /// Why new work is not begun, where it is not.
-    fn hands_back(&self) -> Option<HandBack> {
-        let reason = || Some(HandBack::CannotRun { reason: self.paused.clone()? });
-        if self.draining { Some(HandBack::Draining) } else { reason() }
-    }
-
-    /// Hands back what the driver was not told to run.
-    fn hand_back_waiting(&mut self, why: &HandBack) {
-        self.orders.retain(|order| order.run().is_none());
-        let waiting: Vec<Held> = self
-            .held
-            .iter()
-            .filter(|(_, attempt)| attempt.phase == Phase::Waiting)
-            .map(|(held, _)| *held)
-            .collect();
-        for held in waiting {
-            let end = AttemptEnd::HandedBack(why.clone());
-            self.on_ended(held, Usage::default(), end, Timestamp::default());
-        }
-    }
-
-    fn on_stop(&mut self, stop: &StopWork) {
-        let held = Held { job_id: stop.job_id, attempt: stop.attempt };
-        if !self.inbox.receive(stop.number, &self.faults) {
-            return;
-        }
-        match self.held.get_mut(&held) {
-            Some(attempt) => match attempt.phase {
-                Phase::Waiting => {
-                    attempt.phase = Phase::Ended;
-                    self.orders.retain(|order| order.run() != Some(held));
-                    self.owe_stopped(held, stop.token.clone(), Usage::default());
-                }
-                Phase::Told | Phase::Running { .. } => {
-                    attempt.stopping = true;
-                    self.orders.push(Effect::Kill(held));
-                }
-                // The end that is on its way frees the slot as well.
-                Phase::Ended => {}
-            },
-            // It never came, or ended long ago; either way nothing of it runs.
-            None => {
-                if !self.faults.early_stop_forgotten {
-                    self.inbox.stopped_early(stop.number, held);
-                }
-                self.owe_stopped(held, stop.token.clone(), Usage::default());
-            }
-        }
-    }
-
-    fn on_abandon(&mut self, held: Held) {
-        let Some(attempt) = self.held.get_mut(&held) else { return };
-        match attempt.phase {
-            Phase::Waiting => {
-                self.held.remove(&held);
-                self.orders.retain(|order| order.run() != Some(held));
-            }
-            Phase::Told | Phase::Running { .. } if !attempt.abandoned => {
-                attempt.abandoned = true;
-                self.orders.push(Effect::Kill(held));
-            }
-            // Its end is already said; nobody will mind.
-            Phase::Told | Phase::Running { .. } | Phase::Ended => {}
-        }
-    }
-
     /// The attempt's process runs.
     pub fn on_spawned(&mut self, held: Held, now: Timestamp) {
         let Some(attempt) = self.held.get_mut(&held) else { return };
@@ -449,53 +324,6 @@ impl Session {
                 self.held.remove(&held);
             }
         }
-    }
-
-    /// Takes no more work: what runs goes on, what was not begun is handed back.
-    pub fn drain(&mut self) {
-        if self.draining || self.over != Over::No {
-            return;
-        }
-        self.draining = true;
-        // First, so that nothing that is handed back comes here again.
-        self.outbox.owe(Report::Draining, Timestamp::default());
-        self.hand_back_waiting(&HandBack::Draining);
-    }
-
-    /// Takes no work for now, because this machine cannot run any: what runs goes on, what was not
-    /// begun is handed back.
-    pub fn pause(&mut self, reason: String) {
-        if self.paused.is_some() || self.draining || self.over != Over::No {
-            return;
-        }
-        self.paused = Some(reason.clone());
-        self.pauses += 1;
-        let report = Report::Paused { number: self.pauses, reason: reason.clone() };
-        self.outbox.owe(report, Timestamp::default());
-        self.hand_back_waiting(&HandBack::CannotRun { reason });
-    }
-
-    /// Takes work again.
-    pub fn resume(&mut self) {
-        if self.paused.take().is_some() && self.over == Over::No {
-            self.pauses += 1;
-            self.outbox.owe(Report::Resumed { number: self.pauses }, Timestamp::default());
-        }
-    }
-
-    /// Why it takes no work at present.
-    pub fn paused(&self) -> Option<&str> {
-        self.paused.as_deref()
-    }
-
-    /// Says goodbye. Nothing runs any more; what is still held is lost.
-    pub fn leave(&mut self) {
-        if self.over != Over::No {
-            return;
-        }
-        self.held.clear();
-        self.starts_due.clear();
-        self.outbox.owe(Report::Bye, Timestamp::default());
     }
 
     /// Ends this session: everything is killed, and nothing more is said.

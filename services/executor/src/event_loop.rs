@@ -1,5 +1,6 @@
 //! The loop: carries out what the session decides, and tells it what happened.
 
+mod attempts;
 mod readiness;
 mod reports;
 
@@ -8,28 +9,27 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nox_contract::{AttemptEnd, HandBack, StartWork, Usage, WorkMessage, beat::Held, subject};
+use nox_contract::{WorkMessage, beat::Held, subject};
 use nox_protocol::session::{Effect, Session};
 use nox_service::Backoff;
 use nox_streams::{Heard, Link};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinError,
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::reports::{LOOK_EVERY, Looking, Publishing};
+use self::{
+    attempts::Event,
+    reports::{LOOK_EVERY, Looking, Publishing},
+};
 use crate::{
-    attempt::{Finished, Runner},
-    builtin::Noop,
-    failure::{Failure, KILLED},
+    attempt::Runner,
     instance,
-    modules::{Engine, Modules},
+    modules::Modules,
     offers,
     probe::backoff,
     progress::{Reporter, Told},
-    task,
     worker::Worker,
 };
 
@@ -55,12 +55,6 @@ fn ends_within(modules: &Modules) -> Duration {
 
 /// Events of attempts taken at a time.
 const EVENTS_MAX: usize = 1_000;
-
-/// What an attempt's task tells.
-enum Event {
-    Spawned(Held),
-    Ended(Held, Finished),
-}
 
 /// How far the worker's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,51 +264,6 @@ impl EventLoop {
         }
     }
 
-    fn start(&mut self, start: Box<StartWork>) {
-        let held = Held { job_id: start.job_id, attempt: start.attempt };
-        let module = self.worker.modules.of_version(&start.module, &start.module_version).cloned();
-        let Some(module) = module else {
-            let (module, version) = (&start.module, &start.module_version);
-            let failure = Failure::spawn(format!("this worker has no {module} {version}"));
-            self.ended_at_once(&start, failure.into());
-            return;
-        };
-        if let Engine::Builtin(_) = module.engine {
-            match Noop::begin(start.job_id, &start.inputs) {
-                Err(failure) => return self.ended_at_once(&start, failure.into()),
-                Ok(noop) if noop.is_instant() => {
-                    self.session.on_spawned(held, self.worker.runtime.clock.now());
-                    return self.ended_at_once(&start, noop.end(Duration::ZERO));
-                }
-                Ok(_) => {}
-            }
-        }
-        let stop = CancellationToken::new();
-        self.running.insert(held, stop.clone());
-        let (runner, events) = (self.runner.clone(), self.events.clone());
-        let task = {
-            let (start, events) = (start.clone(), events.clone());
-            tokio::spawn(async move {
-                // If nobody listens any more, nobody needs to know.
-                let spawned = || drop(events.send(Event::Spawned(held)));
-                task::run(&runner, &start, &module, stop, spawned).await
-            })
-        };
-        tokio::spawn(async move {
-            let finished = task.await.unwrap_or_else(|error| {
-                tracing::error!(job.id = %start.job_id, %error, "An attempt's task failed");
-                Finished { usage: Usage::default(), end: failed_task(error).into() }
-            });
-            let _ = events.send(Event::Ended(held, finished));
-        });
-    }
-
-    fn ended_at_once(&mut self, start: &StartWork, end: AttemptEnd) {
-        let held = Held { job_id: start.job_id, attempt: start.attempt };
-        self.worker.metrics.attempt(&start.module, &end, Duration::ZERO);
-        self.session.on_ended(held, Usage::default(), end, self.worker.runtime.clock.now());
-    }
-
     fn on_work(&mut self, chunk: &[Bytes]) {
         // It listens anew, and what was sent meanwhile is lost: the sooner that is noticed, the
         // sooner it is sent again.
@@ -334,28 +283,6 @@ impl EventLoop {
             self.show();
         }
         self.show_ready();
-    }
-
-    fn on_event(&mut self, event: Event) {
-        let now = self.worker.runtime.clock.now();
-        match event {
-            Event::Spawned(held) => {
-                if self.unfit.is_none() {
-                    self.backoff = backoff();
-                }
-                self.session.on_spawned(held, now);
-            }
-            Event::Ended(held, Finished { usage, mut end }) => {
-                self.running.remove(&held);
-                if self.phase == Phase::Killing && was_killed(&end) {
-                    end = AttemptEnd::HandedBack(HandBack::Draining);
-                }
-                if let AttemptEnd::HandedBack(HandBack::CannotRun { reason }) = &end {
-                    self.pause(reason.clone());
-                }
-                self.session.on_ended(held, usage, end, now);
-            }
-        }
     }
 
     /// Gives a heartbeat.
@@ -386,25 +313,5 @@ async fn outcome<T>(begun: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>)
     match begun {
         Some(begun) => begun.await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whether an attempt was ended because it was to be.
-fn was_killed(end: &AttemptEnd) -> bool {
-    matches!(end, AttemptEnd::Failed { error, .. } if error.code == KILLED)
-}
-
-/// What became of an attempt whose task failed: for want of a thread it may run elsewhere.
-fn failed_task(error: JoinError) -> Failure {
-    /// How tokio panics where the system gives it no thread.
-    const NO_THREAD: &str = "OS can't spawn";
-    let panic = error.try_into_panic().ok();
-    let text = panic.as_ref().and_then(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        text.or(panic.downcast_ref::<&str>().copied())
-    });
-    match text {
-        Some(text) if text.contains(NO_THREAD) => Failure::cannot_run(text),
-        _ => Failure::defect(),
     }
 }

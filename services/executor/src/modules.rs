@@ -64,7 +64,7 @@ impl Modules {
     /// What is right but cannot be run here is left out instead.
     pub fn read(root: &Path, host: &Host) -> Result<Self, ManifestError> {
         let unreadable =
-            |source| ManifestError::Unreadable { file: root.display().to_string(), source };
+            |error| ManifestError::Unreadable { file: root.display().to_string(), error };
         let mut folders = Vec::new();
         for entry in fs::read_dir(root).map_err(unreadable)? {
             let folder = entry.map_err(unreadable)?.path();

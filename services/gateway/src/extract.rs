@@ -2,20 +2,22 @@
 
 mod incoming;
 mod paging;
+mod query;
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
+    extract::{FromRequestParts, Path},
     http::{HeaderMap, Uri, request::Parts},
 };
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use schemars::JsonSchema;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 pub use self::{
     incoming::Incoming,
     paging::{AskedPage, PAGE, PageSize, Paging, check_controls, paging},
+    query::query,
 };
 use crate::{
     app::App,
@@ -28,15 +30,6 @@ const KEY_BYTES_MAX: usize = 255;
 
 /// Names the frame that a reader has heard of and wants to see in the answer, as `?n=` does.
 const MIN_N: &str = "nox-min-n";
-
-/// Reads the query of `uri`. What nobody heeds is refused, so that a misspelt parameter is not passed
-/// over: every `T` denies unknown fields.
-pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let parsed = Query::try_from_uri(uri);
-    parsed.map(|Query(query)| query).map_err(|rejection: QueryRejection| {
-        ApiError::invalid(vec![FieldError::new("?", rejection.body_text())])
-    })
-}
 
 /// A request that reads, by somebody who is known.
 pub struct Reading {

@@ -12,7 +12,7 @@ pub enum Exit {
     Done = 0,
     /// A request failed, or the command itself did.
     Failed = 1,
-    /// Wrong usage; the argument parser's number.
+    /// Wrong usage; the argument parser's number. See [`Misused`].
     Usage = 2,
     NotFound = 3,
     /// Not signed in, or not allowed.
@@ -30,12 +30,20 @@ pub enum Exit {
     JobTimedOut = 12,
 }
 
+/// Arguments that their parser takes, and that together mean nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misused(pub String);
+
 /// What the executor says of an attempt that ran for longer than it asked for.
 const OUT_OF_TIME: &str = "wall_time";
 
 impl Exit {
     /// The one for an error that ended a command.
     pub fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Misused>() {
+            return Self::Usage;
+        }
         match error.downcast_ref() {
             Some(ClientError::NoToken) => Self::Denied,
             Some(ClientError::Unreachable { .. } | ClientError::NoSystem(_)) => Self::Unreachable,
@@ -95,6 +103,7 @@ mod tests {
             (403, "request_too_large", Exit::Quota),
             (403, "upload_quota", Exit::Quota),
             (409, "too_many", Exit::Quota),
+            (409, "at_most_exceeded", Exit::Conflict),
             (429, "budget_exhausted", Exit::Quota),
             (409, "already_ended", Exit::Conflict),
             (422, "idempotency_conflict", Exit::Conflict),

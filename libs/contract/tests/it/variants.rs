@@ -193,6 +193,7 @@ variants!(problem: ProblemCode {
     KeyNotFound => "key_not_found",
     ScheduleNotFound => "schedule_not_found",
     TooMany => "too_many",
+    AtMostExceeded => "at_most_exceeded",
     AlreadyEnded => "already_ended",
     NotEnded => "not_ended",
     InvalidTaskTransition => "invalid_task_transition",

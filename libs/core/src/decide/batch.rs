@@ -43,6 +43,13 @@ pub(super) fn decide(
         Err(refusal) => return Decision::refused(*refusal),
     }
     let mut drafts = quota::opening(state, rules, tenant, &first.user_id, &first.role, now);
+    let mut all = Beside::default();
+    jobs.iter().for_each(|submit| all.add(submit));
+    let asker = (&first.user_id, &*first.role);
+    if let Err(refusal) = quota::admit_together(state, tenant, asker, all) {
+        quota::record(state, &job_entity(tenant, first), &refusal, &mut drafts, now);
+        return Decision { drafts, ..Decision::refused(*refusal) };
+    }
     let mut admitted = Vec::with_capacity(jobs.len());
     let mut beside = Beside::default();
     for (place, submit) in (0..).zip(jobs) {

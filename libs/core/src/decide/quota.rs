@@ -21,7 +21,7 @@ pub(super) struct Asker<'a> {
     pub beside: Beside,
 }
 
-/// What is submitted together with a job, before it.
+/// What is submitted together with a job, before it, or with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Beside {
     pub queued_jobs: u32,
@@ -142,7 +142,7 @@ pub(super) fn admit(
     asker: &Asker<'_>,
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
-    for (user, account, limits) in accounts(state, tenant, asker) {
+    for (user, account, limits) in accounts(state, tenant, asker.user, asker.role) {
         check(user, account, &limits, asker, now)?;
     }
     Ok(())
@@ -154,12 +154,35 @@ pub(super) fn admit_draft(
     tenant: &TenantId,
     asker: &Asker<'_>,
 ) -> Result<(), Box<Refusal>> {
-    for (user, account, limits) in accounts(state, tenant, asker) {
+    for (user, account, limits) in accounts(state, tenant, asker.user, asker.role) {
         let drafts = account.map_or(0, |account| account.drafts) + asker.beside.drafts;
         if drafts >= limits.drafts {
             let (usage, limit) = (i64::from(drafts), i64::from(limits.drafts));
             let refusal = refusal(user, ProblemCode::QueueFull, "drafts", (usage, limit), 1);
             return Err(Box::new(Refusal { retry_after_s: Some(QUEUE_RETRY_AFTER_S), ..refusal }));
+        }
+    }
+    Ok(())
+}
+
+/// Whether jobs that are admitted all or none could ever fit the limits of their tenant and user together, whatever
+/// else there is of theirs.
+pub(super) fn admit_together(
+    state: &State,
+    tenant: &TenantId,
+    (user, role): (&UserId, &str),
+    all: Beside,
+) -> Result<(), Box<Refusal>> {
+    for (user, _, limits) in accounts(state, tenant, user, role) {
+        for (quota, asked, limit) in [
+            ("queued_jobs", all.queued_jobs.into(), limits.queued_jobs.into()),
+            ("drafts", all.drafts.into(), limits.drafts.into()),
+            ("cpu_seconds", all.cpu_seconds, limits.cpu_seconds),
+        ] {
+            if asked > limit {
+                let code = ProblemCode::RequestTooLarge;
+                return Err(Box::new(refusal(user, code, quota, (0, limit), asked)));
+            }
         }
     }
     Ok(())
@@ -200,17 +223,17 @@ pub(super) fn record(
     }
 }
 
-/// The accounts of an asker, with the limits that are to be in force.
+/// The accounts of a user, with the limits that are to be in force.
 fn accounts<'s>(
     state: &'s State,
     tenant: &TenantId,
-    asker: &Asker<'s>,
+    user: &'s UserId,
+    role: &str,
 ) -> [(Option<&'s UserId>, Option<&'s Account>, Limits); 2] {
-    let user = asker.user;
     let of_user = state.ledger.user(tenant, user);
     let of_tenant = state.ledger.tenant(tenant);
     [
-        (Some(user), of_user, in_force(of_user, limits_of(state, asker.role))),
+        (Some(user), of_user, in_force(of_user, limits_of(state, role))),
         (None, of_tenant, in_force(of_tenant, state.in_force().tenant)),
     ]
 }

@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Wrong;
 
 /// A manifest that is right.
 fn right() -> Value {
@@ -21,7 +24,7 @@ fn right() -> Value {
     })
 }
 
-fn read(manifest: &Value) -> Result<Manifest, Wrong> {
+fn read(manifest: &Value) -> Result<Manifest, AllWrong> {
     Manifest::registered(&RawJson::of(manifest).unwrap())
 }
 
@@ -79,7 +82,8 @@ fn what_is_wrong_is_refused_with_its_place() {
                 wrong.pointer_mut(parent).unwrap()[name] = value.clone();
             }
         }
-        let Wrong { pointer: found, reason } = read(&wrong).expect_err(place);
+        let AllWrong(all) = read(&wrong).expect_err(place);
+        let Wrong { pointer: found, reason } = &all[0];
         // What a table says of itself has the place of the table.
         assert!(
             found == pointer || pointer.starts_with(&format!("{found}/")),
@@ -97,7 +101,46 @@ fn without_what_it_needs_it_is_refused() {
     for member in ["name", "version", "sandbox", "input_schema", "resources", "run"] {
         let mut wrong = right();
         wrong.as_object_mut().unwrap().remove(member);
-        let Wrong { reason, .. } = read(&wrong).expect_err(member);
-        assert!(reason.contains(member), "{reason}");
+        let told = read(&wrong).expect_err(member).to_string();
+        assert!(told.contains(member), "{told}");
     }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let mut wrong = right();
+    for (member, value) in [
+        ("name", json!("joblib")),
+        ("version", json!("")),
+        ("read", json!(["home"])),
+        ("resources", json!({"cpu": 0, "mem_mb": 1, "wall_time_s": 1})),
+        ("run", json!({"program": "bin/wc", "program_env": "A", "secret_env": ["B"]})),
+        ("retry", json!({"attempts_max": 0})),
+        ("limits", json!({"disk_mb": 0})),
+        ("stop_grace_s", json!(601)),
+        ("input_schema", json!("inputs.json")),
+        ("output_schema", json!({"type": 1})),
+        ("write", json!([{"path": "a", "file": "a"}, {"path": "b", "file": "b"}])),
+    ] {
+        wrong[member] = value;
+    }
+    let AllWrong(all) = read(&wrong).unwrap_err();
+    let pointers: BTreeSet<_> = all.iter().map(|wrong| wrong.pointer.as_str()).collect();
+    let expected = [
+        "/name",
+        "/version",
+        "/read",
+        "/resources",
+        "/run/program",
+        "/run/program_env",
+        "/run/secret_env",
+        "/retry",
+        "/limits",
+        "/stop_grace_s",
+        "/input_schema",
+        "/output_schema",
+        "/write/0/file",
+        "/write/1/file",
+    ];
+    assert_eq!(pointers, BTreeSet::from(expected));
 }

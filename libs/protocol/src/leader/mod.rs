@@ -3,6 +3,8 @@
 //! | file | what of it |
 //! |---|---|
 //! | `mod.rs` | inputs, and the turn that ends in a frame |
+//! | `entries.rs` | what is to be done for what was decided |
+//! | `matching.rs` | when the queue is looked at, and how far |
 //! | `time.rs` | what is done by time alone |
 //! | `schedules.rs` | when schedules are due |
 //! | `dispatch.rs` | work, and work again |
@@ -10,8 +12,10 @@
 //! | `hot_inputs.rs` | inputs of jobs that were submitted lately |
 
 mod dispatch;
+mod entries;
 mod held_back;
 mod hot_inputs;
+mod matching;
 mod schedules;
 mod time;
 
@@ -19,8 +23,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use nox_contract::{
-    Answer, AnswerMessage, Beat, Chain, Covers, Entry, Fact, FrameNumber, Positions,
-    SchedulerConfig, SessionId, Source, TenantId, Timestamp, Work, WorkerId,
+    Answer, AnswerMessage, Beat, Chain, Covers, FrameNumber, Positions, SchedulerConfig, SessionId,
+    Source, TenantId, Timestamp, WorkerId,
 };
 use nox_core::{Internal, Rules, State, turn::Turn};
 
@@ -34,15 +38,9 @@ use crate::{
     takeover::{Ready, decode_input},
 };
 
-/// Most jobs that one match places: enough to fill any worker, few enough that others get their turn. Where
-/// there are very many workers, each of which is asked for each job, fewer.
-const PLACEMENTS_MAX: u32 = 256;
 /// Most attempts of sessions that are over which one turn says are lost: a worker that goes may have had
 /// tens of thousands.
 pub const LOSSES_MAX: u32 = 1_000;
-/// How many jobs one match, or one look at reasons, looks at, and how many workers it asks for a place for
-/// them; the next one goes on behind them. 0.1 to 0.2 µs each, so that others wait for 4 ms at most.
-const LOOKS_MAX: u32 = 20_000;
 /// Shortest span between two frames without entries that only say that inputs were consumed. Each is a
 /// message of the log: a loop of refused requests must not be able to fill it.
 const EMPTY_FRAMES_INTERVAL: Duration = Duration::from_millis(100);
@@ -444,147 +442,10 @@ impl Leader {
         }
     }
 
-    /// Takes from an entry what has to be done once its frame is in the log.
-    fn note(&mut self, n: FrameNumber, entry: Entry) {
-        for fact in entry.known_facts() {
-            match fact {
-                Fact::Submitted(submitted) => {
-                    if let Some(id) = entry.job_id {
-                        self.hot_inputs.insert(id, submitted.inputs.clone());
-                    }
-                }
-                // Whoever claimed it reads it where the answer says.
-                Fact::Assigned { request: Some(_), .. } => {
-                    entry.job_id.and_then(|id| self.hot_inputs.take(id));
-                }
-                Fact::Assigned { worker_id, session, attempt, work, .. } => {
-                    let start = entry.job_id.and_then(|id| self.start_work(id, n, *attempt, *work));
-                    if let Some(start) = start {
-                        self.held_back.push_work(n, worker_id, *session, *work, start);
-                    }
-                }
-                Fact::StopRequested { worker_id, attempt, work, .. } => {
-                    let worker = self.state().workers.get(worker_id);
-                    if let (Some(id), Some(worker)) = (entry.job_id, worker) {
-                        let session = worker.session;
-                        let assigned = worker.assignments.get(&id).map(|slot| slot.assigned_n);
-                        if let Some(assigned_n) = assigned {
-                            let stop = self.stop_work(id, assigned_n, *attempt, *work);
-                            self.held_back.push_work(n, worker_id, session, *work, stop);
-                        }
-                    }
-                }
-                Fact::Canceled { .. } | Fact::Failed { .. } => {
-                    if let Some(id) = entry.job_id {
-                        // It is not handed out any more.
-                        self.hot_inputs.take(id);
-                    }
-                    self.match_due = true;
-                }
-                Fact::WorkerJoined { claimant: Some(_), .. } => {}
-                Fact::WorkerJoined { session, .. } => {
-                    if let Some(worker_id) = entry.worker_id.clone() {
-                        let work = Dispatch::Ready(Work::Joined);
-                        let effect = Effect::Dispatch { worker_id, session: *session, work };
-                        self.held_back.push(n, effect);
-                    }
-                    self.match_due = true;
-                }
-                // Something was freed or queued: the queue may move.
-                Fact::DraftSubmitted {}
-                | Fact::Waiting { .. }
-                | Fact::RetryScheduled { .. }
-                | Fact::AttemptLost { .. }
-                | Fact::AttemptFailed { .. }
-                | Fact::Stopped { .. }
-                | Fact::Succeeded { .. }
-                | Fact::WorkerResumed { .. }
-                | Fact::WorkerUndrained { .. }
-                | Fact::WorkerOffered { .. }
-                | Fact::ModuleDeclared { .. }
-                | Fact::ModuleRegistered { .. }
-                | Fact::ModuleSwitched { .. }
-                | Fact::Reserved { .. }
-                | Fact::LimitsSet { .. } => self.match_due = true,
-                Fact::Drafted(_)
-                | Fact::Rejected(_)
-                | Fact::Started { .. }
-                | Fact::Progressed { .. }
-                | Fact::Settled { .. }
-                | Fact::Released { .. }
-                | Fact::Granted { .. }
-                | Fact::QuotaViolated { .. }
-                | Fact::WorkerDraining { .. }
-                | Fact::WorkerDrained { .. }
-                | Fact::WorkerPaused { .. }
-                | Fact::WorkerLeft { .. }
-                | Fact::TopicRegistered { .. }
-                | Fact::TopicRemoved {}
-                | Fact::KeyCreated { .. }
-                | Fact::KeyRevoked { .. }
-                | Fact::ScheduleSet { .. }
-                | Fact::SchedulePaused { .. }
-                | Fact::ScheduleResumed { .. }
-                | Fact::SchedulePlanned { .. }
-                | Fact::ScheduleOccurred { .. }
-                | Fact::ScheduleTriggered { .. }
-                | Fact::ScheduleDeleted { .. }
-                | Fact::Configured { .. }
-                | Fact::InputsReset { .. } => {}
-            }
-        }
-    }
-
     /// Holds back what rests on no fact until the next frame proves that this leader leads.
     fn hold_back_until_proved(&mut self, effect: Effect) {
         self.proof_due = true;
         self.held_back.push(self.sequencer.next_n(), effect);
-    }
-
-    /// Looks at the next kinds of waiting jobs. Where something happened since the first of them were
-    /// looked at, it begins anew, for what was freed is the first's whom it fits. That is done once before
-    /// it comes to its end: else the last would never be looked at where something happens all the time.
-    fn match_queued(&mut self, now: Now) -> Result<(), TermEnd> {
-        let due = self.is_match_due();
-        let happened = std::mem::take(&mut self.match_due);
-        let behind = self.match_behind.take();
-        let to_end = std::mem::take(&mut self.match_to_end);
-        if !due {
-            return Ok(());
-        }
-        let anew = happened && behind.is_some() && !to_end;
-        let behind = behind.filter(|_| !anew);
-        let placements_max = self.placements_max();
-        let input = Internal::Match { placements_max, looks_max: LOOKS_MAX, behind };
-        let goes_on = behind.is_some();
-        let followed = self.decide_internal(input, now)?;
-        // One that goes on has not looked at those before again.
-        let before = self.look_at.filter(|_| goes_on);
-        self.look_at = [before, followed.look_at].into_iter().flatten().min();
-        // What happened meanwhile is for the next one.
-        self.match_due |= happened && behind.is_some();
-        if followed.entries >= placements_max as usize {
-            self.match_due = true;
-        } else if followed.behind.is_some() {
-            self.match_behind = followed.behind;
-            self.match_to_end = anew || to_end;
-        }
-        Ok(())
-    }
-
-    /// As many as take half of what one match may look at, at most: the other half is for those that
-    /// cannot be placed.
-    fn placements_max(&self) -> u32 {
-        let workers = u32::try_from(self.state().workers.len()).unwrap_or(u32::MAX);
-        (LOOKS_MAX / 2 / workers.saturating_add(1)).clamp(1, PLACEMENTS_MAX)
-    }
-
-    /// Whether the queue may move: something happened that could let it, kinds of jobs are still to be
-    /// looked at, or a frame told jobs that what they waited for has ended.
-    fn is_match_due(&self) -> bool {
-        let state = self.state();
-        state.has_unblocked()
-            || ((self.match_due || self.match_behind.is_some()) && state.has_waiting())
     }
 
     /// Lets go what the log now has the reason for.

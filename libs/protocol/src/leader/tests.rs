@@ -5,10 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 use nox_contract::{
     AttemptEnd, Capacity, Command, CommandMessage, FRAME_BYTES_MAX, Hello, JobError, JobId,
     JobState, Limits, Manifest, Origin, Place, RawJson, Report, ReportMessage, RetryPolicy,
-    StartWork, Submit, WaitingCode, WorkNumber, report::Ended, subject,
+    StartWork, Submit, WaitingCode, Work, WorkNumber, report::Ended, subject,
 };
 
-use super::*;
+use super::{
+    matching::{LOOKS_MAX, PLACEMENTS_MAX},
+    *,
+};
 use crate::{fixtures, sequencer::FRAME_BYTES_FULL};
 
 fn job(number: u32) -> JobId {

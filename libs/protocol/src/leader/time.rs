@@ -5,7 +5,7 @@ use std::time::Duration;
 use nox_contract::{JobId, Timestamp, WaitingCode, Work};
 use nox_core::Internal;
 
-use super::{Effect, LOOKS_MAX, Leader, Now, TermEnd};
+use super::{Effect, Leader, Now, TermEnd, matching::LOOKS_MAX};
 use crate::liveness::Verdict;
 
 /// Most jobs whose instant has come that one input names.

@@ -1,8 +1,8 @@
 //! Scenarios of one worker's session. Each guarantee that a fault can break is shown broken too.
 
 use nox_contract::{
-    Attempt, Capacity, Covers, FrameNumber, JobError, JobId, MESSAGE_BYTES_MAX, Origin, RawJson,
-    Resources, WorkNumber,
+    Attempt, Capacity, Covers, FrameNumber, HandBack, JobError, JobId, MESSAGE_BYTES_MAX, Origin,
+    RawJson, RegisteredModules, Resources, StopWork, Work, WorkMessage, WorkNumber,
 };
 
 use super::*;

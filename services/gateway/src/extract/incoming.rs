@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, Uri, request::Parts},
 };
+use nox_contract::FrameNumber;
 use serde::de::DeserializeOwned;
 
 use crate::{
     app::App,
     http::{
-        body::{JsonBody, read_json, read_nothing},
+        body::{JsonBody, read_json, read_json_or_nothing, read_nothing},
         memory::Account,
     },
     identity::auth::Caller,
@@ -47,6 +48,24 @@ impl Incoming {
         &self.head.headers
     }
 
+    pub fn uri(&self) -> &Uri {
+        &self.head.uri
+    }
+
+    /// See [`super::idempotency_key`].
+    pub fn key(&self) -> Result<Option<&str>, ApiError> {
+        super::idempotency_key(self.headers())
+    }
+
+    pub fn traceparent(&self) -> Option<&str> {
+        super::traceparent(self.headers())
+    }
+
+    /// The frame that it wants to see; its query can ask for nothing else.
+    pub fn only_min_n(&self) -> Result<Option<FrameNumber>, ApiError> {
+        super::only_min_n(self.uri(), self.headers())
+    }
+
     /// Its query; what nobody heeds is refused.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         super::query(&self.head.uri)
@@ -57,6 +76,12 @@ impl Incoming {
         super::nothing(&self.head.uri)?;
         let body = std::mem::take(&mut self.body);
         read_json(&self.account, &self.head.headers, body, limit).await
+    }
+
+    /// Its body, of at most `limit` bytes, if it has one. What its query says is read beside it.
+    pub async fn json_or_nothing(&mut self, limit: usize) -> Result<Option<JsonBody>, ApiError> {
+        let body = std::mem::take(&mut self.body);
+        read_json_or_nothing(&self.account, &self.head.headers, body, limit).await
     }
 
     /// Checks that it says nothing beyond its path.

@@ -6,7 +6,7 @@ use nox_contract::{COMMAND_MODULE, ModuleName, ProblemCode, TenantId};
 
 use crate::{
     identity::auth::{ADMIN, Caller, USER},
-    problem::ApiError,
+    problem::{ApiError, FieldError},
 };
 
 /// The roles that may run raw commands, each of all tenants or of one: `user,acme/admin`. Empty: nobody.
@@ -42,7 +42,8 @@ pub fn explained(error: ApiError, module: &ModuleName) -> ApiError {
     }
     let detail = "no worker ever offered to run commands: one must have the module command and the sandbox \
                   level isolated (noxctl doctor says what a machine lacks)";
-    ApiError::new(ProblemCode::UnknownModule, detail)
+    let place = FieldError::new("/module", detail);
+    ApiError::new(ProblemCode::UnknownModule, detail).with_errors(vec![place])
 }
 
 impl Grant {

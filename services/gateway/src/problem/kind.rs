@@ -167,7 +167,14 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             0,
             "As many as there may be",
             "There are as many of these as one user, or one tenant, may have: delete one that is not needed \
-             any more. Or there are more than the request says (`at_most`).",
+             any more.",
+        ),
+        ProblemCode::AtMostExceeded => (
+            409,
+            0,
+            "More than expected",
+            "There are more jobs than the request says that there may be (`at_most`), and nothing was done. Look \
+             at them again.",
         ),
         ProblemCode::InvalidTaskTransition => (
             409,
@@ -229,7 +236,8 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             403,
             0,
             "Larger than allowed",
-            "The job asks for more than its owner may ever have at once. Waiting does not help.",
+            "The job, or all jobs of a batch that are admitted all or none, ask for more than their owner may ever \
+             have at once. Waiting does not help.",
         ),
         ProblemCode::Unsatisfiable => (
             422,

@@ -106,13 +106,13 @@ impl ApiError {
     }
 
     /// Names places as the body has them that was sent.
-    pub fn placed(mut self, moved: &[Moved]) -> Self {
-        for error in &mut self.0.errors {
-            if let Some(Moved { from, .. }) = moved.iter().find(|moved| moved.to == error.pointer) {
-                (*from).clone_into(&mut error.pointer);
-            }
-        }
-        self
+    pub fn placed(self, moved: &[Moved]) -> Self {
+        self.renamed(|pointer| {
+            moved.iter().find_map(|Moved { to, from }| {
+                let rest = pointer.strip_prefix(to)?;
+                (rest.is_empty() || rest.starts_with('/')).then(|| format!("{from}{rest}"))
+            })
+        })
     }
 
     /// The same of the job at `place` of those that are submitted together.
@@ -128,17 +128,23 @@ impl ApiError {
     }
 
     /// Names places as the body has them, of which a value was read by itself that stands at `member`.
-    pub fn within(mut self, member: &str) -> Self {
+    pub fn within(self, member: &str) -> Self {
+        self.renamed(|pointer| {
+            let in_body = pointer.is_empty() || pointer.starts_with('/');
+            in_body.then(|| format!("{member}{pointer}"))
+        })
+    }
+
+    /// Names each place as `name` has it, if it has it, in the detail as well.
+    fn renamed(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
         let Inner { refusal, errors, .. } = &mut *self.0;
         for error in errors {
-            if !error.pointer.is_empty() && !error.pointer.starts_with('/') {
-                continue;
-            }
-            let pointer = format!("{member}{}", error.pointer);
-            if refusal.detail == said(error) {
-                refusal.detail = format!("{pointer}: {}", error.detail);
-            }
+            let Some(pointer) = name(&error.pointer) else { continue };
+            let told_alone = refusal.detail == said(error);
             error.pointer = pointer;
+            if told_alone {
+                refusal.detail = said(error);
+            }
         }
         self
     }
@@ -192,5 +198,20 @@ mod tests {
         assert!(
             ApiError::invalid(vec![FieldError::new("/a", "b")]).placeless().0.errors.is_empty()
         );
+    }
+
+    #[test]
+    fn what_stands_elsewhere_in_the_body_is_named_by_its_place_there_and_nowhere_by_another() {
+        let moved = [Moved { to: "/inputs/charge", from: "/inputs/params/chrg" }];
+        let placed = |pointer: &str| {
+            let error = ApiError::invalid(vec![FieldError::new(pointer, "is too high")]);
+            let Inner { refusal, errors, .. } = *error.placed(&moved).0;
+            assert_eq!(refusal.detail, said(&errors[0]));
+            errors[0].pointer.clone()
+        };
+        assert_eq!(placed("/inputs/charge"), "/inputs/params/chrg");
+        assert_eq!(placed("/inputs/charge/0"), "/inputs/params/chrg/0");
+        assert_eq!(placed("/inputs/charges"), "/inputs/charges");
+        assert_eq!(placed("?n"), "?n");
     }
 }

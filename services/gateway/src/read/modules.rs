@@ -125,7 +125,8 @@ impl Modules {
         let Some(row) = row else {
             let detail =
                 format!("no worker ever declared the module {name}, and nobody registered it");
-            return Err(ApiError::new(ProblemCode::UnknownModule, detail));
+            let place = FieldError::new("/module", detail.clone());
+            return Err(ApiError::new(ProblemCode::UnknownModule, detail).with_errors(vec![place]));
         };
         Ok(self.learn(name, &row.versions, now))
     }

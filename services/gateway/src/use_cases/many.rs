@@ -160,9 +160,10 @@ async fn look_over(asker: Shared<'_>, row: JobRow) -> Result<Prepared, ApiError>
     let Shared { app, caller, key, traceparent } = asker;
     // The line break keeps it apart from every key that a client can send.
     let key = key.map(|key| format!("{key}\nretry {}", row.id));
-    let request = retry::of_row(row, Edits::default())?;
+    let request = retry::of_row(row, Edits::default()).map_err(ApiError::placeless)?;
     let keyed = key.as_deref().map(|key| Keyed::new(caller, key, None, &request));
-    prepare(app, caller, &request, keyed, traceparent).await
+    // What is wrong stands in no body of this request.
+    prepare(app, caller, &request, keyed, traceparent).await.map_err(ApiError::placeless)
 }
 
 /// The jobs of a list, page by page.

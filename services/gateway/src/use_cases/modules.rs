@@ -4,7 +4,7 @@ use nox_contract::{
     Accepted, Command, FrameNumber, Manifest, ModuleName, NoMeaning, Outcome, ProblemCode,
     REGISTERED_BYTES_MAX, RawJson, RegisterModule, SetModule,
 };
-use nox_manifest::Wrong;
+use nox_manifest::{AllWrong, Wrong};
 use nox_readmodel::ModuleRow;
 
 use super::decided::decided;
@@ -55,14 +55,8 @@ pub async fn register(
     source: &RawJson,
 ) -> Result<(Manifest, Option<Accepted>), ApiError> {
     caller.require_operator()?;
-    let wrong = |pointer: String, detail: String| {
-        let text =
-            format!("{}: {detail}", if pointer.is_empty() { "the manifest" } else { &pointer });
-        ApiError::new(ProblemCode::InvalidManifest, text)
-            .with_errors(vec![FieldError::new(pointer, detail)])
-    };
     let source = source.canonical().map_err(|error| match error {
-        NoMeaning::Twice { pointer } => wrong(pointer, "stands there twice".to_owned()),
+        NoMeaning::Twice { pointer } => wrong(vec![FieldError::new(pointer, "stands there twice")]),
         NoMeaning::Unstorable(error) => {
             ApiError::new(ProblemCode::UnstorableJson, format!("the manifest {error}"))
         }
@@ -75,11 +69,25 @@ pub async fn register(
     let reading = source.clone();
     let read = tokio::task::spawn_blocking(move || nox_manifest::Manifest::registered(&reading));
     let read = read.await.map_err(ApiError::internal)?;
-    let manifest = read.map_err(|Wrong { pointer, reason }| wrong(pointer, reason))?.declared;
+    let named = |Wrong { pointer, reason }| FieldError::new(pointer, reason);
+    let read = read.map_err(|AllWrong(all)| wrong(all.into_iter().map(named).collect::<Vec<_>>()));
+    let manifest = read?.declared;
     let by = caller.user.clone();
     let register = RegisterModule { manifest: manifest.clone(), source, by };
     let command = Command::RegisterModule(Box::new(register));
     let accepted = decided(app, &caller.tenant, &command).await?;
     app.modules.forget(&manifest.name);
     Ok((manifest, accepted))
+}
+
+/// A manifest that is wrong in `errors`.
+fn wrong(errors: Vec<FieldError>) -> ApiError {
+    let detail = match errors.as_slice() {
+        [FieldError { pointer, detail, .. }] => {
+            let place = if pointer.is_empty() { "the manifest" } else { pointer };
+            format!("{place}: {detail}")
+        }
+        many => format!("{} things are wrong with the manifest", many.len()),
+    };
+    ApiError::new(ProblemCode::InvalidManifest, detail).with_errors(errors)
 }

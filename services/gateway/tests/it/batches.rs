@@ -73,13 +73,13 @@ async fn all_are_admitted_by_one_command_and_named_in_their_order() {
     batch(&system, &token("bob", "user"), Some("order-1"), &body).await.expect(202);
 }
 
-#[tokio::test]
-async fn one_that_is_wrong_has_none_of_them_admitted_and_is_named() {
-    let system = System::start().await;
-    let ada = token("ada", "user");
-    let good = json!({"module": "noop"});
-    for (wrong, code, pointer) in [
-        (json!({"module": "nothing"}), "unknown_module", "/jobs/1"),
+/// Jobs that are wrong, with the code and the place that are told of each that stands at `/jobs/1`.
+fn wrong() -> Vec<(Value, &'static str, &'static str)> {
+    let molecule = json!({"xyz": "1\n\nO 0 0 0\n", "params": {"uhf": 1}});
+    vec![
+        (json!({"module": "nothing"}), "unknown_module", "/jobs/1/module"),
+        (json!({"command": "id"}), "unknown_module", "/jobs/1/command"),
+        (json!({"engine": "xtb", "inputs": molecule}), "unknown_module", "/jobs/1/engine"),
         (json!({"module": "noop", "priority": 12}), "invalid_request", "/jobs/1/priority"),
         (
             json!({"module": "xtb_hello", "inputs": {"text": 1}}),
@@ -89,7 +89,36 @@ async fn one_that_is_wrong_has_none_of_them_admitted_and_is_named() {
         (json!({"module": "noop", "after": [uuid()]}), "invalid_request", "/jobs/1/after/0"),
         (json!({"command": 7}), "invalid_command", "/jobs/1/command"),
         (json!(7), "invalid_request", "/jobs/1"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn one_that_is_wrong_by_itself_is_named_by_its_place_in_the_request() {
+    let mut system = System::start().await;
+    system.commands_for("user").await;
+    let ada = token("ada", "user");
+    let good = json!({"module": "noop"});
+    for (wrong, code, pointer) in wrong() {
+        let body = json!({"jobs": [good, wrong, good], "atomic": false});
+        let answer = batch(&system, &ada, None, &body).await.expect(200);
+        let problem = &answer["jobs"][1]["problem"];
+        assert_eq!(problem["code"], code, "{answer}");
+        let errors = problem["errors"].as_array().unwrap();
+        assert_eq!(errors[0]["pointer"], pointer, "{answer}");
+        // And by no other in words.
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(!detail.starts_with('/') || detail.starts_with(pointer), "{answer}");
+        assert!(answer["jobs"][2]["accepted"].is_object(), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_wrong_has_none_of_them_admitted_and_is_named() {
+    let mut system = System::start().await;
+    system.commands_for("user").await;
+    let ada = token("ada", "user");
+    let good = json!({"module": "noop"});
+    for (wrong, code, pointer) in wrong() {
         let body = json!({"jobs": [good, wrong, good]});
         let reply = batch(&system, &ada, None, &body).await;
         let status = reply.status;

@@ -44,6 +44,9 @@ async fn every_list_has_a_tag_and_links_and_judges_its_page_alike() {
             ("limit=1001", "?limit"),
             ("limit=many", "?limit"),
             ("cursor=%00", "?cursor"),
+            ("cursor=nonsense", "?cursor"),
+            ("limit=1&limit=2", "?limit"),
+            ("lmit=1", "?lmit"),
         ] {
             let refused = system.get(&format!("{path}?{asked}"), &ada).await;
             let refused = refused.expect_problem(422, "invalid_request");

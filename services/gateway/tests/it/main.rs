@@ -17,6 +17,7 @@ mod many;
 mod metrics;
 mod outages;
 mod pages;
+mod places;
 mod proxy;
 mod published_keys;
 mod quotas;

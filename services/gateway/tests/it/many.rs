@@ -46,7 +46,7 @@ async fn what_a_preview_counts_is_what_is_canceled_and_nothing_else() {
 
     // More than was said: nothing happens.
     let path = format!("/jobs/cancel?{filter}&at_most=299");
-    assert_eq!(act(&system, &ada, &path, None).await.expect(409)["code"], "too_many");
+    assert_eq!(act(&system, &ada, &path, None).await.expect(409)["code"], "at_most_exceeded");
     assert!(states(&system, &ada, filter).await.iter().all(|state| state == "queued"));
 
     // In two requests.

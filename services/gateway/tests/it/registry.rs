@@ -31,6 +31,18 @@ async fn an_admin_sets_limits_and_a_user_sees_its_own_alone() {
     system.get("/quotas/ada", &elsewhere).await.expect_problem(404, "account_not_found");
     system.put("/tenants/default/quotas", &elsewhere, &body).await.expect_problem(403, "forbidden");
     system.put("/tenants/acme/quotas", &root, &body).await.expect(200);
+    // Page by page.
+    system.put("/quotas/eve", &root, &body).await.expect(200);
+    let first = system.get("/quotas?limit=1", &root).await.expect(200);
+    assert_eq!(
+        (&first["accounts"][0]["account"], &first["next"]),
+        (&json!("user/ada"), &json!("user/ada"))
+    );
+    let rest = system.get("/quotas?limit=1&cursor=user%2Fada", &root).await.expect(200);
+    assert_eq!(
+        (&rest["accounts"][0]["account"], &rest["next"]),
+        (&json!("user/eve"), &json!(null))
+    );
     let wrong = json!({"limits": {"cpu_seconds": -1}, "reason": ""});
     system.put("/quotas/ada", &root, &wrong).await.expect_problem(422, "invalid_request");
 }

@@ -280,7 +280,7 @@ async fn many_jobs_in_one_request_are_each_judged_by_themselves() {
     let answers = send(request.header("idempotency-key", "bulk-1")).await.expect(200);
     let answers = answers["jobs"].as_array().unwrap();
     assert_eq!(answers.len(), 900);
-    assert_eq!(answers[7]["problem"]["errors"][0]["pointer"], "/priority");
+    assert_eq!(answers[7]["problem"]["errors"][0]["pointer"], "/jobs/7/priority");
     assert_eq!(answers[8]["problem"]["code"], "invalid_request");
     assert_eq!(answers[9]["problem"]["code"], "invalid_inputs");
 

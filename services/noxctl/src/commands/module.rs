@@ -87,7 +87,7 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Disable { name } => return switch(&name, false, target, output).await,
         Command::New { name, into } => skeleton::write(&into.join(name.as_str()), &name)?,
         Command::Test { folder } => return examples::run(&folder, output).await,
-        Command::Register { path } => register::run(&path, target, output).await?,
+        Command::Register { path } => return register::run(&path, target, output).await,
         Command::Install { folder, replace } => skeleton::install(&folder, replace)?,
     }
     Ok(Exit::Done)

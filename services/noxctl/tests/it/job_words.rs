@@ -231,3 +231,19 @@ fn a_job_is_followed_for_longer_than_a_token_lasts() {
     assert!(ended.stderr.contains("is followed with a fresh one"), "{ended:?}");
     assert!(ended.stdout.contains("succeeded"), "{ended:?}");
 }
+
+#[test]
+fn words_that_mean_nothing_together_are_wrong_usage_and_nothing_is_sent() {
+    let gateway = Gateway::start(|_, _, _| (202, json!({"job_id": JOB, "n": 1})));
+    for (words, said) in [
+        (&["job", "submit", "noop", "--label", "a=1", "--label", "a=2"][..], "the label a"),
+        (&["job", "run", "noop", "--label", "a=1", "--label", "a=1"], "the label a"),
+        (&["job", "cancel-all"], "name the jobs"),
+    ] {
+        let told = run(gateway.command(words));
+        assert_eq!(told.status, 2, "{told:?}");
+        assert!(told.stderr.contains(said), "{told:?}");
+    }
+    assert!(gateway.addresses().is_empty());
+    run(gateway.command(&["job", "submit", "noop", "--label", "a=1", "--label", "b=1"])).with(0);
+}

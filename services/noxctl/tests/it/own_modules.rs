@@ -3,9 +3,11 @@
 use std::fs;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
 
 use crate::{
     dev::Dev,
+    gateway::Gateway,
     program::{noxctl, run},
 };
 
@@ -46,6 +48,38 @@ fn a_new_module_works_and_is_installed() {
             told.stderr.contains("count/module.toml") && told.stderr.contains("line 13"),
             "{told:?}"
         );
+    }
+}
+
+#[test]
+fn a_path_where_nothing_is_is_named_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let nothing = temp.path().join("nothing");
+    for command in ["register", "test", "install"] {
+        let mut words = noxctl();
+        words.args(["module", command, nothing.to_str().unwrap()]);
+        let told = run(words);
+        assert_eq!(told.status, 1, "{told:?}");
+        assert_eq!(told.stderr.matches("No such file").count(), 1, "{told:?}");
+    }
+}
+
+#[test]
+fn a_registration_that_nobody_has_decided_ends_as_any_change_that_is_pending() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut new = noxctl();
+    new.args(["module", "new", "count"]).current_dir(temp.path());
+    run(new).with(0);
+    let folder = temp.path().join("count");
+    let path = folder.to_str().unwrap();
+    for (status, pending, exit) in [(202, true, 8), (201, false, 0), (200, false, 0)] {
+        let gateway = Gateway::start(move |_, _, _| {
+            (status, json!({"name": "count", "version": "1.0.0", "pending": pending}))
+        });
+        for words in [&["module", "register", path][..], &["module", "register", path, "--json"]] {
+            let told = run(gateway.command(words));
+            assert_eq!(told.status, exit, "{told:?}");
+        }
     }
 }
 

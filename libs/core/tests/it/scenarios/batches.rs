@@ -70,27 +70,51 @@ fn each_counts_beside_those_before_it() {
     ];
     for (quota, limits, code) in limits {
         let mut world = World::working_with(1, config_of(limits));
-        let (_, said) = world.ask_together(&[ask(), ask(), ask()]);
+        world.submit(ask());
+        let (_, said) = world.ask_together(&[ask(), ask()]);
         let refusal = said.refusal();
-        assert_eq!((refusal.code, refusal.job), (code, Some(2)));
+        assert_eq!((refusal.code, refusal.job), (code, Some(1)));
         assert_eq!(refusal.quota.as_deref(), Some(quota));
+        assert!(refusal.retry_after_s.is_some(), "they would fit by themselves");
         // Told once, as of a job that is refused by itself.
         assert_eq!(said.names(), ["quota_violated"]);
-        assert_eq!(world.balance("ada").reserved, 0);
-        assert!(!world.ask_together(&[ask(), ask()]).1.accepted().repeated);
+        assert_eq!(world.balance("ada").reserved, 60);
+        assert!(!world.ask_together(&[ask()]).1.accepted().repeated);
 
         let mut world = World::working_with(1, config_of(limits));
+        world.submit(ask());
         world.log.rules.faults = Faults { batch_admitted_one_by_one: true, ..Faults::default() };
-        let batch = SubmitBatch { jobs: (0..3).map(|_| world.request(&ask())).collect() };
+        let batch = SubmitBatch { jobs: (0..2).map(|_| world.request(&ask())).collect() };
         match world.log.command(&acme(), &Command::SubmitBatch(batch)) {
-            Ok(said) => assert_eq!((said.names().len(), quota), (6, "queued_jobs")),
+            Ok(said) => assert_eq!((said.names().len(), quota), (4, "queued_jobs")),
             Err(noticed) => assert!(noticed.to_string().contains("beyond the budget"), "{noticed}"),
         }
     }
-    let mut world = World::working_with(1, config_of(Limits { drafts: 1, ..ROOMY }));
+    let mut world = World::working_with(1, config_of(Limits { drafts: 2, ..ROOMY }));
     let draft = Ask { draft: true, ..ask() };
+    world.submit(draft.clone());
     let (_, said) = world.ask_together(&[draft.clone(), ask(), draft]);
     assert_eq!((said.refusal().code, said.refusal().job), (ProblemCode::QueueFull, Some(2)));
+}
+
+#[test]
+fn what_can_never_fit_together_is_refused_for_good() {
+    let draft = Ask { draft: true, ..ask() };
+    for (quota, limits, one, requested) in [
+        ("queued_jobs", Limits { queued_jobs: 2, ..ROOMY }, ask(), 3),
+        ("cpu_seconds", Limits { cpu_seconds: 120, ..ROOMY }, ask(), 180),
+        ("drafts", Limits { drafts: 2, ..ROOMY }, draft, 3),
+    ] {
+        let mut world = World::working_with(1, config_of(limits));
+        let (_, said) = world.ask_together(&[one.clone(), one.clone(), one.clone()]);
+        let refusal = said.refusal();
+        assert_eq!((refusal.code, refusal.job), (ProblemCode::RequestTooLarge, None));
+        assert_eq!((refusal.quota.as_deref(), refusal.requested), (Some(quota), Some(requested)));
+        assert_eq!(refusal.retry_after_s, None, "waiting does not help");
+        assert_eq!(said.names(), ["quota_violated"]);
+        // One less fits.
+        world.ask_together(&[one.clone(), one]).1.accepted();
+    }
 }
 
 #[test]

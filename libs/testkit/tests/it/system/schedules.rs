@@ -199,7 +199,7 @@ async fn problems(ada: &Asker<'_>, eve: &Asker<'_>, one: &str) {
         }
         let unknown = schedule("@daily", json!({"module": "nothing", "inputs": {}}));
         let answer = ada.ask(method.clone(), path, Some(&unknown)).await;
-        refused(&answer, 422, "unknown_module", &[]);
+        refused(&answer, 422, "unknown_module", &["/job/module"]);
         let unfit = schedule("@daily", json!({"module": "mark", "inputs": {"mark": 7}}));
         let answer = ada.ask(method.clone(), path, Some(&unfit)).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (422, "invalid_inputs"));

@@ -1,21 +1,13 @@
 //! `GET /api/wizard/jobs/{id}/analysis`: what a `readnfo` found out.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::Json;
 use nox_contract::{JobId, RawJson};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    identity::auth::Caller,
+    extract::{self, OnlyN, Reading, Segment, only_min_n},
     problem::ApiError,
     surfaces::native::artifacts::OUTPUT_PROBLEMS,
     use_cases::outputs::{not_found, outputs},
@@ -48,11 +40,8 @@ struct Found {
 }
 
 async fn analysis(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
+    Reading { app, caller, uri, headers }: Reading,
 ) -> Result<Json<Analysis>, ApiError> {
     let id = extract::job_id(&id)?;
     let (_, outputs) = outputs(&app, &caller, id, only_min_n(&uri, &headers)?).await?;

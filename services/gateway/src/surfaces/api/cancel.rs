@@ -1,24 +1,14 @@
 //! `PUT /api/jobs/{id}/cancel`
 
-use std::sync::Arc;
-
-use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-};
+use axum::{Json, http::StatusCode};
 use nox_contract::{JobId, JobState, ProblemCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::word;
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    http::{body::read_nothing, memory::Account},
-    identity::auth::Caller,
+    extract::{self, Incoming, OnlyN, Segment},
     problem::ApiError,
     use_cases::cancel::{self, Canceled},
 };
@@ -45,18 +35,13 @@ struct Receipt {
 }
 
 async fn cancel(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segment(id): Segment,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    mut incoming: Incoming,
 ) -> Result<(StatusCode, Json<Receipt>), ApiError> {
     let id = extract::job_id(&id)?;
-    let min_n = only_min_n(&uri, &headers)?;
-    read_nothing(&account, &headers, body).await?;
-    let Canceled { row, n } = cancel::cancel(&app, &caller, id, min_n).await?;
+    let min_n = incoming.only_min_n()?;
+    incoming.no_body().await?;
+    let Canceled { row, n } = cancel::cancel(&incoming.app, &incoming.caller, id, min_n).await?;
     let (code, state, message) = match n {
         Some(_) => (StatusCode::OK, JobState::Canceled, "the job is cancelled"),
         None => (StatusCode::ACCEPTED, row.status, "the cancel will be decided"),

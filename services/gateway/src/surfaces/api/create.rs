@@ -1,12 +1,8 @@
 //! `POST /api/jobs` and `POST /api/releases/{release_id}/actions/{job_type}`
 
-use std::sync::Arc;
-
 use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    Json,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nox_contract::{JobId, JobState, Metadata, ModuleName, ProblemCode, RawJson, metadata};
@@ -15,20 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::word;
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Content, Endpoint, IDEMPOTENCY_KEY, Method, TRACEPARENT},
-    extract::{self, Segments, idempotency_key, traceparent},
-    http::{
-        body::{BODY_BYTES_MAX, read_json, read_json_or_nothing},
-        memory::Account,
-    },
-    identity::auth::Caller,
+    extract::{self, Incoming, Segments},
+    http::body::BODY_BYTES_MAX,
     object::read,
-    problem::{ApiError, FieldError},
+    problem::{ApiError, FieldError, Moved},
     surfaces::native::submit::{RECEIPT_HEADERS, SUBMIT_PROBLEMS},
     use_cases::{
         job_request::{JobRequest, inputs},
         submit::{Admitted, Keyed, Prepared, decide, prepare},
+        submit_batch::Shared,
     },
 };
 
@@ -82,43 +74,45 @@ pub struct Receipt {
     state: JobState,
 }
 
-async fn create(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    extract::nothing(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
+/// Where the body of a job of a type has what a job has.
+const OF_JOB: &[Moved] =
+    &[Moved { to: "/module", from: "/job_type" }, Moved { to: "/inputs", from: "/config_json" }];
+
+/// The same of an action, whose body is the inputs.
+const OF_ACTION: &[Moved] = &[Moved { to: "/inputs", from: "" }];
+
+async fn create(mut incoming: Incoming) -> Result<Response, ApiError> {
+    let body = incoming.json(BODY_BYTES_MAX).await?;
     let Asked { job_type, release_id, config_json } = read(body.text())?;
     let config = config_json.unwrap_or_default();
     let request = request(job_type, release_id, config.get(), "/config_json")?;
-    submit(&app, &caller, request, key, traceparent(&headers)).await
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
+    let submitted = submit(Shared { app, caller, key, traceparent }, request).await;
+    submitted.map_err(|error| error.placed(OF_JOB))
 }
 
 async fn act(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segments(release, job_type): Segments,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    mut incoming: Incoming,
 ) -> Result<Response, ApiError> {
-    extract::nothing(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let body = read_json_or_nothing(&account, &headers, body, BODY_BYTES_MAX).await?;
+    extract::nothing(incoming.uri())?;
+    let body = incoming.json_or_nothing(BODY_BYTES_MAX).await?;
     if !ACTIONS.contains(&job_type.as_str()) {
         let detail = format!("the actions of a release are {}", ACTIONS.join(", "));
         return Err(ApiError::new(ProblemCode::ModuleNotFound, detail));
     }
     let job_type = job_type.parse().map_err(ApiError::internal)?;
     let config = body.as_ref().map_or("{}", |body| body.text());
-    let request = request(job_type, Some(release), config, "/config")?;
-    submit(&app, &caller, request, key, traceparent(&headers)).await
+    let placed = |error: ApiError| match error.code() {
+        // The path names it.
+        ProblemCode::UnknownModule => error.placeless(),
+        _ => error.placed(OF_ACTION),
+    };
+    let request = request(job_type, Some(release), config, "/inputs").map_err(placed)?;
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
+    submit(Shared { app, caller, key, traceparent }, request).await.map_err(placed)
 }
 
 /// A job of a type, for a release. `place` names where its inputs stand in the body.
@@ -136,14 +130,8 @@ pub fn request(
     Ok(JobRequest { metadata, ..JobRequest::new(job_type, inputs, canonical_inputs) })
 }
 
-async fn submit(
-    app: &App,
-    caller: &Caller,
-    request: JobRequest,
-    key: Option<&str>,
-    traceparent: Option<&str>,
-) -> Result<Response, ApiError> {
-    let admitted = admit(app, caller, &request, key, traceparent).await?;
+async fn submit(asker: Shared<'_>, request: JobRequest) -> Result<Response, ApiError> {
+    let admitted = admit(asker, &request).await?;
     let release_id = request.metadata.release_id;
     let (id, state) = (admitted.job_id, JobState::Queued);
     let receipt = Receipt { job_id: id, id, release_id, status: word(state), state };
@@ -155,13 +143,8 @@ async fn submit(
 }
 
 /// Submits it, with the asker's key where it has one.
-pub async fn admit(
-    app: &App,
-    caller: &Caller,
-    request: &JobRequest,
-    key: Option<&str>,
-    traceparent: Option<&str>,
-) -> Result<Admitted, ApiError> {
+pub async fn admit(asker: Shared<'_>, request: &JobRequest) -> Result<Admitted, ApiError> {
+    let Shared { app, caller, key, traceparent } = asker;
     let keyed = key.map(|key| Keyed::new(caller, key, None, request));
     match prepare(app, caller, request, keyed, traceparent).await? {
         Prepared::Known(admitted) => Ok(admitted),

@@ -2,14 +2,9 @@
 //!
 //! Its job is a draft that packs what is known of the release so far; the release's further jobs bear the same id.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-};
+use axum::{Json, http::StatusCode};
 use nox_contract::{JobId, JobState, ProblemCode};
 use nox_service::ids;
 use schemars::JsonSchema;
@@ -21,17 +16,12 @@ use super::{
     word,
 };
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Content, Endpoint, Method, TRACEPARENT},
-    extract::{self, traceparent},
-    http::{
-        body::{BODY_BYTES_MAX, read_json},
-        memory::Account,
-    },
-    identity::auth::Caller,
+    extract::{self, Incoming},
+    http::body::BODY_BYTES_MAX,
     object::read,
     problem::{ApiError, FieldError},
-    use_cases::job_request::JobRequest,
+    use_cases::{job_request::JobRequest, submit_batch::Shared},
 };
 
 /// What packs a release.
@@ -92,17 +82,9 @@ struct Drafted {
     state: JobState,
 }
 
-async fn draft(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<Drafted>), ApiError> {
-    extract::nothing(&uri)?;
-    extract::no_idempotency_key(&headers)?;
-    let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
+async fn draft(mut incoming: Incoming) -> Result<(StatusCode, Json<Drafted>), ApiError> {
+    extract::no_idempotency_key(incoming.headers())?;
+    let body = incoming.json(BODY_BYTES_MAX).await?;
     let Asked { group, release_type, rule_id } = read(body.text())?;
     let rule = rule_id.map(|rule| match rule {
         Rule::Number(number) => number.to_string(),
@@ -128,10 +110,13 @@ async fn draft(
     });
     let module = PACKAGING.parse().map_err(ApiError::internal)?;
     let mut request: JobRequest =
-        request(module, Some(release_id.clone()), &config.to_string(), "")?;
+        request(module, Some(release_id.clone()), &config.to_string(), "/inputs")?;
     request.metadata.labels = labels;
     request.draft = true;
-    let admitted = admit(&app, &caller, &request, None, traceparent(&headers)).await?;
+    let Incoming { app, caller, .. } = &incoming;
+    let asker = Shared { app, caller, key: None, traceparent: incoming.traceparent() };
+    // What is wrong with the job stands in no body of this request.
+    let admitted = admit(asker, &request).await.map_err(ApiError::placeless)?;
     let (id, state) = (admitted.job_id, JobState::Draft);
     let code = if admitted.n.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
     let drafted = Drafted { release_id, job_id: id, id, status: word(state), state };

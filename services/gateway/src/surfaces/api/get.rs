@@ -1,20 +1,12 @@
 //! `GET /api/jobs/{id}`
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::Json;
 use nox_contract::ProblemCode;
 
 use super::{logs, view::JobView};
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    identity::auth::Caller,
+    extract::{self, OnlyN, Reading, Segment, only_min_n},
     problem::ApiError,
     use_cases::find::find,
 };
@@ -29,11 +21,8 @@ pub fn endpoint() -> Endpoint {
 }
 
 async fn get(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
+    Reading { app, caller, uri, headers }: Reading,
 ) -> Result<Json<JobView>, ApiError> {
     let id = extract::job_id(&id)?;
     let row = find(&app, &caller, id, only_min_n(&uri, &headers)?).await?;

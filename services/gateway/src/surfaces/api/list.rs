@@ -1,8 +1,6 @@
 //! `GET /api/jobs` and `GET /api/releases/{release_id}/jobs`
 
-use std::sync::Arc;
-
-use axum::{Json, extract::State, http::Uri};
+use axum::Json;
 use nox_contract::metadata::check_release_id;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +9,7 @@ use super::view::JobView;
 use crate::{
     app::App,
     endpoint::{Access, Answer, Endpoint, Method},
-    extract::{self, Segment},
+    extract::{self, Reading, Segment},
     identity::auth::Caller,
     problem::{ApiError, FieldError},
     use_cases::list::{self, Numbered, Wanted},
@@ -72,19 +70,13 @@ struct Listed {
     pages: usize,
 }
 
-async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Json<Listed>, ApiError> {
+async fn list(Reading { app, caller, uri, .. }: Reading) -> Result<Json<Listed>, ApiError> {
     show(&app, &caller, extract::query(&uri)?).await
 }
 
 async fn of_release(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segment(release): Segment,
-    uri: Uri,
+    Reading { app, caller, uri, .. }: Reading,
 ) -> Result<Json<Listed>, ApiError> {
     let asked: Asked = extract::query(&uri)?;
     if asked.release_id.is_some_and(|named| named != release) {

@@ -1,22 +1,14 @@
 //! `GET /api/jobs/{id}/status` and `GET /api/wizard/jobs/{id}/status`
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::Json;
 use nox_contract::{JobId, JobState, ProblemCode, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{view::progress, word};
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    identity::auth::Caller,
+    extract::{self, OnlyN, Reading, Segment, only_min_n},
     problem::ApiError,
     use_cases::find::find,
 };
@@ -49,11 +41,8 @@ struct Status {
 }
 
 async fn status(
-    State(app): State<Arc<App>>,
-    caller: Caller,
     Segment(id): Segment,
-    uri: Uri,
-    headers: HeaderMap,
+    Reading { app, caller, uri, headers }: Reading,
 ) -> Result<Json<Status>, ApiError> {
     let id = extract::job_id(&id)?;
     let row = find(&app, &caller, id, only_min_n(&uri, &headers)?).await?;

@@ -1,12 +1,7 @@
 //! `POST /jobs/batch`: many jobs at once, all or none, or each judged by itself.
 
-use std::sync::Arc;
-
 use axum::{
-    Extension,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nox_contract::{canonical::pointer_token, command::BATCH_JOBS_MAX};
@@ -21,14 +16,9 @@ use super::{
     submit::{REPLAYED, Receipt, SUBMIT_PROBLEMS},
 };
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Content, Endpoint, Header, IDEMPOTENCY_KEY, Method, TRACEPARENT},
-    extract::{self, idempotency_key, traceparent},
-    http::{
-        body::{BATCH_BODY_BYTES_MAX, read_json},
-        memory::Account,
-    },
-    identity::auth::Caller,
+    extract::Incoming,
+    http::body::BATCH_BODY_BYTES_MAX,
     object::Object,
     problem::{ApiError, FieldError},
     use_cases::{
@@ -79,19 +69,12 @@ pub fn endpoint() -> Endpoint {
         .problems(SUBMIT_PROBLEMS)
 }
 
-pub async fn submit(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    extract::nothing(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let body = read_json(&account, &headers, body, BATCH_BODY_BYTES_MAX).await?;
+pub async fn submit(mut incoming: Incoming) -> Result<Response, ApiError> {
+    let body = incoming.json(BATCH_BODY_BYTES_MAX).await?;
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
+    let shared = Shared { app, caller, key, traceparent };
     let Batch { jobs, atomic } = Batch::parse(body.text())?;
-    let shared = Shared { app: &app, caller: &caller, key, traceparent: traceparent(&headers) };
     let answers = match atomic {
         true => all_or_none(shared, &jobs).await?,
         false => each_by_itself(shared, &jobs).await,
@@ -123,7 +106,10 @@ async fn all_or_none(shared: Shared<'_>, jobs: &[&RawValue]) -> Result<Answers, 
 }
 
 async fn each_by_itself(shared: Shared<'_>, jobs: &[&RawValue]) -> Answers {
-    let looked_over = jobs.iter().enumerate().map(|(place, job)| look_over(shared, place, job));
+    let looked_over = jobs.iter().enumerate().map(|(place, job)| async move {
+        let judged = look_over(shared, place, job).await;
+        judged.map_err(|error| error.within(&format!("/jobs/{place}")))
+    });
     // All are looked over before the first is sent, so that they travel together.
     let looked_over = concurrently(looked_over.collect::<Vec<_>>()).await;
     let mut new = Vec::with_capacity(jobs.len());

@@ -1,12 +1,8 @@
 //! `POST /jobs/{id}/cancel`
 
-use std::sync::Arc;
-
 use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    Json,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use nox_contract::{FrameNumber, JobId, JobState, ProblemCode};
@@ -15,11 +11,8 @@ use serde::Serialize;
 
 use super::kind::Kind;
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    http::{body::read_nothing, memory::Account},
-    identity::auth::Caller,
+    extract::{self, Incoming, OnlyN, Segment},
     problem::ApiError,
     use_cases::cancel::{self, Canceled},
 };
@@ -50,19 +43,11 @@ struct CancelReceipt {
     pending: bool,
 }
 
-pub async fn cancel(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
+pub async fn cancel(Segment(id): Segment, mut incoming: Incoming) -> Result<Response, ApiError> {
     let id = extract::job_id(&id)?;
-    let min_n = only_min_n(&uri, &headers)?;
-    read_nothing(&account, &headers, body).await?;
-    let Canceled { row, n } = cancel::cancel(&app, &caller, id, min_n).await?;
+    let min_n = incoming.only_min_n()?;
+    incoming.no_body().await?;
+    let Canceled { row, n } = cancel::cancel(&incoming.app, &incoming.caller, id, min_n).await?;
     let kind = Kind::of(&row.module, row.inputs.as_ref());
     let state = if n.is_some() { JobState::Canceled } else { row.status };
     let receipt =

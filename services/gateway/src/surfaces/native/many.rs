@@ -1,13 +1,6 @@
 //! `POST /jobs/cancel` and `POST /jobs/retry`: all jobs of a list, chosen by its words.
 
-use std::sync::Arc;
-
-use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{Json, http::Uri};
 use nox_contract::{FrameNumber, JobId, ProblemCode};
 use nox_readmodel::Cursor;
 use percent_encoding::percent_decode_str;
@@ -16,11 +9,8 @@ use serde::Serialize;
 
 use super::filter;
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, IDEMPOTENCY_KEY, MIN_N, Method, TRACEPARENT},
-    extract::{self, idempotency_key, min_n, traceparent},
-    http::{body::read_nothing, memory::Account},
-    identity::auth::Caller,
+    extract::{self, Incoming, min_n},
     problem::{ApiError, FieldError},
     read::required::Required,
     use_cases::{
@@ -112,27 +102,21 @@ pub fn endpoints() -> Vec<Endpoint> {
             .query::<Asked>()
             .headers([MIN_N])
             .answer(Answer::json::<Many<Canceled>>(200, "What became of each."))
-            .problems(&[ProblemCode::TooMany, ProblemCode::StorageFull]),
+            .problems(&[ProblemCode::AtMostExceeded, ProblemCode::StorageFull]),
         Endpoint::new(Method::Post, "/jobs/retry", Access::OWN, retries, retry)
             .query::<Asked>()
             .headers([MIN_N, IDEMPOTENCY_KEY, TRACEPARENT])
             .answer(Answer::json::<Many<Retried>>(200, "What became of each."))
-            .problems(&[ProblemCode::TooMany, ProblemCode::StorageFull]),
+            .problems(&[ProblemCode::AtMostExceeded, ProblemCode::StorageFull]),
     ]
 }
 
-async fn cancel(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Many<Canceled>>, ApiError> {
-    let asked = Asked::read(&uri)?;
-    read_nothing(&account, &headers, body).await?;
-    let required = Required::frame(min_n(asked.filter.n, &headers)?);
-    let asker = Shared { app: &app, caller: &caller, key: None, traceparent: None };
+async fn cancel(mut incoming: Incoming) -> Result<Json<Many<Canceled>>, ApiError> {
+    let asked = Asked::read(incoming.uri())?;
+    incoming.no_body().await?;
+    let required = Required::frame(min_n(asked.filter.n, incoming.headers())?);
+    let Incoming { app, caller, .. } = &incoming;
+    let asker = Shared { app, caller, key: None, traceparent: None };
     let wanted = match asked.judge(asker, Action::Cancel, &required).await? {
         Judged::Act(wanted) => wanted,
         Judged::Count(counted) => return Ok(Json(Many::counted(counted))),
@@ -144,19 +128,13 @@ async fn cancel(
     })))
 }
 
-async fn retry(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Many<Retried>>, ApiError> {
-    let asked = Asked::read(&uri)?;
-    let key = idempotency_key(&headers)?;
-    read_nothing(&account, &headers, body).await?;
-    let required = Required::frame(min_n(asked.filter.n, &headers)?);
-    let asker = Shared { app: &app, caller: &caller, key, traceparent: traceparent(&headers) };
+async fn retry(mut incoming: Incoming) -> Result<Json<Many<Retried>>, ApiError> {
+    let asked = Asked::read(incoming.uri())?;
+    incoming.no_body().await?;
+    let required = Required::frame(min_n(asked.filter.n, incoming.headers())?);
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
+    let asker = Shared { app, caller, key, traceparent };
     let wanted = match asked.judge(asker, Action::Retry, &required).await? {
         Judged::Act(wanted) => wanted,
         Judged::Count(counted) => return Ok(Json(Many::counted(counted))),
@@ -234,7 +212,7 @@ impl Asked {
             if let Some(most) = self.at_most.filter(|most| counted.count > *most) {
                 let count = counted.count;
                 let detail = format!("there are {count} such jobs, and at_most says {most}");
-                return Err(ApiError::new(ProblemCode::TooMany, detail));
+                return Err(ApiError::new(ProblemCode::AtMostExceeded, detail));
             }
         }
         Ok(Judged::Act(wanted))

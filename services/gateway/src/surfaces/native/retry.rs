@@ -1,13 +1,5 @@
 //! `POST /jobs/{id}/retry`: a new job that repeats one which has ended.
 
-use std::sync::Arc;
-
-use axum::{
-    Extension,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
 use nox_contract::{ProblemCode, RawJson, canonical::pointer_token};
 use nox_service::crash_point;
 
@@ -15,17 +7,12 @@ use super::{
     body::RetryBody,
     kind::Kind,
     request::{Manner, labels, resources},
-    submit::{RECEIPT_HEADERS, Receipt},
+    submit::{RECEIPT_HEADERS, Receipt, SUBMIT_PROBLEMS},
 };
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Content, Endpoint, IDEMPOTENCY_KEY, MIN_N, Method, TRACEPARENT},
-    extract::{self, OnlyN, Segment, idempotency_key, only_min_n, traceparent},
-    http::{
-        body::{BODY_BYTES_MAX, read_json_or_nothing},
-        memory::Account,
-    },
-    identity::auth::Caller,
+    extract::{self, Incoming, OnlyN, Segment},
+    http::body::BODY_BYTES_MAX,
     object::Object,
     problem::{ApiError, FieldError},
     use_cases::{
@@ -43,48 +30,31 @@ pub fn endpoint() -> Endpoint {
         .example(r#"{"labels": {"team": "b"}}"#)
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
-        .problems(PROBLEMS)
+        .problems(SUBMIT_PROBLEMS)
+        .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::NotEnded])
 }
 
-const PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::InvalidId,
-    ProblemCode::JobNotFound,
-    ProblemCode::NotEnded,
-    ProblemCode::InvalidInputs,
-    ProblemCode::UnstorableJson,
-    ProblemCode::UnknownModule,
-    ProblemCode::DisabledModule,
-    ProblemCode::IdempotencyConflict,
-    ProblemCode::StaleStamp,
-    ProblemCode::BudgetExhausted,
-    ProblemCode::QueueFull,
-    ProblemCode::RequestTooLarge,
-    ProblemCode::Unsatisfiable,
-    ProblemCode::Refused,
-    ProblemCode::StorageFull,
-];
-
-pub async fn retry(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Receipt, ApiError> {
+pub async fn retry(Segment(id): Segment, mut incoming: Incoming) -> Result<Receipt, ApiError> {
     let id = extract::job_id(&id)?;
-    let min_n = only_min_n(&uri, &headers)?;
-    let key = idempotency_key(&headers)?;
-    let body = read_json_or_nothing(&account, &headers, body, BODY_BYTES_MAX).await?;
+    let min_n = incoming.only_min_n()?;
+    let body = incoming.json_or_nothing(BODY_BYTES_MAX).await?;
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
     let edits = body.map(|body| edits(body.text())).transpose()?.unwrap_or_default();
-    let job = retry::request(&app, &caller, id, min_n, edits).await?;
+    let has_inputs = edits.inputs.is_some();
+    let job = retry::request(app, caller, id, min_n, edits).await?;
     let kind = Kind::of(&job.module, Some(&job.inputs));
     let manner = Manner { kind, is_command: kind == Kind::Command, is_draft: false };
-    let keyed = key.map(|key| Keyed::new(&caller, key, None, &job));
-    let admitted = match prepare(&app, &caller, &job, keyed, traceparent(&headers)).await? {
+    let keyed = key.map(|key| Keyed::new(caller, key, None, &job));
+    let prepared = prepare(app, caller, &job, keyed, traceparent).await;
+    // What the old job says stands in no body of this request.
+    let prepared = prepared.map_err(|error| match error.code() {
+        ProblemCode::InvalidInputs if has_inputs => error,
+        _ => error.placeless(),
+    });
+    let admitted = match prepared? {
         Prepared::Known(admitted) => admitted,
-        Prepared::New(submit) => decide(&app, &caller, *submit).await?,
+        Prepared::New(submit) => decide(app, caller, *submit).await?,
     };
     crash_point("gateway.before_answer");
     Ok(Receipt::new(admitted, manner))

@@ -1,12 +1,8 @@
 //! `POST /jobs`
 
-use std::sync::Arc;
-
 use axum::{
-    Extension, Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nox_contract::{FrameNumber, JobId, JobState, ProblemCode};
@@ -20,14 +16,9 @@ use super::{
     request::{Asked, Manner},
 };
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Content, Endpoint, Header, IDEMPOTENCY_KEY, Method, TRACEPARENT},
-    extract::{self, idempotency_key, traceparent},
-    http::{
-        body::{BODY_BYTES_MAX, read_json},
-        memory::Account,
-    },
-    identity::auth::Caller,
+    extract::Incoming,
+    http::body::BODY_BYTES_MAX,
     problem::ApiError,
     use_cases::submit::{Admitted, Keyed, Prepared, decide, prepare},
 };
@@ -142,23 +133,16 @@ pub const SUBMIT_PROBLEMS: &[ProblemCode] = &[
     ProblemCode::StorageFull,
 ];
 
-pub async fn submit(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Receipt, ApiError> {
-    extract::nothing(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let body = read_json(&account, &headers, body, BODY_BYTES_MAX).await?;
+pub async fn submit(mut incoming: Incoming) -> Result<Receipt, ApiError> {
+    let body = incoming.json(BODY_BYTES_MAX).await?;
+    let Incoming { app, caller, .. } = &incoming;
+    let (key, traceparent) = (incoming.key()?, incoming.traceparent());
     let Asked { job, moved, manner } = Asked::parse(body.text())?;
-    let keyed = key.map(|key| Keyed::new(&caller, key, None, &job));
-    let prepared = prepare(&app, &caller, &job, keyed, traceparent(&headers)).await;
+    let keyed = key.map(|key| Keyed::new(caller, key, None, &job));
+    let prepared = prepare(app, caller, &job, keyed, traceparent).await;
     let admitted = match prepared.map_err(|error| error.placed(&moved))? {
         Prepared::Known(admitted) => admitted,
-        Prepared::New(submit) => decide(&app, &caller, *submit).await?,
+        Prepared::New(submit) => decide(app, caller, *submit).await?,
     };
     crash_point("gateway.before_answer");
     Ok(Receipt::new(admitted, manner))

@@ -1,13 +1,5 @@
 //! `POST /jobs/{id}/submit`
 
-use std::sync::Arc;
-
-use axum::{
-    Extension,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
 use nox_contract::ProblemCode;
 
 use super::{
@@ -16,11 +8,8 @@ use super::{
     submit::{RECEIPT_HEADERS, Receipt},
 };
 use crate::{
-    app::App,
     endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{self, OnlyN, Segment, only_min_n},
-    http::{body::read_nothing, memory::Account},
-    identity::auth::Caller,
+    extract::{self, Incoming, OnlyN, Segment},
     problem::ApiError,
     use_cases::submit_draft,
 };
@@ -48,19 +37,12 @@ const PROBLEMS: &[ProblemCode] = &[
     ProblemCode::StorageFull,
 ];
 
-pub async fn submit(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Extension(account): Extension<Account>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Receipt, ApiError> {
+pub async fn submit(Segment(id): Segment, mut incoming: Incoming) -> Result<Receipt, ApiError> {
     let id = extract::job_id(&id)?;
-    let min_n = only_min_n(&uri, &headers)?;
-    read_nothing(&account, &headers, body).await?;
-    let (row, admitted) = submit_draft::submit(&app, &caller, id, min_n).await?;
+    let min_n = incoming.only_min_n()?;
+    incoming.no_body().await?;
+    let Incoming { app, caller, .. } = &incoming;
+    let (row, admitted) = submit_draft::submit(app, caller, id, min_n).await?;
     let kind = Kind::of(&row.module, row.inputs.as_ref());
     Ok(Receipt::new(admitted, Manner { kind, is_command: false, is_draft: false }))
 }

@@ -1,13 +1,13 @@
 //! `noxctl job cancel-all` and `job retry-all`: all jobs of a list, after a look at how many that would be.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::filters::Filters;
 use crate::{
     client::{Client, encoded},
-    exit::Exit,
+    exit::{Exit, Misused},
     output::{Format, Output},
     terminal::note,
 };
@@ -57,7 +57,8 @@ struct Many {
 pub async fn run(action: Action, args: Args, client: &Client, output: Output) -> Result<Exit> {
     let filters = args.filters.query();
     if filters.is_empty() {
-        bail!("name the jobs, as --status queued or --filter label=run=1");
+        let missing = "name the jobs, as --status queued or --filter label=run=1";
+        return Err(Misused(missing.to_owned()).into());
     }
     let path = action.path();
     let preview = format!("{path}?preview=true{filters}");

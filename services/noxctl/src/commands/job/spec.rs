@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use nox_contract::{ModuleName, RawJson};
 use serde::Serialize;
 
 use super::inputs::Inputs;
-use crate::client::{Client, ClientError};
+use crate::{
+    client::{Client, ClientError},
+    exit::Misused,
+};
 
 #[derive(clap::Args)]
 pub struct JobSpec {
@@ -123,8 +126,9 @@ impl JobSpec {
     pub async fn body(&self, client: &Client) -> Result<Body<'_>> {
         let mut labels = BTreeMap::new();
         for Label { name, value } in &self.label {
-            let before = labels.insert(name.as_str(), value.as_str());
-            ensure!(before.is_none(), "the label {name} is given twice");
+            if labels.insert(name.as_str(), value.as_str()).is_some() {
+                return Err(Misused(format!("the label {name} is given twice")).into());
+            }
         }
         let Self { cpu, mem_mb, wall_time_s, gpu, concurrency_limit: limit, .. } = *self;
         let resources = Resources { cpu, mem_mb, wall_time_s, gpu };

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::{
+    exit::Exit,
     output::{Format, Output},
     target::Target,
     terminal::note,
@@ -19,7 +20,7 @@ struct Registered {
     version: String,
 }
 
-pub async fn run(path: &Path, target: &Target, output: Output) -> Result<()> {
+pub async fn run(path: &Path, target: &Target, output: Output) -> Result<Exit> {
     if path.is_dir() {
         // What is wrong is told by its line there, and not by its place in what is sent.
         Manifest::read(path)?;
@@ -27,16 +28,18 @@ pub async fn run(path: &Path, target: &Target, output: Output) -> Result<()> {
     let manifest = portable(path)?;
     let client = target.admin_client()?;
     let answer = client.post_as("/modules", Some(manifest.get().to_owned()), None).await?;
+    let exit = if answer.is_pending() { Exit::Pending } else { Exit::Done };
     if output.format != Format::Table {
-        return Ok(output.json(&answer.body)?);
+        output.json(&answer.body)?;
+        return Ok(exit);
     }
     let Registered { name, version } = answer.read()?;
     match answer.status {
-        StatusCode::ACCEPTED => note!("{name} {version} will be registered"),
+        _ if exit == Exit::Pending => note!("{name} {version} will be registered"),
         StatusCode::OK => note!("{name} {version} was registered before"),
         _ => note!(
             "{name} {version} is registered; executors that take registered modules run it within seconds"
         ),
     }
-    Ok(())
+    Ok(exit)
 }

@@ -8,25 +8,18 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
-use nox_contract::ProblemCode;
 
-use super::ModuleView;
+use super::{ModuleView, find, of_one};
 use crate::{
     app::App,
-    endpoint::{Access, Answer, Endpoint, MIN_N, Method},
-    extract::{OnlyN, Segment, only_min_n},
+    endpoint::{Answer, Endpoint},
+    extract::Segment,
     problem::ApiError,
-    read::required::Required,
-    use_cases::modules,
 };
 
 pub fn endpoint() -> Endpoint {
     let named = ("get_module", "A module, with the schemas of its inputs and outputs.");
-    Endpoint::new(Method::Get, "/modules/{name}", Access::ANYONE, named, get)
-        .query::<OnlyN>()
-        .headers([MIN_N])
-        .answer(Answer::json::<ModuleView>(200, "The module."))
-        .problems(&[ProblemCode::ModuleNotFound])
+    of_one("/modules/{name}", named, get).answer(Answer::json::<ModuleView>(200, "The module."))
 }
 
 async fn get(
@@ -35,6 +28,6 @@ async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row = modules::find(&app, &name, Required::frame(only_min_n(&uri, &headers)?)).await?;
+    let row = find(&app, &name, &uri, &headers).await?;
     Ok(Json(ModuleView::from(&row)).into_response())
 }

@@ -6,18 +6,55 @@ mod register;
 mod switch;
 mod versions;
 
-use nox_contract::{FrameNumber, ModuleName, RawJson, Resources, RetryPolicy, Timestamp, UserId};
+use std::sync::Arc;
+
+use axum::{
+    handler::Handler,
+    http::{HeaderMap, Uri},
+};
+use nox_contract::{
+    FrameNumber, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy, Timestamp, UserId,
+};
 use nox_readmodel::{ModuleRow, rows::Registered};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::endpoint::Endpoint;
+use crate::{
+    app::App,
+    endpoint::{Access, Endpoint, MIN_N, Method},
+    extract::{OnlyN, only_min_n},
+    problem::ApiError,
+    read::required::Required,
+    use_cases::modules,
+};
 
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints =
         vec![list::endpoint(), get::endpoint(), versions::endpoint(), register::endpoint()];
     endpoints.extend(switch::endpoints());
     endpoints
+}
+
+/// What tells of one module, to everybody.
+fn of_one<H, T>(path: &'static str, named: (&'static str, &'static str), handler: H) -> Endpoint
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    Endpoint::new(Method::Get, path, Access::ANYONE, named, handler)
+        .query::<OnlyN>()
+        .headers([MIN_N])
+        .problems(&[ProblemCode::ModuleNotFound])
+}
+
+/// The module that is called so, as the request wants to see it.
+async fn find(
+    app: &App,
+    name: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<ModuleRow, ApiError> {
+    modules::find(app, name, Required::frame(only_min_n(uri, headers)?)).await
 }
 
 /// A module as everybody sees it. Not by way of a `Value`, which would make doubles of the numbers in

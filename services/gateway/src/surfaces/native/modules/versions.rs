@@ -7,28 +7,22 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use nox_contract::{Manifest, ModuleName, ProblemCode, RawJson, Resources, RetryPolicy};
+use nox_contract::{Manifest, ModuleName, RawJson, Resources, RetryPolicy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RegistrationView;
+use super::{RegistrationView, find, of_one};
 use crate::{
     app::App,
-    endpoint::{Access, Endpoint, MIN_N, Method},
-    extract::{OnlyN, Segment, only_min_n},
+    endpoint::Endpoint,
+    extract::Segment,
     http::page::{self, Next},
     problem::ApiError,
-    read::required::Required,
-    use_cases::modules,
 };
 
 pub fn endpoint() -> Endpoint {
     let named = ("list_module_versions", "All versions that jobs may name, the present one first.");
-    Endpoint::new(Method::Get, "/modules/{name}/versions", Access::ANYONE, named, versions)
-        .query::<OnlyN>()
-        .headers([MIN_N])
-        .page::<ListedVersions>("All versions.")
-        .problems(&[ProblemCode::ModuleNotFound])
+    of_one("/modules/{name}/versions", named, versions).page::<ListedVersions>("All versions.")
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -61,7 +55,7 @@ async fn versions(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row = modules::find(&app, &name, Required::frame(only_min_n(&uri, &headers)?)).await?;
+    let row = find(&app, &name, &uri, &headers).await?;
     let version = |(place, manifest): (usize, &'_ Manifest)| VersionView {
         registered: row.registered.get(&manifest.version).map(RegistrationView::from),
         version: manifest.version.clone(),

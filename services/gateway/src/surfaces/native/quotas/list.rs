@@ -1,8 +1,10 @@
 //! `GET /quotas`: the accounts that the asker may see, by name.
 
-use std::{convert::Infallible, str::FromStr};
+use std::str::FromStr;
 
 use axum::response::Response;
+use nox_contract::{UserId, subject};
+use nox_readmodel::query::NoCursor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,14 +33,16 @@ struct Listed {
     next: Option<String>,
 }
 
-/// The account that a page ended with: any name will do.
+/// The account that a page ended with.
 struct Place(String);
 
 impl FromStr for Place {
-    type Err = Infallible;
+    type Err = NoCursor;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let user = text.strip_prefix("user/").map(str::parse::<UserId>);
+        let is_account = text == subject::TENANT_ACCOUNT || matches!(user, Some(Ok(_)));
+        if is_account { Ok(Self(text.to_owned())) } else { Err(NoCursor) }
     }
 }
 
@@ -51,4 +55,21 @@ async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response
     let view = |row| AccountView::new(caller.tenant.clone(), row, today);
     let listed = Listed { accounts: rows.into_iter().map(view).collect(), next: next.clone() };
     page::answer(&uri, &headers, &listed, &Next::page(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_behind_an_account_and_nowhere_else() {
+        for account in
+            ["tenant", "user/ada", "user/a b", &subject::user_account(&"x/y".parse().unwrap())]
+        {
+            assert!(account.parse::<Place>().is_ok(), "{account}");
+        }
+        for none in ["ada", "user", "user/", "users/ada", "tenant/ada", "7"] {
+            assert!(none.parse::<Place>().is_err(), "{none}");
+        }
+    }
 }

@@ -74,7 +74,8 @@ pub fn read<'b>(
     let engines = ENGINES.iter().map(|(name, _)| *name);
     let engine = known(engine, "/engine", engines, errors)?;
     let (engine, table) = ENGINES.iter().find(|(name, _)| *name == engine)?;
-    let mut asked = Asked { errors, moved: Vec::new(), inputs: Vec::new(), params: Vec::new() };
+    let moved = vec![Moved { to: "/module", from: "/engine" }];
+    let mut asked = Asked { errors, moved, inputs: Vec::new(), params: Vec::new() };
     asked.read(engine, table, inputs);
     let Asked { errors, moved, mut inputs, params } = asked;
     if errors.len() > before {

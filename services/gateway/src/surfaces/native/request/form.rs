@@ -105,5 +105,6 @@ fn by_command<'b>(command: &RawValue, errors: &mut Vec<FieldError>) -> Option<Me
     let line = line.map_err(|detail| errors.push(FieldError::new("/command", detail))).ok()?;
     let module = COMMAND_MODULE.parse().ok()?;
     let inputs = json!({ "command": line }).to_string().into();
-    Some(Meant { module, inputs, moved: Vec::new() })
+    let moved = ["/module", "/inputs/command"].map(|to| Moved { to, from: "/command" });
+    Some(Meant { module, inputs, moved: moved.to_vec() })
 }

@@ -1,18 +1,16 @@
-//! `/schedules`: jobs that are submitted again and again, one file an endpoint.
+//! `/schedules`: jobs that are submitted again and again.
 
 mod body;
+mod change;
 mod changed;
 mod create;
-mod delete;
 mod get;
 mod list;
-mod pause;
 mod replace;
-mod resume;
 mod trigger;
 mod view;
 
-use nox_contract::{ProblemCode, ScheduleId};
+use nox_contract::ScheduleId;
 
 use crate::{endpoint::Endpoint, problem::ApiError, use_cases::schedules};
 
@@ -22,25 +20,16 @@ const ALL: &str = "/schedules";
 const ONE: &str = "/schedules/{id}";
 
 pub fn endpoints() -> Vec<Endpoint> {
-    vec![
+    let mut endpoints = vec![
         create::endpoint(),
         list::endpoint(),
         get::endpoint(),
         replace::endpoint(),
-        delete::endpoint(),
-        pause::endpoint(),
-        resume::endpoint(),
         trigger::endpoint(),
-    ]
+    ];
+    endpoints.extend(change::endpoints());
+    endpoints
 }
-
-/// Why a schedule may not be changed, beside what is wrong with what it is to be.
-const CHANGE_PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::InvalidId,
-    ProblemCode::ScheduleNotFound,
-    ProblemCode::Refused,
-    ProblemCode::StorageFull,
-];
 
 /// What no schedule has for its id, none has.
 fn schedule_id(text: &str) -> Result<ScheduleId, ApiError> {

@@ -1,7 +1,10 @@
 //! `GET /workers`: who runs jobs, by name.
 
+use std::{fmt, str::FromStr};
+
 use axum::response::Response;
 use nox_contract::WorkerId;
+use nox_readmodel::query::NoCursor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +43,7 @@ struct Asked {
 
 impl Asked {
     /// All that is wrong is named at once.
-    fn read(self) -> Result<(Option<String>, Paging<WorkerId>), ApiError> {
+    fn read(self) -> Result<(Option<String>, Paging<Place>), ApiError> {
         let mut errors = Vec::new();
         let cursor = (self.limit.as_deref(), self.cursor.as_deref());
         let paging = Paging::read(cursor, PAGE, &mut errors);
@@ -57,7 +60,28 @@ impl Asked {
 struct Listed {
     workers: Vec<WorkerView>,
     /// The cursor of the next page; null on the last.
-    next: Option<WorkerId>,
+    next: Option<String>,
+}
+
+/// The worker that a page ended with. Any word can be a worker's name, and not any word is a cursor.
+#[derive(Debug)]
+struct Place(WorkerId);
+
+const PLACE: &str = "worker/";
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PLACE}{}", self.0)
+    }
+}
+
+impl FromStr for Place {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let name = text.strip_prefix(PLACE).ok_or(NoCursor)?;
+        name.parse().map(Self).map_err(|_| NoCursor)
+    }
 }
 
 async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
@@ -66,7 +90,8 @@ async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response
         Some(state) => view.state == state,
         None => view.left_at.is_none(),
     };
-    let behind = |view: &WorkerView| paging.after.as_ref().is_none_or(|after| view.id > *after);
+    let behind =
+        |view: &WorkerView| paging.after.as_ref().is_none_or(|Place(after)| view.id > *after);
     let seen = workers::list(&app, &caller).await?;
     let mut workers: Vec<WorkerView> = seen
         .into_iter()
@@ -74,9 +99,8 @@ async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response
         .filter(|view| wanted(view) && behind(view))
         .collect();
     workers.sort_by(|a, b| a.id.cmp(&b.id));
-    let next = paging.cut(&mut workers, |last| last.id.clone());
-    let cursor = next.as_ref().map(WorkerId::to_string);
-    page::answer(&uri, &headers, &Listed { workers, next }, &Next::page(cursor))
+    let next = paging.cut(&mut workers, |last| Place(last.id.clone()).to_string());
+    page::answer(&uri, &headers, &Listed { workers, next: next.clone() }, &Next::page(next))
 }
 
 #[cfg(test)]
@@ -88,9 +112,15 @@ mod tests {
         let read = |query: &str| {
             extract::query::<Asked>(&format!("/workers?{query}").parse().unwrap())?.read()
         };
-        let (state, paging) = read("state=drained&cursor=executor-1").unwrap();
+        let (state, paging) = read("state=drained&cursor=worker%2Fexecutor-1").unwrap();
         assert_eq!((state.as_deref(), paging.limit), (Some("drained"), 200));
-        assert_eq!(paging.after.unwrap().as_str(), "executor-1");
+        let Place(after) = paging.after.unwrap();
+        assert_eq!(after.as_str(), "executor-1");
+        assert_eq!(Place(after).to_string(), "worker/executor-1");
+        for cursor in ["executor-1", "worker/", "worker/%20", "user/ada", "%00"] {
+            let shown = read(&format!("cursor={cursor}")).unwrap_err().shown();
+            assert_eq!(shown["errors"][0]["pointer"], "?cursor", "{shown}");
+        }
         assert_eq!(read("state=&limit=1000").unwrap().1.limit, 1_000);
         let wrong = read("state=asleep&limit=1001&cursor=%00").unwrap_err().shown();
         let pointers: Vec<_> =
