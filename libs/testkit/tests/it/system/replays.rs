@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use nox_contract::subject;
+use nox_archive::{Archive, SegmentBuilder};
+use nox_contract::{Chain, Fact, FactOrUnknown, Frame, FrameNumber, Incarnation, subject};
+use nox_streams::Message;
 use nox_testkit::system::{
-    checker::check,
+    checker::{LogEntry, check},
     cluster::{CLUSTER_KEY, Cluster, Options, until},
     service::Kind,
 };
@@ -24,6 +26,48 @@ fn said(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, Value) {
 
 fn number(document: &Value, member: &str) -> u64 {
     document[member].as_u64().unwrap_or_else(|| panic!("{member} in {document}"))
+}
+
+/// The place of a fact: of its frame, its entry there, and in that.
+type Place = (FrameNumber, usize, usize);
+
+/// Takes a core second from what the first job used, and makes the chain again, so that the log is whole.
+fn doctored(log: &[LogEntry]) -> (Vec<Message>, Place) {
+    let (mut chain, mut place) = (Chain::START, None);
+    let mut messages = Vec::new();
+    for LogEntry { seq, subject, payload } in log {
+        let mut payload = payload.clone();
+        if subject != subject::EPOCH {
+            let mut frame: Frame = serde_json::from_slice(&payload).unwrap();
+            frame.prev = chain.to_string();
+            for (e, entry) in frame.entries.iter_mut().enumerate() {
+                for (f, fact) in entry.facts.iter_mut().enumerate() {
+                    if let FactOrUnknown::Known(Fact::Settled { cpu_seconds, .. }) = fact
+                        && place.is_none()
+                    {
+                        *cpu_seconds -= 1;
+                        place = Some((frame.n, e, f));
+                    }
+                }
+            }
+            payload = serde_json::to_vec(&frame).unwrap().into();
+        }
+        chain = chain.extend(&payload);
+        messages.push(Message { seq: *seq, subject: subject.clone(), payload });
+    }
+    (messages, place.expect("somebody used something"))
+}
+
+/// Keeps messages as an archive of a log of their own.
+async fn archive(folder: &std::path::Path, messages: &[Message]) -> String {
+    let location = folder.to_str().unwrap().to_owned();
+    let mut builder = SegmentBuilder::new(FrameNumber(0), Chain::START);
+    for message in messages {
+        builder.push(message).unwrap();
+    }
+    let log = Archive::create(&location).unwrap().log(&Incarnation("doctored".to_owned()));
+    log.put(builder.close().unwrap()).await.unwrap();
+    location
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +120,39 @@ async fn a_log_is_proved_decided_again_and_modelled() {
     }
     assert!(of("what_if", "wait_max_ms") < of("model", "wait_max_ms"), "{model}");
     println!("{}", model["all"]);
+
+    // A doctored entry in a log that is whole.
+    let log = cluster.read_log().await.unwrap();
+    let (messages, (n, entry, fact)) = doctored(&log);
+    let location = archive(&cluster.folder().join("doctored"), &messages).await;
+    let env = [("NOX_ARCHIVE", location.as_str())];
+    assert_eq!(noxctl(&["log", "verify", "--from-archive"], &env).0, Some(0));
+    let (status, ledger) = said(&["ledger", "verify", "--from-archive"], &env);
+    assert_eq!(status, Some(1), "{ledger}");
+    let fault = &ledger["fault"];
+    assert_eq!(fault["n"], json!(n), "{ledger}");
+    assert_eq!((number(fault, "entry"), number(fault, "fact")), (entry as u64, fact as u64));
+
+    let job = log.iter().find_map(|message| {
+        let frame: Frame = serde_json::from_slice(&message.payload).ok()?;
+        frame.entries.iter().find_map(|entry| entry.job_id)
+    });
+    let job = job.unwrap().to_string();
+    let file = cluster.folder().join("capsule.json");
+    let file = file.to_str().unwrap();
+    let (status, said) = noxctl(&["capsule", "export", &job, "--to-file", file], &nats);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = noxctl(&["capsule", "open", file], &[]);
+    assert_eq!(status, Some(0), "{said}");
+    for word in ["submitted", "assigned", "succeeded", "configured", "module_declared", "granted"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let file = cluster.folder().join("report.html");
+    let span = ["--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z", "--to-file"];
+    let report = [&["report"], &span[..], &[file.to_str().unwrap()]].concat();
+    assert_eq!(noxctl(&report, &nats).0, Some(0));
+    let page = std::fs::read_to_string(file).unwrap();
+    assert!(page.contains("66 jobs submitted, 63 succeeded, 3 failed"), "{page}");
 
     let file = cluster.folder().join("again.jsonl");
     let file = file.to_str().unwrap();

@@ -215,7 +215,7 @@ mod tests {
         figures.note(&frame(
             5,
             40,
-            r#"{"settled":{"period":"2026-11-21T00:00:00Z","cpu_seconds":3}}"#,
+            r#"{"settled":{"period":"2026-11-21T00:00:00Z","cpu_seconds":3,"overrun":0}}"#,
         ));
         figures.end();
         let waits: Vec<_> =
