@@ -59,7 +59,7 @@ fn doctored(log: &[LogEntry]) -> (Vec<Message>, Place) {
 }
 
 /// Keeps messages as an archive of a log of their own.
-async fn archive(folder: &std::path::Path, messages: &[Message]) -> String {
+async fn archived_in(folder: &std::path::Path, messages: &[Message]) -> String {
     let location = folder.to_str().unwrap().to_owned();
     let mut builder = SegmentBuilder::new(FrameNumber(0), Chain::START);
     for message in messages {
@@ -124,7 +124,7 @@ async fn a_log_is_proved_decided_again_and_modelled() {
     // A doctored entry in a log that is whole.
     let log = cluster.read_log().await.unwrap();
     let (messages, (n, entry, fact)) = doctored(&log);
-    let location = archive(&cluster.folder().join("doctored"), &messages).await;
+    let location = archived_in(&cluster.folder().join("doctored"), &messages).await;
     let env = [("NOX_ARCHIVE", location.as_str())];
     assert_eq!(noxctl(&["log", "verify", "--from-archive"], &env).0, Some(0));
     let (status, ledger) = said(&["ledger", "verify", "--from-archive"], &env);
@@ -140,12 +140,12 @@ async fn a_log_is_proved_decided_again_and_modelled() {
     let job = job.unwrap().to_string();
     let file = cluster.folder().join("capsule.json");
     let file = file.to_str().unwrap();
-    let (status, said) = noxctl(&["capsule", "export", &job, "--to-file", file], &nats);
-    assert_eq!(status, Some(0), "{said}");
-    let (status, said) = noxctl(&["capsule", "open", file], &[]);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, told) = noxctl(&["capsule", "export", &job, "--to-file", file], &nats);
+    assert_eq!(status, Some(0), "{told}");
+    let (status, told) = noxctl(&["capsule", "open", file], &[]);
+    assert_eq!(status, Some(0), "{told}");
     for word in ["submitted", "assigned", "succeeded", "configured", "module_declared", "granted"] {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(told.contains(word), "{word}: {told}");
     }
     let file = cluster.folder().join("report.html");
     let span = ["--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z", "--to-file"];
