@@ -15,6 +15,8 @@
 //! | [`recent`] | the frames that a leader wrote last, for the archive |
 //! | [`agreement`] | whether archive and stream are of one log |
 //! | [`retention`] | how much of the log its stream may lose |
+//! | [`replay`] | decides a recorded log again, and compares |
+//! | [`ledger_proof`] | proves the ledger of a recorded log |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 
@@ -24,9 +26,11 @@ pub mod faults;
 #[cfg(test)]
 mod fixtures;
 pub mod leader;
+pub mod ledger_proof;
 pub mod liveness;
 pub mod reader;
 pub mod recent;
+pub mod replay;
 pub mod retention;
 pub mod sequencer;
 pub mod session;
@@ -36,8 +40,10 @@ pub mod term;
 pub use agreement::Agreement;
 pub use faults::Faults;
 pub use leader::{Leader, LeaderConfig, Now};
+pub use ledger_proof::LedgerProof;
 pub use reader::{ReadError, Reader, Record};
 pub use recent::RecentFrames;
+pub use replay::Replay;
 pub use retention::Retention;
 pub use takeover::Takeover;
 pub use term::Term;

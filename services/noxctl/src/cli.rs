@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, completions, demo, dev, doctor, job, key, log, me, module, projection, prune, quota,
-        schedule, token, upload, worker,
+        bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me, module,
+        projection, prune, quota, replay, report, schedule, token, upload, worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -74,6 +74,20 @@ enum Command {
     /// Look after the log of facts.
     #[command(subcommand)]
     Log(log::Command),
+    /// Look at what is in the log.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Prove what the log says that users used.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// Decide again what the log says was decided.
+    #[command(subcommand)]
+    Replay(replay::Command),
+    /// Pack one job's case into a file, and look at one.
+    #[command(subcommand)]
+    Capsule(capsule::Command),
+    /// Write a report of a span of time, as one HTML file.
+    Report(report::Args),
     /// Look after the rows that are made from the log.
     #[command(subcommand)]
     Projection(projection::Command),
@@ -116,6 +130,11 @@ impl Cli {
             Command::Key(command) => key::run(command, &target, output).await,
             Command::Me => me::run(&target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
+            Command::Events(command) => events::run(command, &target, output).await,
+            Command::Ledger(command) => ledger::run(command, &target, output).await,
+            Command::Replay(command) => replay::run(command, &target, output).await,
+            Command::Capsule(command) => capsule::run(command, &target, output).await,
+            Command::Report(args) => report::run(args, &target).await,
             Command::Projection(command) => projection::run(command, &target, output).await,
             Command::Prune(args) => prune::run(args, &target, output).await,
             Command::Doctor(args) => doctor::run(args, &target, output).await,

@@ -126,6 +126,12 @@ pub fn jwt_secret(folder: &Path) -> Result<Option<String>> {
     Ok(identity.map(|identity| identity.jwt_secret))
 }
 
+/// What the system in `folder` proves attempts with; `None` if there never was one.
+pub fn cluster_key(folder: &Path) -> Result<Option<String>> {
+    let identity: Option<Identity> = read(&folder.join(IDENTITY))?;
+    Ok(identity.map(|identity| identity.cluster_key))
+}
+
 /// Where the system in `folder` was last found; `None` if there never was one.
 pub fn place(folder: &Path) -> Result<Option<Place>> {
     read(&folder.join(PLACE))

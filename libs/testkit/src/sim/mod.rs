@@ -17,6 +17,7 @@
 //! | `client` | users, gateways and a forger |
 //! | `recurring` | schedules and API keys of users |
 //! | `invariants` | what must hold, at every step and in the end |
+//! | [`kept`] | the streams that a run leaves behind |
 
 mod archive;
 mod broker;
@@ -24,6 +25,7 @@ mod client;
 mod executor;
 pub mod faults;
 mod invariants;
+pub mod kept;
 mod probes;
 mod projector;
 mod recurring;
@@ -33,7 +35,8 @@ mod wire;
 mod world;
 
 pub use faults::{Bug, Disaster};
-pub use invariants::Stats;
+pub use invariants::{Stats, TOKEN_KEY};
+pub use kept::Kept;
 
 /// Steps of a run before its quiet phase, unless asked otherwise.
 pub const STEPS: u64 = 3_000;
@@ -74,6 +77,16 @@ pub struct Outcome {
 
 /// Does one run.
 pub fn run(options: &Options) -> Outcome {
+    go(options).1
+}
+
+/// Does one run, and returns the streams that it leaves behind as well; none of a world that lost some of them.
+pub fn run_and_keep(options: &Options) -> (Outcome, Vec<Kept>) {
+    let (world, outcome) = go(options);
+    (outcome, world.kept())
+}
+
+fn go(options: &Options) -> (world::World, Outcome) {
     let mut world = world::World::new(options);
     // A panic of the code under test is a finding like any other.
     let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
@@ -81,5 +94,6 @@ pub fn run(options: &Options) -> Outcome {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         format!("panic: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?"))
     });
-    world.outcome(panicked)
+    let outcome = world.outcome(panicked);
+    (world, outcome)
 }

@@ -55,7 +55,7 @@ impl Recurring {
 
     /// Takes all schedules of a tenant back that there are.
     pub fn delete_all(tenant: &str, wire: &Wire) -> Vec<Command> {
-        let all = wire.oracle.state.schedules.iter();
+        let all = wire.oracle.state().schedules.iter();
         let of_tenant = all.filter(|(_, schedule)| schedule.tenant.as_str() == tenant);
         of_tenant
             .map(|(schedule_id, _)| {

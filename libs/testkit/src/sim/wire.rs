@@ -329,8 +329,8 @@ impl Wire {
     /// Power is lost, and with it inputs that were consumed already.
     pub fn roll_back_input(&mut self, src: Source) {
         let consumed = match src {
-            Source::Commands => self.oracle.state.pos.commands,
-            _ => self.oracle.state.pos.reports,
+            Source::Commands => self.oracle.state().pos.commands,
+            _ => self.oracle.state().pos.reports,
         };
         let consumed = reached(consumed);
         // So deep that what is under way does not fill it again before anybody has looked.

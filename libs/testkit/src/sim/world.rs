@@ -12,6 +12,7 @@ use super::{
     client::{Client, Forger},
     executor::Executor,
     faults::{Blow, Disaster, Plan},
+    kept::{self, Kept},
     projector::Projector,
     scheduler::{LEASE_MS, Scheduler, Status},
     wire::{Delivery, Happening, MS, Micros, Party, Wire},
@@ -95,6 +96,11 @@ impl World {
                 .map(|what| format!("step {}: {what}", self.violation_at.unwrap_or(self.steps))),
             stats: self.wire.oracle.stats,
         }
+    }
+
+    /// What its streams have, unless a disaster took some of it.
+    pub fn kept(&self) -> Vec<Kept> {
+        if self.wire.disaster_struck { Vec::new() } else { kept::of(&self.wire.broker) }
     }
 
     pub fn run(&mut self) {
@@ -319,7 +325,7 @@ impl World {
             .schedulers
             .iter()
             .filter_map(Scheduler::leader)
-            .any(|leader| leader.is_settled() && *leader.state() == wire.oracle.state);
+            .any(|leader| leader.is_settled() && *leader.state() == *wire.oracle.state());
         (!settled).then(|| "nobody leads with the state that the log has".to_owned())
     }
 

@@ -38,7 +38,9 @@ const KEEP: &str = "NOX_TEST_KEEP";
 pub const SECRET: &str = "a secret of thirty-two bytes at least, for tests";
 /// Of the one user of a broker of several servers.
 const NATS_PASSWORD: &str = "one-password-for-all-of-them";
-const CLUSTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+pub const CLUSTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+/// The same, as it is used.
+pub const TOKEN_KEY: [u8; 32] = [7; 32];
 
 /// What to start.
 #[derive(Debug, Clone)]

@@ -11,12 +11,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use nox_archive::{Archive, Log, LogError};
-use nox_contract::{Frame, FrameNumber, TenantId, subject};
+use nox_contract::{Frame, FrameNumber, Source, TenantId, subject};
+use nox_protocol::replay::Recorded;
 use nox_readmodel::{Filter, JobRow, LogMessage, Reader, Rebuilt, audit, query::PAGE_MAX};
 
 use super::{
     checker::{Evidence, LogEntry, View, check},
-    cluster::{Cluster, until},
+    cluster::{Cluster, TOKEN_KEY, until},
     modules,
 };
 
@@ -121,6 +122,29 @@ impl Cluster {
         entries(&log, last).try_collect::<Vec<_>>().await.context("cannot read the log")
     }
 
+    /// What the input streams have.
+    async fn inputs(&self) -> Result<Recorded> {
+        let broker = self.broker().await?;
+        let commands = broker.incarnation(subject::COMMANDS).await?;
+        let reports = broker.incarnation(subject::REPORTS).await?;
+        let mut inputs = Recorded::new(commands, reports);
+        for (src, stream) in
+            [(Source::Commands, subject::COMMANDS), (Source::Reports, subject::REPORTS)]
+        {
+            let usage = broker.usage(stream).await?;
+            let mut next = usage.first_seq.max(1);
+            let mut chunks = broker.follow(stream, next, None);
+            while next <= usage.last_seq {
+                let chunk = chunks.next().await.context("a stream ended")??;
+                for message in chunk {
+                    next = message.seq + 1;
+                    inputs.push(src, message.seq, message.subject, message.payload);
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
     /// Folds the log into rows of a new generation and compares them with the live ones.
     pub async fn rebuild(&self) -> Result<Rebuilt> {
         let (log, last) = self.log().await?;
@@ -156,6 +180,7 @@ impl Cluster {
         Ok(Evidence {
             calls,
             log,
+            inputs: Some((self.inputs().await?, TOKEN_KEY)),
             runs: modules::runs(&self.truth())?,
             telling: ["mark", "talker"].map(str::parse).into_iter().collect::<Result<_, _>>()?,
             view: Some(View {

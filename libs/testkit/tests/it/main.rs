@@ -1,4 +1,5 @@
 //! The whole: simulated by seed, and as processes against real servers.
 
+mod replayed;
 mod simulation;
 mod system;

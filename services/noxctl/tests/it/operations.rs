@@ -61,9 +61,18 @@ fn the_page_for_operators_names_every_variable_and_no_other() {
     settable.extend(of_service::<nox_scheduler::Config>());
     settable.extend(of_service::<nox_executor::Config>());
     settable.extend(of_service::<nox_projector::Config>());
-    for command in
-        ["dev", "demo", "token", "job run", "projection lag", "projection rebuild", "log verify"]
-    {
+    for command in [
+        "dev",
+        "demo",
+        "token",
+        "job run",
+        "projection lag",
+        "projection rebuild",
+        "log verify",
+        "ledger verify",
+        "replay verify",
+        "events replay",
+    ] {
         let of_command = of_noxctl(command);
         assert!(of_command.contains("NOX_DATA"), "{command} says {of_command:?}");
         settable.extend(of_command);

@@ -12,23 +12,23 @@ impl Oracle {
     pub fn unsettled(&self, broker: &Broker, store: &Store) -> Option<String> {
         for src in [Source::Commands, Source::Reports] {
             let (consumed, last) = match src {
-                Source::Commands => (self.state.pos.commands.whole(), broker.commands.last()),
-                _ => (self.state.pos.reports.whole(), broker.reports.last()),
+                Source::Commands => (self.state().pos.commands.whole(), broker.commands.last()),
+                _ => (self.state().pos.reports.whole(), broker.reports.last()),
             };
             if consumed < last {
                 return Some(format!("{src:?} consumed up to {consumed} of {last}"));
             }
         }
-        if let Some((id, _)) = self.state.schedules.iter().next() {
+        if let Some((id, _)) = self.state().schedules.iter().next() {
             return Some(format!("schedule {id} is still there"));
         }
         let stuck = self.never_placed();
-        let open = self.state.jobs().find(|(id, _)| !stuck.contains(id));
+        let open = self.state().jobs().find(|(id, _)| !stuck.contains(id));
         if let Some((id, job)) = open {
             return Some(format!("job {id} is {:?}, due {:?}", job.job.phase, job.job.due_at));
         }
         if let Some((id, worker)) =
-            self.state.workers.iter().find(|(_, worker)| !worker.assignments.is_empty())
+            self.state().workers.iter().find(|(_, worker)| !worker.assignments.is_empty())
         {
             return Some(format!("{id} holds {:?}", worker.assignments));
         }
@@ -43,7 +43,7 @@ impl Oracle {
         let mut stuck = BTreeSet::new();
         loop {
             let before = stuck.len();
-            for (id, job) in self.state.jobs() {
+            for (id, job) in self.state().jobs() {
                 let fits = CAPACITY.fits(&Capacity::default(), &job.job.requested_resources);
                 let queued = job.job.worker_id().is_none();
                 let mut after = job.dependencies.iter().flat_map(|of| &of.open);
@@ -84,16 +84,16 @@ impl Oracle {
     }
 
     fn end(&self, broker: &Broker, store: &Store) -> Result<(), String> {
-        self.state.check()?;
+        self.state().check()?;
         let stuck = self.never_placed();
         let reserved: i64 = self
-            .state
+            .state()
             .jobs()
             .filter(|(id, _)| stuck.contains(id))
             .map(|(_, job)| job.reserved)
             .sum();
         let in_ledger: i64 = self
-            .state
+            .state()
             .ledger
             .tenants
             .values()

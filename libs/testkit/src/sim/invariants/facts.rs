@@ -4,17 +4,22 @@ use nox_contract::{
     Attempt, Blame, Entry, Fact, FactOrUnknown, JobId, JobState, LostReason, Occurrence,
     PauseReason, ScheduleId, Source, TenantId, WaitingCode, WorkNumber, WorkerId, beat::Held,
 };
-use nox_core::job::Job;
+use nox_core::{State, job::Job};
 
 use super::{Assigned, Joined, Left, Oracle, Trail};
 use crate::sim::broker::Broker;
 
 impl Oracle {
-    /// What one entry says, against what was said and done before.
-    pub(super) fn check_facts(&mut self, broker: &Broker, entry: &Entry) -> Result<(), String> {
+    /// What one entry says, against what was said and done before; `state` is the fold of all that.
+    pub(super) fn check_facts(
+        &mut self,
+        broker: &Broker,
+        state: &State,
+        entry: &Entry,
+    ) -> Result<(), String> {
         let reports = broker.input(Source::Reports);
         if entry.by.src == Source::Reports
-            && reports.get_of(&self.state.reports, entry.by.seq).is_some_and(|stored| stored.forged)
+            && reports.get_of(&state.reports, entry.by.seq).is_some_and(|stored| stored.forged)
         {
             return Err("a forged report was believed".to_owned());
         }
@@ -23,10 +28,10 @@ impl Oracle {
                 return Err("a fact that nobody knows".to_owned());
             };
             if let Some(account) = &entry.account {
-                self.check_account_fact(&entry.tenant, account, fact)?;
+                check_account_fact(state, &entry.tenant, account, fact)?;
             }
             if let Some(worker) = &entry.worker_id {
-                self.check_worker_fact(worker, entry, fact)?;
+                self.check_worker_fact(state, worker, entry, fact)?;
             }
             if let Some(key) = entry.key_id {
                 self.book.on_key_fact(key, fact)?;
@@ -36,25 +41,10 @@ impl Oracle {
                     .map_err(|why| format!("schedule {schedule}: {why}"))?;
             }
             if let Some(job) = entry.job_id {
-                self.check_job_fact(job, fact).map_err(|why| format!("{job}: {why}"))?;
+                self.check_job_fact(state, job, fact).map_err(|why| format!("{job}: {why}"))?;
             }
         }
         Ok(())
-    }
-
-    fn check_account_fact(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        fact: &Fact,
-    ) -> Result<(), String> {
-        let fixed = self.state.ledger.account(tenant, account).is_some_and(|of| of.fixed);
-        match fact {
-            Fact::LimitsSet { change: None, .. } if fixed => {
-                Err(format!("a role overwrites what an admin set for {account}"))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn check_schedule_fact(&mut self, id: ScheduleId, fact: &Fact) -> Result<(), String> {
@@ -79,13 +69,14 @@ impl Oracle {
 
     fn check_worker_fact(
         &mut self,
+        state: &State,
         worker: &WorkerId,
         entry: &Entry,
         fact: &Fact,
     ) -> Result<(), String> {
         match fact {
             Fact::WorkerJoined { session, origin, .. } => {
-                if let Some(earlier) = self.state.workers.get(worker) {
+                if let Some(earlier) = state.workers.get(worker) {
                     return Err(format!("{worker} joins while {} lasts", earlier.session));
                 }
                 // Whoever joins in place of another one has it leave first, by the same word.
@@ -117,12 +108,12 @@ impl Oracle {
                     _ => return Err(format!("session {session} leaves, and was not there")),
                 }
                 self.left_last.insert(worker.clone(), *session);
-                let silence = self.silence(session, self.state.at);
+                let silence = self.silence(session, state.at);
                 if *lost
                     && entry.by.src == Source::Detector
                     && self.living.contains(session)
                     && silence.is_some_and(|span| span < self.silence_min)
-                    && !self.was_absent(self.state.at)
+                    && !self.was_absent(state.at)
                 {
                     return Err(format!("{worker} is given up as silent, and was not"));
                 }
@@ -132,18 +123,17 @@ impl Oracle {
         Ok(())
     }
 
-    fn check_job_fact(&mut self, id: JobId, fact: &Fact) -> Result<(), String> {
+    fn check_job_fact(&mut self, state: &State, id: JobId, fact: &Fact) -> Result<(), String> {
         match self.trails.get_mut(&id) {
             None => {
-                let job =
-                    Job::create(fact, self.state.n, self.state.at).map_err(|e| e.to_string())?;
+                let job = Job::create(fact, state.n, state.at).map_err(|e| e.to_string())?;
                 let inputs = match fact {
                     Fact::Submitted(job) | Fact::Drafted(job) => job.inputs.clone(),
                     Fact::Rejected(rejected) => rejected.inputs.clone(),
                     _ => return Err(format!("{} of no job", fact.name())),
                 };
                 self.stats.jobs += 1;
-                let versions = vec![(self.state.n, job)];
+                let versions = vec![(state.n, job)];
                 let admitted = !matches!(fact, Fact::Rejected(_));
                 self.trails
                     .insert(id, Trail { inputs, admitted, succeeded: 0, charged: 0, versions });
@@ -153,7 +143,7 @@ impl Oracle {
                     Some((n, job)) => (*n, job.clone()),
                     None => return Err("a job without a beginning".to_owned()),
                 };
-                let early = job.due_at.filter(|due_at| *due_at > self.state.at);
+                let early = job.due_at.filter(|due_at| *due_at > state.at);
                 let moves = matches!(fact, Fact::Assigned { .. } | Fact::Waiting { .. });
                 if moves && job.waiting() == Some(WaitingCode::Backoff) && early.is_some() {
                     return Err(format!("{} before it is due at {early:?}", fact.name()));
@@ -163,21 +153,26 @@ impl Oracle {
                 if self.log_lost && begins && job.state().is_ended() {
                     // A stamp from before the log lost its end names a frame that is another one now: what
                     // ended and is forgotten may come again.
-                    let again = Job::create(fact, self.state.n, self.state.at);
+                    let again = Job::create(fact, state.n, state.at);
                     job = again.map_err(|e| e.to_string())?;
                 } else {
-                    job.apply(fact, self.state.at).map_err(|e| e.to_string())?;
+                    job.apply(fact, state.at).map_err(|e| e.to_string())?;
                 }
-                if last == self.state.n {
+                if last == state.n {
                     trail.versions.pop();
                 }
-                trail.versions.push((self.state.n, job));
+                trail.versions.push((state.n, job));
             }
         }
-        self.check_attempt_fact(id, fact)
+        self.check_attempt_fact(state, id, fact)
     }
 
-    fn check_attempt_fact(&mut self, job_id: JobId, fact: &Fact) -> Result<(), String> {
+    fn check_attempt_fact(
+        &mut self,
+        state: &State,
+        job_id: JobId,
+        fact: &Fact,
+    ) -> Result<(), String> {
         if let Fact::Started { attempt, .. }
         | Fact::AttemptFailed { attempt, .. }
         | Fact::Stopped { attempt, .. }
@@ -195,7 +190,7 @@ impl Oracle {
                 let Some(joined) = joined else {
                     return Err(format!("assigned to session {session}, which is not there"));
                 };
-                if self.state.workers.is_drained(worker_id) {
+                if state.workers.is_drained(worker_id) {
                     return Err(format!("assigned to {worker_id}, which is out of service"));
                 }
                 if joined.next_work != *work {
@@ -204,7 +199,7 @@ impl Oracle {
                 joined.next_work = work.next();
                 let trail = self.trails.get(&job_id).and_then(|trail| trail.versions.last());
                 let assigned = Assigned {
-                    n: self.state.n,
+                    n: state.n,
                     isolated: trail.is_some_and(|(_, job)| job.is_isolated()),
                     worker: worker_id.clone(),
                     session: *session,
@@ -291,7 +286,7 @@ impl Oracle {
             Fact::Failed { error } => {
                 self.stats.failed += 1;
                 let charged = self.trails.get(&job_id).map_or(0, |trail| trail.charged);
-                let crashes_max = self.state.config.as_ref().map_or(0, |c| c.crashes_max);
+                let crashes_max = state.config.as_ref().map_or(0, |c| c.crashes_max);
                 if error.message.contains("attempts crashed") && charged < crashes_max {
                     return Err(format!("parked for crashes, and {charged} were its own"));
                 }
@@ -342,5 +337,20 @@ impl Oracle {
             .get_mut(&Held { job_id, attempt })
             .filter(|assigned| !assigned.over)
             .ok_or_else(|| format!("attempt {attempt} of {job_id} is over, or never was"))
+    }
+}
+
+fn check_account_fact(
+    state: &State,
+    tenant: &TenantId,
+    account: &str,
+    fact: &Fact,
+) -> Result<(), String> {
+    let fixed = state.ledger.account(tenant, account).is_some_and(|of| of.fixed);
+    match fact {
+        Fact::LimitsSet { change: None, .. } if fixed => {
+            Err(format!("a role overwrites what an admin set for {account}"))
+        }
+        _ => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ use nox_contract::{
     Submit, TenantId, Timestamp, Token, WorkNumber, WorkerId, beat::Held,
 };
 use nox_core::{Rules, State, job::Job};
-use nox_protocol::Reader;
+use nox_protocol::{LedgerProof, Reader, Replay};
 
 use super::{
     broker::Broker,
@@ -121,16 +121,14 @@ struct SentCommands {
 /// See the head of this file.
 pub struct Oracle {
     violation: Option<String>,
-    rules: Rules,
     // The log as it is read.
     reader: Reader,
     epoch: Epoch,
     /// How far the leader of each epoch has proved to have come.
     pos_of_epoch: BTreeMap<Epoch, Positions>,
-    /// The fold of the log.
-    pub state: State,
-    /// The input in no stream that the last frame ended with.
-    tail: Option<log::Tail>,
+    /// The fold of the log, whose every entry is decided again.
+    replay: Replay,
+    ledger: LedgerProof,
     /// Commands that were refused: incarnation, sequence, part.
     refused: BTreeSet<(Incarnation, u64, u32)>,
     trails: BTreeMap<JobId, Trail>,
@@ -164,6 +162,8 @@ pub struct Oracle {
     pub reports_lost: bool,
     checked_at: u64,
     compared_at: u64,
+    /// What is planted in the decider.
+    bug: Option<Bug>,
     pub stats: Stats,
 }
 
@@ -241,13 +241,12 @@ impl Oracle {
     pub fn new(plan: &Plan) -> Self {
         Self {
             violation: None,
-            // A broken decider is to be found by what must hold, not by comparing it with a whole one.
-            rules: Rules { token_key: TOKEN_KEY, faults: Bug::of_core(plan.bug) },
             reader: Reader::default(),
             epoch: Epoch(0),
             pos_of_epoch: BTreeMap::new(),
-            state: State::default(),
-            tail: None,
+            replay: replay(plan.bug),
+            ledger: LedgerProof::default(),
+            bug: plan.bug,
             refused: BTreeSet::new(),
             trails: BTreeMap::new(),
             book: schedules::Book::default(),
@@ -271,6 +270,11 @@ impl Oracle {
             compared_at: 0,
             stats: Stats::default(),
         }
+    }
+
+    /// The fold of the log.
+    pub fn state(&self) -> &State {
+        self.replay.state()
     }
 
     /// Records that something does not hold. The first one counts.
@@ -536,13 +540,18 @@ impl Oracle {
 
     /// A leader's state, as of a message that is in the log.
     pub fn compare(&mut self, state: &State) {
-        if state.n != self.state.n {
+        if state.n != self.state().n {
             return;
         }
         self.compared_at = state.n.0;
         self.stats.snapshots_compared += 1;
-        if *state != self.state {
+        if *state != *self.state() {
             self.fail(format!("a leader's state at {} is not the fold of the log", state.n));
         }
     }
+}
+
+/// A broken decider is to be found by what must hold, not by comparing it with a whole one.
+fn replay(bug: Option<Bug>) -> Replay {
+    Replay::new(Rules { token_key: TOKEN_KEY, faults: Bug::of_core(bug) })
 }

@@ -6,12 +6,14 @@
 
 mod calls;
 mod log;
+mod replay;
 mod runs;
 mod view;
 
 use std::{collections::BTreeSet, fmt};
 
 use nox_contract::{Attempt, FrameNumber, JobId, ModuleName, Timestamp};
+use nox_protocol::replay::Recorded;
 use nox_readmodel::JobRow;
 
 pub use view::rows;
@@ -24,6 +26,8 @@ pub struct Evidence {
     pub calls: Vec<Call>,
     /// NOX_EVENTS from its first message to its end.
     pub log: Vec<LogEntry>,
+    /// The input streams, and the key of attempts' tokens; without them, nothing is decided again.
+    pub inputs: Option<(Recorded, [u8; 32])>,
     /// What was run, as the jobs themselves told a file outside of the system.
     pub runs: Vec<Run>,
     /// The modules whose jobs tell that file.
@@ -77,6 +81,10 @@ pub enum Rule {
     LegalFacts,
     /// free + reserved + used = granted in every account, after every entry.
     LedgerBalances,
+    /// Entries alone explain every balance: what jobs asked for, used and gave back.
+    LedgerExplained,
+    /// Every fact follows again from what the log and the input streams say was asked and told.
+    FollowsAgain,
     /// What the leader counts is what the jobs say, after every frame.
     CountsAgree,
     /// A job succeeds at most once.
@@ -166,6 +174,9 @@ pub struct Counts {
     /// Messages of the log, and what their frames say.
     pub messages: usize,
     pub entries: usize,
+    /// Facts that follow again, and those whose inputs are gone.
+    pub facts_compared: u64,
+    pub facts_taken: u64,
     pub terms: usize,
     pub jobs: usize,
     pub succeeded: usize,
@@ -226,6 +237,7 @@ impl fmt::Display for Verdict {
 pub fn check(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let told = log::read(&evidence.log, &mut verdict);
+    replay::check(&evidence.log, evidence.inputs.as_ref(), &mut verdict);
     calls::check(&evidence.calls, &told, &mut verdict);
     runs::check(&evidence.runs, &evidence.telling, &told, &mut verdict);
     if let Some(rows) = &evidence.view {

@@ -11,7 +11,10 @@ use nox_contract::{
     UserId, WorkerId, report, subject,
 };
 use nox_core::{Internal, Rules, State};
-use nox_protocol::sequencer::{Input, Sequencer};
+use nox_protocol::{
+    replay::Recorded,
+    sequencer::{Input, Sequencer},
+};
 use nox_readmodel::JobRow;
 use nox_service::ids::keyed_job_id;
 use nox_testkit::system::{
@@ -53,6 +56,7 @@ const REJECTED: u128 = 4;
 struct Leader {
     sequencer: Sequencer,
     log: Vec<LogEntry>,
+    inputs: Recorded,
     now: Timestamp,
     commands: u64,
     reports: u64,
@@ -69,6 +73,7 @@ impl Leader {
                 rules(),
             ),
             log: Vec::new(),
+            inputs: Recorded::new(Incarnation("c".to_owned()), Incarnation("r".to_owned())),
             now,
             commands: 0,
             reports: 0,
@@ -103,12 +108,29 @@ impl Leader {
     fn decide(&mut self, inputs: &[Input]) {
         self.now = self.now + Duration::from_secs(1);
         for input in inputs {
+            self.keep(input);
             self.sequencer.run(input, self.now).unwrap();
         }
         self.sequencer.seal(self.now).unwrap();
         for frame in self.sequencer.take_sealed() {
             self.push(subject::FRAMES.to_owned(), frame.payload);
         }
+    }
+
+    /// Keeps a message of a stream, as the broker does.
+    fn keep(&mut self, input: &Input) {
+        let (src, seq, subject, payload) = match input {
+            Input::Commands { seq, tenant, message } => {
+                let subject = subject::commands(tenant);
+                (Source::Commands, *seq, subject, serde_json::to_vec(message))
+            }
+            Input::Reports { seq, worker_id, message } => {
+                let subject = subject::reports(worker_id);
+                (Source::Reports, *seq, subject, serde_json::to_vec(message))
+            }
+            Input::Internal(_) => return,
+        };
+        self.inputs.push(src, seq, subject, payload.unwrap().into());
     }
 
     fn command(&mut self, command: Command) {
@@ -274,6 +296,7 @@ fn truth() -> Evidence {
     Evidence {
         calls: calls.0,
         log: leader.log,
+        inputs: Some((leader.inputs, KEY)),
         runs,
         telling: BTreeSet::from(["mark".parse().unwrap()]),
         view: Some(view),
@@ -447,6 +470,8 @@ fn a_true_history_is_clean_and_was_looked_at() {
     assert_eq!((counts.admitted, counts.unknown, counts.unknown_landed), (4, 2, 1));
     assert_eq!((counts.refused, counts.reads, counts.terms), (1, 1, 2));
     assert_eq!((counts.retried, counts.runs, counts.rows), (1, 5, 5));
+    assert!(counts.facts_compared > 20, "{}", counts.facts_compared);
+    assert_eq!(counts.facts_taken, 0);
 }
 
 #[test]
@@ -888,4 +913,35 @@ fn balances_in_rows_that_are_not_the_sums_of_their_jobs() {
 #[test]
 fn a_rebuild_that_makes_other_rows() {
     catches(Rule::RebuildIsEqual, |evidence| view(evidence).rebuilt = "other".to_owned());
+}
+
+/// All sums agree, and the life cycle allows it.
+#[test]
+fn core_seconds_that_were_used_and_are_given_back() {
+    let falsify = |evidence: &mut Evidence| {
+        rewrite(evidence, |lines| {
+            for fact in &mut entry(lines, job(SIMPLE), "settled").facts {
+                match fact {
+                    FactOrUnknown::Known(Fact::Settled { cpu_seconds, .. }) => *cpu_seconds -= 1,
+                    FactOrUnknown::Known(Fact::Released { cpu_seconds, .. }) => *cpu_seconds += 1,
+                    _ => {}
+                }
+            }
+        });
+    };
+    catches(Rule::LedgerExplained, falsify);
+    catches(Rule::FollowsAgain, falsify);
+}
+
+#[test]
+fn a_priority_that_nobody_asked_for() {
+    catches(Rule::FollowsAgain, |evidence| {
+        rewrite(evidence, |lines| {
+            for fact in &mut entry(lines, job(SIMPLE), "submitted").facts {
+                if let FactOrUnknown::Known(Fact::Submitted(submitted)) = fact {
+                    submitted.priority = 9;
+                }
+            }
+        });
+    });
 }

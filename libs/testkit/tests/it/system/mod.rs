@@ -27,6 +27,7 @@ mod raw_commands;
 mod rebuild;
 mod registered_modules;
 mod releases;
+mod replays;
 mod replicas;
 mod retention;
 mod schedules;

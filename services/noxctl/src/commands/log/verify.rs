@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use anyhow::{Context, Result, bail};
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-use nox_archive::{Log, LogArchive, LogError, SegmentInfo};
-use nox_contract::{Chain, FrameHead, FrameNumber, Positions, subject};
+use anyhow::{Result, bail};
+use futures_util::{StreamExt, stream::BoxStream};
+use nox_archive::{LogArchive, LogError, SegmentInfo};
+use nox_contract::{Chain, FrameHead, FrameNumber, Positions};
 use nox_protocol::{Reader, Record};
-use nox_service::{Clock, Secret};
-use nox_streams::{Broker, ConnectOptions, Durability, Message};
+use nox_service::Clock;
+use nox_streams::Message;
 use serde_json::json;
 
 use crate::{
-    commands::archive,
+    commands::source::{self, Source},
     exit::Exit,
     output::{Format, Output},
     target::Target,
@@ -21,12 +21,8 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The broker; that of the development system in the data folder, if not given.
-    #[arg(long, env = "NOX_NATS_URL", hide_env_values = true)]
-    nats_url: Option<Secret>,
-
     #[command(flatten)]
-    archive: archive::Args,
+    source: source::Args,
 
     /// The first frame of the log that is meant to be there: those before it were removed from the archive.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -51,31 +47,10 @@ struct Finding {
 
 pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     let clock = Clock::system();
-    let url = args.nats_url.as_ref().map(Secret::reveal).filter(|url| !url.is_empty());
-    let archive = args.archive.open(target, url.is_none())?;
     let begun = clock.monotonic();
     let from = FrameNumber(args.from);
-    let finding = if args.archive.is_alone() {
-        verify(&Source::Archive(args.archive.alone(archive, None).await?), from).await
-    } else {
-        let url = match url {
-            Some(url) => url.to_owned(),
-            None => target.place()?.nats_url,
-        };
-        let options =
-            ConnectOptions { url, service: "noxctl", monitor_url: None, sync: Durability::Relaxed };
-        let broker = Broker::connect(options).await?;
-        let verified = async {
-            let extent = broker.extent(subject::EVENTS).await;
-            let (incarnation, last) = extent.context("cannot read the log")?;
-            let log = Log::new(broker.clone(), incarnation, archive.as_ref());
-            anyhow::Ok(verify(&Source::Log { log, last: FrameNumber(last) }, from).await)
-        };
-        tokio::select! {
-            verified = verified => verified?,
-            denied = broker.denied() => return Err(denied.into()),
-        }
-    };
+    let verified = args.source.read(target, async |source| Ok(verify(&source, from).await));
+    let finding = verified.await?;
     let seconds = clock.monotonic().saturating_sub(begun).as_secs_f64();
     show(&finding, seconds, output)?;
     match finding.damage {
@@ -84,31 +59,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     }
 }
 
-/// What is verified.
-enum Source {
-    /// Up to `last`.
-    Log {
-        log: Log,
-        last: FrameNumber,
-    },
-    Archive(LogArchive),
-}
-
 impl Source {
-    fn archive(&self) -> Option<&LogArchive> {
-        match self {
-            Self::Log { log, .. } => log.archive(),
-            Self::Archive(archive) => Some(archive),
-        }
-    }
-
-    fn read(&self, from: FrameNumber) -> BoxStream<'static, Result<Vec<Message>, LogError>> {
-        match self {
-            Self::Log { log, last } => log.read(from, *last),
-            Self::Archive(archive) => archive.read(from).map_err(LogError::from).boxed(),
-        }
-    }
-
     async fn frame(&self, n: FrameNumber) -> Result<Option<Message>, LogError> {
         let found = match self {
             Self::Log { log, .. } => log.frame(n).await,

@@ -1,0 +1,22 @@
+//! `noxctl events`: what is in the log.
+
+mod replay;
+mod told;
+
+use anyhow::Result;
+
+pub use self::told::Told;
+
+use crate::{exit::Exit, output::Output, target::Target};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Print a stretch of the log again: to the terminal, a file, or other subjects.
+    Replay(replay::Args),
+}
+
+pub async fn run(command: Command, target: &Target, output: Output) -> Result<Exit> {
+    match command {
+        Command::Replay(args) => replay::run(args, target, output).await,
+    }
+}
