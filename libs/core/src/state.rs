@@ -135,7 +135,15 @@ pub struct ActiveJob {
     /// What it waits for, if it had to wait for other jobs when it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<Box<Dependencies>>,
+    /// The trace of the request that submitted it, for what is published of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<Trace>>,
 }
+
+/// A W3C `traceparent`. In a box of its own, so that a job without one has a word for it and no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Trace(pub Box<str>);
 
 /// Whose a job is, and of which module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +187,11 @@ impl ActiveJob {
 }
 
 impl State {
+    /// The `traceparent` of the job's submitter.
+    pub fn traceparent(&self, job: JobId) -> Option<&str> {
+        self.job(job)?.trace.as_deref().map(|trace| &*trace.0)
+    }
+
     /// The job, unless it ended.
     pub fn job(&self, job: JobId) -> Option<&ActiveJob> {
         self.jobs.get(&job).map(|job| &**job)

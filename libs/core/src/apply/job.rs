@@ -8,7 +8,7 @@ use super::{ApplyError, misplaced};
 use crate::{
     ended::{EndedJob, Request},
     job::{Job, Phase},
-    state::{ActiveJob, Dependencies, Needs, Owner, State, share_names},
+    state::{ActiveJob, Dependencies, Needs, Owner, State, Trace, share_names},
     worker::Assignment,
 };
 
@@ -77,6 +77,12 @@ impl State {
             Fact::Rejected(rejected) => (BTreeSet::new(), rejected.fingerprint.as_deref()),
             _ => (BTreeSet::new(), None),
         };
+        let traceparent = match fact {
+            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
+                submitted.traceparent.as_deref()
+            }
+            _ => None,
+        };
         for dependency in &open {
             self.wait_for(*dependency, id);
         }
@@ -94,6 +100,7 @@ impl State {
             reserved: 0,
             used_core_ms: 0,
             dependencies: (!open.is_empty()).then(|| Box::new(Dependencies { open, doomed: None })),
+            trace: traceparent.map(|text| Box::new(Trace(text.into()))),
         };
         let is_open = !active.job.state().is_ended();
         self.jobs.insert(id, Arc::new(active));
