@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, completions, demo, dev, doctor, job, key, log, me, module, projection, prune, quota,
-        schedule, token, upload, worker,
+        bench, completions, demo, dev, doctor, events, job, key, log, me, module, projection,
+        prune, quota, schedule, token, upload, worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -52,6 +52,9 @@ enum Command {
     /// Submit jobs and look at them.
     #[command(subcommand)]
     Job(job::Command),
+    /// Show what happens, of everything that you may see.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Upload a text that is too large for inputs, and print what refers to it there.
     Upload(upload::Args),
     /// Look at what can be run, and switch it.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(args, &target, output),
             Command::Job(command) => job::run(command, &target, output).await,
+            Command::Events(command) => events::run(command, &target, output).await,
             Command::Upload(args) => upload::run(args, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Schedule(command) => schedule::run(command, &target, output).await,

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod demo;
 pub mod dev;
 pub mod doctor;
+pub mod events;
 pub mod job;
 pub mod key;
 pub mod log;
