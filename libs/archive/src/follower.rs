@@ -63,9 +63,9 @@ pub struct Followed<T> {
 /// Why the log is followed no further.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FollowError {
-    #[error("the log cannot be followed: {0}")]
+    #[error("the log cannot be followed")]
     Log(#[from] LogError),
-    #[error("the log is broken: {0}")]
+    #[error("the log is broken")]
     Broken(#[from] ReadError),
     #[error("the log ended")]
     Ended,

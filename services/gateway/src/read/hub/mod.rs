@@ -83,7 +83,8 @@ async fn follow(mut follower: Follower<HeadReader>, ring: Arc<Mutex<Ring>>, read
         let messages = match follower.next().await {
             Ok(messages) => messages,
             Err(error) => {
-                tracing::warn!(%error, "Nobody is told what goes on");
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::warn!(error, "Nobody is told what goes on");
                 return lock(&ring).break_off();
             }
         };
