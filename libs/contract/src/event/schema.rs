@@ -43,11 +43,11 @@ fn reference(name: &str) -> Value {
 fn data(event_type: EventType, facts: &Value, definitions: &mut Map<String, Value>) -> Value {
     let fact_name = event_type.fact_name();
     let all = facts["oneOf"].as_array().into_iter().flatten();
-    let tagged = all.filter_map(|one| {
+    let mut tagged = all.filter_map(|one| {
         let (name, schema) = one["properties"].as_object()?.iter().next()?;
         (*name == fact_name).then(|| (schema.clone(), one["description"].clone()))
     });
-    let (mut fact, description) = tagged.last().unwrap_or_default();
+    let (mut fact, description) = tagged.next().unwrap_or_default();
     for path in event_type.withheld() {
         remove(&mut fact, path, definitions);
     }

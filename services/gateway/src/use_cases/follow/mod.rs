@@ -64,6 +64,14 @@ pub struct Following {
     _viewer: Viewer,
 }
 
+/// Events that are handed out together.
+#[derive(Default)]
+struct Gathered {
+    all: Vec<CloudEvent>,
+    /// Of their data.
+    bytes: usize,
+}
+
 /// Whether the job that is followed has come to its last event.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct JobEnd {
@@ -176,14 +184,14 @@ impl Following {
                     return Err(ApiError::new(ProblemCode::Unavailable, what));
                 }
                 Look::Here(frames, newest) => {
-                    let mut events = Vec::new();
+                    let mut events = Gathered::default();
                     for frame in &frames {
-                        events = self.events(app, frame).await?;
-                        if !events.is_empty() || self.end.is_over {
+                        self.gather(app, frame, &mut events).await?;
+                        if events.bytes >= EVENTS_BYTES || self.end.is_over {
                             break;
                         }
                     }
-                    if events.is_empty() && !self.end.is_over {
+                    if events.all.is_empty() && !self.end.is_over {
                         self.pass(newest);
                         if frames.is_empty() {
                             return Ok(self.nothing());
@@ -191,7 +199,7 @@ impl Following {
                         // Others have their turn between many frames.
                         tokio::task::yield_now().await;
                     }
-                    events
+                    events.all
                 }
                 Look::Gone(gone) => match self.scope {
                     Scope::All => {
@@ -279,9 +287,19 @@ impl Following {
         }
     }
 
-    /// The next events of a frame, and the place behind them.
     async fn events(&mut self, app: &App, frame: &HubFrame) -> Result<Vec<CloudEvent>, ApiError> {
-        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut events = Gathered::default();
+        self.gather(app, frame, &mut events).await?;
+        Ok(events.all)
+    }
+
+    /// The next events of a frame, and the place behind them.
+    async fn gather(
+        &mut self,
+        app: &App,
+        frame: &HubFrame,
+        events: &mut Gathered,
+    ) -> Result<(), ApiError> {
         for (entry, of) in (0..).zip(&frame.entries) {
             let last = FactPlace { n: frame.n, entry, fact: u32::MAX };
             if last <= self.after || !self.concerns(of) {
@@ -298,19 +316,19 @@ impl Following {
                 }
                 let event = CloudEvent::of(place, frame.at, parsed, known);
                 let event = event.map_err(ApiError::internal)?;
-                bytes += event.as_ref().map_or(0, |event| event.data.get().len());
-                events.extend(event);
+                events.bytes += event.as_ref().map_or(0, |event| event.data.get().len());
+                events.all.extend(event);
             }
             self.after = last;
             if let Scope::Job(_) = self.scope {
                 self.end.hear(parsed);
             }
-            if bytes >= EVENTS_BYTES || self.end.is_over {
-                return Ok(events);
+            if events.bytes >= EVENTS_BYTES || self.end.is_over {
+                return Ok(());
             }
         }
         self.pass(frame.n);
-        Ok(events)
+        Ok(())
     }
 
     async fn wants(

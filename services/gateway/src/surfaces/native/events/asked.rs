@@ -14,7 +14,7 @@ use crate::{
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Which types are wanted: `job`, `job.succeeded` or `nox.job.succeeded.v1`, several with commas between.
+/// A misspelt word would silently show everything, so unknown ones are refused.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
@@ -46,7 +46,7 @@ impl Asked {
     /// From where on, and what. All that is wrong is named at once.
     pub fn read(self, headers: &HeaderMap) -> Result<(Option<FactPlace>, Wanted), ApiError> {
         let mut read = Read::default();
-        let after = read.one("?after", self.after);
+        let after: Option<FactPlace> = read.one("?after", self.after);
         let last = last_event(headers, &mut read);
         let types = types(&mut read, (self.of_type, self.not_type));
         read.all("?status", self.status, Is::Status);
@@ -69,7 +69,7 @@ pub fn of_job(
     headers: &HeaderMap,
 ) -> Result<(Option<FactPlace>, Wanted), ApiError> {
     let mut read = Read::default();
-    let after = read.one("?after", after);
+    let after: Option<FactPlace> = read.one("?after", after);
     let last = last_event(headers, &mut read);
     let types = types(&mut read, types_asked);
     let wanted = Wanted { types, conditions: read.end()? };

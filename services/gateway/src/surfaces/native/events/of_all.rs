@@ -17,6 +17,7 @@ use crate::{
     extract::{self, Reading},
     http::memory::Account,
     problem::ApiError,
+    read::bulk::PAGE_BYTES,
     use_cases::follow::{Following, Scope, Told},
 };
 
@@ -57,9 +58,12 @@ async fn events(
         return live::follow(asker, form, Scope::All, (after, wanted)).await;
     }
     let mut following = Following::begin(&app, caller, Scope::All, wanted, after).await?;
-    let events = match following.tell(&app).await? {
-        Told::Events(events) => events,
-        Told::Nothing | Told::Over => Vec::new(),
-    };
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES
+        && let Told::Events(more) = following.tell(&app).await?
+    {
+        bytes += more.iter().map(|event| event.data.get().len()).sum::<usize>();
+        events.extend(more);
+    }
     Ok(Json(Page { events, next: following.place() }).into_response())
 }
