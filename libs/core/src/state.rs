@@ -68,6 +68,9 @@ pub struct State {
     pub gone: Gone,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
+    /// W3C `traceparent` of those of them that were submitted with one, for what is published of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) traces: BTreeMap<JobId, Box<str>>,
     /// Jobs that ended lately.
     pub(crate) ended: Ended,
     /// Jobs that ended, with dependents that are still to be told.
@@ -135,15 +138,7 @@ pub struct ActiveJob {
     /// What it waits for, if it had to wait for other jobs when it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<Box<Dependencies>>,
-    /// The trace of the request that submitted it, for what is published of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace: Option<Box<Trace>>,
 }
-
-/// A W3C `traceparent`. In a box of its own, so that a job without one has a word for it and no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Trace(pub Box<str>);
 
 /// Whose a job is, and of which module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -189,7 +184,7 @@ impl ActiveJob {
 impl State {
     /// The `traceparent` of the job's submitter.
     pub fn traceparent(&self, job: JobId) -> Option<&str> {
-        self.job(job)?.trace.as_deref().map(|trace| &*trace.0)
+        self.traces.get(&job).map(|trace| &**trace)
     }
 
     /// The job, unless it ended.
@@ -273,6 +268,7 @@ impl State {
             schedules: self.schedules.clone(),
             gone: self.gone.clone(),
             jobs: self.jobs.clone(),
+            traces: self.traces.clone(),
             ended: self.ended.clone(),
             ends_to_tell: self.ends_to_tell.clone(),
             queue: Queue::default(),

@@ -8,7 +8,7 @@ use super::{ApplyError, misplaced};
 use crate::{
     ended::{EndedJob, Request},
     job::{Job, Phase},
-    state::{ActiveJob, Dependencies, Needs, Owner, State, Trace, share_names},
+    state::{ActiveJob, Dependencies, Needs, Owner, State, share_names},
     worker::Assignment,
 };
 
@@ -77,12 +77,11 @@ impl State {
             Fact::Rejected(rejected) => (BTreeSet::new(), rejected.fingerprint.as_deref()),
             _ => (BTreeSet::new(), None),
         };
-        let traceparent = match fact {
-            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
-                submitted.traceparent.as_deref()
-            }
-            _ => None,
-        };
+        if let Fact::Submitted(submitted) | Fact::Drafted(submitted) = fact
+            && let Some(trace) = &submitted.traceparent
+        {
+            self.traces.insert(id, trace.as_str().into());
+        }
         for dependency in &open {
             self.wait_for(*dependency, id);
         }
@@ -100,7 +99,6 @@ impl State {
             reserved: 0,
             used_core_ms: 0,
             dependencies: (!open.is_empty()).then(|| Box::new(Dependencies { open, doomed: None })),
-            trace: traceparent.map(|text| Box::new(Trace(text.into()))),
         };
         let is_open = !active.job.state().is_ended();
         self.jobs.insert(id, Arc::new(active));
@@ -316,6 +314,7 @@ impl State {
             return;
         }
         let Some(active) = self.jobs.remove(&id) else { return };
+        self.traces.remove(&id);
         for dependency in active.dependencies.iter().flat_map(|of| &of.open) {
             self.stop_waiting(*dependency, id);
         }

@@ -232,7 +232,7 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
     assert_eq!(viewers(gateway).await, 0.0);
     let before = read().await;
     let body =
-        json!({"module": "noop", "inputs": {"canary": "cafe"}, "labels": {"team": "canary"}});
+        json!({"module": "noop", "inputs": {}, "labels": {"team": "canary", "zone": "cafe"}});
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let began = now(&ada).await;
     let submit = async || {
