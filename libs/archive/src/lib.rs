@@ -11,6 +11,7 @@
 //! | `listing` | which segments there are, and how they follow one another |
 //! | [`archive`] | the segments of one log: put, list, find, read |
 //! | [`log`] | archive and stream as one log |
+//! | [`follower`] | one way to follow the log, for everything that does |
 //!
 //! Number `n` of a message is its sequence in the stream. Segments have no gap within them, and every
 //! segment carries the chain before and after it, so that whoever wrote it, it is right or refused.
@@ -18,6 +19,7 @@
 pub mod archive;
 pub mod builder;
 mod error;
+pub mod follower;
 mod listing;
 pub mod log;
 mod message;
@@ -28,6 +30,7 @@ pub mod store;
 pub use archive::LogArchive;
 pub use builder::{ClosedSegment, SegmentBuilder};
 pub use error::{ArchiveError, LogError};
+pub use follower::{FollowError, Followed, Follower};
 pub use listing::Segments;
 pub use log::Log;
 pub use segment::SegmentInfo;

@@ -75,6 +75,10 @@ pub struct Entry {
     pub key_id: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<ScheduleId>,
+    /// The trace of the request that submitted the job, if it had one. For whoever publishes the facts: nothing is
+    /// decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Box<str>>,
     pub facts: Vec<FactOrUnknown>,
 }
 
@@ -92,6 +96,7 @@ impl Entry {
             topic: None,
             key_id: None,
             schedule_id: None,
+            traceparent: None,
             facts,
         };
         match entity {

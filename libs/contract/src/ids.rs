@@ -185,6 +185,11 @@ impl WorkerId {
         let at = rest.len().checked_sub(uuid::fmt::Hyphenated::LENGTH)?;
         rest.get(at..)?.parse().ok()
     }
+
+    /// Whether this is a worker of `tenant` that speaks HTTP.
+    pub fn is_http_of(&self, tenant: &TenantId) -> bool {
+        self.http_id().is_some_and(|id| *self == Self::of_http(tenant, id))
+    }
 }
 
 /// How the names of workers begin that speak HTTP.

@@ -15,6 +15,7 @@ pub mod command;
 pub mod concurrency;
 pub mod entity;
 pub mod epoch;
+pub mod event;
 pub mod fact;
 pub mod frame;
 mod frame_head;
@@ -49,6 +50,7 @@ pub use command::{
 pub use concurrency::Concurrency;
 pub use entity::Entity;
 pub use epoch::EpochRecord;
+pub use event::{CloudEvent, EventKind, EventType};
 pub use fact::Fact;
 pub use frame::{Cause, Entry, FactOrUnknown, Frame, Source};
 pub use frame_head::FrameHead;
@@ -61,7 +63,7 @@ pub use module::{
     COMMAND_MODULE, Manifest, REGISTERED_BYTES_MAX, Raise, RaisedResource, RegisteredModule,
     RetryPolicy,
 };
-pub use place::{Incarnation, Place, Position, Positions};
+pub use place::{FactPlace, Incarnation, NoPlace, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};
 pub use resources::{Capacity, Resources};

@@ -1,9 +1,11 @@
-//! Places in the input streams, and which life of a stream they count in.
+//! Places in the input streams, and which life of a stream they count in; places of facts in the log.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::FrameNumber;
 
 /// How far the input streams are consumed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,5 +82,57 @@ impl PartialOrd for Position {
 impl From<(Incarnation, u64)> for Position {
     fn from((incarnation, seq): (Incarnation, u64)) -> Self {
         Self { incarnation, seq }
+    }
+}
+
+/// Where a fact stands in the log: `<frame>-<entry>-<fact>`, the last two counted from 0.
+///
+/// The id of what is published of it: no two facts have the same, and later ones have larger ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "String")]
+pub struct FactPlace {
+    pub n: FrameNumber,
+    pub entry: u32,
+    pub fact: u32,
+}
+
+/// Why a text is no place of a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no place in the log, such as 41822-0-2")]
+pub struct NoPlace;
+
+impl fmt::Display for FactPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.n, self.entry, self.fact)
+    }
+}
+
+impl FromStr for FactPlace {
+    type Err = NoPlace;
+
+    /// Reads what [`Display`](fmt::Display) writes, and nothing beside it: one place has one text.
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let mut parts = text.split('-');
+        let mut part = || parts.next().ok_or(NoPlace);
+        let (n, entry, fact) = (part()?, part()?, part()?);
+        let place = Self {
+            n: FrameNumber(n.parse().map_err(|_| NoPlace)?),
+            entry: entry.parse().map_err(|_| NoPlace)?,
+            fact: fact.parse().map_err(|_| NoPlace)?,
+        };
+        (place.to_string() == text).then_some(place).ok_or(NoPlace)
+    }
+}
+
+impl Serialize for FactPlace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FactPlace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }

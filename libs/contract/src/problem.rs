@@ -29,6 +29,8 @@ pub enum ProblemCode {
     RouteNotFound,
     /// What is asked for of a file begins behind its end.
     RangeNotSatisfiable,
+    /// The log does not have the place any more that its events are asked for from.
+    PlaceGone,
     // Who asks, found by the gateway.
     Unauthenticated,
     TokenExpired,
@@ -97,7 +99,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -112,6 +114,7 @@ impl ProblemCode {
         Self::MethodNotAllowed,
         Self::RouteNotFound,
         Self::RangeNotSatisfiable,
+        Self::PlaceGone,
         Self::Unauthenticated,
         Self::TokenExpired,
         Self::Forbidden,
@@ -171,6 +174,7 @@ impl ProblemCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RouteNotFound => "route_not_found",
             Self::RangeNotSatisfiable => "range_not_satisfiable",
+            Self::PlaceGone => "place_gone",
             Self::Unauthenticated => "unauthenticated",
             Self::TokenExpired => "token_expired",
             Self::Forbidden => "forbidden",

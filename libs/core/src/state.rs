@@ -68,6 +68,9 @@ pub struct State {
     pub gone: Gone,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
+    /// W3C `traceparent` of those of them that were submitted with one, for what is published of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) traces: BTreeMap<JobId, Box<str>>,
     /// Jobs that ended lately.
     pub(crate) ended: Ended,
     /// Jobs that ended, with dependents that are still to be told.
@@ -179,6 +182,11 @@ impl ActiveJob {
 }
 
 impl State {
+    /// The `traceparent` of the job's submitter.
+    pub fn traceparent(&self, job: JobId) -> Option<&str> {
+        self.traces.get(&job).map(|trace| &**trace)
+    }
+
     /// The job, unless it ended.
     pub fn job(&self, job: JobId) -> Option<&ActiveJob> {
         self.jobs.get(&job).map(|job| &**job)
@@ -260,6 +268,7 @@ impl State {
             schedules: self.schedules.clone(),
             gone: self.gone.clone(),
             jobs: self.jobs.clone(),
+            traces: self.traces.clone(),
             ended: self.ended.clone(),
             ends_to_tell: self.ends_to_tell.clone(),
             queue: Queue::default(),

@@ -7,6 +7,7 @@
 //! | file | the machine |
 //! |---|---|
 //! | [`reader`] | reads the log: order, chain |
+//! | [`head_reader`] | the same without entries |
 //! | [`sequencer`] | inputs in, frames and answers out |
 //! | [`appender`] | gets frames into the log, or finds out that it may not |
 //! | [`takeover`] | folds the log for a new leader |
@@ -25,6 +26,7 @@ pub mod appender;
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
+pub mod head_reader;
 pub mod leader;
 pub mod ledger_proof;
 pub mod liveness;
@@ -39,6 +41,7 @@ pub mod term;
 
 pub use agreement::Agreement;
 pub use faults::Faults;
+pub use head_reader::HeadReader;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use ledger_proof::LedgerProof;
 pub use reader::{ReadError, Reader, Record};

@@ -295,7 +295,7 @@ impl Sequencer {
         if body.is_some() {
             by.seq = self.place_of_input(run);
         }
-        let mut entries = entries_of(by, drafts);
+        let mut entries = entries_of(&self.state, by, drafts);
         let behind = self.entries.len();
         write(&entries, &mut self.entries)?;
         let size = self.entries.len() - behind + body_size + ENVELOPE_BYTES;
@@ -413,11 +413,16 @@ fn behind(by: Cause, count: usize) -> Place {
     if next as usize == count { Place::after(by.seq) } else { Place { seq: by.seq, part: next } }
 }
 
-fn entries_of(by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
+/// The entries of what was decided upon `state`. Those of a traced job bear its trace; the one that makes the job
+/// has it in its fact.
+fn entries_of(state: &State, by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
     drafts
         .into_iter()
         .map(|Draft { entity, facts }| {
-            Entry::new(by, entity, facts.into_iter().map(Into::into).collect())
+            let mut entry = Entry::new(by, entity, facts.into_iter().map(Into::into).collect());
+            let trace = entry.job_id.and_then(|job| state.traceparent(job));
+            entry.traceparent = trace.map(Into::into);
+            entry
         })
         .collect()
 }

@@ -134,6 +134,11 @@ impl Batch {
         Ok(Self { start, messages })
     }
 
+    /// Of messages that a [`Reader`] has read one after the other, the first of them behind `start`.
+    pub fn gathered(start: (FrameNumber, Chain), messages: Vec<ReadMessage>) -> Self {
+        Self { start, messages }
+    }
+
     /// The place in the log that it follows.
     pub fn start(&self) -> (FrameNumber, Chain) {
         self.start

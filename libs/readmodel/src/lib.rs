@@ -45,7 +45,7 @@ pub mod store;
 mod write;
 
 pub use audit::ContentHash;
-pub use batch::{Batch, EntryPlace, LogMessage};
+pub use batch::{Batch, EntryPlace, LogMessage, ReadMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use nox_core::versions::Versions;

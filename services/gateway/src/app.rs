@@ -13,7 +13,7 @@ use crate::{
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, log_end::LogEnd, log_places::LogPlaces,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_places::LogPlaces,
         modules::Modules,
     },
     uploads::UploadStore,
@@ -23,6 +23,7 @@ pub struct App {
     pub runtime: Runtime,
     pub broker: Broker,
     pub bulk: Arc<Bulk>,
+    pub hub: Hub,
     pub log_places: LogPlaces,
     pub artifacts: Artifacts,
     pub uploads: UploadStore,

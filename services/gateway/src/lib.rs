@@ -1,7 +1,7 @@
 //! The gateway: HTTP in, commands out, answers and rows back.
 //!
-//! Reads:  Postgres, NOX_EVENTS and its archive (the frames that a job has entries in), NOX_LOGS, the
-//!         artifact store, the scheduler's answers
+//! Reads:  Postgres, NOX_EVENTS and its archive (the frames that a job has entries in, and while somebody follows
+//!         events, all that come), NOX_LOGS, the artifact store, the scheduler's answers
 //! Writes: NOX_COMMANDS, NOX_BEATS (of workers that speak HTTP), uploads
 //! Keeps:  nothing; a restarted gateway knows all that it needs
 
@@ -46,7 +46,7 @@ use crate::{
     },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, log_end::LogEnd, log_places::LogPlaces,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_places::LogPlaces,
         modules::Modules,
     },
     surfaces::native::health,
@@ -126,6 +126,7 @@ impl Gateway {
         let barrier = Barrier::start(reader.clone(), &broker);
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
+        let hub = Hub::new(bulk.clone(), metrics.frames_followed.clone());
         let undecided = Undecided::new(bulk.clone());
         let log_end = LogEnd::new(barrier.clone(), runtime.clock.clone());
         let job_metrics =
@@ -136,6 +137,7 @@ impl Gateway {
             runtime,
             broker,
             bulk,
+            hub,
             log_places: LogPlaces::default(),
             artifacts,
             uploads,

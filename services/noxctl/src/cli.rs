@@ -52,6 +52,9 @@ enum Command {
     /// Submit jobs and look at them.
     #[command(subcommand)]
     Job(job::Command),
+    /// Show what happens, and print what happened.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Upload a text that is too large for inputs, and print what refers to it there.
     Upload(upload::Args),
     /// Look at what can be run, and switch it.
@@ -74,9 +77,6 @@ enum Command {
     /// Look after the log of facts.
     #[command(subcommand)]
     Log(log::Command),
-    /// Look at what is in the log.
-    #[command(subcommand)]
-    Events(events::Command),
     /// Prove what the log says that users used.
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -122,6 +122,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(args, &target, output),
             Command::Job(command) => job::run(command, &target, output).await,
+            Command::Events(command) => events::run(command, &target, output).await,
             Command::Upload(args) => upload::run(args, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Schedule(command) => schedule::run(command, &target, output).await,
@@ -130,7 +131,6 @@ impl Cli {
             Command::Key(command) => key::run(command, &target, output).await,
             Command::Me => me::run(&target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
-            Command::Events(command) => events::run(command, &target, output).await,
             Command::Ledger(command) => ledger::run(command, &target, output).await,
             Command::Replay(command) => replay::run(command, &target, output).await,
             Command::Capsule(command) => capsule::run(command, &target, output).await,

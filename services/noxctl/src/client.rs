@@ -252,6 +252,33 @@ impl Client {
         Ok(())
     }
 
+    /// Asks for lines of this kind, and hands each on as it comes, until the answer ends. An empty one says that the
+    /// gateway is there.
+    pub async fn follow(
+        &self,
+        path: &str,
+        kind: &str,
+        mut take: impl FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path)?.timeout(DOWNLOAD_WAIT);
+        let mut answer = self.in_time(request.header(header::ACCEPT, kind).send()).await?;
+        if !answer.status().is_success() {
+            let (status, body) = (answer.status(), self.in_time(answer.text()).await?);
+            return Err(ClientError::Refused(Box::new(problem(status, body))).into());
+        }
+        let mut begun = Vec::new();
+        while let Some(bytes) = self.in_time(answer.chunk()).await? {
+            begun.extend_from_slice(&bytes);
+            let Some(end) = begun.iter().rposition(|byte| *byte == b'\n') else { continue };
+            let rest = begun.split_off(end + 1);
+            let lines = std::str::from_utf8(&begun[..end])
+                .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+            lines.split('\n').try_for_each(&mut take)?;
+            begun = rest;
+        }
+        Ok(())
+    }
+
     async fn in_time<T>(
         &self,
         answer: impl Future<Output = reqwest::Result<T>>,

@@ -151,7 +151,7 @@ fn resources(asked: &Resources) -> String {
 }
 
 /// JSON as far as it fits into a table.
-fn cut(json: &str) -> String {
+pub fn cut(json: &str) -> String {
     let mut chars = json.chars();
     let head: String = chars.by_ref().take(JSON_CHARS_MAX).collect();
     if chars.next().is_some() { format!("{head}…") } else { head }

@@ -1,13 +1,12 @@
-//! Verifies the log, and makes batches of it, while the batch before is being committed.
+//! Follows the log, and makes batches of it, while the batch before is being committed.
 
 use std::{collections::VecDeque, time::Duration};
 
-use anyhow::{Context, anyhow};
-use futures_util::{StreamExt, stream::BoxStream};
-use nox_archive::{Log, LogError};
-use nox_protocol::Reader;
-use nox_readmodel::{Batch, LogMessage};
-use nox_streams::Message;
+use anyhow::anyhow;
+use nox_archive::{Followed, Follower, Log};
+use nox_contract::{Chain, FrameNumber};
+use nox_protocol::{Reader, Record};
+use nox_readmodel::{Batch, LogMessage, ReadMessage};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -48,11 +47,12 @@ impl Batches {
 /// Reads on from where `reader` is, in the life of the log that it was reading: from the archive what the
 /// stream does not have any more.
 pub(crate) fn start(log: &Log, reader: Reader) -> Batches {
-    let chunks = log.follow(reader.n().next());
+    let behind = (reader.n(), reader.chain());
+    let follower = Follower::new(log, reader);
     // One batch ready while another is being committed; more would only make memory of the log.
     let (sender, receiver) = mpsc::channel(1);
     let task = tokio::spawn(async move {
-        if let Err(error) = read(chunks, reader, &sender).await {
+        if let Err(error) = read(follower, behind, &sender).await {
             // Nobody listens any more if this fails.
             let _ = sender.send(Err(error)).await;
         }
@@ -62,11 +62,11 @@ pub(crate) fn start(log: &Log, reader: Reader) -> Batches {
 
 /// Sends batches until the log cannot be read on.
 async fn read(
-    mut chunks: BoxStream<'static, Result<Vec<Message>, LogError>>,
-    mut reader: Reader,
+    mut follower: Follower<Reader>,
+    mut behind: (FrameNumber, Chain),
     sender: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> anyhow::Result<()> {
-    let mut pending: VecDeque<Message> = VecDeque::new();
+    let mut pending: VecDeque<ReadMessage> = VecDeque::new();
     let mut paused = false;
     let mut pause = Box::pin(tokio::time::sleep(BATCH_EVERY));
     loop {
@@ -74,24 +74,28 @@ async fn read(
         tokio::select! {
             // What is there already comes first, so that a batch is as large as it can be.
             biased;
-            chunk = chunks.next(), if !full => {
-                pending.extend(chunk.context("the log ended")?.context("the log cannot be followed")?);
+            followed = follower.next(), if !full => {
+                pending.extend(followed?.into_iter().map(read_message));
             }
             () = &mut pause, if !paused => paused = true,
             permit = sender.reserve(), if (paused || full) && !pending.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
-                let bytes: usize = pending.iter().take(frames).map(|m| m.payload.len()).sum();
-                let messages = pending.drain(..frames).map(|message| LogMessage {
-                    subject: message.subject,
-                    payload: message.payload,
-                });
-                let batch = Batch::read(&mut reader, messages).context("the log is broken")?;
+                let messages: Vec<_> = pending.drain(..frames).collect();
+                let bytes: usize = messages.iter().map(|m| m.message.payload.len()).sum();
+                let batch = Batch::gathered(behind, messages);
+                behind = batch.end();
                 permit.send(Ok(batch));
                 paused = false;
                 pause = Box::pin(tokio::time::sleep(pause_after(bytes)));
             }
         }
     }
+}
+
+fn read_message(followed: Followed<(Record, Chain)>) -> ReadMessage {
+    let Followed { n, message, said: (record, chain) } = followed;
+    let message = LogMessage { subject: message.subject, payload: message.payload };
+    ReadMessage { n, chain, message, record }
 }
 
 /// How long the next batch gathers at least, after one of so many bytes.
@@ -101,10 +105,10 @@ fn pause_after(bytes: usize) -> Duration {
 }
 
 /// How many of `pending` are the next batch, and whether no more go into it.
-fn next_batch(pending: &VecDeque<Message>) -> (usize, bool) {
+fn next_batch(pending: &VecDeque<ReadMessage>) -> (usize, bool) {
     let mut bytes = 0;
     for (frames, message) in (1..).zip(pending) {
-        bytes += message.payload.len();
+        bytes += message.message.payload.len();
         if frames >= BATCH_FRAMES_MAX || bytes >= BATCH_BYTES_MAX {
             return (frames, true);
         }

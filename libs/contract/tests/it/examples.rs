@@ -533,6 +533,10 @@ fn frames() -> Vec<Example> {
     });
     let mut frames: Vec<_> =
         all.into_iter().map(|(name, entry)| (name, frame(vec![entry]))).collect();
+    // The job has a trace, which all of its entries bear.
+    let mut traced = turn[1].clone();
+    traced.traceparent = Some(TRACEPARENT.into());
+    frames.push(("succeeded_of_traced_job".to_owned(), frame(vec![traced])));
     // What one turn decided for several jobs, of both streams and in none.
     frames.push(("turn".to_owned(), frame(turn.to_vec())));
     frames.push(("without_entries".to_owned(), frame(Vec::new())));

@@ -177,6 +177,7 @@ variants!(problem: ProblemCode {
     MethodNotAllowed => "method_not_allowed",
     RouteNotFound => "route_not_found",
     RangeNotSatisfiable => "range_not_satisfiable",
+    PlaceGone => "place_gone",
     Unauthenticated => "unauthenticated",
     TokenExpired => "token_expired",
     Forbidden => "forbidden",

@@ -77,6 +77,11 @@ impl State {
             Fact::Rejected(rejected) => (BTreeSet::new(), rejected.fingerprint.as_deref()),
             _ => (BTreeSet::new(), None),
         };
+        if let Fact::Submitted(submitted) | Fact::Drafted(submitted) = fact
+            && let Some(trace) = &submitted.traceparent
+        {
+            self.traces.insert(id, trace.as_str().into());
+        }
         for dependency in &open {
             self.wait_for(*dependency, id);
         }
@@ -309,6 +314,7 @@ impl State {
             return;
         }
         let Some(active) = self.jobs.remove(&id) else { return };
+        self.traces.remove(&id);
         for dependency in active.dependencies.iter().flat_map(|of| &of.open) {
             self.stop_waiting(*dependency, id);
         }

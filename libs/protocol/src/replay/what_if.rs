@@ -156,7 +156,9 @@ impl<'r> Model<'r> {
             let timer = state.timers().next().map(|(at, _)| at);
             let next = told.peek().map(|(at, _)| *at);
             let said = self.due.first_key_value().map(|((at, _), _)| *at);
-            let Some(at) = [next, said, timer, self.look_at].into_iter().flatten().min() else {
+            let ends = state.ends_due_at();
+            let Some(at) = [next, said, timer, ends, self.look_at].into_iter().flatten().min()
+            else {
                 let Self { outcome, guessed, .. } = self;
                 return Ok(Modelled { outcome, guessed });
             };
@@ -199,12 +201,13 @@ impl<'r> Model<'r> {
             }
             self.look_at = self.look_at.filter(|look_at| *look_at > at);
             self.place(at)?;
-            if self.sequencer.has_open_frame() || self.sequencer.state().has_ends_to_tell() {
+            let are_ends_due = |state: &State| state.ends_due_at().is_some_and(|due| due <= at);
+            if self.sequencer.has_open_frame() || are_ends_due(self.sequencer.state()) {
                 self.sequencer.seal(at)?;
                 self.sequencer.take_sealed();
             }
             let state = self.sequencer.state();
-            if !state.has_unblocked() && !state.has_ends_to_tell() {
+            if !state.has_unblocked() && !are_ends_due(state) {
                 return Ok(());
             }
         }

@@ -6,6 +6,9 @@ use sqlx::Row;
 use super::{At, QueryError, Reader, look::Look};
 use crate::{raw_frame::RawFrame, rows, sql::number};
 
+/// Most frames of a job that its row names beside the first: the newest.
+pub const JOB_FRAMES_MAX: usize = rows::FRAMES_MAX;
+
 /// What one part of one input caused for a job, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobEntry {

@@ -28,7 +28,7 @@ use crate::{
 };
 pub use blocking::BlockingRow;
 pub use conditions::{Condition, Is};
-pub use history::JobEntry;
+pub use history::{JOB_FRAMES_MAX, JobEntry};
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
 pub use keeping::{JobStanding, NamedHash};
 pub use keys::{KeyRow, ScheduleRow};

@@ -127,7 +127,7 @@ pub(crate) fn waiting_code(text: &str) -> Result<WaitingCode, UnknownWord> {
 
 /// Most frames that a job's row names beside the first: the newest. A job that is tried again and again
 /// must not make its row longer for ever, and so many tell enough of it.
-const FRAMES_MAX: usize = 512;
+pub(crate) const FRAMES_MAX: usize = 512;
 
 /// Appends the number of a frame as a LEB128 distance from the one before: mostly two bytes, where a
 /// number would be eight. Forgets the oldest if there are more than [`FRAMES_MAX`].

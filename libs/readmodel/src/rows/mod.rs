@@ -19,8 +19,10 @@ pub use nox_core::ledger::Balance;
 use nox_core::versions::Versions;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use job::{
+    FRAMES_MAX, PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code,
+};
 pub use job::{JobLedger, StoredJob};
-pub(crate) use job::{PhaseColumns, frame_numbers, phase, push_frame, shell, waiting_code};
 pub use run::Owner;
 pub(crate) use run::status_bits;
 

@@ -11,7 +11,7 @@ use nox_readmodel::{
     metrics::{DURATION_BOUNDS_S, Durations},
 };
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     proto::{self, LabelPair, Metric, MetricFamily, MetricType},
 };
 
@@ -32,6 +32,10 @@ pub struct Metrics {
     pub commands: IntCounterVec,
     /// Frames by which the read model is behind the log.
     pub lag_frames: IntGauge,
+    /// Who is told events as they come.
+    pub event_viewers: IntGauge,
+    /// Messages of the log that were read for them.
+    pub frames_followed: IntCounter,
     /// Connections that have a place.
     pub connections: IntGauge,
     /// What bodies and answers in hand take up.
@@ -69,6 +73,14 @@ impl Metrics {
                 "nox_gateway_view_lag_frames",
                 "Frames by which the read model is behind the log.",
             )?,
+            event_viewers: IntGauge::new(
+                "nox_gateway_event_viewers",
+                "Clients that are told events as they come.",
+            )?,
+            frames_followed: IntCounter::new(
+                "nox_gateway_frames_followed_total",
+                "Messages of the log that were read for whoever follows events.",
+            )?,
             connections: IntGauge::new("nox_http_connections", "Connections of clients.")?,
             memory_bytes: IntGauge::new(
                 "nox_http_memory_bytes",
@@ -80,6 +92,8 @@ impl Metrics {
         registry.register(Box::new(metrics.packed.clone()))?;
         registry.register(Box::new(metrics.commands.clone()))?;
         registry.register(Box::new(metrics.lag_frames.clone()))?;
+        registry.register(Box::new(metrics.event_viewers.clone()))?;
+        registry.register(Box::new(metrics.frames_followed.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.memory_bytes.clone()))?;
         Ok(metrics)
@@ -309,7 +323,7 @@ mod tests {
             ..Default::default()
         };
         let families = [registry.gather(), families(&snapshot, &[module])].concat();
-        assert_eq!(families.len(), 13);
+        assert_eq!(families.len(), 15);
         for family in families {
             let labels: Vec<_> =
                 family.get_metric()[0].get_label().iter().map(LabelPair::name).collect();

@@ -95,6 +95,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             "Range not satisfiable",
             "`Range` asks for what is behind the end of the file, whose size is in `Content-Range`.",
         ),
+        ProblemCode::PlaceGone => (
+            410,
+            0,
+            "The log has that no more",
+            "Events are asked for from a place on that neither the log's stream nor its archive has. \
+             Begin anew: read what you follow, and follow it from now on.",
+        ),
         ProblemCode::Unauthenticated => (
             401,
             0,

@@ -18,8 +18,11 @@ use crate::problem::ApiError;
 
 /// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
 const READERS_MAX: usize = 256;
-/// Who is told what is new as it comes, at a time: each asks the broker five times a second.
+/// Who is told what a job prints as it comes, at a time: each asks the broker five times a second.
 const VIEWERS_MAX: usize = 256;
+/// Who is told events as they come, at a time: nobody of them asks the broker while nothing happens, and each costs
+/// its connection and little beside.
+const EVENT_VIEWERS_MAX: usize = 4_096;
 /// Reads of the broker at a time: what is on its way from there at once is no more than 16 MiB, the largest
 /// frame each, and the broker cuts off at 64 MiB. From the archive comes a block with it, packed and
 /// unpacked: 40 MiB at the most.
@@ -39,6 +42,7 @@ pub struct Bulk {
     log: Mutex<Option<Log>>,
     readers: Arc<Semaphore>,
     viewers: Arc<Semaphore>,
+    event_viewers: Arc<Semaphore>,
     reads: Semaphore,
 }
 
@@ -49,10 +53,17 @@ pub struct Place(#[expect(dead_code, reason = "held for its end")] OwnedSemaphor
 pub struct Viewer(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 /// The log that rows were made from.
+#[derive(Clone)]
 pub struct RowsLog {
     log: Log,
     /// Whether its stream is still there.
     has_stream: bool,
+}
+
+impl RowsLog {
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
 }
 
 impl Bulk {
@@ -63,6 +74,7 @@ impl Bulk {
             log: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
+            event_viewers: Arc::new(Semaphore::new(EVENT_VIEWERS_MAX)),
             reads: Semaphore::new(READS_MAX),
         }
     }
@@ -101,6 +113,22 @@ impl Bulk {
         })
     }
 
+    /// Leave to be told events, unless too many are.
+    pub fn event_viewer(&self) -> Result<Viewer, ApiError> {
+        self.event_viewers.clone().try_acquire_owned().map(Viewer).map_err(|_| {
+            let detail = format!("{EVENT_VIEWERS_MAX} others follow events");
+            ApiError::new(ProblemCode::Overloaded, detail)
+        })
+    }
+
+    /// The log in its present life, and the last message of it.
+    pub async fn log_now(&self) -> Result<(RowsLog, FrameNumber), ApiError> {
+        let incarnation = self.broker.incarnation(subject::EVENTS).await.map_err(unavailable)?;
+        let last = self.broker.last_sequence(subject::EVENTS).await.map_err(unavailable)?;
+        let log = Log::new(self.broker.clone(), incarnation, self.archive.as_ref());
+        Ok((RowsLog { log, has_stream: true }, FrameNumber(last)))
+    }
+
     /// The log in the life that rows name, or in the present one if they name none yet.
     pub async fn log(&self, _: &Place, of_rows: Incarnation) -> Result<RowsLog, ApiError> {
         let current = self.broker.incarnation(subject::EVENTS).await.map_err(unavailable)?;
@@ -119,16 +147,42 @@ impl Bulk {
     pub async fn frame<T>(
         &self,
         _: &Place,
-        RowsLog { log, has_stream }: &RowsLog,
+        log: &RowsLog,
         n: FrameNumber,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ApiError> {
+        self.read_frame(log, n, take).await.map_err(no_frame)
+    }
+
+    /// As [`frame`](Self::frame), of a frame that the asker names: the log may not have it any more.
+    pub async fn frame_at<T>(
+        &self,
+        _: &Place,
+        log: &RowsLog,
+        n: FrameNumber,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ApiError> {
+        self.read_frame(log, n, take).await.map_err(|error| match error {
+            LogError::Missing { n, .. } => {
+                let detail = format!("frame {n} is in the log no more");
+                ApiError::new(ProblemCode::PlaceGone, detail).caused_by(error)
+            }
+            error => no_frame(error),
+        })
+    }
+
+    async fn read_frame<T>(
+        &self,
+        RowsLog { log, has_stream }: &RowsLog,
+        n: FrameNumber,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, LogError> {
         // Kept until the frame, of which little may be wanted, is out of memory again.
         let _read = self.reads.acquire().await;
-        let stored = if *has_stream { log.frame(n).await.map_err(no_frame)? } else { None };
+        let stored = if *has_stream { log.frame(n).await? } else { None };
         let frame = match stored {
             Some(frame) => frame,
-            None => log.archived(n).await.map_err(no_frame)?,
+            None => log.archived(n).await?,
         };
         Ok(take(&frame.payload))
     }

@@ -3,6 +3,7 @@
 pub mod barrier;
 pub mod bulk;
 pub mod ends;
+pub mod hub;
 pub mod log_end;
 pub mod log_places;
 pub mod modules;

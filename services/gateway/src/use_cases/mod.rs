@@ -6,6 +6,7 @@ pub mod concurrently;
 pub mod decided;
 pub mod entries;
 pub mod find;
+pub mod follow;
 pub mod job_request;
 pub mod keys;
 pub mod list;

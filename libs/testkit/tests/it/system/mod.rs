@@ -9,6 +9,7 @@ mod disk_full;
 mod doctored;
 mod durability;
 mod engines;
+mod events;
 mod frozen_leader;
 mod frozen_worker;
 mod fuzz;

@@ -100,8 +100,8 @@ impl Asked {
         read.instant("?created_after", self.created_after, Is::CreatedBefore, true);
         read.instant("?ended_before", self.ended_before, Is::EndedBefore, false);
         read.instant("?ended_after", self.ended_after, Is::EndedBefore, true);
-        wanted.conditions = read.conditions;
-        if read.errors.is_empty() { Ok(wanted) } else { Err(ApiError::invalid(read.errors)) }
+        wanted.conditions = read.end()?;
+        Ok(wanted)
     }
 }
 
@@ -154,17 +154,30 @@ fn words_of(text: &str) -> Result<Vec<String>, &'static str> {
 
 /// What was read, and what is wrong. An empty parameter counts as left out.
 #[derive(Default)]
-struct Read {
+pub(super) struct Read {
     conditions: Vec<Condition>,
     errors: Vec<FieldError>,
 }
 
 impl Read {
-    fn wrong(&mut self, name: &str, detail: impl Display) {
+    /// What was read, if nothing is wrong with it.
+    pub(super) fn end(self) -> Result<Vec<Condition>, ApiError> {
+        if self.errors.is_empty() {
+            Ok(self.conditions)
+        } else {
+            Err(ApiError::invalid(self.errors))
+        }
+    }
+
+    pub(super) fn wrong(&mut self, name: &str, detail: impl Display) {
         self.errors.push(FieldError::new(name, detail.to_string()));
     }
 
-    fn one<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Option<T> {
+    pub(super) fn one<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        text: Option<String>,
+    ) -> Option<T> {
         let text = text.filter(|text| !text.is_empty())?;
         if let Err(rule) = check_controls(&text) {
             self.wrong(name, rule);
@@ -173,7 +186,11 @@ impl Read {
         text.parse().map_err(|error: T::Err| self.wrong(name, error)).ok()
     }
 
-    fn words<T: FromStr<Err: Display>>(&mut self, name: &str, text: Option<String>) -> Vec<T> {
+    pub(super) fn words<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        text: Option<String>,
+    ) -> Vec<T> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Vec::new() };
         let words = match words_of(&text) {
             Ok(words) if words.iter().any(String::is_empty) => {
@@ -208,7 +225,7 @@ impl Read {
         None
     }
 
-    fn all<T: FromStr<Err: Display>>(
+    pub(super) fn all<T: FromStr<Err: Display>>(
         &mut self,
         name: &str,
         text: Option<String>,
@@ -220,7 +237,7 @@ impl Read {
         }
     }
 
-    fn label(&mut self, name: &str, text: Option<String>) {
+    pub(super) fn label(&mut self, name: &str, text: Option<String>) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
         if let Err(rule) = check_controls(&text) {
             return self.wrong(name, rule);

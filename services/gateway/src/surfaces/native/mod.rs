@@ -47,7 +47,6 @@ pub fn endpoints() -> Vec<Endpoint> {
         logs::endpoint(),
         status::endpoint(),
         stream::endpoint(),
-        events::endpoint(),
         why::endpoint(),
         artifacts::endpoint(),
         download::endpoint(),
@@ -56,6 +55,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         problems::endpoint(),
     ];
     endpoints.extend(many::endpoints());
+    endpoints.extend(events::endpoints());
     endpoints.extend(modules::endpoints());
     endpoints.extend(quotas::endpoints());
     endpoints.extend(workers::endpoints());

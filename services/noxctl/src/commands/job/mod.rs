@@ -4,7 +4,7 @@ mod artifacts;
 mod cancel;
 mod download;
 mod events;
-mod filters;
+pub mod filters;
 mod get;
 mod inputs;
 mod list;
