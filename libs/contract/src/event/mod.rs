@@ -82,19 +82,24 @@ impl CloudEvent {
             subject: subject(event_type, &entity),
             time: at,
             datacontenttype: "application/json",
-            traceparent: traceparent(entry, fact).map(str::to_owned),
+            traceparent: traceparent(entry).map(str::to_owned),
             data: RawJson::of(&Object(&members))?,
         }))
     }
 }
 
-/// The trace of the request that submitted the job.
-fn traceparent<'e>(entry: &'e Entry, fact: &'e Fact) -> Option<&'e str> {
-    let submitted = match fact {
-        Fact::Submitted(submitted) | Fact::Drafted(submitted) => submitted.traceparent.as_deref(),
-        _ => None,
+/// The trace of the request that submitted the job, of all facts of an entry; the one that makes the job has it in
+/// a fact.
+fn traceparent(entry: &Entry) -> Option<&str> {
+    let submitted = || {
+        entry.known_facts().find_map(|fact| match fact {
+            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
+                submitted.traceparent.as_deref()
+            }
+            _ => None,
+        })
     };
-    submitted.or(entry.traceparent.as_deref())
+    entry.traceparent.as_deref().or_else(submitted)
 }
 
 /// A quota's movement beside a job's facts is about the account of the job's user.
