@@ -71,9 +71,11 @@ impl Incoming {
         super::query(&self.head.uri)
     }
 
-    /// Its body, of at most `limit` bytes; it can have no query.
+    /// Its body, of at most `limit` bytes; it can have no query. What is wrong with its key is told before that
+    /// is read.
     pub async fn json(&mut self, limit: usize) -> Result<JsonBody, ApiError> {
         super::nothing(&self.head.uri)?;
+        self.key()?;
         let body = std::mem::take(&mut self.body);
         read_json(&self.account, &self.head.headers, body, limit).await
     }
