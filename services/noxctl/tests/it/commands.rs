@@ -193,7 +193,7 @@ fn many_jobs(dev: &Dev) {
         dev.run(&submit).with(0);
     }
     let chosen = ["--filter", "label=run=many"];
-    assert_eq!(dev.run(&["job", "cancel-all"]).status, 1, "of nobody's choice");
+    assert_eq!(dev.run(&["job", "cancel-all"]).status, 2, "of nobody's choice");
     let cancel = [&["job", "cancel-all", "-o", "json"], &chosen[..]].concat();
     let preview = dev.run(&cancel).json();
     assert_eq!((&preview["preview"], &preview["count"]), (&true.into(), &3.into()));

@@ -54,11 +54,24 @@ fn a_job_is_watched_until_it_has_ended_a_line_for_each_change() {
 
 #[test]
 fn why_a_job_waits_is_one_sentence() {
-    let told = run(changing().command(&["job", "why", JOB])).with(0);
-    assert_eq!(told, "queued (no_worker: no worker has it)\n");
-    let told = run(changing().command(&["job", "why", JOB, "--json"])).json();
-    assert_eq!((&told["state"], &told["waiting"]["code"]), (&json!("queued"), &json!("no_worker")));
-    assert_eq!(told["job_id"], JOB);
+    let explaining = || {
+        Gateway::start(|_, _, _| {
+            let stood = json!({"state": "queued", "code": "no_worker", "attempt": 0,
+                               "from": "2026-11-26T00:00:00Z", "to": null, "seconds": 1.25, "n": 7});
+            (
+                200,
+                json!({"id": JOB, "code": "no_worker", "reason": "It waits.", "history": [stood]}),
+            )
+        })
+    };
+    let asked = explaining();
+    assert_eq!(run(asked.command(&["job", "why", JOB])).with(0), "It waits.\n");
+    let told = run(asked.command(&["job", "why", JOB, "--history", "--at", "7"])).with(0);
+    assert_eq!(told, "It waits.\n00:00:00.000\tqueued\tno_worker\t0\t1.250\n");
+    let told = run(asked.command(&["job", "why", JOB, "--json"])).json();
+    assert_eq!((&told["id"], &told["code"]), (&json!(JOB), &json!("no_worker")));
+    let path = format!("/jobs/{JOB}/why");
+    assert_eq!(asked.addresses(), [path.clone(), format!("{path}?as_of=7"), path]);
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn whose(words: &'static str) -> Gateway {
             json!({"chunks": [{"stream": "stdout", "text": format!("{words}\n")}], "next": 7}),
         ),
         (_, path) if path.ends_with("/logs") => (200, json!({"chunks": [], "next": 7})),
+        (_, path) if path.ends_with("/why") => (200, json!({"reason": words, "history": []})),
         (_, "/jobs") => (200, json!({"jobs": [job("failed", words)], "next": null})),
         (_, "/modules") => (403, json!({"title": words, "detail": words, "status": 403})),
         _ => (200, job("failed", words)),

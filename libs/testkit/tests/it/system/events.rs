@@ -302,7 +302,10 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
         assert!(!heard(&root, words).await.contains(&id), "{words}");
     }
     for other in [&bob, &ada_of_acme, &root_of_acme] {
-        let refused = other.get(0, &whole).await.unwrap();
+        let refused = other.get(0, &path).await.unwrap();
+        assert_eq!((refused.status.as_u16(), refused.code()), (404, "job_not_found"));
+        let live = other.request(0, Method::GET, &whole).header("accept", SSE);
+        let refused = other.send(live).await.unwrap();
         assert_eq!((refused.status.as_u16(), refused.code()), (404, "job_not_found"));
     }
     let key = json!({"name": "canary", "role": "user"});
