@@ -79,7 +79,7 @@ check: ## formatting, lints, layering, licences, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 release: ## build every program for production, into target/release
-	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector \
+	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector -p nox-notifier \
 		--release --locked --features nox-service/jemalloc
 
 bench: setup release ## how fast it is here, built for release; LOAD=bulk,queued,… and ARGS='--rounds 5 …' choose

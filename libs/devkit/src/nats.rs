@@ -23,8 +23,9 @@ use crate::tools;
 
 const BASE_CONFIG: &str = include_str!("../../../nats/server.conf");
 const PERMISSIONS: &str = include_str!("../../../nats/permissions.conf");
+const SUBSCRIBER: &str = include_str!("../../../nats/subscriber.conf");
 /// The users in it.
-const USERS: [&str; 5] = ["gateway", "scheduler", "executor", "projector", "operator"];
+const USERS: [&str; 6] = ["gateway", "scheduler", "executor", "projector", "notifier", "operator"];
 
 /// A store of five million subjects takes 45 s to open after a crash.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -83,6 +84,21 @@ impl NatsConfig {
             text: format!("include ./server.conf\n{PERMISSIONS}"),
             variables: USERS.iter().map(|user| (variable(user), password(user))).collect(),
         }
+    }
+}
+
+impl NatsConfig {
+    /// The same with a subscriber of the feed of each of `tenants`, as `nats/subscriber.conf` has it.
+    pub fn with_subscribers(mut self, tenants: &[&str], password: impl Fn(&str) -> String) -> Self {
+        let end = self.text.rfind('}').unwrap_or(self.text.len());
+        let mut accounts = String::new();
+        for tenant in tenants {
+            let upper = tenant.to_uppercase();
+            accounts += &SUBSCRIBER.replace("acme", tenant).replace("ACME", &upper);
+            self.variables.push((format!("NOX_NATS_{upper}_PASSWORD"), password(tenant)));
+        }
+        self.text.insert_str(end, &accounts);
+        self
     }
 }
 

@@ -138,6 +138,7 @@ mod tests {
             subject::READERS,
             subject::BEATS,
             subject::LOGS,
+            subject::FEED,
             lease.as_str(),
             snapshots.as_str(),
         ];

@@ -10,6 +10,7 @@
 //! | `difference` | what to do where the broker's are other than wanted |
 //! | [`publish`] | writes with acknowledgements, pipelined; `mux` matches them |
 //! | [`facts`] | the log of facts: epoch, guarded appends, reads from the leader |
+//! | [`feed`] | the events that are published of it |
 //! | [`consume`] | a stream from a position on, each message once; `pull` is one attachment |
 //! | `follow` | the same for those who may make no consumer; `direct` reads by sequence |
 //! | [`hear`] | what is sent and not kept: work |
@@ -35,6 +36,7 @@ mod direct;
 mod durability;
 mod error;
 pub mod facts;
+pub mod feed;
 mod follow;
 mod health;
 pub mod hear;
@@ -64,6 +66,7 @@ pub use denied::{Denied, NOT_PERMITTED, Verb};
 pub use durability::{Durability, UnknownDurability};
 pub use error::{ConsumeError, Drift, Error};
 pub use facts::{EpochAt, Guard, LogRecord};
+pub use feed::{FeedEnd, FeedEvent, FeedLast, FeedSource};
 pub use health::DiskSpace;
 pub use hear::Heard;
 pub use layout::{Layout, LayoutError};

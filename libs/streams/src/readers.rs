@@ -24,6 +24,12 @@ impl Broker {
         self.publish(subject::reader(name), None, said.into()).await.map(drop)
     }
 
+    /// What a reader of the log said last within a week, if that can be read.
+    pub async fn reader_position(&self, name: &str) -> Result<Option<Position>, Error> {
+        let said = self.read_last(subject::READERS, &subject::reader(name)).await?;
+        Ok(said.and_then(|(said, _)| serde_json::from_slice(&said.payload).ok()))
+    }
+
     /// The readers of the log that said something within a week, and what they said last.
     pub async fn readers(&self) -> Result<Readers, Error> {
         let all = json!({ "subjects_filter": subject::reader("*") });

@@ -24,6 +24,9 @@ pub use table::{EventKind, EventType, NoEventType};
 /// The content type of an event in structured JSON.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
+/// What a source begins with, before the tenant.
+const SOURCE: &str = "/nox/";
+
 /// A fact as it is published, in CloudEvents' structured JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CloudEvent {
@@ -77,7 +80,7 @@ impl CloudEvent {
         Ok(Some(Self {
             specversion: "1.0",
             id: place,
-            source: format!("/nox/{}", entry.tenant),
+            source: format!("{SOURCE}{}", entry.tenant),
             event_type,
             subject: subject(event_type, &entity),
             time: at,
@@ -85,6 +88,13 @@ impl CloudEvent {
             traceparent: traceparent(entry).map(str::to_owned),
             data: RawJson::of(&Object(&members))?,
         }))
+    }
+}
+
+impl CloudEvent {
+    /// Whose it is.
+    pub fn tenant(&self) -> &str {
+        self.source.strip_prefix(SOURCE).unwrap_or_default()
     }
 }
 

@@ -78,6 +78,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "nox-service",
         ],
     ),
+    (
+        "nox-notifier",
+        &["nox-contract", "nox-protocol", "nox-streams", "nox-archive", "nox-service"],
+    ),
     ("noxctl", ALL_BUT_TESTKIT),
     ("nox-testkit", ALL_BUT_TESTKIT),
 ];
@@ -100,6 +104,7 @@ const ALL_BUT_TESTKIT: &[&str] = &[
     "nox-scheduler",
     "nox-executor",
     "nox-projector",
+    "nox-notifier",
 ];
 
 /// Crates that one place alone may know.
@@ -115,6 +120,7 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("nox-protocol", IMPURE),
     ("nox-scheduler", &["nox-readmodel", "sqlx"]),
     ("nox-executor", &["nox-readmodel", "sqlx"]),
+    ("nox-notifier", &["nox-readmodel", "sqlx"]),
 ];
 
 /// The same input gives the same output in these: no I/O, no runtime, no chance.

@@ -1,6 +1,7 @@
 //! `nats/permissions.conf` on a real server: each service can do its work, and no more.
 
 mod configurations;
+mod feed;
 
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ struct Production {
 impl Production {
     async fn start() -> Self {
         let (server, folder) = server_on(NatsConfig::production(password)).await;
+        Self { server, _folder: folder }
+    }
+
+    /// With subscribers of two tenants.
+    async fn with_subscribers() -> Self {
+        let config = NatsConfig::production(password);
+        let config = config.with_subscribers(&["acme", "umbra"], password);
+        let (server, folder) = server_on(config).await;
         Self { server, _folder: folder }
     }
 
@@ -160,7 +169,7 @@ async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
     server.connect("scheduler").await.declare().await.unwrap();
     let mut attempts = Vec::new();
     let mut connections = Vec::new();
-    for service in ["gateway", "executor", "projector"] {
+    for service in ["gateway", "executor", "projector", "notifier"] {
         let broker = server.connect(service).await;
         for subject in [subject::FRAMES, subject::EPOCH, "$KV.NOX_LEASE.scheduler"] {
             attempts.push(broker.publish(subject.to_owned(), None, text("x")));

@@ -94,6 +94,7 @@ pub struct Cluster {
     pub schedulers: Vec<Service>,
     pub executors: Vec<Service>,
     pub projector: Service,
+    pub notifier: Service,
     /// The broker, or its first server.
     pub nats: NatsServer,
     /// Its other servers.
@@ -198,11 +199,13 @@ impl Cluster {
             })
             .collect::<Result<Vec<_>>>()?;
         let projector = describe(Kind::Projector, 0, &[])?;
+        let notifier = describe(Kind::Notifier, 0, &[])?;
         Ok(Self {
             gateways,
             schedulers,
             executors,
             projector,
+            notifier,
             nats,
             nats_peers,
             nats_url,
@@ -234,7 +237,7 @@ impl Cluster {
         self.schedulers
             .iter_mut()
             .chain(&mut self.executors)
-            .chain(std::iter::once(&mut self.projector))
+            .chain([&mut self.projector, &mut self.notifier])
             .chain(&mut self.gateways)
     }
 

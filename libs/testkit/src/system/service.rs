@@ -27,6 +27,7 @@ pub enum Kind {
     Scheduler,
     Executor,
     Projector,
+    Notifier,
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Self::Scheduler => "scheduler",
             Self::Executor => "executor",
             Self::Projector => "projector",
+            Self::Notifier => "notifier",
         }
     }
 }

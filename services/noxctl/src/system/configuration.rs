@@ -97,6 +97,13 @@ impl Configuration<'_> {
         read(&flags).context("projector")
     }
 
+    pub fn notifier(&self) -> Result<nox_notifier::Config> {
+        let archive = self.archive()?;
+        let mut flags = vec![("archive", archive.as_str())];
+        flags.extend(self.broker());
+        read(&flags).context("notifier")
+    }
+
     fn artifacts(&self) -> Result<String> {
         text(&self.folder.join(ARTIFACTS))
     }

@@ -146,11 +146,13 @@ fn start_services(configuration: &Configuration<'_>, runtime: &Runtime) -> Resul
     let mut services = Services::new();
     let (gateway, scheduler) = (configuration.gateway()?, configuration.scheduler()?);
     let (executor, projector) = (configuration.executor()?, configuration.projector()?);
+    let notifier = configuration.notifier()?;
     let own = || runtime.clone();
     services.spawn(named_as("gateway", nox_gateway::run(gateway, own())));
     services.spawn(named_as("scheduler", nox_scheduler::run(scheduler, own())));
     services.spawn(named_as("executor", nox_executor::run(executor, own())));
     services.spawn(named_as("projector", nox_projector::run(projector, own())));
+    services.spawn(named_as("notifier", nox_notifier::run(notifier, own())));
     Ok(services)
 }
 

@@ -61,6 +61,7 @@ fn the_page_for_operators_names_every_variable_and_no_other() {
     settable.extend(of_service::<nox_scheduler::Config>());
     settable.extend(of_service::<nox_executor::Config>());
     settable.extend(of_service::<nox_projector::Config>());
+    settable.extend(of_service::<nox_notifier::Config>());
     for command in [
         "dev",
         "demo",

@@ -52,8 +52,10 @@ fn whatever_target_and_variable_a_document_names_is_known() {
 #[test]
 fn whatever_an_operator_can_set_is_described_with_its_default_and_bounds() {
     let operations = fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
-    let settings: Vec<_> =
-        ["gateway", "scheduler", "executor", "projector"].into_iter().flat_map(settings).collect();
+    let settings: Vec<_> = ["gateway", "scheduler", "executor", "projector", "notifier"]
+        .into_iter()
+        .flat_map(settings)
+        .collect();
     assert!(settings.len() > 40, "{} settings", settings.len());
     assert_none(undescribed(&operations, &settings));
 

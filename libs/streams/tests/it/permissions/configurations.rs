@@ -14,7 +14,7 @@ async fn the_scheduler_alone_makes_changes_or_cuts_a_stream_and_no_service_delet
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();
     let mut requests = Vec::new();
-    for service in ["gateway", "executor", "projector", "scheduler"] {
+    for service in ["gateway", "executor", "projector", "notifier", "scheduler"] {
         let client = server.raw(service).await;
         let mut denied = vec!["DELETE.NOX_EVENTS", "MSG.DELETE.NOX_EVENTS", "PURGE.NOX_READERS"];
         if service != "scheduler" {
@@ -114,7 +114,7 @@ async fn none_but_the_scheduler_makes_or_changes_a_stream_or_a_consumer_whatever
     operator.request("nox.cmd.t", "genuine".into()).await.unwrap();
     let before = everything(&operator).await;
 
-    for service in ["gateway", "executor", "projector"] {
+    for service in ["gateway", "executor", "projector", "notifier"] {
         let client = server.raw(service).await;
         for (request, body) in configurations() {
             let inbox = client.new_inbox();
@@ -171,7 +171,7 @@ async fn an_answer_that_is_wanted_in_anothers_stream_does_not_get_there() {
         found.into_iter().filter(|(name, ..)| kept.contains(&name.as_str())).collect::<Vec<_>>()
     };
     let before = guarded(everything(&operator).await);
-    for service in ["gateway", "executor", "projector"] {
+    for service in ["gateway", "executor", "projector", "notifier"] {
         for place in places {
             ask(server.raw(service).await, place).await;
         }

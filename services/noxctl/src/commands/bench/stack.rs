@@ -47,16 +47,18 @@ wall_time_s = 60
 "#;
 
 /// The services, and their programs, which lie beside this one.
-const SERVICES: [(&str, &str); 4] = [
+const SERVICES: [(&str, &str); 5] = [
     (GATEWAY, "nox-gateway"),
     (SCHEDULER, "nox-scheduler"),
     (EXECUTOR, "nox-executor"),
     (PROJECTOR, "nox-projector"),
+    (NOTIFIER, "nox-notifier"),
 ];
 pub const GATEWAY: &str = "gateway";
 pub const SCHEDULER: &str = "scheduler";
 pub const EXECUTOR: &str = "executor";
 pub const PROJECTOR: &str = "projector";
+pub const NOTIFIER: &str = "notifier";
 
 /// How long the services may take to begin, with a long log, too.
 const READY_WITHIN: Duration = Duration::from_secs(300);

@@ -1,0 +1,160 @@
+//! The notifier: facts in, events out, for whoever subscribes.
+//!
+//! Reads:  NOX_EVENTS, and its archive where the stream was cut
+//! Writes: NOX_FEED, and how far it has come: NOX_READERS
+//! Keeps:  nothing; the feed's last message says where it goes on
+//!
+//! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
+//! the one it has read, or has a fact that this version does not know; it waits for ever where the broker is away,
+//! or refuses for a reason that can pass.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | what an operator can set |
+//! | `events` | makes events of frames |
+//! | `resume` | where the feed goes on |
+//! | `publish` | publishes in order, up to the first that is not acknowledged |
+//! | `live` | tells events that nobody keeps |
+//! | `tell` | says how far the feed is, so that the log is not cut before it |
+//! | `lag` | how far behind the log it is |
+//! | `metrics` | what it counts |
+
+pub mod config;
+mod events;
+mod lag;
+mod live;
+mod metrics;
+mod publish;
+mod resume;
+mod tell;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use nox_archive::{Archive, Log};
+use nox_contract::{Incarnation, subject};
+use nox_service::{Backoff, Running, Runtime, ids};
+use nox_streams::{Broker, ConnectOptions, Error, FeedSource};
+use tokio_util::task::AbortOnDropHandle;
+
+pub use config::{Config, Fault, Feed};
+use metrics::Metrics;
+
+/// The part of readiness that says whether events follow the log.
+const NOTIFIER: &str = "notifier";
+/// The part of readiness that says how the log is.
+const LOG: &str = "notifier.log";
+
+/// Between two tries to reach the broker, or to go on with the feed.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Runs until stopped, or until the log is not what it was, or another notifier writes the feed.
+pub fn run(config: Config, runtime: Runtime) -> Running {
+    Box::pin(until_stopped(config, runtime))
+}
+
+async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    let metrics = Metrics::register(&runtime.registry)?;
+    if config.feed == Feed::Off {
+        tracing::info!("Publishes nothing: the feed is off");
+        runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
+        runtime.stop.cancelled().await;
+        return Ok(());
+    }
+    runtime.readiness.set(NOTIFIER, Err("not connected yet"));
+    let outcome = tokio::select! {
+        outcome = notify(&config, &runtime, &metrics) => outcome,
+        () = runtime.stop.cancelled() => return Ok(()),
+    };
+    if let Err(error) = &outcome {
+        runtime.readiness.set(NOTIFIER, Err(format!("{error:#}")));
+    }
+    outcome
+}
+
+async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow::Result<()> {
+    let archive = config.archive.as_deref().map(Archive::open).transpose()?;
+    let broker = Broker::connect(ConnectOptions {
+        url: config.nats_url.reveal().to_owned(),
+        service: "notifier",
+        monitor_url: config.nats_monitor_url.clone(),
+        sync: config.sync,
+    });
+    let broker = broker.await.context("cannot use the broker")?;
+    let tell = runtime.part(
+        "notifier.broker",
+        "nox_feed_broker_unwell",
+        "1 while the broker takes no writes, as with a full disk",
+    )?;
+    let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
+    let incarnation = incarnation(&broker, config, runtime).await?;
+    let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
+    let log = Log::new(broker, incarnation, archive.as_ref());
+    match config.feed {
+        Feed::Off => Ok(()),
+        Feed::Live => live::tell_all(&log, &source, runtime, metrics).await,
+        Feed::Kept => keep(config, runtime, &log, &source, metrics).await,
+    }
+}
+
+/// Goes on with the kept feed, again and again: after whatever went wrong, the feed says where.
+async fn keep(
+    config: &Config,
+    runtime: &Runtime,
+    log: &Log,
+    source: &FeedSource,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    let mut written = None;
+    let _tell = tell::place(log.broker().clone(), source.log.clone(), metrics.clone());
+    loop {
+        match resume::place(log.broker(), source, config, written).await {
+            Ok(resumed) => {
+                runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
+                tracing::info!(
+                    frame.n = resumed.after.n.0,
+                    feed.seq = resumed.seq,
+                    "Goes on with the feed"
+                );
+                let stopped = publish::from(log, source, resumed, config, metrics).await?;
+                if stopped.published > 0 {
+                    backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+                }
+                written = Some(stopped.seq);
+                tracing::warn!(error = %stopped.reason, "An event has no acknowledgement");
+            }
+            Err(resume::Error::Broker(error)) => {
+                runtime.readiness.set(NOTIFIER, Err(error.to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        metrics.retries.inc();
+        tokio::time::sleep(backoff.pause()).await;
+    }
+}
+
+/// Which log there is, once there is one, and the feed beside it where that is kept.
+async fn incarnation(
+    broker: &Broker,
+    config: &Config,
+    runtime: &Runtime,
+) -> anyhow::Result<Incarnation> {
+    let streams: &[&str] = match config.feed {
+        Feed::Kept => &[subject::EVENTS, subject::FEED],
+        Feed::Live | Feed::Off => &[subject::EVENTS],
+    };
+    let waits = |reason| runtime.readiness.set(LOG, Err(reason));
+    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    loop {
+        broker.wait_for_streams(streams, waits).await.context("cannot use the streams")?;
+        match broker.incarnation(subject::EVENTS).await {
+            Ok(incarnation) => return Ok(incarnation),
+            Err(Error::Drift(drift)) => return Err(drift).context("cannot use the log"),
+            Err(error) => runtime.readiness.set(LOG, Err(error.to_string())),
+        }
+        tokio::time::sleep(backoff.pause()).await;
+    }
+}

@@ -1,0 +1,57 @@
+//! What the notifier counts.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use nox_contract::FrameNumber;
+use prometheus::{IntCounter, IntGauge, Registry};
+
+/// The notifier's metrics.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) lag_frames: IntGauge,
+    pub(crate) published: IntCounter,
+    pub(crate) retries: IntCounter,
+    /// The last frame of which every event is in the feed; 0 while that is not known.
+    place: Arc<AtomicU64>,
+}
+
+impl Metrics {
+    /// Registers everything once; fails if the names are taken.
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            lag_frames: IntGauge::new(
+                "nox_feed_lag_frames",
+                "Frames of the log whose events are not published yet",
+            )?,
+            published: IntCounter::new("nox_feed_published_total", "Events that were published")?,
+            retries: IntCounter::new(
+                "nox_feed_retries_total",
+                "Times that the feed was asked for its end, and gone on with, after something went wrong",
+            )?,
+            place: Arc::default(),
+        };
+        registry.register(Box::new(metrics.lag_frames.clone()))?;
+        registry.register(Box::new(metrics.published.clone()))?;
+        registry.register(Box::new(metrics.retries.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Every event up to frame `n` is published.
+    pub(crate) fn place(&self, n: FrameNumber) {
+        self.place.store(n.0, Ordering::Relaxed);
+    }
+
+    /// How far the feed is, once that is known.
+    pub(crate) fn feed_is_at(&self) -> Option<FrameNumber> {
+        Some(FrameNumber(self.place.load(Ordering::Relaxed))).filter(|n| n.0 > 0)
+    }
+
+    /// The log ends at `n`.
+    pub(crate) fn log_ends_at(&self, n: u64) {
+        let at = self.feed_is_at().unwrap_or_default();
+        self.lag_frames.set(i64::try_from(n.saturating_sub(at.0)).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,140 @@
+//! Publishes events in order, many on their way at a time.
+//!
+//! Each is let in behind the one before alone. So where one is refused or has no answer, none behind it gets in,
+//! and whoever goes on asks the feed for its end and begins there.
+
+use std::collections::VecDeque;
+
+use anyhow::bail;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use nox_archive::{Follower, Log};
+use nox_contract::{FactPlace, FrameNumber};
+use nox_protocol::HeadReader;
+use nox_streams::{Ack, FeedEvent, FeedSource, PublishError};
+
+use crate::{Config, Fault, events, metrics::Metrics, resume::Resumed};
+
+/// Events on their way at a time. At 0.2 to 1 ms for an acknowledgement these are more than the broker stores in
+/// that time.
+const IN_FLIGHT_MAX: usize = 1024;
+
+/// Why the feed goes on anew.
+pub(crate) struct Stopped {
+    /// The last message that was acknowledged.
+    pub(crate) seq: u64,
+    pub(crate) published: u64,
+    pub(crate) reason: PublishError,
+}
+
+/// Publishes what comes behind `resumed`, until an event is not acknowledged.
+///
+/// # Errors
+/// The log cannot be followed, or an event can never be stored.
+pub(crate) async fn from(
+    log: &Log,
+    source: &FeedSource,
+    resumed: Resumed,
+    config: &Config,
+    metrics: &Metrics,
+) -> anyhow::Result<Stopped> {
+    let mut publisher = Publisher::new(log, source, resumed, metrics);
+    let mut follower = Follower::new(log, HeadReader::after(publisher.read));
+    let mut skips = config.fault == Some(Fault::Skip) && resumed.seq > 0;
+    if config.fault == Some(Fault::Repeat) {
+        publisher.after = FactPlace::default();
+    }
+    loop {
+        publisher.send();
+        tokio::select! {
+            biased;
+            Some((place, outcome)) = publisher.in_flight.next() => {
+                match outcome {
+                    Ok(ack) if ack.seq == publisher.acked + 1 => publisher.take(ack.seq),
+                    Ok(ack) => {
+                        let text = format!("{place} was stored as message {}", ack.seq);
+                        return Ok(publisher.stopped(PublishError::Unknown(text)));
+                    }
+                    Err(error) if error.is_hopeless() => bail!("{place} is never stored: {error}"),
+                    Err(error) => return Ok(publisher.stopped(error)),
+                }
+            }
+            followed = follower.next(), if publisher.waiting.is_empty() => {
+                for message in followed? {
+                    publisher.waiting.extend(events::behind(publisher.after, &message)?);
+                    publisher.read = message.n;
+                }
+                if skips && publisher.waiting.pop_front().is_some() {
+                    skips = false;
+                }
+                publisher.tell();
+            }
+        }
+    }
+}
+
+struct Publisher<'a> {
+    log: &'a Log,
+    source: &'a FeedSource,
+    metrics: &'a Metrics,
+    /// Up to here everything was in the feed at the start.
+    after: FactPlace,
+    /// The last message of the log that was read.
+    read: FrameNumber,
+    /// Read, and not sent yet.
+    waiting: VecDeque<FeedEvent>,
+    in_flight: FuturesOrdered<BoxFuture<'static, (FactPlace, Result<Ack, PublishError>)>>,
+    /// Of the feed: the last message that is sent, and the last one that is acknowledged.
+    sent: u64,
+    acked: u64,
+    published: u64,
+}
+
+impl<'a> Publisher<'a> {
+    fn new(log: &'a Log, source: &'a FeedSource, resumed: Resumed, metrics: &'a Metrics) -> Self {
+        let Resumed { seq, after } = resumed;
+        // The frame of the last event is read again, for it may have more.
+        let is_whole = after == events::end_of(after.n);
+        let read = if is_whole { after.n } else { FrameNumber(after.n.0.saturating_sub(1)) };
+        Self {
+            log,
+            source,
+            metrics,
+            after,
+            read,
+            waiting: VecDeque::new(),
+            in_flight: FuturesOrdered::new(),
+            sent: seq,
+            acked: seq,
+            published: 0,
+        }
+    }
+
+    fn send(&mut self) {
+        while self.in_flight.len() < IN_FLIGHT_MAX
+            && let Some(event) = self.waiting.pop_front()
+        {
+            let place = event.place;
+            let ack = self.log.broker().append_event(event, self.source, self.sent);
+            self.sent += 1;
+            self.in_flight.push_back(Box::pin(async move { (place, ack.await) }));
+        }
+    }
+
+    fn take(&mut self, seq: u64) {
+        self.acked = seq;
+        self.published += 1;
+        self.metrics.published.inc();
+        self.tell();
+    }
+
+    /// Everything that was read is in the feed when nothing is left to send or to be acknowledged.
+    fn tell(&self) {
+        if self.waiting.is_empty() && self.in_flight.is_empty() {
+            self.metrics.place(self.read);
+        }
+    }
+
+    fn stopped(&self, reason: PublishError) -> Stopped {
+        Stopped { seq: self.acked, published: self.published, reason }
+    }
+}
