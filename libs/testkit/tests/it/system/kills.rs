@@ -181,6 +181,7 @@ impl FaultInjector {
             Kind::Gateway => self.replace(&mut cluster.gateways[place], &armed).await,
             Kind::Executor => self.replace(&mut cluster.executors[place], &armed).await,
             Kind::Projector => self.replace(&mut cluster.projector, &armed).await,
+            Kind::Notifier => self.replace(&mut cluster.notifier, &armed).await,
         }
         .with_context(|| armed)
     }

@@ -10,6 +10,7 @@ mod doctored;
 mod durability;
 mod engines;
 mod events;
+mod feed;
 mod frozen_leader;
 mod frozen_worker;
 mod fuzz;

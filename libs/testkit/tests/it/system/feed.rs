@@ -1,0 +1,185 @@
+//! The feed, read by a plain JetStream consumer: the Python of docs/subscribing.md as it is written.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::TryStreamExt;
+use nox_archive::Log;
+use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameNumber, subject};
+use nox_testkit::system::{
+    client::Client,
+    cluster::{Cluster, Options, until},
+};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::{admitted, noop};
+
+const WITHIN: Duration = Duration::from_secs(90);
+const PAGE: &str = include_str!("../../../../../docs/subscribing.md");
+const JOBS: usize = 300;
+const SUBSCRIBER_KILLS: usize = 10;
+
+/// Python of the page.
+fn program(name: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("```python {name}\n")).expect("the page has it");
+    rest.split_once("```").expect("a block has an end").0
+}
+
+fn python(cluster: &Cluster, name: &str, events: &Path) -> Result<Child> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let tools = std::env::var_os("NOX_TOOLS").map_or_else(|| root.join(".nox/tools"), Into::into);
+    let packages = tools.join("python");
+    ensure!(
+        packages.join("nats").is_dir(),
+        "{} has no nats-py: `make test` brings it, or libs/devkit/setup.sh clients",
+        packages.display()
+    );
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", program(name)])
+        .env("PYTHONPATH", packages)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NATS_URL", &cluster.nats_url)
+        .env("CONSUMER", "reader")
+        .env("TENANT", "default")
+        .env("ACK_WAIT_S", "1")
+        .env("EVENTS", events)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    Ok(command.spawn()?)
+}
+
+/// What the log says that there is to read: ids for the tenant, and how many events for all.
+async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, u64)> {
+    let broker = cluster.broker().await?;
+    let incarnation = broker.incarnation(subject::EVENTS).await?;
+    let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
+    let log = Log::new(broker, incarnation, None);
+    let chunks: Vec<_> = log.read(FrameNumber(1), last).try_collect().await?;
+    let (mut ids, mut all) = (Vec::new(), 0);
+    for message in chunks.into_iter().flatten() {
+        let Ok(frame) = serde_json::from_slice::<Frame>(&message.payload) else { continue };
+        for (entry, of) in (0..).zip(&frame.entries) {
+            for (fact, known) in (0..).zip(&of.facts) {
+                let FactOrUnknown::Known(known) = known else { continue };
+                let place = FactPlace { n: frame.n, entry, fact };
+                let Some(event) = CloudEvent::of(place, frame.at, of, known)? else { continue };
+                all += 1;
+                if event.tenant() == "default" {
+                    ids.push(place.to_string());
+                }
+            }
+        }
+    }
+    Ok((ids, all))
+}
+
+fn read(events: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(events).unwrap_or_default();
+    let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    whole.filter_map(|event| Some(event["id"].as_str()?.to_owned())).collect()
+}
+
+async fn run_jobs(client: &Client, count: usize, key: &str) -> Result<()> {
+    for heard in client.submit_bulk(0, &vec![noop(); count], Some(key)).await {
+        admitted(heard);
+    }
+    until(WITHIN, "the jobs", async || {
+        let path = "/jobs?state=queued,running&limit=1";
+        let open = client.get(0, path).await.map_err(anyhow::Error::msg)?;
+        Ok(open.body["jobs"].as_array().is_some_and(Vec::is_empty).then_some(()))
+    })
+    .await
+}
+
+struct Reading {
+    cluster: Cluster,
+    subscriber: Child,
+    events: PathBuf,
+}
+
+impl Reading {
+    async fn start() -> Result<Self> {
+        let cluster = Cluster::start(Options::default()).await?;
+        let events = cluster.folder().join("events.jsonl");
+        let made = python(&cluster, "operator", &events)?.wait().await?;
+        ensure!(made.success(), "the consumer was not made: {made}");
+        let subscriber = python(&cluster, "subscriber", &events)?;
+        Ok(Self { cluster, subscriber, events })
+    }
+
+    /// `kill -9`, and begin again; returns when it has read something, or all.
+    async fn kill_subscriber(&mut self) -> Result<()> {
+        self.subscriber.kill().await?;
+        let before = read(&self.events).len();
+        self.subscriber = python(&self.cluster, "subscriber", &self.events)?;
+        until(WITHIN, "the subscriber", async || {
+            let now = read(&self.events).len();
+            let is_all = now == in_the_log(&self.cluster).await?.0.len();
+            Ok((now > before || is_all).then_some(()))
+        })
+        .await
+    }
+
+    async fn kill_notifier(&mut self, extra: &[(&str, &str)]) -> Result<()> {
+        self.cluster.notifier.kill9();
+        self.cluster.notifier.start_with(extra)?;
+        self.cluster.notifier.wait_ready().await
+    }
+
+    /// Whether the feed is what the log says, and was read once and in order; within a time.
+    async fn judge(&self, within: Duration) -> Result<usize> {
+        let broker = self.cluster.broker().await?;
+        let (ids, all) = in_the_log(&self.cluster).await?;
+        let ends = async || broker.last_sequence(subject::FEED).await;
+        until(within, "the feed", async || Ok((ends().await? >= all).then_some(()))).await?;
+        ensure!(ends().await? == all, "an event stands in the feed twice");
+        let arrived = async || Ok((read(&self.events).len() >= ids.len()).then_some(()));
+        until(within, "the subscriber", arrived)
+            .await
+            .with_context(|| format!("{} of {} read", read(&self.events).len(), ids.len()))?;
+        let read = read(&self.events);
+        let differs = read.iter().zip(&ids).position(|(read, id)| read != id);
+        ensure!(differs.is_none() && read.len() == ids.len(), "other events from {differs:?} on");
+        Ok(read.len())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_is_killed_ten_times_reads_every_event_once_and_in_order() {
+    let mut reading = Reading::start().await.unwrap();
+    let client = reading.cluster.client("somebody");
+    let jobs = tokio::spawn(async move {
+        for part in 0..3 {
+            run_jobs(&client, JOBS / 3, &format!("feed-{part}")).await.unwrap();
+        }
+    });
+    for kill in 0..SUBSCRIBER_KILLS {
+        reading.kill_subscriber().await.unwrap();
+        if kill % 2 == 0 {
+            reading.kill_notifier(&[]).await.unwrap();
+        }
+    }
+    jobs.await.unwrap();
+    let read = reading.judge(WITHIN).await.unwrap();
+    assert!(read > JOBS * 4, "{read} events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notifier_that_skips_or_repeats_an_event_is_found_out() {
+    for (fault, told) in [("skip", "the feed"), ("repeat", "twice")] {
+        let mut reading = Reading::start().await.unwrap();
+        let client = reading.cluster.client("somebody");
+        run_jobs(&client, 5, "before").await.unwrap();
+        reading.judge(WITHIN).await.unwrap();
+        reading.kill_notifier(&[("NOX_NOTIFIER_FAULT", fault)]).await.unwrap();
+        run_jobs(&client, 5, "behind").await.unwrap();
+        let error = reading.judge(Duration::from_secs(10)).await.unwrap_err();
+        assert!(format!("{error:#}").contains(told), "{fault}: {error:#}");
+    }
+}
