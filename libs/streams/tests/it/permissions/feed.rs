@@ -166,6 +166,10 @@ async fn each_user_is_answered_what_it_needs_and_nothing_else() {
             }
         });
         for (subject, may, answer) in soon(join_all(asked)).await {
+            // An event is no answer; that it comes, the test above says.
+            if may && subject.contains("MSG.NEXT") {
+                continue;
+            }
             assert_eq!(answer.is_ok(), may, "{user} {subject}: {answer:?}");
             tried += 1;
         }

@@ -154,18 +154,20 @@ impl Reading {
 async fn a_subscriber_that_is_killed_ten_times_reads_every_event_once_and_in_order() {
     let mut reading = Reading::start().await.unwrap();
     let client = reading.cluster.client("somebody");
-    let jobs = tokio::spawn(async move {
+    let jobs = async {
         for part in 0..3 {
             run_jobs(&client, JOBS / 3, &format!("feed-{part}")).await.unwrap();
         }
-    });
-    for kill in 0..SUBSCRIBER_KILLS {
-        reading.kill_subscriber().await.unwrap();
-        if kill % 2 == 0 {
-            reading.kill_notifier(&[]).await.unwrap();
+    };
+    let kills = async {
+        for kill in 0..SUBSCRIBER_KILLS {
+            reading.kill_subscriber().await.unwrap();
+            if kill % 2 == 0 {
+                reading.kill_notifier(&[]).await.unwrap();
+            }
         }
-    }
-    jobs.await.unwrap();
+    };
+    tokio::join!(jobs, kills);
     let read = reading.judge(WITHIN).await.unwrap();
     assert!(read > JOBS * 4, "{read} events");
 }
