@@ -118,7 +118,8 @@ pub fn past(
                 followed.clone_from(&submitted.after);
             }
         }
-        stand(&mut standings, stored.as_ref(), &change.row, entry);
+        let starts = read.known_facts().any(|fact| matches!(fact, Fact::Started { .. }));
+        stand(&mut standings, starts, &change.row, entry);
         rows.jobs.insert(change.row.id, change.row.clone());
         stored = Some(change.row);
     }
@@ -126,12 +127,7 @@ pub fn past(
 }
 
 /// What an entry changed of where the job stands. A start is told after it happened, and often with the end.
-fn stand(
-    standings: &mut Vec<Standing>,
-    before: Option<&StoredJob>,
-    after: &StoredJob,
-    entry: &JobEntry,
-) {
+fn stand(standings: &mut Vec<Standing>, starts: bool, after: &StoredJob, entry: &JobEntry) {
     let job = &after.job;
     let now = Standing {
         from: entry.at,
@@ -140,10 +136,7 @@ fn stand(
         waiting: job.waiting(),
         attempt: job.attempt,
     };
-    let started = job.started_at.filter(|at| {
-        before.and_then(|before| before.job.started_at) != Some(*at)
-            || before.is_some_and(|before| before.job.attempt != job.attempt)
-    });
+    let started = job.started_at.filter(|_| starts);
     if let (Some(started), Some(last)) = (started, standings.last()) {
         let from = started.clamp(last.from, entry.at.max(last.from));
         standings.push(Standing { from, state: JobState::Running, waiting: None, ..now });

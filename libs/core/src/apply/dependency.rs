@@ -11,11 +11,11 @@ use crate::state::State;
 /// Most dependents that one frame tells.
 const TOLD_MAX: usize = 1_000;
 
-/// Most dependents of one job that are told at a time, and how much later the next are, by log time: 10,000 a
+/// Most dependents of one job that are told at a time, and how much later the next are, by log time: some 7,000 a
 /// second, each of which is a job that ends or begins to compete. That is less than half of what two cores do, so that
 /// others are served meanwhile as if nothing were. A job with fewer dependents has all of them told at once.
 const TOLD_OF_ONE_MAX: usize = 100;
-const TOLD_OF_ONE_EVERY: Duration = Duration::from_millis(10);
+const TOLD_OF_ONE_EVERY: Duration = Duration::from_millis(15);
 
 /// A job that ended, and those that are still to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

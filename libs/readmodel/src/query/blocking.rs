@@ -37,16 +37,16 @@ impl Reader {
     }
 
     /// Jobs of a tenant with a concurrency key that a worker runs, or has still to stop; the first to have been
-    /// submitted before others, at most `max`.
+    /// submitted before others, at most `max`. And the least of their limits.
     pub async fn holders_of_key(
         &self,
         tenant: &TenantId,
         key: &str,
         max: usize,
-    ) -> Result<At<Vec<BlockingRow>>, QueryError> {
+    ) -> Result<At<(Vec<BlockingRow>, Option<u32>)>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
-            "select id, user_id, status
+            "select id, user_id, status, (concurrency ->> 'limit')::bigint as most
              from jobs_live
              where tenant = $1 and status not in ('queued', 'draft') and held
                    and concurrency ->> 'key' = $2
@@ -55,26 +55,32 @@ impl Reader {
         );
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(key).bind(max as i64);
         let rows = query.fetch_all(look.connection()).await.map_err(|error| look.failed(error))?;
-        look.end(rows.iter().map(blocking).collect::<sqlx::Result<_>>()?).await
+        let limits = rows.iter().map(|row| row.try_get::<Option<i64>, _>("most"));
+        let limits = limits.collect::<sqlx::Result<Vec<_>>>()?;
+        let least = limits.into_iter().flatten().filter_map(|most| u32::try_from(most).ok()).min();
+        let holders = rows.iter().map(blocking).collect::<sqlx::Result<_>>()?;
+        look.end((holders, least)).await
     }
 
-    /// Jobs of a user that a worker runs, or has still to stop; the first to have been submitted before others,
-    /// at most `max`.
-    pub async fn running_of_user(
+    /// Jobs of a tenant, or of one of its users, that a worker runs, or has still to stop; the first to have been
+    /// submitted before others, at most `max`.
+    pub async fn running_first(
         &self,
         tenant: &TenantId,
-        user: &UserId,
+        user: Option<&UserId>,
         max: usize,
     ) -> Result<At<Vec<BlockingRow>>, QueryError> {
         let mut look = self.look().await?;
         let sql = look.sql(
             "select id, user_id, status
              from jobs_live
-             where tenant = $1 and status not in ('queued', 'draft') and held and user_id = $2
+             where tenant = $1 and status not in ('queued', 'draft') and held
+                   and ($2::text is null or user_id = $2)
              order by submitted
              limit $3",
         );
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(user.as_str()).bind(max as i64);
+        let query = sqlx::query(sql).bind(tenant.as_str());
+        let query = query.bind(user.map(|user| user.as_str())).bind(max as i64);
         let rows = query.fetch_all(look.connection()).await.map_err(|error| look.failed(error))?;
         look.end(rows.iter().map(blocking).collect::<sqlx::Result<_>>()?).await
     }

@@ -89,6 +89,21 @@ async fn a_start_that_is_told_with_the_end_stands_between_wait_and_end() {
     assert_eq!(past.standings[3].from, row.started_at.unwrap().max(assigned));
 }
 
+#[tokio::test]
+async fn an_attempt_runs_when_it_was_said_to_start_and_not_when_it_was_given_away() {
+    let database = Database::start().await;
+    let log = eventful(8);
+    database.filled(&log, 64).await;
+    let reader = database.reader();
+    // It succeeds at its second attempt.
+    let job = job(2);
+    let row = reader.job(&job.tenant, job.id).await.unwrap().value.unwrap();
+    let history = log.history(&reader, &job, FrameNumber(0)).await;
+    let past = told(&row, &history, None).unwrap();
+    let ran = past.standings.iter().filter(|standing| standing.state == JobState::Running);
+    assert_eq!(ran.map(|standing| standing.attempt.0).collect::<Vec<_>>(), [1, 2]);
+}
+
 /// The negative control: with an entry less, nobody is told anything.
 #[tokio::test]
 async fn a_history_that_lacks_an_entry_is_refused() {

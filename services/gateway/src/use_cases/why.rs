@@ -118,14 +118,12 @@ async fn dependencies(
 async fn concurrency(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacle, ApiError> {
     if let Some(of) = &row.concurrency {
         let read = || app.reader.holders_of_key(&row.tenant, &of.key, NAMED_MAX + 1);
-        let holders = app.barrier.read(&Required::default(), read).await?.value;
-        if !holders.is_empty() {
-            let limit = Limit {
-                name: "concurrency",
-                of: of.key.clone(),
-                most: of.limit.into(),
-                used: None,
-            };
+        let (holders, least) = app.barrier.read(&Required::default(), read).await?.value;
+        if let Some(least) = least {
+            let most = u64::from(of.limit.min(least));
+            // Some may have been handed out and not have started.
+            let used = Some(holders.len() as u64).filter(|used| *used >= most);
+            let limit = Limit { name: "concurrency", of: of.key.clone(), most, used };
             return Ok(Obstacle { limit: Some(limit), ..seen(caller, row, holders) });
         }
     }
@@ -141,7 +139,7 @@ async fn concurrency(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacl
     Ok(Obstacle { limit, ..Obstacle::default() })
 }
 
-/// The owner's jobs that run, or where it may run more, what its tenant may.
+/// The owner's jobs that run, or where it may run more, those of its tenant.
 async fn quota(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacle, ApiError> {
     let own = subject::user_account(&row.user_id);
     for name in [own.as_str(), subject::TENANT_ACCOUNT] {
@@ -155,7 +153,8 @@ async fn quota(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacle, Api
             continue;
         }
         let limit = Limit { name: "running_jobs", of: account.account, most, used: Some(used) };
-        let read = || app.reader.running_of_user(&row.tenant, &row.user_id, NAMED_MAX + 1);
+        let user = (name != subject::TENANT_ACCOUNT).then_some(&row.user_id);
+        let read = || app.reader.running_first(&row.tenant, user, NAMED_MAX + 1);
         let running = app.barrier.read(&Required::default(), read).await?.value;
         return Ok(Obstacle { limit: Some(limit), ..seen(caller, row, running) });
     }

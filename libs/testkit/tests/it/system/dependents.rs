@@ -22,8 +22,8 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// Jobs that are submitted while nothing else happens, and between any two of them.
 const IDLE: usize = 100;
 const EVERY: Duration = Duration::from_millis(10);
-/// What a machine that does other things besides adds to any latency.
-const SLACK: Duration = Duration::from_millis(30);
+/// What a build without optimisation, on a machine that does other things besides, adds to any latency.
+const SLACK: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_dependents_of_a_canceled_job_end_within_seconds_and_hold_nobody_up() {

@@ -101,6 +101,7 @@ async fn a_full_disk_of_the_broker_is_said_by_everybody_and_a_restart_with_room_
         "nox_scheduler_broker_unwell",
         "nox_executor_broker_unwell",
         "nox_projection_broker_unwell",
+        "nox_feed_broker_unwell",
         "nox_gateway_broker_unwell",
     ]) {
         let said = until(WITHIN, "a service to say so", async || {

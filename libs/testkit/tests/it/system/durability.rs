@@ -13,7 +13,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_want_strict_refuse_a_relaxed_broker() {
     let mut options = Options { sync: Sync::Relaxed, ..Options::default() };
-    for kind in [Kind::Gateway, Kind::Scheduler, Kind::Executor, Kind::Projector] {
+    let kinds = [Kind::Gateway, Kind::Scheduler, Kind::Executor, Kind::Projector, Kind::Notifier];
+    for kind in kinds {
         options = options.env(kind, "NOX_SYNC", "strict");
     }
     let mut cluster = Cluster::servers(options).await.unwrap();

@@ -3,12 +3,18 @@
 use nox_contract::FrameNumber;
 use nox_readmodel::AsOf;
 
-use crate::problem::{ApiError, FieldError};
+use crate::problem::{ApiError, FieldError, Moved};
 
 pub fn read(text: &str) -> Result<AsOf, ApiError> {
     text.parse().map_err(|error: nox_readmodel::past::NoAsOf| {
         ApiError::invalid(vec![FieldError::new("?as_of", error.to_string())])
     })
+}
+
+/// What is wrong with the frame that rows are to have taken in is wrong with what asked for it.
+pub fn placed(error: ApiError, min_n: Option<FrameNumber>, as_of: Option<AsOf>) -> ApiError {
+    const AS_OF: &[Moved] = &[Moved { to: "?n", from: "?as_of" }];
+    if required(min_n, as_of) == min_n { error } else { error.placed(AS_OF) }
 }
 
 /// The frame that the rows must have taken in to tell of then.

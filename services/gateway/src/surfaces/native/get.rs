@@ -43,8 +43,8 @@ async fn get(Segment(id): Segment, request: Reading) -> Result<Response, ApiErro
     let Asked { as_of, n } = extract::query(&uri)?;
     let min_n = min_n(n, &headers)?;
     if let Some(as_of) = as_of.as_deref().map(as_of::read).transpose()? {
-        let required = as_of::required(min_n, Some(as_of));
-        let row = find(&app, &caller, id, required).await?;
+        let found = find(&app, &caller, id, as_of::required(min_n, Some(as_of))).await;
+        let row = found.map_err(|error| as_of::placed(error, min_n, Some(as_of)))?;
         let past = history(&app, &row, Some(as_of)).await?;
         return etag::json(&headers, &JobView::from(&past.row));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use axum::response::Response;
 use nox_contract::{
     Attempt, FrameNumber, JobId, JobState, ModuleName, ProblemCode, Resources, Timestamp,
-    WaitingCode, WorkerId,
+    WaitingCode, WorkerId, subject::TENANT_ACCOUNT,
 };
 use nox_readmodel::{JobRow, Standing};
 use schemars::JsonSchema;
@@ -89,9 +89,11 @@ struct BlockedBy {
     /// When it may go on, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
-    /// The module that has to be switched on, or to be served.
+    /// The module that has to be switched on, or to be served in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     module: Option<ModuleName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module_version: Option<String>,
     /// The worker that has been told and has to start it.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker_id: Option<WorkerId>,
@@ -149,8 +151,9 @@ async fn explain(Segment(id): Segment, request: Reading) -> Result<Response, Api
     let id = extract::job_id(&id)?;
     let Asked { as_of, n } = extract::query(&uri)?;
     let as_of = as_of.as_deref().map(as_of::read).transpose()?;
-    let required = as_of::required(min_n(n, &headers)?, as_of);
-    let row = find(&app, &caller, id, required).await?;
+    let min_n = min_n(n, &headers)?;
+    let found = find(&app, &caller, id, as_of::required(min_n, as_of)).await;
+    let row = found.map_err(|error| as_of::placed(error, min_n, as_of))?;
     let why = why(&app, &caller, &row, as_of).await?;
     etag::json(&headers, &WhyView::of(why))
 }
@@ -172,7 +175,7 @@ impl WhyView {
             reason: sentence(row, kind, &past.standings, &spans, blocked_by.as_ref(), until),
             blocked_by,
             waited: spans.waited.iter().map(|(code, span)| waited(*code, *span)).collect(),
-            ran_s: spans.ran.as_secs_f64(),
+            ran_s: spans.ran.unwrap_or_default().as_secs_f64(),
             history: history(&past.standings, until),
             n: row.n,
         }
@@ -199,6 +202,7 @@ impl BlockedBy {
             ahead,
             until: row.due_at,
             module: is(&of_module).then(|| row.module.clone()),
+            module_version: row.module_version.clone().filter(|_| is(&of_module)),
             worker_id: row.worker_id.clone().filter(|_| is(&[WaitingCode::Dispatching])),
         }
     }
@@ -244,6 +248,9 @@ impl BlockedBy {
         if let Some(until) = self.until {
             words.push(format!("not before {until}"));
         }
+        if let (Some(module), Some(version)) = (&self.module, &self.module_version) {
+            words.push(format!("{module} {version}"));
+        }
         words.extend(self.worker_id.as_ref().map(|worker| format!("the worker is {worker}")));
         (!words.is_empty()).then(|| words.join("; "))
     }
@@ -258,7 +265,9 @@ const _: () = assert!(NAMED_IN_WORDS < NAMED_MAX);
 struct Spans {
     /// The longest first.
     waited: Vec<(WaitingCode, Duration)>,
-    ran: Duration,
+    /// `None` if it never did.
+    ran: Option<Duration>,
+    was_draft: Duration,
 }
 
 impl Spans {
@@ -270,7 +279,9 @@ impl Spans {
             if let Some(code) = standing.waiting {
                 *waited.entry(code).or_default() += span;
             } else if standing.state == JobState::Running {
-                spans.ran += span;
+                *spans.ran.get_or_insert_default() += span;
+            } else if standing.state == JobState::Draft {
+                spans.was_draft += span;
             }
         }
         // What passed at once is in the history.
@@ -321,7 +332,15 @@ fn sentence(
             let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
             let before = spans.waited.iter().filter(|(of, _)| *of != code);
             let before = waits(before, " Before that, it waited ");
-            let (code, why) = (code.as_str(), message(code, kind));
+            let of_tenant =
+                |of: &BlockedBy| of.limit.as_ref().is_some_and(|of| of.of == TENANT_ACCOUNT);
+            let why = match code {
+                WaitingCode::Quota if blocked_by.is_some_and(of_tenant) => {
+                    "as many jobs of the tenant run as its limits allow at a time"
+                }
+                _ => message(code, kind),
+            };
+            let code = code.as_str();
             format!("It has waited {lasts} for {code}: {why}{detail}.{before}")
         }
         (JobState::Queued, None) => "Its last attempt has just ended.".to_owned(),
@@ -340,13 +359,17 @@ fn sentence(
             };
             let waited = waits(spans.waited.iter(), " It waited ");
             let ran = match spans.ran {
-                Duration::ZERO => " It never ran.".to_owned(),
-                ran if row.attempt > Attempt(1) => {
+                None => " It never ran.".to_owned(),
+                Some(ran) if row.attempt > Attempt(1) => {
                     format!(" It ran for {} in {} attempts.", words(ran), row.attempt)
                 }
-                ran => format!(" It ran for {}.", words(ran)),
+                Some(ran) => format!(" It ran for {}.", words(ran)),
             };
-            format!("It {} after {took}{why}.{waited}{ran}", became(state))
+            let drafted = match spans.was_draft {
+                Duration::ZERO => String::new(),
+                span => format!(" It was a draft for {}.", words(span)),
+            };
+            format!("It {} after {took}{why}.{drafted}{waited}{ran}", became(state))
         }
     }
 }

@@ -33,6 +33,9 @@ use crate::{
 /// Events that are handed out at a time, in bytes; at least those of one entry.
 const EVENTS_BYTES: usize = 64 * 1024;
 
+/// Frames that are looked through at a time for something that is wanted.
+const LOOKED_MAX: usize = 256;
+
 /// What is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -47,6 +50,8 @@ pub enum Told {
     Events(Vec<CloudEvent>),
     /// Nothing, until there is [`news`](Following::news).
     Nothing,
+    /// Nothing in as many frames as are looked through at a time; there are more.
+    Looked,
     /// The job has ended, and everything was told.
     Over,
 }
@@ -105,13 +110,17 @@ impl Following {
         };
         let listener = app.hub.listen(topic).await?;
         let now = listener.newest();
+        let known = match scope {
+            Scope::All => Known::of(app, &caller).await?,
+            Scope::Job(_) => Known::default(),
+        };
         let mut following = Self {
             caller,
             scope,
             wanted,
             listener,
             after: after.unwrap_or(behind(now)),
-            known: Known::default(),
+            known,
             end: JobEnd::default(),
             _viewer: viewer,
         };
@@ -177,7 +186,11 @@ impl Following {
     /// # Errors
     /// It cannot be read now; whoever goes on from the last event misses nothing.
     pub async fn tell(&mut self, app: &App) -> Result<Told, ApiError> {
+        let mut looked = 0;
         loop {
+            if looked >= LOOKED_MAX {
+                return Ok(Told::Looked);
+            }
             let events = match self.listener.look(self.next()) {
                 Look::Broken => {
                     let what = "the log is followed no further";
@@ -185,6 +198,7 @@ impl Following {
                 }
                 Look::Here(frames, newest) => {
                     let mut events = Gathered::default();
+                    looked += frames.len();
                     for frame in &frames {
                         self.gather(app, frame, &mut events).await?;
                         if events.bytes >= EVENTS_BYTES || self.end.is_over {
@@ -204,6 +218,7 @@ impl Following {
                 Look::Gone(gone) => match self.scope {
                     Scope::All => {
                         let n = self.next();
+                        looked += 1;
                         match self.read(app, n).await? {
                             Some(frame) => self.events(app, &frame).await?,
                             None => {

@@ -6,6 +6,8 @@ use nox_contract::{
     Entity, Entry, Fact, FrameNumber, JobId, KeyId, ScheduleId, TenantId, UserId, subject,
 };
 
+use nox_readmodel::query::PAGE_MAX;
+
 use crate::{
     app::App,
     identity::auth::Caller,
@@ -35,6 +37,23 @@ pub fn may_see(caller: &Caller, of: &HubEntry) -> bool {
 }
 
 impl Known {
+    /// What the caller has now that may be gone from the rows when an event names it.
+    pub async fn of(app: &App, caller: &Caller) -> Result<Self, ApiError> {
+        let mut known = Self::default();
+        if caller.admin {
+            return Ok(known);
+        }
+        let (tenant, user) = (&caller.tenant, Some(&caller.user));
+        let read = || app.reader.schedules(tenant, user, None, PAGE_MAX);
+        let schedules = app.barrier.read(&Required::default(), read).await?.value;
+        let schedules = schedules.into_iter().map(|(id, of)| (id, Some(of.owner)));
+        known.schedules.extend(schedules);
+        let read = || app.reader.keys(tenant, user, None, PAGE_MAX);
+        let keys = app.barrier.read(&Required::default(), read).await?.value;
+        known.keys.extend(keys.into_iter().map(|(id, _)| (id, caller.user.clone())));
+        Ok(known)
+    }
+
     /// Remembers what a fact says of what others name by its id.
     pub fn hear(&mut self, entry: &Entry, fact: &Fact) {
         match (fact, entry.schedule_id, entry.key_id, entry.job_id) {
@@ -94,16 +113,20 @@ impl Known {
                 tenant == caller.tenant && (caller.admin || *by == caller.user)
             }
             Entity::Schedule { tenant, schedule_id } => {
-                tenant == caller.tenant
-                    && (caller.admin
-                        || self.owner_of(app, &tenant, schedule_id, n).await?.as_ref()
-                            == Some(&caller.user))
+                if tenant != caller.tenant || caller.admin {
+                    return Ok(tenant == caller.tenant);
+                }
+                match (self.owner_of(app, &tenant, schedule_id, n).await?, fact) {
+                    (Some(owner), _) => owner == caller.user,
+                    (None, Fact::ScheduleDeleted { by }) => *by == caller.user,
+                    (None, _) => false,
+                }
             }
             Entity::Control => false,
         })
     }
 
-    /// Of a schedule that is gone from the rows, nobody knows.
+    /// Of a schedule that was gone from the rows before the viewer came, nobody knows.
     async fn owner_of(
         &mut self,
         app: &App,

@@ -19,7 +19,7 @@ use nox_streams::Broker;
 use super::Told;
 use crate::{
     commands::source::{self, Source},
-    exit::Exit,
+    exit::{Exit, Misused},
     facts,
     output::{Format, Output},
     target::Target,
@@ -88,6 +88,11 @@ enum Sink<'b> {
 }
 
 pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
+    if args.to.is_some_and(|to| to < args.from)
+        || args.until.is_some_and(|until| Some(until) < args.since)
+    {
+        return Err(Misused("the end of the stretch is before its beginning".to_owned()).into());
+    }
     let read = args.source.read(target, async |source| replay(&args, &source, output).await);
     let (entries, facts) = read.await?;
     note!("{entries} entries, {facts} facts");

@@ -103,11 +103,12 @@ fn print(line: &str, output: Output) -> Result<FactPlace> {
     }
     let of_type = event.of_type.strip_prefix("nox.").unwrap_or(event.of_type);
     let of_type = of_type.strip_suffix(".v1").unwrap_or(of_type);
-    let data = facts::cut(event.data.get());
-    output.lines_of(&format!(
-        "{}  {of_type}  {}  {data}",
-        facts::clock(event.time),
-        event.subject
-    ))?;
+    let (time, of, data) = (facts::clock(event.time), event.subject, event.data.get());
+    if output.is_terminal() {
+        output.lines_of(&format!("{time}  {of_type}  {of}  {}", facts::cut(data)))?;
+    } else {
+        let cells = [time, of_type.to_owned(), of, data.to_owned()];
+        output.table(&[], &[cells.to_vec()])?;
+    }
     Ok(event.id)
 }

@@ -85,3 +85,8 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
 fn as_of(at: Option<&str>) -> String {
     at.map_or_else(String::new, |at| format!("?as_of={}", encoded(at)))
 }
+
+/// Checks what `--at` is given.
+fn when(text: &str) -> Result<String, nox_readmodel::past::NoAsOf> {
+    text.parse::<nox_readmodel::AsOf>().map(|_| text.to_owned())
+}

@@ -15,7 +15,7 @@ use crate::{
 pub struct Args {
     id: JobId,
     /// As it stood then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", value_parser = super::when)]
     at: Option<String>,
     /// Print where it stood from its beginning on, as well.
     #[arg(long)]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Key, feed::Feed};
 use crate::{
     commands::source::{self, Source},
-    exit::Exit,
+    exit::{Exit, Misused},
     output::{Format, Output},
     target::Target,
     terminal::note,
@@ -62,7 +62,7 @@ impl Args {
         };
         patch.slots.extend(self.slots.iter().cloned());
         if patch == Patch::default() {
-            bail!("nothing is different: give --patch or --slots");
+            return Err(Misused("nothing is different: give --patch or --slots".to_owned()).into());
         }
         Ok(patch)
     }

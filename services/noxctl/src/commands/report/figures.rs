@@ -82,11 +82,11 @@ impl Figures {
         }
     }
 
-    /// What still waits has done so up to here.
-    pub fn end(&mut self) {
+    /// What still waits has done so up to here, or up to `now` where the span goes on beyond it.
+    pub fn end(&mut self, now: Timestamp) {
         let waiting: Vec<_> = self.waiting.keys().copied().collect();
         for job in waiting {
-            self.over(job, self.to);
+            self.over(job, self.to.min(now));
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             40,
             r#"{"settled":{"period":"2026-11-21T00:00:00Z","cpu_seconds":3,"overrun":0}}"#,
         ));
-        figures.end();
+        figures.end(at(1_000));
         let waits: Vec<_> =
             figures.waits.iter().map(|(code, of)| (*code, of.count, of.all.as_secs())).collect();
         assert_eq!(waits, [("priority", 1, 5), ("resources", 1, 20)]);
@@ -232,8 +232,13 @@ mod tests {
     fn what_still_waits_has_waited_up_to_the_end() {
         let mut figures = Figures::new(at(10), at(70));
         figures.note(&frame(1, 20, SUBMITTED));
-        figures.end();
+        figures.end(at(1_000));
         assert_eq!(figures.waits["priority"].all, Duration::from_secs(50));
+        // What has not come yet is no wait.
+        let mut figures = Figures::new(at(10), at(70));
+        figures.note(&frame(1, 20, SUBMITTED));
+        figures.end(at(30));
+        assert_eq!(figures.waits["priority"].all, Duration::from_secs(10));
         assert_eq!(figures.all().submitted, 1);
     }
 }

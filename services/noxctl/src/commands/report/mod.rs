@@ -5,14 +5,15 @@ mod html;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use nox_contract::{Frame, FrameNumber, Timestamp, subject};
+use nox_service::Clock;
 
 use self::figures::Figures;
 use crate::{
     commands::source::{self, Source},
-    exit::Exit,
+    exit::{Exit, Misused},
     target::Target,
     terminal::note,
 };
@@ -35,7 +36,8 @@ pub struct Args {
 
 pub async fn run(args: Args, target: &Target) -> Result<Exit> {
     if args.from >= args.to {
-        bail!("--from {} is not before --to {}", args.from, args.to);
+        let wrong = format!("--from {} is not before --to {}", args.from, args.to);
+        return Err(Misused(wrong).into());
     }
     let read = args.source.read(target, async |source| read(&source, args.from, args.to).await);
     let figures = read.await?;
@@ -62,6 +64,6 @@ async fn read(source: &Source, from: Timestamp, to: Timestamp) -> Result<Figures
             figures.note(&frame);
         }
     }
-    figures.end();
+    figures.end(Clock::system().wall());
     Ok(figures)
 }

@@ -89,7 +89,11 @@ fn types(read: &mut Read, (any, none): (Option<String>, Option<String>)) -> Vec<
 
 /// What a client that was cut off had last.
 fn last_event(headers: &HeaderMap, read: &mut Read) -> Option<FactPlace> {
-    let value = headers.get(LAST_EVENT_ID)?;
+    let mut values = headers.get_all(LAST_EVENT_ID).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        read.wrong(LAST_EVENT_ID, "stands there twice");
+    }
     let place = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     if place.is_none() {
         read.wrong(LAST_EVENT_ID, "is no place in the log, such as 41822-0-2");

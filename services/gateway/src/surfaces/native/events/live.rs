@@ -242,9 +242,17 @@ impl Live {
                     return Ok(self.form.events(&events));
                 }
                 Told::Over => return Err(End::JobEnded),
-                Told::Nothing if now.saturating_sub(self.spoke) >= SILENCE => {
+                Told::Nothing | Told::Looked if now.saturating_sub(self.spoke) >= SILENCE => {
                     self.spoke = now;
                     return Ok(self.form.silence(self.following.place()));
+                }
+                Told::Looked => {
+                    // Others have their turn, and whoever stops everything.
+                    tokio::task::yield_now().await;
+                    if self.app.runtime.stop.is_cancelled() {
+                        return Err(End::Interrupted);
+                    }
+                    continue;
                 }
                 Told::Nothing => {}
             }

@@ -21,12 +21,16 @@ use crate::{
     use_cases::follow::{Following, Scope, Told},
 };
 
+/// Looks of a page that find nothing, each of 256 frames: it ends there, be it empty, and its reader goes on.
+const PAGE_LOOKS: usize = 8;
+
 /// Events behind a place, as far as they are there.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Events")]
 struct Page {
     events: Vec<CloudEvent>,
-    /// `?after=` of the next page.
+    /// `?after=` of the next page, which may have some even where this one has none: only where it is the place
+    /// that was asked for there is nothing yet.
     next: FactPlace,
 }
 
@@ -58,12 +62,16 @@ async fn events(
         return live::follow(asker, form, Scope::All, (after, wanted)).await;
     }
     let mut following = Following::begin(&app, caller, Scope::All, wanted, after).await?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
-    while bytes < PAGE_BYTES
-        && let Told::Events(more) = following.tell(&app).await?
-    {
-        bytes += more.iter().map(|event| event.data.get().len()).sum::<usize>();
-        events.extend(more);
+    let (mut events, mut bytes, mut looks) = (Vec::new(), 0, 0);
+    while bytes < PAGE_BYTES && looks < PAGE_LOOKS {
+        match following.tell(&app).await? {
+            Told::Events(more) => {
+                bytes += more.iter().map(|event| event.data.get().len()).sum::<usize>();
+                events.extend(more);
+            }
+            Told::Looked => looks += 1,
+            Told::Nothing | Told::Over => break,
+        }
     }
     Ok(Json(Page { events, next: following.place() }).into_response())
 }
