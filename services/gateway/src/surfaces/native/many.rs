@@ -238,12 +238,21 @@ mod tests {
 
     #[test]
     fn what_chooses_no_jobs_is_seen() {
-        for query in ["", "preview=true", "sort=created_at&n=7", "status=&%6cimit=5", "s%6Frt="] {
+        for query in ["", "preview=true", "sort=created_at&n=7", "%6cimit=5"] {
             let wanted = read(query).unwrap().filter.wanted().unwrap();
             assert!(!wanted.chooses(), "{query}");
         }
         // Words that say nothing.
-        for query in ["status=,", "status=%20", "user_id=,", "status!=%2C", "module=noop,"] {
+        for query in [
+            "status=",
+            "status=&%6cimit=5",
+            "s%6Frt=",
+            "status=,",
+            "status=%20",
+            "user_id=,",
+            "status!=%2C",
+            "module=noop,",
+        ] {
             assert!(read(query).unwrap().filter.wanted().is_err(), "{query}");
         }
         let asked = read("status=queued&preview=true&at_most=7&limit=1000&label!=a%3Db").unwrap();
