@@ -85,7 +85,7 @@ impl Reader {
         look.end(rows.iter().map(blocking).collect::<sqlx::Result<_>>()?).await
     }
 
-    /// How many jobs of the same user and module are queued before `job`: of a higher priority, or of the same
+    /// How many jobs of the same user and module are in the queue before `job`: of a higher priority, or of the same
     /// and submitted before it. Counted up to `max`, among the first `max` of its list that were
     /// submitted before it and as many of those that were submitted after it.
     pub async fn queued_ahead(&self, job: &JobRow, max: usize) -> Result<At<usize>, QueryError> {
@@ -96,11 +96,13 @@ impl Reader {
             "select count(*) from (
                  (select priority, submitted from jobs_live
                   where user_run = $1 and submitted < $2 and status = 'queued' and work is null
+                        and coalesce(waiting_code, '') not in ('scheduled', 'dependency', 'backoff')
                         and tenant = $3 and user_id = $4 and module = $5
                   order by submitted limit $7)
                  union all
                  (select priority, submitted from jobs_live
                   where user_run = $1 and submitted > $2 and status = 'queued' and work is null
+                        and coalesce(waiting_code, '') not in ('scheduled', 'dependency', 'backoff')
                         and tenant = $3 and user_id = $4 and module = $5
                   order by submitted limit $7)
              ) as others

@@ -71,7 +71,7 @@ async fn a_waiting_job_says_what_is_in_its_way_and_names_nobody_else_s() {
     .unwrap();
     let held = submit(&ada, &with(noop(), "concurrency", key)).await;
     let concurrency = waits_for(&ada, held, "concurrency").await;
-    let limit = json!({"name": "concurrency", "of": "db", "most": 1, "used": null});
+    let limit = json!({"name": "concurrency", "of": "db", "most": 1, "used": 1});
     assert_eq!(concurrency["blocked_by"]["limit"], limit, "{concurrency}");
     // The holder is somebody else's: counted, and named to those alone who may see it.
     assert_eq!(concurrency["blocked_by"]["jobs"], json!([]));
