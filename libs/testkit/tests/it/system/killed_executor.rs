@@ -23,6 +23,8 @@ use super::{admitted, facts, slow_mark};
 const WITHIN: Duration = Duration::from_secs(60);
 /// As it is where nothing else was said.
 const LEASE: Duration = Duration::from_secs(15);
+/// As it is where nothing else was said: what is not heard of for two seconds is nothing unusual.
+const BEAT: Duration = Duration::from_secs(2);
 /// From the end of a process whose host lives to what everybody can read of it.
 const NOTICED_WITHIN: Duration = Duration::from_secs(2);
 /// The same where nothing is heard of the process, for its host is gone or it stands still.
@@ -32,9 +34,12 @@ const SILENT_WITHIN: Duration = Duration::from_secs(17);
 const KILLS: u32 = 5;
 
 fn options() -> Options {
-    Options { executors: 2, worker_lease_ms: LEASE.as_millis() as u64, ..Options::default() }
-        // As it is where nothing else was said: what is not heard of for two seconds is nothing unusual.
-        .env(Kind::Executor, "NOX_BEAT_MS", "2000")
+    let beat_ms = BEAT.as_millis().to_string();
+    Options { executors: 2, worker_lease_ms: LEASE.as_millis() as u64, ..Options::default() }.env(
+        Kind::Executor,
+        "NOX_BEAT_MS",
+        beat_ms,
+    )
 }
 
 /// A job that runs for long, and the executor that runs it.
@@ -227,6 +232,12 @@ async fn the_death_of_one_of_three_brokers_gives_no_executor_up() {
             );
         }
     }
+    // The death of a broker may have ended the leader's term, and a leader has to hear of an executor before its
+    // absence counts: somebody leads, and everybody has beaten since.
+    let (waiting, _) =
+        admitted(ada.submit(0, &slow_mark("somebody leads", 1.0), Some("somebody leads")).await);
+    ada.cancel(0, waiting).await;
+    sleep(2 * BEAT).await;
     let (job, killed) = jobs[0];
     let since = Instant::now();
     cluster.executors[killed].kill9();
