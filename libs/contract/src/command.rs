@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Attempt, Concurrency, FrameNumber, JobError, JobId, KeyId, Limits, Manifest, Metadata,
-    ModuleName, Progress, RawJson, RequestId, Resources, ScheduleId, ScheduleSpec, SessionId, Task,
-    Timestamp, TopicName, UserId, WorkerId,
+    ApiKey, Attempt, Concurrency, DeliveryId, DisableReason, FrameNumber, JobError, JobId, KeyId,
+    Limits, Manifest, Metadata, ModuleName, Progress, RawJson, RequestId, Resources, ScheduleId,
+    ScheduleSpec, SessionId, Task, Timestamp, TopicName, UserId, WebhookId, WebhookSpec, WorkerId,
     tolerance::{self, Part},
 };
 
@@ -42,6 +42,13 @@ pub enum Command {
     PauseSchedule(PauseSchedule),
     DeleteSchedule(DeleteSchedule),
     TriggerSchedule(TriggerSchedule),
+    SetWebhook(Box<SetWebhook>),
+    RotateWebhook(RotateWebhook),
+    TestWebhook(TestWebhook),
+    RedeliverWebhook(RedeliverWebhook),
+    DeleteWebhook(DeleteWebhook),
+    /// From the notifier, in the name of the reserved tenant.
+    DisableWebhook(DisableWebhook),
     /// From a worker that speaks HTTP.
     Register(Box<Register>),
     Claim(Claim),
@@ -259,6 +266,72 @@ pub struct TriggerSchedule {
     pub role: String,
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,
+}
+
+/// Send events like this from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetWebhook {
+    pub webhook_id: WebhookId,
+    /// It is a new one; else it replaces what there is.
+    pub new: bool,
+    pub spec: WebhookSpec,
+    pub by: UserId,
+    /// The API key that asked: the webhook is bound to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<KeyId>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Sign with the next secret from now on, and for some time with the one before as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RotateWebhook {
+    pub webhook_id: WebhookId,
+    /// The number of the new one. A repetition changes nothing.
+    pub rotation: u32,
+    /// For so long the one before signs as well, in seconds; at most [`crate::webhook::OVERLAP_S_MAX`].
+    pub overlap_s: u32,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Send an event that says that this was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestWebhook {
+    pub webhook_id: WebhookId,
+    pub delivery_id: DeliveryId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Send this once more, whether it was taken or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RedeliverWebhook {
+    pub webhook_id: WebhookId,
+    pub delivery_id: DeliveryId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeleteWebhook {
+    pub webhook_id: WebhookId,
+    pub by: UserId,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
+}
+
+/// Nothing is to be sent any more. A repetition changes nothing, and neither does what was found out of an endpoint
+/// that is another one by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DisableWebhook {
+    pub webhook_id: WebhookId,
+    pub reason: DisableReason,
+    /// The frame in which the webhook was set, when this was found out.
+    pub set_in: FrameNumber,
 }
 
 /// Here is a worker that claims its work, and what it claims. A repetition changes nothing.

@@ -1,6 +1,8 @@
 //! What facts are about.
 
-use crate::{JobId, KeyId, ModuleName, ScheduleId, TenantId, TopicName, UserId, WorkerId};
+use crate::{
+    JobId, KeyId, ModuleName, ScheduleId, TenantId, TopicName, UserId, WebhookId, WorkerId,
+};
 
 /// What an entry is about. A job's entries also name its user and module, for readers that filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +31,10 @@ pub enum Entity {
     Schedule {
         tenant: TenantId,
         schedule_id: ScheduleId,
+    },
+    Webhook {
+        tenant: TenantId,
+        webhook_id: WebhookId,
     },
     /// The log itself.
     Control,

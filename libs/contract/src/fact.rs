@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Attempt, Blame, Capacity, Claimant, Concurrency, Incarnation, JobError, JobId, KeyId,
-    Limits, LimitsChange, LostReason, Manifest, Metadata, ModuleName, Occurrence, Origin,
-    PauseReason, Progress, RawJson, Refusal, RequestId, Resources, ScheduleSpec, SchedulerConfig,
-    SessionId, Source, StopReason, Task, Timestamp, UserId, WaitingCode, WorkNumber, WorkerId,
+    ApiKey, Attempt, Blame, Capacity, Claimant, Concurrency, DeliveryId, DisableReason,
+    Incarnation, JobError, JobId, KeyId, Limits, LimitsChange, LostReason, Manifest, Metadata,
+    ModuleName, Occurrence, Origin, PauseReason, Progress, RawJson, Refusal, RequestId, Resources,
+    ScheduleSpec, SchedulerConfig, SessionId, Source, StopReason, Task, Timestamp, UserId,
+    WaitingCode, WebhookSpec, WorkNumber, WorkerId,
 };
 
 /// One thing that became true. Externally tagged, so that user JSON passes through unparsed.
@@ -201,6 +202,29 @@ pub enum Fact {
     /// There is no such schedule any more; its jobs go on. Last fact of a schedule.
     ScheduleDeleted { by: UserId },
 
+    // --- a webhook ---
+    /// It is this from now on: the first fact of a webhook, and whenever it is changed. It is bound to the API key that
+    /// asked for this, if one did, and sends nothing from `expires_at` on, when that runs out.
+    WebhookSet {
+        spec: Box<WebhookSpec>,
+        owner: UserId,
+        by: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<KeyId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    },
+    /// It signs with its secret of this number, and until `previous_until` with the one before as well.
+    WebhookRotated { rotation: u32, previous_until: Timestamp, by: UserId },
+    /// Somebody wants to see an event arrive: this one, whatever the webhook's filter says.
+    WebhookTested { delivery_id: DeliveryId, by: UserId },
+    /// Somebody wants a delivery to be sent once more.
+    WebhookRedelivered { delivery_id: DeliveryId, by: UserId },
+    /// It sends nothing until somebody sets it anew. By the notifier's word, or beside what becomes of its key.
+    WebhookDisabled { reason: DisableReason },
+    /// There is no such webhook any more. Last fact of a webhook.
+    WebhookDeleted { by: UserId },
+
     // --- the log itself ---
     /// The configuration that later decisions rest on.
     Configured { config: Box<SchedulerConfig> },
@@ -302,6 +326,12 @@ impl Fact {
             Self::ScheduleOccurred { .. } => "schedule_occurred",
             Self::ScheduleTriggered { .. } => "schedule_triggered",
             Self::ScheduleDeleted { .. } => "schedule_deleted",
+            Self::WebhookSet { .. } => "webhook_set",
+            Self::WebhookRotated { .. } => "webhook_rotated",
+            Self::WebhookTested { .. } => "webhook_tested",
+            Self::WebhookRedelivered { .. } => "webhook_redelivered",
+            Self::WebhookDisabled { .. } => "webhook_disabled",
+            Self::WebhookDeleted { .. } => "webhook_deleted",
             Self::Configured { .. } => "configured",
             Self::InputsReset { .. } => "inputs_reset",
         }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Entity, Epoch, Fact, FrameNumber, JobId, KeyId, ModuleName, Positions, RawJson, ScheduleId,
-    TenantId, Timestamp, TopicName, UserId, WorkerId,
+    TenantId, Timestamp, TopicName, UserId, WebhookId, WorkerId,
 };
 
 /// All that one turn of the leader decided, for any number of inputs, jobs and tenants; atomic,
@@ -75,6 +75,8 @@ pub struct Entry {
     pub key_id: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<ScheduleId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<WebhookId>,
     /// The trace of the request that submitted the job, if it had one. For whoever publishes the facts: nothing is
     /// decided by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +98,7 @@ impl Entry {
             topic: None,
             key_id: None,
             schedule_id: None,
+            webhook_id: None,
             traceparent: None,
             facts,
         };
@@ -124,6 +127,10 @@ impl Entry {
                 entry.tenant = tenant;
                 entry.schedule_id = Some(schedule_id);
             }
+            Entity::Webhook { tenant, webhook_id } => {
+                entry.tenant = tenant;
+                entry.webhook_id = Some(webhook_id);
+            }
             Entity::Control => {}
         }
         entry
@@ -136,13 +143,16 @@ impl Entry {
             || self.account.is_some()
             || self.worker_id.is_some()
             || self.module.is_some();
-        match (self.topic.clone(), self.key_id, self.schedule_id) {
-            (None, None, None) => {}
+        match (self.topic.clone(), self.key_id, self.schedule_id, self.webhook_id) {
+            (None, None, None, None) => {}
             _ if of_others => return None,
-            (Some(topic), None, None) => return Some(Entity::Topic { tenant, topic }),
-            (None, Some(key_id), None) => return Some(Entity::Key { tenant, key_id }),
-            (None, None, Some(schedule_id)) => {
+            (Some(topic), None, None, None) => return Some(Entity::Topic { tenant, topic }),
+            (None, Some(key_id), None, None) => return Some(Entity::Key { tenant, key_id }),
+            (None, None, Some(schedule_id), None) => {
                 return Some(Entity::Schedule { tenant, schedule_id });
+            }
+            (None, None, None, Some(webhook_id)) => {
+                return Some(Entity::Webhook { tenant, webhook_id });
             }
             _ => return None,
         }

@@ -250,6 +250,14 @@ uuid_id!(
     ScheduleId
 );
 uuid_id!(
+    /// A webhook.
+    WebhookId
+);
+uuid_id!(
+    /// An event on its way to a webhook's endpoint, however often it is tried.
+    DeliveryId
+);
+uuid_id!(
     /// One life of a worker process. A new session means that the old one's attempts were lost.
     SessionId
 );

@@ -36,6 +36,7 @@ pub mod task;
 pub mod time;
 mod tolerance;
 pub mod upload;
+pub mod webhook;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
@@ -43,14 +44,16 @@ pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;
 pub use command::{
-    Cancel, Claim, Command, CommandMessage, CreateKey, DeleteSchedule, DrainWorker, PauseSchedule,
-    Register, RegisterModule, RemoveTopic, RemoveWorker, RevokeKey, SetLimits, SetModule,
-    SetSchedule, Submit, SubmitBatch, SubmitDraft, TriggerSchedule, Undelivered, UpdateTask,
+    Cancel, Claim, Command, CommandMessage, CreateKey, DeleteSchedule, DeleteWebhook,
+    DisableWebhook, DrainWorker, PauseSchedule, RedeliverWebhook, Register, RegisterModule,
+    RemoveTopic, RemoveWorker, RevokeKey, RotateWebhook, SetLimits, SetModule, SetSchedule,
+    SetWebhook, Submit, SubmitBatch, SubmitDraft, TestWebhook, TriggerSchedule, Undelivered,
+    UpdateTask,
 };
 pub use concurrency::Concurrency;
 pub use entity::Entity;
 pub use epoch::EpochRecord;
-pub use event::{CloudEvent, EventKind, EventType};
+pub use event::{CloudEvent, EventFilter, EventKind, EventType, LabelWord, TypeWord, Viewer};
 pub use fact::Fact;
 pub use frame::{Cause, Entry, FactOrUnknown, Frame, Source};
 pub use frame_head::FrameHead;
@@ -71,6 +74,7 @@ pub use schedule::{JobTemplate, Occurrence, Overlap, PauseReason, ScheduleSpec};
 pub use state::{Blame, JobError, JobState, LostReason, StopReason, WaitingCode};
 pub use task::{Claimant, Progress, Task};
 pub use time::Timestamp;
+pub use webhook::{DisableReason, WebhookKey, WebhookSecret, WebhookSpec};
 pub use work::{Covers, RegisteredModules, StartWork, StopWork, Work, WorkMessage};
 
 /// Largest payload of one message, in bytes; the broker's default limit is 1 MiB and headers and

@@ -56,6 +56,11 @@ pub enum ProblemCode {
     /// No such API key.
     KeyNotFound,
     ScheduleNotFound,
+    WebhookNotFound,
+    /// There is no such delivery of the webhook (any more). Found by the gateway.
+    DeliveryNotFound,
+    /// The webhook is switched off: it sends nothing before somebody switches it on.
+    WebhookDisabled,
     /// There are as many of these as there may be.
     TooMany,
     /// There are more jobs than the request says that there may be at most. Found by the gateway.
@@ -99,7 +104,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 55] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -130,6 +135,9 @@ impl ProblemCode {
         Self::AccountNotFound,
         Self::KeyNotFound,
         Self::ScheduleNotFound,
+        Self::WebhookNotFound,
+        Self::DeliveryNotFound,
+        Self::WebhookDisabled,
         Self::TooMany,
         Self::AtMostExceeded,
         Self::AlreadyEnded,
@@ -190,6 +198,9 @@ impl ProblemCode {
             Self::AccountNotFound => "account_not_found",
             Self::KeyNotFound => "key_not_found",
             Self::ScheduleNotFound => "schedule_not_found",
+            Self::WebhookNotFound => "webhook_not_found",
+            Self::DeliveryNotFound => "delivery_not_found",
+            Self::WebhookDisabled => "webhook_disabled",
             Self::TooMany => "too_many",
             Self::AtMostExceeded => "at_most_exceeded",
             Self::AlreadyEnded => "already_ended",

@@ -23,6 +23,7 @@
 //! | [`topics`] | what workers claim tasks of |
 //! | [`api_keys`] | API keys: who made which |
 //! | [`schedules`] | what is submitted again and again |
+//! | [`webhooks`] | where events are sent |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
 pub mod api_keys;
@@ -42,6 +43,7 @@ pub mod state;
 pub mod topics;
 pub mod turn;
 pub mod versions;
+pub mod webhooks;
 pub mod worker;
 
 pub use apply::ApplyError;

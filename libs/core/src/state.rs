@@ -26,6 +26,7 @@ use crate::{
     topics::Topics,
     turn::{Rank, Standing},
     versions::Versions,
+    webhooks::Webhooks,
     worker::Workers,
 };
 
@@ -64,6 +65,8 @@ pub struct State {
     pub api_keys: ApiKeys,
     #[serde(default, skip_serializing_if = "Schedules::is_empty")]
     pub schedules: Schedules,
+    #[serde(default, skip_serializing_if = "Webhooks::is_empty")]
+    pub webhooks: Webhooks,
     #[serde(default, skip_serializing_if = "Gone::is_empty")]
     pub gone: Gone,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
@@ -266,6 +269,7 @@ impl State {
             ledger: self.ledger.clone(),
             api_keys: self.api_keys.clone(),
             schedules: self.schedules.clone(),
+            webhooks: self.webhooks.clone(),
             gone: self.gone.clone(),
             jobs: self.jobs.clone(),
             traces: self.traces.clone(),

@@ -19,6 +19,11 @@ impl HeadReader {
         Self { n, chain: None }
     }
 
+    /// Goes on after message `n`, where the chain was `chain`.
+    pub fn behind(n: FrameNumber, chain: Chain) -> Self {
+        Self { n, chain: Some(chain) }
+    }
+
     /// The number of the last message read.
     pub fn n(&self) -> FrameNumber {
         self.n

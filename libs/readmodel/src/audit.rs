@@ -24,7 +24,7 @@ pub struct ContentHash {
 /// Each table in the order of its key, as Postgres prints rows. The chain in `projection` stands for
 /// every byte of the log. Left out is what does not depend on that: the incarnation, and rows that were kept
 /// long enough, for when each is removed depends on the commits.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     (
         "projection",
         "select row(n, chain, commands_seq, commands_part, commands_incarnation, reports_seq,
@@ -65,6 +65,7 @@ const TABLES: [(&str, &str); 13] = [
     ("workers", "select workers::text from workers order by worker_id collate \"C\""),
     ("api_keys", "select api_keys::text from api_keys order by key_id"),
     ("schedules", "select schedules::text from schedules order by schedule_id"),
+    ("webhooks", "select webhooks::text from webhooks order by webhook_id"),
     ("metrics", "select metrics::text from metrics order by name collate \"C\", labels"),
     (
         "parked",

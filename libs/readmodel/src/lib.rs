@@ -17,6 +17,7 @@
 //! | [`query`] | answers |
 //! | [`metrics`] | the metrics of jobs, as numbers |
 //! | [`audit`] | whether the ledger balances; what all rows together hash to |
+//! | [`outbox`] | what webhooks have to send: the notifier's tables |
 //! | [`schema`] | generations, and the migrations of each |
 //! | [`mod@rebuild`] | a new generation from the log |
 //!
@@ -30,6 +31,7 @@ mod checkpoint;
 mod consequence;
 mod load;
 pub mod metrics;
+pub mod outbox;
 pub mod past;
 pub mod project;
 pub mod query;
@@ -49,6 +51,7 @@ pub use batch::{Batch, EntryPlace, LogMessage, ReadMessage};
 pub use checkpoint::Checkpoint;
 pub use metrics::MetricsSnapshot;
 pub use nox_core::versions::Versions;
+pub use outbox::{Outbox, OutboxError};
 pub use past::{AsOf, Past, PastError, Standing, past};
 pub use project::IllegalEntry;
 pub use query::{

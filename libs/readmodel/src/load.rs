@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Attempt, Claimant, Concurrency, JobError, JobId, KeyId, Manifest, Metadata, ModuleName,
-    PauseReason, Progress, Resources, ScheduleId, SessionId, Task, TenantId, TopicName, UserId,
-    WorkerId, fact::ServedModule,
+    Attempt, Claimant, Concurrency, DisableReason, JobError, JobId, KeyId, Manifest, Metadata,
+    ModuleName, PauseReason, Progress, Resources, ScheduleId, SessionId, Task, TenantId, TopicName,
+    UserId, WebhookId, WorkerId, fact::ServedModule,
 };
 use nox_core::{job::Job, ledger::Balance, versions::Versions};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow, types::Json};
@@ -15,7 +15,7 @@ use crate::{
     batch::EntryPlace,
     rows::{
         self, BalanceKey, JobLedger, LastOccurrence, PhaseColumns, StoredJob, StoredModule,
-        StoredSchedule, StoredWorker, UnknownWord,
+        StoredSchedule, StoredWebhook, StoredWorker, UnknownWord,
     },
     sql::{Instant, number},
 };
@@ -299,6 +299,45 @@ pub(crate) fn schedule(row: &PgRow) -> sqlx::Result<(ScheduleId, StoredSchedule)
         n: number(row.try_get("n")?),
     };
     Ok((ScheduleId(row.try_get("schedule_id")?), schedule))
+}
+
+/// A webhook's columns, in the order in which [`webhook`] names them.
+pub(crate) const WEBHOOK: &str = "webhook_id, tenant, user_id, spec, key_id, expires_at, rotation, \
+                                  previous_until, disabled, created_at, set_in, n";
+
+pub(crate) async fn webhooks(
+    connection: &mut PgConnection,
+) -> sqlx::Result<BTreeMap<WebhookId, StoredWebhook>> {
+    let sql = format!("select {WEBHOOK} from webhooks");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    rows.iter().map(webhook).collect()
+}
+
+pub(crate) fn webhook(row: &PgRow) -> sqlx::Result<(WebhookId, StoredWebhook)> {
+    let Json(spec) = row.try_get("spec")?;
+    let instant = |column| row.try_get::<Option<Instant>, _>(column).map(|i| i.map(|i| i.0));
+    let key_id: Option<Uuid> = row.try_get("key_id")?;
+    let disabled: Option<&str> = row.try_get("disabled")?;
+    let rotation: i32 = row.try_get("rotation")?;
+    let webhook = StoredWebhook {
+        tenant: TenantId::new(row.try_get::<&str, _>("tenant")?).map_err(decode)?,
+        owner: UserId::new(row.try_get::<&str, _>("user_id")?).map_err(decode)?,
+        spec,
+        key_id: key_id.map(KeyId),
+        expires_at: instant("expires_at")?,
+        rotation: rotation.unsigned_abs(),
+        previous_until: instant("previous_until")?,
+        disabled: disabled.map(disable_reason).transpose().map_err(decode)?,
+        created_at: row.try_get::<Instant, _>("created_at")?.0,
+        set_in: number(row.try_get("set_in")?),
+        n: number(row.try_get("n")?),
+    };
+    Ok((WebhookId(row.try_get("webhook_id")?), webhook))
+}
+
+fn disable_reason(text: &str) -> Result<DisableReason, UnknownWord> {
+    let known = DisableReason::ALL.into_iter().find(|reason| reason.as_str() == text);
+    known.ok_or_else(|| UnknownWord { column: "disabled", found: text.to_owned() })
 }
 
 fn pause_reason(text: &str) -> Result<PauseReason, UnknownWord> {

@@ -49,6 +49,12 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
             spec.job.concurrency.as_ref().map_or(Ok(()), |of| text(&of.key))?;
             spec.job.inputs.check_storable()
         }
+        Fact::WebhookSet { spec, .. } => {
+            text(&spec.url)?;
+            text(&spec.description)?;
+            let labels = spec.filter.label.iter().chain(&spec.filter.not_label);
+            labels.map(ToString::to_string).try_for_each(|label| text(&label))
+        }
         Fact::ScheduleOccurred { outcome: Occurrence::Refused { refusal: refused }, .. } => {
             refusal(refused)
         }
@@ -92,6 +98,11 @@ pub(crate) fn check(fact: &Fact) -> Result<(), UnstorableJson> {
         | Fact::ScheduleOccurred { .. }
         | Fact::ScheduleTriggered { .. }
         | Fact::ScheduleDeleted { .. }
+        | Fact::WebhookRotated { .. }
+        | Fact::WebhookTested { .. }
+        | Fact::WebhookRedelivered { .. }
+        | Fact::WebhookDisabled { .. }
+        | Fact::WebhookDeleted { .. }
         | Fact::Configured { .. }
         | Fact::InputsReset { .. } => Ok(()),
     }

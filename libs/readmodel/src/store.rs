@@ -327,6 +327,7 @@ impl Store {
             modules: load::modules(connection).await?,
             workers: load::workers(connection).await?,
             schedules: load::schedules(connection).await?,
+            webhooks: load::webhooks(connection).await?,
             ..Rows::default()
         };
         session.commit().await?;

@@ -17,6 +17,7 @@ use crate::{
         modules::Modules,
     },
     uploads::UploadStore,
+    use_cases::webhooks::WebhookSettings,
 };
 
 pub struct App {
@@ -39,6 +40,7 @@ pub struct App {
     /// None, if there are to be none.
     pub rates: Option<RateLimits>,
     pub keys: Keys,
+    pub webhooks: WebhookSettings,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
     pub joblib: JoblibSettings,

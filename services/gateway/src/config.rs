@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, num::NonZeroU32};
 
+use nox_contract::WebhookKey;
+use nox_egress::WebhookRules;
 use nox_service::Secret;
 use nox_streams::Durability;
 
@@ -87,6 +89,13 @@ pub struct Config {
     /// nobody's, if it is empty.
     #[arg(long, env = "NOX_COMMAND_ROLES", default_value = "")]
     pub command_roles: CommandRoles,
+
+    /// What the secrets of webhooks are computed from: 64 hex digits, the notifier's. Without it nobody makes one.
+    #[arg(long, env = "NOX_WEBHOOK_KEY", hide_env_values = true)]
+    pub webhook_key: Option<WebhookKey>,
+
+    #[command(flatten)]
+    pub webhooks: WebhookRules,
 
     /// Most users whose jobs `/metrics` counts under their own names, the most active ones; 0 names nobody.
     #[arg(long, env = "NOX_METRICS_USERS_MAX", default_value_t = 1_000)]

@@ -51,7 +51,7 @@ use crate::{
     },
     surfaces::native::health,
     uploads::UploadStore,
-    use_cases::tasks::sweeper,
+    use_cases::{tasks::sweeper, webhooks::WebhookSettings},
 };
 pub use crate::{
     config::{Config, HttpLimits, RateSettings, UploadLimits},
@@ -152,6 +152,7 @@ impl Gateway {
             verifier,
             rates: config.rate.allowed().map(RateLimits::new),
             keys,
+            webhooks: WebhookSettings { key: config.webhook_key, rules: config.webhooks.rules() },
             metrics,
             job_metrics,
             joblib: config.joblib,

@@ -1,7 +1,11 @@
 //! What an operator can set.
 
+use nox_contract::WebhookKey;
+use nox_egress::WebhookRules;
 use nox_service::Secret;
 use nox_streams::Durability;
+
+use crate::webhooks::Delays;
 
 /// The notifier's configuration: flags, or the environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,6 +36,25 @@ pub struct Config {
     /// or, of a feed that had events, none: then somebody has to say it.
     #[arg(long, env = "NOX_FEED_FROM", value_parser = clap::value_parser!(u64).range(1..))]
     pub feed_from: Option<u64>,
+    /// Where Postgres is, for what webhooks have to send. Without it, none are sent.
+    #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+    /// What the secrets of webhooks are computed from: 64 hex digits, the gateways'. Without it, none are sent.
+    #[arg(long, env = "NOX_WEBHOOK_KEY", hide_env_values = true)]
+    pub webhook_key: Option<WebhookKey>,
+    #[command(flatten)]
+    pub webhooks: WebhookRules,
+    /// Seconds after which an event that was not taken is tried again, at most, after the first attempt, the second and
+    /// so on, with commas between. Without more of them it has failed.
+    #[arg(
+        long,
+        env = "NOX_WEBHOOK_RETRY_S",
+        default_value = "5,300,1800,7200,18000,36000,50400,72000,86400"
+    )]
+    pub webhook_retry_s: Delays,
+    /// For tests alone: what goes wrong with webhooks.
+    #[arg(long, env = "NOX_WEBHOOK_FAULT", hide = true)]
+    pub webhook_fault: Option<WebhookFault>,
     /// For tests alone: what goes wrong at each start.
     #[arg(long, env = "NOX_NOTIFIER_FAULT", hide = true)]
     pub fault: Option<Fault>,
@@ -43,6 +66,15 @@ pub enum Feed {
     Off,
     Live,
     Kept,
+}
+
+/// What a notifier does wrong with webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WebhookFault {
+    /// Sends to whatever address.
+    Unchecked,
+    /// Makes one attempt at a time, whoever it is for.
+    OnePlace,
 }
 
 /// What a wrong notifier does when it goes on.

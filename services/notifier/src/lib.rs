@@ -1,8 +1,9 @@
-//! The notifier: facts in, events out, for whoever subscribes.
+//! The notifier: facts in, events out, for whoever subscribes, and to the endpoints of webhooks.
 //!
-//! Reads:  NOX_EVENTS, and its archive where the stream was cut
-//! Writes: NOX_FEED, and how far it has come: NOX_READERS
-//! Keeps:  nothing; the feed's last message says where it goes on
+//! Reads:  NOX_EVENTS, and its archive where the stream was cut; labels of jobs in Postgres
+//! Writes: NOX_FEED, and how far it has come: NOX_READERS; what webhooks have to send: the schema `nox_outbox` in
+//!         Postgres; that one is to be switched off: NOX_COMMANDS, in the name of no tenant
+//! Keeps:  nothing; the feed's last message, and the outbox, say where it goes on
 //!
 //! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
 //! the one it has read, or has a fact that this version does not know; it waits for ever where the broker is away,
@@ -15,6 +16,7 @@
 //! | `resume` | where the feed goes on |
 //! | `publish` | publishes in order, up to the first that is not acknowledged |
 //! | `live` | tells events that nobody keeps |
+//! | [`webhooks`] | sends events to endpoints |
 //! | `tell` | says how far the feed is, so that the log is not cut before it |
 //! | `lag` | how far behind the log it is |
 //! | `metrics` | what it counts |
@@ -27,6 +29,7 @@ mod metrics;
 mod publish;
 mod resume;
 mod tell;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -37,7 +40,7 @@ use nox_service::{Backoff, Running, Runtime, ids};
 use nox_streams::{Broker, ConnectOptions, Error, FeedSource};
 use tokio_util::task::AbortOnDropHandle;
 
-pub use config::{Config, Fault, Feed};
+pub use config::{Config, Fault, Feed, WebhookFault};
 use metrics::Metrics;
 
 /// The part of readiness that says whether events follow the log.
@@ -56,7 +59,8 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
-    if config.feed == Feed::Off {
+    let sends_webhooks = webhooks::is_configured(&config);
+    if config.feed == Feed::Off && !sends_webhooks {
         tracing::info!("Publishes nothing: the feed is off");
         runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
         runtime.stop.cancelled().await;
@@ -92,11 +96,18 @@ async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow
     let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
     let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
     let log = Log::new(broker, incarnation, archive.as_ref());
-    match config.feed {
-        Feed::Off => Ok(()),
-        Feed::Live => live::tell_all(&log, &source, runtime, metrics).await,
-        Feed::Kept => keep(config, runtime, &log, &source, metrics).await,
-    }
+    let feed = async {
+        match config.feed {
+            Feed::Off => {
+                runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
+                std::future::pending().await
+            }
+            Feed::Live => live::tell_all(&log, &source, runtime, metrics).await,
+            Feed::Kept => keep(config, runtime, &log, &source, metrics).await,
+        }
+    };
+    let webhooks = webhooks::run(config, runtime, &log, metrics);
+    tokio::try_join!(feed, webhooks).map(drop)
 }
 
 /// Goes on with the kept feed, again and again: after whatever went wrong, the feed says where.

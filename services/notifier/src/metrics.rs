@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use nox_contract::FrameNumber;
-use prometheus::{IntCounter, IntGauge, Registry};
+use nox_readmodel::outbox::Attempted;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The notifier's metrics.
 #[derive(Clone)]
@@ -14,6 +15,11 @@ pub(crate) struct Metrics {
     pub(crate) lag_frames: IntGauge,
     pub(crate) published: IntCounter,
     pub(crate) retries: IntCounter,
+    /// By what came of them: `taken`, `status`, `unreachable`, `timeout`, `tls`, `protocol`.
+    pub(crate) webhook_attempts: IntCounterVec,
+    webhook_deliveries: IntCounterVec,
+    webhook_waiting: IntGauge,
+    webhook_place: IntGauge,
     /// The last frame of which every event is in the feed; 0 while that is not known.
     place: Arc<AtomicU64>,
 }
@@ -31,12 +37,62 @@ impl Metrics {
                 "nox_feed_retries_total",
                 "Times that the feed was asked for its end, and gone on with, after something went wrong",
             )?,
+            webhook_attempts: IntCounterVec::new(
+                Opts::new(
+                    "nox_webhook_attempts_total",
+                    "Attempts to deliver, by what came of them",
+                ),
+                &["outcome"],
+            )?,
+            webhook_deliveries: IntCounterVec::new(
+                Opts::new(
+                    "nox_webhook_deliveries_total",
+                    "Deliveries that wait no more, by what became of them",
+                ),
+                &["state"],
+            )?,
+            webhook_waiting: IntGauge::new(
+                "nox_webhook_waiting",
+                "Deliveries that wait for an attempt",
+            )?,
+            webhook_place: IntGauge::new(
+                "nox_webhook_place",
+                "The last frame of the log that was looked through for webhooks",
+            )?,
             place: Arc::default(),
         };
+        registry.register(Box::new(metrics.webhook_attempts.clone()))?;
+        registry.register(Box::new(metrics.webhook_deliveries.clone()))?;
+        registry.register(Box::new(metrics.webhook_waiting.clone()))?;
+        registry.register(Box::new(metrics.webhook_place.clone()))?;
         registry.register(Box::new(metrics.lag_frames.clone()))?;
         registry.register(Box::new(metrics.published.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
         Ok(metrics)
+    }
+
+    /// An attempt was made.
+    pub(crate) fn webhook_ended(&self, attempted: &Attempted) {
+        let state = match (attempted.taken, attempted.again_at) {
+            (true, _) => "delivered",
+            (false, None) => "failed",
+            (false, Some(_)) => return,
+        };
+        self.webhook_deliveries.with_label_values(&[state]).inc();
+    }
+
+    /// So many deliveries were dropped.
+    pub(crate) fn webhooks_dropped(&self, count: u64) {
+        self.webhook_deliveries.with_label_values(&["dropped"]).inc_by(count);
+    }
+
+    pub(crate) fn webhooks_waiting(&self, count: u64) {
+        self.webhook_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The log was looked through up to frame `n`.
+    pub(crate) fn outbox_place(&self, n: FrameNumber) {
+        self.webhook_place.set(i64::try_from(n.0).unwrap_or(i64::MAX));
     }
 
     /// Every event up to frame `n` is published.

@@ -123,7 +123,15 @@ fn details(fact: &Fact) -> String {
         Fact::KeyCreated { key, by } => format!("{} by {by}", key.name),
         Fact::KeyRevoked { by }
         | Fact::ScheduleResumed { by, .. }
-        | Fact::ScheduleDeleted { by } => format!("by {by}"),
+        | Fact::ScheduleDeleted { by }
+        | Fact::WebhookRotated { by, .. }
+        | Fact::WebhookDeleted { by } => format!("by {by}"),
+        // Not where it sends: that may hold a secret.
+        Fact::WebhookSet { by, .. } => format!("by {by}"),
+        Fact::WebhookTested { delivery_id, by } | Fact::WebhookRedelivered { delivery_id, by } => {
+            format!("{delivery_id} by {by}")
+        }
+        Fact::WebhookDisabled { reason } => reason.as_str().to_owned(),
         Fact::SchedulePaused { by, reason } => match by {
             Some(by) => format!("{} by {by}", reason.as_str()),
             None => reason.as_str().to_owned(),

@@ -47,6 +47,9 @@ pub struct Identity {
     pub cluster_key: String,
     /// Tokens of users are signed with it.
     pub jwt_secret: String,
+    /// 64 hex digits: secrets of webhooks are computed from it. Folders of before have none.
+    #[serde(default)]
+    pub webhook_key: String,
     pub worker_id: String,
 }
 
@@ -85,8 +88,13 @@ impl Home {
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
-        let identity = match read(&folder.join(IDENTITY))? {
-            Some(identity) => identity,
+        let identity = match read::<Identity>(&folder.join(IDENTITY))? {
+            Some(identity) if !identity.webhook_key.is_empty() => identity,
+            Some(before) => {
+                let identity = Identity { webhook_key: Identity::new()?.webhook_key, ..before };
+                write(&folder.join(IDENTITY), &identity)?;
+                identity
+            }
             None => {
                 let identity = Identity::new()?;
                 write(&folder.join(IDENTITY), &identity)?;
@@ -143,6 +151,7 @@ impl Identity {
         Ok(Self {
             cluster_key: hex(&random::<32>()?),
             jwt_secret: hex(&random::<32>()?),
+            webhook_key: hex(&random::<32>()?),
             worker_id: format!("dev-{}", hex(&worker)),
         })
     }

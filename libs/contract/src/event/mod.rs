@@ -4,6 +4,8 @@
 //! event a fact, with what a subscriber needs, and without what proves something or only Nox itself reads.
 //! Facts about the log itself are not published.
 
+mod audience;
+mod filter;
 mod schema;
 mod table;
 
@@ -18,6 +20,8 @@ use serde_json::value::RawValue;
 
 use crate::{Entity, Entry, Fact, FactPlace, RawJson, Timestamp};
 
+pub use audience::Viewer;
+pub use filter::{EventFilter, LabelWord, TypeWord};
 pub use schema::schemas;
 pub use table::{EventKind, EventType, NoEventType};
 
@@ -38,7 +42,7 @@ pub struct CloudEvent {
     pub source: String,
     #[serde(rename = "type")]
     pub event_type: EventType,
-    /// What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule or key.
+    /// What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule, webhook or key.
     pub subject: String,
     /// When it was decided.
     pub time: Timestamp,
@@ -125,6 +129,7 @@ fn subject(event_type: EventType, entity: &Entity) -> String {
         Entity::Topic { topic, .. } => topic.to_string(),
         Entity::Key { key_id, .. } => key_id.to_string(),
         Entity::Schedule { schedule_id, .. } => schedule_id.to_string(),
+        Entity::Webhook { webhook_id, .. } => webhook_id.to_string(),
         Entity::Control => String::new(),
     }
 }
@@ -148,6 +153,7 @@ fn about(entity: &Entity) -> Vec<Member<'static>> {
         Entity::Schedule { schedule_id, .. } => {
             vec![member("schedule_id", &schedule_id.to_string())]
         }
+        Entity::Webhook { webhook_id, .. } => vec![member("webhook_id", &webhook_id.to_string())],
         Entity::Control => Vec::new(),
     };
     found.into_iter().flatten().collect()

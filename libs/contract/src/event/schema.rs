@@ -60,6 +60,7 @@ fn data(event_type: EventType, facts: &Value, definitions: &mut Map<String, Valu
         EventKind::Topic => &["topic"],
         EventKind::Key => &["key_id"],
         EventKind::Schedule => &["schedule_id"],
+        EventKind::Webhook => &["webhook_id"],
     };
     let properties: Map<_, _> =
         ids.iter().map(|id| ((*id).to_owned(), json!({"type": "string"}))).collect();

@@ -15,17 +15,19 @@ pub enum EventKind {
     Worker,
     Quota,
     Schedule,
+    Webhook,
     Key,
     Topic,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Job,
         Self::Module,
         Self::Worker,
         Self::Quota,
         Self::Schedule,
+        Self::Webhook,
         Self::Key,
         Self::Topic,
     ];
@@ -37,6 +39,7 @@ impl EventKind {
             Self::Worker => "worker",
             Self::Quota => "quota",
             Self::Schedule => "schedule",
+            Self::Webhook => "webhook",
             Self::Key => "key",
             Self::Topic => "topic",
         }
@@ -136,6 +139,12 @@ event_types! {
         ScheduleOccurred {} => Schedule "occurred",
         ScheduleTriggered {} => Schedule "triggered",
         ScheduleDeleted {} => Schedule "deleted",
+        WebhookSet {} => Webhook "set",
+        WebhookRotated {} => Webhook "rotated",
+        WebhookTested {} => Webhook "tested",
+        WebhookRedelivered {} => Webhook "redelivered",
+        WebhookDisabled {} => Webhook "disabled",
+        WebhookDeleted {} => Webhook "deleted",
     }
     internal {
         Configured {},
@@ -176,6 +185,8 @@ impl EventType {
             Self::WorkerDraining | Self::WorkerLeft => &["session"],
             Self::ModuleRegistered => &["source"],
             Self::KeyCreated => &["key/hash"],
+            // It may hold a secret.
+            Self::WebhookSet => &["spec/url"],
             _ => &[],
         }
     }

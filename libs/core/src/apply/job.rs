@@ -252,6 +252,12 @@ impl State {
             | Fact::ScheduleOccurred { .. }
             | Fact::ScheduleTriggered { .. }
             | Fact::ScheduleDeleted { .. }
+            | Fact::WebhookSet { .. }
+            | Fact::WebhookRotated { .. }
+            | Fact::WebhookTested { .. }
+            | Fact::WebhookRedelivered { .. }
+            | Fact::WebhookDisabled { .. }
+            | Fact::WebhookDeleted { .. }
             | Fact::Configured { .. }
             | Fact::InputsReset { .. } => return Err(misplaced(n, fact, "a job")),
         }

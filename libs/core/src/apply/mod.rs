@@ -9,6 +9,7 @@ mod key;
 mod module;
 mod schedule;
 mod topic;
+mod webhook;
 mod worker;
 
 pub use dependency::EndToTell;
@@ -85,6 +86,9 @@ impl State {
             Entity::Key { tenant, key_id } => self.apply_key(entry, &tenant, key_id),
             Entity::Schedule { tenant, schedule_id } => {
                 self.apply_schedule(entry, &tenant, schedule_id)
+            }
+            Entity::Webhook { tenant, webhook_id } => {
+                self.apply_webhook(entry, &tenant, webhook_id)
             }
             Entity::Control => self.apply_control(entry),
         }?;

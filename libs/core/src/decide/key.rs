@@ -4,7 +4,7 @@ use nox_contract::{
     CreateKey, Entity, Fact, KeyId, PauseReason, ProblemCode, Refusal, RevokeKey, TenantId,
 };
 
-use super::{Decision, Draft, Rules, schedule};
+use super::{Decision, Draft, Rules, schedule, webhook};
 use crate::{schedules::Schedule, state::State};
 
 /// Most keys that one user made and that were not revoked, and most of a tenant: each is in every snapshot.
@@ -44,8 +44,8 @@ pub(super) fn create(
         .accepted(None, None)
 }
 
-/// What the key may not do any more, schedules that are bound to it may neither: they are paused first, so many in
-/// each step.
+/// What the key may not do any more, schedules and webhooks that are bound to it may neither: they are paused and
+/// switched off first, so many in each step.
 pub(super) fn revoke(
     state: &State,
     rules: &Rules,
@@ -70,6 +70,10 @@ pub(super) fn revoke(
         .collect();
     if !pauses.is_empty() {
         return Decision::step(pauses);
+    }
+    let disabled = webhook::bound_to(state, rules, id);
+    if !disabled.is_empty() {
+        return Decision::step(disabled);
     }
     let fact = Fact::KeyRevoked { by: revoke.by.clone() };
     Decision::of(Entity::Key { tenant: tenant.clone(), key_id: id }, vec![fact])

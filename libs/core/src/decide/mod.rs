@@ -20,6 +20,7 @@ mod retry;
 mod schedule;
 mod submit;
 mod task;
+mod webhook;
 
 use nox_contract::{
     Accepted, Command, Entity, Fact, FrameNumber, JobId, JobState, Outcome, ProblemCode, Refusal,
@@ -92,6 +93,8 @@ pub struct Faults {
     pub newest_job_counts_alone: bool,
     /// Let schedules go on that are bound to a key which is worth nothing any more.
     pub schedules_outlive_keys: bool,
+    /// Let webhooks go on that are bound to a key which is revoked.
+    pub webhooks_outlive_keys: bool,
     /// Let a registered version become another one, by whoever says so.
     pub registered_versions_change: bool,
 }
@@ -172,6 +175,10 @@ pub fn command(
     command: &Command,
     now: Timestamp,
 ) -> Decision {
+    if tenant.is_system() && !matches!(command, Command::DisableWebhook(_)) {
+        let detail = "nobody may ask for this in the name of the system";
+        return Decision::refused(Refusal::new(ProblemCode::Forbidden, detail));
+    }
     match command {
         Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
         Command::SubmitBatch(batch) => batch::decide(state, rules, tenant, batch, now),
@@ -187,6 +194,12 @@ pub fn command(
         Command::PauseSchedule(pause) => schedule::pause(state, rules, tenant, pause, now),
         Command::DeleteSchedule(delete) => schedule::delete(state, tenant, delete),
         Command::TriggerSchedule(trigger) => schedule::trigger(state, rules, tenant, trigger, now),
+        Command::SetWebhook(set) => webhook::set(state, rules, tenant, set),
+        Command::RotateWebhook(rotate) => webhook::rotate(state, tenant, rotate, now),
+        Command::TestWebhook(test) => webhook::test(state, tenant, test),
+        Command::RedeliverWebhook(again) => webhook::redeliver(state, tenant, again),
+        Command::DeleteWebhook(delete) => webhook::delete(state, tenant, delete),
+        Command::DisableWebhook(disable) => webhook::disable(state, tenant, disable),
         Command::Register(register) => register::decide(state, tenant, register),
         Command::RemoveWorker(remove) => register::remove_worker(state, rules, tenant, remove),
         Command::RemoveTopic(remove) => register::remove_topic(state, tenant, remove),

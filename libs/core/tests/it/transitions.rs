@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, Blame, Capacity, Fact, FrameNumber, Incarnation, JobState, Limits, LostReason,
-    Occurrence, Origin, Overlap, PauseReason, ProblemCode, RawJson, Refusal, SchedulerConfig,
-    Source, StopReason, Timestamp, WaitingCode, WorkNumber, WorkerId,
+    Attempt, Blame, Capacity, DisableReason, Fact, FrameNumber, Incarnation, JobState, Limits,
+    LostReason, Occurrence, Origin, Overlap, PauseReason, ProblemCode, RawJson, Refusal,
+    SchedulerConfig, Source, StopReason, Timestamp, WaitingCode, WorkNumber, WorkerId,
     fact::{Rejected, Submitted},
 };
 use nox_core::job::{Job, Phase};
@@ -217,6 +217,18 @@ fn facts(job: &Job) -> Vec<Fact> {
         },
         Fact::ScheduleTriggered { job_id: job_id(1), by: id("ada") },
         Fact::ScheduleDeleted { by: id("ada") },
+        Fact::WebhookSet {
+            spec: Box::new(crate::world::webhook()),
+            owner: id("ada"),
+            by: id("ada"),
+            key_id: None,
+            expires_at: None,
+        },
+        Fact::WebhookRotated { rotation: 1, previous_until: noon(), by: id("ada") },
+        Fact::WebhookTested { delivery_id: crate::world::delivery(), by: id("ada") },
+        Fact::WebhookRedelivered { delivery_id: crate::world::delivery(), by: id("ada") },
+        Fact::WebhookDisabled { reason: DisableReason::Gone },
+        Fact::WebhookDeleted { by: id("ada") },
         Fact::WorkerPaused { session, number: 1, reason: "no process".to_owned() },
         Fact::WorkerResumed { session, number: 2 },
         Fact::WorkerLeft {
@@ -246,7 +258,7 @@ fn facts(job: &Job) -> Vec<Fact> {
 
 /// A new variant does not compile until it is counted here, and is not counted until it is listed.
 fn assert_one_of_each(facts: &[Fact]) {
-    const VARIANTS: u64 = 46;
+    const VARIANTS: u64 = 52;
     let seen = facts.iter().fold(0_u64, |seen, fact| {
         let bit = match fact {
             Fact::Submitted(_) => 0,
@@ -295,6 +307,12 @@ fn assert_one_of_each(facts: &[Fact]) {
             Fact::ScheduleTriggered { .. } => 43,
             Fact::ScheduleDeleted { .. } => 44,
             Fact::ModuleRegistered { .. } => 45,
+            Fact::WebhookSet { .. } => 46,
+            Fact::WebhookRotated { .. } => 47,
+            Fact::WebhookTested { .. } => 48,
+            Fact::WebhookRedelivered { .. } => 49,
+            Fact::WebhookDisabled { .. } => 50,
+            Fact::WebhookDeleted { .. } => 51,
         };
         seen | 1 << bit
     });

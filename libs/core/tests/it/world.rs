@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nox_contract::{
-    ApiKey, Attempt, AttemptEnd, Cancel, Capacity, Command, Concurrency, DrainWorker, Fact,
-    FrameNumber, HandBack, Hello, InstanceId, JobError, JobId, JobState, JobTemplate, Limits,
+    ApiKey, Attempt, AttemptEnd, Cancel, Capacity, Command, Concurrency, DeliveryId, DrainWorker,
+    Fact, FrameNumber, HandBack, Hello, InstanceId, JobError, JobId, JobState, JobTemplate, Limits,
     Manifest, ModuleName, Origin, Outcome, Overlap, ProcessId, RawJson, Refusal, Report, Resources,
     RetryPolicy, ScheduleSpec, SchedulerConfig, SessionId, SetLimits, SetModule, Submit,
-    SubmitBatch, SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WorkerId,
+    SubmitBatch, SubmitDraft, TenantId, Timestamp, Token, Usage, UserId, WaitingCode, WebhookSpec,
+    WorkerId,
     beat::Held,
     limits::UNLIMITED,
     report::{Ended, Started, Stopped},
@@ -102,6 +103,20 @@ pub fn key() -> ApiKey {
         expires_at: None,
         hash: String::new(),
     }
+}
+
+pub fn webhook() -> WebhookSpec {
+    WebhookSpec {
+        url: "https://hooks.example.org/".to_owned(),
+        description: String::new(),
+        filter: Default::default(),
+        of_tenant: false,
+        enabled: true,
+    }
+}
+
+pub fn delivery() -> DeliveryId {
+    id("0193a000-0000-7000-8000-00000000d001")
 }
 
 /// A small job of module `m`, whenever somebody says that it is due; too late after an hour.

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nox-archive", &["nox-contract", "nox-core", "nox-protocol", "nox-store", "nox-streams"]),
     ("nox-readmodel", &["nox-contract", "nox-core", "nox-protocol"]),
     ("nox-service", &["nox-contract"]),
+    ("nox-egress", &[]),
     ("nox-devkit", &[]),
     (
         "nox-gateway",
@@ -46,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "nox-schema",
             "nox-manifest",
             "nox-service",
+            "nox-egress",
         ],
     ),
     (
@@ -80,7 +82,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "nox-notifier",
-        &["nox-contract", "nox-protocol", "nox-streams", "nox-archive", "nox-service"],
+        &[
+            "nox-contract",
+            "nox-core",
+            "nox-protocol",
+            "nox-streams",
+            "nox-archive",
+            "nox-readmodel",
+            "nox-service",
+            "nox-egress",
+        ],
     ),
     ("noxctl", ALL_BUT_TESTKIT),
     ("nox-testkit", ALL_BUT_TESTKIT),
@@ -99,6 +110,7 @@ const ALL_BUT_TESTKIT: &[&str] = &[
     "nox-archive",
     "nox-readmodel",
     "nox-service",
+    "nox-egress",
     "nox-devkit",
     "nox-gateway",
     "nox-scheduler",
@@ -120,7 +132,6 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("nox-protocol", IMPURE),
     ("nox-scheduler", &["nox-readmodel", "sqlx"]),
     ("nox-executor", &["nox-readmodel", "sqlx"]),
-    ("nox-notifier", &["nox-readmodel", "sqlx"]),
 ];
 
 /// The same input gives the same output in these: no I/O, no runtime, no chance.

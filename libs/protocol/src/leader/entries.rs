@@ -90,6 +90,12 @@ impl Leader {
                 | Fact::ScheduleOccurred { .. }
                 | Fact::ScheduleTriggered { .. }
                 | Fact::ScheduleDeleted { .. }
+                | Fact::WebhookSet { .. }
+                | Fact::WebhookRotated { .. }
+                | Fact::WebhookTested { .. }
+                | Fact::WebhookRedelivered { .. }
+                | Fact::WebhookDisabled { .. }
+                | Fact::WebhookDeleted { .. }
                 | Fact::Configured { .. }
                 | Fact::InputsReset { .. } => {}
             }

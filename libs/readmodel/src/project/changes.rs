@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nox_contract::{
     Concurrency, Fact, FrameNumber, JobId, KeyId, Metadata, ModuleName, RawJson, Refusal,
-    Resources, ScheduleId, Task, TenantId, Timestamp, TopicName, UserId, WorkerId,
+    Resources, ScheduleId, Task, TenantId, Timestamp, TopicName, UserId, WebhookId, WorkerId,
 };
 use nox_core::ledger::Balance;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     metrics::MetricKey,
     rows::{
         BalanceKey, JobCounts, Parked, Rows, StoredJob, StoredKey, StoredLimits, StoredModule,
-        StoredSchedule, StoredTopic, StoredWorker,
+        StoredSchedule, StoredTopic, StoredWebhook, StoredWorker,
     },
 };
 
@@ -41,6 +41,8 @@ pub struct Changes {
     pub keys: BTreeMap<KeyId, Option<StoredKey>>,
     /// `None` of those that were deleted.
     pub schedules: BTreeMap<ScheduleId, Option<StoredSchedule>>,
+    /// `None` of those that were deleted.
+    pub webhooks: BTreeMap<WebhookId, Option<StoredWebhook>>,
     /// Differences.
     pub metrics: BTreeMap<MetricKey, i64>,
     pub parked: Vec<ParkedEntry>,
@@ -212,6 +214,12 @@ impl Rows {
             match schedule {
                 Some(schedule) => self.schedules.insert(id, schedule),
                 None => self.schedules.remove(&id),
+            };
+        }
+        for (id, webhook) in changes.webhooks {
+            match webhook {
+                Some(webhook) => self.webhooks.insert(id, webhook),
+                None => self.webhooks.remove(&id),
             };
         }
         self.workers.extend(changes.workers);

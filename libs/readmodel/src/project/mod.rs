@@ -12,6 +12,7 @@ mod needed;
 mod registry;
 mod schedule;
 mod usage;
+mod webhook;
 
 use std::time::Duration;
 
@@ -113,6 +114,7 @@ impl Context<'_> {
             Entity::Topic { .. } => "a topic",
             Entity::Key { .. } => "a key",
             Entity::Schedule { .. } => "a schedule",
+            Entity::Webhook { .. } => "a webhook",
             Entity::Control => "the log",
         };
         IllegalEntry::Misplaced { at: self.placed.stands(), fact: fact.name(), entity }
@@ -229,6 +231,12 @@ impl Projection<'_> {
             | Fact::ScheduleOccurred { .. }
             | Fact::ScheduleTriggered { .. }
             | Fact::ScheduleDeleted { .. } => self.move_schedule(context, fact, storable.is_ok()),
+            Fact::WebhookSet { .. }
+            | Fact::WebhookRotated { .. }
+            | Fact::WebhookTested { .. }
+            | Fact::WebhookRedelivered { .. }
+            | Fact::WebhookDisabled { .. }
+            | Fact::WebhookDeleted { .. } => self.move_webhook(context, fact, storable.is_ok()),
             // These say what later decisions rest on, and where reading the inputs goes on; the
             // positions stand in every frame, and nobody reads the rest from rows.
             Fact::Configured { .. } | Fact::InputsReset { .. } => match context.entity {

@@ -1,15 +1,15 @@
-//! API keys and schedules.
+//! API keys, schedules and webhooks.
 
 use std::collections::BTreeSet;
 
-use nox_contract::{ApiKey, KeyId, ScheduleId, TenantId, UserId};
+use nox_contract::{ApiKey, KeyId, ScheduleId, TenantId, UserId, WebhookId};
 use sqlx::{Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::{At, PAGE_MAX, QueryError, Reader};
 use crate::{
-    load::{self, SCHEDULE, decode},
-    rows::{StoredKey, StoredSchedule},
+    load::{self, SCHEDULE, WEBHOOK, decode},
+    rows::{StoredKey, StoredSchedule, StoredWebhook},
     sql::{Instant, number},
 };
 
@@ -17,6 +17,9 @@ use crate::{
 pub type KeyRow = (KeyId, StoredKey);
 /// A schedule and its id.
 pub type ScheduleRow = (ScheduleId, StoredSchedule);
+
+/// A webhook and its id.
+pub type WebhookRow = (WebhookId, StoredWebhook);
 
 const KEY: &str =
     "key_id, tenant, name, user_id, role, scopes, expires_at, hash, created_by, created_at, n";
@@ -104,6 +107,51 @@ impl Reader {
             .await;
         let rows = rows.map_err(|error| look.failed(error))?;
         look.end(rows.iter().map(load::schedule).collect::<sqlx::Result<_>>()?).await
+    }
+
+    pub async fn webhook(
+        &self,
+        tenant: &TenantId,
+        id: WebhookId,
+    ) -> Result<At<Option<WebhookRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look
+            .sql(&format!("select {WEBHOOK} from webhooks where tenant = $1 and webhook_id = $2"));
+        let row = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .fetch_optional(look.connection())
+            .await;
+        let row = row.map_err(|error| look.failed(error))?;
+        look.end(row.as_ref().map(load::webhook).transpose()?).await
+    }
+
+    /// Webhooks of a tenant, or of one of its users: behind `after`, at most `limit` and [`PAGE_MAX`].
+    pub async fn webhooks(
+        &self,
+        tenant: &TenantId,
+        user: Option<&UserId>,
+        after: Option<WebhookId>,
+        limit: usize,
+    ) -> Result<At<Vec<WebhookRow>>, QueryError> {
+        let mut look = self.look().await?;
+        let sql = look.sql(&format!(
+            "select {WEBHOOK}
+             from webhooks
+             where tenant = $1 and ($2::text is null or user_id = $2)
+                   and ($3::uuid is null or webhook_id > $3)
+             order by webhook_id
+             limit $4"
+        ));
+        let rows = sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(user.map(|user| user.as_str()))
+            .bind(after.map(|id| id.0))
+            .bind(limit.clamp(1, PAGE_MAX) as i64)
+            .fetch_all(look.connection())
+            .await;
+        let rows = rows.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(load::webhook).collect::<sqlx::Result<_>>()?).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod blocking;
 mod conditions;
+mod deliveries;
 mod history;
 mod jobs;
 mod keeping;
@@ -28,10 +29,11 @@ use crate::{
 };
 pub use blocking::BlockingRow;
 pub use conditions::{Condition, Is};
+pub use deliveries::{DeliveryRow, EndpointRow};
 pub use history::{JOB_FRAMES_MAX, JobEntry};
 pub use jobs::{Cursor, Filter, JobRow, NoCursor, Page};
 pub use keeping::{JobStanding, NamedHash};
-pub use keys::{KeyRow, ScheduleRow};
+pub use keys::{KeyRow, ScheduleRow, WebhookRow};
 use look::Look;
 pub use look::{At, Progress};
 pub use quotas::{AccountRow, BalanceRow, LedgerRow, LimitsRow};

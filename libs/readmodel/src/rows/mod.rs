@@ -11,9 +11,9 @@ use std::{
 };
 
 use nox_contract::{
-    ApiKey, Capacity, Claimant, FrameNumber, JobId, KeyId, Limits, LimitsChange, ModuleName,
-    Occurrence, PauseReason, RawJson, ScheduleId, ScheduleSpec, SessionId, TenantId, Timestamp,
-    UserId, WorkerId, fact::ServedModule,
+    ApiKey, Capacity, Claimant, DisableReason, FrameNumber, JobId, KeyId, Limits, LimitsChange,
+    ModuleName, Occurrence, PauseReason, RawJson, ScheduleId, ScheduleSpec, SessionId, TenantId,
+    Timestamp, UserId, WebhookId, WebhookSpec, WorkerId, fact::ServedModule,
 };
 pub use nox_core::ledger::Balance;
 use nox_core::versions::Versions;
@@ -217,6 +217,35 @@ pub struct StoredSchedule {
     pub n: FrameNumber,
 }
 
+/// Where events are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWebhook {
+    pub tenant: TenantId,
+    pub owner: UserId,
+    pub spec: WebhookSpec,
+    /// The API key that it is bound to.
+    pub key_id: Option<KeyId>,
+    /// When that runs out.
+    pub expires_at: Option<Timestamp>,
+    /// How often its secret was rotated.
+    pub rotation: u32,
+    /// How long the secret of before signs as well.
+    pub previous_until: Option<Timestamp>,
+    /// Why it sends nothing, since it was set last.
+    pub disabled: Option<DisableReason>,
+    pub created_at: Timestamp,
+    /// The frame in which it was set last.
+    pub set_in: FrameNumber,
+    pub n: FrameNumber,
+}
+
+impl StoredWebhook {
+    /// Whether it sends anything.
+    pub fn is_on(&self) -> bool {
+        self.spec.enabled && self.disabled.is_none()
+    }
+}
+
 /// The newest occurrence of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastOccurrence {
@@ -282,4 +311,6 @@ pub struct Rows {
     pub workers: BTreeMap<WorkerId, StoredWorker>,
     /// All of them: they are bounded.
     pub schedules: BTreeMap<ScheduleId, StoredSchedule>,
+    /// All of them: they are bounded.
+    pub webhooks: BTreeMap<WebhookId, StoredWebhook>,
 }

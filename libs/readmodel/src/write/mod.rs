@@ -9,6 +9,7 @@ mod parked;
 mod quotas;
 mod registry;
 mod schedules;
+mod webhooks;
 
 use nox_contract::{Incarnation, Timestamp};
 use sqlx::PgConnection;
@@ -117,6 +118,9 @@ pub(crate) async fn changes(
     }
     if !changes.schedules.is_empty() {
         schedules::write(connection, changes).await?;
+    }
+    if !changes.webhooks.is_empty() {
+        webhooks::write(connection, changes).await?;
     }
     if !changes.metrics.is_empty() {
         metrics::add(connection, changes).await?;

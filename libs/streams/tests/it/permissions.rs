@@ -190,6 +190,22 @@ async fn none_but_the_scheduler_can_write_the_log_and_its_lease() {
 }
 
 #[tokio::test]
+async fn the_notifier_asks_in_the_name_of_no_tenant_alone() {
+    let server = Production::start().await;
+    server.connect("scheduler").await.declare().await.unwrap();
+    let notifier = server.connect("notifier").await;
+    let incarnation = notifier.incarnation(subject::EVENTS).await.unwrap();
+    notifier.tell_reader("webhooks", &Position { incarnation, seq: 1 }).await.unwrap();
+    store(&notifier, "nox.cmd._system", "x".into()).await;
+    for subject in ["nox.cmd.t", "nox.cmd.default", "nox.rep.w1", "nox.reader.projector"] {
+        let refused = notifier.publish(subject.to_owned(), None, text("x")).await.unwrap_err();
+        assert_eq!(code(&refused), Some(NOT_PERMITTED), "{subject}");
+    }
+    let scheduler = server.connect("scheduler").await;
+    assert_eq!(scheduler.last_sequence(subject::COMMANDS).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn what_a_user_may_not_do_is_said_at_once_with_the_user_and_the_subject() {
     let server = Production::start().await;
     server.connect("scheduler").await.declare().await.unwrap();

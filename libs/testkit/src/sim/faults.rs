@@ -131,6 +131,7 @@ impl Bug {
             turns_not_taken: false,
             pace_unchecked: false,
             registered_versions_change: false,
+            webhooks_outlive_keys: false,
         }
     }
 

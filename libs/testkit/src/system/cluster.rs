@@ -38,6 +38,8 @@ const KEEP: &str = "NOX_TEST_KEEP";
 pub const SECRET: &str = "a secret of thirty-two bytes at least, for tests";
 /// Of the one user of a broker of several servers.
 const NATS_PASSWORD: &str = "one-password-for-all-of-them";
+/// What secrets of webhooks are computed from.
+pub const WEBHOOK_KEY: &str = "0808080808080808080808080808080808080808080808080808080808080808";
 pub const CLUSTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 /// The same, as it is used.
 pub const TOKEN_KEY: [u8; 32] = [7; 32];
@@ -162,8 +164,11 @@ impl Cluster {
         let describe = |kind: Kind, number: usize, own: &[(&str, String)]| {
             let mut env = common.clone();
             // Scheduler and executor do not know Postgres.
-            if matches!(kind, Kind::Gateway | Kind::Projector) {
+            if matches!(kind, Kind::Gateway | Kind::Projector | Kind::Notifier) {
                 env.insert("NOX_DATABASE_URL".to_owned(), database_url.clone());
+            }
+            if matches!(kind, Kind::Gateway | Kind::Notifier) {
+                env.insert("NOX_WEBHOOK_KEY".to_owned(), WEBHOOK_KEY.to_owned());
             }
             for (_, name, value) in options.env.iter().filter(|(of, ..)| *of == kind) {
                 env.insert((*name).to_owned(), value.clone());

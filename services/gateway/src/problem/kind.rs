@@ -169,6 +169,21 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
         ProblemCode::ScheduleNotFound => {
             (404, 0, "Not Found", "There is no such schedule among those that you may see.")
         }
+        ProblemCode::WebhookNotFound => {
+            (404, 0, "Not Found", "There is no such webhook among those that you may see.")
+        }
+        ProblemCode::DeliveryNotFound => (
+            404,
+            0,
+            "Not Found",
+            "There is no such delivery of this webhook, or it is kept no longer.",
+        ),
+        ProblemCode::WebhookDisabled => (
+            409,
+            0,
+            "Switched off",
+            "The webhook is switched off and sends nothing: switch it on first.",
+        ),
         ProblemCode::TooMany => (
             409,
             0,

@@ -293,6 +293,8 @@ async fn start_gateway(
         jwt_lifetime_max_s: 86_400,
         jwt_issuer: provider(ISSUER),
         jwt_audience: provider(AUDIENCE),
+        webhook_key: Some("0b".repeat(32).parse().unwrap()),
+        webhooks: nox_egress::WebhookRules::default(),
         metrics_users_max: 1_000,
         sync: Durability::Relaxed,
     };

@@ -23,4 +23,5 @@ pub mod schedule;
 mod source;
 pub mod token;
 pub mod upload;
+pub mod webhook;
 pub mod worker;

@@ -56,6 +56,7 @@ impl Configuration<'_> {
             ("artifacts", &artifacts),
             ("jwt-secret", self.jwt_secret.reveal()),
         ];
+        flags.push(("webhook-key", &self.identity.webhook_key));
         // Who has a system to itself may do with it what it likes; whoever says otherwise is heard.
         if std::env::var_os(COMMAND_ROLES).is_none() {
             flags.push(("command-roles", EVERYBODY));
@@ -99,7 +100,11 @@ impl Configuration<'_> {
 
     pub fn notifier(&self) -> Result<nox_notifier::Config> {
         let archive = self.archive()?;
-        let mut flags = vec![("archive", archive.as_str())];
+        let mut flags = vec![
+            ("archive", archive.as_str()),
+            ("database-url", &self.urls.database),
+            ("webhook-key", &self.identity.webhook_key),
+        ];
         flags.extend(self.broker());
         read(&flags).context("notifier")
     }

@@ -1,9 +1,11 @@
 //! What is said of things that are no jobs: accounts, workers out of service, API keys, schedules.
 
 use nox_contract::{
-    ApiKey, Concurrency, CreateKey, DeleteSchedule, DrainWorker, JobTemplate, KeyId, LimitsChange,
-    Occurrence, Overlap, PauseReason, PauseSchedule, RawJson, RegisterModule, RevokeKey,
-    ScheduleId, ScheduleSpec, SetLimits, SetSchedule, TriggerSchedule,
+    ApiKey, Concurrency, CreateKey, DeleteSchedule, DeleteWebhook, DeliveryId, DisableReason,
+    DisableWebhook, DrainWorker, EventFilter, JobTemplate, KeyId, LimitsChange, Occurrence,
+    Overlap, PauseReason, PauseSchedule, RawJson, RedeliverWebhook, RegisterModule, RevokeKey,
+    RotateWebhook, ScheduleId, ScheduleSpec, SetLimits, SetSchedule, SetWebhook, TestWebhook,
+    TriggerSchedule, WebhookId, WebhookSpec,
 };
 
 use super::*;
@@ -20,6 +22,94 @@ fn key_id() -> KeyId {
 
 fn schedule_id() -> ScheduleId {
     id("0193a000-0000-7000-8000-00000000b001")
+}
+
+fn webhook_id() -> WebhookId {
+    id("0193a000-0000-7000-8000-00000000c001")
+}
+
+fn delivery_id() -> DeliveryId {
+    id("0193a000-0000-7000-8000-00000000d001")
+}
+
+fn webhook(full: bool) -> WebhookSpec {
+    let filter = r#"{"type":["job.succeeded","quota"],"type!":["quota.reserved"],"status":["succeeded"],
+        "status!":["failed"],"module":["xtb"],"module!":["orca"],"user_id":["ada"],"user_id!":["bob"],
+        "label":["team=spectra","zone"],"label!":["draft"]}"#;
+    let filter: EventFilter = serde_json::from_str(filter).expect("a filter");
+    WebhookSpec {
+        url: "https://hooks.example.org/nox?key=1".to_owned(),
+        description: full.then(|| "for the group".to_owned()).unwrap_or_default(),
+        filter: full.then_some(filter).unwrap_or_default(),
+        of_tenant: full,
+        enabled: full,
+    }
+}
+
+fn webhook_commands() -> Vec<(&'static str, Command)> {
+    let (webhook_id, delivery_id) = (webhook_id(), delivery_id());
+    let set = |new: bool, admin| {
+        let (spec, key_id) = (webhook(admin), new.then(key_id));
+        Command::SetWebhook(Box::new(SetWebhook {
+            webhook_id,
+            new,
+            spec,
+            by: ada(),
+            key_id,
+            admin,
+        }))
+    };
+    let rotate = |admin| {
+        let (rotation, overlap_s, by) = (1, 86_400, ada());
+        Command::RotateWebhook(RotateWebhook { webhook_id, rotation, overlap_s, by, admin })
+    };
+    let test =
+        |admin| Command::TestWebhook(TestWebhook { webhook_id, delivery_id, by: ada(), admin });
+    let again = |admin| {
+        Command::RedeliverWebhook(RedeliverWebhook { webhook_id, delivery_id, by: ada(), admin })
+    };
+    let delete = |admin| Command::DeleteWebhook(DeleteWebhook { webhook_id, by: ada(), admin });
+    let disable = |reason| {
+        Command::DisableWebhook(DisableWebhook { webhook_id, reason, set_in: FrameNumber(7) })
+    };
+    vec![
+        ("set_webhook", set(true, false)),
+        ("set_webhook_by_admin", set(false, true)),
+        ("rotate_webhook", rotate(false)),
+        ("rotate_webhook_by_admin", rotate(true)),
+        ("test_webhook", test(false)),
+        ("test_webhook_by_admin", test(true)),
+        ("redeliver_webhook", again(false)),
+        ("redeliver_webhook_by_admin", again(true)),
+        ("delete_webhook", delete(false)),
+        ("delete_webhook_by_admin", delete(true)),
+        ("disable_webhook", disable(DisableReason::Failing)),
+    ]
+}
+
+fn webhook_facts() -> Vec<(&'static str, Fact)> {
+    let set = |full: bool| Fact::WebhookSet {
+        spec: Box::new(webhook(full)),
+        owner: ada(),
+        by: id("root"),
+        key_id: full.then(key_id),
+        expires_at: full.then(|| at("2027-01-01T00:00:00Z")),
+    };
+    let previous_until = at("2026-11-22T22:00:00Z");
+    let disabled = |reason| Fact::WebhookDisabled { reason };
+    let (delivery_id, by) = (delivery_id(), ada());
+    vec![
+        ("webhook_set", set(true)),
+        ("webhook_set_plain", set(false)),
+        ("webhook_rotated", Fact::WebhookRotated { rotation: 1, previous_until, by: by.clone() }),
+        ("webhook_tested", Fact::WebhookTested { delivery_id, by: by.clone() }),
+        ("webhook_redelivered", Fact::WebhookRedelivered { delivery_id, by: by.clone() }),
+        ("webhook_gone", disabled(DisableReason::Gone)),
+        ("webhook_failing", disabled(DisableReason::Failing)),
+        ("webhook_key_revoked", disabled(DisableReason::KeyRevoked)),
+        ("webhook_key_expired", disabled(DisableReason::KeyExpired)),
+        ("webhook_deleted", Fact::WebhookDeleted { by }),
+    ]
 }
 
 fn key(full: bool) -> ApiKey {
@@ -121,6 +211,7 @@ fn commands() -> Vec<Example> {
         ("register_module", Command::RegisterModule(Box::new(register))),
     ]
     .into_iter()
+    .chain(webhook_commands())
     .map(|(name, command)| {
         let reply_to = Some("_INBOX.Xc5mGqSkQ8.17".to_owned());
         example(Kind::Commands, name, &CommandMessage { reply_to, commands: vec![command] })
@@ -137,6 +228,7 @@ fn entries() -> Vec<Example> {
     };
     let of_worker = || Entity::Worker(worker());
     let of_key = || Entity::Key { tenant: id("acme"), key_id: key_id() };
+    let of_webhook = || Entity::Webhook { tenant: id("acme"), webhook_id: webhook_id() };
     let of_schedule = || Entity::Schedule { tenant: id("acme"), schedule_id: schedule_id() };
     let created = |full| Fact::KeyCreated { key: Box::new(key(full)), by: ada() };
     let scheduled = |key_id| Fact::ScheduleSet {
@@ -190,6 +282,7 @@ fn entries() -> Vec<Example> {
         ("worker_undrained", of_worker(), Fact::WorkerUndrained { by: id("root") }),
     ]
     .into_iter()
+    .chain(webhook_facts().into_iter().map(|(name, fact)| (name, of_webhook(), fact)))
     .map(|(name, entity, fact)| {
         example(Kind::Frames, name, &frame(vec![entry(entity, Source::Commands, vec![fact])]))
     })

@@ -28,3 +28,4 @@ mod tasks;
 mod timers;
 mod tokens;
 mod turns;
+mod webhooks;

@@ -165,7 +165,8 @@ fn a_worker_that_claims_is_never_asked_after_and_has_its_own_lease() {
     };
     let commands = vec![Command::Register(Box::new(register))];
     let message = CommandMessage { reply_to: None, commands };
-    let input = Input::Commands { seq: 1, tenant: TenantId::system(), message };
+    let tenant: TenantId = "acme".parse().unwrap();
+    let input = Input::Commands { seq: 1, tenant, message };
     sequencer.run(&input, Timestamp::default()).unwrap();
     let state = sequencer.state();
     let mut liveness = watching(state, Faults::default());

@@ -29,6 +29,7 @@ pub mod submit;
 mod submit_draft;
 mod uploads;
 mod view;
+mod webhooks;
 mod why;
 mod workers;
 
@@ -61,6 +62,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     endpoints.extend(workers::endpoints());
     endpoints.extend(keys::endpoints());
     endpoints.extend(schedules::endpoints());
+    endpoints.extend(webhooks::endpoints());
     endpoints.extend(health::endpoints());
     endpoints.extend(openapi::endpoints());
     endpoints

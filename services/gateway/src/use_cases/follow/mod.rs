@@ -6,16 +6,15 @@
 //! what is next.
 
 mod sees;
-pub mod wanted;
 
 use bytes::Bytes;
 use nox_contract::{
-    CloudEvent, Entry, EpochRecord, EventType, Fact, FactOrUnknown, FactPlace, FrameNumber, JobId,
-    JobState, ProblemCode,
+    CloudEvent, Entry, EpochRecord, EventFilter, EventType, Fact, FactOrUnknown, FactPlace,
+    FrameNumber, JobId, JobState, ProblemCode,
 };
 use nox_readmodel::{JobRow, query::JOB_FRAMES_MAX};
 
-use self::{sees::Known, wanted::Wanted};
+use self::sees::Known;
 use crate::{
     app::App,
     identity::auth::Caller,
@@ -60,7 +59,7 @@ pub enum Told {
 pub struct Following {
     caller: Caller,
     scope: Scope,
-    wanted: Wanted,
+    wanted: EventFilter,
     listener: Listener,
     /// Everything up to here was told, or is not wanted.
     after: FactPlace,
@@ -100,7 +99,7 @@ impl Following {
         app: &App,
         caller: Caller,
         scope: Scope,
-        wanted: Wanted,
+        wanted: EventFilter,
         after: Option<FactPlace>,
     ) -> Result<Self, ApiError> {
         let viewer = app.bulk.event_viewer()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Entity, Entry, Fact, FrameNumber, JobId, KeyId, ScheduleId, TenantId, UserId, subject,
+    Entity, Entry, Fact, FrameNumber, JobId, KeyId, ScheduleId, TenantId, UserId, Viewer, WebhookId,
 };
 
 use nox_readmodel::query::PAGE_MAX;
@@ -22,6 +22,7 @@ const KNOWN_MAX: usize = 4_096;
 #[derive(Default)]
 pub struct Known {
     schedules: BTreeMap<ScheduleId, Option<UserId>>,
+    webhooks: BTreeMap<WebhookId, Option<UserId>>,
     /// Who made them.
     keys: BTreeMap<KeyId, UserId>,
     labels: BTreeMap<JobId, BTreeMap<String, String>>,
@@ -48,6 +49,9 @@ impl Known {
         let schedules = app.barrier.read(&Required::default(), read).await?.value;
         let schedules = schedules.into_iter().map(|(id, of)| (id, Some(of.owner)));
         known.schedules.extend(schedules);
+        let read = || app.reader.webhooks(tenant, user, None, PAGE_MAX);
+        let webhooks = app.barrier.read(&Required::default(), read).await?.value;
+        known.webhooks.extend(webhooks.into_iter().map(|(id, of)| (id, Some(of.owner))));
         let read = || app.reader.keys(tenant, user, None, PAGE_MAX);
         let keys = app.barrier.read(&Required::default(), read).await?.value;
         known.keys.extend(keys.into_iter().map(|(id, _)| (id, caller.user.clone())));
@@ -56,6 +60,10 @@ impl Known {
 
     /// Remembers what a fact says of what others name by its id.
     pub fn hear(&mut self, entry: &Entry, fact: &Fact) {
+        if let (Fact::WebhookSet { owner, .. }, Some(id)) = (fact, entry.webhook_id) {
+            make_room(&mut self.webhooks);
+            self.webhooks.insert(id, Some(owner.clone()));
+        }
         match (fact, entry.schedule_id, entry.key_id, entry.job_id) {
             (Fact::ScheduleSet { owner, .. }, Some(id), ..) => {
                 make_room(&mut self.schedules);
@@ -89,41 +97,20 @@ impl Known {
         fact: &Fact,
     ) -> Result<bool, ApiError> {
         let Some(entity) = entry.entity() else { return Ok(false) };
-        Ok(match entity {
-            Entity::Job { tenant, user_id, .. } => caller.sees_jobs_of(&tenant, &user_id),
-            Entity::Module(_) => true,
-            // Executors serve everybody; those that claim their work are their tenant's.
-            Entity::Worker(worker) => {
-                worker.http_id().is_none() || worker.is_http_of(&caller.tenant)
-            }
-            Entity::Topic { tenant, .. } => tenant == caller.tenant,
-            Entity::Account { tenant, account } => {
-                let own = match fact {
-                    Fact::QuotaViolated { user_id, .. } => *user_id == caller.user,
-                    _ => account == subject::user_account(&caller.user),
-                };
-                tenant == caller.tenant && (caller.admin || own)
-            }
-            Entity::Key { tenant, key_id } => {
-                let by = match fact {
-                    Fact::KeyRevoked { by } => self.keys.get(&key_id).unwrap_or(by),
-                    Fact::KeyCreated { by, .. } => by,
-                    _ => return Ok(false),
-                };
-                tenant == caller.tenant && (caller.admin || *by == caller.user)
-            }
+        let viewer = Viewer { tenant: &caller.tenant, user: &caller.user, admin: caller.admin };
+        let owner = match &entity {
+            // Nobody has to be asked where it makes no difference.
+            _ if caller.admin || entry.tenant != caller.tenant => None,
+            Entity::Key { key_id, .. } => self.keys.get(key_id).cloned(),
             Entity::Schedule { tenant, schedule_id } => {
-                if tenant != caller.tenant || caller.admin {
-                    return Ok(tenant == caller.tenant);
-                }
-                match (self.owner_of(app, &tenant, schedule_id, n).await?, fact) {
-                    (Some(owner), _) => owner == caller.user,
-                    (None, Fact::ScheduleDeleted { by }) => *by == caller.user,
-                    (None, _) => false,
-                }
+                self.owner_of(app, tenant, *schedule_id, n).await?
             }
-            Entity::Control => false,
-        })
+            Entity::Webhook { tenant, webhook_id } => {
+                self.owner_of_webhook(app, tenant, *webhook_id, n).await?
+            }
+            _ => None,
+        };
+        Ok(viewer.sees(&entity, fact, owner.as_ref()))
     }
 
     /// Of a schedule that was gone from the rows before the viewer came, nobody knows.
@@ -142,6 +129,25 @@ impl Known {
         let owner = row.map(|(_, schedule)| schedule.owner);
         make_room(&mut self.schedules);
         self.schedules.insert(id, owner.clone());
+        Ok(owner)
+    }
+
+    /// The same of a webhook.
+    async fn owner_of_webhook(
+        &mut self,
+        app: &App,
+        tenant: &TenantId,
+        id: WebhookId,
+        n: FrameNumber,
+    ) -> Result<Option<UserId>, ApiError> {
+        if let Some(owner) = self.webhooks.get(&id) {
+            return Ok(owner.clone());
+        }
+        let read = || app.reader.webhook(tenant, id);
+        let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
+        let owner = row.map(|(_, webhook)| webhook.owner);
+        make_room(&mut self.webhooks);
+        self.webhooks.insert(id, owner.clone());
         Ok(owner)
     }
 

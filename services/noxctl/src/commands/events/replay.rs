@@ -251,6 +251,7 @@ fn whom(entity: Entity) -> String {
         Entity::Topic { topic, .. } => topic.to_string(),
         Entity::Key { key_id, .. } => key_id.to_string(),
         Entity::Schedule { schedule_id, .. } => schedule_id.to_string(),
+        Entity::Webhook { webhook_id, .. } => webhook_id.to_string(),
         Entity::Control => "log".to_owned(),
     }
 }

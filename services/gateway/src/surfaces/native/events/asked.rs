@@ -1,16 +1,13 @@
 //! The words by which events are chosen: those of the list of jobs, and the types of events.
 
 use axum::http::HeaderMap;
-use nox_contract::{FactPlace, ModuleName};
-use nox_readmodel::query::Is;
+use nox_contract::{EventFilter, FactPlace, LabelWord, ModuleName, TypeWord};
+use nox_readmodel::query::{Condition, Is};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::filter::Read;
-use crate::{
-    problem::{ApiError, FieldError},
-    use_cases::follow::wanted::{OfType, TypeWord, Wanted},
-};
+use crate::problem::{ApiError, FieldError};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -44,11 +41,12 @@ pub struct Asked {
 
 impl Asked {
     /// From where on, and what. All that is wrong is named at once.
-    pub fn read(self, headers: &HeaderMap) -> Result<(Option<FactPlace>, Wanted), ApiError> {
+    pub fn read(self, headers: &HeaderMap) -> Result<(Option<FactPlace>, EventFilter), ApiError> {
         let mut read = Read::default();
         let after: Option<FactPlace> = read.one("?after", self.after);
         let last = last_event(headers, &mut read);
-        let types = types(&mut read, (self.of_type, self.not_type));
+        let types: Vec<TypeWord> = read.words("?type", self.of_type);
+        let not_types: Vec<TypeWord> = read.words("?type!", self.not_type);
         read.all("?status", self.status, Is::Status);
         read.all("?status!", self.not_status, Is::Status);
         read.all::<ModuleName>("?module", self.module, Is::Module);
@@ -57,9 +55,38 @@ impl Asked {
         read.all("?user_id!", self.not_user_id, Is::User);
         read.label("?label", self.label);
         read.label("?label!", self.not_label);
-        let wanted = Wanted { types, conditions: read.end()? };
-        Ok((after.max(last), wanted))
+        let filter = EventFilter { types, not_types, ..EventFilter::default() };
+        Ok((after.max(last), of_conditions(read.end()?, filter)))
     }
+}
+
+/// The words of the list of jobs, as those of events.
+fn of_conditions(conditions: Vec<Condition>, mut filter: EventFilter) -> EventFilter {
+    for Condition { is, negated } in conditions {
+        let label = |name, value| LabelWord { name, value };
+        match (is, negated) {
+            (Is::Status(states), false) => filter.status = states,
+            (Is::Status(states), true) => filter.not_status = states,
+            (Is::Module(names), false) => filter.module = names,
+            (Is::Module(names), true) => filter.not_module = names,
+            (Is::User(users), false) => filter.user_id = users,
+            (Is::User(users), true) => filter.not_user_id = users,
+            (Is::Label(name, value), false) => filter.label.push(label(name, Some(value))),
+            (Is::Label(name, value), true) => filter.not_label.push(label(name, Some(value))),
+            (Is::Labeled(name), false) => filter.label.push(label(name, None)),
+            (Is::Labeled(name), true) => filter.not_label.push(label(name, None)),
+            // Nobody asks for events by these.
+            (
+                Is::Release(_)
+                | Is::ErrorCode(_)
+                | Is::Waiting(_)
+                | Is::CreatedBefore(_)
+                | Is::EndedBefore(_),
+                _,
+            ) => {}
+        }
+    }
+    filter
 }
 
 /// The same of one job, of which only the types can be chosen.
@@ -67,24 +94,14 @@ pub fn of_job(
     after: Option<String>,
     types_asked: (Option<String>, Option<String>),
     headers: &HeaderMap,
-) -> Result<(Option<FactPlace>, Wanted), ApiError> {
+) -> Result<(Option<FactPlace>, EventFilter), ApiError> {
     let mut read = Read::default();
     let after: Option<FactPlace> = read.one("?after", after);
     let last = last_event(headers, &mut read);
-    let types = types(&mut read, types_asked);
-    let wanted = Wanted { types, conditions: read.end()? };
-    Ok((after.max(last), wanted))
-}
-
-fn types(read: &mut Read, (any, none): (Option<String>, Option<String>)) -> Vec<OfType> {
-    let mut types = Vec::new();
-    for (name, text, negated) in [("?type", any, false), ("?type!", none, true)] {
-        let any: Vec<TypeWord> = read.words(name, text);
-        if !any.is_empty() {
-            types.push(OfType { any, negated });
-        }
-    }
-    types
+    let types: Vec<TypeWord> = read.words("?type", types_asked.0);
+    let not_types: Vec<TypeWord> = read.words("?type!", types_asked.1);
+    read.end()?;
+    Ok((after.max(last), EventFilter { types, not_types, ..EventFilter::default() }))
 }
 
 /// What a client that was cut off had last.
@@ -116,12 +133,15 @@ pub fn not_in_a_page(asked: &[(&'static str, bool)]) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use nox_readmodel::query::Condition;
+    use nox_contract::JobState;
 
     use super::*;
     use crate::extract;
 
-    fn asked(query: &str, last: Option<&str>) -> Result<(Option<FactPlace>, Wanted), ApiError> {
+    fn asked(
+        query: &str,
+        last: Option<&str>,
+    ) -> Result<(Option<FactPlace>, EventFilter), ApiError> {
         let mut headers = HeaderMap::new();
         if let Some(last) = last {
             headers.insert(LAST_EVENT_ID, last.parse().unwrap());
@@ -146,11 +166,10 @@ mod tests {
     fn words_are_those_of_the_list_of_jobs() {
         let (_, wanted) =
             asked("type=job,quota.settled&type!=job.waiting&state!=failed", None).unwrap();
-        assert_eq!(wanted.types.len(), 2);
-        let is = Is::Status(vec![nox_contract::JobState::Failed]);
-        assert_eq!(wanted.conditions, [Condition { is, negated: true }]);
+        assert_eq!((wanted.types.len(), wanted.not_types.len()), (2, 1));
+        assert_eq!(wanted.not_status, [JobState::Failed]);
         let (_, wanted) = asked("label=team=a&module=xtb", None).unwrap();
-        assert_eq!(wanted.conditions.len(), 2);
+        assert_eq!((wanted.label.len(), wanted.module.len()), (1, 1));
         assert!(wanted.asks_for_labels());
         for wrong in ["type=jobs", "status=done", "module=A", "sort=created_at", "type=job,"] {
             assert!(asked(wrong, None).is_err(), "{wrong}");

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, stream};
-use nox_contract::{CloudEvent, FactPlace, ProblemCode};
+use nox_contract::{CloudEvent, EventFilter, FactPlace, ProblemCode};
 use prometheus::IntGauge;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     http::memory::Account,
     identity::auth::{self, Caller},
     problem::ApiError,
-    use_cases::follow::{Following, Scope, Told, wanted::Wanted},
+    use_cases::follow::{Following, Scope, Told},
 };
 
 /// After so long a silence the viewer hears that the connection lives.
@@ -136,7 +136,7 @@ pub async fn follow(
     asker: Asker,
     form: Form,
     scope: Scope,
-    (after, wanted): (Option<FactPlace>, Wanted),
+    (after, wanted): (Option<FactPlace>, EventFilter),
 ) -> Result<Response, ApiError> {
     let Asker { app, caller, account, headers } = asker;
     let following = Following::begin(&app, caller, scope, wanted, after).await?;

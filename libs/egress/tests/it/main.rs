@@ -1,0 +1,3 @@
+//! Requests against real listeners.
+
+mod forbidden;

@@ -1,0 +1,75 @@
+//! One attempt, and what follows from its answer.
+
+use std::{sync::Arc, time::Duration};
+
+use nox_contract::{DisableReason, Timestamp, event::MEDIA_TYPE};
+use nox_egress::{Answer, Failure, Request};
+use nox_readmodel::outbox::{Attempted, Due, StoredTarget};
+use nox_service::ids;
+
+use super::{Webhooks, sign};
+
+/// What an endpoint says that is not there any more.
+const GONE: u16 = 410;
+
+/// An attempt that was made.
+pub(super) struct Made {
+    pub(super) attempted: Attempted,
+    /// The whole webhook is to be switched off.
+    pub(super) disable: Option<DisableReason>,
+    /// How long the endpoint asks to be left alone.
+    pub(super) rest: Option<Duration>,
+}
+
+impl Webhooks {
+    /// Sends a delivery, once.
+    pub(super) async fn attempt(&self, due: Due, target: Arc<StoredTarget>) -> Made {
+        let now = self.clock.wall();
+        let of = (due.webhook_id, &*target);
+        let headers = sign::headers(&self.key, of, due.delivery_id, now, &due.body);
+        let (seq, webhook_id, attempts) = (due.seq, due.webhook_id, due.attempts + 1);
+        let request = Request { content_type: MEDIA_TYPE, headers, body: due.body.into() };
+        let outcome = self.client.send(&target.spec.url, request).await;
+        let at = self.clock.wall();
+        let word = match &outcome {
+            Ok(answer) if is_taken(answer) => "taken",
+            Ok(_) => "status",
+            Err(failure) => failure.class(),
+        };
+        self.metrics.webhook_attempts.with_label_values(&[word]).inc();
+        if let Err(failure) = &outcome {
+            tracing::debug!(webhook.id = %webhook_id, %failure, "An attempt failed");
+        }
+        self.made(outcome, (seq, webhook_id), attempts, at)
+    }
+
+    fn made(
+        &self,
+        outcome: Result<Answer, Failure>,
+        (seq, webhook_id): (i64, nox_contract::WebhookId),
+        attempts: u32,
+        at: Timestamp,
+    ) -> Made {
+        let (status, retry_after, error) = match &outcome {
+            Ok(answer) => (Some(answer.status), answer.retry_after, None),
+            Err(failure) => (None, None, Some(failure.class())),
+        };
+        let taken = outcome.as_ref().is_ok_and(is_taken);
+        let is_gone = status == Some(GONE);
+        let again = self.delays.after(attempts, chance(), retry_after);
+        let again_at = again.filter(|_| !taken && !is_gone).map(|delay| at + delay);
+        let attempted = Attempted { seq, webhook_id, at, again_at, taken, status, error };
+        let disable = is_gone.then_some(DisableReason::Gone);
+        Made { attempted, disable, rest: retry_after.filter(|_| !taken) }
+    }
+}
+
+fn is_taken(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status)
+}
+
+/// Anything from 0 to 1.
+fn chance() -> f64 {
+    let bits = ids::unique().as_u128() as u32;
+    f64::from(bits) / f64::from(u32::MAX)
+}

@@ -1,0 +1,245 @@
+//! From the log into the outbox: what each stretch leads to, in one transaction with how far it reaches.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use nox_archive::{Follower, Log};
+use nox_contract::{
+    CloudEvent, DeliveryId, Entry, Fact, FactOrUnknown, FactPlace, Frame, FrameNumber, JobId,
+    Position, Timestamp,
+};
+use nox_protocol::HeadReader;
+use nox_readmodel::{
+    OutboxError, Reader,
+    outbox::{NewDelivery, OutboxPlace, Taken},
+};
+use nox_service::Backoff;
+
+use super::{Definitions, READER, Webhooks, log_postgres};
+use crate::{RETRY_MAX, RETRY_MIN};
+
+/// Events that are older than all attempts would take are not sent any more: whoever is that far behind begins with
+/// what somebody may still want to hear.
+const EVENT_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
+/// How often the place is written where nothing else is: what stands between is read again, and leads to nothing.
+const PLACE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is told how far the outbox is, so that the log is not cut before it.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// Most jobs whose labels are remembered; beyond that all are forgotten, and looked up where they are needed.
+const LABELS_MAX: usize = 50_000;
+/// Between two looks at rows that have not taken in yet what is asked of them.
+const ROWS_PAUSE: Duration = Duration::from_millis(20);
+
+/// Follows the log behind `place`, for ever.
+pub(super) async fn run(
+    webhooks: &Webhooks,
+    log: &Log,
+    place: OutboxPlace,
+    definitions: Definitions,
+) -> anyhow::Result<()> {
+    let mut follower = Follower::new(log, HeadReader::behind(place.n, place.chain));
+    let mut matching = Matching {
+        webhooks,
+        definitions,
+        labels: BTreeMap::new(),
+        taken: Taken::default(),
+        changed: true,
+    };
+    let (mut written, mut read) = (place, place);
+    let (mut wrote, mut told) = (Instant::now(), None::<Instant>);
+    matching.publish();
+    loop {
+        let behind = written != read;
+        tokio::select! {
+            followed = follower.next() => {
+                for message in followed? {
+                    read = OutboxPlace { n: message.n, chain: read.chain.extend(&message.message.payload) };
+                    if message.said.is_some() {
+                        matching.frame(message.n, &message.message.payload).await?;
+                    }
+                }
+            }
+            () = tokio::time::sleep(PLACE_EVERY), if behind => {}
+        }
+        if !matching.taken.is_empty() || wrote.elapsed() >= PLACE_EVERY {
+            webhooks.take((written, read), &matching.taken).await?;
+            (written, wrote) = (read, Instant::now());
+            matching.taken = Taken::default();
+            matching.publish();
+            webhooks.metrics.outbox_place(written.n);
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            told = Some(Instant::now());
+            let position = Position { incarnation: log.incarnation().clone(), seq: written.n.0 };
+            if let Err(error) = log.broker().tell_reader(READER, &position).await {
+                tracing::debug!(%error, "Cannot say how far the outbox is");
+            }
+        }
+    }
+}
+
+struct Matching<'a> {
+    webhooks: &'a Webhooks,
+    definitions: Definitions,
+    labels: BTreeMap<JobId, BTreeMap<String, String>>,
+    taken: Taken,
+    /// Since they were published.
+    changed: bool,
+}
+
+impl Matching<'_> {
+    /// Says which webhooks there are, once what stands there is of them.
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.webhooks.targets.send_replace(Arc::new(self.definitions.webhooks.clone()));
+        }
+        self.webhooks.news.notify_one();
+    }
+
+    async fn frame(&mut self, n: FrameNumber, payload: &[u8]) -> anyhow::Result<()> {
+        if !self.definitions.any_is_on() && !Definitions::concerns(payload) {
+            return Ok(());
+        }
+        let frame: Frame =
+            serde_json::from_slice(payload).with_context(|| format!("frame {n} cannot be read"))?;
+        let now = self.webhooks.clock.wall();
+        let is_old = now.since(frame.at) > EVENT_AGE_MAX;
+        for (entry, of) in (0..).zip(&frame.entries) {
+            for (fact, known) in (0..).zip(&of.facts) {
+                let place = FactPlace { n, entry, fact };
+                let FactOrUnknown::Known(known) = known else {
+                    bail!("the fact at {place} is of a newer version of Nox: update the notifier");
+                };
+                self.remember_labels(of, known);
+                if !is_old {
+                    self.fact(place, frame.at, of, known).await?;
+                }
+                let before = self.taken.webhooks.len();
+                self.definitions.hear(n, of, known, &mut self.taken);
+                self.changed |= self.taken.webhooks.len() != before
+                    || matches!(
+                        known,
+                        Fact::WebhookSet { .. }
+                            | Fact::WebhookRotated { .. }
+                            | Fact::WebhookDisabled { .. }
+                            | Fact::WebhookDeleted { .. }
+                    );
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what a fact leads to.
+    async fn fact(
+        &mut self,
+        place: FactPlace,
+        at: Timestamp,
+        entry: &Entry,
+        fact: &Fact,
+    ) -> anyhow::Result<()> {
+        let wanting = match (fact, entry.webhook_id) {
+            // To that webhook alone, whatever its filter says, under the id that its asker was told.
+            (Fact::WebhookTested { delivery_id, .. }, Some(id)) => {
+                let known = self.definitions.webhooks.get(&id).cloned();
+                known.map(|webhook| (id, webhook, *delivery_id)).into_iter().collect()
+            }
+            _ => {
+                let mut all = Vec::new();
+                for (id, webhook) in self.definitions.wanting(entry, fact, at) {
+                    let filter = &webhook.spec.filter;
+                    let labels = match entry.job_id.filter(|_| filter.asks_for_labels()) {
+                        Some(job) => self.labels_of(place.n, entry, job).await?,
+                        None => BTreeMap::new(),
+                    };
+                    if filter.wants(entry, fact, &labels) {
+                        all.push((id, webhook, DeliveryId::of_event(id, place)));
+                    }
+                }
+                all
+            }
+        };
+        if wanting.is_empty() {
+            return Ok(());
+        }
+        let event = CloudEvent::of(place, at, entry, fact)
+            .with_context(|| format!("the fact at {place} cannot be told"))?;
+        let Some(event) = event else { return Ok(()) };
+        let body = serde_json::to_string(&event)?;
+        for (webhook_id, _, delivery_id) in wanting {
+            let (event_id, event_type, body) = (place, event.event_type, body.clone());
+            let delivery = NewDelivery { webhook_id, delivery_id, event_id, event_type, body };
+            self.taken.deliveries.push(delivery);
+        }
+        Ok(())
+    }
+
+    fn remember_labels(&mut self, entry: &Entry, fact: &Fact) {
+        let (Some(job), Fact::Submitted(submitted) | Fact::Drafted(submitted)) =
+            (entry.job_id, fact)
+        else {
+            return;
+        };
+        if self.labels.len() >= LABELS_MAX {
+            self.labels.clear();
+        }
+        let labels = submitted.metadata.as_ref().map(|of| of.labels.clone());
+        self.labels.insert(job, labels.unwrap_or_default());
+    }
+
+    /// The labels of a job, from its row where its beginning was not read: once that is as new as the frame.
+    async fn labels_of(
+        &mut self,
+        n: FrameNumber,
+        entry: &Entry,
+        job: JobId,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
+        if let Some(labels) = self.labels.get(&job) {
+            return Ok(labels.clone());
+        }
+        let rows: &Reader = &self.webhooks.rows;
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+        let row = loop {
+            match rows.job(&entry.tenant, job).await {
+                Ok(found) if found.value.is_some() || found.progress.n >= n => break found.value,
+                Ok(_) => tokio::time::sleep(ROWS_PAUSE).await,
+                Err(error @ nox_readmodel::QueryError::Broken(_)) => {
+                    return Err(error).context("cannot look up a job's labels");
+                }
+                Err(error) => {
+                    log_postgres(&self.webhooks.readiness, &error);
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+            }
+        };
+        let labels = row.map(|row| row.metadata.labels).unwrap_or_default();
+        if self.labels.len() >= LABELS_MAX {
+            self.labels.clear();
+        }
+        self.labels.insert(job, labels.clone());
+        Ok(labels)
+    }
+}
+
+impl Webhooks {
+    /// Takes in, again and again where Postgres is away.
+    async fn take(&self, places: (OutboxPlace, OutboxPlace), taken: &Taken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+        loop {
+            match self.outbox.take(places, taken, self.clock.wall()).await {
+                Ok(()) => {
+                    self.readiness.set(super::PART, Ok::<(), String>(()));
+                    return Ok(());
+                }
+                Err(error @ OutboxError::Unavailable(_)) => {
+                    log_postgres(&self.readiness, &error);
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+                Err(error) => return Err(error).context("cannot keep what webhooks have to send"),
+            }
+        }
+    }
+}
