@@ -20,7 +20,7 @@ pub mod settings;
 pub mod target;
 
 pub use address::Block;
-pub use request::{Answer, Client, Failure, Request};
+pub use request::{Answer, Client, Failure, Request, RetryAfter};
 pub use resolve::{Resolve, SystemResolver};
 pub use settings::WebhookRules;
 pub use target::{Rules, Target, UrlError};

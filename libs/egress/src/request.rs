@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::{Instant, timeout, timeout_at},
+    time::timeout,
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
@@ -30,8 +30,8 @@ use crate::{
     target::{Rules, Target, UrlError},
 };
 
-/// Longest time of a request, from the name to the head of its answer.
-pub const WITHIN: Duration = Duration::from_secs(10);
+/// Longest time of a request, from the name to the head of its answer. With its body, it is ten seconds.
+pub const WITHIN: Duration = Duration::from_secs(9);
 /// Longest time of one connection to one of a name's addresses, so that there is time for another one.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Most addresses of a name that are tried.
@@ -58,8 +58,37 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// How long it asks to be left alone.
-    pub retry_after: Option<Duration>,
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// How long somebody asks to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    For(Duration),
+    /// Seconds since 1970.
+    Until(i64),
+}
+
+impl RetryAfter {
+    /// Seconds, or an instant as HTTP writes it.
+    fn read(value: Option<&HeaderValue>) -> Option<Self> {
+        let text = value?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Self::For(Duration::from_secs(seconds)));
+        }
+        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self::Until(at.as_second()))
+    }
+
+    /// How long that is at `now`, in seconds since 1970.
+    pub fn from(self, now: i64) -> Duration {
+        match self {
+            Self::For(span) => span,
+            Self::Until(at) => {
+                Duration::from_secs(u64::try_from(at.saturating_sub(now)).unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Why nothing came back. Its words are for operators; users are told [`Failure::class`] alone, which does not say
@@ -139,17 +168,15 @@ impl Client {
     /// # Errors
     /// It may not be sent there, or there is no answer within [`WITHIN`].
     pub async fn send(&self, url: &str, request: Request) -> Result<Answer, Failure> {
-        let until = Instant::now() + WITHIN;
         let send = self.send_once(url, request);
-        let sent = timeout_at(until, send).await;
+        let sent = timeout(WITHIN, send).await;
         let (response, _connection) = sent.unwrap_or(Err(Failure::Timeout))?;
         let answer = Answer {
             status: response.status().as_u16(),
-            retry_after: retry_after(response.headers().get(RETRY_AFTER), SystemTime::now()),
+            retry_after: RetryAfter::read(response.headers().get(RETRY_AFTER)),
         };
-        let until = until.min(Instant::now() + BODY_WITHIN);
         // What is said is known: how its body ends makes no difference.
-        let _ = timeout_at(until, drain(response.into_body())).await;
+        let _ = timeout(BODY_WITHIN, drain(response.into_body())).await;
         Ok(answer)
     }
 
@@ -239,24 +266,16 @@ async fn drain(mut body: Incoming) {
     }
 }
 
-/// Seconds, or an instant as HTTP writes it.
-fn retry_after(value: Option<&HeaderValue>, now: SystemTime) -> Option<Duration> {
-    let text = value?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(SystemTime::from(at).duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn to_be_left_alone_is_asked_for_in_seconds_or_until_an_instant() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_867_200);
-        let read = |text: &'static str| retry_after(Some(&HeaderValue::from_static(text)), now);
+        let now = 1_795_867_200;
+        let read = |text: &'static str| {
+            RetryAfter::read(Some(&HeaderValue::from_static(text))).map(|after| after.from(now))
+        };
         assert_eq!(read("120"), Some(Duration::from_secs(120)));
         assert_eq!(read("Sat, 28 Nov 2026 12:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(read("Sat, 28 Nov 2020 12:01:00 GMT"), Some(Duration::ZERO));

@@ -46,6 +46,8 @@ impl Outbox {
     /// [`OutboxError::Another`] if another process has begun to write.
     pub async fn attempted(&self, all: &[Attempted]) -> Result<(), OutboxError> {
         let mut transaction = self.begin().await?;
+        // What a crash of Postgres takes back is sent again, under the same id.
+        sqlx::raw_sql("set local synchronous_commit = off").execute(&mut *transaction).await?;
         self.check_writer(&mut transaction).await?;
         sqlx::query(
             "update deliveries

@@ -131,6 +131,7 @@ impl Bug {
             turns_not_taken: false,
             pace_unchecked: false,
             registered_versions_change: false,
+            // Of webhooks, which no client of the simulation sets; see the core's own tests.
             webhooks_outlive_keys: false,
         }
     }

@@ -15,6 +15,7 @@ async fn every_list_has_a_tag_and_links_and_judges_its_page_alike() {
         "/jobs",
         "/workers",
         "/schedules",
+        "/webhooks",
         "/keys",
         "/quotas",
         "/quotas/my/ledger",

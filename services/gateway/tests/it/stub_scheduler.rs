@@ -501,7 +501,13 @@ impl StubState {
             Command::DrainWorker(_)
             | Command::PauseSchedule(_)
             | Command::DeleteSchedule(_)
-            | Command::TriggerSchedule(_) => {
+            | Command::TriggerSchedule(_)
+            | Command::SetWebhook(_)
+            | Command::RotateWebhook(_)
+            | Command::TestWebhook(_)
+            | Command::RedeliverWebhook(_)
+            | Command::DeleteWebhook(_)
+            | Command::DisableWebhook(_) => {
                 let detail = "the rest is tried with the scheduler itself";
                 Outcome::Refused(Refusal::new(ProblemCode::Unavailable, detail))
             }

@@ -51,7 +51,10 @@ impl Webhooks {
         at: Timestamp,
     ) -> Made {
         let (status, retry_after, error) = match &outcome {
-            Ok(answer) => (Some(answer.status), answer.retry_after, None),
+            Ok(answer) => {
+                let now = at.as_micros().div_euclid(1_000_000);
+                (Some(answer.status), answer.retry_after.map(|after| after.from(now)), None)
+            }
             Err(failure) => (None, None, Some(failure.class())),
         };
         let taken = outcome.as_ref().is_ok_and(is_taken);

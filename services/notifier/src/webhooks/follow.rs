@@ -1,10 +1,6 @@
 //! From the log into the outbox: what each stretch leads to, in one transaction with how far it reaches.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use nox_archive::{Follower, Log};
@@ -29,6 +25,8 @@ const EVENT_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 const PLACE_EVERY: Duration = Duration::from_secs(1);
 /// How often it is told how far the outbox is, so that the log is not cut before it.
 const TELL_EVERY: Duration = Duration::from_secs(5);
+/// Deliveries after which no more frames are looked at before these are taken in.
+const TAKEN_MAX: usize = 2_000;
 /// Most jobs whose labels are remembered; beyond that all are forgotten, and looked up where they are needed.
 const LABELS_MAX: usize = 50_000;
 /// Between two looks at rows that have not taken in yet what is asked of them.
@@ -50,7 +48,8 @@ pub(super) async fn run(
         changed: true,
     };
     let (mut written, mut read) = (place, place);
-    let (mut wrote, mut told) = (Instant::now(), None::<Instant>);
+    let now = || webhooks.clock.monotonic();
+    let (mut wrote, mut told) = (now(), None::<Duration>);
     matching.publish();
     loop {
         let behind = written != read;
@@ -61,19 +60,20 @@ pub(super) async fn run(
                     if message.said.is_some() {
                         matching.frame(message.n, &message.message.payload).await?;
                     }
+                    if matching.taken.deliveries.len() >= TAKEN_MAX {
+                        matching.take((written, read)).await?;
+                        (written, wrote) = (read, now());
+                    }
                 }
             }
             () = tokio::time::sleep(PLACE_EVERY), if behind => {}
         }
-        if !matching.taken.is_empty() || wrote.elapsed() >= PLACE_EVERY {
-            webhooks.take((written, read), &matching.taken).await?;
-            (written, wrote) = (read, Instant::now());
-            matching.taken = Taken::default();
-            matching.publish();
-            webhooks.metrics.outbox_place(written.n);
+        if !matching.taken.is_empty() || now().saturating_sub(wrote) >= PLACE_EVERY {
+            matching.take((written, read)).await?;
+            (written, wrote) = (read, now());
         }
-        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            told = Some(Instant::now());
+        if told.is_none_or(|told| now().saturating_sub(told) >= TELL_EVERY) {
+            told = Some(now());
             let position = Position { incarnation: log.incarnation().clone(), seq: written.n.0 };
             if let Err(error) = log.broker().tell_reader(READER, &position).await {
                 tracing::debug!(%error, "Cannot say how far the outbox is");
@@ -92,6 +92,15 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
+    /// Takes in what was gathered between two places.
+    async fn take(&mut self, places: (OutboxPlace, OutboxPlace)) -> anyhow::Result<()> {
+        self.webhooks.take(places, &self.taken).await?;
+        self.taken = Taken::default();
+        self.publish();
+        self.webhooks.metrics.outbox_place(places.1.n);
+        Ok(())
+    }
+
     /// Says which webhooks there are, once what stands there is of them.
     fn publish(&mut self) {
         if std::mem::take(&mut self.changed) {

@@ -128,7 +128,10 @@ impl Sending {
     fn start(&mut self) {
         let now = self.webhooks.clock.monotonic();
         while let Some(due) = self.lanes.next(now) {
-            let Some(target) = self.known.get(&due.webhook_id) else { continue };
+            let Some(target) = self.known.get(&due.webhook_id).filter(|target| target.is_on) else {
+                self.lanes.leave(due.webhook_id, due.seq);
+                continue;
+            };
             let (webhooks, target) = (self.webhooks.clone(), target.clone());
             self.attempts.spawn(async move { webhooks.attempt(due, target).await });
         }
@@ -267,14 +270,21 @@ impl Lanes {
         Some(due)
     }
 
-    fn ended(&mut self, made: &Made, now: Duration) {
-        if self.began_failing.remove(&made.attempted.seq) {
+    /// Its place is free again.
+    fn leave(&mut self, id: WebhookId, seq: i64) {
+        if self.began_failing.remove(&seq) {
             self.failing -= 1;
         } else {
             self.healthy -= 1;
         }
+        if let Some(lane) = self.of.get_mut(&id) {
+            lane.under_way.remove(&seq);
+        }
+    }
+
+    fn ended(&mut self, made: &Made, now: Duration) {
+        self.leave(made.attempted.webhook_id, made.attempted.seq);
         let Some(lane) = self.of.get_mut(&made.attempted.webhook_id) else { return };
-        lane.under_way.remove(&made.attempted.seq);
         if made.attempted.taken {
             (lane.failures, lane.rests_until) = (0, Duration::ZERO);
             return;

@@ -1,9 +1,6 @@
 //! Drops and forgets what is kept no longer, and has webhooks switched off that cannot be delivered.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use nox_contract::{DisableReason, Timestamp};
@@ -31,14 +28,15 @@ const FAILURES_MIN: u32 = 10;
 
 /// Looks after the outbox, for ever.
 pub(super) async fn run(webhooks: Arc<Webhooks>) -> anyhow::Result<()> {
-    let mut looked: Option<Instant> = None;
+    let mut looked: Option<Duration> = None;
     loop {
-        let look = looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
+        let now = webhooks.clock.monotonic();
+        let look = looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK_EVERY);
         match webhooks.keep_up(look).await {
             Ok(()) => {
                 webhooks.readiness.set(PART, Ok::<(), String>(()));
                 if look {
-                    looked = Some(Instant::now());
+                    looked = Some(now);
                 }
             }
             Err(error @ OutboxError::Unavailable(_)) => log_postgres(&webhooks.readiness, &error),

@@ -39,8 +39,8 @@ fn webhook(full: bool) -> WebhookSpec {
     let filter: EventFilter = serde_json::from_str(filter).expect("a filter");
     WebhookSpec {
         url: "https://hooks.example.org/nox?key=1".to_owned(),
-        description: full.then(|| "for the group".to_owned()).unwrap_or_default(),
-        filter: full.then_some(filter).unwrap_or_default(),
+        description: if full { "for the group".to_owned() } else { String::new() },
+        filter: if full { filter } else { EventFilter::default() },
         of_tenant: full,
         enabled: full,
     }

@@ -42,6 +42,7 @@ enum Object {
     Topic,
     Key,
     Schedule,
+    Webhook,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,11 +226,12 @@ impl Cell<'_> {
         Answer { status, headers, body }
     }
 
-    /// Of keys and schedules a user has a hundred at most.
+    /// Of keys and schedules a user has a hundred at most, of webhooks twenty.
     async fn tidy_up(&self) {
         let folder = match object(&self.operation.path) {
             Object::Key => "/keys",
             Object::Schedule => "/schedules",
+            Object::Webhook => "/webhooks",
             _ => return,
         };
         let kept = self.owner.get(0, folder).await.unwrap().body;
@@ -269,6 +271,11 @@ impl Cell<'_> {
                 let answer = self.owner.post(0, "/schedules", &schedule(CANARY)).await.unwrap();
                 id(&answer)
             }
+            Object::Webhook => {
+                let url = "https://hooks.example.org/";
+                let body = json!({"url": url, "description": CANARY, "enabled": false});
+                id(&self.owner.post(0, "/webhooks", &body).await.unwrap())
+            }
         };
         place.last_mut().unwrap().1 = id;
         place
@@ -286,6 +293,7 @@ fn object(path: &str) -> Object {
         _ if path.contains("/jobs/{id}") => Object::Job,
         _ if path.starts_with("/keys/{id}") => Object::Key,
         _ if path.starts_with("/schedules/{id}") => Object::Schedule,
+        _ if path.starts_with("/webhooks/{id}") => Object::Webhook,
         _ if path.contains("{task_id}") => Object::Task,
         _ if path.contains("{worker_id}") => Object::Worker,
         _ if path.contains("{job_name}") => Object::Topic,
@@ -316,6 +324,7 @@ fn nowhere(object: Object) -> Vec<(&'static str, String)> {
         Object::None => EVERYBODYS.map(|(name, value)| (name, value.to_owned())).to_vec(),
         Object::Job => vec![("name", "result.txt".to_owned()), ("id", id)],
         Object::Key | Object::Schedule => vec![("id", id)],
+        Object::Webhook => vec![("delivery_id", Uuid::nil().to_string()), ("id", id)],
         Object::Task => vec![("task_id", id)],
         Object::Worker => vec![("worker_id", id)],
         Object::Topic => {

@@ -18,7 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::receiver::{Behaviour, Receiver};
-use super::{admitted, noop};
+use super::{admitted, noop, noxctl};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -378,4 +378,55 @@ async fn nothing_is_sent_to_this_machine_unless_that_is_configured() {
     .await
     .unwrap();
     assert_eq!(error, "unreachable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_does_all_of_it() {
+    let cluster = system(&[]).await.unwrap();
+    let receiver = Receiver::start().await.unwrap();
+    let client = cluster.client("ada");
+    let (url, token) = (client.url(0, ""), client.token().to_owned());
+    let run = |args: &[&str]| {
+        let env = [("NOX_URL", url.as_str()), ("NOX_TOKEN", token.as_str())];
+        let (status, said) = noxctl(&[&["webhook"], args].concat(), &env);
+        assert_eq!(status, Some(0), "{args:?}: {said}");
+        said
+    };
+    let read = |args: &[&str]| -> Value {
+        let said = run(&[args, &["--json"]].concat());
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{args:?}: {error}: {said}"))
+    };
+    let good = receiver.url("/good/1");
+    let words =
+        ["--type", "job", "--not-type", "job.waiting", "--label", "team=a", "--status", "queued"];
+    let made = read(&[&["add", good.as_str(), "--description", "mine"], &words[..]].concat());
+    let id = made["id"].as_str().unwrap();
+    let shown = read(&["show", id]);
+    let filter = json!({"type": ["job"], "type!": ["job.waiting"], "status": ["queued"], "label": ["team=a"]});
+    assert_eq!((&shown["filter"], &shown["url"]), (&filter, &json!(good)));
+    read(&["update", id, "--off", "--not-user", "bob"]);
+    let shown = read(&["show", id]);
+    assert_eq!(shown["filter"], json!({"user_id!": ["bob"]}));
+    assert_eq!((&shown["enabled"], &shown["description"]), (&json!(false), &json!("mine")));
+    read(&["update", id, "--on", "--all"]);
+    let delivery = run(&["test", id]).trim().to_owned();
+    until(WITHIN, "the event", async || Ok((receiver.count("/good/1") >= 1).then_some(())))
+        .await
+        .unwrap();
+    until(WITHIN, "that it was taken", async || {
+        let said = run(&["deliveries", id]);
+        Ok((said.contains(&delivery) && said.contains("delivered") && said.contains("204"))
+            .then_some(()))
+    })
+    .await
+    .unwrap();
+    run(&["redeliver", id, &delivery]);
+    until(WITHIN, "it once more", async || Ok((receiver.count("/good/1") >= 2).then_some(())))
+        .await
+        .unwrap();
+    let secret = read(&["rotate-secret", id, "--overlap-s", "60"])["secret"].clone();
+    assert_ne!(secret, made["secret"]);
+    assert!(run(&["list"]).contains(id) && run(&["show", id]).contains("mine"));
+    run(&["remove", id]);
+    assert!(!run(&["list"]).contains(id));
 }

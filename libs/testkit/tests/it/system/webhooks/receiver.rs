@@ -144,7 +144,7 @@ async fn serve(mut stream: TcpStream, known: &Mutex<Known>) -> Result<()> {
         Behaviour::Hang => {
             // Until whoever asks has had enough.
             let mut rest = [0; 1];
-            stream.read(&mut rest).await?;
+            while stream.read(&mut rest).await? > 0 {}
             return Ok(());
         }
         Behaviour::Drip => {
