@@ -17,7 +17,7 @@ use crate::{
         modules::Modules,
     },
     uploads::UploadStore,
-    use_cases::webhooks::WebhookSettings,
+    webhook_settings::WebhookSettings,
 };
 
 pub struct App {

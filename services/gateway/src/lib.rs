@@ -23,6 +23,7 @@ mod surfaces;
 mod uploads;
 mod use_cases;
 mod watch;
+mod webhook_settings;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -51,7 +52,8 @@ use crate::{
     },
     surfaces::native::health,
     uploads::UploadStore,
-    use_cases::{tasks::sweeper, webhooks::WebhookSettings},
+    use_cases::tasks::sweeper,
+    webhook_settings::WebhookSettings,
 };
 pub use crate::{
     config::{Config, HttpLimits, RateSettings, UploadLimits},

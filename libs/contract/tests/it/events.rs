@@ -135,7 +135,16 @@ fn an_event_says_all_else_that_its_fact_says_and_what_it_is_about() {
         let names = text.matches("\"job_id\":").count();
         let elsewhere = inside.to_string().matches("\"job_id\":").count();
         assert!(names <= elsewhere + 1, "a member stands twice in {text}");
-        let about = ["job_id", "account", "worker_id", "module", "topic", "key_id", "schedule_id"];
+        let about = [
+            "job_id",
+            "account",
+            "worker_id",
+            "module",
+            "topic",
+            "key_id",
+            "schedule_id",
+            "webhook_id",
+        ];
         assert!(about.iter().any(|name| data[name].is_string()), "{data}");
         assert_eq!(event.event_type.fact_name(), fact.name());
         assert!(!event.subject.is_empty() && event.source.starts_with("/nox/"));

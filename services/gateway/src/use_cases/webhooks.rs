@@ -26,13 +26,6 @@ const WORDS_MAX: usize = 20;
 /// How every secret begins, by Standard Webhooks.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// What the operator says of webhooks.
-pub struct WebhookSettings {
-    /// What their secrets are computed from. Without it, there are none.
-    pub key: Option<WebhookKey>,
-    pub rules: Rules,
-}
-
 /// A webhook as its owner wants it.
 pub struct Wanted {
     pub url: String,

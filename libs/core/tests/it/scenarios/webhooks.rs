@@ -51,7 +51,12 @@ fn one_that_is_not_yours_is_none() {
     let asked = |by: &str, admin| {
         let by = || id(by);
         [
-            Command::SetWebhook(Box::new(SetWebhook { new: false, by: by(), admin, ..set(1, "") })),
+            Command::SetWebhook(Box::new(SetWebhook {
+                new: false,
+                by: by(),
+                admin,
+                ..set(1, "ada")
+            })),
             Command::TestWebhook(TestWebhook { webhook_id, delivery_id, by: by(), admin }),
             Command::RedeliverWebhook(RedeliverWebhook {
                 webhook_id,

@@ -159,7 +159,7 @@ async fn beside_bad_ones(extra: &[(&'static str, &str)]) -> Result<(Duration, Du
 async fn endpoints_that_fail_hang_drip_or_say_too_much_slow_nobody() {
     let (alone, beside) = beside_bad_ones(&[]).await.unwrap();
     // Below this, other processes of this machine are what is measured.
-    let floor = Duration::from_millis(150);
+    let floor = Duration::from_millis(250);
     assert!(beside <= alone.max(floor) * 2, "{alone:?} alone, {beside:?} beside bad ones");
 }
 

@@ -10,7 +10,8 @@ use crate::{client::Client, exit::Exit, output::Output};
 #[derive(clap::Args)]
 pub struct Args {
     /// Where events are sent: https://…
-    url: String,
+    #[arg(value_name = "URL")]
+    endpoint: String,
 
     /// What it is for, in a few words.
     #[arg(long, default_value = "")]
@@ -35,7 +36,7 @@ pub(super) struct Body {
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let Args { url, description, of_tenant, filter } = args;
+    let Args { endpoint: url, description, of_tenant, filter } = args;
     let body = Body { url, description, filter: filter.filter(), of_tenant, enabled: true };
     let answer = client.post_as("/webhooks", Some(serde_json::to_string(&body)?), None).await?;
     rotate::print(&answer, output, "made")

@@ -11,8 +11,8 @@ pub struct Args {
     id: String,
 
     /// Where events are sent.
-    #[arg(long)]
-    url: Option<String>,
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
 
     /// What it is for, in a few words.
     #[arg(long)]
@@ -48,7 +48,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         chosen => chosen,
     };
     let body = Body {
-        url: args.url.unwrap_or(known.url),
+        url: args.endpoint.unwrap_or(known.url),
         description: args.description.unwrap_or(known.description),
         filter,
         of_tenant: args.of_tenant.unwrap_or(known.of_tenant),

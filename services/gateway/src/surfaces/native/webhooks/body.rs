@@ -38,6 +38,10 @@ impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let given = serde_json::Value::deserialize(deserializer)?;
+        // As a struct, it would be read from an array as well.
+        if !given.is_object() {
+            return Err(D::Error::custom("must be an object"));
+        }
         let filter: EventFilter =
             serde_json::from_value(given.clone()).map_err(D::Error::custom)?;
         let known = serde_json::to_value(&filter).map_err(D::Error::custom)?;
