@@ -23,11 +23,14 @@ up: setup ## start all of Nox and keep it running until Ctrl-C
 	cargo build -p noxctl --locked
 	$(NOXCTL) dev
 
+# Tests wait for half of their time.
+TEST_THREADS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+
 test: setup ## every test, against real servers
 	@libs/devkit/setup.sh clients
 	cargo build --workspace --bins --locked
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo nextest run --workspace --locked; \
+		set -x; cargo nextest run --workspace --locked --test-threads $(TEST_THREADS); \
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
