@@ -5,8 +5,8 @@
 //! Keeps:  nothing; the feed's last message says where it goes on
 //!
 //! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
-//! the one it has read, or has a fact that this version does not know; it waits for ever where the broker is away,
-//! or refuses for a reason that can pass.
+//! the one it has read; it waits for ever where the broker is away, or refuses for a reason that can pass. A fact that
+//! this version does not know is left out, and counted.
 //!
 //! | file | what it does |
 //! |---|---|

@@ -12,7 +12,12 @@ use nox_contract::{FactPlace, FrameNumber};
 use nox_protocol::HeadReader;
 use nox_streams::{Ack, FeedEvent, FeedSource, PublishError};
 
-use crate::{Config, Fault, events, metrics::Metrics, resume::Resumed};
+use crate::{
+    Config, Fault,
+    events::{self, Events},
+    metrics::Metrics,
+    resume::Resumed,
+};
 
 /// Events on their way at a time. At 0.2 to 1 ms for an acknowledgement these are more than the broker stores in
 /// that time.
@@ -60,7 +65,9 @@ pub(crate) async fn from(
             }
             followed = follower.next(), if publisher.waiting.is_empty() => {
                 for message in followed? {
-                    publisher.waiting.extend(events::behind(publisher.after, &message)?);
+                    let Events { events, unknown } = events::behind(publisher.after, &message)?;
+                    publisher.waiting.extend(events);
+                    metrics.unknown.inc_by(unknown);
                     publisher.read = message.n;
                 }
                 if skips && publisher.waiting.pop_front().is_some() {
