@@ -42,7 +42,7 @@ pub struct FeedSource {
     pub writer: String,
 }
 
-/// The last message of the feed.
+/// What a message of the feed says of itself: whose it is, and of which fact. Of the last one, where the feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedLast {
     pub source: FeedSource,
@@ -68,13 +68,20 @@ impl Broker {
         if seq == 0 {
             return Ok(FeedEnd { seq, last: None });
         }
+        Ok(FeedEnd { seq, last: self.feed_at(seq).await? })
+    }
+
+    /// What a message of the feed says of itself; `None` if it is not there.
+    ///
+    /// # Errors
+    /// It is none of a notifier's, or the broker does not answer.
+    pub async fn feed_at(&self, seq: u64) -> Result<Option<FeedLast>, Error> {
         let found = self.read(subject::FEED, |stream| stream.sequence(seq)).await?;
-        let last = found.map(|(_, headers)| last(&headers).ok_or(seq)).transpose();
-        let last = last.map_err(|seq| Error::Unreadable {
+        let said = found.map(|(_, headers)| last(&headers).ok_or(seq)).transpose();
+        said.map_err(|seq| Error::Unreadable {
             what: "feed",
             reason: format!("message {seq} does not say its place in the log"),
-        })?;
-        Ok(FeedEnd { seq, last })
+        })
     }
 
     /// Publishes an event to the feed, if the feed ends with the message `last_seq`.

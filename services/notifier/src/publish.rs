@@ -10,6 +10,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use nox_archive::{Follower, Log};
 use nox_contract::{FactPlace, FrameNumber};
 use nox_protocol::HeadReader;
+use nox_service::crash_point;
 use nox_streams::{Ack, FeedEvent, FeedSource, PublishError};
 
 use crate::{
@@ -121,13 +122,16 @@ impl<'a> Publisher<'a> {
             && let Some(event) = self.waiting.pop_front()
         {
             let place = event.place;
+            crash_point("notifier.before_publish");
             let ack = self.log.broker().append_event(event, self.source, self.sent);
             self.sent += 1;
             self.in_flight.push_back(Box::pin(async move { (place, ack.await) }));
+            crash_point("notifier.after_publish");
         }
     }
 
     fn take(&mut self, seq: u64) {
+        crash_point("notifier.after_ack");
         self.acked = seq;
         self.published += 1;
         self.metrics.published.inc();

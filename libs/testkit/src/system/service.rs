@@ -78,6 +78,15 @@ impl Service {
         })
     }
 
+    /// Another one like it, which does not run.
+    ///
+    /// # Errors
+    /// Its program was not built.
+    pub fn another(&self, name: &str) -> Result<Self> {
+        let folder = self.log.parent().context("its log is in a folder")?;
+        Self::new(self.kind, name, self.env.clone(), folder)
+    }
+
     /// Runs the program of this name in another folder from the next start on: one of another version.
     ///
     /// # Errors
