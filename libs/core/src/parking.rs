@@ -198,9 +198,16 @@ impl Parking {
         }
     }
 
-    /// What is known of a parked job that is not there, to change it.
-    pub(crate) fn unseen_mut(&mut self, id: JobId, owner: &Owner) -> Option<&mut Unseen> {
+    /// A parked job that is not there is this owner's.
+    pub(crate) fn see(&mut self, id: JobId, owner: &Owner) {
         let begin = || Unseen { owner: owner.clone(), reserved: 0, period: Timestamp::default() };
-        Some(self.jobs.get_mut(&id)?.unseen.get_or_insert_with(begin))
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.unseen.get_or_insert_with(begin);
+        }
+    }
+
+    /// What is known of a parked job that is not there, to change it.
+    pub(crate) fn unseen_mut(&mut self, id: JobId) -> Option<&mut Unseen> {
+        self.jobs.get_mut(&id)?.unseen.as_mut()
     }
 }

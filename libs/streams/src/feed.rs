@@ -86,17 +86,21 @@ impl Broker {
 
     /// Publishes an event to the feed, if the feed ends with the message `last_seq`.
     ///
-    /// The order of calls is the order on the wire, and they pipeline.
+    /// The order of calls, and of those of [`Self::append_event_unacked`], is the order on the wire, and they pipeline.
     pub fn append_event(
         &self,
         event: FeedEvent,
         source: &FeedSource,
         last_seq: u64,
     ) -> impl Future<Output = Result<Ack, PublishError>> + Send + use<> {
-        let FeedEvent { subject, place, payload } = event;
-        let mut headers = headers(place, source);
-        headers.push(("Nats-Expected-Last-Sequence", last_seq.to_string()));
+        let Outgoing { subject, headers, payload } = guarded(event, source, last_seq);
         self.publish(subject, Some(headers), payload)
+    }
+
+    /// The same without an acknowledgement. The event that follows it is let in behind it alone, so that one's
+    /// acknowledgement is this one's as well.
+    pub fn append_event_unacked(&self, event: FeedEvent, source: &FeedSource, last_seq: u64) {
+        self.inner.mux.publish_unacked(guarded(event, source, last_seq));
     }
 
     /// Tells an event to whoever listens now. Nobody stores it: the feed refuses it by a header.
@@ -106,6 +110,13 @@ impl Broker {
         headers.push((EXPECTED_STREAM, NO_STREAM.to_owned()));
         self.inner.mux.publish_unacked(Outgoing { subject, headers, payload });
     }
+}
+
+fn guarded(event: FeedEvent, source: &FeedSource, last_seq: u64) -> Outgoing {
+    let FeedEvent { subject, place, payload } = event;
+    let mut headers = headers(place, source);
+    headers.push(("Nats-Expected-Last-Sequence", last_seq.to_string()));
+    Outgoing { subject, headers, payload }
 }
 
 fn headers(place: FactPlace, source: &FeedSource) -> Headers {

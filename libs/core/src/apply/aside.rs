@@ -36,6 +36,9 @@ impl State {
         if let Entity::Job { tenant, job_id, user_id, module } = entity {
             let owner =
                 Owner { tenant: tenant.clone(), user_id: user_id.clone(), module: module.clone() };
+            if !self.jobs.contains_key(job_id) {
+                self.parking.see(*job_id, &owner);
+            }
             for fact in entry.known_facts() {
                 self.move_beside(*job_id, &owner, fact);
             }
@@ -98,7 +101,7 @@ impl State {
         let Self { jobs, parking, ledger, .. } = self;
         let (reserved, of) = match jobs.get_mut(&id).map(std::sync::Arc::make_mut) {
             Some(active) => (&mut active.reserved, &mut active.period),
-            None => match parking.unseen_mut(id, owner) {
+            None => match parking.unseen_mut(id) {
                 Some(unseen) => (&mut unseen.reserved, &mut unseen.period),
                 None => return,
             },

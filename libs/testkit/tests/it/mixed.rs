@@ -16,7 +16,7 @@ use nox_protocol::{
     future,
     sequencer::{Input, Sequencer},
 };
-use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use uuid::Uuid;
 
 const RUNS: u64 = 150;
@@ -125,7 +125,7 @@ impl Run {
     fn step(&mut self) -> Vec<Input> {
         match self.rng.random_range(0..12) {
             0..3 => {
-                let job_id = JobId(Uuid::from_u128(self.rng.next_u64().into()));
+                let job_id = JobId(Uuid::from_u128(self.rng.random::<u64>().into()));
                 let user: UserId = id(USERS[self.rng.random_range(0..2)]);
                 let priority = if self.rng.random_ratio(1, 3) { 9 } else { 5 };
                 self.jobs.push((job_id, user.clone()));
@@ -181,7 +181,7 @@ impl Run {
     }
 
     fn hello(&mut self, worker: &WorkerId) -> Input {
-        let number = Uuid::from_u128(self.rng.next_u64().into());
+        let number = Uuid::from_u128(self.rng.random::<u64>().into());
         let session = SessionId(number);
         self.sessions.insert(worker.clone(), session);
         let hello = Hello {

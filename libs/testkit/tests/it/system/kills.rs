@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::load::Load;
 
 /// Every place in the code that has a name to die at, but for those that only a full log comes to.
-const POINTS: [(Kind, &str); 19] = [
+const POINTS: [(Kind, &str); 20] = [
     (Kind::Gateway, "gateway.before_publish"),
     (Kind::Gateway, "gateway.after_publish"),
     (Kind::Gateway, "gateway.before_answer"),
@@ -36,6 +36,7 @@ const POINTS: [(Kind, &str); 19] = [
     (Kind::Projector, "projector.before_commit"),
     (Kind::Projector, "projector.after_commit"),
     (Kind::Notifier, "notifier.before_publish"),
+    (Kind::Notifier, "notifier.within_group"),
     (Kind::Notifier, "notifier.after_publish"),
     (Kind::Notifier, "notifier.after_ack"),
 ];

@@ -209,7 +209,7 @@ async fn rows_are_made_anew_and_changed_over_while_jobs_run_and_no_read_fails() 
         tasks.spawn(look(ada.clone(), known.clone(), reads.clone()));
     }
     tasks.spawn(follow(ada.clone(), reads.clone()));
-    tasks.spawn(submit(cluster.client("bob"), reads.clone()));
+    tasks.spawn(submit(ada.clone(), reads.clone()));
     let generation = cluster.schema().await.unwrap();
     let archive = cluster.folder().join("archive").display().to_string();
     let (nats_url, database_url) = (cluster.nats_url.clone(), cluster.database_url.clone());
