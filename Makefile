@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ leaders: ## twenty kills of leaders, schedulers and brokers in turns, on three r
 escapes: ## 300 cancels and time-outs of misbehaving jobs, every escape attempt, and what succeeds without each layer
 	cargo build --workspace --bins --locked
 	NOX_TEST_STOPS=300 cargo test -p nox-executor --locked --test it -- escapes:: stops:: --include-ignored --nocapture --test-threads=1
+
+mixed: setup ## a rolling upgrade from an earlier commit (HEAD~1, or COMMIT=…) and a step back, under load; builds both
+	libs/devkit/mixed.sh $(or $(COMMIT),HEAD~1)
 
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check

@@ -36,6 +36,7 @@ pub mod task;
 pub mod time;
 mod tolerance;
 pub mod upload;
+pub mod words;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};

@@ -20,6 +20,7 @@ use crate::{
     job::{Job, Phase},
     ledger::Ledger,
     pace::Pace,
+    parking::Parking,
     queue::{ClassKey, Queue, Spot},
     registrations::Registrations,
     schedules::{Schedule, Schedules},
@@ -66,6 +67,9 @@ pub struct State {
     pub schedules: Schedules,
     #[serde(default, skip_serializing_if = "Gone::is_empty")]
     pub gone: Gone,
+    /// What this version does not know all facts of.
+    #[serde(default, skip_serializing_if = "Parking::is_empty")]
+    pub parking: Parking,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
     /// W3C `traceparent` of those of them that were submitted with one, for what is published of them.
@@ -241,6 +245,15 @@ impl State {
         !self.unblocked.is_empty()
     }
 
+    /// Whether attempts of sessions that are over are still to be said to be lost, of jobs that are not parked.
+    pub fn has_losses(&self) -> bool {
+        let mut held = self.workers.departed().flat_map(|of| of.assignments.keys());
+        match self.parking.is_empty() {
+            true => self.workers.has_departed(),
+            false => held.any(|id| self.parking.job(*id).is_none()),
+        }
+    }
+
     /// The job, to change it. A snapshot that has not been written yet keeps its own copy.
     pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut ActiveJob> {
         self.jobs.get_mut(&job).map(Arc::make_mut)
@@ -267,6 +280,7 @@ impl State {
             api_keys: self.api_keys.clone(),
             schedules: self.schedules.clone(),
             gone: self.gone.clone(),
+            parking: self.parking.clone(),
             jobs: self.jobs.clone(),
             traces: self.traces.clone(),
             ended: self.ended.clone(),
@@ -336,6 +350,9 @@ impl State {
 
     /// Enters a job where the match or the timer will find it.
     pub(crate) fn index(&mut self, id: JobId) {
+        if self.parking.job(id).is_some() {
+            return;
+        }
         let Some(job) = self.jobs.get(&id) else { return };
         let Phase::Queued { waiting } = job.job.phase else { return };
         match waiting {
@@ -365,6 +382,9 @@ impl State {
 
     /// Takes a job out of where [`Self::index`] entered it.
     pub(crate) fn unindex(&mut self, id: JobId) {
+        if self.parking.job(id).is_some() {
+            return;
+        }
         let Some(job) = self.jobs.get(&id) else { return };
         let Phase::Queued { waiting } = job.job.phase else { return };
         match waiting {

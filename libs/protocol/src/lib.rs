@@ -7,6 +7,7 @@
 //! | file | the machine |
 //! |---|---|
 //! | [`reader`] | reads the log: order, chain |
+//! | [`future`] | a version that is still to come, for tests |
 //! | [`head_reader`] | the same without entries |
 //! | [`sequencer`] | inputs in, frames and answers out |
 //! | [`appender`] | gets frames into the log, or finds out that it may not |
@@ -18,6 +19,7 @@
 //! | [`retention`] | how much of the log its stream may lose |
 //! | [`replay`] | decides a recorded log again, and compares |
 //! | [`ledger_proof`] | proves the ledger of a recorded log |
+//! | [`snapshot`] | a fold that is kept, and the words by which it was made |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 
@@ -26,6 +28,7 @@ pub mod appender;
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
+pub mod future;
 pub mod head_reader;
 pub mod leader;
 pub mod ledger_proof;
@@ -36,6 +39,7 @@ pub mod replay;
 pub mod retention;
 pub mod sequencer;
 pub mod session;
+pub mod snapshot;
 pub mod takeover;
 pub mod term;
 

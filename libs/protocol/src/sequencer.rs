@@ -15,6 +15,8 @@ use nox_core::{
 };
 use serde::Serialize;
 
+use crate::future;
+
 /// From this size on a frame is sealed, in bytes: large enough that what a message costs is shared by
 /// hundreds of jobs, small enough that a write stays short.
 pub const FRAME_BYTES_FULL: usize = 256 * 1024;
@@ -88,6 +90,8 @@ pub struct Sequencer {
     frame_bytes: usize,
     /// Say of every frame that ends within an input that one part more is consumed; a negative control.
     part_skipped: bool,
+    /// See [`crate::future`].
+    future: bool,
 }
 
 /// The frame that entries are added to.
@@ -125,6 +129,7 @@ impl Sequencer {
             sealed: Vec::new(),
             frame_bytes: FRAME_BYTES_FULL,
             part_skipped: false,
+            future: false,
         }
     }
 
@@ -137,6 +142,12 @@ impl Sequencer {
     /// Breaks it, see [`crate::Faults::part_skipped`].
     pub(crate) fn with_part_skipped(mut self, part_skipped: bool) -> Self {
         self.part_skipped = part_skipped;
+        self
+    }
+
+    /// Decides by a version that is still to come, see [`crate::future`].
+    pub fn with_future(mut self, future: bool) -> Self {
+        self.future = future;
         self
     }
 
@@ -296,6 +307,9 @@ impl Sequencer {
             by.seq = self.place_of_input(run);
         }
         let mut entries = entries_of(&self.state, by, drafts);
+        if self.future {
+            entries.iter_mut().for_each(|entry| future::mark(&self.state, entry));
+        }
         let behind = self.entries.len();
         write(&entries, &mut self.entries)?;
         let size = self.entries.len() - behind + body_size + ENVELOPE_BYTES;
@@ -328,7 +342,10 @@ impl Sequencer {
             open.inputs_bytes += body_size;
         }
         open.entries_count += entries.len();
-        for entry in entries {
+        for mut entry in entries {
+            if self.future {
+                future::forget(&mut entry);
+            }
             self.state.apply_entry(&entry)?;
             run.decided.entries.push((n, entry));
         }

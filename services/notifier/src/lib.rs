@@ -5,8 +5,8 @@
 //! Keeps:  nothing; the feed's last message says where it goes on
 //!
 //! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
-//! the one it has read, or has a fact that this version does not know; it waits for ever where the broker is away,
-//! or refuses for a reason that can pass.
+//! the one it has read; it waits for ever where the broker is away, or refuses for a reason that can pass. A fact that
+//! this version does not know is left out, and counted.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -15,18 +15,14 @@
 //! | `resume` | where the feed goes on |
 //! | `publish` | publishes in order, up to the first that is not acknowledged |
 //! | `live` | tells events that nobody keeps |
-//! | `tell` | says how far the feed is, so that the log is not cut before it |
-//! | `lag` | how far behind the log it is |
 //! | `metrics` | what it counts |
 
 pub mod config;
 mod events;
-mod lag;
 mod live;
 mod metrics;
 mod publish;
 mod resume;
-mod tell;
 
 use std::time::Duration;
 
@@ -40,6 +36,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub use config::{Config, Fault, Feed};
 use metrics::Metrics;
 
+/// The notifier among the readers of the log.
+const READER: &str = "notifier";
 /// The part of readiness that says whether events follow the log.
 const NOTIFIER: &str = "notifier";
 /// The part of readiness that says how the log is.
@@ -89,7 +87,12 @@ async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow
     )?;
     let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
     let incarnation = incarnation(&broker, config, runtime).await?;
-    let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    let (readiness, lag) = (runtime.readiness.clone(), metrics.clone());
+    let watch = broker.clone().watch_log(move |end| {
+        let outcome = end.map(|end| lag.log_ends_at(end));
+        readiness.set(LOG, outcome.map_err(|error| error.to_string()));
+    });
+    let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
     let log = Log::new(broker, incarnation, archive.as_ref());
     match config.feed {
@@ -109,7 +112,9 @@ async fn keep(
 ) -> anyhow::Result<()> {
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     let mut written = None;
-    let _tell = tell::place(log.broker().clone(), source.log.clone(), metrics.clone());
+    let (broker, place) = (log.broker().clone(), metrics.clone());
+    let tell = broker.keep_telling_reader(READER, source.log.clone(), move || place.feed_is_at());
+    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
     loop {
         match resume::place(log.broker(), source, config, written).await {
             Ok(resumed) => {

@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     pub(crate) lag_frames: IntGauge,
     pub(crate) published: IntCounter,
     pub(crate) retries: IntCounter,
+    /// Facts without an event.
+    pub(crate) unknown: IntCounter,
     /// The last frame of which every event is in the feed; 0 while that is not known.
     place: Arc<AtomicU64>,
 }
@@ -31,11 +33,16 @@ impl Metrics {
                 "nox_feed_retries_total",
                 "Times that the feed was asked for its end, and gone on with, after something went wrong",
             )?,
+            unknown: IntCounter::new(
+                "nox_feed_unknown_total",
+                "Facts of a newer version that were left out, for what of them may be told is not known; an alarm",
+            )?,
             place: Arc::default(),
         };
         registry.register(Box::new(metrics.lag_frames.clone()))?;
         registry.register(Box::new(metrics.published.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
+        registry.register(Box::new(metrics.unknown.clone()))?;
         Ok(metrics)
     }
 

@@ -193,7 +193,7 @@ impl<'r> Model<'r> {
             if !schedules.is_empty() {
                 self.internal(Internal::Unqueue { wall: at, at, schedules }, at)?;
             }
-            while self.sequencer.state().workers.has_departed() {
+            while self.sequencer.state().has_losses() {
                 let losses = Internal::Losses { losses_max: LOSSES_MAX };
                 if self.internal(losses, at)?.entries.is_empty() {
                     break;

@@ -10,6 +10,7 @@ mod history;
 mod layouts;
 mod lists;
 mod log;
+mod newer;
 mod pages;
 mod parked;
 mod past;

@@ -218,6 +218,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
         ProblemCode::NotEnded => {
             (409, 0, "Job not ended", "Only a job that has ended is repeated.")
         }
+        ProblemCode::Parked => (
+            409,
+            0,
+            "Parked",
+            "A newer version of the scheduler led, and the one that leads now does not know what became of this. Nothing \
+             is done with it until the newer version leads again; then it goes on.",
+        ),
         ProblemCode::AlreadyEnded => (409, 0, "Job already ended", "An ended job stays as it is."),
         ProblemCode::IdempotencyConflict => (
             422,

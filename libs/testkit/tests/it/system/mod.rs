@@ -39,6 +39,7 @@ mod snapshots;
 mod streamed;
 mod tasks;
 mod unstorable;
+mod versions;
 mod why;
 mod zombies;
 
