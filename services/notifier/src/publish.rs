@@ -20,9 +20,9 @@ use crate::{
     resume::Resumed,
 };
 
-/// Events on their way at a time. At 0.2 to 1 ms for an acknowledgement these are more than the broker stores in
-/// that time.
-const IN_FLIGHT_MAX: usize = 1024;
+/// Events on their way at a time: some four groups, more than the broker stores while an acknowledgement is on its way,
+/// and few enough that frames of the log do not wait long behind them.
+const IN_FLIGHT_MAX: usize = 256;
 /// Events that one acknowledgement is for: what the last of them says holds for all, for each is let in behind the one
 /// before alone. An acknowledgement costs the broker about as much as a message.
 const GROUP_MAX: usize = 64;

@@ -225,7 +225,7 @@ impl Run {
         let pos = self.all.pos;
         let mut leader =
             Sequencer::new(self.all.clone(), pos, self.chain, self.rules.clone()).with_future(true);
-        let workers = WORKERS.map(|name| id::<WorkerId>(name));
+        let workers = WORKERS.map(id::<WorkerId>);
         let mut inputs: Vec<_> = workers.iter().map(|worker| self.hello(worker)).collect();
         for _ in 0..1_000 {
             inputs.push(Input::Internal(Internal::Losses { losses_max: 1_000 }));
