@@ -27,6 +27,8 @@ class Parser:
     """Takes bytes as they come, and gives the events that they complete."""
 
     last_id: str = ""
+    """Of the newest that was complete: where to go on."""
+    _id: str | None = None
     _rest: bytes = b""
     _event: str = ""
     _data: list[str] = field(default_factory=list[str])
@@ -52,7 +54,7 @@ class Parser:
             case "event":
                 self._event = value
             case "id" if "\0" not in value:
-                self.last_id = value
+                self._id = value
             case _:
                 # A comment, or `retry`.
                 pass
@@ -60,5 +62,7 @@ class Parser:
 
     def _complete(self) -> ServerEvent | None:
         event, data = self._event, self._data
-        self._event, self._data = "", []
+        # Not before: an event whose rest is lost has not come.
+        self.last_id = self.last_id if self._id is None else self._id
+        self._event, self._data, self._id = "", [], None
         return ServerEvent(self.last_id, event or "message", "\n".join(data)) if data else None

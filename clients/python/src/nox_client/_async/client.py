@@ -41,6 +41,8 @@ class AsyncClient:
         self._transport = AsyncTransport(
             requests.address(url), requests.bearer(token), retries or Retries(), http
         )
+        # The newest frame of the log that this client has caused: its lists show that or newer.
+        self._least = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -123,9 +125,9 @@ class AsyncClient:
         return AsyncJob(self, id)
 
     async def jobs(
-        self, *, limit: int | None = None, **filters: str | datetime
+        self, *, limit: int | None = None, **filters: str | int | datetime
     ) -> AsyncGenerator[AsyncJob, None]:
-        """Jobs, the newest first, each with its `view`; at most `limit`.
+        """Jobs, the newest first, each with its `view`; at most `limit`. What this client has submitted is among them.
 
         `filters` are those of `GET /jobs`: status, module, user_id, release_id, label, waiting, error_code, created_after, …
         """
@@ -133,6 +135,7 @@ class AsyncClient:
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in filters.items()
         }
+        query.setdefault("n", self._least or None)
         left = limit
         while left is None or left > 0:
             size = 200 if left is None else min(200, left)
@@ -203,7 +206,11 @@ class AsyncClient:
         headers = {"Idempotency-Key": key or uuid4().hex}
         request = Request("POST", path, headers=headers, json=body, safe=True)
         receipt = models.Receipt.model_validate(await self._json(request))
+        self._caused(receipt.n)
         return AsyncJob(self, str(receipt.id), n=receipt.n)
+
+    def _caused(self, n: int | None) -> None:
+        self._least = max(self._least, n or 0)
 
     async def _taken_up(self, inputs: Any) -> Any:
         """Inputs as a job can have them: large texts are uploaded, which are the same reference each time."""

@@ -42,6 +42,8 @@ class Client:
         self._transport = Transport(
             requests.address(url), requests.bearer(token), retries or Retries(), http
         )
+        # The newest frame of the log that this client has caused: its lists show that or newer.
+        self._least = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -124,9 +126,9 @@ class Client:
         return Job(self, id)
 
     def jobs(
-        self, *, limit: int | None = None, **filters: str | datetime
+        self, *, limit: int | None = None, **filters: str | int | datetime
     ) -> Generator[Job, None, None]:
-        """Jobs, the newest first, each with its `view`; at most `limit`.
+        """Jobs, the newest first, each with its `view`; at most `limit`. What this client has submitted is among them.
 
         `filters` are those of `GET /jobs`: status, module, user_id, release_id, label, waiting, error_code, created_after, …
         """
@@ -134,6 +136,7 @@ class Client:
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in filters.items()
         }
+        query.setdefault("n", self._least or None)
         left = limit
         while left is None or left > 0:
             size = 200 if left is None else min(200, left)
@@ -204,7 +207,11 @@ class Client:
         headers = {"Idempotency-Key": key or uuid4().hex}
         request = Request("POST", path, headers=headers, json=body, safe=True)
         receipt = models.Receipt.model_validate(self._json(request))
+        self._caused(receipt.n)
         return Job(self, str(receipt.id), n=receipt.n)
+
+    def _caused(self, n: int | None) -> None:
+        self._least = max(self._least, n or 0)
 
     def _taken_up(self, inputs: Any) -> Any:
         """Inputs as a job can have them: large texts are uploaded, which are the same reference each time."""

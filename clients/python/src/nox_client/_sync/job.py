@@ -171,7 +171,7 @@ class Job:
         # A second cancel changes nothing, and is answered as the first.
         request = Request("POST", f"{self._path()}/cancel", query, safe=True)
         document = self._client._json(request)
-        self._n = models.CancelReceipt.model_validate(document).n or self._n
+        self._saw(models.CancelReceipt.model_validate(document).n)
 
     def retry(
         self,
@@ -199,13 +199,17 @@ class Job:
     def submit(self) -> None:
         """Submits a draft; one that was submitted before stays as it is."""
         document = self._client._json(Request("POST", f"{self._path()}/submit", safe=True))
-        self._n = models.Receipt.model_validate(document).n or self._n
+        self._saw(models.Receipt.model_validate(document).n)
 
     def _path(self) -> str:
         return f"/jobs/{quote(self.id, safe='')}"
 
     def _file(self, name: str) -> str:
         return f"{self._path()}/artifacts/{quote(name)}"
+
+    def _saw(self, n: int | None) -> None:
+        self._n = n or self._n
+        self._client._caused(n)
 
     def _least(self) -> dict[str, Any]:
         return {} if self._n is None else {"n": self._n}

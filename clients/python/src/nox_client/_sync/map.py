@@ -35,6 +35,8 @@ BATCH_JOBS = 100
 BUFFER_FACTOR = 10
 # The list is read for at most this part of the time.
 LIST_SHARE = 0.2
+# Shortest time between two reads of it, in seconds.
+LIST_EVERY_S = 0.05
 # Ends that were seen of jobs that this run has not submitted again yet.
 SEEN_MAX = 10_000
 # Seconds until a batch that quotas have not let in is sent again.
@@ -83,7 +85,6 @@ class Map:
         self._outcomes: deque[Outcome] = deque()
         self._seen: dict[str, models.Job] = {}
         self._cursor: str | None = None
-        self._least = 0
         self._blocked_until = 0.0
         self._blocked_since: float | None = None
 
@@ -171,7 +172,7 @@ class Map:
         except ApiError as error:
             return self._refused(batch, place, error)
         batch.taken.add(place)
-        self._least = max(self._least, receipt.n or 0)
+        self._client._caused(receipt.n)
         id = str(receipt.id)
         if id in self._seen:
             self._outcomes.append(Outcome(index, self._seen.pop(id)))
@@ -208,42 +209,50 @@ class Map:
 
     def _wait(self) -> None:
         """Waits until one has ended, or for a second, and takes in whatever has."""
-        oldest = next(iter(self._open), None)
-        if oldest is None:
+        if not self._open:
             time.sleep(max(0.0, self._blocked_until - time.monotonic()))
             return
-        headers = requests.preferred_wait(1.0)
-        query = {"n": self._least} if self._least else {}
-        request = Request("GET", f"/jobs/{oldest}", query, headers, safe=True)
-        view = models.Job.model_validate(self._client._json(request))
-        if ended(view):
-            self._settle(view)
+        if self._ordered:
+            self._look_at(next(iter(self._open)))
         begun = time.monotonic()
         if self._open:
             self._read_list()
         # Many that end one by one are read together.
-        time.sleep((time.monotonic() - begun) * (1 / LIST_SHARE - 1) if self._open else 0.0)
+        rest = (time.monotonic() - begun) * (1 / LIST_SHARE - 1)
+        time.sleep(min(max(rest, LIST_EVERY_S), 1.0) if self._open else 0.0)
+
+    def _look_at(self, id: str) -> None:
+        """Waits for the end of one, for at most a second."""
+        query = {"n": self._client._least or None}
+        headers = requests.preferred_wait(1.0)
+        request = Request("GET", f"/jobs/{id}", query, headers, safe=True)
+        view = models.Job.model_validate(self._client._json(request))
+        if ended(view):
+            self._settle(view)
 
     def _read_list(self) -> None:
         cursor, leading = self._cursor, True
-        while True:
+        found: list[models.Job] = []
+        more = True
+        while more:
             query = {
                 "release_id": _word(self._body["release_id"]),
                 "sort": "created_at",
                 "limit": 200,
                 "cursor": cursor,
-                "n": self._least or None,
+                "n": self._client._least or None,
             }
             page = self._client._page(query)
-            for view in page.jobs:
-                if ended(view):
-                    self._settle(view)
-            leading = leading and not any(str(view.id) in self._open for view in page.jobs)
-            if page.next is None or not self._open:
-                return
+            found += [view for view in page.jobs if ended(view)]
+            leading = leading and all(
+                ended(view) or str(view.id) not in self._open for view in page.jobs
+            )
+            more = page.next is not None
             cursor = page.next
             # The page that it begins behind is never read again.
-            self._cursor = cursor if leading else self._cursor
+            self._cursor = cursor if leading and more else self._cursor
+        for view in sorted(found, key=lambda view: view.ended_at or view.created_at):
+            self._settle(view)
 
     def _settle(self, view: models.Job) -> None:
         index = self._open.pop(str(view.id), None)
