@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,7 +20,10 @@ class Proxy:
         self._lock = threading.Lock()
         self._lost_answers = 0
         self._cut_after: int | None = None
+        self._open: set[socket.socket] = set()
         self.cuts = 0
+        # Pieces of answers that were passed on.
+        self.answers = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def lose_answers(self, count: int) -> None:
@@ -29,6 +33,13 @@ class Proxy:
     def cut_after(self, bytes_max: int | None) -> None:
         """Cuts each further connection when so many bytes have been answered."""
         self._cut_after = bytes_max
+
+    def cut_all(self) -> None:
+        """Cuts the connections that there are."""
+        for client in list(self._open):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            self.cuts += 1
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,6 +57,7 @@ class Proxy:
             except OSError:
                 return
             server = socket.create_connection(self._server)
+            self._open.add(client)
             threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
             threading.Thread(target=self._answer, args=(client, server), daemon=True).start()
 
@@ -69,10 +81,13 @@ class Proxy:
                         client.shutdown(socket.SHUT_RDWR)
                         return
                     client.sendall(data)
+                    self.answers += 1
                     told += len(data)
                 client.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return
+            finally:
+                self._open.discard(client)
 
     def _is_lost(self) -> bool:
         with self._lock:

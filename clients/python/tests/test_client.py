@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -203,6 +206,28 @@ def test_all_that_happens_is_heard_from_a_place_on(nox: Client) -> None:
         if event.type == "nox.job.succeeded.v1":
             break
     assert {event.subject for event in heard} == {job.id}
+
+
+def test_a_stream_that_was_silent_for_long_goes_on_after_a_cut(
+    user: User, nox: Client, proxy: Proxy
+) -> None:
+    heard: list[str] = []
+
+    def listen() -> None:
+        with Client(proxy.url, user.token, retries=Retries(for_s=1.0)) as far:
+            heard.extend(event.subject for event in islice(far.events(type="job.submitted"), 2))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    until(lambda: proxy.answers >= 1)
+    first = nox.run("noop")
+    until(lambda: proxy.answers >= 2)
+    # Longer than requests are repeated, counted from what came before.
+    time.sleep(1.2)
+    proxy.cut_all()
+    second = nox.run("noop")
+    thread.join(30)
+    assert heard == [first.id, second.id]
 
 
 def test_a_log_is_followed_to_its_end(nox: Client) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HERE, User
+from conftest import HERE, ROOT, User
 from waiting import until
 
 SAID = {
@@ -19,8 +19,8 @@ SAID = {
 }
 
 
-def blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.DOTALL)
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 def run(python: Path | str, program: Path, environment: dict[str, str], cwd: Path) -> str:
@@ -43,6 +43,14 @@ def test_every_example_is_run_by_a_test() -> None:
     assert {path.name for path in (HERE / "examples").glob("*.py")} == {*SAID, "viewer.py"}
 
 
+def test_the_lines_of_the_repository_s_readme_run(user: User, tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "README.md")
+    program = tmp_path / "program.py"
+    program.write_text(block)
+    lines = run(sys.executable, program, user.environment, tmp_path).splitlines()
+    assert lines == [f"{index} ['result.txt']" for index in range(100)]
+
+
 @pytest.mark.timeout(240)
 def test_what_is_built_is_installed_and_does_what_the_readme_says(user: User, tmp_path: Path) -> None:
     """In an environment that has nothing else; pip takes the dependencies from the registry, or from its cache."""
@@ -59,7 +67,7 @@ def test_what_is_built_is_installed_and_does_what_the_readme_says(user: User, tm
     done = subprocess.run(install, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
 
-    first, second = blocks()
+    first, second = blocks(HERE / "README.md")
     program = tmp_path / "first.py"
     program.write_text(first)
     said = run(python, program, environment, tmp_path).splitlines()

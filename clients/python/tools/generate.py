@@ -23,7 +23,7 @@ WORDS = [
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\bAsyncIterator\b", "Iterator"),
-    (r"\bAsyncGenerator\[(\w+(?:\.\w+)*), None\]", r"Generator[\1, None, None]"),
+    (r"\bAsyncGenerator\[([\w.]+(?:\[\w+\])?), None\]", r"Generator[\1, None, None]"),
     (r"\bAsyncGenerator\b", "Generator"),
     (r"\bAsync(Client|Job|Map|Transport)\b", r"\1"),
     (r"\bhttpx2\.AsyncClient\b", "httpx2.Client"),

@@ -62,34 +62,37 @@ class Transport:
         begun, tries = time.monotonic(), 0
         parser = Parser(query.get("after") or "")
         while True:
+            heard = False
             try:
                 with closing(self._stream(path, query, parser)) as stream:
-                    for event in stream:
-                        begun, tries = time.monotonic(), 0
-                        if event.event != "end":
-                            yield event
-                        elif json.loads(event.data).get("reason") == "job_ended":
-                            return
-                delay = 0.0
+                    for events in stream:
+                        # Whatever comes says that the server is there, be it no event.
+                        heard = True
+                        for event in events:
+                            if event.event != "end":
+                                yield event
+                            elif json.loads(event.data).get("reason") == "job_ended":
+                                return
+                delay: float | None = 0.0
             except NoxError as error:
-                request = Request("GET", path, safe=True)
-                waited = self._again(request, error, tries, begun)
-                if waited is None:
+                # Patience begins when it is cut.
+                begun, tries = (time.monotonic(), 0) if heard else (begun, tries)
+                delay = self._again(Request("GET", path, safe=True), error, tries, begun)
+                if delay is None:
                     raise
-                delay = waited
             tries += 1
             parser = Parser(parser.last_id)
             time.sleep(delay or min(0.05 * tries, 1.0))
 
     def _stream(
         self, path: str, query: dict[str, Any], parser: Parser
-    ) -> Generator[ServerEvent, None, None]:
+    ) -> Generator[list[ServerEvent], None, None]:
+        """What each piece of one connection completes."""
         query = {**query, "after": parser.last_id or None}
         request = Request("GET", path, query, {"Accept": "text/event-stream"})
         with closing(self.bytes(request, requests.STREAM_SILENCE_S_MAX)) as chunks:
             for chunk in chunks:
-                for event in parser.feed(chunk):
-                    yield event
+                yield list(parser.feed(chunk))
 
     def bytes(self, request: Request, silence_s_max: float) -> Generator[bytes, None, None]:
         """The body as it comes, in one try. Raises as `send` does."""
@@ -138,14 +141,16 @@ class Transport:
 
     def _again(self, request: Request, error: NoxError, tries: int, begun: float) -> float | None:
         """Seconds until it is sent again; None if it is not."""
+        delay: float | None
         if isinstance(error, Unauthenticated) and error.code == "token_expired":
-            # Once: a token that is new and has ended is somebody's mistake.
-            renewed = callable(self._token) and tries == 0
-            self._bearer = None if renewed else self._bearer
-            return 0.0 if renewed else None
-        if not request.safe and not requests.never_done(error):
-            return None
-        delay = self.retries.delay(tries, error)
+            # A token that is new and has ended as well is somebody's mistake.
+            ended, self._bearer = self._bearer, self._token() if callable(self._token) else None
+            delay = 0.0 if self._bearer is not None and self._bearer != ended else None
+            self._bearer = self._bearer or ended
+        elif request.safe or requests.never_done(error):
+            delay = self.retries.delay(tries, error)
+        else:
+            delay = None
         over = time.monotonic() - begun + (delay or 0.0) > self.retries.for_s
         return None if over else delay
 
