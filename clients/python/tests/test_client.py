@@ -88,6 +88,27 @@ def test_a_file_that_is_not_what_the_job_kept_is_not_left(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_download_that_is_cut_goes_on_where_it_was(
+    user: User, nox: Client, proxy: Proxy, tmp_path: Path
+) -> None:
+    job = nox.run("xtb", xyz=WATER, params={"opt": True})
+    job.result(60)
+    whole = job.read("xtbopt.log")
+    with user.client(proxy.url) as far:
+        again = far.job(job.id)
+        kept = again.artifacts()
+        proxy.cut_after(1_000)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Job, "artifacts", lambda _: kept)
+            path = again.download("xtbopt.log", tmp_path)
+        # What is asked for as a whole never comes.
+        with pytest.raises(ConnectionFailed), Client(
+            proxy.url, user.token, retries=Retries(for_s=0.5)
+        ) as hasty:
+            hasty.job(job.id).read("xtbopt.log")
+    assert path.read_bytes() == whole and proxy.cuts >= 2
+
+
 def test_one_key_is_one_job_and_no_key_another_each_time(nox: Client) -> None:
     first, second = (nox.run("xtb_hello", text="hello", key="order-1") for _ in range(2))
     assert first.id == second.id and count(nox) == 1

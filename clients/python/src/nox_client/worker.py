@@ -160,7 +160,6 @@ class Worker:
         before = self._take_signals()
         beats = threading.Thread(target=self._beat, name="nox-beats", daemon=True)
         try:
-            self._join()
             beats.start()
             self._claim_until_stopped()
             self._finish()
@@ -202,11 +201,13 @@ class Worker:
                 continue
             claimed = None
             try:
+                if self.id is None:
+                    self._join()
                 claimed = self._claim()
                 failures = 0
             except NotFound:
                 log.warning("the server had given this worker up: beginning anew")
-                self._join()
+                self.id = None
             except _PASSING as error:
                 failures += 1
                 log.warning("no claim: %s", error)
@@ -297,7 +298,8 @@ class Worker:
             except _PASSING:
                 task._over.wait(1.0)
                 continue
-            except ApiError:
+            except (ApiError, RuntimeError):
+                # Its client was closed.
                 return
             mine = view.status in ("claimed", "running") and view.attempt == task.attempt
             if not mine:
@@ -309,11 +311,11 @@ class Worker:
         told: dict[str, tuple[float | None, str | None]] = {}
         while not self._done.wait(PROGRESS_EVERY_S):
             try:
-                if time.monotonic() - beaten >= self._heartbeat_s:
+                if self.id is not None and time.monotonic() - beaten >= self._heartbeat_s:
                     self._ask("PATCH", f"/v1/joblib/workers/{self.id}")
                     beaten = time.monotonic()
                 told = self._tell_progress(told)
-            except NoxError as error:
+            except (NoxError, RuntimeError) as error:
                 # The next claim finds out what it means.
                 log.warning("no heartbeat: %s", error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -153,7 +152,8 @@ class AsyncJob:
         target = Path(to)
         if target.is_dir():
             # A name may have folders in it, which may be anybody's: the last part alone is taken.
-            target = target / (Path(name).name or "artifact")
+            last = Path(name).name
+            target = target / ("artifact" if last in ("", "..") else last)
         partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
         try:
             await self._write(name, partial, kept.sha256)
@@ -226,15 +226,10 @@ class AsyncJob:
         return models.Logs.model_validate(await self._client._json(request))
 
     async def _write(self, name: str, path: Path, sha256: str) -> None:
-        hasher = hashlib.sha256()
-        request = Request("GET", self._file(name), headers={"Accept": "*/*"})
-        chunks = self._client._transport.bytes(request, requests.ANSWER_S_MAX)
         with open(path, "wb") as file:
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    hasher.update(chunk)
-                    file.write(chunk)
-        if hasher.hexdigest() != sha256:
+            request = Request("GET", self._file(name), safe=True)
+            found = await self._client._transport.save(request, file)
+        if found != sha256:
             raise Corrupt(f"{name} of job {self.id} is not what the job kept")
 
 

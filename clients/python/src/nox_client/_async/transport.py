@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 import httpx2
 
@@ -107,6 +109,30 @@ class AsyncTransport:
                     yield chunk
         except httpx2.TransportError as error:
             raise _failed(request, error) from error
+
+    async def save(self, request: Request, file: BinaryIO) -> str:
+        """Writes the body into a file, across as many connections as it takes; its SHA-256. Raises as `send` does."""
+        hasher, written = hashlib.sha256(), 0
+        begun, tries = time.monotonic(), 0
+        while True:
+            heard = False
+            rest = {"Range": f"bytes={written}-"} if written else {}
+            headers = {"Accept": "*/*", "Accept-Encoding": "identity", **rest}
+            try:
+                chunks = self.bytes(replace(request, headers=headers), requests.ANSWER_S_MAX)
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        heard = True
+                        written += file.write(chunk)
+                        hasher.update(chunk)
+                return hasher.hexdigest()
+            except NoxError as error:
+                begun, tries = (time.monotonic(), 0) if heard else (begun, tries)
+                delay = self._again(request, error, tries, begun)
+                if delay is None:
+                    raise
+            tries += 1
+            await asyncio.sleep(delay)
 
     async def _once(self, request: Request) -> httpx2.Response:
         try:

@@ -107,6 +107,8 @@ class Client:
     ) -> Generator[Outcome, None, None]:
         """A job for each of the inputs, and what came of each: in their order, or as they end.
 
+        Jobs are submitted as one iterates over it, and the inputs read.
+
         With the same `key` the same inputs are the same jobs: what was killed in the middle goes on where it was when it
         is called again, and nothing runs twice. Inputs that have changed, and such as were added at the end, run. Without a
         key all of it runs anew. The jobs' `release_id` is the key (at most 128 bytes), unless `options` says another.

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 BATCH_JOBS = 100
 # How many of the jobs in flight may wait, ended, for one before them.
 BUFFER_FACTOR = 10
+# As many as a release's id may have.
+KEY_BYTES_MAX = 128
 # The list is read for at most this part of the time.
 LIST_SHARE = 0.2
-# Shortest time between two reads of it, in seconds.
-LIST_EVERY_S = 0.05
+# Shortest and longest time between two reads of it, in seconds.
+LIST_EVERY_S, LIST_EVERY_S_MAX = 0.05, 1.0
 # Ends that were seen of jobs that this run has not submitted again yet.
 SEEN_MAX = 10_000
 # Seconds until a batch that quotas have not let in is sent again.
@@ -71,6 +73,8 @@ class Map:
             raise ValueError(f"max_in_flight is less than {BATCH_JOBS}, which go together")
         self._client = client
         self._key = key or uuid4().hex
+        if len(self._key.encode()) > KEY_BYTES_MAX:
+            raise ValueError(f"a key has at most {KEY_BYTES_MAX} bytes")
         self._body = {"module": module, "release_id": self._key, **(options or Options()).members()}
         self._inputs: Iterator[Mapping[str, Any]] = iter(inputs)
         self._total = len(inputs) if isinstance(inputs, Sized) else None
@@ -85,6 +89,8 @@ class Map:
         self._outcomes: deque[Outcome] = deque()
         self._seen: dict[str, models.Job] = {}
         self._cursor: str | None = None
+        # Reads of the list in a row that found nothing.
+        self._idle = 0
         self._blocked_until = 0.0
         self._blocked_since: float | None = None
 
@@ -214,12 +220,14 @@ class Map:
             return
         if self._ordered:
             self._look_at(next(iter(self._open)))
-        begun = time.monotonic()
-        if self._open:
-            self._read_list()
-        # Many that end one by one are read together.
+        if not self._open:
+            return
+        begun, before = time.monotonic(), len(self._open)
+        self._read_list()
+        # Many that end one by one are read together, and seldom where none does.
+        self._idle = 0 if len(self._open) < before else min(self._idle + 1, 5)
         rest = (time.monotonic() - begun) * (1 / LIST_SHARE - 1)
-        time.sleep(min(max(rest, LIST_EVERY_S), 1.0) if self._open else 0.0)
+        time.sleep(min(max(rest, LIST_EVERY_S * 2**self._idle), LIST_EVERY_S_MAX))
 
     def _look_at(self, id: str) -> None:
         """Waits for the end of one, for at most a second."""
