@@ -36,7 +36,7 @@ python: setup ## the Python client: its types, and its tests against a system of
 	@libs/devkit/setup.sh nox-client
 	cargo build -p noxctl --locked
 	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
-		python3 -m mypy --cache-dir /dev/null && \
+		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
 		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
 
 fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,11 @@ class User:
         return Client(url or self.system.url, self.token)
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+@contextmanager
+def running(data: Path) -> Iterator[tuple[System, subprocess.Popen[bytes]]]:
+    """A system whose data are kept in a folder, at the same address each time."""
     if not (BIN / "noxctl").exists():
         pytest.exit(f"no noxctl in {BIN}: build it, or say in NOX_BIN where it is", returncode=2)
-    data = tmp_path_factory.mktemp("system")
     environment = {
         **os.environ,
         "NOX_DATA": str(data / "data"),
@@ -73,24 +73,29 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "NOX_JOBLIB_WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_S),
     }
     command = [f"{BIN}/noxctl", "dev", "--headless"]
-    with open(data / "stderr", "wb") as stderr:
+    with open(data / "stderr", "ab") as stderr:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr
         )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         assert line, (data / "stderr").read_text()
-        yield System(json.loads(line)["url"], data / "data")
+        yield System(json.loads(line)["url"], data / "data"), process
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running(tmp_path_factory.mktemp("system")) as (system, _):
+        yield system
 
 
 @pytest.fixture
@@ -115,5 +120,3 @@ def nox(user: User) -> Iterator[Client]:
 def proxy(system: System) -> Iterator[Proxy]:
     with Proxy(system.url) as proxy:
         yield proxy
-
-

@@ -102,9 +102,10 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
             patch.setattr(Job, "artifacts", lambda _: kept)
             path = again.download("xtbopt.log", tmp_path)
         # What is asked for as a whole never comes.
-        with pytest.raises(ConnectionFailed), Client(
-            proxy.url, user.token, retries=Retries(for_s=0.5)
-        ) as hasty:
+        with (
+            pytest.raises(ConnectionFailed),
+            Client(proxy.url, user.token, retries=Retries(for_s=0.5)) as hasty,
+        ):
             hasty.job(job.id).read("xtbopt.log")
     assert path.read_bytes() == whole and proxy.cuts >= 2
 

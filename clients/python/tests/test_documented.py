@@ -52,7 +52,9 @@ def test_the_lines_of_the_repository_s_readme_run(user: User, tmp_path: Path) ->
 
 
 @pytest.mark.timeout(240)
-def test_what_is_built_is_installed_and_does_what_the_readme_says(user: User, tmp_path: Path) -> None:
+def test_what_is_built_is_installed_and_does_what_the_readme_says(
+    user: User, tmp_path: Path
+) -> None:
     """In an environment that has nothing else; pip takes the dependencies from the registry, or from its cache."""
     built = tmp_path / "dist"
     build = [sys.executable, "-m", "hatchling", "build", "-d", str(built)]

@@ -21,7 +21,9 @@ PROGRAM = Path(__file__).with_name("worker_program.py")
 
 
 @contextmanager
-def worker(user: User, room: str, notes: Path, grace_s: float = 20) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    user: User, room: str, notes: Path, grace_s: float = 20
+) -> Iterator[subprocess.Popen[bytes]]:
     """A worker of the room's, which notes in a file what it begins and ends."""
     command = [sys.executable, str(PROGRAM), room, str(notes), str(grace_s)]
     process = subprocess.Popen(command, env=user.environment)
@@ -46,7 +48,9 @@ def energy(nox: Client, room: str, **payload: object) -> Job:
 def test_tasks_run_fail_and_tell_how_far_they_are(user: User, nox: Client, tmp_path: Path) -> None:
     room, notes = "lab-1", tmp_path / "notes"
     with worker(user, room, notes):
-        schema = nox.request("GET", f"/v1/joblib/rooms/{room}/jobs/{room}:analysis:Energy")["schema"]
+        schema = nox.request("GET", f"/v1/joblib/rooms/{room}/jobs/{room}:analysis:Energy")[
+            "schema"
+        ]
         assert schema["properties"]["smiles"]["type"] == "string"
         good, bad, wrong = (
             energy(nox, room, smiles="CC"),
@@ -62,7 +66,10 @@ def test_tasks_run_fail_and_tell_how_far_they_are(user: User, nox: Client, tmp_p
         with pytest.raises(JobFailed, match="validation error"):
             wrong.result(20)
         slow = energy(nox, room, smiles="C", steps=100)
-        until(lambda: (view := slow.refresh()).progress is not None and view.progress.message == "step")
+        until(
+            lambda: (view := slow.refresh()).progress is not None
+            and view.progress.message == "step"
+        )
         slow.cancel()
         noted(notes, "canceled C")
         # And it works on.

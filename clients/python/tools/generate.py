@@ -1,7 +1,7 @@
 """Writes what is made of other files: the models from docs/openapi.json, and the synchronous client from the asynchronous.
 
-    python tools/generate.py           # writes
-    python tools/generate.py --check   # exits with 1, and names the files, where one is not as it would be written
+python tools/generate.py           # writes
+python tools/generate.py --check   # exits with 1, and names the files, where one is not as it would be written
 """
 
 from __future__ import annotations
@@ -78,7 +78,12 @@ def models() -> str:
         source.write_text(json.dumps(document))
         command = [sys.executable, "-m", "datamodel_code_generator"]
         command += ["--input", str(source), "--input-file-type", "openapi", "--output", str(target)]
-        command += ["--output-model-type", "pydantic_v2.BaseModel", "--target-python-version", "3.11"]
+        command += [
+            "--output-model-type",
+            "pydantic_v2.BaseModel",
+            "--target-python-version",
+            "3.11",
+        ]
         command += ["--output-datetime-class", "AwareDatetime", "--collapse-root-models"]
         command += ["--use-annotated", "--use-standard-collections", "--use-union-operator"]
         command += ["--use-schema-description", "--use-field-description", "--disable-timestamp"]
@@ -88,7 +93,16 @@ def models() -> str:
         return target.read_text()
 
 
-BOUNDS = {"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"}
+BOUNDS = {
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+}
 BOUNDS |= {"minProperties", "maxProperties", "propertyNames"}
 
 HEADER = '''"""What the API takes and answers, made of docs/openapi.json by tools/generate.py: change it there."""'''

@@ -177,7 +177,9 @@ def _plain(value: Any) -> Any:
 
 def written(value: Any) -> bytes:
     """Canonical JSON: sorted, compact, integers with all their digits. Raises ValueError for NaN and infinities."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return text.encode()
 
 

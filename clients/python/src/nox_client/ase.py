@@ -43,7 +43,9 @@ class NoxXTB(Calculator):
             self._inputs["multiplicity"] = multiplicity
         self._client, self._options, self._timeout = client, options, timeout
 
-    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
         """As every calculator does."""
         if name not in self.implemented_properties:
             known = ", ".join(self.implemented_properties)

@@ -211,9 +211,7 @@ class JobManager:
         else:
             answer = self.api.http.request(method, url, headers=headers, json=body)
         if answer.status_code >= 400:
-            raise of_answer(
-                answer.status_code, answer.headers.get("Retry-After"), answer.content
-            )
+            raise of_answer(answer.status_code, answer.headers.get("Retry-After"), answer.content)
         return answer.json() if answer.content else None
 
 

@@ -25,7 +25,6 @@ class WaitTimeout(NoxError, TimeoutError):
     """What was waited for had not happened when the time was over. The job goes on."""
 
 
-
 class Corrupt(NoxError):
     """A file's bytes are not those that the job kept, by their SHA-256."""
 

@@ -1,11 +1,11 @@
 """Workers that speak HTTP: functions that claim tasks.
 
-    worker = Worker(client, room="lab")
+worker = Worker(client, room="lab")
 
-    @worker.task("Energy", category="analysis")
-    def energy(inputs: Molecule, task: Task) -> Energy: ...
+@worker.task("Energy", category="analysis")
+def energy(inputs: Molecule, task: Task) -> Energy: ...
 
-    worker.run()
+worker.run()
 """
 
 from __future__ import annotations
@@ -235,7 +235,9 @@ class Worker:
         with self._lock:
             self._tasks[task.id] = task
         for target in (self._work, self._watch):
-            threading.Thread(target=target, args=(task,), name=f"nox-{task.id}", daemon=True).start()
+            threading.Thread(
+                target=target, args=(task,), name=f"nox-{task.id}", daemon=True
+            ).start()
 
     def _work(self, task: Task) -> None:
         try:
@@ -372,7 +374,9 @@ def _members(result: Any) -> dict[str, Any]:
         case Mapping():
             return {str(name): value for name, value in result.items()}
         case _:
-            raise TypeError(f"a task returns a mapping, a model or nothing, and no {type(result).__name__}")
+            raise TypeError(
+                f"a task returns a mapping, a model or nothing, and no {type(result).__name__}"
+            )
 
 
 def _told(text: str) -> str:

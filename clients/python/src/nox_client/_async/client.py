@@ -198,7 +198,9 @@ class AsyncClient:
     ) -> Any:
         """Any other request of the API: its answer's document, None if it has none. Raises ApiError."""
         safe = method in ("GET", "HEAD", "PUT", "DELETE")
-        answer = await self._transport.send(Request(method, path, query or {}, json=body, safe=safe))
+        answer = await self._transport.send(
+            Request(method, path, query or {}, json=body, safe=safe)
+        )
         return answer.json() if answer.content else None
 
     async def _json(self, request: Request) -> Any:
@@ -222,4 +224,6 @@ class AsyncClient:
         return requests.with_uploads(inputs, uploads)
 
     async def _page(self, query: Mapping[str, Any]) -> models.Jobs:
-        return models.Jobs.model_validate(await self._json(Request("GET", "/jobs", query, safe=True)))
+        return models.Jobs.model_validate(
+            await self._json(Request("GET", "/jobs", query, safe=True))
+        )

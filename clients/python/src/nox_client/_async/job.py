@@ -128,7 +128,9 @@ class AsyncJob:
 
     async def log_text(self) -> str:
         """All that it has printed, with U+FFFD in place of what is no UTF-8."""
-        request = Request("GET", f"{self._path()}/logs", headers={"Accept": "text/plain"}, safe=True)
+        request = Request(
+            "GET", f"{self._path()}/logs", headers={"Accept": "text/plain"}, safe=True
+        )
         return (await self._client._transport.send(request)).content.decode("utf-8", "replace")
 
     async def artifacts(self) -> models.Artifacts:
@@ -231,5 +233,3 @@ class AsyncJob:
             found = await self._client._transport.save(request, file)
         if found != sha256:
             raise Corrupt(f"{name} of job {self.id} is not what the job kept")
-
-

@@ -165,7 +165,9 @@ class AsyncMap:
         self._block(later)
         return False
 
-    async def _became(self, batch: Batch, place: int, became: models.Became1 | models.Became2) -> ApiError | None:
+    async def _became(
+        self, batch: Batch, place: int, became: models.Became1 | models.Became2
+    ) -> ApiError | None:
         """Takes in what became of one; what refuses it for now."""
         index = batch.start + place
         try:
@@ -197,9 +199,7 @@ class AsyncMap:
     async def _single(self, index: int, job: dict[str, Any]) -> models.Receipt:
         """Submits a job whose place had another one before."""
         key = requests.digest(self._key, "job", str(index), requests.written(job))
-        request = Request(
-            "POST", "/jobs", headers={"Idempotency-Key": key}, json=job, safe=True
-        )
+        request = Request("POST", "/jobs", headers={"Idempotency-Key": key}, json=job, safe=True)
         return models.Receipt.model_validate(await self._client._json(request))
 
     def _block(self, refusal: ApiError) -> None:

@@ -101,7 +101,9 @@ class AsyncTransport:
         try:
             options: dict[str, Any] = self._options(request)
             options["timeout"] = httpx2.Timeout(requests.ANSWER_S_MAX, read=silence_s_max)
-            async with self._http.stream(request.method, self.url + request.path, **options) as answer:
+            async with self._http.stream(
+                request.method, self.url + request.path, **options
+            ) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     raise self._refused(answer)

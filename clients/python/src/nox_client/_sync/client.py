@@ -199,7 +199,9 @@ class Client:
     ) -> Any:
         """Any other request of the API: its answer's document, None if it has none. Raises ApiError."""
         safe = method in ("GET", "HEAD", "PUT", "DELETE")
-        answer = self._transport.send(Request(method, path, query or {}, json=body, safe=safe))
+        answer = self._transport.send(
+            Request(method, path, query or {}, json=body, safe=safe)
+        )
         return answer.json() if answer.content else None
 
     def _json(self, request: Request) -> Any:
@@ -223,4 +225,6 @@ class Client:
         return requests.with_uploads(inputs, uploads)
 
     def _page(self, query: Mapping[str, Any]) -> models.Jobs:
-        return models.Jobs.model_validate(self._json(Request("GET", "/jobs", query, safe=True)))
+        return models.Jobs.model_validate(
+            self._json(Request("GET", "/jobs", query, safe=True))
+        )
