@@ -62,6 +62,17 @@ def test_the_same_key_and_inputs_are_the_same_jobs(nox: Client) -> None:
     assert not set(first) & {_id(of) for of in nox.map("noop", inputs)}
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ends_that_were_not_kept_are_asked_for(
+    nox: Client, ordered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = [{"sleep_ms": index % 3} for index in range(450)]
+    first = [_id(of) for of in nox.map("noop", inputs, key="kept")]
+    monkeypatch.setattr("nox_client._sync.map.SEEN_MAX", 0)
+    again = nox.map("noop", inputs, key="kept", ordered=ordered, max_in_flight=100)
+    assert {_id(of) for of in again} == set(first) and len(by_key(nox, "kept")) == 450
+
+
 @pytest.mark.parametrize("key", ["study-8", None])
 def test_killed_in_the_middle_and_started_again_nothing_runs_twice(
     user: User, nox: Client, tmp_path: Path, key: str | None

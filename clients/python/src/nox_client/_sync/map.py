@@ -219,7 +219,7 @@ class Map:
             time.sleep(max(0.0, self._blocked_until - time.monotonic()))
             return
         if self._ordered:
-            self._look_at(next(iter(self._open)))
+            self._look_at(next(iter(self._open)), 1.0)
         if not self._open:
             return
         begun, before = time.monotonic(), len(self._open)
@@ -229,20 +229,21 @@ class Map:
         rest = (time.monotonic() - begun) * (1 / LIST_SHARE - 1)
         time.sleep(min(max(rest, LIST_EVERY_S * 2**self._idle), LIST_EVERY_S_MAX))
 
-    def _look_at(self, id: str) -> None:
-        """Waits for the end of one, for at most a second."""
+    def _look_at(self, id: str, wait_s: float) -> None:
+        """Waits for the end of one, for so many seconds at most."""
         query = {"n": self._client._least or None}
-        headers = requests.preferred_wait(1.0)
+        headers = requests.preferred_wait(wait_s)
         request = Request("GET", f"/jobs/{id}", query, headers, safe=True)
         view = models.Job.model_validate(self._client._json(request))
         if ended(view):
             self._settle(view)
 
     def _read_list(self) -> None:
-        cursor, leading = self._cursor, True
+        """Takes in what has ended, of the pages that the open jobs are on."""
+        cursor, leading, more = self._cursor, True, True
         found: list[models.Job] = []
-        more = True
-        while more:
+        missing = set(self._open)
+        while more and missing:
             query = {
                 "release_id": _word(self._body["release_id"]),
                 "sort": "created_at",
@@ -252,15 +253,16 @@ class Map:
             }
             page = self._client._page(query)
             found += [view for view in page.jobs if ended(view)]
-            leading = leading and all(
-                ended(view) or str(view.id) not in self._open for view in page.jobs
-            )
-            more = page.next is not None
-            cursor = page.next
+            missing -= {str(view.id) for view in page.jobs}
+            leading = leading and all(ended(view) for view in page.jobs)
+            more, cursor = page.next is not None, page.next
             # The page that it begins behind is never read again.
             self._cursor = cursor if leading and more else self._cursor
         for view in sorted(found, key=lambda view: view.ended_at or view.created_at):
             self._settle(view)
+        # What is on no page had ended before it was submitted once more, and was not kept.
+        for id in missing:
+            self._look_at(id, 0.0)
 
     def _settle(self, view: models.Job) -> None:
         index = self._open.pop(str(view.id), None)
