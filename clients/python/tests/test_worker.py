@@ -130,21 +130,30 @@ class Nothing(BaseModel):
 
 
 def test_in_a_thread_it_is_stopped_by_a_call(user: User, nox: Client) -> None:
-    crew = Worker(nox, room="lab-6", poll_s=0.05)
+    crew = Worker(nox, room="lab-6", slots=2, poll_s=0.05)
     seen: list[Task] = []
+    # Both are in hand at a time.
+    together = threading.Barrier(2, timeout=20)
 
     @crew.task("Note")
     def note(inputs: Nothing, task: Task) -> None:
         seen.append(task)
+        together.wait()
+
+    @crew.task("Exit")
+    def leave(inputs: Nothing) -> None:
+        sys.exit(3)
 
     thread = threading.Thread(target=crew.run)
     thread.start()
     until(lambda: crew.id is not None)
-    job = nox.task("lab-6", "lab-6:modifiers:Note", {})
-    assert job.result(20).outputs == {}
+    jobs = [nox.task("lab-6", "lab-6:modifiers:Note", {}) for _ in range(2)]
+    assert [job.result(20).outputs for job in jobs] == [{}, {}]
+    with pytest.raises(JobFailed, match="SystemExit: 3"):
+        nox.task("lab-6", "lab-6:modifiers:Exit", {}).result(20)
     crew.stop()
     thread.join(20)
     assert not thread.is_alive()
-    assert [task.id for task in seen] == [job.id] and seen[0].cancelled
+    assert {task.id for task in seen} == {job.id for job in jobs} and seen[0].cancelled
     with pytest.raises(Conflict):
-        job.cancel()
+        jobs[0].cancel()

@@ -181,17 +181,17 @@ class JobManager:
     def submit(self, extension: BaseModel, room: str, *, registered_in: str = "@global") -> str:
         """Submits a task in a room, of what is registered there or for all; the task's id, which is a job's as well."""
         name = f"{registered_in}:{_category(type(extension))}:{type(extension).__name__}"
-        path = f"/v1/joblib/rooms/{quote(room)}/tasks/{quote(name)}"
+        path = f"/v1/joblib/rooms/{quote(room, safe='')}/tasks/{quote(name, safe='')}"
         return str(self._ask("POST", path, {"payload": extension.model_dump(mode="json")})["id"])
 
     def heartbeat(self) -> None:
         """Says that this worker lives: within each 60 s (NOX_JOBLIB_WORKER_TIMEOUT_SECONDS) while it works."""
-        self._ask("PATCH", f"/v1/joblib/workers/{quote(self._get_worker_id())}")
+        self._ask("PATCH", f"/v1/joblib/workers/{quote(self._get_worker_id(), safe='')}")
 
     def _register(self, cls: type[BaseModel], room: str) -> None:
         category = _category(cls)
         body = {"category": category, "name": cls.__name__, "schema": cls.model_json_schema()}
-        self._ask("PUT", f"/v1/joblib/rooms/{quote(room)}/jobs", body)
+        self._ask("PUT", f"/v1/joblib/rooms/{quote(room, safe='')}/jobs", body)
         self._registry[f"{room}:{category}:{cls.__name__}"] = cls
 
     def _get_worker_id(self) -> str:

@@ -47,6 +47,8 @@ TRACEBACK_MAX = 4_000
 HEARTBEAT_S = 15.0
 # The server keeps one progress a second.
 PROGRESS_EVERY_S = 1.0
+# Seconds until it is tried again to tell what came of a task, beyond what the client tries by itself.
+AGAIN_S = 2.0
 # Seconds in which a cancel is heard of at the latest, and a finished task's watcher ends.
 WATCH_S = 5
 
@@ -179,7 +181,7 @@ class Worker:
                 "schema": registered.model.model_json_schema(),
                 "worker_id": str(heard.id),
             }
-            self._ask("PUT", f"/v1/joblib/rooms/{quote(self._room)}/jobs", body)
+            self._ask("PUT", f"/v1/joblib/rooms/{quote(self._room, safe='')}/jobs", body)
         self.id = str(heard.id)
 
     def _leave(self) -> None:
@@ -241,8 +243,8 @@ class Worker:
 
     def _work(self, task: Task) -> None:
         try:
-            if self._move(task, {"status": "running"}):
-                self._move(task, self._outcome(task))
+            if self._tell(task, {"status": "running"}):
+                self._tell(task, self._outcome(task))
         except NoxError as error:
             # It is given up with its worker, or shown as it is.
             log.error("task %s: what came of it could not be told: %s", task.id, error)
@@ -254,17 +256,28 @@ class Worker:
 
     def _outcome(self, task: Task) -> dict[str, Any]:
         """Calls the function, and says what came of it as the server is told."""
-        registered = self._functions[task.job_name]
         try:
+            registered = self._functions[task.job_name]
             inputs = registered.model.model_validate(task.payload)
             arguments = (inputs, task) if registered.takes_task else (inputs,)
             result = registered.function(*arguments)
             return {"status": "completed", "result": _members(result)}
         except TaskCancelled:
             return {"status": "cancelled"}
-        except Exception:
+        except BaseException:
+            # An exit as well: it would end this thread alone, and the task would stay as it is.
             log.exception("task %s failed", task.id)
             return {"status": "failed", "error": _told(traceback.format_exc())}
+
+    def _tell(self, task: Task, body: dict[str, Any]) -> bool:
+        """The same as `_move`, for as long as it takes: a task that nobody speaks of stays as it is."""
+        while True:
+            try:
+                return self._move(task, body)
+            except _PASSING as error:
+                log.warning("task %s: %s", task.id, error)
+                if self._done.wait(AGAIN_S):
+                    raise
 
     def _move(self, task: Task, body: dict[str, Any]) -> bool:
         """Tells the server of a step; whether the task is still this worker's."""

@@ -174,7 +174,7 @@ class AsyncClient:
 
         The server has no idempotency keys for tasks: where no answer comes (ConnectionFailed), it may have been taken in.
         """
-        path = f"/v1/joblib/rooms/{quote(room)}/tasks/{quote(job_name)}"
+        path = f"/v1/joblib/rooms/{quote(room, safe='')}/tasks/{quote(job_name, safe='')}"
         body = {"payload": requests.inputs_of(payload, {})}
         task = models.Task.model_validate(await self._json(Request("POST", path, json=body)))
         return AsyncJob(self, str(task.id))

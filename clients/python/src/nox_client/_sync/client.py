@@ -175,7 +175,7 @@ class Client:
 
         The server has no idempotency keys for tasks: where no answer comes (ConnectionFailed), it may have been taken in.
         """
-        path = f"/v1/joblib/rooms/{quote(room)}/tasks/{quote(job_name)}"
+        path = f"/v1/joblib/rooms/{quote(room, safe='')}/tasks/{quote(job_name, safe='')}"
         body = {"payload": requests.inputs_of(payload, {})}
         task = models.Task.model_validate(self._json(Request("POST", path, json=body)))
         return Job(self, str(task.id))
