@@ -61,11 +61,13 @@ def test_what_is_built_is_installed_and_does_what_the_readme_says(
     subprocess.run(build, cwd=HERE, check=True, capture_output=True, timeout=60)
     (wheel,), (_sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     fresh = tmp_path / "fresh"
-    subprocess.run([sys.executable, "-m", "venv", fresh], check=True, timeout=60)
+    # Debian's Python has no pip to put into one.
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(fresh)]
+    subprocess.run(venv, check=True, timeout=60)
     python = fresh / "bin" / "python"
     # The package that was installed and what that brought, and nothing of the tests' own.
     environment = {**user.environment, "PYTHONPATH": ""}
-    install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", str(wheel)]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", str(wheel)]
     done = subprocess.run(install, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
 
