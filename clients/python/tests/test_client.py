@@ -26,6 +26,7 @@ from nox_client import (
     JobCanceled,
     JobFailed,
     NotFound,
+    NoxError,
     Options,
     Resources,
     Retries,
@@ -203,6 +204,14 @@ def test_nobody_there_is_an_exception_when_patience_ends() -> None:
     with (
         Client("http://127.0.0.1:9", "token", retries=Retries(for_s=0.5)) as nox,
         pytest.raises(ConnectionFailed),
+    ):
+        nox.me()
+
+
+def test_an_address_of_something_else_says_so(user: User) -> None:
+    with (
+        user.client(f"{user.system.url}/docs#") as nox,
+        pytest.raises(NoxError, match="a Nox server"),
     ):
         nox.me()
 

@@ -26,7 +26,10 @@ def by_key(nox: Client, key: str) -> list[str]:
 def test_results_come_in_order_or_as_they_end(nox: Client) -> None:
     inputs = [{"sleep_ms": 400 if index == 0 else 0} for index in range(130)]
     seen: list[tuple[int, int | None]] = []
-    tell = lambda done, total: seen.append((done, total))  # noqa: E731
+
+    def tell(done: int, total: int | None) -> None:
+        seen.append((done, total))
+
     ordered = [of.index for of in nox.map("noop", inputs, progress=tell)]
     assert ordered == list(range(130))
     assert seen == [(done, 130) for done in range(1, 131)]
@@ -41,7 +44,7 @@ def test_what_is_refused_or_fails_is_an_outcome(nox: Client) -> None:
     assert isinstance(outcomes[1].error, Invalid) and outcomes[1].job is None
     assert outcomes[1].error.pointer == "/jobs/1/inputs/sleep_ms"
     with pytest.raises(JobFailed):
-        outcomes[2].result
+        print(outcomes[2].result)
     assert outcomes[0].result.metrics and outcomes[0].error is None
 
 

@@ -57,7 +57,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PASSING = (ConnectionFailed, Unavailable, RateLimited, ServerDefect)
 
 
-class TaskCancelled(Exception):  # noqa: N818
+class TaskCancelled(Exception):
     """The task is no longer this worker's: it was cancelled, or given to another one."""
 
 

@@ -53,7 +53,12 @@ class Transport:
 
     def json(self, request: Request) -> Any:
         """The answer's document: integers are exact, other numbers doubles."""
-        return (self.send(request)).json()
+        answer = self.send(request)
+        try:
+            return answer.json()
+        except ValueError as error:
+            said = f"{request.method} {request.path}: the answer is no JSON"
+            raise NoxError(f"{said}: is {self.url} a Nox server?") from error
 
     def events(self, path: str, query: dict[str, Any]) -> Generator[ServerEvent, None, None]:
         """Server-sent events, across as many connections as it takes, each event once, until `end` of a job.
