@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
+.PHONY: help setup demo up test python fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ test: setup ## every test, against real servers
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
+
+python: setup ## the Python client: its types, and its tests against a system of their own; ARGS='-k map …' chooses
+	@libs/devkit/setup.sh nox-client
+	cargo build -p noxctl --locked
+	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
+		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
+		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
 
 fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin
 	@libs/devkit/setup.sh checkers

@@ -21,6 +21,7 @@ main() {
     case "${1:-}" in
         clients) install_python clients.txt python; return ;;
         checkers) install_python checkers.txt checkers; return ;;
+        nox-client) install_python nox-client.txt nox-client; return ;;
     esac
     # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
     # flock, and nobody to wait for.
