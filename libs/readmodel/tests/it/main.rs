@@ -17,4 +17,5 @@ mod poolers;
 mod races;
 mod rebuild;
 mod repeated;
+mod scratch;
 mod support;
