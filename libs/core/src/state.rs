@@ -182,6 +182,9 @@ impl ActiveJob {
 }
 
 impl State {
+    /// The serialised form of a snapshot. Another one is not read.
+    pub const FORMAT: &str = "state4";
+
     /// The `traceparent` of the job's submitter.
     pub fn traceparent(&self, job: JobId) -> Option<&str> {
         self.traces.get(&job).map(|trace| &**trace)
