@@ -89,6 +89,8 @@ check: ## formatting, lints, layering, licences, documentation
 	cargo test -p nox-devkit --test it --locked -- hygiene
 	@libs/devkit/setup.sh checkers
 	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -m openapi_spec_validator docs/openapi.json
+	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -W ignore -c \
+		'import asyncapi3; asyncapi3.AsyncAPI3.model_validate_json(open("docs/asyncapi.json").read())'
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 release: ## build every program for production, into target/release

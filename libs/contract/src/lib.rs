@@ -25,6 +25,7 @@ pub mod key;
 pub mod limits;
 pub mod metadata;
 pub mod module;
+mod near;
 pub mod place;
 pub mod problem;
 pub mod report;
@@ -64,6 +65,7 @@ pub use module::{
     COMMAND_MODULE, Manifest, REGISTERED_BYTES_MAX, Raise, RaisedResource, RegisteredModule,
     RetryPolicy,
 };
+pub use near::near;
 pub use place::{FactPlace, Incarnation, NoPlace, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};

@@ -7,7 +7,7 @@ use nox_contract::{
     Frame, FrameNumber, Hello, Incarnation, JobError, JobId, Manifest, Origin, Positions, RawJson,
     Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId, Source, Submit,
     Timestamp, Token, Usage, WorkerId,
-    report::{Ended, Started},
+    report::{Ended, Started, Stopped},
     subject,
 };
 use nox_core::{Internal, Rules, State};
@@ -175,6 +175,11 @@ impl Recording {
         let token = self.token(job_id, attempt);
         let usage = Usage { wall_ms: 1_500, ..Usage::default() };
         Report::Ended(Box::new(Ended { job_id, attempt, token, started: true, end, usage }))
+    }
+
+    pub fn stopped(&self, job_id: JobId, attempt: Attempt) -> Report {
+        let token = self.token(job_id, attempt);
+        Report::Stopped(Stopped { job_id, attempt, token, usage: Usage::default() })
     }
 
     /// Two jobs on one worker: one succeeds, one fails first; beside them what leads to nothing, and a report that

@@ -17,6 +17,7 @@
 //! | [`recent`] | the frames that a leader wrote last, for the archive |
 //! | [`agreement`] | whether archive and stream are of one log |
 //! | [`retention`] | how much of the log its stream may lose |
+//! | [`mod@fold`] | folds the log up to a place |
 //! | [`replay`] | decides a recorded log again, and compares |
 //! | [`ledger_proof`] | proves the ledger of a recorded log |
 //! | [`snapshot`] | a fold that is kept, and the words by which it was made |
@@ -28,6 +29,7 @@ pub mod appender;
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
+pub mod fold;
 pub mod future;
 pub mod head_reader;
 pub mod leader;
@@ -45,6 +47,7 @@ pub mod term;
 
 pub use agreement::Agreement;
 pub use faults::Faults;
+pub use fold::{Fold, FoldError};
 pub use head_reader::HeadReader;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use ledger_proof::LedgerProof;

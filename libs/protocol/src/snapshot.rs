@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::future;
 
+/// The serialised form. Another one is not read.
+pub const FORMAT: &str = "state5";
+
 #[derive(Serialize)]
 struct Written<'s> {
     words: &'s BTreeSet<String>,

@@ -13,8 +13,8 @@ use crate::{
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_places::LogPlaces,
-        modules::Modules,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
+        log_places::LogPlaces, modules::Modules, states::States,
     },
     uploads::UploadStore,
 };
@@ -25,6 +25,8 @@ pub struct App {
     pub bulk: Arc<Bulk>,
     pub hub: Hub,
     pub log_places: LogPlaces,
+    pub log_news: LogNews,
+    pub states: States,
     pub artifacts: Artifacts,
     pub uploads: UploadStore,
     pub reader: Reader,

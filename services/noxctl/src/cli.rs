@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::{
     commands::{
         bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me, module,
-        projection, prune, quota, replay, report, schedule, token, upload, worker,
+        projection, prune, queue, quota, replay, report, schedule, token, upload, worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -63,6 +63,8 @@ enum Command {
     /// Submit jobs again and again.
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// List the jobs that are open, or were at an earlier instant, the first submitted first.
+    Queue(queue::Args),
     /// Look at who runs jobs, and take them out of service.
     #[command(subcommand)]
     Worker(worker::Command),
@@ -126,6 +128,7 @@ impl Cli {
             Command::Upload(args) => upload::run(args, &target, output).await,
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Schedule(command) => schedule::run(command, &target, output).await,
+            Command::Queue(args) => queue::run(args, &target, output).await,
             Command::Worker(command) => worker::run(command, &target, output).await,
             Command::Quota(command) => quota::run(command, &target, output).await,
             Command::Key(command) => key::run(command, &target, output).await,

@@ -8,27 +8,24 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use nox_archive::{Log, LogError};
-use nox_contract::{Chain, FrameHead, FrameNumber, subject};
+use nox_archive::{ClosedState, Log, LogError};
+use nox_contract::{Chain, FrameNumber, subject};
 use nox_core::State;
-use nox_protocol::{Leader, snapshot};
+use nox_protocol::{
+    Leader,
+    snapshot::{self, FORMAT},
+};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{Config, archive::Archiving};
 
-/// Of the serialised form; another one is not read.
-const FORMAT: &str = "state5";
-/// The same where something is parked: what a version that knows more begins before.
+/// Where something is parked: what a version that knows more begins before.
 const PARKED: &str = "parked5";
 /// Of earlier versions, which knew no word that is not known now, and parked nothing: the state alone.
 const BARE: &str = "state4";
 
 /// Snapshots that are kept, of those that the log agrees with: the newest may turn out to be unreadable.
 const KEPT: usize = 2;
-
-/// Records of epochs that stand before a snapshot's end and that are gone back over to find its chain: as many
-/// takeovers, with no frame between them.
-const EPOCHS_MAX: usize = 100;
 
 /// Longest time to keep one: the next has to wait for it.
 const KEEP_WITHIN: Duration = Duration::from_secs(600);
@@ -125,7 +122,7 @@ async fn keep(log: Log, state: State, chain: Chain, words: Arc<BTreeSet<String>>
         true => name(state.n, chain),
         false => named(PARKED, state.n, chain),
     };
-    let kept = match timeout(KEEP_WITHIN, put(&log, &name, state, words)).await {
+    let kept = match timeout(KEEP_WITHIN, put(&log, &name, state, chain, words)).await {
         Ok(kept) => kept.map_err(|error| format!("{error:#}")),
         Err(_) => Err(format!("not done in {KEEP_WITHIN:?}")),
     };
@@ -139,13 +136,28 @@ async fn put(
     log: &Log,
     name: &str,
     state: State,
+    chain: Chain,
     words: Arc<BTreeSet<String>>,
 ) -> anyhow::Result<()> {
+    let of = (state.n, state.at, chain);
+    let is_whole = state.parking.is_empty();
     // Takes seconds for a large state: not on a thread that others wait for.
-    let write = move || snapshot::write(&state, &words);
-    let bytes = tokio::task::spawn_blocking(write).await??;
+    let pack = move || {
+        let bytes = snapshot::write(&state, &words)?;
+        let closed = ClosedState::new(of, FORMAT, &bytes)?;
+        Ok::<_, anyhow::Error>((bytes, closed))
+    };
+    let (bytes, closed) = tokio::task::spawn_blocking(pack).await??;
     log.broker().put_snapshot(name, bytes).await?;
-    thin_out(log).await.context("what is there beside it")
+    thin_out(log).await.context("what is there beside it")?;
+    // The next takeover does without it. With something parked it is not what a version that knows more would tell.
+    if is_whole
+        && let Some(archive) = log.archive()
+        && let Err(error) = archive.put_state(closed).await
+    {
+        tracing::warn!(name, %error, "Cannot keep a state in the archive");
+    }
+    Ok(())
 }
 
 /// Deletes all but the newest that the log agrees with, and the newest of those with nothing parked: a version that
@@ -236,7 +248,7 @@ async fn agreed(log: &Log, name: &str) -> Result<Option<(FrameNumber, Chain)>, L
     if log.broker().last_sequence(subject::EVENTS).await? < n.0 {
         return Ok(None);
     }
-    match chain_at(log, n).await {
+    match log.chain_at(n, true).await {
         Ok(found) => Ok((found == Some(chain)).then_some((n, chain))),
         Err(LogError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -254,23 +266,6 @@ fn parse(name: &str) -> Option<(FrameNumber, Chain)> {
     }
     let n = FrameNumber(parts.next()?.parse().ok()?);
     Some((n, Chain::parse(&format!("b3:{}", parts.next()?))?))
-}
-
-/// The chain after message `n`, as the log itself has it: a frame names the chain before it, and the record of
-/// an epoch follows a frame sooner or later.
-pub async fn chain_at(log: &Log, n: FrameNumber) -> Result<Option<Chain>, LogError> {
-    let mut payloads = Vec::new();
-    let mut before = (n.0 <= EPOCHS_MAX as u64).then_some(Chain::START);
-    for n in (1..=n.0).rev().take(EPOCHS_MAX) {
-        let Some(message) = log.frame(FrameNumber(n)).await? else { return Ok(None) };
-        payloads.push(message.payload);
-        if message.subject != subject::EPOCH {
-            let head = FrameHead::read(payloads.last().expect("just pushed")).ok();
-            before = head.and_then(|head| Chain::parse(&head.prev));
-            break;
-        }
-    }
-    Ok(before.map(|chain| payloads.iter().rev().fold(chain, |chain, next| chain.extend(next))))
 }
 
 #[cfg(test)]
@@ -346,7 +341,7 @@ mod tests {
     async fn the_log_agrees_with_a_fold_up_to_the_record_of_an_epoch() {
         let Fixture { log, messages: written, .. } = &Fixture::new(25).await;
         for n in [1, 2, 20, 21] {
-            let found = chain_at(log, FrameNumber(n)).await.unwrap();
+            let found = log.chain_at(FrameNumber(n), true).await.unwrap();
             assert_eq!(found, Some(chain(written, n)), "{n}");
         }
         keep(log.clone(), fold(20), chain(written, 20)).await;

@@ -18,4 +18,5 @@ mod poolers;
 mod races;
 mod rebuild;
 mod repeated;
+mod scratch;
 mod support;

@@ -271,8 +271,8 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             429,
             1,
             "Too many requests",
-            "One user may make so many requests in so much time as `RateLimit-Policy` says. Wait for as \
-             long as `Retry-After` says.",
+            "One user may make so many requests in so much time as `RateLimit-Policy` says, and follow \
+             events so often at a time as `detail` says. Wait for as long as `Retry-After` says.",
         ),
         ProblemCode::Refused => (
             422,

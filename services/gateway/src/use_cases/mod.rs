@@ -23,5 +23,6 @@ pub mod submit;
 pub mod submit_batch;
 pub mod submit_draft;
 pub mod tasks;
+pub mod then;
 pub mod why;
 pub mod workers;

@@ -16,6 +16,7 @@ pub mod me;
 pub mod module;
 pub mod projection;
 pub mod prune;
+pub mod queue;
 pub mod quota;
 pub mod replay;
 pub mod report;

@@ -23,6 +23,7 @@ mod log_repair;
 mod namesakes;
 mod offers;
 mod operators;
+mod past;
 mod policy;
 mod progress;
 mod raw_commands;

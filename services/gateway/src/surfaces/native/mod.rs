@@ -19,6 +19,7 @@ mod me;
 mod modules;
 mod openapi;
 mod problems;
+mod queue;
 mod quotas;
 mod request;
 mod retry;
@@ -48,6 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         status::endpoint(),
         stream::endpoint(),
         why::endpoint(),
+        queue::endpoint(),
         artifacts::endpoint(),
         download::endpoint(),
         uploads::endpoint(),

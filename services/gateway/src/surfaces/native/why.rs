@@ -59,7 +59,7 @@ struct WhyView {
     parked: Option<&'static str>,
     /// All of it in a sentence, for people.
     reason: String,
-    /// What is in its way now; `null` where nothing is, and of the past.
+    /// What is in its way, or was then; `null` where nothing is.
     blocked_by: Option<BlockedBy>,
     /// How long it waited for what, the longest first.
     waited: Vec<Waited>,

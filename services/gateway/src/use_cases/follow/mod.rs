@@ -21,7 +21,7 @@ use crate::{
     identity::auth::Caller,
     problem::{ApiError, FieldError},
     read::{
-        bulk::Viewer,
+        bulk::EventViewer,
         hub::{
             Listener, Look, Topic,
             frame::{HubEntry, HubFrame},
@@ -66,7 +66,7 @@ pub struct Following {
     after: FactPlace,
     known: Known,
     end: JobEnd,
-    _viewer: Viewer,
+    _viewer: EventViewer,
 }
 
 /// Events that are handed out together.
@@ -95,7 +95,7 @@ impl Following {
     /// Begins behind `after`, or now.
     ///
     /// # Errors
-    /// There is no room for one more viewer, no such place in the log (any more), or something is away.
+    /// There is no room for one more viewer, or for one more of this user, no such place in the log (any more), or something is away.
     pub async fn begin(
         app: &App,
         caller: Caller,
@@ -103,7 +103,7 @@ impl Following {
         wanted: Wanted,
         after: Option<FactPlace>,
     ) -> Result<Self, ApiError> {
-        let viewer = app.bulk.event_viewer()?;
+        let viewer = app.bulk.event_viewer((&caller.tenant, &caller.user))?;
         let topic = match scope {
             Scope::All => Topic::Tenant(caller.tenant.clone()),
             Scope::Job(id) => Topic::Job(caller.tenant.clone(), id),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use nox_contract::{Entry, EventKind, EventType, Fact, JobState};
+use nox_contract::{Entry, EventKind, EventType, Fact, JobState, near};
 use nox_readmodel::query::{Condition, Is};
 
 /// All of these.
@@ -28,7 +28,7 @@ pub enum TypeWord {
 }
 
 impl FromStr for TypeWord {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(kind) = EventKind::ALL.into_iter().find(|kind| kind.as_str() == text) {
@@ -36,8 +36,19 @@ impl FromStr for TypeWord {
         }
         let whole =
             if text.starts_with("nox.") { text.to_owned() } else { format!("nox.{text}.v1") };
-        let known = whole.parse().map(Self::Type);
-        known.map_err(|_| "must be a type of event, such as job or job.succeeded")
+        whole.parse().map(Self::Type).map_err(|_| misspelt(text))
+    }
+}
+
+/// Names what may have been meant.
+fn misspelt(text: &str) -> String {
+    let types = EventType::ALL.iter().map(|of| format!("{}.{}", of.kind().as_str(), of.word()));
+    let kinds = EventKind::ALL.into_iter().map(|kind| kind.as_str().to_owned());
+    let known: Vec<_> = kinds.chain(types).collect();
+    let text = text.strip_prefix("nox.").unwrap_or(text);
+    match near(text, known.iter().map(String::as_str)).as_slice() {
+        [] => "must be a type of event, such as job or job.succeeded".to_owned(),
+        near => format!("must be a type of event; did you mean {}?", near.join(" or ")),
     }
 }
 
@@ -116,6 +127,9 @@ mod tests {
         for other in ["", "jobs", "succeeded", "nox.job.succeeded.v2", "job.*"] {
             assert!(word(other).is_err(), "{other}");
         }
+        let refused = word("job.suceeded").unwrap_err();
+        assert!(refused.contains("did you mean job.succeeded?"), "{refused}");
+        assert!(word("elephants").unwrap_err().contains("such as job"));
         let of = |text: &str, negated| OfType { any: vec![word(text).unwrap()], negated };
         let wanted =
             Wanted { types: vec![of("job", false), of("job.waiting", true)], ..Wanted::default() };
