@@ -61,6 +61,8 @@ pub struct Entry {
     pub tenant: TenantId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
+    /// The owner of job, schedule or key: of a key, who made it. Nothing is decided by that of schedules and keys,
+    /// which says who may be told of them, also when they are gone; older logs do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

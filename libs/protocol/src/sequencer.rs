@@ -414,14 +414,16 @@ fn behind(by: Cause, count: usize) -> Place {
 }
 
 /// The entries of what was decided upon `state`. Those of a traced job bear its trace; the one that makes the job
-/// has it in its fact.
+/// has it in its fact. Those of a schedule or key name its owner.
 fn entries_of(state: &State, by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
     drafts
         .into_iter()
         .map(|Draft { entity, facts }| {
+            let owner = state.owner_of(&entity, &facts).cloned();
             let mut entry = Entry::new(by, entity, facts.into_iter().map(Into::into).collect());
             let trace = entry.job_id.and_then(|job| state.traceparent(job));
             entry.traceparent = trace.map(Into::into);
+            entry.user_id = entry.user_id.or(owner);
             entry
         })
         .collect()

@@ -191,7 +191,11 @@ fn entries() -> Vec<Example> {
     ]
     .into_iter()
     .map(|(name, entity, fact)| {
-        example(Kind::Frames, name, &frame(vec![entry(entity, Source::Commands, vec![fact])]))
+        let owned = matches!(entity, Entity::Key { .. } | Entity::Schedule { .. });
+        let mut entry = entry(entity, Source::Commands, vec![fact]);
+        // Older logs do not name the owner.
+        entry.user_id = (owned && name != "key_created_plain").then(ada);
+        example(Kind::Frames, name, &frame(vec![entry]))
     })
     .collect()
 }
