@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod artifact;
+pub mod asker;
 pub mod beat;
 pub mod canonical;
 pub mod chain;
@@ -39,6 +40,7 @@ pub mod upload;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
+pub use asker::{Asked, Asker, RefusedCommand, Requested};
 pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;

@@ -124,7 +124,7 @@ impl Recording {
     }
 
     pub fn commands(&mut self, commands: Vec<Command>, at: Timestamp) {
-        let message = CommandMessage { reply_to: None, commands };
+        let message = CommandMessage::new(None, commands);
         self.commands += 1;
         let message = serde_json::to_vec(&message).unwrap();
         self.take(Source::Commands, self.commands, "nox.cmd.acme", message, at);

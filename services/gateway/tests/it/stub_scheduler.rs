@@ -542,6 +542,8 @@ impl StubState {
             prev: self.chain.to_string(),
             pos: self.pos,
             inputs: std::mem::take(&mut self.inputs),
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries: std::mem::take(&mut self.entries),
         };
         self.append(broker, subject::FRAMES, serde_json::to_vec(&frame).unwrap()).await;
