@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod artifact;
 pub mod asker;
+pub mod audit;
 pub mod beat;
 pub mod canonical;
 pub mod chain;

@@ -1,5 +1,6 @@
 //! What was said once stays readable, and what is said is described.
 
+mod audit;
 mod corpus;
 mod events;
 mod examples;

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 mod as_of;
+mod audit;
 mod batch;
 mod body;
 mod cancel;
@@ -49,6 +50,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         stream::endpoint(),
         why::endpoint(),
         artifacts::endpoint(),
+        audit::endpoint(),
         download::endpoint(),
         uploads::endpoint(),
         me::endpoint(),
