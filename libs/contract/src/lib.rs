@@ -8,6 +8,8 @@
 
 pub mod answer;
 pub mod artifact;
+pub mod asker;
+pub mod audit;
 pub mod beat;
 pub mod canonical;
 pub mod chain;
@@ -41,6 +43,7 @@ pub mod words;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
+pub use asker::{Asked, Asker, RefusedCommand, Requested};
 pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;

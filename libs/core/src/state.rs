@@ -7,8 +7,8 @@ use std::{
 };
 
 use nox_contract::{
-    Concurrency, Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions,
-    SchedulerConfig, TenantId, Timestamp, TopicName, UserId, WaitingCode,
+    Concurrency, Entity, Epoch, Fact, FrameNumber, Incarnation, JobId, JobState, ModuleName,
+    Positions, SchedulerConfig, TenantId, Timestamp, TopicName, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +189,28 @@ impl State {
     /// The `traceparent` of the job's submitter.
     pub fn traceparent(&self, job: JobId) -> Option<&str> {
         self.traces.get(&job).map(|trace| &**trace)
+    }
+
+    /// Whose the schedule or key is that `facts` are to be said of, upon this state; `None` of everything else.
+    pub fn owner_of<'a>(&'a self, entity: &Entity, facts: &'a [Fact]) -> Option<&'a UserId> {
+        let first = facts.first();
+        match (entity, first) {
+            (Entity::Key { .. }, Some(Fact::KeyCreated { by, .. })) => Some(by),
+            (Entity::Schedule { .. }, Some(Fact::ScheduleSet { owner, .. })) => Some(owner),
+            (Entity::Key { key_id, .. }, _) => self.api_keys.get(key_id).map(|key| &key.by),
+            (Entity::Schedule { schedule_id, .. }, _) => {
+                self.schedules.get(*schedule_id).map(|schedule| &schedule.owner)
+            }
+            (
+                Entity::Job { .. }
+                | Entity::Account { .. }
+                | Entity::Worker(_)
+                | Entity::Module(_)
+                | Entity::Topic { .. }
+                | Entity::Control,
+                _,
+            ) => None,
+        }
     }
 
     /// The job, unless it ended.

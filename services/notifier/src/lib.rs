@@ -1,8 +1,8 @@
 //! The notifier: facts in, events out, for whoever subscribes.
 //!
 //! Reads:  NOX_EVENTS, and its archive where the stream was cut
-//! Writes: NOX_FEED, and how far it has come: NOX_READERS
-//! Keeps:  nothing; the feed's last message says where it goes on
+//! Writes: NOX_FEED, and how far it has come: NOX_READERS; where one is named, a folder of who did what
+//! Keeps:  nothing; the feed's last message, and the folder's last line, say where it goes on
 //!
 //! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
 //! the one it has read; it waits for ever where the broker is away, or refuses for a reason that can pass. A fact that
@@ -10,6 +10,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | [`audit`] | writes who did what |
 //! | [`config`] | what an operator can set |
 //! | `events` | makes events of frames |
 //! | `resume` | where the feed goes on |
@@ -17,6 +18,7 @@
 //! | `live` | tells events that nobody keeps |
 //! | `metrics` | what it counts |
 
+pub mod audit;
 pub mod config;
 mod events;
 mod live;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use nox_archive::{Archive, Log};
-use nox_contract::{Incarnation, subject};
+use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_service::{Backoff, Running, Runtime, ids};
 use nox_streams::{Broker, ConnectOptions, Error, FeedSource};
 use tokio_util::task::AbortOnDropHandle;
@@ -54,7 +56,7 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
-    if config.feed == Feed::Off {
+    if config.feed == Feed::Off && config.audit.is_none() {
         tracing::info!("Publishes nothing: the feed is off");
         runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
         runtime.stop.cancelled().await;
@@ -95,8 +97,18 @@ async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow
     let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
     let log = Log::new(broker, incarnation, archive.as_ref());
+    let sink = config
+        .audit
+        .as_ref()
+        .map(|folder| audit::Sink { folder: folder.clone(), from: FrameNumber(config.audit_from) });
+    let _audit = sink.map(|sink| {
+        AbortOnDropHandle::new(tokio::spawn(audit::run(sink, log.clone(), runtime.clone())))
+    });
     match config.feed {
-        Feed::Off => Ok(()),
+        Feed::Off => {
+            runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
+            std::future::pending().await
+        }
         Feed::Live => live::tell_all(&log, &source, runtime, metrics).await,
         Feed::Kept => keep(config, runtime, &log, &source, metrics).await,
     }

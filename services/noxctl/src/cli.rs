@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me, module,
-        projection, prune, queue, quota, replay, report, schedule, token, upload, worker,
+        audit, bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me,
+        module, projection, prune, queue, quota, replay, report, schedule, token, upload, worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -76,6 +76,9 @@ enum Command {
     Key(key::Command),
     /// Say who you are to the server.
     Me,
+    /// Show who did what, and prove what was written of it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look after the log of facts.
     #[command(subcommand)]
     Log(log::Command),
@@ -133,6 +136,7 @@ impl Cli {
             Command::Quota(command) => quota::run(command, &target, output).await,
             Command::Key(command) => key::run(command, &target, output).await,
             Command::Me => me::run(&target, output).await,
+            Command::Audit(command) => audit::run(command, &target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Ledger(command) => ledger::run(command, &target, output).await,
             Command::Replay(command) => replay::run(command, &target, output).await,

@@ -461,7 +461,7 @@ fn empty(src: Source, seq: u64) -> Input {
         Source::Commands => Input::Commands {
             seq,
             tenant: TenantId::system(),
-            message: nox_contract::CommandMessage { reply_to: None, commands: Vec::new() },
+            message: nox_contract::CommandMessage::new(None, Vec::new()),
         },
         _ => Input::Reports {
             seq,

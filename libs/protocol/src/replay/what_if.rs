@@ -305,7 +305,7 @@ impl<'r> Model<'r> {
         at: Timestamp,
     ) -> Result<(), WhatIfError> {
         self.commands += 1;
-        let message = CommandMessage { reply_to: None, commands };
+        let message = CommandMessage::new(None, commands);
         let input = Input::Commands { seq: self.commands, tenant: tenant.clone(), message };
         self.run_input(&input, at)?;
         Ok(())

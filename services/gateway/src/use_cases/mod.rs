@@ -12,6 +12,7 @@ pub mod keys;
 pub mod list;
 pub mod log_rows;
 pub mod look_over;
+pub mod look_through;
 pub mod many;
 pub mod modules;
 pub mod outputs;

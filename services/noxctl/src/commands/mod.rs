@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod archive;
+pub mod audit;
 pub mod bench;
 pub mod capsule;
 pub mod completions;

@@ -328,6 +328,30 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
     assert_eq!(keys[0].data["data"]["key"]["hash"], Value::Null);
     assert!(!heard(&bob, "&type=key").await.contains("canary"));
 
+    // Of what is gone by now its owner hears all the same, whoever ended it; nobody else does.
+    let job = json!({"module": "noop", "inputs": {}});
+    let schedule = json!({"name": "canary", "cron": "0 0 1 1 *", "job": job});
+    let made = ada.post(0, "/schedules", &schedule).await.unwrap();
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let schedule_id = made.body["id"].as_str().unwrap();
+    let made = ada.post(0, "/keys", &key).await.unwrap();
+    let key_id = made.body["id"].as_str().unwrap();
+    for gone in [format!("/schedules/{schedule_id}"), format!("/keys/{key_id}")] {
+        let answer = root.send(root.request(0, Method::DELETE, &gone)).await.unwrap();
+        assert!(answer.status.is_success(), "{gone}: {} {}", answer.status, answer.body);
+    }
+    for (kind, id) in [("schedule", schedule_id), ("key", key_id)] {
+        let end = if kind == "key" { "revoked" } else { "deleted" };
+        let (words, end) = (format!("&type={kind}"), format!("nox.{kind}.{end}.v1"));
+        for of in [&ada, &root] {
+            let told = heard(of, &words).await;
+            assert!(told.contains(id) && told.contains(&end), "{told}");
+        }
+        for other in [&bob, &ada_of_acme, &root_of_acme] {
+            assert!(!heard(other, &words).await.contains(id), "{words}");
+        }
+    }
+
     // The command line tells the same, from the beginning on.
     let test = std::env::current_exe().unwrap();
     let mut tail = Command::new(test.ancestors().nth(2).unwrap().join("noxctl"))

@@ -1,5 +1,6 @@
 //! Every service as a process of its own, against a real broker and a real database.
 
+mod audit;
 mod bad_input;
 mod barrier;
 mod curl_pages;

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 mod as_of;
+mod audit;
 mod batch;
 mod body;
 mod cancel;
@@ -51,6 +52,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         why::endpoint(),
         queue::endpoint(),
         artifacts::endpoint(),
+        audit::endpoint(),
         download::endpoint(),
         uploads::endpoint(),
         me::endpoint(),

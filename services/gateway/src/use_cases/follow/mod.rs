@@ -110,17 +110,13 @@ impl Following {
         };
         let listener = app.hub.listen(topic).await?;
         let now = listener.newest();
-        let known = match scope {
-            Scope::All => Known::of(app, &caller).await?,
-            Scope::Job(_) => Known::default(),
-        };
         let mut following = Self {
             caller,
             scope,
             wanted,
             listener,
             after: after.unwrap_or(behind(now)),
-            known,
+            known: Known::default(),
             end: JobEnd::default(),
             _viewer: viewer,
         };
@@ -354,9 +350,7 @@ impl Following {
         fact: &Fact,
     ) -> Result<bool, ApiError> {
         let Some(event_type) = EventType::of(fact) else { return Ok(false) };
-        if !self.wanted.wants_type(event_type)
-            || !self.known.sees(app, &self.caller, n, entry, fact).await?
-        {
+        if !self.wanted.wants_type(event_type) || !sees::sees(&self.caller, entry, fact) {
             return Ok(false);
         }
         let labels = match self.wanted.asks_for_labels() {

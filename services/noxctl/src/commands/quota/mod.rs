@@ -39,7 +39,10 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Set(args) => set::run(args, &target.admin_client()?, output).await,
         Command::Reset(args) => reset::run(args, &target.admin_client()?, output).await,
         Command::Usage(args) => usage::run(args, &target.client()?, output).await,
-        Command::Ledger(args) => ledger::run(args, &target.client()?, output).await,
+        Command::Ledger(args) if args.is_own() => {
+            ledger::run(args, &target.client()?, output).await
+        }
+        Command::Ledger(args) => ledger::run(args, &target.admin_client()?, output).await,
         Command::Violations(args) => violations::run(args, &target.client()?, output).await,
     }
 }
