@@ -1,0 +1,12 @@
+import { takeFromLink } from "./api/token";
+
+// Before anything that could keep or send the address.
+takeFromLink();
+
+import "./app/mantine.css";
+import "./app/app.css";
+import { createRoot } from "react-dom/client";
+import { App } from "./app/App";
+
+const root = document.getElementById("root");
+if (root) createRoot(root).render(<App />);

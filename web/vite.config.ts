@@ -1,0 +1,22 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+/** Where the API is while the console is worked on. */
+const gateway = process.env.NOX_URL ?? "http://127.0.0.1:8081";
+
+export default defineConfig({
+  base: "/ui/",
+  plugins: [react()],
+  build: {
+    outDir: "dist/ui",
+    emptyOutDir: true,
+    target: "es2022",
+    // A picture within a style or script would need `data:` in more places of the policy.
+    assetsInlineLimit: 0,
+    // Chemistry is larger than this, and loaded where it is used.
+    chunkSizeWarningLimit: 2500,
+    manifest: true,
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { "^/(?!ui/)": gateway } },
+});
