@@ -11,6 +11,8 @@ export default defineConfig({
     outDir: "dist/ui",
     emptyOutDir: true,
     target: "es2022",
+    // Those that know `light-dark()`: what stands for it in older ones does not work with Mantine's schemes.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // A picture within a style or script would need `data:` in more places of the policy.
     assetsInlineLimit: 0,
     // Chemistry is larger than this, and loaded where it is used.
@@ -19,4 +21,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: { proxy: { "^/(?!ui/)": gateway } },
+  preview: { proxy: { "^/(?!ui/)": gateway } },
 });

@@ -1,7 +1,4 @@
-import { takeFromLink } from "./api/token";
-
-// Before anything that could keep or send the address.
-takeFromLink();
+import "./api/link";
 
 import "./app/mantine.css";
 import "./app/app.css";

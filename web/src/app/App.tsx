@@ -32,8 +32,8 @@ export const cache = new QueryClient({
 
 export function App() {
   return (
-    // Nothing that Mantine would write into a `<style>`: the policy of the page refuses that.
-    <MantineProvider defaultColorScheme="auto" withGlobalClasses={false}>
+    // Nothing that Mantine would write into a `<style>`, which the policy refuses: its variables are in mantine.css.
+    <MantineProvider defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
       <QueryClientProvider client={cache}>
         <Inside />
       </QueryClientProvider>

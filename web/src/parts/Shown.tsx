@@ -62,8 +62,8 @@ export function Json({ value, label }: { value: unknown; label: string }) {
 
 export function Copy({ text, what }: { text: string; what: string }) {
   return (
-    <button type="button" className="plain-button" onClick={() => void navigator.clipboard.writeText(text)} aria-label={`Copy ${what}`}>
-      ⧉ {what}
+    <button type="button" className="plain-button" onClick={() => void navigator.clipboard.writeText(text)} >
+      Copy {what}
     </button>
   );
 }

@@ -2,6 +2,9 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
+/** Energies of one optimization differ behind the fourth. */
+const DIGITS = 8;
+
 /** One line over the steps of something. `pick` is told the step that is pointed at. */
 export default function Plot({ values, name, unit, pick }: { values: number[]; name: string; unit: string; pick?: (step: number) => void }) {
   const box = useRef<HTMLDivElement>(null);
@@ -19,7 +22,7 @@ export default function Plot({ values, name, unit, pick }: { values: number[]; n
         scales: { x: { time: false } },
         axes: [
           { ...axis, label: "step", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
-          { ...axis, label: unit, size: 90 },
+          { ...axis, label: unit, size: 100, values: (_, splits) => splits.map((split) => split.toPrecision(DIGITS)) },
         ],
         series: [{ label: "step" }, { label: name, stroke: "#3b82f6", width: 2, points: { show: values.length < 200 } }],
         hooks: { setCursor: [({ cursor: { idx } }) => idx != null && picked.current?.(idx)] },
