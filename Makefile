@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup console demo up test browser fuzz coverage kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,11 +15,14 @@ help: ## list these targets
 setup: ## bring nats-server, Postgres and xtb within reach
 	@libs/devkit/setup.sh
 
-demo: setup ## start all of Nox, run a few jobs, show what came of them, stop
+console: ## build the console for browsers; the next build of Nox has it
+	@libs/devkit/setup.sh console
+
+demo: setup console ## start all of Nox, run a few jobs, show what came of them, stop
 	cargo build -p noxctl --locked
 	$(NOXCTL) demo
 
-up: setup ## start all of Nox and keep it running until Ctrl-C
+up: setup console ## start all of Nox and keep it running until Ctrl-C
 	cargo build -p noxctl --locked
 	$(NOXCTL) dev
 
@@ -31,6 +34,11 @@ test: setup ## every test, against real servers
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
+
+browser: setup console ## the console in a real browser, against a real Nox; NOX_PICTURES=1 takes its pictures anew
+	@libs/devkit/setup.sh browser
+	cargo build -p noxctl --locked
+	cd web && npm run check && npm test && npx playwright test
 
 fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin
 	@libs/devkit/setup.sh checkers
@@ -78,7 +86,7 @@ check: ## formatting, lints, layering, licences, documentation
 	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -m openapi_spec_validator docs/openapi.json
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-release: ## build every program for production, into target/release
+release: console ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector -p nox-notifier \
 		--release --locked --features nox-service/jemalloc
 

@@ -72,7 +72,7 @@ export function Jobs() {
           {isFetchingNextPage && "…"}
         </span>
         {missed > 0 && (
-          <Button size="compact-sm" variant="light" onClick={() => void bring()}>
+          <Button size="compact-sm" variant="default" onClick={() => void bring()}>
             {missed.toLocaleString()} new
           </Button>
         )}
@@ -95,7 +95,7 @@ export function Jobs() {
       {list.isSuccess && rows.length === 0 && !hasNextPage ? (
         <p>No jobs {choosesSome(filter) ? "that this chooses" : "yet"}.</p>
       ) : (
-        <Table rows={rows} picked={picked} pick={pick} more={more} atTop={setTop} />
+        <Table key={JSON.stringify(filter)} rows={rows} picked={picked} pick={pick} more={more} atTop={setTop} />
       )}
       <Bulk action={action} filter={filter} picked={picked} close={() => setAction(null)} done={() => setPicked(new Set())} />
     </div>

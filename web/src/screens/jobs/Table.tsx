@@ -46,7 +46,7 @@ export function Table({ rows, picked, pick, more, atTop }: Props) {
         const next = Math.min(Math.max(at + step, 0), rows.length - 1);
         setAt(next);
         virtual.scrollToIndex(next);
-      } else if (event.key === "Enter" && rows[at] && event.target === document.body) {
+      } else if (event.key === "Enter" && rows[at] && !(event.target as HTMLElement).closest("a, button, input")) {
         void navigate({ to: "/jobs/$id", params: { id: rows[at].id }, search: {} });
       } else if (event.key === "x" && rows[at]) pick(rows[at].id);
       else return;

@@ -65,11 +65,11 @@ export function MoleculeField({ value, set, label, description, error }: Props) 
             Draw
           </Button>
           <span className="dim">Examples:</span>
-          <Button size="compact-sm" variant="light" onClick={() => set(WATER)}>
+          <Button size="compact-sm" variant="default" onClick={() => set(WATER)}>
             Water
           </Button>
           {EXAMPLES.map(([name, smiles]) => (
-            <Button key={name} size="compact-sm" variant="light" disabled={convert.isPending} onClick={() => convert.mutate(smiles)}>
+            <Button key={name} size="compact-sm" variant="default" disabled={convert.isPending} onClick={() => convert.mutate(smiles)}>
               {name}
             </Button>
           ))}

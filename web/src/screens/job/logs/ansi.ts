@@ -66,10 +66,9 @@ function long(rest: number[]): number | undefined {
   return 16 + 36 * red + 6 * green + blue;
 }
 
-const SIXTEEN = ["#3b4252", "#c43c35", "#2f8f46", "#9a7400", "#3b6fd0", "#9a4bb5", "#1f8a93", "#8b93a5", "#6d7689", "#e5625b", "#4cb866", "#c69a17", "#6696ee", "#bd74d6", "#41b3bd", "#c3c9d6"];
-
+/** The sixteen are those of logs.css, which are read well on light and on dark. */
 export function hex(color: number): string {
-  if (color < 16) return SIXTEEN[color] ?? "inherit";
+  if (color < 16) return `var(--ansi-${color})`;
   if (color > 231) return `rgb(${Array(3).fill((color - 232) * 10 + 8).join(" ")})`;
   const step = (part: number) => (part === 0 ? 0 : 55 + 40 * part);
   const cube = color - 16;
