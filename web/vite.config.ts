@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 /** Where the API is while the console is worked on. */
 const gateway = process.env.NOX_URL ?? "http://127.0.0.1:8081";
@@ -21,5 +21,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: { proxy: { "^/(?!ui/)": gateway } },
+  test: { include: ["src/**/*.test.ts"] },
   preview: { proxy: { "^/(?!ui/)": gateway } },
 });

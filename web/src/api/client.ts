@@ -1,5 +1,6 @@
 /** One way to ask the gateway: same origin, bearer token, problem documents as errors, numbers with their digits. */
 import { parse, stringify } from "./exact";
+import { minFrame } from "./heard";
 import { Problem } from "./problem";
 import { kept } from "./token";
 
@@ -26,7 +27,7 @@ export async function ask(method: string, path: string, { query, body, headers, 
 }
 
 export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
-  const response = await ask("GET", path, { ...(query && { query }), ...(signal && { signal }) });
+  const response = await ask("GET", path, { headers: minFrame(path), ...(query && { query }), ...(signal && { signal }) });
   return parse(await response.text()) as T;
 }
 

@@ -3,6 +3,7 @@
  * cannot carry a token; it comes back with the last id that it has, so that nothing is lost between.
  */
 import { ask } from "../api/client";
+import { forgetFrame, heardOf } from "../api/heard";
 import { Problem } from "../api/problem";
 import type { CloudEvent } from "../api/schema";
 import { messages } from "./sse";
@@ -80,7 +81,11 @@ export class Connection {
         this.#cut(signal, null);
       } catch (error) {
         const problem = Problem.from(error);
-        if (problem.status === 410) this.#say({ lastId: null });
+        if (problem.status === 410 || problem.status === 422) {
+          // Another log has begun, or this one is cut: from now on.
+          this.#say({ lastId: null });
+          forgetFrame();
+        }
         if (problem.status === 401 || problem.status === 403) {
           if (!signal.aborted) this.#say({ state: "refused", problem });
           return;
@@ -114,7 +119,10 @@ export class Connection {
         if (outer.aborted) return;
         heardSomething();
         if (message.event === "end") return;
-        if (message.id !== null) this.#state = { ...this.#state, lastId: message.id };
+        if (message.id !== null) {
+          this.#state = { ...this.#state, lastId: message.id };
+          heardOf(message.id);
+        }
         if (message.data !== "") this.#hear(JSON.parse(message.data) as Heard);
       }
     } finally {

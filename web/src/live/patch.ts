@@ -1,6 +1,7 @@
 /** What an event changes in what is kept of answers. Pure but for the cache that it is given. */
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 import type { Filter, Row } from "../api/queries";
+import { statusOf } from "../words/states";
 import type { Heard } from "./connection";
 
 type Page = { rows: Row[]; next: string | null };
@@ -9,8 +10,8 @@ type Rows = InfiniteData<Page, string | null>;
 /** `row` after `event`, which is about it. What an event does not say stays as it was. */
 export function after(row: Row, event: Heard): Row {
   const data = event.data as { attempt?: number; code?: string; worker_id?: string; error?: Row["error"]; progress?: Row["progress"] };
+  const told = (state: Row["state"]): Pick<Row, "state" | "status"> => ({ state, status: statusOf(row, state) });
   const queued = (code: string): Row => ({ ...row, ...told("queued"), waiting: { code, message: "" } as Row["waiting"], started_at: row.started_at });
-  const told = (state: Row["state"]): Pick<Row, "state" | "status"> => ({ state, status: state });
   const ended = (state: Row["state"]): Row => ({ ...row, ...told(state), waiting: null, ended_at: event.time as Row["ended_at"], error: data.error ?? row.error });
   switch (word(event)) {
     case "waiting":

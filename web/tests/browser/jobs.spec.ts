@@ -1,4 +1,4 @@
-import { api, expect, open, submit, test, tokenOf } from "./nox";
+import { accessible, api, expect, open, submit, test, tokenOf } from "./nox";
 
 test("counts obey the filter, and all jobs of a filter are cancelled after they were counted", async ({ page }) => {
   const bulk = tokenOf("bulk");
@@ -10,6 +10,7 @@ test("counts obey the filter, and all jobs of a filter are cancelled after they 
   await expect(page).toHaveURL(/label=set%3Da&status=queued|label=set=a&status=queued/);
   await page.getByRole("button", { name: "Cancel…" }).click();
   await expect(page.getByRole("dialog")).toContainText("Cancels 4 jobs");
+  await accessible(page, "cancelling in bulk");
   await page.getByRole("button", { name: "Cancel 4" }).click();
   await expect(page.getByRole("dialog")).toContainText("4 done");
   await page.keyboard.press("Escape");
@@ -25,11 +26,11 @@ test("a new job comes into the list by itself, and its state follows", async ({ 
   await open(page, "jobs", follower);
   await expect(page.locator("[data-job]")).toHaveCount(1);
   await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
-  const id = await submit({ command: "sleep 1" }, follower);
+  const id = await submit({ command: "sleep 5" }, follower);
   const row = page.locator(`[data-job="${id}"]`);
   await expect(row).toBeVisible();
   await expect(row.locator(".state")).toHaveAttribute("data-state", "running");
-  await expect(row.locator(".state")).toHaveAttribute("data-state", "succeeded");
+  await expect(row.locator(".state")).toHaveAttribute("data-state", "succeeded", { timeout: 20_000 });
 });
 
 test("a token that only reads changes nothing", async ({ page }) => {

@@ -31,7 +31,7 @@ export const COLUMNS = [
     size: 90,
     cell: ({ row: { original: job } }) => <Lasted from={job.started_at} to={job.ended_at} running={job.state === "running"} />,
   }),
-  column.accessor("attempt", { header: "Attempt", size: 70 }),
+  column.accessor("attempt", { header: "Try", size: 40 }),
   column.display({ id: "why", header: "Why", size: 0, cell: ({ row }) => <span className="theirs">{because(row.original)}</span> }),
 ];
 
