@@ -1,7 +1,7 @@
 import { flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "../../api/queries";
 import { typing } from "../../app/Keys";
 import { COLUMNS } from "./columns";
@@ -23,20 +23,23 @@ export function Table({ rows, picked, pick, more, atTop }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const navigate = useNavigate();
   const [at, setAt] = useState(-1);
-  const table = useReactTable({ data: rows, columns: COLUMNS, getCoreRowModel: getCoreRowModel(), getRowId: (row) => row.id });
-  const model = table.getRowModel().rows;
   const virtual = useVirtualizer({
-    count: model.length,
+    count: rows.length,
     getScrollElement: () => box.current,
     estimateSize: () => ROW_PX,
     overscan: 8,
     onChange: (list) => atTop((list.scrollOffset ?? 0) < ROW_PX),
   });
   const shown = virtual.getVirtualItems();
+  const first = shown[0]?.index ?? 0;
   const last = shown.at(-1)?.index ?? -1;
+  // The table's model has the rows in sight alone: one of 100,000 would be made anew with each event.
+  const sight = useMemo(() => rows.slice(first, last + 1), [rows, first, last]);
+  const table = useReactTable({ data: sight, columns: COLUMNS, getCoreRowModel: getCoreRowModel(), getRowId: (row) => row.id });
+  const model = table.getRowModel().rows;
   useEffect(() => {
-    if (last >= model.length - 20) more();
-  }, [last, model.length, more]);
+    if (last >= rows.length - 20) more();
+  }, [last, rows.length, more]);
 
   useEffect(() => {
     function pressed(event: KeyboardEvent) {
@@ -71,7 +74,7 @@ export function Table({ rows, picked, pick, more, atTop }: Props) {
       <div className="table-body" ref={box} tabIndex={0} role="rowgroup" aria-label="Rows">
         <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {shown.map((item) => {
-            const row = model[item.index];
+            const row = model[item.index - first];
             if (!row) return null;
             return (
               <div
