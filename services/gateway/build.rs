@@ -10,18 +10,20 @@ use std::{
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let dist = root.join("../../web/dist").canonicalize()?;
-    // The folder is always there, so that this runs again only when something in it has changed.
+    let dist = root.join("../../web/dist");
+    // In a checkout the folder is always there, so that this runs again only when something in it has changed.
     println!("cargo::rerun-if-changed={}", dist.display());
     let built = dist.join("ui");
     let mut files = Vec::new();
     if built.is_dir() {
-        gather(&built, &mut files)?;
+        gather(&built.canonicalize()?, &mut files)?;
     }
     files.sort();
     let mut text = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&built).unwrap_or(file).to_string_lossy().into_owned();
+        let name = file.to_string_lossy();
+        // Names are of their folder `ui`, whatever lies above it.
+        let name = name.rsplit_once("/web/dist/ui/").map_or(&*name, |(_, name)| name);
         let packed = |ending: &str| {
             let path = format!("{}{ending}", file.display());
             if Path::new(&path).is_file() {
