@@ -18,6 +18,8 @@ export default defineConfig({
     // Chemistry is larger than this, and loaded where it is used.
     chunkSizeWarningLimit: 2500,
     manifest: true,
+    // What the packages in it ask for is served beside it.
+    license: { fileName: "licences.txt" },
     modulePreload: { polyfill: false },
   },
   server: { proxy: { "^/(?!ui/)": gateway } },

@@ -6,9 +6,10 @@ import { kept } from "./token";
 
 export type Query = Record<string, string | number | boolean | undefined>;
 
-type Ask = { query?: Query; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
+/** `raw` is sent as it stands, and `body` as JSON. */
+type Ask = { query?: Query; body?: unknown; raw?: Blob; headers?: Record<string, string>; signal?: AbortSignal };
 
-export async function ask(method: string, path: string, { query, body, headers, signal }: Ask = {}): Promise<Response> {
+export async function ask(method: string, path: string, { query, body, raw, headers, signal }: Ask = {}): Promise<Response> {
   const token = kept();
   const response = await fetch(path + search(query), {
     method,
@@ -17,7 +18,7 @@ export async function ask(method: string, path: string, { query, body, headers, 
       ...(body !== undefined && { "Content-Type": "application/json" }),
       ...headers,
     },
-    body: body === undefined ? undefined : stringify(body),
+    body: raw ?? (body === undefined ? undefined : stringify(body)),
     cache: "no-store",
     credentials: "omit",
     ...(signal && { signal }),

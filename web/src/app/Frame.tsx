@@ -80,6 +80,9 @@ export function Frame() {
         <a href="/docs" target="_blank" rel="noreferrer">
           API
         </a>
+        <a href="/ui/licences.txt" target="_blank" rel="noreferrer">
+          Licences
+        </a>
       </nav>
       <main className="main" id="main" tabIndex={-1}>
         <Outlet />

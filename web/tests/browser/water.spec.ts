@@ -42,3 +42,22 @@ test("a structure is drawn", async ({ page }) => {
   await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
   await expect(page.getByRole("textbox", { name: "xyz" })).toHaveValue(/^\d+\n/, { timeout: 20_000 });
 });
+
+test("a molecule beyond what inputs hold is uploaded, and stays usable", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await open(page, "new/xtb");
+  const atoms = Array.from({ length: 2001 }, (_, at) => `He ${(at % 13) * 3} ${(Math.floor(at / 13) % 13) * 3} ${Math.floor(at / 169) * 3}`);
+  await page.evaluate((text) => navigator.clipboard.writeText(text), `2001\nhelium\n${atoms.join("\n")}\n`);
+  const begun = Date.now();
+  await page.getByRole("textbox", { name: "xyz" }).focus();
+  await page.keyboard.press("Control+V");
+  await expect(page.getByText("He2001, 2001 atoms")).toBeVisible({ timeout: 20_000 });
+  console.log(`2,001 atoms are shown ${Date.now() - begun} ms after they were pasted`);
+  await page.getByRole("checkbox", { name: "opt" }).uncheck();
+  await page.getByRole("checkbox", { name: "hess" }).uncheck();
+  await page.getByRole("combobox", { name: "gfn" }).selectOption({ label: "ff" });
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\//);
+  await page.goto(`${page.url().split("?")[0]}?tab=inputs`);
+  await expect(page.getByLabel("inputs", { exact: true })).toContainText("$upload");
+});

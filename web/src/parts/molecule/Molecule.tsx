@@ -9,7 +9,7 @@ export type Shown =
   /** With moves behind the coordinates. */
   | { kind: "vibration"; xyz: string };
 
-/** Beyond so many atoms, sticks are lines: drawing stays quick. */
+/** Beyond so many atoms there are lines and no spheres: drawing stays quick where no graphics card helps. */
 const STICK_ATOMS_MAX = 1000;
 
 type Viewer = ReturnType<typeof threeD.createViewer>;
@@ -47,7 +47,11 @@ export default function Molecule({ shown, label }: { shown: Shown; label: string
     view.removeAllModels();
     if (kind === "frames") view.addModelsAsFrames(xyz, "xyz");
     else view.addModel(xyz, "xyz");
-    view.setStyle({}, atoms > STICK_ATOMS_MAX ? { line: {}, sphere: { scale: 0.2 } } : { stick: { radius: 0.13 }, sphere: { scale: 0.27 } });
+    if (atoms > STICK_ATOMS_MAX) {
+      view.setStyle({}, { line: { linewidth: 2 } });
+      // Without a bond, a line has no length.
+      view.setStyle({ bonds: 0 }, { sphere: { scale: 0.2 } });
+    } else view.setStyle({}, { stick: { radius: 0.13 }, sphere: { scale: 0.27 } });
     if (kind === "vibration") {
       view.vibrate(12, 0.6, true, {});
       view.animate({ loop: "backAndForth", interval: 40, reps: 0 });

@@ -4,6 +4,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useRef, useState, type FormEvent } from "react";
 import { send } from "../../api/client";
 import { Problem } from "../../api/problem";
+import { withUploads } from "../../api/upload";
 import { queries } from "../../api/queries";
 import type { Job, Module, Receipt } from "../../api/schema";
 import { mayWrite } from "../../api/token";
@@ -54,9 +55,9 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
   // The same click twice is one job, and so is one that is repeated because no answer came.
   const key = useRef<[string, string]>(["", ""]);
   const submit = useMutation({
-    mutationFn: () => {
+    mutationFn: async () => {
       const [name, ...value] = label.split("=");
-      const body = { inputs, ...(name && { labels: { ...earlier?.labels, [name]: value.join("=") } }) };
+      const body = { inputs: await withUploads(inputs), ...(name && { labels: { ...earlier?.labels, [name]: value.join("=") } }) };
       const text = JSON.stringify([body, priority]);
       if (key.current[0] !== text) key.current = [text, crypto.randomUUID()];
       const headers = { "Idempotency-Key": key.current[1] };
