@@ -12,11 +12,22 @@ export type Shown =
 /** Beyond so many atoms there are lines and no spheres: drawing stays quick where no graphics card helps. */
 const STICK_ATOMS_MAX = 1000;
 
+/** About which axis to turn what would be seen from its edge, such as a water whose plane has no x. */
+function edge(xyz: string): "x" | "y" | null {
+  const places = xyz.split("\n").slice(2, 2 + 500).map((line) => line.trim().split(/\s+/).slice(1, 4).map(Number)).filter((place) => place.length === 3);
+  const [x = 0, y = 0, z = 0] = [0, 1, 2].map((axis) => {
+    const along = places.map((place) => place[axis] ?? 0);
+    return Math.max(...along) - Math.min(...along);
+  });
+  return z > x && x <= y ? "y" : z > y ? "x" : null;
+}
+
 type Viewer = ReturnType<typeof threeD.createViewer>;
 
 export default function Molecule({ shown, label }: { shown: Shown; label: string }) {
   const box = useRef<HTMLDivElement>(null);
   const viewer = useRef<Viewer | null>(null);
+  const seen = useRef(0);
   const [failed, setFailed] = useState("");
 
   useEffect(() => {
@@ -56,7 +67,14 @@ export default function Molecule({ shown, label }: { shown: Shown; label: string
       view.vibrate(12, 0.6, true, {});
       view.animate({ loop: "backAndForth", interval: 40, reps: 0 });
     }
-    view.zoomTo();
+    // Another view of the same atoms is seen from where they were seen before.
+    if (seen.current !== atoms) {
+      seen.current = atoms;
+      view.zoomTo();
+      const flat = edge(xyz);
+      if (flat) view.rotate(90, flat);
+      if (atoms < 10) view.zoom(1.5);
+    }
     view.render();
   }, [kind, xyz, atoms]);
 
