@@ -46,10 +46,12 @@ function Inside() {
   useEffect(() => {
     if (token === null) return;
     const end = live.take((events) => patch(cache, events));
+    const endFresh = live.whenFresh(() => void cache.invalidateQueries());
     live.start();
     return () => {
-      live.stop();
+      live.end();
       end();
+      endFresh();
       cache.clear();
     };
   }, [token]);

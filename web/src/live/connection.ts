@@ -25,10 +25,13 @@ const RETRY_MS_MAX = 15_000;
 /** The server says something at least every 15 s; after so long the connection is dead whatever TCP says. */
 const SILENCE_MS_MAX = 40_000;
 
+const BEGIN: LiveState = { state: "connecting", lastId: null, lagMs: null, heard: 0, problem: null };
+
 export class Connection {
-  #state: LiveState = { state: "connecting", lastId: null, lagMs: null, heard: 0, problem: null };
+  #state = BEGIN;
   #watchers = new Set<() => void>();
   #takers = new Set<(events: Heard[]) => void>();
+  #fresh = new Set<() => void>();
   #waiting: Heard[] = [];
   #frame = 0;
   #abort: AbortController | null = null;
@@ -46,6 +49,12 @@ export class Connection {
     return () => void this.#takers.delete(taker);
   }
 
+  /** `taker` is told when the connection begins with now: what happened between it and earlier answers is not told. */
+  whenFresh(taker: () => void): () => void {
+    this.#fresh.add(taker);
+    return () => void this.#fresh.delete(taker);
+  }
+
   start() {
     if (this.#abort) return;
     this.#abort = new AbortController();
@@ -55,6 +64,13 @@ export class Connection {
   stop() {
     this.#abort?.abort();
     this.#abort = null;
+  }
+
+  /** The next start is somebody else's. */
+  end() {
+    this.stop();
+    this.#waiting = [];
+    this.#say(BEGIN);
   }
 
   pause() {
@@ -115,6 +131,7 @@ export class Connection {
       if (!response.body) return;
       opened();
       this.#say({ state: "live", problem: null });
+      if (this.#state.lastId === null) this.#fresh.forEach((taker) => taker());
       for await (const message of messages(response.body)) {
         if (outer.aborted) return;
         heardSomething();

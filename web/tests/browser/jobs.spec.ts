@@ -33,8 +33,12 @@ test("a new job comes into the list by itself, and its state follows", async ({ 
   await expect(row.locator(".state")).toHaveAttribute("data-state", "succeeded", { timeout: 20_000 });
 });
 
-test("a token that only reads changes nothing", async ({ page }) => {
+test("a key that only reads is refused in the server's words, and changes nothing", async ({ page }) => {
   const { body } = await api("POST", "/keys", { name: "reads", role: "user", scopes: ["compute:read"] });
-  await open(page, "jobs", body.secret);
-  await expect(page.getByRole("heading", { name: "Jobs" })).toBeVisible();
+  const id = await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z" });
+  await open(page, `jobs/${id}`, body.secret);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByRole("button", { name: "Cancel the job" }).click();
+  await expect(page.getByRole("dialog").getByRole("alert")).toContainText("403");
+  expect((await api("GET", `/jobs/${id}`)).body.state).toBe("queued");
 });

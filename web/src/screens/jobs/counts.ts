@@ -17,12 +17,14 @@ export function useCounts({ sort: _sort, status: _status, "status!": _not, ...fi
   const paused = useLive().state === "paused";
   const answers = useQueries({
     queries: STATES.map((state) => ({
+      retry: false,
       queryKey: ["counts", state, filter],
       queryFn: () =>
         send<CanceledJobs>("POST", ENDED.has(state) ? "/jobs/retry" : "/jobs/cancel", {
           query: { ...filter, status: state, preview: true },
         }),
-      refetchInterval: paused ? (false as const) : EVERY_MS,
+      // A key that only reads is refused, and not asked again.
+      refetchInterval: ({ state }: { state: { error: unknown } }) => (paused || state.error ? false : EVERY_MS),
       staleTime: EVERY_MS,
       enabled: mayWrite(),
     })),
