@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test python fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
+.PHONY: help setup console demo up test python browser fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,11 +15,14 @@ help: ## list these targets
 setup: ## bring nats-server, Postgres and xtb within reach
 	@libs/devkit/setup.sh
 
-demo: setup ## start all of Nox, run a few jobs, show what came of them, stop
+console: ## build the console for browsers; the next build of Nox has it
+	@libs/devkit/setup.sh console
+
+demo: setup console ## start all of Nox, run a few jobs, show what came of them, stop
 	cargo build -p noxctl --locked
 	$(NOXCTL) demo
 
-up: setup ## start all of Nox and keep it running until Ctrl-C
+up: setup console ## start all of Nox and keep it running until Ctrl-C
 	cargo build -p noxctl --locked
 	$(NOXCTL) dev
 
@@ -41,6 +44,10 @@ python: setup ## the Python client: its types, and its tests against a system of
 	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
 		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
 		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
+browser: setup console ## the console in a real browser, against a real Nox; NOX_PICTURES=1 takes its pictures anew
+	@libs/devkit/setup.sh browser
+	cargo build -p noxctl --locked
+	cd web && npm run check && npm test && npx playwright test
 
 fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin
 	@libs/devkit/setup.sh checkers
@@ -93,7 +100,7 @@ check: ## formatting, lints, layering, licences, documentation
 		'import asyncapi3; asyncapi3.AsyncAPI3.model_validate_json(open("docs/asyncapi.json").read())'
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-release: ## build every program for production, into target/release
+release: console ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector -p nox-notifier \
 		--release --locked --features nox-service/jemalloc
 
