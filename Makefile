@@ -44,6 +44,7 @@ python: setup ## the Python client: its types, and its tests against a system of
 	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
 		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
 		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
+
 browser: setup console ## the console in a real browser, against a real Nox; NOX_PICTURES=1 takes its pictures anew
 	@libs/devkit/setup.sh browser
 	cargo build -p noxctl --locked
