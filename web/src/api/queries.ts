@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { artifact, ask, get, job, type Query } from "./client";
 import type {
-  ApiKeys, Artifacts, Health, Job, JobEvents, Jobs, Ledger, Me, Module, Modules, QuotaAccounts, Quotas, Schedules,
+  Artifacts, Health, Job, JobEvents, Jobs, Ledger, Me, Module, Modules, QuotaAccounts, Quotas, Schedules,
   Violations, Why, Workers,
 } from "./schema";
 
@@ -14,7 +14,7 @@ export type Filter = Record<string, string>;
 /** Rows of one page: the most that the API gives. */
 export const PAGE_ROWS = 200;
 
-export function slim({ inputs: _inputs, outputs: _outputs, ...row }: Job): Row {
+function slim({ inputs: _inputs, outputs: _outputs, ...row }: Job): Row {
   return row;
 }
 
@@ -74,7 +74,6 @@ export const queries = {
   violations: () =>
     queryOptions({ queryKey: ["quotas", "violations"], queryFn: ({ signal }) => get<Violations>("/quotas/my/violations", { limit: 50 }, signal) }),
   schedules: () => queryOptions({ queryKey: ["schedules"], queryFn: ({ signal }) => get<Schedules>("/schedules", { limit: 200 }, signal) }),
-  keys: () => queryOptions({ queryKey: ["keys"], queryFn: ({ signal }) => get<ApiKeys>("/keys", { limit: 200 }, signal) }),
 };
 
 /** A job's entries in the log; `/events` pages by frame. */

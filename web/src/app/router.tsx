@@ -14,9 +14,9 @@ const root = createRootRoute({ component: Frame, notFoundComponent: Nowhere });
 const at = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
   createRoute({ getParentRoute: () => root, path, component, validateSearch: words });
 
-export const jobsRoute = at("/jobs", lazyRouteComponent(() => import("../screens/jobs/Jobs"), "Jobs"));
-export const jobRoute = at("/jobs/$id", lazyRouteComponent(() => import("../screens/job/JobPage"), "JobPage"));
-export const newRoute = at("/new/$module", lazyRouteComponent(() => import("../screens/new/NewJob"), "NewJob"));
+const jobsRoute = at("/jobs", lazyRouteComponent(() => import("../screens/jobs/Jobs"), "Jobs"));
+const jobRoute = at("/jobs/$id", lazyRouteComponent(() => import("../screens/job/JobPage"), "JobPage"));
+const newRoute = at("/new/$module", lazyRouteComponent(() => import("../screens/new/NewJob"), "NewJob"));
 
 const tree = root.addChildren([
   createRoute({ getParentRoute: () => root, path: "/", beforeLoad: () => { throw redirect({ to: "/overview", search: {} }); } }),

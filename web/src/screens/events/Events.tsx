@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { Fragment, useEffect, useMemo, useRef, useState } from "react";
+import { Fragment, useEffect, useMemo, useState } from "react";
 import { live, type Heard } from "../../live/connection";
 import { useLive } from "../../live/LiveMark";
 import { JobLink, Json, When } from "../../parts/Shown";
@@ -19,7 +19,6 @@ export function Events() {
   const { state } = useLive();
   const [events, setEvents] = useState<Heard[]>([]);
   const [open, setOpen] = useState("");
-  const field = useRef<HTMLInputElement>(null);
   useEffect(() => live.take((heard) => setEvents((before) => [...heard.toReversed(), ...before].slice(0, KEPT_MAX))), []);
   const shown = useMemo(() => events.filter((event) => event.type.includes(type)).slice(0, SHOWN_MAX), [events, type]);
 
@@ -37,7 +36,6 @@ export function Events() {
       <div className="row">
         <h1>Live events</h1>
         <input
-          ref={field}
           data-search
           aria-label="Type"
           placeholder="type, for example job.failed ( / )"

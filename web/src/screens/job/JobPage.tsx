@@ -25,7 +25,7 @@ const Chemistry = lazy(() => import("./chemistry/Chemistry"));
 const route = getRouteApi("/jobs/$id");
 
 /** Files that are shown as molecules. */
-export const isMolecular = (job: Job) =>
+const isMolecular = (job: Job) =>
   (job.outputs as { artifacts?: { name: string }[] } | null)?.artifacts?.some(({ name }) => /\.xyz$|^xtbopt\.log$|^g98\.out$/.test(name)) ?? false;
 
 export function JobPage() {

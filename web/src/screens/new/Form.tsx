@@ -5,7 +5,7 @@ import type { FieldError } from "../../api/schema";
 import { MoleculeField } from "./MoleculeField";
 import { at, kindOf, token, type Schema } from "./schema";
 
-export type FieldProps = {
+type FieldProps = {
   schema: Schema;
   path: string[];
   inputs: unknown;
@@ -18,7 +18,7 @@ export type FieldProps = {
 const pointer = (path: string[]) => ["/inputs", ...path.map(token)].join("/");
 
 /** What the server said of this very place, with the line where it named one. */
-export const faultsOf = (errors: FieldError[], path: string[]) => errors.filter((each) => each.pointer === pointer(path));
+const faultsOf = (errors: FieldError[], path: string[]) => errors.filter((each) => each.pointer === pointer(path));
 
 const said = (faults: FieldError[]) =>
   faults.map(({ line, column, detail }) => (line ? `line ${line}${column ? `, column ${column}` : ""}: ${detail}` : detail)).join("; ") || undefined;
