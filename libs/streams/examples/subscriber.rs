@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (server, name) = (std::env::var("NATS_URL")?, std::env::var("CONSUMER")?);
     let options = async_nats::ConnectOptions::new().custom_inbox_prefix(format!("_INBOX_{name}"));
     let client = options.connect(server).await?;
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = consumer.stream().max_messages_per_batch(1).messages().await?;
     while let Some(message) = events.try_next().await? {
         println!("{}", String::from_utf8_lossy(&message.payload));
-        message.ack().await.map_err(|error| error.to_string())?;
+        message.ack().await?;
     }
     Ok(())
 }

@@ -83,6 +83,9 @@ pub(crate) async fn from(
     }
 }
 
+/// The last event of a group, how many it has, and what the broker said of it.
+type Answered = (FactPlace, u64, Result<Ack, PublishError>);
+
 struct Publisher<'a> {
     log: &'a Log,
     source: &'a FeedSource,
@@ -93,8 +96,7 @@ struct Publisher<'a> {
     read: FrameNumber,
     /// Read, and not sent yet.
     waiting: VecDeque<FeedEvent>,
-    /// The last event of each group, and how many it has.
-    in_flight: FuturesOrdered<BoxFuture<'static, (FactPlace, u64, Result<Ack, PublishError>)>>,
+    in_flight: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// Most events of the next group. The first one is alone: one that can never be stored is always the first behind
     /// the feed's end, and has to be told from one that follows it.
     group: usize,

@@ -143,12 +143,14 @@ impl Run {
                 let worker: WorkerId = id(WORKERS[self.rng.random_range(0..2)]);
                 vec![self.hello(&worker)]
             }
+            // Its worker goes as planned: what is alone on a worker, and what is charged with its end, is what each version
+            // has heard of, and no matter of what is lost.
             5 if self.rng.random_ratio(1, 4) => {
                 let worker_id: WorkerId = id(WORKERS[self.rng.random_range(0..2)]);
                 let Some(session) = self.sessions.get(&worker_id).copied() else {
                     return Vec::new();
                 };
-                vec![Input::Internal(Internal::WorkerSilent { worker_id, session })]
+                vec![self.say(&worker_id, session, Report::Bye)]
             }
             5 | 6 => vec![Input::Internal(Internal::Losses { losses_max: 100 })],
             7 | 8 => vec![matching()],

@@ -65,6 +65,7 @@ async fn the_notifier_can_do_its_work_and_each_subscriber_reads_its_tenant_alone
     let mut heard = acme.subscribe("nox.feed.acme.>").await.unwrap();
     let mut other = umbra.subscribe("nox.feed.umbra.>").await.unwrap();
     for client in [&acme, &umbra] {
+        client.request("$JS.API.CONSUMER.INFO.NOX_FEED.x", "".into()).await.ok();
         client.flush().await.unwrap();
     }
     for (client, tenant) in [(&acme, "acme"), (&umbra, "umbra")] {
