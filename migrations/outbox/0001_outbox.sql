@@ -33,12 +33,6 @@ create table webhooks (
     dropped bigint not null default 0
 );
 
--- Whose the keys and schedules are that events name by their ids alone.
-create table owners (
-    id uuid primary key,
-    owner text not null
-);
-
 create table deliveries (
     -- The order in which they were made.
     seq bigint generated always as identity primary key,

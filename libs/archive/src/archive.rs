@@ -53,6 +53,10 @@ impl LogArchive {
         Self { inner: Arc::new(Inner { archive, incarnation, folder, known }) }
     }
 
+    pub(crate) fn archive(&self) -> &Archive {
+        &self.inner.archive
+    }
+
     pub fn incarnation(&self) -> &Incarnation {
         &self.inner.incarnation
     }

@@ -10,10 +10,14 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use nox_contract::{FrameNumber, Incarnation, subject};
+use nox_contract::{Chain, FrameHead, FrameNumber, Incarnation, subject};
 use nox_streams::{Broker, Chunks, ConsumeError, Error, Message};
 
 use crate::{Archive, ArchiveError, LogArchive, LogError};
+
+/// Records of epochs that stand before a place and that are gone back over to find the chain there: as many takeovers,
+/// with no frame between them.
+const EPOCHS_MAX: usize = 100;
 
 /// No message for this long: it is looked whether the stream was cut to its end.
 const QUIET: Duration = Duration::from_secs(2);
@@ -87,6 +91,31 @@ impl Log {
             None => None,
         };
         message.ok_or_else(|| self.missing(n))
+    }
+
+    /// The chain behind message `n`, as the log itself has it: a frame names the chain before it, and the record of an
+    /// epoch follows a frame sooner or later. `None` if nobody can tell. Where the stream is gone, the archive says it.
+    pub async fn chain_at(
+        &self,
+        n: FrameNumber,
+        has_stream: bool,
+    ) -> Result<Option<Chain>, LogError> {
+        let mut payloads = Vec::new();
+        let mut before = (n.0 <= EPOCHS_MAX as u64).then_some(Chain::START);
+        for n in (1..=n.0).rev().map(FrameNumber).take(EPOCHS_MAX) {
+            let message = match has_stream {
+                true => self.frame(n).await?,
+                false => Some(self.archived(n).await?),
+            };
+            let Some(message) = message else { return Ok(None) };
+            payloads.push(message.payload);
+            if message.subject != subject::EPOCH {
+                let head = payloads.last().and_then(|payload| FrameHead::read(payload).ok());
+                before = head.and_then(|head| Chain::parse(&head.prev));
+                break;
+            }
+        }
+        Ok(before.map(|chain| payloads.iter().rev().fold(chain, |chain, next| chain.extend(next))))
     }
 
     /// Reads from `from` up to and including `to`, which must exist, in chunks; then it ends.

@@ -1,10 +1,31 @@
-//! What a segment is called: `log/<incarnation>/<n_first>-<n_last>.seg`.
+//! What a segment is called: `log/<incarnation>/<n_first>-<n_last>.seg`; and a state,
+//! `state/<incarnation>/<n>-<microseconds since 1970>-<chain>-<SHA-256>.<format>`.
 
-use nox_contract::{FrameNumber, Incarnation};
+use nox_contract::{Chain, FrameNumber, Incarnation, Timestamp};
 use object_store::path::Path;
+
+/// A fold that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateInfo {
+    /// The last message that was folded.
+    pub n: FrameNumber,
+    /// Its instant.
+    pub at: Timestamp,
+    /// The chain behind it.
+    pub chain: Chain,
+    /// Of what it says, before compression, as hex digits.
+    pub sha256: String,
+    /// Of its serialised form; a reader of another one does not read it.
+    pub format: String,
+    /// As it lies there; 0 where that is not known.
+    pub bytes: u64,
+}
 
 /// Where the segments of all logs are.
 pub(crate) const LOG: &str = "log";
+
+/// Where the states of all logs are.
+const STATE: &str = "state";
 
 const EXTENSION: &str = ".seg";
 /// Digits of a number, so that names sort as numbers do.
@@ -29,6 +50,34 @@ pub(crate) fn numbers(file: &str) -> Option<(FrameNumber, FrameNumber)> {
 pub(crate) fn is_unfinished(file: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     file.split_once('#').is_some_and(|(name, number)| numbers(name).is_some() && digits(number))
+}
+
+pub(crate) fn of_state(info: &StateInfo) -> String {
+    let StateInfo { n, at, chain, sha256, format, .. } = info;
+    let chain = chain.to_string();
+    let chain = chain.trim_start_matches(CHAIN);
+    format!("{:0DIGITS$}-{:0DIGITS$}-{chain}-{sha256}.{format}", n.0, at.as_micros())
+}
+
+/// What a file's name says of a state; `None` if it is not the name of one.
+pub(crate) fn state(file: &str) -> Option<StateInfo> {
+    let (name, format) = file.split_once('.')?;
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    let mut parts = name.split('-');
+    let n = FrameNumber(parts.next()?.parse().ok()?);
+    let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
+    let chain = Chain::parse(&format!("{CHAIN}{}", parts.next()?))?;
+    let sha256 = parts.next().filter(|hash| hash.len() == 64 && is_word(hash))?.to_owned();
+    let format = Some(format).filter(|format| is_word(format))?.to_owned();
+    let info = StateInfo { n, at, chain, sha256, format, bytes: 0 };
+    (of_state(&info) == file).then_some(info)
+}
+
+/// What the text of a chain begins with.
+const CHAIN: &str = "b3:";
+
+pub(crate) fn states(base: &Path, incarnation: &Incarnation) -> Path {
+    base.clone().join(STATE).join(escape(incarnation))
 }
 
 pub(crate) fn folder(base: &Path, incarnation: &Incarnation) -> Path {

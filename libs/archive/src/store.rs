@@ -67,6 +67,11 @@ impl Archive {
         LogArchive::new(self.clone(), incarnation.clone(), folder)
     }
 
+    /// Below which everything lies.
+    pub(crate) fn base(&self) -> &Path {
+        self.inner.location.base()
+    }
+
     /// The lives of the log that something is kept of.
     pub async fn incarnations(&self) -> Result<Vec<Incarnation>, ArchiveError> {
         let folder = self.inner.location.base().clone().join(name::LOG);
@@ -130,6 +135,15 @@ impl Archive {
         let put = store.put(path, PutPayload::from(bytes)).await;
         put.map_err(|error| self.unavailable(&error))?;
         self.sync(path).await
+    }
+
+    /// Removes an object, if it is there.
+    pub(crate) async fn remove(&self, path: &Path) -> Result<(), ArchiveError> {
+        let Some(store) = self.store()? else { return Ok(()) };
+        match store.delete(path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.unavailable(&error)),
+        }
     }
 
     /// An object that was there already may be one whose writer was cut off before it was synced.

@@ -6,19 +6,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Attempt, Concurrency, DeliveryId, DisableReason, FrameNumber, JobError, JobId, KeyId,
-    Limits, Manifest, Metadata, ModuleName, Progress, RawJson, RequestId, Resources, ScheduleId,
-    ScheduleSpec, SessionId, Task, Timestamp, TopicName, UserId, WebhookId, WebhookSpec, WorkerId,
+    ApiKey, Asker, Attempt, Concurrency, DeliveryId, DisableReason, FrameNumber, JobError, JobId,
+    KeyId, Limits, Manifest, Metadata, ModuleName, Progress, RawJson, RequestId, Requested,
+    Resources, ScheduleId, ScheduleSpec, SessionId, Task, Timestamp, TopicName, UserId, WebhookId,
+    WebhookSpec, WorkerId,
     tolerance::{self, Part},
 };
 
 /// One message of NOX_COMMANDS: commands of one tenant (the subject names it), packed so that one
 /// write to stable storage serves many requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandMessage {
     /// Where the scheduler sends its one [`crate::AnswerMessage`], if anybody waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// Whom the requests came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub askers: Vec<Asker>,
+    /// The requests that the commands are of, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Requested>,
     /// Each is a part of the input, counted from 0.
     #[serde(deserialize_with = "tolerance::parts")]
     pub commands: Vec<Command>,
@@ -59,6 +66,43 @@ pub enum Command {
     /// What only a newer version can read. Never written.
     #[serde(skip)]
     Unreadable,
+}
+
+impl CommandMessage {
+    /// Commands that nobody is named of.
+    pub fn new(reply_to: Option<String>, commands: Vec<Command>) -> Self {
+        Self { reply_to, commands, ..Self::default() }
+    }
+}
+
+impl Command {
+    /// Its name and the id of what it is about, where an audit is told that it was refused. Refused submits are
+    /// facts, and what workers ask is theirs.
+    pub fn audited(&self) -> Option<(&'static str, String)> {
+        Some(match self {
+            Self::SubmitDraft(of) => ("submit_draft", of.job_id.to_string()),
+            Self::Cancel(of) => ("cancel", of.job_id.to_string()),
+            Self::SetModule(of) => ("set_module", of.module.to_string()),
+            Self::RegisterModule(of) => ("register_module", of.manifest.name.to_string()),
+            Self::SetLimits(of) => ("set_limits", of.account.clone()),
+            Self::DrainWorker(of) => ("drain_worker", of.worker_id.to_string()),
+            Self::CreateKey(of) => ("create_key", of.key_id.to_string()),
+            Self::RevokeKey(of) => ("revoke_key", of.key_id.to_string()),
+            Self::SetSchedule(of) => ("set_schedule", of.schedule_id.to_string()),
+            Self::PauseSchedule(of) => ("pause_schedule", of.schedule_id.to_string()),
+            Self::DeleteSchedule(of) => ("delete_schedule", of.schedule_id.to_string()),
+            Self::TriggerSchedule(of) => ("trigger_schedule", of.schedule_id.to_string()),
+            Self::RemoveWorker(of) => ("remove_worker", of.worker_id.to_string()),
+            Self::Submit(_)
+            | Self::SubmitBatch(_)
+            | Self::Register(_)
+            | Self::Claim(_)
+            | Self::Undelivered(_)
+            | Self::UpdateTask(_)
+            | Self::RemoveTopic(_)
+            | Self::Unreadable => return None,
+        })
+    }
 }
 
 impl Part for Command {

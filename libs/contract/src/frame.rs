@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Entity, Epoch, Fact, FrameNumber, JobId, KeyId, ModuleName, Positions, RawJson, ScheduleId,
-    TenantId, Timestamp, TopicName, UserId, WebhookId, WorkerId,
+    Asked, Asker, Entity, Epoch, Fact, FrameNumber, JobId, KeyId, ModuleName, Positions, RawJson,
+    ScheduleId, TenantId, Timestamp, TopicName, UserId, WebhookId, WorkerId,
 };
 
 /// All that one turn of the leader decided, for any number of inputs, jobs and tenants; atomic,
@@ -31,6 +31,12 @@ pub struct Frame {
     /// The inputs that are in no stream, whole, so that a replay can decide them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<RawJson>,
+    /// Who asked for what was decided here, and what else a request of theirs said. For the audit alone: nothing is
+    /// decided by these two, and no event has them. Older logs have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub askers: Vec<Asker>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// What became true, in the order in which it did. A frame without entries says that inputs were
     /// consumed, none of which caused a fact, or that its leader still leads.
     pub entries: Vec<Entry>,
@@ -61,6 +67,8 @@ pub struct Entry {
     pub tenant: TenantId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
+    /// The owner of job, schedule or key: of a key, who made it. Nothing is decided by that of schedules and keys,
+    /// which says who may be told of them, also when they are gone; older logs do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

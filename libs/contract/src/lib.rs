@@ -8,6 +8,8 @@
 
 pub mod answer;
 pub mod artifact;
+pub mod asker;
+pub mod audit;
 pub mod beat;
 pub mod canonical;
 pub mod chain;
@@ -25,6 +27,7 @@ pub mod key;
 pub mod limits;
 pub mod metadata;
 pub mod module;
+mod near;
 pub mod place;
 pub mod problem;
 pub mod report;
@@ -37,9 +40,11 @@ pub mod time;
 mod tolerance;
 pub mod upload;
 pub mod webhook;
+pub mod words;
 pub mod work;
 
 pub use answer::{Accepted, Answer, AnswerMessage, Outcome};
+pub use asker::{Asked, Asker, RefusedCommand, Requested};
 pub use beat::Beat;
 pub use canonical::NoMeaning;
 pub use chain::Chain;
@@ -66,6 +71,7 @@ pub use module::{
     COMMAND_MODULE, Manifest, REGISTERED_BYTES_MAX, Raise, RaisedResource, RegisteredModule,
     RetryPolicy,
 };
+pub use near::near;
 pub use place::{FactPlace, Incarnation, NoPlace, Place, Position, Positions};
 pub use problem::{ProblemCode, Refusal};
 pub use report::{AttemptEnd, HandBack, Hello, Origin, Report, ReportMessage, Usage};

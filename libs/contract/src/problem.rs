@@ -68,6 +68,8 @@ pub enum ProblemCode {
     AlreadyEnded,
     /// The job is still to run, or runs: only one that has ended is repeated.
     NotEnded,
+    /// A newer version led, and this one does not know what became of it.
+    Parked,
     /// The task is not in a state from which this follows.
     InvalidTaskTransition,
     /// The topic is registered with another schema.
@@ -104,7 +106,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::MalformedJson,
         Self::InvalidRequest,
         Self::InvalidInputs,
@@ -142,6 +144,7 @@ impl ProblemCode {
         Self::AtMostExceeded,
         Self::AlreadyEnded,
         Self::NotEnded,
+        Self::Parked,
         Self::InvalidTaskTransition,
         Self::SchemaConflict,
         Self::InvalidCategory,
@@ -205,6 +208,7 @@ impl ProblemCode {
             Self::AtMostExceeded => "at_most_exceeded",
             Self::AlreadyEnded => "already_ended",
             Self::NotEnded => "not_ended",
+            Self::Parked => "parked",
             Self::InvalidTaskTransition => "invalid_task_transition",
             Self::SchemaConflict => "schema_conflict",
             Self::InvalidCategory => "invalid_category",

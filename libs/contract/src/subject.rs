@@ -46,6 +46,9 @@ pub fn log(tenant: &TenantId, job: JobId) -> String {
     format!("nox.log.{tenant}.{job}")
 }
 
+/// All logs of all jobs.
+pub const ALL_LOGS: &str = "nox.log.>";
+
 /// What of an id stands in a subject as it is. All else is percent-encoded, the dot as well, so that any text is
 /// one token, and whatever decodes a part of a URL gives it back.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');

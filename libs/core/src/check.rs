@@ -45,6 +45,13 @@ impl State {
                 return Err(format!("job {id} was left between two attempts"));
             }
         }
+        for unseen in self.parking.jobs().filter_map(|(_, job)| job.unseen.as_ref()) {
+            let owner = &unseen.owner;
+            for user in [None, Some(&owner.user_id)] {
+                *reserved.entry((&owner.tenant, user, unseen.period)).or_default() +=
+                    unseen.reserved;
+            }
+        }
         for (tenant, accounts) in &self.ledger.tenants {
             let users = accounts.users.iter().map(|(user, account)| (Some(user), account));
             for (user, account) in accounts.account.iter().map(|a| (None, a)).chain(users) {

@@ -249,6 +249,21 @@ impl Ledger {
         }
     }
 
+    /// Whether both accounts have what [`Self::shift`] would move.
+    pub(crate) fn can_shift(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        period: Timestamp,
+        fact: &Fact,
+    ) -> bool {
+        let can = |account: Option<&Account>| {
+            let balance = account.and_then(|account| account.periods.get(&period));
+            balance.is_some_and(|balance| balance.after(fact).is_some())
+        };
+        can(self.tenant(tenant)) && can(self.user(tenant, user))
+    }
+
     /// Every account, for checks.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.tenants.values().flat_map(|t| t.account.iter().chain(t.users.values()))

@@ -20,6 +20,7 @@
 //! | [`worker`] | who runs what |
 //! | [`versions`] | the manifests of a module |
 //! | [`registrations`] | the versions of a module that admins registered |
+//! | [`parking`] | what is set aside because a fact of it is not known |
 //! | [`topics`] | what workers claim tasks of |
 //! | [`api_keys`] | API keys: who made which |
 //! | [`schedules`] | what is submitted again and again |
@@ -35,6 +36,7 @@ pub mod ended;
 pub mod job;
 pub mod ledger;
 pub mod pace;
+pub mod parking;
 pub mod queue;
 pub mod registrations;
 pub mod schedules;

@@ -21,6 +21,9 @@ pub struct Schedule {
     /// Why it submits nothing, while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseReason>,
+    /// See [`crate::parking`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
     pub next: Next,
     /// The newest occurrence: none before it, nor it again, is to come, wherever clocks are set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +110,7 @@ impl Schedules {
     }
 
     pub(crate) fn insert(&mut self, id: ScheduleId, schedule: Schedule) {
-        if !schedule.is_paused() {
+        if !schedule.is_paused() && !schedule.parked {
             match schedule.next {
                 Next::Unplanned => {
                     self.unplanned.insert(id);

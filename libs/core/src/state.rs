@@ -7,8 +7,8 @@ use std::{
 };
 
 use nox_contract::{
-    Concurrency, Epoch, FrameNumber, Incarnation, JobId, JobState, ModuleName, Positions,
-    SchedulerConfig, TenantId, Timestamp, TopicName, UserId, WaitingCode,
+    Concurrency, Entity, Epoch, Fact, FrameNumber, Incarnation, JobId, JobState, ModuleName,
+    Positions, SchedulerConfig, TenantId, Timestamp, TopicName, UserId, WaitingCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::{
     job::{Job, Phase},
     ledger::Ledger,
     pace::Pace,
+    parking::Parking,
     queue::{ClassKey, Queue, Spot},
     registrations::Registrations,
     schedules::{Schedule, Schedules},
@@ -69,6 +70,9 @@ pub struct State {
     pub webhooks: Webhooks,
     #[serde(default, skip_serializing_if = "Gone::is_empty")]
     pub gone: Gone,
+    /// What this version does not know all facts of.
+    #[serde(default, skip_serializing_if = "Parking::is_empty")]
+    pub parking: Parking,
     /// Jobs that have not ended, and canceled ones that still hold a slot.
     pub(crate) jobs: BTreeMap<JobId, Arc<ActiveJob>>,
     /// W3C `traceparent` of those of them that were submitted with one, for what is published of them.
@@ -190,6 +194,32 @@ impl State {
         self.traces.get(&job).map(|trace| &**trace)
     }
 
+    /// Whose the schedule, webhook or key is that `facts` are to be said of, upon this state; `None` of everything else.
+    pub fn owner_of<'a>(&'a self, entity: &Entity, facts: &'a [Fact]) -> Option<&'a UserId> {
+        let first = facts.first();
+        match (entity, first) {
+            (Entity::Key { .. }, Some(Fact::KeyCreated { by, .. })) => Some(by),
+            (Entity::Schedule { .. }, Some(Fact::ScheduleSet { owner, .. }))
+            | (Entity::Webhook { .. }, Some(Fact::WebhookSet { owner, .. })) => Some(owner),
+            (Entity::Key { key_id, .. }, _) => self.api_keys.get(key_id).map(|key| &key.by),
+            (Entity::Schedule { schedule_id, .. }, _) => {
+                self.schedules.get(*schedule_id).map(|schedule| &schedule.owner)
+            }
+            (Entity::Webhook { webhook_id, .. }, _) => {
+                self.webhooks.get(webhook_id).map(|webhook| &webhook.owner)
+            }
+            (
+                Entity::Job { .. }
+                | Entity::Account { .. }
+                | Entity::Worker(_)
+                | Entity::Module(_)
+                | Entity::Topic { .. }
+                | Entity::Control,
+                _,
+            ) => None,
+        }
+    }
+
     /// The job, unless it ended.
     pub fn job(&self, job: JobId) -> Option<&ActiveJob> {
         self.jobs.get(&job).map(|job| &**job)
@@ -244,6 +274,15 @@ impl State {
         !self.unblocked.is_empty()
     }
 
+    /// Whether attempts of sessions that are over are still to be said to be lost, of jobs that are not parked.
+    pub fn has_losses(&self) -> bool {
+        let mut held = self.workers.departed().flat_map(|of| of.assignments.keys());
+        match self.parking.is_empty() {
+            true => self.workers.has_departed(),
+            false => held.any(|id| self.parking.job(*id).is_none()),
+        }
+    }
+
     /// The job, to change it. A snapshot that has not been written yet keeps its own copy.
     pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut ActiveJob> {
         self.jobs.get_mut(&job).map(Arc::make_mut)
@@ -271,6 +310,7 @@ impl State {
             schedules: self.schedules.clone(),
             webhooks: self.webhooks.clone(),
             gone: self.gone.clone(),
+            parking: self.parking.clone(),
             jobs: self.jobs.clone(),
             traces: self.traces.clone(),
             ended: self.ended.clone(),
@@ -340,6 +380,9 @@ impl State {
 
     /// Enters a job where the match or the timer will find it.
     pub(crate) fn index(&mut self, id: JobId) {
+        if self.parking.job(id).is_some() {
+            return;
+        }
         let Some(job) = self.jobs.get(&id) else { return };
         let Phase::Queued { waiting } = job.job.phase else { return };
         match waiting {
@@ -369,6 +412,9 @@ impl State {
 
     /// Takes a job out of where [`Self::index`] entered it.
     pub(crate) fn unindex(&mut self, id: JobId) {
+        if self.parking.job(id).is_some() {
+            return;
+        }
         let Some(job) = self.jobs.get(&id) else { return };
         let Phase::Queued { waiting } = job.job.phase else { return };
         match waiting {

@@ -31,6 +31,9 @@ pub struct Worker {
     /// An operator took it out of service; see [`Workers::is_drained`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drained: bool,
+    /// See [`crate::parking`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
     /// Cannot run attempts, and takes no work for now.
     pub paused: bool,
     /// The number of the report that said so last, or that it takes work again.
@@ -46,7 +49,7 @@ pub struct Worker {
 impl Worker {
     /// Whether it takes work, if it has room.
     pub fn takes_work(&self) -> bool {
-        !self.draining && !self.paused && !self.drained
+        !self.draining && !self.paused && !self.drained && !self.parked
     }
 
     /// Whether it is one that a job of `module` could be given to, whatever it does now.

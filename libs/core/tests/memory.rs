@@ -124,6 +124,8 @@ impl Log {
             prev: String::new(),
             pos: Positions::default(),
             inputs: Vec::new(),
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries: std::mem::take(&mut self.entries),
         };
         let text = serde_json::to_string(&frame).expect("JSON");

@@ -32,6 +32,8 @@ const SOCKET_PATH_MAX: usize = 103;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// It takes a second; a machine under load a few.
 const INITDB_WITHIN: Duration = Duration::from_secs(120);
+/// 40 MB in a thousand files.
+const COPY_WITHIN: Duration = Duration::from_secs(60);
 /// Fast shutdown aborts what runs and writes a checkpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Creating a database copies a few MB.
@@ -48,7 +50,7 @@ const DROP_POLLS_MAX: u32 = 400;
 pub struct PostgresOptions {
     /// The cluster's folder. It is made when absent; one of another major version is moved aside.
     pub data: PathBuf,
-    /// For tests: nothing waits for the disk. A power cut may then ruin the cluster, but a crash of
+    /// For tests: nothing waits for the disk, and a new cluster is the copy of another one. A power cut may then ruin the cluster, but a crash of
     /// Postgres alone loses nothing that was committed.
     pub fast: bool,
     /// How long recovery may take; 60 s unless set.
@@ -105,7 +107,11 @@ impl Postgres {
         move_aside_other_version(data, programs.version.major())?;
         let owner = owner_of(data)?;
         if version_of_cluster(data)?.is_none() {
-            create_cluster(&programs, owner, data, options.fast).await?;
+            if options.fast {
+                copy_cluster(&programs, owner, data).await?;
+            } else {
+                create_cluster(&programs, owner, data).await?;
+            }
         }
         let socket = socket_for(data)?;
 
@@ -423,15 +429,13 @@ fn user(passwd: &str, name: &str) -> Option<Owner> {
     Some(Owner { uid: numbers.next()?.ok()?, gid: numbers.next()?.ok()? })
 }
 
-/// Makes the cluster beside its place and moves it there when it is whole.
+/// Makes a cluster.
 async fn create_cluster(
     programs: &PostgresPrograms,
     owner: Option<Owner>,
     data: &Path,
-    fast: bool,
 ) -> Result<()> {
-    let parent = data.parent().context("the root folder cannot be a cluster")?;
-    let new = tempfile::Builder::new().prefix(".postgres-").tempdir_in(parent)?;
+    let new = beside(data)?;
     if let Some(owner) = owner {
         chown(new.path(), Some(owner.uid), Some(owner.gid))?;
     }
@@ -439,13 +443,45 @@ async fn create_cluster(
     let inherit = enter(&mut command, owner, new.path())?;
     // Bytewise order and UTF-8 on every machine; the socket's folder decides who may enter.
     command.args(["--username=nox", "--auth=trust", "--no-locale", "--encoding=UTF8"]);
-    if fast {
-        command.arg("--no-sync");
-    }
     let mut process = Process::spawn(command, &log_of(data), Signal::KILL, inherit)?;
     let status = process.wait(INITDB_WITHIN).await.context("initdb")?;
     ensure!(status.success(), "initdb failed:\n{}", process.said());
+    put(new, data)
+}
 
+/// Copies a cluster that is made once for each version and owner: a third of the work of making one, of which
+/// tests need hundreds.
+async fn copy_cluster(
+    programs: &PostgresPrograms,
+    owner: Option<Owner>,
+    data: &Path,
+) -> Result<()> {
+    let folder = tools::Search::from_env().tools.unwrap_or_else(std::env::temp_dir);
+    let uid = owner.map_or_else(|| rustix::process::geteuid().as_raw(), |owner| owner.uid);
+    let original = folder.join(format!("cluster-{}-{uid}", programs.version));
+    if version_of_cluster(&original)?.is_none() {
+        let made = create_cluster(programs, owner, &original).await;
+        // Somebody else may have been quicker.
+        if version_of_cluster(&original)?.is_none() {
+            made?;
+        }
+    }
+    let new = beside(data)?;
+    let mut copy = tokio::process::Command::new("cp");
+    copy.arg("-a").arg(original.join(".")).arg(new.path()).kill_on_drop(true);
+    let copied = tokio::time::timeout(COPY_WITHIN, copy.output()).await.context("cp")??;
+    let said = String::from_utf8_lossy(&copied.stderr);
+    ensure!(copied.status.success(), "cannot copy {}: {said}", original.display());
+    put(new, data)
+}
+
+/// Where a cluster is made, to be moved to its place when it is whole.
+fn beside(data: &Path) -> Result<TempDir> {
+    let parent = data.parent().context("the root folder cannot be a cluster")?;
+    Ok(tempfile::Builder::new().prefix(".postgres-").tempdir_in(parent)?)
+}
+
+fn put(new: TempDir, data: &Path) -> Result<()> {
     fs::rename(new.path(), data)
         .with_context(|| format!("cannot put a new cluster at {}", data.display()))?;
     // It has moved: there is nothing left to clean up.

@@ -34,6 +34,8 @@ pub struct Faults {
     pub beat_judged_early: bool,
     /// Give a worker up as soon as the broker says once that nobody listens for its work.
     pub absent_at_once: bool,
+    /// Decide by a version that is still to come, see [`crate::future`]. It breaks nothing by itself.
+    pub future: bool,
     /// Count a worker's absence as before when the leader's own connection was lost in between.
     pub reconnects_ignored: bool,
 }

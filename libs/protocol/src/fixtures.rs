@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use nox_contract::{
-    Attempt, AttemptEnd, Cancel, Capacity, Chain, Command, CommandMessage, Epoch, EpochRecord,
-    Frame, FrameNumber, Hello, Incarnation, JobError, JobId, Manifest, Origin, Positions, RawJson,
-    Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig, SessionId, Source, Submit,
-    Timestamp, Token, Usage, WorkerId,
-    report::{Ended, Started},
+    ApiKey, Attempt, AttemptEnd, Cancel, Capacity, Chain, Command, CommandMessage, CreateKey,
+    Epoch, EpochRecord, Frame, FrameNumber, Hello, Incarnation, JobError, JobId, KeyId, Manifest,
+    Origin, Positions, RawJson, Report, ReportMessage, Resources, RetryPolicy, SchedulerConfig,
+    SessionId, Source, Submit, Timestamp, Token, Usage, WorkerId,
+    report::{Ended, Started, Stopped},
     subject,
 };
 use nox_core::{Internal, Rules, State};
@@ -124,7 +124,7 @@ impl Recording {
     }
 
     pub fn commands(&mut self, commands: Vec<Command>, at: Timestamp) {
-        let message = CommandMessage { reply_to: None, commands };
+        let message = CommandMessage::new(None, commands);
         self.commands += 1;
         let message = serde_json::to_vec(&message).unwrap();
         self.take(Source::Commands, self.commands, "nox.cmd.acme", message, at);
@@ -177,6 +177,11 @@ impl Recording {
         Report::Ended(Box::new(Ended { job_id, attempt, token, started: true, end, usage }))
     }
 
+    pub fn stopped(&self, job_id: JobId, attempt: Attempt) -> Report {
+        let token = self.token(job_id, attempt);
+        Report::Stopped(Stopped { job_id, attempt, token, usage: Usage::default() })
+    }
+
     /// Two jobs on one worker: one succeeds, one fails first; beside them what leads to nothing, and a report that
     /// is forged.
     pub fn story(faults: nox_core::Faults) -> Self {
@@ -200,7 +205,17 @@ impl Recording {
         let config = SchedulerConfig::default();
         log.internal(Internal::Configure { config }, second(1));
         log.reports(vec![hello()], second(1));
-        log.commands(vec![Command::Cancel(nobodys.clone()), submit(1), submit(2)], second(1));
+        let key = ApiKey {
+            name: "a machine".to_owned(),
+            user_id: "ada".parse().unwrap(),
+            role: "user".to_owned(),
+            scopes: Default::default(),
+            expires_at: None,
+            hash: "0".repeat(64),
+        };
+        let (key_id, by) = (KeyId(job(9).0), "ada".parse().unwrap());
+        let key = Command::CreateKey(Box::new(CreateKey { key_id, key, by }));
+        log.commands(vec![Command::Cancel(nobodys.clone()), submit(1), submit(2), key], second(1));
         log.look(second(1));
         log.seal(second(1));
         let forged = Report::Ended(Box::new(Ended {

@@ -7,6 +7,7 @@
 //! | file | the machine |
 //! |---|---|
 //! | [`reader`] | reads the log: order, chain |
+//! | [`future`] | a version that is still to come, for tests |
 //! | [`head_reader`] | the same without entries |
 //! | [`sequencer`] | inputs in, frames and answers out |
 //! | [`appender`] | gets frames into the log, or finds out that it may not |
@@ -16,8 +17,10 @@
 //! | [`recent`] | the frames that a leader wrote last, for the archive |
 //! | [`agreement`] | whether archive and stream are of one log |
 //! | [`retention`] | how much of the log its stream may lose |
+//! | [`mod@fold`] | folds the log up to a place |
 //! | [`replay`] | decides a recorded log again, and compares |
 //! | [`ledger_proof`] | proves the ledger of a recorded log |
+//! | [`snapshot`] | a fold that is kept, and the words by which it was made |
 //! | [`liveness`] | which workers are alive, and what they hold |
 //! | [`session`] | a worker's side: work received, attempts held, reports owed |
 
@@ -26,6 +29,8 @@ pub mod appender;
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
+pub mod fold;
+pub mod future;
 pub mod head_reader;
 pub mod leader;
 pub mod ledger_proof;
@@ -36,11 +41,13 @@ pub mod replay;
 pub mod retention;
 pub mod sequencer;
 pub mod session;
+pub mod snapshot;
 pub mod takeover;
 pub mod term;
 
 pub use agreement::Agreement;
 pub use faults::Faults;
+pub use fold::{Fold, FoldError};
 pub use head_reader::HeadReader;
 pub use leader::{Leader, LeaderConfig, Now};
 pub use ledger_proof::LedgerProof;

@@ -268,6 +268,11 @@ impl Liveness {
             if watch.claims && !claimants_are_due {
                 continue;
             }
+            if state.parking.worker(worker_id).is_some() {
+                // Nobody knows what became of it, so nothing is concluded from its silence.
+                watch.on_heard(now);
+                continue;
+            }
             if let Some((probing, probes)) = self.probing.zip(watch.probes.as_mut()) {
                 let span = probing.unreachable_after;
                 let span = if self.absent_at_once { Duration::ZERO } else { span };
@@ -315,6 +320,9 @@ impl Liveness {
         verdicts: &mut Vec<Verdict>,
     ) {
         let session = beat.session;
+        if state.parking.worker(&worker_id).is_some() {
+            return;
+        }
         let worker = state.workers.get(&worker_id).filter(|worker| worker.session == session);
         let (Some(worker), Some(watch)) = (worker, self.watches.get_mut(&worker_id)) else {
             // Before its first report is acknowledged a session is nobody's to supersede.
@@ -343,12 +351,13 @@ impl Liveness {
             let worker_id = worker_id.clone();
             verdicts.push(Verdict::Registered { worker_id, session, above });
         }
+        let is_parked = |held: &Held| state.parking.job(held.job_id).is_some();
         let missing: Vec<Held> = worker
             .assignments
             .iter()
             .filter(|(_, slot)| slot.work <= beat.received_up_to)
             .map(|(job_id, slot)| Held { job_id: *job_id, attempt: slot.attempt })
-            .filter(|slot| !beat.held.contains(slot))
+            .filter(|slot| !beat.held.contains(slot) && !is_parked(slot))
             .take(MISSING_MAX)
             .collect();
         if !missing.is_empty() {
@@ -360,7 +369,8 @@ impl Liveness {
             .held
             .iter()
             .filter(|held| {
-                worker.assignments.get(&held.job_id).is_none_or(|s| s.attempt != held.attempt)
+                let slot = worker.assignments.get(&held.job_id);
+                !is_parked(held) && slot.is_none_or(|slot| slot.attempt != held.attempt)
             })
             .partition(|held| watch.stray.contains(held));
         if !stray.is_empty() {

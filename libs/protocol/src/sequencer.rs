@@ -5,15 +5,23 @@
 //! large enough. The state here is ahead of the log by what is not yet acknowledged. It is never
 //! rolled back: a leader that cannot get a frame in drops it whole and folds the log again.
 
+mod asked;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 use nox_contract::{
-    Answer, Cause, Chain, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX, FrameNumber, Outcome,
-    Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp, WorkerId,
+    Answer, Asked, Asker, Cause, Chain, Command, CommandMessage, Entry, Epoch, FRAME_BYTES_MAX,
+    FrameNumber, Outcome, Place, Positions, RawJson, ReportMessage, Source, TenantId, Timestamp,
+    WorkerId,
 };
 use nox_core::{
     ApplyError, Decision, Draft, Internal, RULES_VERSION, Rules, State, decide, turn::Turn,
 };
 use serde::Serialize;
+
+use self::asked::{AskedInFrame, Requests};
+use crate::future;
 
 /// From this size on a frame is sealed, in bytes: large enough that what a message costs is shared by
 /// hundreds of jobs, small enough that a write stays short.
@@ -80,6 +88,8 @@ pub struct Sequencer {
     /// The open frame's entries as they will stand in its payload, each with a comma behind it. One buffer
     /// for all frames.
     entries: Vec<u8>,
+    /// Who asked for what the next frame tells of, or refuses.
+    asked: AskedInFrame,
     /// When the first of the inputs was decided that no sealed frame covers: a frame's entries become true
     /// then, so that whoever decides its inputs again at its instant finds the same.
     begun: Option<Timestamp>,
@@ -88,6 +98,8 @@ pub struct Sequencer {
     frame_bytes: usize,
     /// Say of every frame that ends within an input that one part more is consumed; a negative control.
     part_skipped: bool,
+    /// See [`crate::future`].
+    future: bool,
 }
 
 /// The frame that entries are added to.
@@ -109,6 +121,10 @@ struct Head<'f> {
     pos: Positions,
     #[serde(skip_serializing_if = "<[RawJson]>::is_empty")]
     inputs: &'f [RawJson],
+    #[serde(skip_serializing_if = "<[Asker]>::is_empty")]
+    askers: &'f [Asker],
+    #[serde(skip_serializing_if = "<[Asked]>::is_empty")]
+    asked: &'f [Asked],
 }
 
 impl Sequencer {
@@ -121,10 +137,12 @@ impl Sequencer {
             pos,
             open: None,
             entries: Vec::new(),
+            asked: AskedInFrame::default(),
             begun: None,
             sealed: Vec::new(),
             frame_bytes: FRAME_BYTES_FULL,
             part_skipped: false,
+            future: false,
         }
     }
 
@@ -137,6 +155,12 @@ impl Sequencer {
     /// Breaks it, see [`crate::Faults::part_skipped`].
     pub(crate) fn with_part_skipped(mut self, part_skipped: bool) -> Self {
         self.part_skipped = part_skipped;
+        self
+    }
+
+    /// Decides by a version that is still to come, see [`crate::future`].
+    pub fn with_future(mut self, future: bool) -> Self {
+        self.future = future;
         self
     }
 
@@ -191,13 +215,17 @@ impl Sequencer {
 
     /// Decides one input, all of its parts that are not consumed yet.
     pub fn run(&mut self, input: &Input, now: Timestamp) -> Result<Decided, SequenceError> {
-        let mut run = Run { at: self.instant(now), embedded: None, decided: Decided::default() };
+        let (at, decided) = (self.instant(now), Decided::default());
+        let mut run = Run { at, embedded: None, request: None, decided };
         match input {
             Input::Commands { seq, tenant, message } => {
                 let Some(done) = self.pos.commands.parts_of(*seq) else { return Ok(run.decided) };
                 let count = message.commands.len();
+                let mut requests = Requests::new(tenant, message);
                 for (part, command) in (0..).zip(&message.commands).skip(done as usize) {
                     let by = Cause { src: Source::Commands, seq: *seq, part };
+                    let request = requests.of(*seq, part);
+                    run.request = request.map(|request| (request, command));
                     self.part(&mut run, by, None, |state, rules, at| {
                         Some(decide::command(state, rules, tenant, command, at))
                     })?;
@@ -226,7 +254,7 @@ impl Sequencer {
         Ok(run.decided)
     }
 
-    fn internal(&mut self, run: &mut Run, internal: &Internal) -> Result<(), SequenceError> {
+    fn internal(&mut self, run: &mut Run<'_>, internal: &Internal) -> Result<(), SequenceError> {
         let body = RawJson::of(internal).map_err(|e| SequenceError::Json(e.to_string()))?;
         let src = internal.source();
         let mut part = 0;
@@ -253,7 +281,7 @@ impl Sequencer {
     /// Decides one part, in as many steps as it takes; whether there was something to decide.
     fn part(
         &mut self,
-        run: &mut Run,
+        run: &mut Run<'_>,
         by: Cause,
         body: Option<&RawJson>,
         question: impl Fn(&State, &Rules, Timestamp) -> Option<Decision>,
@@ -263,6 +291,11 @@ impl Sequencer {
                 return Ok(false);
             };
             let (more, has_facts) = (decision.more, !decision.drafts.is_empty());
+            if let (Some(Outcome::Refused(refusal)), false, Some((request, command))) =
+                (&decision.answer, has_facts, &run.request)
+            {
+                self.asked.note_refused(request, by.part, command, refusal.code.as_str());
+            }
             run.decided.behind = decision.behind;
             run.decided.look_at = decision.look_at;
             self.take(run, by, body, decision.drafts)?;
@@ -283,7 +316,7 @@ impl Sequencer {
     /// Applies what follows from one step of a part, and adds it to the open frame.
     fn take(
         &mut self,
-        run: &mut Run,
+        run: &mut Run<'_>,
         mut by: Cause,
         body: Option<&RawJson>,
         drafts: Vec<Draft>,
@@ -296,6 +329,9 @@ impl Sequencer {
             by.seq = self.place_of_input(run);
         }
         let mut entries = entries_of(&self.state, by, drafts);
+        if self.future {
+            entries.iter_mut().for_each(|entry| future::mark(&self.state, entry));
+        }
         let behind = self.entries.len();
         write(&entries, &mut self.entries)?;
         let size = self.entries.len() - behind + body_size + ENVELOPE_BYTES;
@@ -306,7 +342,10 @@ impl Sequencer {
             let Cause { src, seq, part } = by;
             return Err(SequenceError::TooLarge { src, seq, part, bytes: size });
         }
-        if self.open_bytes().is_some_and(|bytes| bytes + body_size > FRAME_BYTES_MAX) {
+        // The row of one request fits beside the largest frame; those of requests that were refused may not.
+        let bytes = self.open_bytes().map(|bytes| bytes + body_size);
+        let asked = Some(self.asked.bytes()).filter(|asked| *asked > 0);
+        if bytes.or(asked.map(|asked| asked + size)).is_some_and(|all| all > FRAME_BYTES_MAX) {
             self.entries.truncate(behind);
             self.seal(run.at)?;
             if body.is_some() {
@@ -319,6 +358,9 @@ impl Sequencer {
             self.state.begin_frame(self.state.n.next(), run.at)?;
         }
         let n = self.state.n;
+        if let Some((request, _)) = &run.request {
+            self.asked.note(request);
+        }
         let open = self.open.get_or_insert_default();
         if let Some(body) = body
             && run.embedded.is_none_or(|(in_frame, _)| in_frame != n)
@@ -328,7 +370,10 @@ impl Sequencer {
             open.inputs_bytes += body_size;
         }
         open.entries_count += entries.len();
-        for entry in entries {
+        for mut entry in entries {
+            if self.future {
+                future::forget(&mut entry);
+            }
             self.state.apply_entry(&entry)?;
             run.decided.entries.push((n, entry));
         }
@@ -336,7 +381,7 @@ impl Sequencer {
     }
 
     /// The place that the input of `run` has, or will have, among the inputs of the open frame.
-    fn place_of_input(&self, run: &Run) -> u64 {
+    fn place_of_input(&self, run: &Run<'_>) -> u64 {
         let Some(open) = &self.open else { return 0 };
         match run.embedded {
             Some((n, place)) if n == self.state.n => place,
@@ -354,7 +399,7 @@ impl Sequencer {
     /// About as many bytes as the open frame's payload will have.
     fn open_bytes(&self) -> Option<usize> {
         let open = self.open.as_ref()?;
-        Some(self.entries.len() + open.inputs_bytes + ENVELOPE_BYTES)
+        Some(self.entries.len() + open.inputs_bytes + self.asked.bytes() + ENVELOPE_BYTES)
     }
 
     /// Ends the open frame. Without one, makes a frame without entries of the instant `now`: it says
@@ -364,6 +409,7 @@ impl Sequencer {
             self.state.begin_frame(self.state.n.next(), self.instant(now))?;
         }
         let open = self.open.take().unwrap_or_default();
+        let asked = std::mem::take(&mut self.asked);
         let mut pos = self.pos;
         if self.part_skipped && pos.commands.part > 0 {
             pos.commands.part += 1;
@@ -378,8 +424,10 @@ impl Sequencer {
             prev: self.chain.to_string(),
             pos,
             inputs: &open.inputs,
+            askers: &asked.askers,
+            asked: &asked.asked,
         };
-        let bytes = ENVELOPE_BYTES + open.inputs_bytes + self.entries.len();
+        let bytes = ENVELOPE_BYTES + open.inputs_bytes + asked.bytes() + self.entries.len();
         let mut payload = Vec::with_capacity(bytes);
         serde_json::to_writer(&mut payload, &head)
             .map_err(|e| SequenceError::Json(e.to_string()))?;
@@ -400,8 +448,10 @@ impl Sequencer {
 }
 
 /// An input while it is being decided.
-struct Run {
+struct Run<'i> {
     at: Timestamp,
+    /// Who asked for the present part, and what it says.
+    request: Option<(Arc<(Asker, Asked)>, &'i Command)>,
     /// The frame that an input which is in no stream was embedded in last, and its place there.
     embedded: Option<(FrameNumber, u64)>,
     decided: Decided,
@@ -414,14 +464,16 @@ fn behind(by: Cause, count: usize) -> Place {
 }
 
 /// The entries of what was decided upon `state`. Those of a traced job bear its trace; the one that makes the job
-/// has it in its fact.
+/// has it in its fact. Those of a schedule or key name its owner.
 fn entries_of(state: &State, by: Cause, drafts: Vec<Draft>) -> Vec<Entry> {
     drafts
         .into_iter()
         .map(|Draft { entity, facts }| {
+            let owner = state.owner_of(&entity, &facts).cloned();
             let mut entry = Entry::new(by, entity, facts.into_iter().map(Into::into).collect());
             let trace = entry.job_id.and_then(|job| state.traceparent(job));
             entry.traceparent = trace.map(Into::into);
+            entry.user_id = entry.user_id.or(owner);
             entry
         })
         .collect()

@@ -12,6 +12,7 @@ use nox_core::{ApplyError, Internal, State};
 
 use crate::{
     faults::Faults,
+    future,
     reader::{ReadError, Reader, Record, check_position},
     sequencer::Input,
 };
@@ -191,7 +192,10 @@ impl Takeover {
                 return Err(ReadError::Gap { expected, found: FrameNumber(*seq) }.into());
             }
             match self.reader.read(subject, payload)? {
-                Record::Frame(frame) => {
+                Record::Frame(mut frame) => {
+                    if self.faults.future {
+                        future::know(&mut frame);
+                    }
                     self.state.apply(&frame)?;
                     if !frame.entries.is_empty() {
                         self.pos_of_entries = frame.pos;

@@ -20,6 +20,7 @@
 //! | [`outbox`] | what webhooks have to send: the notifier's tables |
 //! | [`schema`] | generations, and the migrations of each |
 //! | [`mod@rebuild`] | a new generation from the log |
+//! | [`scratch`] | rows of then in a schema of somebody's own |
 //!
 //! A batch is applied once: the checkpoint moves by compare-and-set in its transaction. Whatever is in
 //! memory is a copy that can be dropped.
@@ -39,6 +40,7 @@ mod raw_frame;
 pub mod rebuild;
 pub mod rows;
 pub mod schema;
+pub mod scratch;
 mod session;
 #[doc(hidden)]
 pub mod sql;

@@ -169,7 +169,7 @@ pub async fn switch(url: &str, rebuilt: &Rebuilt) -> Result<bool, RebuildError> 
 }
 
 /// Takes in messages up to and including `n`, or to the log's end; says how many facts they have.
-async fn take_in<S, E>(
+pub(crate) async fn take_in<S, E>(
     store: &mut Store,
     reader: &mut Reader,
     log: &mut std::pin::Pin<&mut S>,

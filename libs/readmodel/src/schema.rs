@@ -4,7 +4,8 @@
 use std::str::FromStr;
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction, postgres::PgConnectOptions,
+    AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction, migrate::MigrateError,
+    postgres::PgConnectOptions,
 };
 
 use crate::{consequence::Consequence, session::Session, sql::count};
@@ -165,8 +166,16 @@ async fn make(transaction: &mut PgConnection, generation: u64) -> sqlx::Result<(
     // The transaction has a lock already. One of the session's would outlive it, and with a pooler
     // would be somebody else's to give back.
     migrations.set_locking(false);
-    migrations.run_direct(None, transaction, false).await?;
-    Ok(())
+    match migrations.run_direct(None, transaction, false).await {
+        Err(MigrateError::VersionMissing(version)) => {
+            let refused = format!(
+                "a newer version of Nox made the tables of {schema}: they have migration {version}; start that \
+                 version, or one that is newer"
+            );
+            Err(sqlx::Error::Configuration(refused.into()))
+        }
+        migrated => Ok(migrated?),
+    }
 }
 
 /// In another encoding Postgres would refuse characters that every part of us takes.

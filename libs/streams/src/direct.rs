@@ -55,11 +55,26 @@ impl Broker {
 
     /// The message at `seq`, from any replica; `None` if that one has none (any more, or yet).
     pub async fn read_direct(&self, stream: &str, seq: u64) -> Result<Option<Message>, Error> {
+        self.read_by(stream, &json!({ "seq": seq })).await
+    }
+
+    /// The last message of the stream on a subject, or on those that it matches; `None` if it has none.
+    pub async fn read_last_direct(
+        &self,
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<Message>, Error> {
+        self.read_by(stream, &json!({ "last_by_subj": subject })).await
+    }
+
+    async fn read_by(
+        &self,
+        stream: &str,
+        by: &serde_json::Value,
+    ) -> Result<Option<Message>, Error> {
         let asked = format!("$JS.API.DIRECT.GET.{stream}");
         let unavailable = |e: String| Error::Unavailable(format!("reading {stream}: {e}"));
-        let request = Request::new()
-            .payload(json!({ "seq": seq }).to_string().into())
-            .timeout(Some(REPLY_WAIT));
+        let request = Request::new().payload(by.to_string().into()).timeout(Some(REPLY_WAIT));
         let question = self.inner.client.send_request(asked.clone(), request);
         let reply =
             self.answered(&asked, question).await?.map_err(|e| unavailable(e.to_string()))?;

@@ -42,7 +42,7 @@ pub struct FeedSource {
     pub writer: String,
 }
 
-/// The last message of the feed.
+/// What a message of the feed says of itself: whose it is, and of which fact. Of the last one, where the feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedLast {
     pub source: FeedSource,
@@ -68,28 +68,39 @@ impl Broker {
         if seq == 0 {
             return Ok(FeedEnd { seq, last: None });
         }
+        Ok(FeedEnd { seq, last: self.feed_at(seq).await? })
+    }
+
+    /// What a message of the feed says of itself; `None` if it is not there.
+    ///
+    /// # Errors
+    /// It is none of a notifier's, or the broker does not answer.
+    pub async fn feed_at(&self, seq: u64) -> Result<Option<FeedLast>, Error> {
         let found = self.read(subject::FEED, |stream| stream.sequence(seq)).await?;
-        let last = found.map(|(_, headers)| last(&headers).ok_or(seq)).transpose();
-        let last = last.map_err(|seq| Error::Unreadable {
+        let said = found.map(|(_, headers)| last(&headers).ok_or(seq)).transpose();
+        said.map_err(|seq| Error::Unreadable {
             what: "feed",
             reason: format!("message {seq} does not say its place in the log"),
-        })?;
-        Ok(FeedEnd { seq, last })
+        })
     }
 
     /// Publishes an event to the feed, if the feed ends with the message `last_seq`.
     ///
-    /// The order of calls is the order on the wire, and they pipeline.
+    /// The order of calls, and of those of [`Self::append_event_unacked`], is the order on the wire, and they pipeline.
     pub fn append_event(
         &self,
         event: FeedEvent,
         source: &FeedSource,
         last_seq: u64,
     ) -> impl Future<Output = Result<Ack, PublishError>> + Send + use<> {
-        let FeedEvent { subject, place, payload } = event;
-        let mut headers = headers(place, source);
-        headers.push(("Nats-Expected-Last-Sequence", last_seq.to_string()));
+        let Outgoing { subject, headers, payload } = guarded(event, source, last_seq);
         self.publish(subject, Some(headers), payload)
+    }
+
+    /// The same without an acknowledgement. The event that follows it is let in behind it alone, so that one's
+    /// acknowledgement is this one's as well.
+    pub fn append_event_unacked(&self, event: FeedEvent, source: &FeedSource, last_seq: u64) {
+        self.inner.mux.publish_unacked(guarded(event, source, last_seq));
     }
 
     /// Tells an event to whoever listens now. Nobody stores it: the feed refuses it by a header.
@@ -99,6 +110,13 @@ impl Broker {
         headers.push((EXPECTED_STREAM, NO_STREAM.to_owned()));
         self.inner.mux.publish_unacked(Outgoing { subject, headers, payload });
     }
+}
+
+fn guarded(event: FeedEvent, source: &FeedSource, last_seq: u64) -> Outgoing {
+    let FeedEvent { subject, place, payload } = event;
+    let mut headers = headers(place, source);
+    headers.push(("Nats-Expected-Last-Sequence", last_seq.to_string()));
+    Outgoing { subject, headers, payload }
 }
 
 fn headers(place: FactPlace, source: &FeedSource) -> Headers {

@@ -12,7 +12,7 @@ use tokio::{
     time::sleep,
 };
 
-pub use mask::Mask;
+pub use mask::{Mask, Masking};
 
 use self::side::Side;
 use crate::{

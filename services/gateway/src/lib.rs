@@ -47,8 +47,8 @@ use crate::{
     },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_places::LogPlaces,
-        modules::Modules,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
+        log_places::LogPlaces, modules::Modules, states::States,
     },
     surfaces::native::health,
     uploads::UploadStore,
@@ -129,6 +129,7 @@ impl Gateway {
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
         let hub = Hub::new(bulk.clone(), metrics.frames_followed.clone());
+        let log_news = LogNews::new(bulk.clone());
         let undecided = Undecided::new(bulk.clone());
         let log_end = LogEnd::new(barrier.clone(), runtime.clock.clone());
         let job_metrics =
@@ -141,6 +142,8 @@ impl Gateway {
             bulk,
             hub,
             log_places: LogPlaces::default(),
+            log_news,
+            states: States::default(),
             artifacts,
             uploads,
             reader,

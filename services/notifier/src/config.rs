@@ -1,5 +1,7 @@
 //! What an operator can set.
 
+use std::path::PathBuf;
+
 use nox_contract::WebhookKey;
 use nox_egress::WebhookRules;
 use nox_service::Secret;
@@ -55,6 +57,18 @@ pub struct Config {
     /// For tests alone: what goes wrong with webhooks.
     #[arg(long, env = "NOX_WEBHOOK_FAULT", hide = true)]
     pub webhook_fault: Option<WebhookFault>,
+    /// The folder that who did what is written to, a line an act, for ever; nowhere, unless set. One notifier at a
+    /// time has it.
+    #[arg(long, env = "NOX_AUDIT")]
+    pub audit: Option<PathBuf>,
+    /// The frame of the log that an empty folder begins with.
+    #[arg(
+        long,
+        env = "NOX_AUDIT_FROM",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub audit_from: u64,
     /// For tests alone: what goes wrong at each start.
     #[arg(long, env = "NOX_NOTIFIER_FAULT", hide = true)]
     pub fault: Option<Fault>,

@@ -1,42 +1,53 @@
 //! Makes events of frames.
 
-use anyhow::{Context, bail};
+use std::collections::VecDeque;
+
+use anyhow::Context;
 use nox_archive::Followed;
 use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameHead, FrameNumber, subject};
 use nox_streams::FeedEvent;
 
+/// What a message of the log leads to.
+#[derive(Default)]
+pub(crate) struct Events {
+    pub(crate) events: VecDeque<FeedEvent>,
+    /// Facts that this version does not know, and that are left out: what of them may be told is not known either.
+    pub(crate) unknown: u64,
+}
+
 /// The events of a message of the log that are behind `after`, in order; none of the record of a term.
 ///
 /// # Errors
-/// It is no frame, or has a fact that this version does not know: an event left out could never be put in
-/// between later.
+/// It is no frame.
 pub(crate) fn behind(
     after: FactPlace,
     message: &Followed<Option<FrameHead>>,
-) -> anyhow::Result<Vec<FeedEvent>> {
+) -> anyhow::Result<Events> {
+    let mut found = Events::default();
     if message.said.is_none() {
-        return Ok(Vec::new());
+        return Ok(found);
     }
     let frame: Frame = serde_json::from_slice(&message.message.payload)
         .with_context(|| format!("frame {} cannot be read", message.n))?;
-    let mut events = Vec::new();
     for (entry, of) in (0..).zip(&frame.entries) {
         for (fact, known) in (0..).zip(&of.facts) {
             let place = FactPlace { n: frame.n, entry, fact };
-            let FactOrUnknown::Known(known) = known else {
-                bail!("the fact at {place} is of a newer version of Nox: update the notifier");
-            };
             if place <= after {
                 continue;
             }
+            let FactOrUnknown::Known(known) = known else {
+                tracing::warn!(%place, "Leaves out a fact of a newer version of Nox: update the notifier");
+                found.unknown += 1;
+                continue;
+            };
             let event = CloudEvent::of(place, frame.at, of, known)
                 .with_context(|| format!("the fact at {place} cannot be told"))?;
             let Some(event) = event else { continue };
             let payload = serde_json::to_vec(&event)?.into();
-            events.push(FeedEvent { subject: subject::feed(&event), place, payload });
+            found.events.push_back(FeedEvent { subject: subject::feed(&event), place, payload });
         }
     }
-    Ok(events)
+    Ok(found)
 }
 
 /// Behind everything in frame `n`.

@@ -2,40 +2,39 @@
 //!
 //! Reads:  NOX_EVENTS, and its archive where the stream was cut; labels of jobs in Postgres
 //! Writes: NOX_FEED, and how far it has come: NOX_READERS; what webhooks have to send: the schema `nox_outbox` in
-//!         Postgres; that one is to be switched off: NOX_COMMANDS, in the name of no tenant
-//! Keeps:  nothing; the feed's last message, and the outbox, say where it goes on
+//!         Postgres; that one is to be switched off: NOX_COMMANDS, in the name of no tenant; where one is named, a
+//!         folder of who did what
+//! Keeps:  nothing; the feed's last message, the outbox, and the folder's last line, say where it goes on
 //!
 //! One at a time: a second one finds that another has written, and exits. It stops loudly where the log is not
-//! the one it has read, or has a fact that this version does not know; it waits for ever where the broker is away,
-//! or refuses for a reason that can pass.
+//! the one it has read; it waits for ever where the broker is away, or refuses for a reason that can pass. A fact that
+//! this version does not know is left out, and counted.
 //!
 //! | file | what it does |
 //! |---|---|
+//! | [`audit`] | writes who did what |
 //! | [`config`] | what an operator can set |
 //! | `events` | makes events of frames |
 //! | `resume` | where the feed goes on |
 //! | `publish` | publishes in order, up to the first that is not acknowledged |
 //! | `live` | tells events that nobody keeps |
 //! | [`webhooks`] | sends events to endpoints |
-//! | `tell` | says how far the feed is, so that the log is not cut before it |
-//! | `lag` | how far behind the log it is |
 //! | `metrics` | what it counts |
 
+pub mod audit;
 pub mod config;
 mod events;
-mod lag;
 mod live;
 mod metrics;
 mod publish;
 mod resume;
-mod tell;
 mod webhooks;
 
 use std::time::Duration;
 
 use anyhow::Context;
 use nox_archive::{Archive, Log};
-use nox_contract::{Incarnation, subject};
+use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_service::{Backoff, Running, Runtime, ids};
 use nox_streams::{Broker, ConnectOptions, Error, FeedSource};
 use tokio_util::task::AbortOnDropHandle;
@@ -43,6 +42,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub use config::{Config, Fault, Feed, WebhookFault};
 use metrics::Metrics;
 
+/// The notifier among the readers of the log.
+const READER: &str = "notifier";
 /// The part of readiness that says whether events follow the log.
 const NOTIFIER: &str = "notifier";
 /// The part of readiness that says how the log is.
@@ -60,7 +61,7 @@ pub fn run(config: Config, runtime: Runtime) -> Running {
 async fn until_stopped(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let metrics = Metrics::register(&runtime.registry)?;
     let sends_webhooks = webhooks::is_configured(&config);
-    if config.feed == Feed::Off && !sends_webhooks {
+    if config.feed == Feed::Off && !sends_webhooks && config.audit.is_none() {
         tracing::info!("Publishes nothing: the feed is off");
         runtime.readiness.set(NOTIFIER, Ok::<(), String>(()));
         runtime.stop.cancelled().await;
@@ -93,9 +94,21 @@ async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow
     )?;
     let _health = AbortOnDropHandle::new(tokio::spawn(broker.clone().watch_health(tell)));
     let incarnation = incarnation(&broker, config, runtime).await?;
-    let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    let (readiness, lag) = (runtime.readiness.clone(), metrics.clone());
+    let watch = broker.clone().watch_log(move |end| {
+        let outcome = end.map(|end| lag.log_ends_at(end));
+        readiness.set(LOG, outcome.map_err(|error| error.to_string()));
+    });
+    let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
     let log = Log::new(broker, incarnation, archive.as_ref());
+    let sink = config
+        .audit
+        .as_ref()
+        .map(|folder| audit::Sink { folder: folder.clone(), from: FrameNumber(config.audit_from) });
+    let _audit = sink.map(|sink| {
+        AbortOnDropHandle::new(tokio::spawn(audit::run(sink, log.clone(), runtime.clone())))
+    });
     let feed = async {
         match config.feed {
             Feed::Off => {
@@ -120,7 +133,9 @@ async fn keep(
 ) -> anyhow::Result<()> {
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     let mut written = None;
-    let _tell = tell::place(log.broker().clone(), source.log.clone(), metrics.clone());
+    let (broker, place) = (log.broker().clone(), metrics.clone());
+    let tell = broker.keep_telling_reader(READER, source.log.clone(), move || place.feed_is_at());
+    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
     loop {
         match resume::place(log.broker(), source, config, written).await {
             Ok(resumed) => {

@@ -7,7 +7,11 @@ use nox_protocol::HeadReader;
 use nox_service::{Backoff, Runtime};
 use nox_streams::FeedSource;
 
-use crate::{NOTIFIER, RETRY_MAX, RETRY_MIN, events, metrics::Metrics};
+use crate::{
+    NOTIFIER, RETRY_MAX, RETRY_MIN,
+    events::{self, Events},
+    metrics::Metrics,
+};
 
 /// Tells what comes from now on, for ever.
 ///
@@ -33,7 +37,9 @@ pub(crate) async fn tell_all(
     let mut follower = Follower::new(log, HeadReader::after(end));
     loop {
         for message in follower.next().await? {
-            for event in events::behind(events::end_of(end), &message)? {
+            let Events { events, unknown } = events::behind(events::end_of(end), &message)?;
+            metrics.unknown.inc_by(unknown);
+            for event in events {
                 broker.tell_event(event, source);
                 metrics.published.inc();
             }

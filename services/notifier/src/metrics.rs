@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) lag_frames: IntGauge,
     pub(crate) published: IntCounter,
     pub(crate) retries: IntCounter,
+    /// Facts without an event.
+    pub(crate) unknown: IntCounter,
     /// By what came of them: `taken`, `status`, `unreachable`, `timeout`, `tls`, `protocol`.
     pub(crate) webhook_attempts: IntCounterVec,
     webhook_deliveries: IntCounterVec,
@@ -36,6 +38,10 @@ impl Metrics {
             retries: IntCounter::new(
                 "nox_feed_retries_total",
                 "Times that the feed was asked for its end, and gone on with, after something went wrong",
+            )?,
+            unknown: IntCounter::new(
+                "nox_feed_unknown_total",
+                "Facts of a newer version that were left out, for what of them may be told is not known; an alarm",
             )?,
             webhook_attempts: IntCounterVec::new(
                 Opts::new(
@@ -68,6 +74,7 @@ impl Metrics {
         registry.register(Box::new(metrics.lag_frames.clone()))?;
         registry.register(Box::new(metrics.published.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
+        registry.register(Box::new(metrics.unknown.clone()))?;
         Ok(metrics)
     }
 

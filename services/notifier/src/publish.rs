@@ -10,13 +10,22 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use nox_archive::{Follower, Log};
 use nox_contract::{FactPlace, FrameNumber};
 use nox_protocol::HeadReader;
+use nox_service::crash_point;
 use nox_streams::{Ack, FeedEvent, FeedSource, PublishError};
 
-use crate::{Config, Fault, events, metrics::Metrics, resume::Resumed};
+use crate::{
+    Config, Fault,
+    events::{self, Events},
+    metrics::Metrics,
+    resume::Resumed,
+};
 
-/// Events on their way at a time. At 0.2 to 1 ms for an acknowledgement these are more than the broker stores in
-/// that time.
-const IN_FLIGHT_MAX: usize = 1024;
+/// Events on their way at a time: some four groups, more than the broker stores while an acknowledgement is on its way,
+/// and few enough that frames of the log do not wait long behind them.
+const IN_FLIGHT_MAX: usize = 256;
+/// Events that one acknowledgement is for: what the last of them says holds for all, for each is let in behind the one
+/// before alone. An acknowledgement costs the broker about as much as a message.
+const GROUP_MAX: usize = 64;
 
 /// Why the feed goes on anew.
 pub(crate) struct Stopped {
@@ -47,9 +56,9 @@ pub(crate) async fn from(
         publisher.send();
         tokio::select! {
             biased;
-            Some((place, outcome)) = publisher.in_flight.next() => {
+            Some((place, count, outcome)) = publisher.in_flight.next() => {
                 match outcome {
-                    Ok(ack) if ack.seq == publisher.acked + 1 => publisher.take(ack.seq),
+                    Ok(ack) if ack.seq == publisher.acked + count => publisher.take(count),
                     Ok(ack) => {
                         let text = format!("{place} was stored as message {}", ack.seq);
                         return Ok(publisher.stopped(PublishError::Unknown(text)));
@@ -60,7 +69,9 @@ pub(crate) async fn from(
             }
             followed = follower.next(), if publisher.waiting.is_empty() => {
                 for message in followed? {
-                    publisher.waiting.extend(events::behind(publisher.after, &message)?);
+                    let Events { events, unknown } = events::behind(publisher.after, &message)?;
+                    publisher.waiting.extend(events);
+                    metrics.unknown.inc_by(unknown);
                     publisher.read = message.n;
                 }
                 if skips && publisher.waiting.pop_front().is_some() {
@@ -72,6 +83,9 @@ pub(crate) async fn from(
     }
 }
 
+/// The last event of a group, how many it has, and what the broker said of it.
+type Answered = (FactPlace, u64, Result<Ack, PublishError>);
+
 struct Publisher<'a> {
     log: &'a Log,
     source: &'a FeedSource,
@@ -82,7 +96,10 @@ struct Publisher<'a> {
     read: FrameNumber,
     /// Read, and not sent yet.
     waiting: VecDeque<FeedEvent>,
-    in_flight: FuturesOrdered<BoxFuture<'static, (FactPlace, Result<Ack, PublishError>)>>,
+    in_flight: FuturesOrdered<BoxFuture<'static, Answered>>,
+    /// Most events of the next group. The first one is alone: one that can never be stored is always the first behind
+    /// the feed's end, and has to be told from one that follows it.
+    group: usize,
     /// Of the feed: the last message that is sent, and the last one that is acknowledged.
     sent: u64,
     acked: u64,
@@ -103,6 +120,7 @@ impl<'a> Publisher<'a> {
             read,
             waiting: VecDeque::new(),
             in_flight: FuturesOrdered::new(),
+            group: 1,
             sent: seq,
             acked: seq,
             published: 0,
@@ -110,20 +128,32 @@ impl<'a> Publisher<'a> {
     }
 
     fn send(&mut self) {
-        while self.in_flight.len() < IN_FLIGHT_MAX
-            && let Some(event) = self.waiting.pop_front()
-        {
+        let in_flight_max = self.acked + IN_FLIGHT_MAX as u64;
+        while self.sent < in_flight_max && !self.waiting.is_empty() {
+            let count = self.waiting.len().min(self.group);
+            self.group = GROUP_MAX;
+            let (broker, source) = (self.log.broker(), self.source);
+            crash_point("notifier.before_publish");
+            for event in self.waiting.drain(..count - 1) {
+                broker.append_event_unacked(event, source, self.sent);
+                self.sent += 1;
+            }
+            let Some(event) = self.waiting.pop_front() else { return };
             let place = event.place;
-            let ack = self.log.broker().append_event(event, self.source, self.sent);
+            crash_point("notifier.within_group");
+            let ack = broker.append_event(event, source, self.sent);
             self.sent += 1;
-            self.in_flight.push_back(Box::pin(async move { (place, ack.await) }));
+            let count = count as u64;
+            self.in_flight.push_back(Box::pin(async move { (place, count, ack.await) }));
+            crash_point("notifier.after_publish");
         }
     }
 
-    fn take(&mut self, seq: u64) {
-        self.acked = seq;
-        self.published += 1;
-        self.metrics.published.inc();
+    fn take(&mut self, count: u64) {
+        crash_point("notifier.after_ack");
+        self.acked += count;
+        self.published += count;
+        self.metrics.published.inc_by(count);
         self.tell();
     }
 

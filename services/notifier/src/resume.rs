@@ -3,7 +3,7 @@
 use nox_contract::{FactPlace, FrameNumber, Position};
 use nox_streams::{Broker, FeedEnd, FeedSource};
 
-use crate::{Config, events::end_of, tell};
+use crate::{Config, READER, events::end_of};
 
 /// Where to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) async fn place(
     };
     let told = match &end.last {
         Some(last) if last.source.log == source.log => None,
-        _ => broker.reader_position(tell::NAME).await?,
+        _ => broker.reader_position(READER).await?,
     };
     resume(&end, told, source, config.feed_from, written)
 }

@@ -4,8 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me, module,
-        projection, prune, quota, replay, report, schedule, token, upload, webhook, worker,
+        audit, bench, capsule, completions, demo, dev, doctor, events, job, key, ledger, log, me,
+        module, projection, prune, queue, quota, replay, report, schedule, token, upload, webhook,
+        worker,
     },
     exit::Exit,
     output::{Format, Output},
@@ -66,6 +67,8 @@ enum Command {
     /// Send events to an HTTP endpoint.
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// List the jobs that are open, or were at an earlier instant, the first submitted first.
+    Queue(queue::Args),
     /// Look at who runs jobs, and take them out of service.
     #[command(subcommand)]
     Worker(worker::Command),
@@ -77,6 +80,9 @@ enum Command {
     Key(key::Command),
     /// Say who you are to the server.
     Me,
+    /// Show who did what, and prove what was written of it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look after the log of facts.
     #[command(subcommand)]
     Log(log::Command),
@@ -130,10 +136,12 @@ impl Cli {
             Command::Module(command) => module::run(command, &target, output).await,
             Command::Schedule(command) => schedule::run(command, &target, output).await,
             Command::Webhook(command) => webhook::run(command, &target, output).await,
+            Command::Queue(args) => queue::run(args, &target, output).await,
             Command::Worker(command) => worker::run(command, &target, output).await,
             Command::Quota(command) => quota::run(command, &target, output).await,
             Command::Key(command) => key::run(command, &target, output).await,
             Command::Me => me::run(&target, output).await,
+            Command::Audit(command) => audit::run(command, &target, output).await,
             Command::Log(command) => log::run(command, &target, output).await,
             Command::Ledger(command) => ledger::run(command, &target, output).await,
             Command::Replay(command) => replay::run(command, &target, output).await,

@@ -22,6 +22,9 @@ pub const DEFAULT: &str = ".nox/data";
 /// The log's archive within the folder.
 pub const ARCHIVE: &str = "archive";
 
+/// Who did what, within the folder.
+pub const AUDIT: &str = "audit";
+
 /// Kept files within the folder.
 pub const ARTIFACTS: &str = "artifacts";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nox_contract::Timestamp;
 use nox_service::Clock;
 
-use crate::output::Output;
+use crate::{client::encoded, output::Output};
 
 /// What stands for an instant that there is not.
 pub const NEVER: &str = "-";
@@ -32,6 +32,16 @@ impl When {
     pub fn told_if(&self, at: Option<Timestamp>) -> String {
         at.map_or_else(|| NEVER.to_owned(), |at| self.told(at))
     }
+}
+
+/// `?as_of=`, or nothing where the present is asked for.
+pub fn as_of(at: Option<&str>) -> String {
+    at.map_or_else(String::new, |at| format!("?as_of={}", encoded(at)))
+}
+
+/// Checks what `--at` is given.
+pub fn instant_or_frame(text: &str) -> Result<String, nox_readmodel::past::NoAsOf> {
+    text.parse::<nox_readmodel::AsOf>().map(|_| text.to_owned())
 }
 
 /// A span in its largest unit.

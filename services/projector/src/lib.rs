@@ -14,20 +14,16 @@
 //! | [`config`] | what an operator can set |
 //! | `read` | verifies the log, and makes batches of it |
 //! | `commit` | gives batches to Postgres, in order, until they are in |
-//! | `lag` | how far behind the log the rows are |
-//! | `tell` | says how far they are, so that the log is not cut before them |
 //! | [`sweep`] | removes what was kept long enough from the artifact store |
 //! | `pause` | the waits between two tries |
 //! | `metrics` | what it counts |
 
 mod commit;
 pub mod config;
-mod lag;
 mod metrics;
 mod pause;
 mod read;
 pub mod sweep;
-mod tell;
 
 use std::time::Duration;
 
@@ -47,6 +43,8 @@ use metrics::Metrics;
 use pause::Pause;
 use sweep::ReadRows;
 
+/// The projector among the readers of the log.
+const READER: &str = "projector";
 /// The part of readiness that says whether rows follow the log.
 const PROJECTOR: &str = "projector";
 /// The part of readiness that says how Postgres is.
@@ -125,7 +123,12 @@ async fn project(
     archive: Option<&Archive>,
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
-    let _lag = lag::watch(broker.clone(), runtime.clone(), metrics.clone());
+    let (readiness, lag) = (runtime.readiness.clone(), metrics.clone());
+    let watch = broker.clone().watch_log(move |end| {
+        let outcome = end.map(|end| lag.log_ends_at(end));
+        readiness.set(LOG, outcome.map_err(|error| error.to_string()));
+    });
+    let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let mut pause = Pause::new(runtime);
     let mut refused: Option<Refused> = None;
     loop {
@@ -140,7 +143,11 @@ async fn project(
         tracing::info!(frame.n = place.n().0, log.incarnation = incarnation.0, "Follows the log");
         metrics.place(place.n());
 
-        let _tell = tell::place(broker.clone(), incarnation.clone(), metrics.clone());
+        let rows = metrics.clone();
+        let tell = broker
+            .clone()
+            .keep_telling_reader(READER, incarnation.clone(), move || Some(rows.rows_are_at()));
+        let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
         let log = Log::new(broker.clone(), incarnation, archive);
         let batches = read::start(&log, place);
         match commit::all(config, runtime, metrics, &mut store, batches).await? {

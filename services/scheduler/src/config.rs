@@ -78,9 +78,24 @@ pub struct Config {
     /// Shortest time between two snapshots of the state, in milliseconds.
     #[arg(long, env = "NOX_SNAPSHOT_MS", default_value_t = 60_000)]
     pub snapshot_ms: u64,
+    /// For tests alone: what this process does wrong, or otherwise.
+    #[arg(long, env = "NOX_SCHEDULER_FAULT", hide = true)]
+    pub fault: Option<Fault>,
+}
+
+/// What a process is for tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// A version that is still to come: it says facts that today's does not know.
+    Future,
 }
 
 impl Config {
+    /// Whether it is to decide by a version that is still to come.
+    pub(crate) fn is_future(&self) -> bool {
+        self.fault == Some(Fault::Future)
+    }
+
     pub(crate) fn layout(&self) -> Layout {
         let layout = Layout::embedded().on_replicas(self.replicas);
         let layout = layout.with_job_log_days(self.job_log_days);

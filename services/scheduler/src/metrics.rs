@@ -16,6 +16,8 @@ pub struct Metrics {
     pub entries: IntCounter,
     pub inputs: IntCounterVec,
     pub backlog: IntGauge,
+    pub jobs_parked: IntGauge,
+    pub others_parked: IntGaugeVec,
     pub append_seconds: Histogram,
     pub unknown_outcomes: IntCounter,
     pub absences: IntCounter,
@@ -53,6 +55,17 @@ impl Metrics {
             inputs: IntCounterVec::new(
                 Opts::new("nox_scheduler_inputs_total", "Messages consumed, by stream"),
                 &["stream"],
+            )?,
+            jobs_parked: IntGauge::new(
+                "nox_jobs_parked",
+                "Jobs that are set aside while this process leads, for a newer version wrote facts of them",
+            )?,
+            others_parked: IntGaugeVec::new(
+                Opts::new(
+                    "nox_others_parked",
+                    "Likewise schedules, workers, modules and topics, by kind",
+                ),
+                &["kind"],
             )?,
             backlog: IntGauge::new(
                 "nox_scheduler_backlog_frames",
@@ -116,6 +129,8 @@ impl Metrics {
         registry.register(Box::new(metrics.entries.clone()))?;
         registry.register(Box::new(metrics.inputs.clone()))?;
         registry.register(Box::new(metrics.backlog.clone()))?;
+        registry.register(Box::new(metrics.jobs_parked.clone()))?;
+        registry.register(Box::new(metrics.others_parked.clone()))?;
         registry.register(Box::new(metrics.append_seconds.clone()))?;
         registry.register(Box::new(metrics.unknown_outcomes.clone()))?;
         registry.register(Box::new(metrics.absences.clone()))?;

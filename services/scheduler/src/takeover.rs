@@ -64,12 +64,12 @@ pub async fn run(
     let Scheduler { runtime, broker, metrics, .. } = scheduler;
     lost_end::restore(scheduler, log).await?;
     let attachment = attach(broker).await?;
-    let snapshot = snapshot::find(log).await;
+    let faults = Faults { future: scheduler.config.is_future(), ..Faults::default() };
+    let snapshot = snapshot::find(log, faults.future).await;
     let from = snapshot.as_ref().map_or(0, |(state, _)| state.n.0);
     tracing::info!(from, "Folds the log");
     metrics.takeover_snapshot_n.set(i64::try_from(from).unwrap_or(i64::MAX));
     let at = runtime.clock.now();
-    let faults = Faults::default();
     let mut takeover =
         Takeover::new(holder.to_owned(), at, attachment, accept_reset, snapshot, faults);
     let mut effect = takeover.start();

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use futures_util::{FutureExt, StreamExt};
 use nox_archive::Log;
 use nox_contract::{Beat, FrameNumber, Source, WorkerId, subject};
+use nox_core::parking::Parking;
 use nox_protocol::{
     Faults, Leader, LeaderConfig, Now, Term,
     appender::Deposed,
@@ -90,7 +91,7 @@ pub async fn run(
         worker_lease: Duration::from_millis(config.worker_lease_ms),
         probing: config.worker_probes.then(Probing::default),
         scheduler: config.limits.0.clone(),
-        faults: Faults::default(),
+        faults: Faults { future: config.is_future(), ..Faults::default() },
     };
     let mut term = match Term::begin(ready, leader_config, Pace::default(), now(runtime)) {
         Ok(term) => term,
@@ -105,6 +106,7 @@ pub async fn run(
     let mut commands = Inputs::new(Source::Commands, commands);
     let mut reports = Inputs::new(Source::Reports, reports);
     let mut beats = Box::pin(broker.consume_new(subject::BEATS, None));
+    tell_parked(scheduler, &term.leader().state().parking);
     let mut services = Services::new(scheduler, log, term.leader().acked());
 
     loop {
@@ -150,6 +152,34 @@ pub async fn run(
             return term_end(end);
         }
     }
+}
+
+/// Says what is parked. It stays as it is for the term: no leader writes facts that it does not know.
+fn tell_parked(scheduler: &Scheduler, parking: &Parking) {
+    let Scheduler { metrics, runtime, .. } = scheduler;
+    let mut words = Vec::new();
+    for (kind, count) in parking.counts() {
+        let gauge = if kind == "job" {
+            &metrics.jobs_parked
+        } else {
+            &metrics.others_parked.with_label_values(&[kind])
+        };
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        words.extend(
+            (count > 0).then(|| format!("{count} {kind}{}", if count > 1 { "s" } else { "" })),
+        );
+    }
+    let Some(since) = parking.since() else { return };
+    let words = words.join(", ");
+    tracing::warn!(
+        since = since.0,
+        parked = words,
+        "Facts of a newer version are not known: parks what they are about"
+    );
+    let note = format!(
+        "{words} since frame {since}: a newer version led, and takes them up when it leads again"
+    );
+    runtime.readiness.note("scheduler.parked", note);
 }
 
 /// A deposed leader may try again; a broken log may not.

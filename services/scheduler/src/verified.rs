@@ -17,7 +17,7 @@ use nox_protocol::retention::Archived;
 use nox_streams::Broker;
 use tokio::task::spawn_blocking;
 
-use crate::{archive::fill, metrics::Metrics, snapshot};
+use crate::{archive::fill, metrics::Metrics};
 
 /// How often a segment that stays damaged is read again: an operator may have put it in order.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -117,9 +117,7 @@ impl Verified {
         // Not of the segment alone: of one that is damaged only what the stream still has was archived again.
         if self.damaged.contains_key(&key(&segment)) {
             let chain = match n >= first {
-                true => {
-                    snapshot::chain_at(&self.log, n).await?.context("a frame without a chain")?
-                }
+                true => self.log.chain_at(n, true).await?.context("a frame without a chain")?,
                 false => chain_before(&self.log, first).await?,
             };
             return Ok(Some((n, chain)));
@@ -219,7 +217,7 @@ pub async fn has_all(broker: &Broker, n: FrameNumber, first: FrameNumber) -> any
 pub async fn chain_before(log: &Log, n: FrameNumber) -> anyhow::Result<Chain> {
     let message = log.frame(n).await?.context("the log ends before that")?;
     let chain = if message.subject == subject::EPOCH {
-        snapshot::chain_at(log, FrameNumber(n.0 - 1)).await?
+        log.chain_at(FrameNumber(n.0 - 1), true).await?
     } else {
         Chain::parse(&FrameHead::read(&message.payload)?.prev)
     };

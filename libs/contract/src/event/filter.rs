@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::{EventKind, EventType};
-use crate::{Entry, Fact, JobState, ModuleName, UserId};
+use crate::{Entry, Fact, JobState, ModuleName, UserId, near};
 
 /// All of these; words of one list mean any of them, those of `label` all. A name with `!` rules out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,7 +132,7 @@ impl TypeWord {
 }
 
 impl FromStr for TypeWord {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(kind) = EventKind::ALL.into_iter().find(|kind| kind.as_str() == text) {
@@ -140,8 +140,19 @@ impl FromStr for TypeWord {
         }
         let whole =
             if text.starts_with("nox.") { text.to_owned() } else { format!("nox.{text}.v1") };
-        let known = whole.parse().map(Self::Type);
-        known.map_err(|_| "must be a type of event, such as job or job.succeeded")
+        whole.parse().map(Self::Type).map_err(|_| misspelt(text))
+    }
+}
+
+/// Names what may have been meant.
+fn misspelt(text: &str) -> String {
+    let types = EventType::ALL.iter().map(|of| format!("{}.{}", of.kind().as_str(), of.word()));
+    let kinds = EventKind::ALL.into_iter().map(|kind| kind.as_str().to_owned());
+    let known: Vec<_> = kinds.chain(types).collect();
+    let text = text.strip_prefix("nox.").unwrap_or(text);
+    match near(text, known.iter().map(String::as_str)).as_slice() {
+        [] => "must be a type of event, such as job or job.succeeded".to_owned(),
+        near => format!("must be a type of event; did you mean {}?", near.join(" or ")),
     }
 }
 
@@ -240,6 +251,9 @@ mod tests {
         for other in ["", "jobs", "succeeded", "nox.job.succeeded.v2", "job.*"] {
             assert!(word(other).is_err(), "{other}");
         }
+        let refused = word("job.suceeded").unwrap_err();
+        assert!(refused.contains("did you mean job.succeeded?"), "{refused}");
+        assert!(word("elephants").unwrap_err().contains("such as job"));
         let filter: EventFilter =
             serde_json::from_str(r#"{"type": ["job"], "type!": ["job.waiting"]}"#).unwrap();
         assert!(filter.wants_type(EventType::Succeeded));

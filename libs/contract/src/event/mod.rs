@@ -4,6 +4,7 @@
 //! event a fact, with what a subscriber needs, and without what proves something or only Nox itself reads.
 //! Facts about the log itself are not published.
 
+mod asyncapi;
 mod audience;
 mod filter;
 mod schema;
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::{Entity, Entry, Fact, FactPlace, RawJson, Timestamp};
 
+pub use asyncapi::asyncapi;
 pub use audience::Viewer;
 pub use filter::{EventFilter, LabelWord, TypeWord};
 pub use schema::schemas;

@@ -67,6 +67,9 @@ macro_rules! event_types {
         impl EventType {
             pub const ALL: &[Self] = &[$(Self::$fact),*];
 
+            /// Facts that are not published, as the code calls them.
+            const INTERNAL: &[&str] = &[$(stringify!($internal)),*];
+
             /// `None` for a fact that is not published.
             pub fn of(fact: &Fact) -> Option<Self> {
                 match fact {
@@ -169,6 +172,12 @@ impl EventType {
         }
     }
 
+    /// The names of all facts, of those as well that are not published.
+    pub fn fact_names() -> Vec<String> {
+        let internal = Self::INTERNAL.iter().map(|name| snake_case(name));
+        Self::ALL.iter().map(|of| of.fact_name()).chain(internal).collect()
+    }
+
     /// Members of the fact that are not published, as `name` or `name/member`: what proves something, what
     /// tells how a module is run, what only scheduler and workers need of each other, and what stands outside
     /// of `data`.
@@ -190,6 +199,17 @@ impl EventType {
             _ => &[],
         }
     }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for (place, letter) in name.char_indices() {
+        if place > 0 && letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
 }
 
 impl fmt::Display for EventType {

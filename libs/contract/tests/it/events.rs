@@ -33,6 +33,15 @@ fn events_of(frame: &Frame) -> Vec<(Fact, CloudEvent)> {
     events
 }
 
+#[test]
+fn the_names_of_facts_are_those_that_the_log_has() {
+    let schema = schemars::schema_for!(Fact).to_value();
+    let all = schema["oneOf"].as_array().unwrap().iter();
+    let tagged = all.map(|one| one["properties"].as_object().unwrap().keys().next().unwrap());
+    let in_log: BTreeSet<String> = tagged.cloned().collect();
+    assert_eq!(EventType::fact_names().into_iter().collect::<BTreeSet<_>>(), in_log);
+}
+
 fn document(event: &CloudEvent) -> Value {
     serde_json::to_value(event).unwrap()
 }

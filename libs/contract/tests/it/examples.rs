@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nox_contract::{
-    Accepted, Answer, AnswerMessage, Attempt, AttemptEnd, Beat, Blame, Cancel, Capacity, Cause,
-    Chain, Command, CommandMessage, Concurrency, Covers, Entity, Entry, Epoch, EpochRecord, Fact,
-    Frame, FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState, Limits,
-    LostReason, Manifest, Metadata, ModuleName, Origin, Outcome, Place, Positions, ProblemCode,
-    Raise, RaisedResource, RawJson, Refusal, RegisteredModule, RegisteredModules, Report,
-    ReportMessage, RequestId, Resources, RetryPolicy, SchedulerConfig, SessionId, SetModule,
-    Source, StartWork, StopReason, StopWork, Submit, SubmitBatch, SubmitDraft, Timestamp, Token,
-    Usage, UserId, WaitingCode, Work, WorkMessage, WorkNumber, WorkerId,
+    Accepted, Answer, AnswerMessage, Asked, Asker, Attempt, AttemptEnd, Beat, Blame, Cancel,
+    Capacity, Cause, Chain, Command, CommandMessage, Concurrency, Covers, Entity, Entry, Epoch,
+    EpochRecord, Fact, Frame, FrameNumber, HandBack, Hello, Incarnation, JobError, JobId, JobState,
+    KeyId, Limits, LostReason, Manifest, Metadata, ModuleName, Origin, Outcome, Place, Positions,
+    ProblemCode, Raise, RaisedResource, RawJson, Refusal, RefusedCommand, RegisteredModule,
+    RegisteredModules, Report, ReportMessage, RequestId, Requested, Resources, RetryPolicy,
+    SchedulerConfig, SessionId, SetModule, Source, StartWork, StopReason, StopWork, Submit,
+    SubmitBatch, SubmitDraft, Timestamp, Token, Usage, UserId, WaitingCode, Work, WorkMessage,
+    WorkNumber, WorkerId,
     beat::Held,
     fact::{Rejected, ServedModule, Submitted},
     report::{Ended, Started, Stopped},
@@ -257,11 +258,15 @@ fn commands() -> Vec<Example> {
     let submit_draft = SubmitDraft { job_id: job(1), by: ada(), role: "user".to_owned() };
     let cancel = Cancel { job_id: job(1), by: ada(), admin: false };
     let set = SetModule { module: xtb(), enabled: false, by: id("root") };
-    let message = |reply_to: Option<&str>, commands| CommandMessage {
-        reply_to: reply_to.map(str::to_owned),
-        commands,
+    let message = |reply_to: Option<&str>, commands| {
+        CommandMessage::new(reply_to.map(str::to_owned), commands)
     };
     let inbox = Some("_INBOX.Xc5mGqSkQ8.17");
+    let packed = vec![
+        Command::Submit(Box::new(plain.clone())),
+        Command::Cancel(cancel.clone()),
+        Command::SetModule(SetModule { enabled: true, ..set.clone() }),
+    ];
     [
         ("submit", message(inbox, vec![Command::Submit(Box::new(full))])),
         ("submit_batch", message(inbox, vec![Command::SubmitBatch(batch)])),
@@ -274,21 +279,39 @@ fn commands() -> Vec<Example> {
             message(inbox, vec![Command::Cancel(Cancel { admin: true, ..cancel.clone() })]),
         ),
         ("set_module", message(inbox, vec![Command::SetModule(set.clone())])),
-        (
-            "packed",
-            message(
-                inbox,
-                vec![
-                    Command::Submit(Box::new(plain)),
-                    Command::Cancel(cancel),
-                    Command::SetModule(SetModule { enabled: true, ..set }),
-                ],
-            ),
-        ),
+        ("packed", message(inbox, packed.clone())),
+        ("packed_of_askers", message(inbox, packed)),
     ]
     .into_iter()
+    .map(|(name, mut message)| {
+        if name == "packed_of_askers" {
+            let reason = Some("a deadline".to_owned());
+            let requested = |commands, asker| Requested {
+                commands,
+                asker,
+                request_id: Some(REQUEST_ID.to_owned()),
+                reason: reason.clone(),
+            };
+            message.askers = vec![asker()];
+            message.requests = vec![requested(2, Some(0)), requested(1, None)];
+        }
+        (name, message)
+    })
     .map(|(name, message)| example(Kind::Commands, name, &message))
     .collect()
+}
+
+const REQUEST_ID: &str = "01939f4e-5d3a-7c00-8000-0000000000aa";
+
+fn asker() -> Asker {
+    Asker {
+        tenant: id("acme"),
+        user_id: ada(),
+        role: "user".to_owned(),
+        token_id: Some("a-token".to_owned()),
+        key_id: None,
+        from: Some("192.0.2.7".to_owned()),
+    }
 }
 
 // --- answers ---
@@ -516,6 +539,8 @@ fn frame(entries: Vec<Entry>) -> Frame {
         prev: Chain::START.extend(b"the message before").to_string(),
         pos: Positions { commands: Place { seq: 90_211, part: 3 }, reports: Place::after(55_123) },
         inputs: if inputs { vec![matched] } else { Vec::new() },
+        askers: Vec::new(),
+        asked: Vec::new(),
         entries,
     }
 }
@@ -539,6 +564,25 @@ fn frames() -> Vec<Example> {
     frames.push(("succeeded_of_traced_job".to_owned(), frame(vec![traced])));
     // What one turn decided for several jobs, of both streams and in none.
     frames.push(("turn".to_owned(), frame(turn.to_vec())));
+    let refused = RefusedCommand {
+        part: 0,
+        command: "cancel".to_owned(),
+        object: Some(job(2).to_string()),
+        code: ProblemCode::JobNotFound.as_str().to_owned(),
+    };
+    let asked = |part, parts, refused| Asked {
+        seq: 90_211,
+        part,
+        parts,
+        asker: 0,
+        request_id: Some(REQUEST_ID.to_owned()),
+        reason: Some("a deadline".to_owned()),
+        refused,
+    };
+    let mut told = frame(turn.to_vec());
+    told.askers = vec![asker(), Asker { token_id: None, key_id: Some(KeyId(job(8).0)), ..asker() }];
+    told.asked = vec![asked(0, 1, vec![refused]), Asked { asker: 1, ..asked(1, 2, Vec::new()) }];
+    frames.push(("asked".to_owned(), told));
     frames.push(("without_entries".to_owned(), frame(Vec::new())));
     frames.into_iter().map(|(name, frame)| example(Kind::Frames, name, &frame)).collect()
 }

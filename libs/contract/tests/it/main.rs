@@ -1,5 +1,7 @@
 //! What was said once stays readable, and what is said is described.
 
+mod asyncapi;
+mod audit;
 mod corpus;
 mod events;
 mod examples;

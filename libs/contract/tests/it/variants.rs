@@ -213,6 +213,7 @@ variants!(problem: ProblemCode {
     AtMostExceeded => "at_most_exceeded",
     AlreadyEnded => "already_ended",
     NotEnded => "not_ended",
+    Parked => "parked",
     InvalidTaskTransition => "invalid_task_transition",
     SchemaConflict => "schema_conflict",
     InvalidCategory => "invalid_category",

@@ -2,6 +2,7 @@
 //! cannot follow is an error, and then log or code is broken and the reader stops.
 
 mod account;
+mod aside;
 mod control;
 mod dependency;
 mod job;
@@ -13,9 +14,7 @@ mod webhook;
 mod worker;
 
 pub use dependency::EndToTell;
-use nox_contract::{
-    Entity, Entry, EpochRecord, Fact, FactOrUnknown, Frame, FrameNumber, Positions, Timestamp,
-};
+use nox_contract::{Entity, Entry, EpochRecord, Fact, Frame, FrameNumber, Positions, Timestamp};
 
 use crate::{
     job::IllegalFact,
@@ -34,8 +33,11 @@ pub enum ApplyError {
     PositionsGoBack { n: FrameNumber, before: Positions, found: Positions },
     #[error("frame {n}: an entry has fields of several entities")]
     NoEntity { n: FrameNumber },
-    #[error("frame {n} has a fact that this version does not know")]
-    UnknownFact { n: FrameNumber },
+    #[error(
+        "frame {n} has a fact about {what} that this version does not know ({reason}): nothing can be decided without \
+         it; start the version that wrote it, or a newer one"
+    )]
+    UnknownFact { n: FrameNumber, what: &'static str, reason: String },
     #[error("frame {n}: {fact} of an unknown {what}")]
     Missing { n: FrameNumber, fact: &'static str, what: &'static str },
     #[error("frame {n}: {fact} does not belong to {entity}")]
@@ -72,10 +74,12 @@ impl State {
     /// Folds one entry of the frame that was begun.
     pub fn apply_entry(&mut self, entry: &Entry) -> Result<(), ApplyError> {
         let n = self.n;
-        if entry.facts.iter().any(|fact| matches!(fact, FactOrUnknown::Unknown(_))) {
-            return Err(ApplyError::UnknownFact { n });
+        let entity = entry.entity().ok_or(ApplyError::NoEntity { n })?;
+        if self.set_aside(entry, &entity)? {
+            self.entries += 1;
+            return Ok(());
         }
-        match entry.entity().ok_or(ApplyError::NoEntity { n })? {
+        match entity {
             Entity::Job { tenant, job_id, user_id, module } => {
                 self.apply_job(entry, job_id, &Owner { tenant, user_id, module })
             }

@@ -27,6 +27,7 @@ impl State {
                         spec: (**spec).clone(),
                         key_id: *key_id,
                         paused: before.as_ref().and_then(|before| before.paused),
+                        parked: false,
                         next: Next::Unplanned,
                         last_due_at: before.as_ref().and_then(|before| before.last_due_at),
                         open_jobs: before.map_or_else(Vec::new, |before| before.open_jobs),

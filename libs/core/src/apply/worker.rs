@@ -31,6 +31,7 @@ impl State {
                         offers: 0,
                         draining: false,
                         drained: false,
+                        parked: false,
                         paused: false,
                         pauses: 0,
                         isolated: None,

@@ -4,12 +4,16 @@ use nox_contract::{
     Cancel, Fact, JobId, JobState, ProblemCode, Refusal, StopReason, TenantId, UserId,
 };
 
-use super::{Decision, end, job_entity};
+use super::{Decision, end, job_entity, parked};
 use crate::state::{ActiveJob, State};
 
 /// Only what has not ended, or still holds a slot, is known here. "Ended", "not yours" and "not there" are
 /// one answer; the gateway, which knows that the job was there, says how it ended.
 pub(super) fn decide(state: &State, tenant: &TenantId, cancel: &Cancel) -> Decision {
+    if let Some(refused) = parked::unseen(state, tenant, cancel.job_id, (&cancel.by, cancel.admin))
+    {
+        return refused;
+    }
     let may = |job: &&ActiveJob| {
         job.owner.tenant == *tenant && (cancel.admin || job.owner.user_id == cancel.by)
     };

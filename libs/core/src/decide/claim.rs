@@ -38,7 +38,7 @@ pub(super) fn decide(
     if let Some((id, slot)) = held.find(|(_, slot)| slot.request == Some(claim.request)) {
         return Decision::repeated(slot.assigned_n, *id, JobState::Queued);
     }
-    if worker.drained && !rules.faults.drained_workers_given_work {
+    if worker.parked || worker.drained && !rules.faults.drained_workers_given_work {
         return nothing();
     }
     let Some((id, job)) = next(state, rules, claims, now) else { return nothing() };
@@ -63,7 +63,8 @@ fn next<'s>(
     if !has_room(state.ledger.tenant(tenant), now) {
         return None;
     }
-    let topics = claims.topics.iter().filter_map(|topic| state.topics.get(tenant, topic));
+    let topics = claims.topics.iter().filter(|topic| state.parking.topic(tenant, topic).is_none());
+    let topics = topics.filter_map(|topic| state.topics.get(tenant, topic));
     let may = |user: &UserId| has_room(state.ledger.user(tenant, user), now);
     let found = if rules.faults.claims_unordered {
         topics

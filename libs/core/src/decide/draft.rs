@@ -5,7 +5,7 @@ use nox_contract::{
 };
 
 use super::{
-    Decision, Draft, Rules, job_entity,
+    Decision, Draft, Rules, job_entity, parked,
     quota::{self, Asker, Beside},
     submit::{First, check_served, hopeless, reserved},
 };
@@ -26,6 +26,9 @@ pub(super) fn submit(
     now: Timestamp,
 ) -> Decision {
     let id = submit.job_id;
+    if let Some(refused) = parked::unseen(state, tenant, id, (&submit.by, false)) {
+        return refused;
+    }
     let job = state.job(id).filter(|job| {
         job.owner.tenant == *tenant && job.owner.user_id == submit.by && !job.job.state().is_ended()
     });

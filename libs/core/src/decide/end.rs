@@ -152,6 +152,7 @@ pub(super) fn losses(state: &State, rules: &Rules, losses_max: u32, step: u32) -
         .departed()
         .flat_map(|departed| departed.assignments.iter().map(move |held| (departed, held)));
     let drafts: Vec<_> = attempts
+        .filter(|(_, (id, _))| state.parking.job(**id).is_none())
         .take(left.min(STEP_MAX))
         .filter_map(|(departed, (id, slot))| {
             let blame = if ran(rules, slot) { departed.blame } else { Blame::Nobody };

@@ -154,7 +154,8 @@ fn reset(
     incarnation: &Incarnation,
     by: &str,
 ) -> Decision {
-    let over = state.workers.iter().next().filter(|_| src == Source::Reports);
+    let mut sessions = state.workers.iter().filter(|(_, worker)| !worker.parked);
+    let over = sessions.next().filter(|_| src == Source::Reports);
     if let Some((worker_id, worker)) = over {
         let left = end::leave(rules, worker_id, worker, &Departure::Forgotten);
         return Decision::step(vec![left]);

@@ -11,6 +11,7 @@ mod key;
 mod matching;
 mod module;
 mod occurrence;
+mod parked;
 mod place;
 mod quota;
 mod reason;
@@ -97,6 +98,8 @@ pub struct Faults {
     pub webhooks_outlive_keys: bool,
     /// Let a registered version become another one, by whoever says so.
     pub registered_versions_change: bool,
+    /// Decide of what is parked as if all facts of it were known.
+    pub parked_decided_upon: bool,
 }
 
 /// What follows from one part of one input.
@@ -179,7 +182,7 @@ pub fn command(
         let detail = "nobody may ask for this in the name of the system";
         return Decision::refused(Refusal::new(ProblemCode::Forbidden, detail));
     }
-    match command {
+    let decision = match command {
         Command::Submit(submit) => submit::decide(state, rules, tenant, submit, now),
         Command::SubmitBatch(batch) => batch::decide(state, rules, tenant, batch, now),
         Command::SubmitDraft(submit) => draft::submit(state, rules, tenant, submit, now),
@@ -210,7 +213,8 @@ pub fn command(
             ProblemCode::Unavailable,
             "the scheduler that leads is of an older version, and cannot read this",
         )),
-    }
+    };
+    parked::refuse(state, rules, decision)
 }
 
 /// Decides one report of a worker's session.
@@ -222,7 +226,8 @@ pub fn report(
     report: &Report,
     now: Timestamp,
 ) -> Decision {
-    report::decide(state, rules, worker, session, report, now)
+    let decision = report::decide(state, rules, worker, session, report, now);
+    parked::pass_over(state, rules, decision)
 }
 
 /// Decides the next part of an input that is in no stream; `None` when nothing (more) follows from
@@ -234,7 +239,8 @@ pub fn internal(
     part: u32,
     now: Timestamp,
 ) -> Option<Decision> {
-    internal::decide(state, rules, input, part, now)
+    let decision = internal::decide(state, rules, input, part, now)?;
+    Some(parked::leave_out(state, rules, decision))
 }
 
 fn job_entity(id: JobId, job: &ActiveJob) -> Entity {

@@ -36,6 +36,11 @@ pub(super) fn register(state: &State, rules: &Rules, register: &RegisterModule) 
         let detail = format!("a registered manifest has at most {REGISTERED_BYTES_MAX} bytes");
         return refused(ProblemCode::BodyTooLarge, detail);
     }
+    // How many were registered is not known, and executors are told by their numbers.
+    if state.parking.has_modules() {
+        let detail = "modules are parked: none is registered before the newer version leads again";
+        return refused(ProblemCode::Parked, detail.to_owned());
+    }
     let known = state.modules.get(name);
     let registered = known.and_then(|module| module.registrations.get(version));
     let another = match (registered, known.and_then(|module| module.versions.get(version))) {
@@ -84,6 +89,9 @@ fn too_many(state: &State, known: Option<&Module>, register: &RegisterModule) ->
 /// one again, since nobody serves that any more. A new module is enabled, a changed one stays as it was
 /// switched. What an admin registered is no worker's to change, nor to take the place of with what is known.
 pub(super) fn declare(state: &State, rules: &Rules, manifest: &Manifest) -> Option<Draft> {
+    if state.parking.module(&manifest.name).is_some() {
+        return None;
+    }
     let known = state.modules.get(&manifest.name);
     if let Some(module) = known {
         let (present, registrations) = (&module.versions.present.version, &module.registrations);

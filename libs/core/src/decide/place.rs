@@ -159,7 +159,7 @@ pub(super) fn place<'s>(
     kept: Option<&WorkerId>,
 ) -> Result<Place<'s>, WaitingCode> {
     let known = state.modules.get(module).ok_or(WaitingCode::NoWorker)?;
-    if !known.enabled {
+    if !known.enabled || state.parking.module(module).is_some() {
         return Err(WaitingCode::Paused);
     }
     if given.serving(state, module, &key.needs).next().is_none() {

@@ -7,7 +7,7 @@ use nox_contract::{
 };
 
 use super::{
-    Decision, Draft, Rules, draft,
+    Decision, Draft, Rules, draft, parked,
     place::{Given, could_hold, is_unasked_for, place},
     quota::{self, Asker, Beside},
 };
@@ -197,6 +197,9 @@ fn check_module(state: &State, tenant: &TenantId, submit: &Submit) -> Result<Nee
         return Ok(Needs { topic: Some(topic.clone()), ..Needs::default() });
     }
     let name = &submit.module;
+    if let Some(parked) = state.parking.module(name) {
+        return Err(Box::new(parked::refusal("the module", parked)));
+    }
     let Some(module) = state.modules.get(name) else {
         return refused(ProblemCode::UnknownModule, format!("there is no module {name}"));
     };

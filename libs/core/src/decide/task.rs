@@ -9,7 +9,7 @@ use nox_contract::{
 };
 
 use super::{
-    Decision, Rules, cancel, end, job_entity,
+    Decision, Rules, cancel, end, job_entity, parked,
     report::{bounded, cut},
 };
 use crate::{
@@ -33,6 +33,9 @@ pub(super) fn update(
 ) -> Decision {
     let refused = |code, detail: String| Decision::refused(Refusal::new(code, detail));
     let id = update.job_id;
+    if let Some(refused) = parked::unseen(state, tenant, id, (&update.by, update.admin)) {
+        return refused;
+    }
     let is_task = |job: &&ActiveJob| {
         job.owner.tenant == *tenant && job.needs.topic.is_some() && !job.job.state().is_ended()
     };

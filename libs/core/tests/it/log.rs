@@ -360,6 +360,8 @@ impl Log {
             prev: String::new(),
             pos,
             inputs: Vec::new(),
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries,
         };
         let text = serde_json::to_string(&frame).expect("frames are JSON");

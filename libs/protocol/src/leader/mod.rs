@@ -179,7 +179,8 @@ impl Leader {
         let ahead = state.at.since(now.at);
         let sequencer = Sequencer::new(state, pos, chain, config.rules.clone())
             .with_frame_bytes(config.frame_bytes)
-            .with_part_skipped(config.faults.part_skipped);
+            .with_part_skipped(config.faults.part_skipped)
+            .with_future(config.faults.future);
         let mut leader = Self {
             appender: Appender::new(epoch_seq, acked_pos, config.window, config.faults),
             liveness: Liveness::new(
@@ -322,7 +323,7 @@ impl Leader {
     /// Inputs that caused no fact may wait for the next ones, see `EMPTY_FRAMES_INTERVAL`.
     pub fn end_turn(&mut self, now: Now) -> Result<(), TermEnd> {
         let now = self.in_log_time(now);
-        if self.state().workers.has_departed() {
+        if self.state().has_losses() {
             let losses_max = self.config.losses_max;
             self.decide_internal(Internal::Losses { losses_max }, now)?;
         }
@@ -460,7 +461,7 @@ fn empty(src: Source, seq: u64) -> Input {
         Source::Commands => Input::Commands {
             seq,
             tenant: TenantId::system(),
-            message: nox_contract::CommandMessage { reply_to: None, commands: Vec::new() },
+            message: nox_contract::CommandMessage::new(None, Vec::new()),
         },
         _ => Input::Reports {
             seq,

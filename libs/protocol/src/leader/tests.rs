@@ -103,7 +103,7 @@ fn send(leader: &mut Leader, submit: Submit, now: Now) {
         ..submit
     };
     let commands = vec![Command::Submit(Box::new(submit))];
-    let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();
+    let message = serde_json::to_vec(&CommandMessage::new(None, commands)).unwrap();
     leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
 }
 
@@ -167,7 +167,7 @@ fn a_fold_that_is_wanted_is_there_although_the_log_cannot_keep_up() {
 fn cancel(leader: &mut Leader, number: u32, now: Now) {
     let by = "ada".parse().unwrap();
     let cancel = nox_contract::Cancel { job_id: job(number), by, admin: false };
-    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(cancel)] };
+    let message = CommandMessage::new(None, vec![Command::Cancel(cancel)]);
     let message = serde_json::to_vec(&message).unwrap();
     let seq = leader.next_command();
     leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
@@ -349,7 +349,7 @@ fn cancel_nothing(leader: &mut Leader, now: Now) {
     let cancel = nox_contract::Cancel { job_id: job(99), by: "ada".parse().unwrap(), admin: false };
     let seq = leader.next_command();
     let reply_to = Some(format!("reply.{seq}"));
-    let message = CommandMessage { reply_to, commands: vec![Command::Cancel(cancel)] };
+    let message = CommandMessage::new(reply_to, vec![Command::Cancel(cancel)]);
     let message = serde_json::to_vec(&message).unwrap();
     leader.on_input(Source::Commands, seq, "nox.cmd.acme", &message, now).unwrap();
 }

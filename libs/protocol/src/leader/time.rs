@@ -123,7 +123,7 @@ impl Leader {
         let ends = state.ends_due_at().filter(|_| !self.seal_due).map(|at| at.since(now.at));
         let start = self.look_at.map(|at| at.since(now.at));
         let schedules = self.schedules_wake(now);
-        let losses = state.workers.has_departed().then_some(Duration::ZERO);
+        let losses = state.has_losses().then_some(Duration::ZERO);
         [timer, lease, reasons, frame, ends, start, schedules, losses].into_iter().flatten().min()
     }
 }

@@ -354,6 +354,13 @@ impl<'f> Deciding<'f> {
                 let expected = format!("{:?} of {:?}, by {by:?}", draft.facts, draft.entity);
                 return Err(self.diverges(Some(entry.by), expected, json(entry)));
             }
+            // Logs from before entries named the owners of schedules and keys say nothing.
+            if let Some(owner) = self.state().owner_of(&draft.entity, &draft.facts)
+                && entry.user_id.as_ref().is_some_and(|named| named != owner)
+            {
+                let expected = format!("{:?}, which is {owner}'s", draft.entity);
+                return Err(self.diverges(Some(by), expected, json(entry)));
+            }
             let facts = draft.facts.len().max(entry.facts.len());
             for place in 0..facts {
                 let (expected, found) = (draft.facts.get(place), entry.facts.get(place));

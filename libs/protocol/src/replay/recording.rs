@@ -1,6 +1,9 @@
 //! What a model of a log goes by: what was asked and told, when, and how long attempts lasted.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use nox_contract::{
     Attempt, AttemptEnd, Cause, Command, EpochRecord, Fact, Frame, FrameNumber, Incarnation, JobId,
@@ -32,6 +35,12 @@ pub struct Recording {
     /// What one frame consumed is taken at its instant: its own inputs, then reports, then commands.
     pub(super) told: Vec<(Timestamp, Told)>,
     pub(super) spans: BTreeMap<(JobId, Attempt), Span>,
+    /// Jobs of which an attempt ran until it was stopped: how long it would have gone on is in no record.
+    pub(super) stopped: BTreeSet<JobId>,
+    /// Those that said themselves what they offer; who claims its work is none of them.
+    pub(super) workers: BTreeSet<WorkerId>,
+    /// Left out of the model: tasks that workers claim.
+    tasks: u64,
     assigned: BTreeMap<(JobId, Attempt), Timestamp>,
     outcome: Outcome,
 }
@@ -67,6 +76,11 @@ impl Recording {
         &self.outcome
     }
 
+    /// Tasks that workers claim; neither the record's measures nor a model have them.
+    pub fn tasks(&self) -> u64 {
+        self.tasks
+    }
+
     /// Takes the beginning of a term in. The model is one term from the first one on.
     ///
     /// # Errors
@@ -92,9 +106,19 @@ impl Recording {
         }
         for entry in &frame.entries {
             self.outcome.note(frame.at, entry);
+            let Some(job) = entry.job_id else { continue };
             for fact in entry.known_facts() {
-                if let (Fact::Assigned { attempt, .. }, Some(job)) = (fact, entry.job_id) {
-                    self.assigned.insert((job, *attempt), frame.at);
+                match fact {
+                    Fact::Assigned { attempt, .. } => {
+                        self.assigned.insert((job, *attempt), frame.at);
+                    }
+                    Fact::Stopped { .. } => {
+                        self.stopped.insert(job);
+                    }
+                    Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
+                        self.tasks += u64::from(submitted.task.is_some());
+                    }
+                    _ => {}
                 }
             }
         }
@@ -147,6 +171,10 @@ impl Recording {
                         match report {
                             Report::Ended(ended) => {
                                 self.ended(frame, Cause { src, seq, part }, *ended);
+                            }
+                            Report::Hello(_) => {
+                                self.workers.insert(worker_id.clone());
+                                reports.push(report);
                             }
                             // The model's own attempts say that.
                             Report::Started(_) | Report::Progressed(_) | Report::Stopped(_) => {}

@@ -92,6 +92,19 @@ fn a_doctored_fact_is_named_by_its_place() {
 }
 
 #[test]
+fn an_entry_that_names_another_owner_is_caught_and_one_that_names_none_is_old() {
+    let mut recording = Recording::story(Faults::default());
+    let (f, entry, _) = place_of(&recording, |fact| matches!(fact, Fact::KeyCreated { .. }));
+    let owner = &mut recording.frames[f].entries[entry].user_id;
+    assert_eq!(owner.replace("bob".parse().unwrap()), Some("ada".parse().unwrap()));
+    let n = recording.frames[f].n;
+    let found = divergence(&recording, Faults::default());
+    assert_eq!((found.n, found.entry), (n, Some(entry)));
+    recording.frames[f].entries[entry].user_id = None;
+    assert!(replay(&recording, Faults::default()).1.is_ok());
+}
+
+#[test]
 fn an_entry_that_is_missing_and_one_that_is_invented_are_caught() {
     let whole = Recording::story(Faults::default());
     for f in 0..whole.frames.len() {

@@ -6,7 +6,8 @@
 //! concluded is concluded anew: whom the match places, whose instant has come, what is lost with a worker.
 //!
 //! What is not in the record is guessed, and counted: an attempt that never ran lasts as long as the last one of
-//! its job, else as the median of its module's that succeeded, and succeeds; one that is to stop does so at once.
+//! its job, else as the median of its module's that succeeded, and succeeds; one that is to stop does so at once. Of a job
+//! that was stopped while it ran nobody knows when it would have ended: it runs until it is stopped.
 //! A worker's speed does not depend on what else it runs, users do not react to what they see, turns take no time, tasks that
 //! workers claim are left out, and a submit is never taken for a late copy. So the model without a change differs a little from the record as
 //! well: by how much is shown beside it.
@@ -43,6 +44,8 @@ const LOSSES_MAX: u32 = 1_000;
 const TURNS_MAX: u64 = 10_000_000;
 /// Of an attempt of a module of which none ever succeeded.
 const UNKNOWN_SPAN: Duration = Duration::from_secs(1);
+/// Most workers that are named where another one was meant.
+const WORKERS_NAMED_MAX: usize = 20;
 /// The model's own key: its attempts are others.
 const TOKEN_KEY: [u8; 32] = [1; 32];
 
@@ -98,6 +101,7 @@ pub enum WhatIfError {
 /// See [`WhatIfError`].
 pub fn what_if(recording: &Recording, patch: &Patch) -> Result<Modelled, WhatIfError> {
     let epoch = recording.epoch.as_ref().ok_or(WhatIfError::Empty)?;
+    patch.check_workers(recording)?;
     Model::new(recording, patch, epoch).run()
 }
 
@@ -193,7 +197,7 @@ impl<'r> Model<'r> {
             if !schedules.is_empty() {
                 self.internal(Internal::Unqueue { wall: at, at, schedules }, at)?;
             }
-            while self.sequencer.state().workers.has_departed() {
+            while self.sequencer.state().has_losses() {
                 let losses = Internal::Losses { losses_max: LOSSES_MAX };
                 if self.internal(losses, at)?.entries.is_empty() {
                     break;
@@ -301,7 +305,7 @@ impl<'r> Model<'r> {
         at: Timestamp,
     ) -> Result<(), WhatIfError> {
         self.commands += 1;
-        let message = CommandMessage { reply_to: None, commands };
+        let message = CommandMessage::new(None, commands);
         let input = Input::Commands { seq: self.commands, tenant: tenant.clone(), message };
         self.run_input(&input, at)?;
         Ok(())
@@ -343,7 +347,10 @@ impl<'r> Model<'r> {
         for fact in entry.known_facts() {
             match fact {
                 Fact::Assigned { worker_id, session, attempt, request: None, .. } => {
-                    let Span { lasted, mut ended } = self.span(job_id, *attempt, entry);
+                    let Some(Span { lasted, mut ended }) = self.span(job_id, *attempt, entry)
+                    else {
+                        continue;
+                    };
                     ended.token = Token::compute(&TOKEN_KEY, job_id, *attempt, n);
                     let report = Report::Ended(Box::new(ended));
                     self.will_say(at + lasted, worker_id, *session, report);
@@ -376,11 +383,14 @@ impl<'r> Model<'r> {
         self.due.insert((at, self.number), due);
     }
 
-    /// How an attempt goes: as it went, or a guess.
-    fn span(&mut self, job_id: JobId, attempt: Attempt, entry: &Entry) -> Span {
+    /// How an attempt goes: as it went, or a guess; `None` of one that goes on until it is stopped.
+    fn span(&mut self, job_id: JobId, attempt: Attempt, entry: &Entry) -> Option<Span> {
         let spans = &self.recording.spans;
         if let Some(span) = spans.get(&(job_id, attempt)) {
-            return span.clone();
+            return Some(span.clone());
+        }
+        if self.recording.stopped.contains(&job_id) {
+            return None;
         }
         self.guessed += 1;
         let mut of_job = spans.range((job_id, Attempt(0))..=(job_id, Attempt(u32::MAX)));
@@ -397,7 +407,7 @@ impl<'r> Model<'r> {
             usage: Usage { wall_ms, ..Usage::default() },
             end: AttemptEnd::Succeeded { outputs: RawJson::default() },
         };
-        Span { lasted, ended }
+        Some(Span { lasted, ended })
     }
 }
 
@@ -425,6 +435,22 @@ impl Patch {
         };
         if let Some(rule) = self.priorities.iter().find(is_like) {
             submit.priority = rule.priority;
+        }
+    }
+
+    /// Whether the record has all workers that are named.
+    fn check_workers(&self, recording: &Recording) -> Result<(), WhatIfError> {
+        let known: BTreeSet<_> = recording.workers.iter().map(ToString::to_string).collect();
+        match self.slots.keys().find(|name| *name != "*" && !known.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let mut names: Vec<_> = known.into_iter().take(WORKERS_NAMED_MAX + 1).collect();
+                if names.len() > WORKERS_NAMED_MAX {
+                    names[WORKERS_NAMED_MAX] = "…".to_owned();
+                }
+                let reason = format!("the record has no such worker; it has {}", names.join(", "));
+                Err(patch_error(&format!("slots of {name}"), reason))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nox_contract::{Cancel, Command, Frame, Incarnation, Submit, subject};
+use nox_contract::{Cancel, Command, Frame, Incarnation, Requested, Submit, subject};
 
 use super::*;
 use crate::{Reader, Record, fixtures};
@@ -22,7 +22,7 @@ fn submits(seq: u64, count: u64, bytes: usize) -> Input {
         let inputs = RawJson::of(&"x".repeat(bytes)).unwrap();
         Command::Submit(Box::new(Submit { inputs, ..fixtures::submit(job_id) }))
     };
-    let message = CommandMessage { reply_to: None, commands: (0..count).map(submit).collect() };
+    let message = CommandMessage::new(None, (0..count).map(submit).collect());
     Input::Commands { seq, tenant: "acme".parse().unwrap(), message }
 }
 
@@ -62,7 +62,7 @@ fn what_several_inputs_lead_to_shares_a_frame() {
 fn what_leads_to_nothing_is_decided_at_the_instant_of_the_frame_that_covers_it() {
     let mut sequencer = sequencer(FRAME_BYTES_FULL);
     let nobodys = Cancel { job_id: Default::default(), by: "ada".parse().unwrap(), admin: false };
-    let message = CommandMessage { reply_to: None, commands: vec![Command::Cancel(nobodys)] };
+    let message = CommandMessage::new(None, vec![Command::Cancel(nobodys)]);
     let refused = Input::Commands { seq: 1, tenant: "acme".parse().unwrap(), message };
     assert!(sequencer.run(&refused, at(1)).unwrap().entries.is_empty());
     sequencer.run(&submits(2, 1, 9), at(5)).unwrap();
@@ -159,4 +159,91 @@ fn a_frame_without_entries_says_how_far_the_inputs_are_consumed() {
     let (frames, _) = read(&sequencer.take_sealed());
     assert_eq!((frames[0].entries.len(), frames[0].pos.commands), (0, Place::after(1)));
     assert!(!sequencer.needs_frame());
+}
+
+fn asker(tenant: &str) -> Asker {
+    Asker {
+        tenant: tenant.parse().unwrap(),
+        user_id: "ada".parse().unwrap(),
+        role: "user".to_owned(),
+        token_id: Some("t1".to_owned()),
+        key_id: None,
+        from: Some("192.0.2.7".to_owned()),
+    }
+}
+
+fn requested(commands: u32, asker: Option<u32>, name: &str) -> Requested {
+    let request_id = Some(name.to_owned());
+    Requested { commands, asker, request_id, reason: None }
+}
+
+#[test]
+fn a_frame_says_once_who_asked_and_which_request_for_all_that_it_led_to() {
+    let submit = |number| Command::Submit(Box::new(fixtures::submit(fixtures::job(number))));
+    let cancel = Command::Cancel(Cancel {
+        job_id: fixtures::job(99),
+        by: "ada".parse().unwrap(),
+        admin: false,
+    });
+    let commands: Vec<_> = (0..3)
+        .map(submit)
+        .chain([cancel.clone(), cancel.clone()])
+        .chain((3..5).map(submit))
+        .chain([cancel])
+        .collect();
+    let mut message = CommandMessage::new(None, commands);
+    message.askers = vec![asker("acme"), asker("other")];
+    message.requests = vec![
+        requested(3, Some(0), "bulk"),
+        requested(2, Some(0), "refused"),
+        requested(1, None, "its own"),
+        requested(1, Some(1), "of another tenant"),
+        requested(1, Some(0), "again"),
+    ];
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    let tenant = "acme".parse().unwrap();
+    sequencer.run(&Input::Commands { seq: 7, tenant, message }, at(1)).unwrap();
+    sequencer.seal(at(1)).unwrap();
+    let [sealed] = &sequencer.take_sealed()[..] else { panic!("one frame") };
+    let frame: Frame = serde_json::from_slice(&sealed.payload).unwrap();
+    assert_eq!(frame.entries.len(), sealed.entries);
+    assert_eq!(frame.askers, [asker("acme")]);
+    let asked: Vec<_> = frame.asked.iter().map(|of| (of.part, of.parts)).collect();
+    // Alike refusals are told once.
+    assert_eq!(asked, [(0, 3), (3, 2)]);
+    assert!(frame.asked[0].refused.is_empty());
+    let [refused] = &frame.asked[1].refused[..] else { panic!("{:?}", frame.asked[1]) };
+    assert_eq!((refused.part, refused.command.as_str()), (3, "cancel"));
+    assert_eq!(refused.code, "job_not_found");
+    for entry in &frame.entries {
+        let of: Vec<_> = frame
+            .asked
+            .iter()
+            .filter(|of| of.covers(entry.by.seq, entry.by.part))
+            .filter_map(|of| of.request_id.as_deref())
+            .collect();
+        assert_eq!(of, if entry.by.part < 3 { vec!["bulk"] } else { Vec::new() });
+    }
+}
+
+#[test]
+fn refusals_stand_in_a_frame_without_entries_and_no_loop_of_them_makes_it_large() {
+    let mut sequencer = sequencer(FRAME_BYTES_FULL);
+    for seq in 1..200 {
+        let cancel = Cancel { job_id: fixtures::job(99), by: "ada".parse().unwrap(), admin: false };
+        let mut message = CommandMessage::new(None, vec![Command::Cancel(cancel)]);
+        let from = Some(format!("192.0.2.{}", seq % 100));
+        message.askers = vec![Asker { from, ..asker("acme") }];
+        message.requests = vec![requested(1, Some(0), "refused")];
+        let tenant = "acme".parse().unwrap();
+        sequencer.run(&Input::Commands { seq, tenant, message }, at(1)).unwrap();
+    }
+    assert!(sequencer.needs_frame() && !sequencer.has_open_frame());
+    sequencer.seal(at(1)).unwrap();
+    let sealed = sequencer.take_sealed();
+    let frame: Frame = serde_json::from_slice(&sealed[0].payload).unwrap();
+    assert_eq!((frame.entries.len(), frame.asked.len()), (0, 16));
+    sequencer.seal(at(1)).unwrap();
+    let frame: Frame = serde_json::from_slice(&sequencer.take_sealed()[0].payload).unwrap();
+    assert!(frame.asked.is_empty() && frame.askers.is_empty());
 }

@@ -40,7 +40,7 @@ fn submits(numbers: &[u128]) -> CommandMessage {
         let job_id = format!("{number:032x}").parse().unwrap();
         Command::Submit(Box::new(fixtures::submit(job_id)))
     };
-    CommandMessage { reply_to: None, commands: numbers.iter().copied().map(submit).collect() }
+    CommandMessage::new(None, numbers.iter().copied().map(submit).collect())
 }
 
 /// From how many bytes on frames are sealed here: each part has one of its own.
@@ -233,7 +233,7 @@ fn ends_with_what_led_to_nothing() -> Log {
         by: "ada".parse().unwrap(),
         admin: false,
     });
-    let refused = CommandMessage { reply_to: None, commands: vec![cancel] };
+    let refused = CommandMessage::new(None, vec![cancel]);
     let (mut log, mut sequencer) = begun();
     for (seq, message) in (1..).zip([submits(&[7]), refused.clone(), refused]) {
         sequencer.run(&input(seq, message), at(seq)).unwrap();
@@ -389,6 +389,8 @@ fn a_reset_that_was_cut_off_is_done_by_whoever_is_told_again() {
         prev: chain.to_string(),
         pos: before.pos,
         inputs: vec![RawJson::of(&reset).unwrap()],
+        askers: Vec::new(),
+        asked: Vec::new(),
         entries: vec![gone[0].1.clone()],
     };
     let payload = serde_json::to_vec(&first).unwrap().into();

@@ -136,16 +136,9 @@ impl Outbox {
         )
         .fetch_all(&mut *transaction)
         .await?;
-        let owners =
-            sqlx::query("select id, owner from owners").fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
-        let owner = |row: &PgRow| -> sqlx::Result<(Uuid, UserId)> {
-            let owner = UserId::new(row.try_get::<&str, _>("owner")?).map_err(decode)?;
-            Ok((row.try_get::<Uuid, _>("id")?, owner))
-        };
         let webhooks = webhooks.iter().map(rows::target).collect::<sqlx::Result<_>>()?;
-        let owners = owners.iter().map(owner).collect::<sqlx::Result<_>>()?;
-        Ok(Attached { place, webhooks, owners })
+        Ok(Attached { place, webhooks })
     }
 
     /// Whether this process is still the one that writes.

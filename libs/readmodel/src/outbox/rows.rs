@@ -43,8 +43,6 @@ pub struct StoredTarget {
 pub struct Attached {
     pub place: OutboxPlace,
     pub webhooks: BTreeMap<WebhookId, StoredTarget>,
-    /// Whose the keys and schedules are.
-    pub owners: BTreeMap<Uuid, UserId>,
 }
 
 /// What a stretch of the log leads to.
@@ -52,8 +50,6 @@ pub struct Attached {
 pub struct Taken {
     /// `None` of those that were deleted.
     pub webhooks: BTreeMap<WebhookId, Option<StoredTarget>>,
-    /// `None` of those that are no more.
-    pub owners: BTreeMap<Uuid, Option<UserId>>,
     pub deliveries: Vec<NewDelivery>,
     /// What is to be sent once more.
     pub again: Vec<(WebhookId, DeliveryId)>,
@@ -62,10 +58,7 @@ pub struct Taken {
 impl Taken {
     /// Whether nothing but the place moves.
     pub fn is_empty(&self) -> bool {
-        self.webhooks.is_empty()
-            && self.owners.is_empty()
-            && self.deliveries.is_empty()
-            && self.again.is_empty()
+        self.webhooks.is_empty() && self.deliveries.is_empty() && self.again.is_empty()
     }
 }
 

@@ -79,7 +79,7 @@ async fn write(
         .bind(uuids(deleted.map(|(id, _)| id)))
         .execute(&mut **transaction)
         .await?;
-    owners(transaction, taken).await
+    Ok(())
 }
 
 async fn webhooks(transaction: &mut Transaction<'_, Postgres>, taken: &Taken) -> sqlx::Result<()> {
@@ -154,24 +154,5 @@ async fn deliveries(
         .execute(&mut **transaction)
         .await?;
     }
-    Ok(())
-}
-
-async fn owners(transaction: &mut Transaction<'_, Postgres>, taken: &Taken) -> sqlx::Result<()> {
-    let gone: Vec<Uuid> =
-        taken.owners.iter().filter(|(_, owner)| owner.is_none()).map(|(id, _)| *id).collect();
-    sqlx::query("delete from owners where id = any($1::uuid[])")
-        .bind(gone)
-        .execute(&mut **transaction)
-        .await?;
-    let known = || taken.owners.iter().filter_map(|(id, owner)| Some((id, owner.as_ref()?)));
-    sqlx::query(
-        "insert into owners (id, owner) select * from unnest($1::uuid[], $2::text[])
-         on conflict (id) do update set owner = excluded.owner",
-    )
-    .bind(known().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(known().map(|(_, owner)| owner.as_str()).collect::<Vec<_>>())
-    .execute(&mut **transaction)
-    .await?;
     Ok(())
 }

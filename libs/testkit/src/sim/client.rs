@@ -160,7 +160,7 @@ impl Client {
     fn send(&mut self, tenant: TenantId, commands: Vec<Command>, wire: &mut Wire) {
         let index = self.sent.len();
         let reply_to = Some(format!("client-{}.{index}", self.id));
-        let message = CommandMessage { reply_to, commands };
+        let message = CommandMessage::new(reply_to, commands);
         wire.oracle.on_command_sent(&tenant, &message);
         self.sent.push(Sent { tenant, message, tries: 0, done: false });
         self.publish(index, wire);

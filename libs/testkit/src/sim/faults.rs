@@ -97,6 +97,7 @@ impl Bug {
             cut_beyond_snapshot: bug == Some(Self::CutBeyondSnapshot),
             beat_judged_early: bug == Some(Self::BeatJudgedEarly),
             absent_at_once: bug == Some(Self::AbsentAtOnce),
+            future: false,
             reconnects_ignored: bug == Some(Self::ReconnectsIgnored),
         }
     }
@@ -133,6 +134,8 @@ impl Bug {
             registered_versions_change: false,
             // Of webhooks, which no client of the simulation sets; see the core's own tests.
             webhooks_outlive_keys: false,
+            // No version that is still to come leads in the simulation; see the test of mixed versions.
+            parked_decided_upon: false,
         }
     }
 

@@ -78,6 +78,27 @@ impl Service {
         })
     }
 
+    /// Another one like it, which does not run.
+    ///
+    /// # Errors
+    /// Its program was not built.
+    pub fn another(&self, name: &str) -> Result<Self> {
+        let folder = self.log.parent().context("its log is in a folder")?;
+        Self::new(self.kind, name, self.env.clone(), folder)
+    }
+
+    /// Runs the program of this name in another folder from the next start on: one of another version.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn run_from(&mut self, folder: &Path) -> Result<()> {
+        let name = self.program.file_name().context("a program has a name")?;
+        let program = folder.join(name);
+        ensure!(program.is_file(), "{} is missing", program.display());
+        self.program = program;
+        Ok(())
+    }
+
     /// Starts it, with `extra` in its environment this time alone.
     pub fn start_with(&mut self, extra: &[(&str, &str)]) -> Result<()> {
         ensure!(!self.is_running(), "{} runs already", self.name);

@@ -68,7 +68,8 @@ impl Mask {
         Ok(Self { finder: Some(finder), patterns })
     }
 
-    pub(super) fn begin(&self) -> Masking<'_> {
+    /// Begins a stream.
+    pub fn begin(&self) -> Masking<'_> {
         Masking { mask: self, held: Vec::new() }
     }
 

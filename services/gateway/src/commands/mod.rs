@@ -24,6 +24,7 @@ use crate::{
         packer::Packer,
         publisher::{InFlight, Publisher},
     },
+    identity::asking,
     metrics::Metrics,
     problem::ApiError,
 };
@@ -120,7 +121,7 @@ impl Commands {
         commands: &[C],
         until: Until,
     ) -> Vec<Result<Delivery, Undelivered>> {
-        let texts = match Text::of(commands) {
+        let texts = match Text::of(commands, asking::current()) {
             Ok(texts) => texts,
             Err(error) => {
                 return vec![Err(Undelivered::Refused(error.to_string())); commands.len()];

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     app::App,
-    identity::auth::{self, Caller},
+    http::memory::Account,
+    identity::{
+        asking::{self, Asking},
+        auth::{self, Caller},
+    },
     problem::ApiError,
 };
 use axum::{
@@ -90,8 +94,13 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
                 Ok(told) => told.unwrap_or_default(),
                 Err(error) => return error.into_response(),
             };
+            let from = request.extensions().get::<Account>().map(Account::peer);
+            let asking = match Asking::of(&caller, from, request.headers()) {
+                Ok(asking) => asking,
+                Err(error) => return error.into_response(),
+            };
             request.extensions_mut().insert(caller);
-            let mut response = next.run(request).await;
+            let mut response = asking::scope(asking, next.run(request)).await;
             response.headers_mut().extend(told);
             response
         }

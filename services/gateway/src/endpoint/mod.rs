@@ -128,6 +128,10 @@ pub const TRACEPARENT: Header = Header::text(
     "traceparent",
     "W3C trace context, kept with the job; what is none is passed over.",
 );
+pub const REASON: Header = Header::text(
+    "Nox-Reason",
+    "Why, in the asker's own words, for the audit: 1 to 500 characters of UTF-8, none of them a control character.",
+);
 pub const MIN_N: Header = Header::of(
     "Nox-Min-N",
     HeaderKind::Number,

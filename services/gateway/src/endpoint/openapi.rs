@@ -158,7 +158,9 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas, problem: &Value) -> Val
     if let Some(query) = query {
         parameters.extend(of_query(&query(&mut schemas.requests).to_value()));
     }
-    parameters.extend(headers.iter().map(|header| {
+    let of_caller = access.role > Role::Anyone && method.scope() == super::Scope::Write;
+    let headers = headers.iter().chain(of_caller.then_some(&super::REASON));
+    parameters.extend(headers.map(|header| {
         let Header { name, description, kind } = header;
         json!({"name": name, "in": "header", "description": description, "schema": of_header(*kind)})
     }));

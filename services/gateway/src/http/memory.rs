@@ -3,6 +3,8 @@
 //! What is small is not counted one by one: each connection has one request at a time, so it is
 //! bounded by the number of connections.
 
+use std::net::IpAddr;
+
 use axum::{
     body::{Body, Bytes, HttpBody, to_bytes},
     response::{IntoResponse, Response},
@@ -22,11 +24,18 @@ const SMALL_BYTES: usize = 16 * 1024;
 pub struct Account {
     budget: Budget,
     address: Address,
+    peer: IpAddr,
 }
 
 impl Account {
-    pub fn new(budget: Budget, address: Address) -> Self {
-        Self { budget, address }
+    /// Of a connection from this address.
+    pub fn new(budget: Budget, peer: IpAddr) -> Self {
+        Self { budget, address: Address::of(peer), peer }
+    }
+
+    /// Whoever connected.
+    pub fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Room for `bytes`.

@@ -46,7 +46,7 @@ pub fn answer(
 }
 
 /// The same question from the beginning on, and from where the page ends.
-fn links(uri: &Uri, Next { parameter, cursor }: &Next<'_>) -> String {
+pub fn links(uri: &Uri, Next { parameter, cursor }: &Next<'_>) -> String {
     let kept: Vec<_> = uri.query().unwrap_or_default().split('&').collect();
     let is_place = |pair: &str| pair.split('=').next() == Some(parameter);
     let kept: Vec<_> =

@@ -106,7 +106,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
         };
         let Some((stream, peer)) = accepted else { continue };
         let address = Address::of(peer.ip());
-        let account = Account::new(memory.clone(), address);
+        let account = Account::new(memory.clone(), peer.ip());
         let watcher = graceful.watcher();
         let place = match places.take(address, 1) {
             Err(_) if connections.make_room_for(address) => Ok(places.take_anyway(address, 1)),

@@ -1,7 +1,7 @@
 //! Who asks, and what that lets them do.
 
 use axum::http::{HeaderMap, Method, header};
-use nox_contract::{KeyId, ProblemCode, TenantId, Timestamp, UserId};
+use nox_contract::{KeyId, ProblemCode, TenantId, Timestamp, UserId, asker::TOKEN_ID_CHARS_MAX};
 use nox_readmodel::JobRow;
 
 use crate::{
@@ -30,6 +30,8 @@ pub struct Caller {
     pub admin: bool,
     /// The API key that it showed, and no token of a person.
     pub key_id: Option<KeyId>,
+    /// What its issuer calls the token (`jti`), if anything; cut at [`TOKEN_ID_CHARS_MAX`].
+    pub token_id: Option<String>,
     /// What narrows it down; empty if nothing does.
     pub scopes: Vec<String>,
 }
@@ -83,7 +85,10 @@ pub async fn authenticate(
         }
         None => (None, verifier.verify(token, now).await.map_err(unauthenticated)?),
     };
-    let Identity { tenant, user, roles, is_admin, scopes } = identity;
+    let Identity { tenant, user, token_id, roles, is_admin, scopes } = identity;
+    let plain =
+        |id: String| id.chars().filter(|c| !c.is_control()).take(TOKEN_ID_CHARS_MAX).collect();
+    let token_id = token_id.map(plain);
     let admin = is_admin || roles.iter().any(|role| role == ADMIN);
     if !admin && !roles.iter().any(|role| role == USER) {
         return Err(ApiError::new(ProblemCode::Forbidden, "this needs the role user or admin"));
@@ -95,7 +100,7 @@ pub async fn authenticate(
         return Err(ApiError::new(ProblemCode::Forbidden, detail));
     }
     let scopes = if narrowed { scopes } else { Vec::new() };
-    Ok(Caller { tenant, user, admin, key_id, scopes })
+    Ok(Caller { tenant, user, admin, key_id, token_id, scopes })
 }
 
 /// The token of the one `Authorization` header. Tokens elsewhere, in the query for one, end up in

@@ -86,6 +86,7 @@ mod tests {
             user: "ada".parse().unwrap(),
             admin,
             key_id: None,
+            token_id: None,
             scopes: Vec::new(),
         };
         let roles: CommandRoles = roles.parse().unwrap();

@@ -77,6 +77,8 @@ pub enum KeyConfigurationError {
 pub struct Identity {
     pub tenant: TenantId,
     pub user: UserId,
+    /// `jti`, if it is a text: what is none names nothing, and is no reason to refuse.
+    pub token_id: Option<String>,
     /// `role` and `roles` together, as they stand there.
     pub roles: Vec<String>,
     pub is_admin: bool,
@@ -264,7 +266,8 @@ impl Verifier {
         let is_admin = claims.flag("is_admin")?;
         let scopes = claims.text("scope")?.unwrap_or_default();
         let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
-        Ok(Identity { tenant, user, roles, is_admin, scopes })
+        let token_id = claims.text("jti").ok().flatten().map(str::to_owned);
+        Ok(Identity { tenant, user, token_id, roles, is_admin, scopes })
     }
 
     fn decode(&self, part: &str) -> Result<Members, TokenError> {

@@ -101,6 +101,7 @@ impl Keys {
         let identity = Identity {
             tenant: row.tenant,
             user: row.key.user_id,
+            token_id: None,
             roles: vec![row.key.role],
             is_admin: false,
             scopes: row.key.scopes.into_iter().collect(),

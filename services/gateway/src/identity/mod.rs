@@ -1,5 +1,6 @@
 //! Who asks, by whose word, and what that opens.
 
+pub mod asking;
 pub mod auth;
 pub mod command_roles;
 mod jwks;

@@ -86,6 +86,7 @@ mod tests {
             user: user.parse().unwrap(),
             admin: false,
             key_id: None,
+            token_id: None,
             scopes: Vec::new(),
         }
     }

@@ -233,6 +233,13 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
         ProblemCode::NotEnded => {
             (409, 0, "Job not ended", "Only a job that has ended is repeated.")
         }
+        ProblemCode::Parked => (
+            409,
+            0,
+            "Parked",
+            "A newer version of the scheduler led, and the one that leads now does not know what became of this. Nothing \
+             is done with it until the newer version leads again; then it goes on.",
+        ),
         ProblemCode::AlreadyEnded => (409, 0, "Job already ended", "An ended job stays as it is."),
         ProblemCode::IdempotencyConflict => (
             422,
@@ -279,8 +286,8 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             429,
             1,
             "Too many requests",
-            "One user may make so many requests in so much time as `RateLimit-Policy` says. Wait for as \
-             long as `Retry-After` says.",
+            "One user may make so many requests in so much time as `RateLimit-Policy` says, and follow \
+             events so often at a time as `detail` says. Wait for as long as `Retry-After` says.",
         ),
         ProblemCode::Refused => (
             422,

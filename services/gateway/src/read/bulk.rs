@@ -9,20 +9,24 @@ use std::{
     time::Duration,
 };
 
-use nox_archive::{Archive, ArchiveError, Log, LogError};
-use nox_contract::{FrameNumber, Incarnation, JobId, ProblemCode, TenantId, subject};
+use nox_archive::{Archive, ArchiveError, Bounds, FoldUpError, Log, LogError, UpTo};
+use nox_contract::{FrameNumber, Incarnation, JobId, ProblemCode, TenantId, UserId, subject};
+use nox_protocol::Fold;
 use nox_streams::{Broker, Error, LogChunk, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::problem::ApiError;
+use super::per_user::{OfUser, PerUser};
+use crate::problem::{ApiError, FieldError};
 
 /// Answers that are being written at a time. Each holds a page, so all together hold 64 MiB.
 const READERS_MAX: usize = 256;
-/// Who is told what a job prints as it comes, at a time: each asks the broker five times a second.
-const VIEWERS_MAX: usize = 256;
+/// Who is told what a job prints as it comes, at a time: nobody of them asks the broker while nothing comes.
+const VIEWERS_MAX: usize = 1_024;
 /// Who is told events as they come, at a time: nobody of them asks the broker while nothing happens, and each costs
 /// its connection and little beside.
 const EVENT_VIEWERS_MAX: usize = 4_096;
+/// The same of one user: a sixteenth, so that nobody alone keeps all others out.
+const EVENT_VIEWERS_OF_USER_MAX: usize = EVENT_VIEWERS_MAX / 16;
 /// Reads of the broker at a time: what is on its way from there at once is no more than 16 MiB, the largest
 /// frame each, and the broker cuts off at 64 MiB. From the archive comes a block with it, packed and
 /// unpacked: 40 MiB at the most.
@@ -43,14 +47,30 @@ pub struct Bulk {
     readers: Arc<Semaphore>,
     viewers: Arc<Semaphore>,
     event_viewers: Arc<Semaphore>,
+    event_viewers_of: PerUser,
     reads: Semaphore,
 }
 
 /// A place among the readers, to be kept until the answer is written.
 pub struct Place(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
+/// What jobs have printed since somebody asked.
+pub struct Printed {
+    pub jobs: Vec<JobId>,
+    /// The last of it.
+    pub last: u64,
+    /// Whether `jobs` are all: else there was more than a page of it.
+    pub is_whole: bool,
+}
+
 /// Leave to be told what is new for as long as it lasts.
 pub struct Viewer(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+
+/// The same of events.
+pub struct EventViewer {
+    _of_user: OfUser,
+    _place: OwnedSemaphorePermit,
+}
 
 /// The log that rows were made from.
 #[derive(Clone)]
@@ -75,6 +95,7 @@ impl Bulk {
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
             event_viewers: Arc::new(Semaphore::new(EVENT_VIEWERS_MAX)),
+            event_viewers_of: PerUser::new(EVENT_VIEWERS_OF_USER_MAX),
             reads: Semaphore::new(READS_MAX),
         }
     }
@@ -105,6 +126,29 @@ impl Bulk {
         chunks.map_err(unavailable)
     }
 
+    /// The last of all that jobs have printed; 0 before the first.
+    pub async fn printed_last(&self) -> Result<u64, ApiError> {
+        let last = self.broker.read_last_direct(subject::LOGS, subject::ALL_LOGS).await;
+        Ok(last.map_err(unavailable)?.map_or(0, |last| last.seq))
+    }
+
+    /// Who has printed something behind `after`.
+    pub async fn printed(&self, after: u64) -> Result<Printed, ApiError> {
+        let page = self.page(subject::LOGS, subject::ALL_LOGS, after).await.map_err(unavailable)?;
+        let bytes: usize = page.iter().map(|message| message.payload.len()).sum();
+        let mut jobs: Vec<JobId> = page
+            .iter()
+            .filter_map(|message| subject::last_token(&message.subject).parse().ok())
+            .collect();
+        jobs.dedup();
+        let last = page.last().map_or(after, |last| last.seq);
+        if page.len() < PAGE_MESSAGES && bytes < PAGE_BYTES {
+            return Ok(Printed { jobs, last, is_whole: true });
+        }
+        let last = self.printed_last().await?.max(last);
+        Ok(Printed { jobs, last, is_whole: false })
+    }
+
     /// Leave to be told what is new, unless too many are.
     pub fn viewer(&self) -> Result<Viewer, ApiError> {
         self.viewers.clone().try_acquire_owned().map(Viewer).map_err(|_| {
@@ -113,12 +157,23 @@ impl Bulk {
         })
     }
 
-    /// Leave to be told events, unless too many are.
-    pub fn event_viewer(&self) -> Result<Viewer, ApiError> {
-        self.event_viewers.clone().try_acquire_owned().map(Viewer).map_err(|_| {
+    /// Leave to be told events, unless too many are, or the user is so already as often as one may.
+    pub fn event_viewer(
+        &self,
+        (tenant, user): (&TenantId, &UserId),
+    ) -> Result<EventViewer, ApiError> {
+        let of_user = self.event_viewers_of.enter((tenant.clone(), user.clone()));
+        let of_user = of_user.ok_or_else(|| {
+            let detail = format!(
+                "you follow events {EVENT_VIEWERS_OF_USER_MAX} times already, which is as often as one user may at a time"
+            );
+            ApiError::new(ProblemCode::RateLimited, detail)
+        })?;
+        let place = self.event_viewers.clone().try_acquire_owned().map_err(|_| {
             let detail = format!("{EVENT_VIEWERS_MAX} others follow events");
             ApiError::new(ProblemCode::Overloaded, detail)
-        })
+        })?;
+        Ok(EventViewer { _of_user: of_user, _place: place })
     }
 
     /// The log in its present life, and the last message of it.
@@ -141,6 +196,40 @@ impl Bulk {
         };
         *known = Some(log.clone());
         Ok(RowsLog { log, has_stream })
+    }
+
+    /// The last message of the log's stream; `None` where there is the archive alone.
+    pub async fn end(&self, log: &RowsLog) -> Result<Option<FrameNumber>, ApiError> {
+        if !log.has_stream {
+            return Ok(None);
+        }
+        let last = self.broker.last_sequence(subject::EVENTS).await.map_err(unavailable)?;
+        Ok(Some(FrameNumber(last)))
+    }
+
+    /// Folds the log up to a place.
+    pub async fn fold(
+        &self,
+        _: &Place,
+        log: &RowsLog,
+        up_to: UpTo,
+        bounds: Bounds,
+    ) -> Result<Fold, ApiError> {
+        let end = self.end(log).await?;
+        let folded = nox_archive::fold_up_to(&log.log, end, up_to, bounds).await;
+        folded.map(|folded| folded.fold).map_err(|error| match error {
+            FoldUpError::Log(error @ LogError::Missing { n, .. }) => {
+                let detail = format!("frame {n} is in the log no more");
+                ApiError::new(ProblemCode::PlaceGone, detail).caused_by(error)
+            }
+            FoldUpError::Log(error) => no_frame(error),
+            error @ FoldUpError::TooFar { .. } => {
+                ApiError::invalid(vec![FieldError::new("?as_of", error.to_string())])
+            }
+            error @ (FoldUpError::Broken(_) | FoldUpError::Cut) => {
+                ApiError::internal(anyhow::Error::new(error))
+            }
+        })
     }
 
     /// Frame `n`, which rows name, as `take` makes use of it: from any replica, or from the archive.

@@ -2,6 +2,7 @@
 //! use cases and back.
 
 mod api;
+mod console;
 mod joblib;
 pub mod native;
 
@@ -9,5 +10,8 @@ use crate::endpoint::Endpoint;
 
 /// Everything that is served.
 pub fn endpoints() -> Vec<Endpoint> {
-    [native::endpoints(), api::endpoints(), joblib::endpoints()].into_iter().flatten().collect()
+    [native::endpoints(), api::endpoints(), joblib::endpoints(), console::endpoints()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

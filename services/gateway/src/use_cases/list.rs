@@ -113,8 +113,14 @@ mod tests {
         let user = |name: &str| name.parse::<UserId>().unwrap();
         let asked = |admin: bool, of: Option<&str>| {
             let tenant = "default".parse().unwrap();
-            let caller =
-                Caller { tenant, user: user("ada"), admin, key_id: None, scopes: Vec::new() };
+            let caller = Caller {
+                tenant,
+                user: user("ada"),
+                admin,
+                key_id: None,
+                token_id: None,
+                scopes: Vec::new(),
+            };
             let wanted = Wanted { user: of.map(user), ..Wanted::default() };
             filter(&caller, wanted).map(|filter| filter.user)
         };

@@ -170,6 +170,7 @@ fn owner(schedule: &StoredSchedule) -> Caller {
         user: schedule.owner.clone(),
         admin: schedule.role == ADMIN,
         key_id: None,
+        token_id: None,
         scopes: Vec::new(),
     }
 }

@@ -1,9 +1,11 @@
 //! Why a job stands where it stands: since when, what is in its way, and how it came to that.
 
-use nox_contract::{Capacity, JobId, JobState, Resources, Timestamp, UserId, WaitingCode, subject};
+use nox_contract::{
+    Capacity, JobId, JobState, Resources, TenantId, Timestamp, UserId, WaitingCode, subject,
+};
 use nox_readmodel::{AsOf, JobRow, Past, query::BlockingRow};
 
-use super::past::history;
+use super::{past::history, then};
 use crate::{app::App, identity::auth::Caller, problem::ApiError, read::required::Required};
 
 /// Most jobs that are named as being in the way, and that are counted ahead.
@@ -12,7 +14,7 @@ pub const AHEAD_MAX: usize = 1_000;
 
 pub struct Why {
     pub past: Past,
-    /// Of a job that waits now; nothing where the past is asked for, which rows do not tell.
+    /// Of a job that waits, or waited then.
     pub obstacle: Option<Obstacle>,
     /// The end of the spans that are still open.
     pub until: Timestamp,
@@ -57,7 +59,11 @@ pub async fn why(
     };
     let obstacle = match (as_of, past.row.waiting_code) {
         (None, Some(code)) => Some(obstacle(app, caller, &past, code).await?),
-        _ => None,
+        (Some(_), Some(_)) => {
+            let (fold, caller, id) = (then::state(app, as_of).await?, caller.clone(), row.id);
+            then::told(fold, move |fold| then::obstacle(fold, &caller, id)).await?
+        }
+        (_, None) => None,
     };
     Ok(Why { past, obstacle, until: until.max(last) })
 }
@@ -88,7 +94,7 @@ async fn obstacle(
 }
 
 /// Whether others are served first while this is the reason.
-fn is_in_turn(code: WaitingCode) -> bool {
+pub(super) fn is_in_turn(code: WaitingCode) -> bool {
     matches!(
         code,
         WaitingCode::Priority
@@ -110,7 +116,7 @@ async fn dependencies(
     let read = || app.reader.jobs_named(&row.tenant, followed);
     let named = app.barrier.read(&Required::default(), read).await?.value;
     let open = named.into_iter().filter(|job| job.status != JobState::Succeeded).collect();
-    Ok(seen(caller, row, open))
+    Ok(seen(caller, &row.tenant, open))
 }
 
 /// Those that have the slots of its key; without one, its module has a limit, and whose jobs have its slots
@@ -124,7 +130,7 @@ async fn concurrency(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacl
             // Some may have been handed out and not have started.
             let used = Some(holders.len() as u64).filter(|used| *used >= most);
             let limit = Limit { name: "concurrency", of: of.key.clone(), most, used };
-            return Ok(Obstacle { limit: Some(limit), ..seen(caller, row, holders) });
+            return Ok(Obstacle { limit: Some(limit), ..seen(caller, &row.tenant, holders) });
         }
     }
     let read = || app.reader.module(&row.module);
@@ -156,14 +162,14 @@ async fn quota(app: &App, caller: &Caller, row: &JobRow) -> Result<Obstacle, Api
         let user = (name != subject::TENANT_ACCOUNT).then_some(&row.user_id);
         let read = || app.reader.running_first(&row.tenant, user, NAMED_MAX + 1);
         let running = app.barrier.read(&Required::default(), read).await?.value;
-        return Ok(Obstacle { limit: Some(limit), ..seen(caller, row, running) });
+        return Ok(Obstacle { limit: Some(limit), ..seen(caller, &row.tenant, running) });
     }
     Ok(Obstacle::default())
 }
 
 /// Jobs that the asker may see are named, others counted.
-fn seen(caller: &Caller, row: &JobRow, jobs: Vec<BlockingRow>) -> Obstacle {
-    let may_see = |user: &UserId| caller.sees_jobs_of(&row.tenant, user);
+pub(super) fn seen(caller: &Caller, tenant: &TenantId, jobs: Vec<BlockingRow>) -> Obstacle {
+    let may_see = |user: &UserId| caller.sees_jobs_of(tenant, user);
     let all = jobs.len();
     let jobs: Vec<_> =
         jobs.into_iter().filter(|job| may_see(&job.user_id)).take(NAMED_MAX).collect();

@@ -91,6 +91,6 @@ async fn with_running(
     Ok(rows.into_iter().map(seen).collect())
 }
 
-fn no_such_worker() -> ApiError {
+pub fn no_such_worker() -> ApiError {
     ApiError::new(ProblemCode::WorkerNotFound, "there is no such worker")
 }

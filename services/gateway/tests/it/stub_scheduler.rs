@@ -527,7 +527,14 @@ impl StubState {
 
     /// Adds an entry to the next frame, and says which one that is.
     fn add(&mut self, by: Cause, entity: Entity, facts: Vec<Fact>) -> FrameNumber {
-        self.entries.push(Entry::new(by, entity, facts.into_iter().map(Into::into).collect()));
+        let owner = match facts.first() {
+            Some(Fact::KeyCreated { by, .. } | Fact::KeyRevoked { by }) => Some(by.clone()),
+            Some(Fact::ScheduleSet { owner, .. }) => Some(owner.clone()),
+            _ => None,
+        };
+        let mut entry = Entry::new(by, entity, facts.into_iter().map(Into::into).collect());
+        entry.user_id = entry.user_id.or(owner);
+        self.entries.push(entry);
         self.n.next()
     }
 
@@ -541,6 +548,8 @@ impl StubState {
             prev: self.chain.to_string(),
             pos: self.pos,
             inputs: std::mem::take(&mut self.inputs),
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries: std::mem::take(&mut self.entries),
         };
         self.append(broker, subject::FRAMES, serde_json::to_vec(&frame).unwrap()).await;

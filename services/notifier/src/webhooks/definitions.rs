@@ -2,18 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nox_contract::{
-    Entity, Entry, EventType, Fact, FrameNumber, Timestamp, UserId, Viewer, WebhookId,
-};
+use nox_contract::{Entry, EventType, Fact, FrameNumber, Timestamp, Viewer, WebhookId};
 use nox_readmodel::outbox::{StoredTarget, Taken};
-use uuid::Uuid;
 
-/// All that has to be known of webhooks, and of what events name by its id alone.
+/// All that has to be known of webhooks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Definitions {
     pub(crate) webhooks: BTreeMap<WebhookId, Arc<StoredTarget>>,
-    /// Whose keys and schedules are.
-    pub(crate) owners: BTreeMap<Uuid, UserId>,
 }
 
 impl Definitions {
@@ -22,12 +17,10 @@ impl Definitions {
         self.webhooks.values().any(|webhook| webhook.is_on)
     }
 
-    /// Whether a fact that concerns webhooks or owners may stand in a payload, which is not parsed for that.
+    /// Whether a fact that concerns webhooks may stand in a payload, which is not parsed for that.
     pub(crate) fn concerns(payload: &[u8]) -> bool {
-        const WORDS: [&str; 3] = ["\"webhook_", "\"schedule_", "\"key_"];
         // What is no UTF-8 is no frame either, and whoever parses it says so.
-        std::str::from_utf8(payload)
-            .map_or(true, |text| WORDS.iter().any(|word| text.contains(word)))
+        std::str::from_utf8(payload).map_or(true, |text| text.contains("\"webhook_"))
     }
 
     /// Webhooks that want an event of `fact`, whatever its labels, and whether those have to be known for that.
@@ -37,71 +30,22 @@ impl Definitions {
         fact: &Fact,
         at: Timestamp,
     ) -> Vec<(WebhookId, Arc<StoredTarget>)> {
-        let (Some(event_type), Some(entity)) = (EventType::of(fact), entry.entity()) else {
-            return Vec::new();
-        };
-        let owner = self.owner(&entity);
+        let Some(event_type) = EventType::of(fact) else { return Vec::new() };
         let wants = |webhook: &StoredTarget| {
             let admin = webhook.spec.of_tenant;
             let viewer = Viewer { tenant: &webhook.tenant, user: &webhook.owner, admin };
             webhook.is_on
                 && webhook.expires_at.is_none_or(|expires_at| at < expires_at)
                 && webhook.spec.filter.wants_type(event_type)
-                && viewer.sees(&entity, fact, owner)
+                && viewer.sees(entry, fact)
         };
         let all = self.webhooks.iter().filter(|(_, webhook)| wants(webhook));
         all.map(|(id, webhook)| (*id, webhook.clone())).collect()
     }
 
-    fn owner(&self, entity: &Entity) -> Option<&UserId> {
-        match entity {
-            Entity::Key { key_id, .. } => self.owners.get(&key_id.0),
-            Entity::Schedule { schedule_id, .. } => self.owners.get(&schedule_id.0),
-            Entity::Webhook { webhook_id, .. } => {
-                self.webhooks.get(webhook_id).map(|webhook| &webhook.owner)
-            }
-            _ => None,
-        }
-    }
-
     /// Folds a fact in, and notes what changes.
     pub(crate) fn hear(&mut self, n: FrameNumber, entry: &Entry, fact: &Fact, taken: &mut Taken) {
-        match (entry.entity(), fact) {
-            (Some(Entity::Key { key_id, .. }), Fact::KeyCreated { by, .. }) => {
-                self.own(key_id.0, Some(by), taken);
-            }
-            (Some(Entity::Key { key_id, .. }), Fact::KeyRevoked { .. }) => {
-                self.own(key_id.0, None, taken);
-            }
-            (Some(Entity::Schedule { schedule_id, .. }), Fact::ScheduleSet { owner, .. }) => {
-                self.own(schedule_id.0, Some(owner), taken);
-            }
-            (Some(Entity::Schedule { schedule_id, .. }), Fact::ScheduleDeleted { .. }) => {
-                self.own(schedule_id.0, None, taken);
-            }
-            (Some(Entity::Webhook { webhook_id, .. }), fact) => {
-                self.hear_webhook(n, webhook_id, entry, fact, taken);
-            }
-            _ => {}
-        }
-    }
-
-    fn own(&mut self, id: Uuid, owner: Option<&UserId>, taken: &mut Taken) {
-        match owner {
-            Some(owner) => self.owners.insert(id, owner.clone()),
-            None => self.owners.remove(&id),
-        };
-        taken.owners.insert(id, owner.cloned());
-    }
-
-    fn hear_webhook(
-        &mut self,
-        n: FrameNumber,
-        id: WebhookId,
-        entry: &Entry,
-        fact: &Fact,
-        taken: &mut Taken,
-    ) {
+        let Some(id) = entry.webhook_id else { return };
         let known = self.webhooks.get(&id).map(|known| StoredTarget::clone(known));
         let webhook = match (fact, known) {
             (Fact::WebhookSet { spec, owner, expires_at, .. }, known) => Some(StoredTarget {
@@ -138,7 +82,10 @@ impl Definitions {
 
 #[cfg(test)]
 mod tests {
-    use nox_contract::{Cause, DisableReason, EventFilter, Source, TenantId, WebhookSpec};
+    use nox_contract::{
+        Cause, DisableReason, Entity, EventFilter, Source, TenantId, UserId, WebhookSpec,
+    };
+    use uuid::Uuid;
 
     use super::*;
 

@@ -120,7 +120,6 @@ pub(crate) async fn run(
     runtime.readiness.set(PART, Ok::<(), String>(()));
     let definitions = Definitions {
         webhooks: attached.webhooks.into_iter().map(|(id, of)| (id, Arc::new(of))).collect(),
-        owners: attached.owners,
     };
     let outcome = tokio::try_join!(
         follow::run(&webhooks, log, attached.place, definitions),

@@ -116,6 +116,10 @@ fn announce(args: &Args, home: &Home, system: &System, modules: &[String]) -> Re
 Nox is ready at {url}; its data is in {folder} ({sync}).
 Ctrl-C stops everything; the data stays.
 
+The console, for a browser; the link signs its user in:
+
+  {url}/ui/#token={token}
+
 A user's token, good for a day, and commands to try in another shell:
 
   export NOX_TOKEN={token}

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod archive;
+pub mod audit;
 pub mod bench;
 pub mod capsule;
 pub mod completions;
@@ -16,6 +17,7 @@ pub mod me;
 pub mod module;
 pub mod projection;
 pub mod prune;
+pub mod queue;
 pub mod quota;
 pub mod replay;
 pub mod report;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use nox_archive::{Log, LogArchive, LogError};
-use nox_contract::{FrameNumber, subject};
+use nox_contract::{FrameNumber, Incarnation, subject};
 use nox_service::Secret;
 use nox_streams::{Broker, ConnectOptions, Durability, Message};
 
@@ -68,6 +68,14 @@ impl Source {
         match self {
             Self::Log { log, .. } => log.archive(),
             Self::Archive(archive) => Some(archive),
+        }
+    }
+
+    /// The life of the log that is read.
+    pub fn incarnation(&self) -> &Incarnation {
+        match self {
+            Self::Log { log, .. } => log.incarnation(),
+            Self::Archive(archive) => archive.incarnation(),
         }
     }
 

@@ -10,7 +10,7 @@ use clap::{Args, Parser};
 use nox_service::Secret;
 
 use super::{Sync, Urls, modules};
-use crate::home::{ARCHIVE, ARTIFACTS, Identity};
+use crate::home::{ARCHIVE, ARTIFACTS, AUDIT, Identity};
 
 /// Whose raw commands a gateway takes; and all that there are.
 const COMMAND_ROLES: &str = "NOX_COMMAND_ROLES";
@@ -100,8 +100,10 @@ impl Configuration<'_> {
 
     pub fn notifier(&self) -> Result<nox_notifier::Config> {
         let archive = self.archive()?;
+        let audit = text(&self.folder.join(AUDIT))?;
         let mut flags = vec![
             ("archive", archive.as_str()),
+            ("audit", &audit),
             ("database-url", &self.urls.database),
             ("webhook-key", &self.identity.webhook_key),
         ];

@@ -379,6 +379,8 @@ impl Log {
             prev: self.chain.to_string(),
             pos: self.pos,
             inputs: Vec::new(),
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries: mem::take(&mut self.open),
         };
         self.push(subject::FRAMES.to_owned(), serde_json::to_vec(&frame).unwrap());

@@ -214,7 +214,7 @@ fn commands() -> Vec<Example> {
     .chain(webhook_commands())
     .map(|(name, command)| {
         let reply_to = Some("_INBOX.Xc5mGqSkQ8.17".to_owned());
-        example(Kind::Commands, name, &CommandMessage { reply_to, commands: vec![command] })
+        example(Kind::Commands, name, &CommandMessage::new(reply_to, vec![command]))
     })
     .collect()
 }
@@ -284,7 +284,11 @@ fn entries() -> Vec<Example> {
     .into_iter()
     .chain(webhook_facts().into_iter().map(|(name, fact)| (name, of_webhook(), fact)))
     .map(|(name, entity, fact)| {
-        example(Kind::Frames, name, &frame(vec![entry(entity, Source::Commands, vec![fact])]))
+        let owned = matches!(entity, Entity::Key { .. } | Entity::Schedule { .. });
+        let mut entry = entry(entity, Source::Commands, vec![fact]);
+        // Older logs do not name the owner.
+        entry.user_id = (owned && name != "key_created_plain").then(ada);
+        example(Kind::Frames, name, &frame(vec![entry]))
     })
     .collect()
 }

@@ -98,7 +98,7 @@ fn commands() -> Vec<Example> {
     .into_iter()
     .map(|(name, command)| {
         let reply_to = Some("_INBOX.Xc5mGqSkQ8.17".to_owned());
-        example(Kind::Commands, name, &CommandMessage { reply_to, commands: vec![command] })
+        example(Kind::Commands, name, &CommandMessage::new(reply_to, vec![command]))
     })
     .collect()
 }

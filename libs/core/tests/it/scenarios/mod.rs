@@ -15,6 +15,7 @@ mod ledger;
 mod limits;
 mod matching;
 mod modules;
+mod parking;
 mod quota;
 mod raising;
 mod rates;

@@ -68,10 +68,10 @@ fn whatever_an_operator_can_set_is_described_with_its_default_and_bounds() {
     assert_fires(undescribed(&unbounded, &settings), &["NOX_ARCHIVE_EVERY_S", "2592000"]);
 }
 
-/// README and docs/, each page with its place.
+/// README, docs/ and the client's README, each page with its place.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut places = vec![root().join("README.md")];
-    for folder in ["docs", "docs/decisions", "docs/changes"] {
+    for folder in ["docs", "docs/decisions", "docs/changes", "clients/python"] {
         let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
         places.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
     }

@@ -164,7 +164,7 @@ fn a_worker_that_claims_is_never_asked_after_and_has_its_own_lease() {
         topic: None,
     };
     let commands = vec![Command::Register(Box::new(register))];
-    let message = CommandMessage { reply_to: None, commands };
+    let message = CommandMessage::new(None, commands);
     let tenant: TenantId = "acme".parse().unwrap();
     let input = Input::Commands { seq: 1, tenant, message };
     sequencer.run(&input, Timestamp::default()).unwrap();

@@ -7,7 +7,10 @@ use crate::{
 };
 
 fn record() -> Recording {
-    let log = fixtures::Recording::story(Faults::default());
+    recorded(&fixtures::Recording::story(Faults::default()))
+}
+
+fn recorded(log: &fixtures::Recording) -> Recording {
     let mut recording = Recording::by_key(fixtures::TOKEN_KEY);
     recording.epoch(FrameNumber(1), &log.epoch).unwrap();
     for frame in &log.frames {
@@ -40,7 +43,64 @@ fn a_model_without_a_change_tells_what_is_recorded() {
 fn with_another_slot_nobody_waits_for_one() {
     let measures = model(r#"{"slots": {"*": 2}}"#);
     assert_eq!((measures.succeeded, measures.wait_max_ms), (2, 0));
-    assert_eq!(model(r#"{"slots": {"another": 2}}"#).wait_max_ms, 2_000);
+    assert_eq!(model(r#"{"slots": {"w1": 2}}"#).wait_max_ms, 0);
+}
+
+#[test]
+fn a_worker_that_the_record_does_not_have_is_refused_by_its_name() {
+    let patch: Patch = serde_json::from_str(r#"{"slots": {"*": 3, "w2": 2}}"#).unwrap();
+    let error = what_if(&record(), &patch).unwrap_err().to_string();
+    assert!(error.contains("w2") && error.contains("it has w1"), "{error}");
+}
+
+/// A job runs from second 1 until it is canceled in second 9, and another one waits for its slot; the medians know
+/// that such a job takes two seconds.
+fn canceled() -> Recording {
+    let mut log = fixtures::Recording::story(Faults::default());
+    let submit = |number| {
+        let submit = Submit {
+            module: "noop".parse().unwrap(),
+            pending: false,
+            seen: log.frames.last().unwrap().n,
+            ..fixtures::submit(fixtures::job(number))
+        };
+        Command::Submit(Box::new(submit))
+    };
+    let cancel =
+        nox_contract::Cancel { job_id: fixtures::job(3), by: "ada".parse().unwrap(), admin: false };
+    let submits = vec![submit(3), submit(4)];
+    log.commands(submits, fixtures::second(101));
+    log.look(fixtures::second(101));
+    log.seal(fixtures::second(101));
+    log.commands(vec![Command::Cancel(cancel)], fixtures::second(109));
+    log.seal(fixtures::second(109));
+    let stopped = log.stopped(fixtures::job(3), Attempt(1));
+    log.reports(vec![stopped], fixtures::second(110));
+    log.look(fixtures::second(110));
+    log.seal(fixtures::second(110));
+    let succeeded = AttemptEnd::Succeeded { outputs: RawJson::default() };
+    let ended = log.ended(fixtures::job(4), Attempt(1), succeeded);
+    log.reports(vec![ended], fixtures::second(112));
+    log.seal(fixtures::second(112));
+    recorded(&log)
+}
+
+#[test]
+fn an_attempt_that_was_stopped_goes_on_until_it_is_stopped() {
+    let recording = canceled();
+    for patch in ["{}", r#"{"slots": {"*": 2}}"#] {
+        let patch: Patch = serde_json::from_str(patch).unwrap();
+        let modelled = what_if(&recording, &patch).unwrap();
+        let job = modelled.outcome.job(fixtures::job(3)).unwrap();
+        assert_eq!((job.end, job.ended_at), (Some("canceled"), Some(fixtures::second(109))));
+        assert_eq!(modelled.outcome.job(fixtures::job(4)).unwrap().end, Some("succeeded"));
+        assert_eq!(modelled.guessed, 0);
+    }
+    // The control: as soon as nobody knows that it was stopped, it is taken to end as its like did.
+    let mut unknown = canceled();
+    unknown.stopped.clear();
+    let modelled = what_if(&unknown, &Patch::default()).unwrap();
+    assert_eq!(modelled.outcome.job(fixtures::job(3)).unwrap().end, Some("succeeded"));
 }
 
 #[test]

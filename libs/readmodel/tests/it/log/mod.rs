@@ -201,6 +201,8 @@ impl Log {
             prev: self.chain.to_string(),
             pos: self.pos,
             inputs: vec![timer],
+            askers: Vec::new(),
+            asked: Vec::new(),
             entries: std::mem::take(&mut self.open),
         };
         self.push(subject::FRAMES.to_owned(), serde_json::to_vec(&frame).unwrap())

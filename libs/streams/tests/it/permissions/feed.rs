@@ -126,6 +126,7 @@ fn matrix() -> Vec<(String, Value, &'static [&'static str])> {
         ("nox.feed.acme.job.x.succeeded".into(), body.clone(), &["notifier"]),
         ("nox.feed.umbra.job.x.succeeded".into(), body.clone(), &["notifier"]),
         ("nox.reader.notifier".into(), body.clone(), &["notifier"]),
+        ("nox.reader.audit".into(), body.clone(), &["notifier"]),
         ("nox.reader.projector".into(), body.clone(), &["projector"]),
         ("nox.evt".into(), body.clone(), &["scheduler"]),
         ("nox.cmd.acme".into(), body.clone(), &["gateway"]),

@@ -135,7 +135,7 @@ impl Leader {
 
     fn command(&mut self, command: Command) {
         self.commands += 1;
-        let message = CommandMessage { reply_to: None, commands: vec![command] };
+        let message = CommandMessage::new(None, vec![command]);
         self.decide(&[
             Input::Commands { seq: self.commands, tenant: tenant(), message },
             Input::Internal(Internal::Match { placements_max: 10, looks_max: 100, behind: None }),

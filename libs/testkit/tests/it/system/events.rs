@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::{TryStreamExt, future::join_all};
 use nox_archive::Log;
 use nox_contract::{EventKind, EventType, FactPlace, Frame, FrameNumber, UserId, subject};
+use nox_streams::Message;
 use nox_testkit::system::{
     client::Client,
     cluster::{Cluster, Options, until},
@@ -100,8 +101,17 @@ async fn in_the_log(cluster: &Cluster, user: &UserId, after: FactPlace) -> Resul
     let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
     let log = Log::new(broker, incarnation, None);
     let chunks: Vec<_> = log.read(FrameNumber(1), last).try_collect().await?;
+    Ok(places_of(chunks.into_iter().flatten(), user, after))
+}
+
+/// The events of a user's jobs in these messages, behind a place.
+fn places_of(
+    messages: impl Iterator<Item = Message>,
+    user: &UserId,
+    after: FactPlace,
+) -> Vec<String> {
     let mut places = Vec::new();
-    for message in chunks.into_iter().flatten() {
+    for message in messages {
         let Ok(frame) = serde_json::from_slice::<Frame>(&message.payload) else { continue };
         for (entry, of) in (0..).zip(&frame.entries) {
             for (fact, known) in (0..).zip(of.known_facts()) {
@@ -113,7 +123,7 @@ async fn in_the_log(cluster: &Cluster, user: &UserId, after: FactPlace) -> Resul
             }
         }
     }
-    Ok(places)
+    places
 }
 
 /// Has so many jobs run, a few hundred at a time.
@@ -318,6 +328,30 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
     assert_eq!(keys[0].data["data"]["key"]["hash"], Value::Null);
     assert!(!heard(&bob, "&type=key").await.contains("canary"));
 
+    // Of what is gone by now its owner hears all the same, whoever ended it; nobody else does.
+    let job = json!({"module": "noop", "inputs": {}});
+    let schedule = json!({"name": "canary", "cron": "0 0 1 1 *", "job": job});
+    let made = ada.post(0, "/schedules", &schedule).await.unwrap();
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let schedule_id = made.body["id"].as_str().unwrap();
+    let made = ada.post(0, "/keys", &key).await.unwrap();
+    let key_id = made.body["id"].as_str().unwrap();
+    for gone in [format!("/schedules/{schedule_id}"), format!("/keys/{key_id}")] {
+        let answer = root.send(root.request(0, Method::DELETE, &gone)).await.unwrap();
+        assert!(answer.status.is_success(), "{gone}: {} {}", answer.status, answer.body);
+    }
+    for (kind, id) in [("schedule", schedule_id), ("key", key_id)] {
+        let end = if kind == "key" { "revoked" } else { "deleted" };
+        let (words, end) = (format!("&type={kind}"), format!("nox.{kind}.{end}.v1"));
+        for of in [&ada, &root] {
+            let told = heard(of, &words).await;
+            assert!(told.contains(id) && told.contains(&end), "{told}");
+        }
+        for other in [&bob, &ada_of_acme, &root_of_acme] {
+            assert!(!heard(other, &words).await.contains(id), "{words}");
+        }
+    }
+
     // The command line tells the same, from the beginning on.
     let test = std::env::current_exe().unwrap();
     let mut tail = Command::new(test.ancestors().nth(2).unwrap().join("noxctl"))
@@ -375,14 +409,12 @@ async fn a_thousand_viewers_who_hear_nothing_cost_little() {
     now(&ada).await;
     let before = resident();
     let mut idle = Vec::new();
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(&address).await.unwrap();
-        let head = format!(
-            "GET /events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nAccept: {SSE}\r\n\r\n",
-            ada.token()
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        idle.push(stream);
+    // One user may follow 256 times at a time. Admins hear what concerns Ada.
+    let admins = (0..count.div_ceil(250))
+        .map(|of| cluster.client_with(json!({"sub": format!("root-{of}"), "role": "admin"})));
+    let admins: Vec<_> = admins.collect();
+    for number in 0..count {
+        idle.push(connect(&admins[number / 250], &address).await);
     }
     let wanted = count as f64;
     until(WITHIN, "the viewers", async || Ok((viewers(gateway).await >= wanted).then_some(())))
@@ -405,6 +437,100 @@ async fn a_thousand_viewers_who_hear_nothing_cost_little() {
     join_all(hear).await;
     let distinct: BTreeSet<_> = idle.iter().map(|stream| stream.local_addr().unwrap()).collect();
     assert_eq!(distinct.len(), count);
+}
+
+/// Asks for events, and reads nothing yet.
+async fn connect(client: &Client, address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET /events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nAccept: {SSE}\r\n\r\n",
+        client.token()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_who_follows_as_often_as_it_may_keeps_nobody_else_out() {
+    let options = Options::default().env(Kind::Gateway, "NOX_HTTP_ADDRESS_PERCENT", "100");
+    let cluster = Cluster::start(options).await.unwrap();
+    let (ada, bob) = (cluster.client("ada"), cluster.client("bob"));
+    let gateway = &cluster.gateways[0];
+    let address = ada.url(0, "").trim_start_matches("http://").to_owned();
+    let mut followed = Vec::new();
+    for _ in 0..256 {
+        followed.push(connect(&ada, &address).await);
+    }
+    let all = async || Ok((viewers(gateway).await >= 256.0).then_some(()));
+    until(WITHIN, "the viewers", all).await.unwrap();
+    for path in ["/events", "/events?after=0-0-0"] {
+        let request = ada.request(0, Method::GET, path).header("accept", SSE);
+        let refused = ada.send(request).await.unwrap();
+        assert_eq!((refused.status.as_u16(), refused.code()), (429, "rate_limited"));
+        assert!(refused.body["detail"].as_str().unwrap().contains("256 times"), "{}", refused.body);
+    }
+    // Others get in, and she herself as soon as one of hers has ended.
+    let heard = |all: &[Event]| !all.is_empty();
+    assert!(follow(&bob, "/events?after=0-0-0", SSE, None, heard).await.is_ok());
+    drop(followed.pop());
+    let again = async || {
+        let followed = follow(&ada, "/events?after=0-0-0", SSE, None, heard).await;
+        Ok(followed.is_ok().then_some(()))
+    };
+    until(WITHIN, "a place that is free again", again).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_left_the_stream_come_from_the_archive_and_else_their_place_is_gone() {
+    let mut options = Options::default();
+    for (name, value) in [
+        ("NOX_LOG_BYTES", "8MiB"),
+        ("NOX_ARCHIVE_EVERY_S", "1"),
+        ("NOX_SNAPSHOT_ENTRIES", "50"),
+        ("NOX_SNAPSHOT_MS", "100"),
+    ] {
+        options = options.env(Kind::Scheduler, name, value);
+    }
+    let cluster = Cluster::start(options).await.unwrap();
+    let ada = cluster.client("ada");
+    let began = now(&ada).await;
+    let filler = "0123456789abcdef".repeat(800);
+    let large = json!({"module": "noop", "inputs": {"filler": filler}});
+    for part in 0..10 {
+        ada.submit_bulk(0, &vec![large.clone(); 60], Some(&format!("large {part}"))).await;
+    }
+    cluster.settle(WITHIN).await.unwrap();
+    let first = until(WITHIN, "the log to be cut", async || {
+        let first = cluster.log().await?.0.broker().first_frame().await?.unwrap_or(1);
+        Ok((first > 20).then_some(first))
+    })
+    .await
+    .unwrap();
+    let place: FactPlace = began.parse().unwrap();
+    assert!(place.n.0 < first, "it is in the stream yet");
+    let log = cluster.log().await.unwrap();
+    let chunks: Vec<_> = log.0.read(place.n, log.1).try_collect().await.unwrap();
+    let expected = places_of(chunks.into_iter().flatten(), ada.user(), place);
+    let path = format!("/events?type=job&after={began}");
+    let enough = |all: &[Event]| all.len() >= expected.len();
+    let (events, _) = follow(&ada, &path, SSE, None, enough).await.unwrap();
+    assert_eq!(ids(&events), expected);
+
+    // Without the segments that have it, the place is in the log no more.
+    let folder = cluster.folder().join("archive");
+    std::fs::rename(folder.join("log"), folder.join("away")).unwrap();
+    for (path, accept) in
+        [(path.as_str(), SSE), (&path, NDJSON), (&path, "*/*"), ("/queue?as_of=2", "*/*")]
+    {
+        let request = ada.request(0, Method::GET, path).header("accept", accept);
+        let refused = ada.send(request).await.unwrap();
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (410, "place_gone"),
+            "{path}: {}",
+            refused.body
+        );
+    }
 }
 
 /// What a process has in memory.

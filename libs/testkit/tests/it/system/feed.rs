@@ -1,6 +1,7 @@
 //! The feed, read by a plain JetStream consumer: the Python of docs/subscribing.md as it is written.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -13,11 +14,13 @@ use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameNumber, sub
 use nox_testkit::system::{
     client::Client,
     cluster::{Cluster, Options, until},
+    service::Kind,
+    wiretap::{Heard, Wiretap},
 };
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::{admitted, noop};
+use super::{admitted, load::Load, noop, replicas, setting};
 
 const WITHIN: Duration = Duration::from_secs(90);
 const PAGE: &str = include_str!("../../../../../docs/subscribing.md");
@@ -54,14 +57,14 @@ fn python(cluster: &Cluster, name: &str, events: &Path) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// What the log says that there is to read: ids for the tenant, and how many events for all.
-async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, u64)> {
+/// What the log says that there is to read: ids for the tenant, and for all.
+async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, Vec<FactPlace>)> {
     let broker = cluster.broker().await?;
     let incarnation = broker.incarnation(subject::EVENTS).await?;
     let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
     let log = Log::new(broker, incarnation, None);
     let chunks: Vec<_> = log.read(FrameNumber(1), last).try_collect().await?;
-    let (mut ids, mut all) = (Vec::new(), 0);
+    let (mut ids, mut all) = (Vec::new(), Vec::new());
     for message in chunks.into_iter().flatten() {
         let Ok(frame) = serde_json::from_slice::<Frame>(&message.payload) else { continue };
         for (entry, of) in (0..).zip(&frame.entries) {
@@ -69,7 +72,7 @@ async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, u64)> {
                 let FactOrUnknown::Known(known) = known else { continue };
                 let place = FactPlace { n: frame.n, entry, fact };
                 let Some(event) = CloudEvent::of(place, frame.at, of, known)? else { continue };
-                all += 1;
+                all.push(place);
                 if event.tenant() == "default" {
                     ids.push(place.to_string());
                 }
@@ -77,6 +80,30 @@ async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, u64)> {
         }
     }
     Ok((ids, all))
+}
+
+/// Waits until the feed has all that the log says; each event has to be there once, and in its order. How many there are.
+pub(super) async fn is_whole(cluster: &Cluster, within: Duration) -> Result<u64> {
+    let broker = cluster.broker().await?;
+    until(within, "the feed to have all of the log", async || {
+        let Ok((_, all)) = in_the_log(cluster).await else { return Ok(None) };
+        let Ok(end) = broker.feed_end().await else { return Ok(None) };
+        Ok((end.last.map(|last| last.place) == all.last().copied()).then_some(()))
+    })
+    .await?;
+    let (_, all) = in_the_log(cluster).await?;
+    let mut found = Vec::with_capacity(all.len());
+    for seq in 1..=broker.feed_end().await?.seq {
+        found.extend(broker.feed_at(seq).await?.map(|said| said.place));
+    }
+    let differs = all.iter().zip(&found).position(|(said, found)| said != found);
+    ensure!(
+        differs.is_none() && found.len() == all.len(),
+        "{} events, the log has {}, other ones from {differs:?} on",
+        found.len(),
+        all.len()
+    );
+    Ok(all.len() as u64)
 }
 
 fn read(events: &Path) -> Vec<String> {
@@ -136,7 +163,7 @@ impl Reading {
     async fn judge(&self, within: Duration) -> Result<usize> {
         let broker = self.cluster.broker().await?;
         let (ids, all) = in_the_log(&self.cluster).await?;
-        let ends = async || broker.last_sequence(subject::FEED).await;
+        let (ends, all) = (async || broker.last_sequence(subject::FEED).await, all.len() as u64);
         until(within, "the feed", async || Ok((ends().await? >= all).then_some(()))).await?;
         ensure!(ends().await? == all, "an event stands in the feed twice");
         let arrived = async || Ok((read(&self.events).len() >= ids.len()).then_some(()));
@@ -184,4 +211,112 @@ async fn a_notifier_that_skips_or_repeats_an_event_is_found_out() {
         let error = reading.judge(Duration::from_secs(10)).await.unwrap_err();
         assert!(format!("{error:#}").contains(told), "{fault}: {error:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_three_replicas_no_event_is_lost_or_doubled_when_the_server_that_leads_the_feed_is_killed()
+ {
+    let kills = setting("NOX_TEST_FEED_KILLS", 2);
+    let mut cluster = replicas::start("3").await;
+    let load = Load::start(&cluster, 3);
+    for kill in 0..kills {
+        if let Err(error) = replicas::kill_leader_of(&mut cluster, subject::FEED).await {
+            panic!("{:#}", cluster.with_log(error.context(format!("kill {kill}"))).await);
+        }
+        let wanted = load.submits() + 40;
+        until(WITHIN, "submits", async || Ok((load.submits() >= wanted).then_some(())))
+            .await
+            .unwrap();
+    }
+    load.stop().await;
+    cluster.settle(WITHIN).await.unwrap();
+    let events = is_whole(&cluster, WITHIN).await.unwrap();
+    println!("{events} events after {kills} kills");
+    assert!(events > 100 * kills, "{events} events");
+    assert!(cluster.notifier.is_running(), "{}", cluster.notifier.quote());
+    assert!(
+        cluster.notifier.metric("nox_feed_retries_total").await > Some(0.0),
+        "it noticed nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_notifiers_one_ends_and_no_event_is_told_twice() {
+    let mut cluster = Cluster::start(Options::default()).await.unwrap();
+    let client = cluster.client("somebody");
+    let mut second = cluster.notifier.another("notifier-1").unwrap();
+    run_jobs(&client, 50, "alone").await.unwrap();
+    second.start().unwrap();
+    let ended = async {
+        until(WITHIN, "one of two to end", async || {
+            Ok(cluster.notifier.ended().or_else(|| second.ended()))
+        })
+        .await
+    };
+    let jobs = async {
+        for part in 0..5 {
+            run_jobs(&client, 50, &format!("both-{part}")).await.unwrap();
+        }
+    };
+    let (status, ()) = tokio::join!(ended, jobs);
+    assert_eq!(status.unwrap().code(), Some(1));
+    let is_first = cluster.notifier.is_running();
+    assert_ne!(is_first, second.is_running(), "one of them goes on");
+    let log = if is_first { second.log() } else { cluster.notifier.log() };
+    assert!(log.contains("another notifier writes the feed"), "{log}");
+    is_whole(&cluster, WITHIN).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_feed_is_heard_and_kept_nowhere_and_one_that_is_off_says_nothing() {
+    for (feed, is_heard) in [("live", true), ("off", false)] {
+        let options = Options::default().env(Kind::Notifier, "NOX_FEED", feed);
+        let cluster = Cluster::start(options).await.unwrap();
+        let tap = Wiretap::start(&cluster.nats_url, "nox.feed.>").await.unwrap();
+        let client = cluster.client("somebody");
+        run_jobs(&client, 20, feed).await.unwrap();
+        let (_, all) = in_the_log(&cluster).await.unwrap();
+        let ends = |heard: &[Heard]| {
+            let ended = heard.iter().filter(|heard| heard.subject.ends_with(".succeeded"));
+            ended.map(|heard| heard.subject.clone()).collect::<BTreeSet<_>>().len()
+        };
+        if is_heard {
+            let heard = async || Ok((ends(&tap.heard()) == 20).then_some(()));
+            until(WITHIN, "the ends of jobs", heard).await.unwrap();
+        }
+        let heard = tap.heard();
+        assert_eq!(!heard.is_empty(), is_heard, "{feed}: {} of {}", heard.len(), all.len());
+        let broker = cluster.broker().await.unwrap();
+        assert_eq!(
+            broker.last_sequence(subject::FEED).await.unwrap(),
+            0,
+            "{feed}: nobody keeps it"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_of_the_page_reads_every_event_once_and_in_order() {
+    let source = include_str!("../../../../streams/examples/subscriber.rs");
+    let (_, rest) = PAGE.split_once("```rust\n").unwrap();
+    let shown = rest.split_once("```").unwrap().0;
+    assert!(source.ends_with(shown), "the page shows another program than the one that is run");
+
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    let events = cluster.folder().join("events.jsonl");
+    assert!(python(&cluster, "operator", &events).unwrap().wait().await.unwrap().success());
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples/subscriber");
+    let mut command = Command::new(program);
+    let file = std::fs::File::create(&events).unwrap();
+    command.env("NATS_URL", &cluster.nats_url).env("CONSUMER", "reader");
+    let mut subscriber = command.stdout(file).kill_on_drop(true).spawn().unwrap();
+    run_jobs(&cluster.client("somebody"), 20, "rust").await.unwrap();
+    until(WITHIN, "the subscriber", async || {
+        let (ids, _) = in_the_log(&cluster).await?;
+        Ok((read(&events) == ids).then_some(()))
+    })
+    .await
+    .unwrap();
+    assert!(subscriber.try_wait().unwrap().is_none(), "it has ended");
 }

@@ -231,7 +231,7 @@ fn decide_burst(leader: &mut Leader) -> Vec<Append> {
             traceparent: None,
         };
         let commands = vec![Command::Submit(Box::new(submit))];
-        let message = serde_json::to_vec(&CommandMessage { reply_to: None, commands }).unwrap();
+        let message = serde_json::to_vec(&CommandMessage::new(None, commands)).unwrap();
         let subject = subject::commands(&tenant);
         leader.on_input(Source::Commands, seq, &subject, &message, now()).unwrap();
     }

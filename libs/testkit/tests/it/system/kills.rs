@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::load::Load;
 
 /// Every place in the code that has a name to die at, but for those that only a full log comes to.
-const POINTS: [(Kind, &str); 16] = [
+const POINTS: [(Kind, &str); 20] = [
     (Kind::Gateway, "gateway.before_publish"),
     (Kind::Gateway, "gateway.after_publish"),
     (Kind::Gateway, "gateway.before_answer"),
@@ -35,6 +35,10 @@ const POINTS: [(Kind, &str); 16] = [
     (Kind::Executor, "executor.after_report"),
     (Kind::Projector, "projector.before_commit"),
     (Kind::Projector, "projector.after_commit"),
+    (Kind::Notifier, "notifier.before_publish"),
+    (Kind::Notifier, "notifier.within_group"),
+    (Kind::Notifier, "notifier.after_publish"),
+    (Kind::Notifier, "notifier.after_ack"),
 ];
 
 /// From the start of a process to the point that it was told to die at; a scheduler has to wait for
@@ -93,6 +97,8 @@ async fn run(injector: &mut FaultInjector, span: Duration) -> Verdict {
     println!("{submitted} submits; {:?}", verdict.counts);
     verdict.assert_clean();
     assert_eq!(cluster.internal_errors(), 0, "a gateway answered 500");
+    let events = super::feed::is_whole(&cluster, SETTLE_WITHIN).await.unwrap();
+    println!("{events} events");
     // A worker has what it says it has received.
     assert_eq!(verdict.counts.lost_not_held, 0);
     verdict

@@ -1,5 +1,6 @@
 //! Every service as a process of its own, against a real broker and a real database.
 
+mod audit;
 mod bad_input;
 mod barrier;
 mod curl_pages;
@@ -23,6 +24,7 @@ mod log_repair;
 mod namesakes;
 mod offers;
 mod operators;
+mod past;
 mod policy;
 mod progress;
 mod raw_commands;
@@ -39,6 +41,7 @@ mod snapshots;
 mod streamed;
 mod tasks;
 mod unstorable;
+mod versions;
 mod webhooks;
 mod why;
 mod zombies;

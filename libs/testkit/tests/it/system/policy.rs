@@ -302,7 +302,7 @@ fn object(path: &str) -> Object {
 }
 
 /// What is everybody's, or whose name each tenant has for something of its own.
-const EVERYBODYS: [(&str, &str); 7] = [
+const EVERYBODYS: [(&str, &str); 8] = [
     ("room_id", "lab"),
     ("name", "noop"),
     ("release_id", "7"),
@@ -310,6 +310,7 @@ const EVERYBODYS: [(&str, &str); 7] = [
     ("id", "executor-0"),
     ("user", "ada"),
     ("tenant", "acme"),
+    ("path", "jobs"),
 ];
 
 fn schedule(mark: &str) -> Value {

@@ -12,7 +12,7 @@ use nox_testkit::system::{
 };
 use serde_json::{Value, json};
 
-use super::{mark, noop, noxctl};
+use super::{admitted, mark, noop, noxctl};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -76,6 +76,8 @@ async fn a_log_is_proved_decided_again_and_modelled() {
     let options = options.env(Kind::Scheduler, "NOX_ARCHIVE_EVERY_S", "1");
     let mut cluster = Cluster::start(options).await.unwrap();
     let client = cluster.client("ada");
+    let secretive = json!({"module": "talker", "inputs": {"password": "begins", "sleep": 0}});
+    let (secretive, _) = admitted(client.submit(0, &secretive, Some("secretive")).await);
     for round in 0..3 {
         let mut jobs = vec![noop(); 20];
         jobs.push(json!({"module": "noop", "inputs": {"fail": "error"}}));
@@ -147,12 +149,46 @@ async fn a_log_is_proved_decided_again_and_modelled() {
     for word in ["submitted", "assigned", "succeeded", "configured", "module_declared", "granted"] {
         assert!(told.contains(word), "{word}: {told}");
     }
+    // What is named as a secret is masked where it stands, and in what the job printed.
+    let file = cluster.folder().join("secretive.json");
+    let file = file.to_str().unwrap();
+    let job = secretive.to_string();
+    assert_eq!(noxctl(&["capsule", "export", &job, "--to-file", file], &nats).0, Some(0));
+    let text = std::fs::read_to_string(file).unwrap();
+    let capsule: Value = serde_json::from_str(&text).unwrap();
+    assert!(!text.contains("begins"), "{text}");
+    assert_eq!(capsule["masked"], 1, "{text}");
+    let printed: String = capsule["printed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["text"].as_str().unwrap())
+        .collect();
+    assert!(printed.contains("attempt 1 ***") && printed.contains("attempt 1 ends"), "{printed}");
+    assert_eq!(capsule["queue"]["workers"][0]["slots"], 2, "{text}");
+
+    // A fact that does not exist, and rows of then.
+    let (status, words) = noxctl(&["events", "replay", "--fact", "suceeded"], &nats);
+    assert!(status == Some(2) && words.contains("did you mean succeeded?"), "{words}");
+    let rows = [nats[0], nats[1], ("NOX_DATABASE_URL", cluster.database_url.as_str())];
+    for live in ["nox_1", "public", "Monday"] {
+        let (status, words) = noxctl(&["events", "replay", "--to-schema", live], &rows);
+        assert_eq!(status, Some(2), "{words}");
+    }
+    let (status, words) =
+        noxctl(&["events", "replay", "--to-schema", "monday", "--from", "2"], &rows);
+    assert_eq!(status, Some(2), "{words}");
+    let (status, words) = noxctl(&["events", "replay", "--to-schema", "monday"], &rows);
+    assert_eq!(status, Some(0), "{words}");
+    let count = "select count(*) from monday.jobs where status = 'succeeded'";
+    assert_eq!(cluster.sql(count).await.unwrap(), of("recorded", "succeeded").to_string());
+
     let file = cluster.folder().join("report.html");
     let span = ["--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z", "--to-file"];
     let report = [&["report"], &span[..], &[file.to_str().unwrap()]].concat();
     assert_eq!(noxctl(&report, &nats).0, Some(0));
     let page = std::fs::read_to_string(file).unwrap();
-    assert!(page.contains("66 jobs submitted, 63 succeeded, 3 failed"), "{page}");
+    assert!(page.contains("67 jobs submitted, 64 succeeded, 3 failed"), "{page}");
 
     let file = cluster.folder().join("again.jsonl");
     let file = file.to_str().unwrap();

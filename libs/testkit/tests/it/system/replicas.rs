@@ -134,7 +134,7 @@ async fn on_three_replicas_jobs_in_bulk_go_through_one_frame_at_a_time() {
     assert_eq!(refused, 0, "of {} frames", replies.len());
 }
 
-async fn start(replicas: &str) -> Cluster {
+pub(super) async fn start(replicas: &str) -> Cluster {
     // A takeover waits for the lease of who was killed.
     let options = Options {
         brokers: 3,
@@ -184,6 +184,14 @@ async fn kill_scheduler(cluster: &mut Cluster) -> Result<Recovery> {
     Ok(recovery)
 }
 
+/// Kills the server that leads a stream, and waits until all are well again.
+pub(super) async fn kill_leader_of(cluster: &mut Cluster, stream: &str) -> Result<()> {
+    let leader = leader_of(cluster, stream).await?;
+    broker_at(cluster, leader).kill9();
+    recover(&cluster.client("probe")).await?;
+    restart_broker(cluster, leader).await
+}
+
 async fn kill_broker(cluster: &mut Cluster, loses_disk: bool) -> Result<Recovery> {
     let leader = log_leader(cluster).await?;
     match loses_disk {
@@ -191,13 +199,18 @@ async fn kill_broker(cluster: &mut Cluster, loses_disk: bool) -> Result<Recovery
         false => broker_at(cluster, leader).kill9(),
     }
     let recovery = recover(&cluster.client("probe")).await?;
-    broker_at(cluster, leader).restart().await?;
+    restart_broker(cluster, leader).await?;
+    Ok(recovery)
+}
+
+async fn restart_broker(cluster: &mut Cluster, place: usize) -> Result<()> {
+    broker_at(cluster, place).restart().await?;
     // Another kill before this one has caught up would leave no majority, and nothing to recover.
     for broker in cluster.brokers() {
         let well = async || Ok(broker.monitor("/healthz").await.ok());
         until(RECOVERED_WITHIN, "a broker to catch up", well).await?;
     }
-    Ok(recovery)
+    Ok(())
 }
 
 fn kill_and_lose_disk(cluster: &mut Cluster, place: usize) -> Result<()> {
@@ -212,7 +225,11 @@ fn broker_at(cluster: &mut Cluster, place: usize) -> &mut NatsServer {
 
 /// The server that leads NOX_EVENTS.
 async fn log_leader(cluster: &mut Cluster) -> Result<usize> {
-    until(RECOVERED_WITHIN, "a leader of the log", async || {
+    leader_of(cluster, subject::EVENTS).await
+}
+
+async fn leader_of(cluster: &mut Cluster, name: &str) -> Result<usize> {
+    until(RECOVERED_WITHIN, "a leader of a stream", async || {
         for (place, broker) in cluster.brokers().enumerate() {
             let Ok(said) = broker.monitor("/jsz?accounts=true&streams=true").await else {
                 continue;
@@ -221,8 +238,7 @@ async fn log_leader(cluster: &mut Cluster) -> Result<usize> {
             let mut streams =
                 accounts.flat_map(|a| a["stream_detail"].as_array().into_iter().flatten());
             let leads = |stream: &Value| {
-                stream["name"] == subject::EVENTS
-                    && stream["cluster"]["leader"] == format!("nats-{place}")
+                stream["name"] == name && stream["cluster"]["leader"] == format!("nats-{place}")
             };
             if streams.any(leads) {
                 return Ok(Some(place));

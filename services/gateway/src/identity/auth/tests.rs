@@ -96,6 +96,7 @@ async fn good_tokens_are_accepted() {
         user: "ada".parse().unwrap(),
         admin,
         key_id: None,
+        token_id: None,
         scopes: Vec::new(),
     };
     let acme = Caller { tenant: "acme".parse().unwrap(), ..ada(false) };
@@ -108,6 +109,11 @@ async fn good_tokens_are_accepted() {
         ("with kid", headed(r#"{"alg":"HS256","kid":"../../2026"}"#), ada(false)),
         ("unknown header", headed(r#"{"alg":"HS256","x":1}"#), ada(false)),
         ("unknown claims", with("jti", json!({"a": [1]})), ada(false)),
+        (
+            "a token with a name",
+            with("jti", json!(format!("\n{}", "x".repeat(200)))),
+            Caller { token_id: Some("x".repeat(128)), ..ada(false) },
+        ),
         ("a tenant", with("tenant", json!("acme")), acme),
         ("roles", with("roles", json!(["viewer", "user"])), ada(false)),
         ("role admin", with("role", json!("admin")), ada(true)),

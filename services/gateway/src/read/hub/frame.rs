@@ -20,7 +20,7 @@ pub struct HubFrame {
 pub struct HubEntry {
     pub tenant: TenantId,
     pub job_id: Option<JobId>,
-    /// Of a job.
+    /// Of a job, schedule or key.
     pub user_id: Option<UserId>,
     text: Bytes,
     parsed: OnceLock<Option<Arc<Entry>>>,

@@ -21,7 +21,12 @@ pub fn endpoint() -> Endpoint {
         .headers([MIN_N])
         .answer(Answer::json::<Receipt>(200, "It is cancelled, now or before."))
         .answer(Answer::json::<Receipt>(202, "It will be decided."))
-        .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::AlreadyEnded])
+        .problems(&[
+            ProblemCode::InvalidId,
+            ProblemCode::JobNotFound,
+            ProblemCode::AlreadyEnded,
+            ProblemCode::Parked,
+        ])
 }
 
 #[derive(Serialize, JsonSchema)]

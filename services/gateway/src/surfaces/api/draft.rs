@@ -41,6 +41,7 @@ pub fn endpoint() -> Endpoint {
         .problems(&[
             ProblemCode::UnknownModule,
             ProblemCode::DisabledModule,
+            ProblemCode::Parked,
             ProblemCode::InvalidInputs,
             ProblemCode::StaleStamp,
             ProblemCode::QueueFull,

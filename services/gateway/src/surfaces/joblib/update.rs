@@ -72,6 +72,7 @@ pub fn endpoint() -> Endpoint {
         .answer(Answer::json::<TaskView>(200, "The task as it is now."))
         .problems(&[
             ProblemCode::TaskNotFound,
+            ProblemCode::Parked,
             ProblemCode::InvalidTaskTransition,
             ProblemCode::UnstorableJson,
             ProblemCode::Refused,

@@ -24,7 +24,12 @@ pub fn endpoint() -> Endpoint {
         .headers([MIN_N])
         .answer(Answer::json::<CancelReceipt>(200, "It is canceled, now or before."))
         .answer(Answer::json::<CancelReceipt>(202, "It will be decided."))
-        .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::AlreadyEnded])
+        .problems(&[
+            ProblemCode::InvalidId,
+            ProblemCode::JobNotFound,
+            ProblemCode::AlreadyEnded,
+            ProblemCode::Parked,
+        ])
 }
 
 /// What became of a cancel.

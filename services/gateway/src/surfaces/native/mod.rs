@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 mod as_of;
+mod audit;
 mod batch;
 mod body;
 mod cancel;
@@ -19,6 +20,7 @@ mod me;
 mod modules;
 mod openapi;
 mod problems;
+mod queue;
 mod quotas;
 mod request;
 mod retry;
@@ -49,7 +51,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         status::endpoint(),
         stream::endpoint(),
         why::endpoint(),
+        queue::endpoint(),
         artifacts::endpoint(),
+        audit::endpoint(),
         download::endpoint(),
         uploads::endpoint(),
         me::endpoint(),

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`, and the same for people: `GET /docs`.
+//! `GET /openapi.json`, and the same for people: `GET /docs`. `GET /asyncapi.json` describes the feed.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -26,6 +26,12 @@ static DOCS: LazyLock<Page> = LazyLock::new(|| {
     Page::new("text/html; charset=utf-8", html(&openapi::document(&surfaces::endpoints())))
 });
 
+/// What is published in the feed.
+static FEED: LazyLock<Page> = LazyLock::new(|| {
+    let document = include_str!("../../../../../docs/asyncapi.json").to_owned();
+    Page::new("application/json", document)
+});
+
 static STYLE: LazyLock<Page> =
     LazyLock::new(|| Page::new("text/css; charset=utf-8", include_str!("docs.css").to_owned()));
 
@@ -45,6 +51,13 @@ pub fn endpoints() -> Vec<Endpoint> {
     };
     vec![
         page("/openapi.json", "get_openapi", "This description.", "application/json", || &DOCUMENT),
+        page(
+            "/asyncapi.json",
+            "get_asyncapi",
+            "What is published in the feed.",
+            "application/json",
+            || &FEED,
+        ),
         page("/docs", "get_docs", "This description, for people.", "text/html", || &DOCS),
         page("/docs/style.css", "get_docs_style", "How that looks.", "text/css", || &STYLE),
     ]
@@ -84,7 +97,7 @@ fn html(document: &Value) -> String {
     let mut page = String::from(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Nox API</title>\n\
          <link rel=\"stylesheet\" href=\"/docs/style.css\">\n<h1>Nox API</h1>\n\
-         <p>As <a href=\"/openapi.json\">OpenAPI 3.1</a>. Every refusal is a problem document (RFC 9457).</p>\n",
+         <p>As <a href=\"/openapi.json\">OpenAPI 3.1</a>. The feed is described by <a href=\"/asyncapi.json\">AsyncAPI 3</a>. Every refusal is a problem document (RFC 9457).</p>\n",
     );
     let mut sections: Vec<(&str, String)> = Vec::new();
     for (path, operations) in document["paths"].as_object().into_iter().flatten() {

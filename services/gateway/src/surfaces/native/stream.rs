@@ -22,14 +22,18 @@ use crate::{
     extract::{self, Segment, min_n},
     identity::auth::Caller,
     problem::{ApiError, FieldError},
-    read::bulk::Viewer,
+    read::{
+        bulk::Viewer,
+        hub::{Listener, Look, Topic},
+        log_news::Waiting,
+    },
     use_cases::{find::find, log_rows},
 };
 
-/// How long a viewer waits at most for what was printed since it was looked last.
-const LOOK: Duration = Duration::from_millis(200);
-/// After so many looks that found nothing, the viewer hears that the connection lives.
-const LOOKS_OF_SILENCE: u32 = 75;
+/// Before rows are looked at again that have not taken in what the log says of the job.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// After so long a silence the viewer hears that the connection lives.
+const SILENCE: Duration = Duration::from_secs(15);
 /// Chunks of a look, each at most 128 KiB.
 const PAGE_CHUNKS: usize = 16;
 
@@ -81,14 +85,20 @@ async fn stream(
     let after = last_id.max(last_event(&headers)?).unwrap_or_default();
     let job = find(&app, &caller, id, min_n(n, &headers)?).await?;
     let viewer = app.bulk.viewer()?;
+    // Before it is looked what there is, so that nothing comes between.
+    let printed = app.log_news.wait_for(id).await?;
+    let decided = app.hub.listen(Topic::Job(job.tenant.clone(), id)).await?;
     let view = View {
         after,
         has_read: false,
         text: LogText::new(after == 0),
         job,
         told: None,
-        silent: 0,
+        is_behind: false,
+        has_more: true,
         is_over: false,
+        printed,
+        decided,
         _viewer: viewer,
     };
     let kind = HeaderValue::from_static("text/event-stream");
@@ -116,9 +126,13 @@ struct View {
     job: JobRow,
     /// What it was told last of where the job is.
     told: Option<JobState>,
-    /// Looks in a row that found nothing.
-    silent: u32,
+    /// The rows have not taken in what the log says of the job.
+    is_behind: bool,
+    /// There may be more at once.
+    has_more: bool,
     is_over: bool,
+    printed: Waiting,
+    decided: Listener,
     _viewer: Viewer,
 }
 
@@ -129,20 +143,26 @@ fn events(
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::unfold((app, caller, view), |(app, caller, mut view)| async move {
         while !view.is_over {
+            // The log is followed no further here: whoever asks again is told on.
+            let next = view.decided.newest().next();
+            if matches!(view.decided.look(next), Look::Broken) {
+                return None;
+            }
             // Whoever goes on by the id of its last event misses nothing of what could not be read now.
             let Ok(told) = view.look(&app, &caller).await else { return None };
             if !told.is_empty() {
-                view.silent = 0;
                 return Some((Ok(Bytes::from(told)), (app, caller, view)));
             }
-            view.silent += 1;
-            if view.silent == LOOKS_OF_SILENCE {
-                view.silent = 0;
-                return Some((Ok(Bytes::from_static(b": here\n\n")), (app, caller, view)));
+            if view.has_more {
+                continue;
             }
             tokio::select! {
-                () = app.ends.ended(view.job.id, LOOK), if !view.job.status.is_ended() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = view.decided.news() => {}
+                () = view.printed.news() => {}
+                () = tokio::time::sleep(LOOK_AGAIN), if view.is_behind => {}
+                () = tokio::time::sleep(SILENCE) => {
+                    return Some((Ok(Bytes::from_static(b": here\n\n")), (app, caller, view)));
+                }
                 () = app.runtime.stop.cancelled() => return None,
             }
         }
@@ -159,6 +179,7 @@ impl View {
         let place = app.bulk.place().await?;
         let chunks = app.bulk.logs(&place, &self.job.tenant, id, self.after, PAGE_CHUNKS).await?;
         let is_dry = chunks.is_empty();
+        self.has_more = !is_dry;
         // A viewer may name what never was, and rows are called the same whoever asks.
         let last = match is_dry && was_ended {
             true if !self.has_read => Some(log_rows::last_id(app, &place, &self.job).await?),
@@ -185,7 +206,9 @@ impl View {
             }
             self.is_over = true;
         } else if !was_ended {
-            self.job = find(app, caller, id, None).await?;
+            self.read(app, caller).await?;
+            // What it printed before its end may have come since.
+            self.has_more |= self.job.status.is_ended();
         }
         // The end is told after all that was printed before.
         let state = self.job.status;
@@ -195,6 +218,20 @@ impl View {
             self.told = Some(state);
         }
         Ok(told)
+    }
+}
+
+impl View {
+    /// Reads the job's row, as new as what was heard of it, or as it is where the rows are far behind.
+    async fn read(&mut self, app: &App, caller: &Caller) -> Result<(), ApiError> {
+        let newest = self.decided.newest();
+        let found = find(app, caller, self.job.id, Some(newest)).await;
+        self.is_behind = found.as_ref().is_err_and(|error| error.code() == ProblemCode::Lagging);
+        self.job = match found {
+            Err(_) if self.is_behind => find(app, caller, self.job.id, None).await?,
+            found => found?,
+        };
+        Ok(())
     }
 }
 

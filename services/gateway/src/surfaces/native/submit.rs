@@ -123,6 +123,7 @@ pub const SUBMIT_PROBLEMS: &[ProblemCode] = &[
     ProblemCode::UnstorableJson,
     ProblemCode::UnknownModule,
     ProblemCode::DisabledModule,
+    ProblemCode::Parked,
     ProblemCode::IdempotencyConflict,
     ProblemCode::StaleStamp,
     ProblemCode::BudgetExhausted,

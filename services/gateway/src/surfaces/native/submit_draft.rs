@@ -29,6 +29,7 @@ const PROBLEMS: &[ProblemCode] = &[
     ProblemCode::AlreadyEnded,
     ProblemCode::UnknownModule,
     ProblemCode::DisabledModule,
+    ProblemCode::Parked,
     ProblemCode::BudgetExhausted,
     ProblemCode::QueueFull,
     ProblemCode::RequestTooLarge,

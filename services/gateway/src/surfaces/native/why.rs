@@ -7,7 +7,7 @@ use nox_contract::{
     Attempt, FrameNumber, JobId, JobState, ModuleName, ProblemCode, Resources, Timestamp,
     WaitingCode, WorkerId, subject::TENANT_ACCOUNT,
 };
-use nox_readmodel::{JobRow, Standing};
+use nox_readmodel::{JobRow, Parked, Standing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,9 +53,13 @@ struct WhyView {
     code: Option<WaitingCode>,
     /// Since when it stands as it does.
     since: Timestamp,
+    /// Why its row does not tell all, where it does not: `unknown_fact` of a job that a newer version of Nox led on,
+    /// and that stands still until that leads again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'static str>,
     /// All of it in a sentence, for people.
     reason: String,
-    /// What is in its way now; `null` where nothing is, and of the past.
+    /// What is in its way, or was then; `null` where nothing is.
     blocked_by: Option<BlockedBy>,
     /// How long it waited for what, the longest first.
     waited: Vec<Waited>,
@@ -172,6 +176,7 @@ impl WhyView {
             status: kind.word(row.status),
             code: row.waiting_code,
             since: past.standings.last().map_or(row.created_at, |standing| standing.from),
+            parked: row.parked.map(Parked::as_str),
             reason: sentence(row, kind, &past.standings, &spans, blocked_by.as_ref(), until),
             blocked_by,
             waited: spans.waited.iter().map(|(code, span)| waited(*code, *span)).collect(),
@@ -323,6 +328,11 @@ fn sentence(
     blocked_by: Option<&BlockedBy>,
     until: Timestamp,
 ) -> String {
+    if row.parked == Some(Parked::UnknownFact) {
+        return "It is parked: a newer version of Nox led, and this one does not know what became of it. It goes on when \
+                that version leads again; rows that are made anew by that version tell it."
+            .to_owned();
+    }
     let last = standings.last().map_or(row.created_at, |standing| standing.from);
     let lasts = words(until.since(last));
     match (row.status, row.waiting_code) {

@@ -20,7 +20,7 @@ use crate::{
     identity::auth::Caller,
     problem::{ApiError, FieldError},
     read::{
-        bulk::Viewer,
+        bulk::EventViewer,
         hub::{
             Listener, Look, Topic,
             frame::{HubEntry, HubFrame},
@@ -65,7 +65,7 @@ pub struct Following {
     after: FactPlace,
     known: Known,
     end: JobEnd,
-    _viewer: Viewer,
+    _viewer: EventViewer,
 }
 
 /// Events that are handed out together.
@@ -94,7 +94,7 @@ impl Following {
     /// Begins behind `after`, or now.
     ///
     /// # Errors
-    /// There is no room for one more viewer, no such place in the log (any more), or something is away.
+    /// There is no room for one more viewer, or for one more of this user, no such place in the log (any more), or something is away.
     pub async fn begin(
         app: &App,
         caller: Caller,
@@ -102,24 +102,20 @@ impl Following {
         wanted: EventFilter,
         after: Option<FactPlace>,
     ) -> Result<Self, ApiError> {
-        let viewer = app.bulk.event_viewer()?;
+        let viewer = app.bulk.event_viewer((&caller.tenant, &caller.user))?;
         let topic = match scope {
             Scope::All => Topic::Tenant(caller.tenant.clone()),
             Scope::Job(id) => Topic::Job(caller.tenant.clone(), id),
         };
         let listener = app.hub.listen(topic).await?;
         let now = listener.newest();
-        let known = match scope {
-            Scope::All => Known::of(app, &caller).await?,
-            Scope::Job(_) => Known::default(),
-        };
         let mut following = Self {
             caller,
             scope,
             wanted,
             listener,
             after: after.unwrap_or(behind(now)),
-            known,
+            known: Known::default(),
             end: JobEnd::default(),
             _viewer: viewer,
         };
@@ -353,9 +349,7 @@ impl Following {
         fact: &Fact,
     ) -> Result<bool, ApiError> {
         let Some(event_type) = EventType::of(fact) else { return Ok(false) };
-        if !self.wanted.wants_type(event_type)
-            || !self.known.sees(app, &self.caller, n, entry, fact).await?
-        {
+        if !self.wanted.wants_type(event_type) || !sees::sees(&self.caller, entry, fact) {
             return Ok(false);
         }
         let labels = match self.wanted.asks_for_labels() {

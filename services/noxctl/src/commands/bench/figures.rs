@@ -4,6 +4,8 @@ use super::statistics::{Latencies, Spread};
 
 /// Jobs that ended in a second.
 pub const JOBS_PER_SECOND: &str = "jobs/s";
+/// The same until the feed had all of their events.
+pub const FEED_JOBS_PER_SECOND: &str = "jobs/s until the last event";
 /// Processor time of all processes, the client included, in microseconds.
 pub const CPU: &str = "CPU µs/job, all";
 /// The same without the client.

@@ -1,8 +1,10 @@
 //! What figures say together: systems against each other, and all against what is aimed at.
 
 use super::{
-    figures::{CPU, CPU_OF_SYSTEM, JOBS_PER_SECOND, START_P50, START_P99, Series},
-    loads::{AGAINST_EARLY, AGAINST_EMPTY, AGAINST_SHORT},
+    figures::{
+        CPU, CPU_OF_SYSTEM, FEED_JOBS_PER_SECOND, JOBS_PER_SECOND, START_P50, START_P99, Series,
+    },
+    loads::{AGAINST_EARLY, AGAINST_EMPTY, AGAINST_SHORT, KEPT, OFF},
     peer::PG_BOSS,
     statistics::{Spread, ratio},
 };
@@ -45,6 +47,9 @@ const LINES: &[Line] = &[
     ("single", RELAXED, CPU, Some(PG_BOSS), None),
     ("single", STRICT, JOBS_PER_SECOND, Some(PG_BOSS), None),
     ("single", STRICT, CPU, Some(PG_BOSS), None),
+    ("feed", KEPT, JOBS_PER_SECOND, Some(OFF), Some(AtLeast(0.75))),
+    ("feed", KEPT, FEED_JOBS_PER_SECOND, None, None),
+    ("feed", KEPT, CPU, Some(OFF), None),
     ("latency", RELAXED, START_P50, None, Some(AtMost(1.5))),
     ("latency", RELAXED, START_P99, None, Some(AtMost(4.0))),
     ("latency", RELAXED, START_P50, Some(PG_BOSS), None),

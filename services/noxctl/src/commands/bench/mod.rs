@@ -177,22 +177,22 @@ async fn measure_all(args: &Args) -> Result<()> {
 /// All rounds of one load, on each system.
 async fn measure_load(load: Load, args: &Args, peer: Option<&PgBoss>) -> Result<Vec<Series>> {
     let new = |subject| Series { load: load.name(), subject, rounds: Vec::new() };
-    let durabilities = args.durabilities(load);
-    let mut all: Vec<Series> = durabilities.iter().map(|sync| new(sync.as_str())).collect();
+    let subjects = load.subjects(args);
+    let mut all: Vec<Series> = subjects.iter().map(|(subject, _)| new(subject)).collect();
     if !load.is_short() {
-        for (sync, series) in durabilities.iter().zip(&mut all) {
-            note!("{}, {}", load.name(), sync.as_str());
-            series.rounds = load.run(args, *sync).await?;
+        for ((subject, sync), series) in subjects.iter().zip(&mut all) {
+            note!("{}, {subject}", load.name());
+            series.rounds = load.run(args, subject, *sync).await?;
         }
         return Ok(all);
     }
     let mut of_peer = new(PG_BOSS);
     for round in 1..=args.rounds {
-        for (sync, series) in durabilities.iter().zip(&mut all) {
-            note!("{}, {}, round {round} of {}", load.name(), sync.as_str(), args.rounds);
-            series.rounds.extend(load.run(args, *sync).await?);
+        for ((subject, sync), series) in subjects.iter().zip(&mut all) {
+            note!("{}, {subject}, round {round} of {}", load.name(), args.rounds);
+            series.rounds.extend(load.run(args, subject, *sync).await?);
         }
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.filter(|_| load != Load::Feed) {
             note!("{}, {PG_BOSS}, round {round} of {}", load.name(), args.rounds);
             of_peer.rounds.extend(peer.run(load, args).await?);
         }

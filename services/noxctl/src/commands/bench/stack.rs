@@ -75,6 +75,8 @@ pub struct StackOptions {
     pub slots: u32,
     /// The size of the log's stream, as `1GiB`; that of production, if left out.
     pub log_bytes: Option<String>,
+    /// What becomes of events: `kept`, `live` or `off`.
+    pub feed: &'static str,
     /// Whether the executor is to write down when each attempt starts.
     pub starts: bool,
 }
@@ -142,6 +144,7 @@ impl Stack {
             ("NOX_ARTIFACTS", text(&home.folder().join("artifacts"))?),
             ("NOX_ARCHIVE", text(&home.folder().join("archive"))?),
             ("NOX_DATA", text(home.folder())?),
+            ("NOX_FEED", options.feed.to_owned()),
             ("NOX_LOG", "warn".to_owned()),
             ("NOX_LOG_FORMAT", "json".to_owned()),
         ];

@@ -8,10 +8,16 @@ use nox_contract::{
     Entry, Fact, FactOrUnknown, Frame, FrameNumber, Incarnation, JobId, ModuleName, TenantId,
     WorkerId, subject,
 };
+use nox_executor::logs::{Mask, Masking};
+use nox_protocol::Fold;
+use nox_streams::{LogChunk, Message};
 use serde_json::Value;
 
-use super::{Capsule, FORMAT, Printed, mask};
-use crate::commands::{events::Told, source::Source};
+use super::{Capsule, FORMAT, Printed, Queue, mask};
+use crate::{
+    commands::{events::Told, source::Source},
+    terminal::note,
+};
 
 /// Chunks of output that are asked for at a time, and their bytes.
 const PAGE: usize = 1_000;
@@ -23,49 +29,79 @@ const PRINTED_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub async fn capsule(source: &Source, job: JobId) -> Result<Capsule> {
     let mut case = Case { job, ..Case::default() };
     let mut log = source.read(FrameNumber(1));
+    let mut fold = Some(Fold::default());
     while let Some(messages) = log.next().await {
         for message in messages? {
             if message.subject == subject::EPOCH {
+                take(&mut fold, &message);
                 continue;
             }
             let frame: Frame = serde_json::from_slice(&message.payload)
                 .with_context(|| format!("frame {} cannot be read", message.seq))?;
+            if case.tenant.is_none() && frame.entries.iter().any(|of| of.job_id == Some(job)) {
+                let module = frame.entries.iter().find(|of| of.job_id == Some(job));
+                let module = module.and_then(|of| of.module.clone());
+                case.queue = fold.take().map(|fold| Queue::of(&fold, module.as_ref()));
+            }
             for entry in &frame.entries {
                 case.note(&frame, entry)?;
             }
+            take(&mut fold, &message);
         }
     }
     let printed = match (source, &case.tenant) {
         (Source::Log { log, .. }, Some(tenant)) => printed(log.broker(), tenant, job).await?,
         _ => Vec::new(),
     };
-    let log = match source {
-        Source::Log { log, .. } => log.incarnation().clone(),
-        Source::Archive(archive) => archive.incarnation().clone(),
-    };
-    Ok(case.end(log, printed))
+    case.end(source.incarnation().clone(), printed)
+}
+
+/// Folds a message in. What cannot be folded ends the fold: the rest of a case can be told without it.
+fn take(fold: &mut Option<Fold>, message: &Message) {
+    if let Some(folding) = fold
+        && let Err(error) = folding.take(&message.subject, &message.payload, None)
+    {
+        note!("the queue before the job cannot be told: {error}");
+        *fold = None;
+    }
 }
 
 async fn printed(
     broker: &nox_streams::Broker,
     tenant: &TenantId,
     job: JobId,
-) -> Result<Vec<Printed>> {
+) -> Result<Vec<LogChunk>> {
     let (mut printed, mut bytes, mut after) = (Vec::new(), 0, 0);
     while bytes < PRINTED_BYTES_MAX {
         let page = broker.read_logs(tenant, job, after, PAGE, PAGE_BYTES).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
-        for chunk in page {
-            bytes += chunk.bytes.len();
-            printed.push(Printed {
-                attempt: chunk.attempt.0,
-                stream: chunk.stream.to_string(),
-                text: String::from_utf8_lossy(&chunk.bytes).into_owned(),
-            });
-        }
+        bytes += page.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
+        printed.extend(page);
     }
     Ok(printed)
+}
+
+/// What was printed without the secrets, also where one is cut in two.
+fn masked(chunks: &[LogChunk], mask: &Mask) -> Vec<Printed> {
+    let mut streams: BTreeMap<(u32, String), Masking<'_>> = BTreeMap::new();
+    let mut printed = Vec::new();
+    let mut put = |(attempt, stream): &(u32, String), bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        printed.push(Printed { attempt: *attempt, stream: stream.clone(), text });
+    };
+    for chunk in chunks {
+        let of = (chunk.attempt.0, chunk.stream.to_string());
+        let masking = streams.entry(of.clone()).or_insert_with(|| mask.begin());
+        put(&of, &masking.push(&chunk.bytes));
+    }
+    for (of, masking) in &mut streams {
+        let rest = masking.end();
+        if !rest.is_empty() {
+            put(of, &rest);
+        }
+    }
+    printed
 }
 
 /// The newest of each kind that is in force: its entity, and the name of its fact.
@@ -80,6 +116,7 @@ struct Case {
     before: Vec<Value>,
     entries: Vec<Value>,
     workers: BTreeSet<WorkerId>,
+    queue: Option<Queue>,
 }
 
 impl Case {
@@ -140,10 +177,17 @@ impl Case {
             .extend(in_force.into_iter().filter(|((of, _), _)| concerns(of)).map(|(_, told)| told));
     }
 
-    fn end(self, log: Incarnation, printed: Vec<Printed>) -> Capsule {
-        let Self { job, mut before, mut entries, .. } = self;
-        let masked = before.iter_mut().chain(&mut entries).map(mask::mask).sum();
-        Capsule { format: FORMAT, job_id: job, log, before, entries, printed, masked }
+    fn end(self, log: Incarnation, printed: Vec<LogChunk>) -> Result<Capsule> {
+        let Self { job, mut before, mut entries, queue, .. } = self;
+        let mut secrets = BTreeSet::new();
+        let all = before.iter_mut().chain(&mut entries);
+        let count = all.map(|told| mask::mask(told, &mut secrets)).sum();
+        let mask = Mask::new(secrets.iter().map(String::as_str))?;
+        let all = before.iter_mut().chain(&mut entries);
+        all.for_each(|told| mask::mask_free(told, &mask));
+        let printed = masked(&printed, &mask);
+        let (job_id, format) = (job, FORMAT);
+        Ok(Capsule { format, job_id, log, before, queue, entries, printed, masked: count })
     }
 }
 

@@ -1,5 +1,8 @@
 //! What is not for strangers: values whose names say that they are secret.
 
+use std::collections::BTreeSet;
+
+use nox_executor::logs::Mask;
 use serde_json::Value;
 
 /// What stands in their place.
@@ -9,22 +12,69 @@ const MASK: &str = "***";
 const NAMES: [&str; 8] =
     ["secret", "password", "passwd", "token", "api_key", "apikey", "credential", "private_key"];
 
-/// Masks all of them; says how many there were.
-pub fn mask(value: &mut Value) -> u64 {
+/// Masks all of them; says how many there were. What they were is put into `secrets`, for it may stand elsewhere, too.
+pub fn mask(value: &mut Value, secrets: &mut BTreeSet<String>) -> u64 {
     match value {
         Value::Object(members) => members
             .iter_mut()
             .map(|(name, value)| {
                 let name = name.to_lowercase();
                 if !value.is_null() && NAMES.iter().any(|secret| name.contains(secret)) {
+                    texts(value, secrets);
                     *value = Value::String(MASK.to_owned());
                     return 1;
                 }
-                mask(value)
+                mask(value, secrets)
             })
             .sum(),
-        Value::Array(values) => values.iter_mut().map(mask).sum(),
+        Value::Array(values) => values.iter_mut().map(|value| mask(value, secrets)).sum(),
         _ => 0,
+    }
+}
+
+/// All texts within a value.
+fn texts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            found.insert(text.clone());
+        }
+        Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+        Value::Object(members) => members.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
+}
+
+/// Members of facts in which anything may stand; others are words and names of Nox's own.
+const FREE: [&str; 7] = ["inputs", "outputs", "error", "message", "detail", "metadata", "progress"];
+
+/// Masks secrets in what users and programs wrote: in the message of an error, say.
+pub fn mask_free(value: &mut Value, mask: &Mask) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| mask_free(value, mask)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                if FREE.contains(&name.as_str()) {
+                    mask_texts(value, mask);
+                } else {
+                    mask_free(value, mask);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn mask_texts(value: &mut Value, mask: &Mask) {
+    match value {
+        Value::String(text) => {
+            let mut masking = mask.begin();
+            let mut seen = masking.push(text.as_bytes()).into_owned();
+            seen.extend(masking.end());
+            *text = String::from_utf8_lossy(&seen).into_owned();
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| mask_texts(value, mask)),
+        Value::Object(members) => members.values_mut().for_each(|value| mask_texts(value, mask)),
+        _ => {}
     }
 }
 
@@ -38,9 +88,21 @@ mod tests {
     fn what_is_named_as_a_secret_is_masked_wherever_it_stands() {
         let mut value =
             json!({"inputs": [{"Api_Key": "k", "charge": 1, "db": {"PASSWORD": {"x": 1}}}]});
-        assert_eq!(mask(&mut value), 2);
+        let mut secrets = BTreeSet::new();
+        assert_eq!(mask(&mut value, &mut secrets), 2);
         let masked =
             json!({"inputs": [{"Api_Key": "***", "charge": 1, "db": {"PASSWORD": "***"}}]});
+        assert_eq!(value, masked);
+        assert_eq!(secrets, BTreeSet::from(["k".to_owned()]));
+    }
+
+    #[test]
+    fn a_secret_is_masked_where_it_is_not_named_as_one_and_names_stay() {
+        let mut value =
+            json!({"failed": {"error": {"message": "denied to ada22"}}, "worker_id": "ada22"});
+        mask_free(&mut value, &Mask::new(["ada22"]).unwrap());
+        let masked =
+            json!({"failed": {"error": {"message": "denied to ***"}}, "worker_id": "ada22"});
         assert_eq!(value, masked);
     }
 }

@@ -2,6 +2,7 @@
 
 mod collect;
 mod mask;
+mod queue;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use nox_contract::{Incarnation, JobId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::queue::Queue;
 use crate::{
     commands::source,
     exit::Exit,
@@ -56,11 +58,15 @@ struct Capsule {
     /// What was in force when the job began: the configuration, its module, the limits and budgets of its accounts, the
     /// workers that were there. Entries of the log, the newest of each kind.
     before: Vec<Value>,
+    /// Who waited and ran then; none where the log has lost its beginning.
+    #[serde(default)]
+    queue: Option<Queue>,
     /// The job's entries, and those of workers that it was given to, in the order of the log.
     entries: Vec<Value>,
     /// What it printed, as far as it is kept.
     printed: Vec<Printed>,
-    /// Values that were replaced, for their names say that they are secret.
+    /// Values that were replaced, for their names say that they are secret. Where these stand elsewhere, as in what was
+    /// printed, they are masked as well.
     masked: u64,
 }
 
@@ -118,6 +124,10 @@ fn open(file: &std::path::Path, output: Output) -> Result<Exit> {
     note!("job {}, of the log {}", capsule.job_id, capsule.log.0);
     note!("in force before it:");
     output.table(&facts::HEAD, &rows(&capsule.before)?)?;
+    if let Some(queue) = &capsule.queue {
+        note!("the queue before it, behind frame {}:", queue.n);
+        output.table(&["of", "value"], &queue.rows())?;
+    }
     note!("what became of it:");
     output.table(&facts::HEAD, &rows(&capsule.entries)?)?;
     for Printed { attempt, stream, text } in &capsule.printed {

@@ -9,12 +9,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use fs_err::File;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream};
+use nox_archive::LogError;
 use nox_contract::{
-    Entity, Entry, FactOrUnknown, Frame, FrameNumber, JobId, ModuleName, TenantId, Timestamp,
-    UserId, subject,
+    Entity, Entry, EventType, FactOrUnknown, Frame, FrameHead, FrameNumber, JobId, ModuleName,
+    TenantId, Timestamp, UserId, near, subject,
 };
-use nox_streams::Broker;
+use nox_readmodel::{LogMessage, scratch};
+use nox_service::Secret;
+use nox_streams::{Broker, Message};
 
 use super::Told;
 use crate::{
@@ -58,6 +61,14 @@ pub struct Args {
     /// Publish each fact on `PREFIX.<tenant>.<fact>` of the same broker instead. No subject of Nox's own is one.
     #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "to_file")]
     to_subject: Option<String>,
+
+    /// Fold all of the log, up to --to or --until, into rows in this schema of the database instead, in place of those that
+    /// an earlier call made there. The rows that are served are not touched.
+    #[arg(long, value_name = "NAME", value_parser = schema, conflicts_with_all = ["to_file", "to_subject", "speed"])]
+    to_schema: Option<String>,
+
+    #[arg(long, env = "NOX_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<Secret>,
 }
 
 /// Which entries, and which facts of them.
@@ -76,9 +87,12 @@ struct Filter {
     #[arg(long)]
     module: Option<ModuleName>,
     /// Facts of this name, as `succeeded`; repeatedly.
-    #[arg(long = "fact", value_name = "NAME")]
+    #[arg(long = "fact", value_name = "NAME", value_parser = fact)]
     facts: Vec<String>,
 }
+
+/// What facts of a newer version are called.
+const UNKNOWN: &str = "unknown";
 
 /// Where entries go.
 enum Sink<'b> {
@@ -92,6 +106,23 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
         || args.until.is_some_and(|until| Some(until) < args.since)
     {
         return Err(Misused("the end of the stretch is before its beginning".to_owned()).into());
+    }
+    if let Some(name) = &args.to_schema {
+        if args.from > 1 || args.since.is_some() || !args.filter.is_empty() {
+            let why = "rows are a fold of all entries from the first on: --to-schema goes with --to and --until alone";
+            return Err(Misused(why.to_owned()).into());
+        }
+        let database = match args.database_url.as_ref().map(Secret::reveal) {
+            Some(url) if !url.is_empty() => url.to_owned(),
+            _ => target.place()?.database_url,
+        };
+        let fill = async |source: Source| {
+            let messages = up_to(&source, (args.to, args.until));
+            Ok(scratch::fill(&database, name, source.incarnation(), messages).await?)
+        };
+        let taken = args.source.read(target, fill).await?;
+        note!("schema {name}: {} frames, {} facts", taken.n, taken.facts);
+        return Ok(Exit::Done);
     }
     let read = args.source.read(target, async |source| replay(&args, &source, output).await);
     let (entries, facts) = read.await?;
@@ -136,6 +167,23 @@ async fn replay(args: &Args, source: &Source, output: Output) -> Result<(u64, u6
     Ok((entries, facts))
 }
 
+/// The messages from the first to a frame or an instant.
+fn up_to(
+    source: &Source,
+    (to, until): (Option<u64>, Option<Timestamp>),
+) -> impl Stream<Item = Result<LogMessage, LogError>> {
+    let messages = source.read(FrameNumber(1));
+    let messages = messages.map_ok(|chunk| stream::iter(chunk).map(Ok)).try_flatten();
+    let is_within = move |message: &Message| {
+        // What is no frame is for whoever folds it to refuse.
+        let is_late = |until| FrameHead::read(&message.payload).is_ok_and(|head| head.at > until);
+        to.is_none_or(|to| message.seq <= to)
+            && (message.subject == subject::EPOCH || !until.is_some_and(is_late))
+    };
+    let within = messages.try_take_while(move |message| ready(Ok(is_within(message))));
+    within.map_ok(|Message { subject, payload, .. }| LogMessage { subject, payload })
+}
+
 /// How long after one frame another one comes.
 fn span(before: Timestamp, at: Timestamp, speed: f64) -> Duration {
     Duration::try_from_secs_f64(at.since(before).as_secs_f64() / speed).unwrap_or_default()
@@ -145,6 +193,23 @@ fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
         _ => Err("no number above 0".to_owned()),
+    }
+}
+
+fn schema(text: &str) -> Result<String, String> {
+    scratch::check_name(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// A misspelt name would choose nothing, and say nothing.
+fn fact(text: &str) -> Result<String, String> {
+    let names = EventType::fact_names();
+    if text == UNKNOWN || names.iter().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    match near(text, names.iter().map(String::as_str)).as_slice() {
+        [] => Err(format!("no fact; there are {}", names.join(", "))),
+        near => Err(format!("no fact; did you mean {}?", near.join(" or "))),
     }
 }
 
@@ -163,6 +228,11 @@ fn prefix(text: &str) -> Result<String, String> {
 }
 
 impl Filter {
+    fn is_empty(&self) -> bool {
+        let Self { job, user, tenant, module, facts } = self;
+        job.is_none() && user.is_none() && tenant.is_none() && module.is_none() && facts.is_empty()
+    }
+
     /// The entry with the facts that are asked for; `None` if that leaves none.
     fn of(&self, entry: &Entry) -> Option<Entry> {
         let account = self.user.as_ref().map(subject::user_account);
@@ -184,7 +254,7 @@ impl Filter {
 fn name(fact: &FactOrUnknown) -> &str {
     match fact {
         FactOrUnknown::Known(fact) => fact.name(),
-        FactOrUnknown::Unknown(_) => "unknown",
+        FactOrUnknown::Unknown(_) => UNKNOWN,
     }
 }
 
@@ -269,6 +339,16 @@ mod tests {
             assert!(prefix(none).is_err(), "{none}");
         }
         assert_eq!(prefix("again.of-monday_1"), Ok("again.of-monday_1".to_owned()));
+    }
+
+    #[test]
+    fn a_fact_that_does_not_exist_is_refused_and_near_ones_are_named() {
+        for known in ["succeeded", "quota_violated", "configured", "inputs_reset", "unknown"] {
+            assert_eq!(fact(known), Ok(known.to_owned()));
+        }
+        let refused = fact("suceeded").unwrap_err();
+        assert!(refused.contains("did you mean succeeded?"), "{refused}");
+        assert!(fact("elephants").unwrap_err().contains("there are submitted, "));
     }
 
     #[test]

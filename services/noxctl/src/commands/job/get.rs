@@ -9,18 +9,19 @@ use crate::{
     facts,
     output::{Format, Output},
     views::Job,
+    when,
 };
 
 #[derive(clap::Args)]
 pub struct Args {
     id: JobId,
     /// As it was then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
-    #[arg(long, value_name = "WHEN", value_parser = super::when)]
+    #[arg(long, value_name = "WHEN", value_parser = when::instant_or_frame)]
     at: Option<String>,
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let as_of = super::as_of(args.at.as_deref());
+    let as_of = when::as_of(args.at.as_deref());
     let answer = client.get(&format!("/jobs/{}{as_of}", args.id)).await?;
     if output.format != Format::Table {
         output.json(&answer.body)?;

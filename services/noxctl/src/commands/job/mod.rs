@@ -20,7 +20,7 @@ mod why;
 
 use anyhow::Result;
 
-use crate::{client::encoded, exit::Exit, follow, output::Output, target::Target};
+use crate::{exit::Exit, follow, output::Output, target::Target};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -79,14 +79,4 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::Retry(args) => retry::run(args, &client, output).await,
         Command::Events(args) => events::run(args, &client, output).await,
     }
-}
-
-/// The query that asks for a job as it was.
-fn as_of(at: Option<&str>) -> String {
-    at.map_or_else(String::new, |at| format!("?as_of={}", encoded(at)))
-}
-
-/// Checks what `--at` is given.
-fn when(text: &str) -> Result<String, nox_readmodel::past::NoAsOf> {
-    text.parse::<nox_readmodel::AsOf>().map(|_| text.to_owned())
 }

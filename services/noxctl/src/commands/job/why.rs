@@ -9,13 +9,14 @@ use crate::{
     exit::Exit,
     facts,
     output::{Format, Output},
+    when,
 };
 
 #[derive(clap::Args)]
 pub struct Args {
     id: JobId,
     /// As it stood then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
-    #[arg(long, value_name = "WHEN", value_parser = super::when)]
+    #[arg(long, value_name = "WHEN", value_parser = when::instant_or_frame)]
     at: Option<String>,
     /// Print where it stood from its beginning on, as well.
     #[arg(long)]
@@ -39,7 +40,7 @@ struct Stood {
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let path = format!("/jobs/{}/why{}", args.id, super::as_of(args.at.as_deref()));
+    let path = format!("/jobs/{}/why{}", args.id, when::as_of(args.at.as_deref()));
     let answer = client.get(&path).await?;
     if output.format != Format::Table {
         output.json(&answer.body)?;

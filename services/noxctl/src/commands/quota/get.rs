@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     client::{Client, encoded},
-    exit::Exit,
+    exit::{Exit, Misused},
     output::{Format, Output},
     target::Target,
-    when::When,
+    when::{self, When},
 };
 
 #[derive(clap::Args)]
@@ -24,6 +24,10 @@ pub struct Args {
     /// The account of the tenant of this name.
     #[arg(long, conflicts_with = "user")]
     tenant: Option<String>,
+
+    /// As it was then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
+    #[arg(long, value_name = "WHEN", value_parser = when::instant_or_frame)]
+    at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +48,8 @@ struct Account {
     role: String,
     limits: Limits,
     change: Option<Change>,
-    set_at: Timestamp,
+    /// None of the past.
+    set_at: Option<Timestamp>,
     usage: Vec<Usage>,
 }
 
@@ -55,13 +60,19 @@ struct Change {
 }
 
 pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
+    let as_of = when::as_of(args.at.as_deref());
     match (args.user, args.tenant) {
         (Some(user), _) => {
-            account(&format!("/quotas/{}", encoded(&user)), &target.admin_client()?, output).await
+            let path = format!("/quotas/{}{as_of}", encoded(&user));
+            account(&path, &target.admin_client()?, output).await
         }
         (None, Some(tenant)) => {
-            let path = format!("/tenants/{}/quotas", encoded(&tenant));
+            let path = format!("/tenants/{}/quotas{as_of}", encoded(&tenant));
             account(&path, &target.admin_client()?, output).await
+        }
+        (None, None) if args.at.is_some() => {
+            let why = "name a user or --tenant; `noxctl quota usage --at` shows your own";
+            Err(Misused(why.to_owned()).into())
         }
         (None, None) => own(&target.client()?, output).await,
     }
@@ -98,7 +109,7 @@ async fn account(path: &str, client: &Client, output: Output) -> Result<Exit> {
     };
     let mut members = vec![("account", account.account.clone()), ("role", account.role.clone())];
     members.extend(account.limits.named().map(limit));
-    members.push(("set", When::of(output).told(account.set_at)));
+    members.push(("set", When::of(output).told_if(account.set_at)));
     if let Some(Change { by, reason }) = &account.change {
         members.extend([("changed by", by.clone()), ("reason", reason.clone())]);
     }

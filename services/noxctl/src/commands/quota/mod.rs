@@ -25,7 +25,7 @@ pub enum Command {
     /// Let a user have what the role has again, or a tenant what is configured; for administrators.
     Reset(reset::Args),
     /// Show what you use of today's budget, and how many jobs you have.
-    Usage,
+    Usage(usage::Args),
     /// List what your jobs reserved and used, newest first.
     Ledger(ledger::Args),
     /// List what you were refused, newest first.
@@ -38,8 +38,11 @@ pub async fn run(command: Command, target: &Target, output: Output) -> Result<Ex
         Command::List(args) => list::run(args, &target.admin_client()?, output).await,
         Command::Set(args) => set::run(args, &target.admin_client()?, output).await,
         Command::Reset(args) => reset::run(args, &target.admin_client()?, output).await,
-        Command::Usage => usage::run(&target.client()?, output).await,
-        Command::Ledger(args) => ledger::run(args, &target.client()?, output).await,
+        Command::Usage(args) => usage::run(args, &target.client()?, output).await,
+        Command::Ledger(args) if args.is_own() => {
+            ledger::run(args, &target.client()?, output).await
+        }
+        Command::Ledger(args) => ledger::run(args, &target.admin_client()?, output).await,
         Command::Violations(args) => violations::run(args, &target.client()?, output).await,
     }
 }

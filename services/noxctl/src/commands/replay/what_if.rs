@@ -47,7 +47,7 @@ pub async fn run(args: Args, target: &Target, output: Output) -> Result<Exit> {
     let recording = read.await?;
     let same = what_if(&recording, &Patch::default())?;
     let other = what_if(&recording, &patch)?;
-    show(recording.outcome(), &same, &other, output)?;
+    show(&recording, &same, &other, output)?;
     Ok(Exit::Done)
 }
 
@@ -95,8 +95,8 @@ async fn record(source: &Source, key: [u8; 32]) -> Result<Recording> {
     Ok(recording)
 }
 
-fn show(was: &Outcome, same: &Modelled, other: &Modelled, output: Output) -> Result<()> {
-    let sides = [was, &same.outcome, &other.outcome];
+fn show(recording: &Recording, same: &Modelled, other: &Modelled, output: Output) -> Result<()> {
+    let sides = [recording.outcome(), &same.outcome, &other.outcome];
     let mut users: Vec<_> = sides.iter().flat_map(|side| side.users()).collect();
     users.sort_unstable();
     users.dedup();
@@ -112,6 +112,7 @@ fn show(was: &Outcome, same: &Modelled, other: &Modelled, output: Output) -> Res
                     Ok(document)
                 })
                 .collect::<Result<Vec<_>>>()?,
+            "tasks_left_out": recording.tasks(),
             "guessed_attempts": { "model": same.guessed, "what_if": other.guessed },
             "other_ends": other_ends(&same.outcome, &other.outcome),
         });
@@ -129,6 +130,9 @@ fn show(was: &Outcome, same: &Modelled, other: &Modelled, output: Output) -> Res
         same.guessed,
         other.guessed
     );
+    if recording.tasks() > 0 {
+        note!("left out on every side: {} tasks, which workers claim", recording.tasks());
+    }
     Ok(())
 }
 

@@ -9,12 +9,16 @@ use crate::{
     client::{Client, encoded},
     exit::Exit,
     output::{Format, Output},
-    when::{NEVER, When},
+    when::{self, NEVER, When},
 };
 
 #[derive(clap::Args)]
 pub struct Args {
     id: String,
+
+    /// As it was then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
+    #[arg(long, value_name = "WHEN", value_parser = when::instant_or_frame)]
+    at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -27,8 +31,8 @@ struct Worker {
     labels: Vec<String>,
     drained_by: Option<String>,
     running: Vec<Running>,
-    joined_at: Timestamp,
-    last_seen_at: Timestamp,
+    joined_at: Option<Timestamp>,
+    last_seen_at: Option<Timestamp>,
     left_at: Option<Timestamp>,
 }
 
@@ -40,7 +44,8 @@ struct Running {
 }
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
-    let answer = client.get(&format!("/workers/{}", encoded(&args.id))).await?;
+    let as_of = when::as_of(args.at.as_deref());
+    let answer = client.get(&format!("/workers/{}{as_of}", encoded(&args.id))).await?;
     if output.format != Format::Table {
         output.json(&answer.body)?;
         return Ok(Exit::Done);
@@ -56,8 +61,8 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
         ("capacity", capacity_words(&worker.capacity)),
         ("modules", module_words(&worker.modules)),
         ("labels", worker.labels.join(", ")),
-        ("joined", when.told(worker.joined_at)),
-        ("seen", when.told(worker.last_seen_at)),
+        ("joined", when.told_if(worker.joined_at)),
+        ("seen", when.told_if(worker.last_seen_at)),
         ("left", when.told_if(worker.left_at)),
     ];
     members.extend(worker.running.into_iter().map(|Running { job_id, module, user_id }| {

@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     output::Output,
     pages::{Limit, List},
-    when::When,
+    when::{self, When},
 };
 
 #[derive(clap::Args)]
@@ -19,6 +19,10 @@ pub struct Args {
     /// if not given.
     #[arg(long)]
     state: Option<String>,
+
+    /// Those that were there then: the number of a frame, or an instant such as 2026-12-01T06:00:00Z.
+    #[arg(long, value_name = "WHEN", value_parser = when::instant_or_frame)]
+    at: Option<String>,
 
     #[command(flatten)]
     limit: Limit,
@@ -33,14 +37,17 @@ struct Worker {
     running: Vec<IgnoredAny>,
     /// Of all users; for operators.
     running_jobs: Option<i64>,
-    last_seen_at: Timestamp,
+    /// None of the past.
+    last_seen_at: Option<Timestamp>,
 }
 
 const HEAD: [&str; 6] = ["id", "state", "running", "seen", "capacity", "modules"];
 
 pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
     let state = args.state.map(|state| format!("&state={}", encoded(&state))).unwrap_or_default();
-    let list = List { path: "/workers", member: "workers", query: &state };
+    let at = args.at.map(|at| format!("&as_of={}", encoded(&at))).unwrap_or_default();
+    let query = state + &at;
+    let list = List { path: "/workers", member: "workers", query: &query };
     let workers = list.read(client, &args.limit).await?;
     let when = When::of(output);
     output.list(&workers, &HEAD, |worker: Worker| {
@@ -48,7 +55,7 @@ pub async fn run(args: Args, client: &Client, output: Output) -> Result<Exit> {
             .running_jobs
             .map_or_else(|| worker.running.len().to_string(), |all| all.to_string());
         let (capacity, modules) = (capacity_words(&worker.capacity), module_words(&worker.modules));
-        vec![worker.id, worker.state, running, when.told(worker.last_seen_at), capacity, modules]
+        vec![worker.id, worker.state, running, when.told_if(worker.last_seen_at), capacity, modules]
     })?;
     Ok(Exit::Done)
 }

@@ -46,6 +46,7 @@ pub fn endpoint() -> Endpoint {
             ProblemCode::InvalidManifest,
             ProblemCode::UnstorableJson,
             ProblemCode::VersionConflict,
+            ProblemCode::Parked,
             ProblemCode::TooMany,
         ])
 }

@@ -5,7 +5,8 @@ use nox_readmodel::query::AccountRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::usage::{UsageOf, usage_of};
+use super::usage::{UsageOf, usage_of, usage_then};
+use crate::use_cases::then::accounts::AccountThen;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "QuotaAccount")]
@@ -20,10 +21,12 @@ pub struct AccountView {
     limits: Limits,
     /// What an admin changed last, if that is not overwritten by a role since.
     change: Option<LimitsChange>,
-    set_at: Timestamp,
+    /// Null of the past, as `change` is.
+    set_at: Option<Timestamp>,
     /// The day that `usage` is of: its first instant.
     period: Timestamp,
     usage: Vec<UsageOf>,
+    /// The frame that set them; of the past, the last frame that was taken in.
     n: FrameNumber,
 }
 
@@ -37,9 +40,25 @@ impl AccountView {
             role: row.limits.role,
             limits: row.limits.limits,
             change: row.limits.change,
-            set_at: row.limits.set_at,
+            set_at: Some(row.limits.set_at),
             period: today,
             n: row.limits.n,
+        }
+    }
+
+    /// As it was behind frame `n`, on the day that begins with `today`.
+    pub fn then(then: AccountThen, n: FrameNumber, today: Timestamp) -> Self {
+        Self {
+            tenant: then.tenant.clone(),
+            user_id: then.account.strip_prefix("user/").map(str::to_owned),
+            usage: usage_then(&then, today),
+            account: then.account,
+            role: then.role,
+            limits: then.limits,
+            change: None,
+            set_at: None,
+            period: today,
+            n,
         }
     }
 }

@@ -5,15 +5,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nox_contract::{ProblemCode, TenantId, UserId};
-use nox_readmodel::query::AccountRow;
+use nox_protocol::Fold;
+use nox_readmodel::{AsOf, query::AccountRow};
 
 use super::{OF_TENANT, OF_USER, account::AccountView};
 use crate::{
     app::App,
     endpoint::{Access, Answer, Endpoint, Method},
-    extract::{self, Reading, Segment},
+    extract::{Reading, Segment},
     problem::ApiError,
-    use_cases::quotas,
+    surfaces::native::as_of::{self, AskedOf},
+    use_cases::{
+        quotas,
+        then::accounts::{self, AccountThen},
+    },
 };
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -25,6 +30,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     ];
     let described = |endpoint: Endpoint| {
         endpoint
+            .query::<AskedOf>()
             .answer(Answer::json::<AccountView>(200, "The account."))
             .problems(&[ProblemCode::AccountNotFound])
     };
@@ -33,18 +39,29 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 async fn of_user(Segment(user): Segment, request: Reading) -> Result<Response, ApiError> {
     let Reading { app, caller, uri, .. } = request;
-    extract::nothing(&uri)?;
     let user: UserId = user.parse().map_err(|_| quotas::no_such_account())?;
+    let (as_of, fold) = as_of::state(&app, &uri).await?;
+    if let Some(fold) = fold {
+        return Ok(shown_then(accounts::of_user(&fold, &caller, &user)?, as_of, &fold));
+    }
     let row = quotas::of_user(&app, &caller, &user).await?;
     Ok(shown(&app, caller.tenant, row))
 }
 
 async fn of_tenant(Segment(tenant): Segment, request: Reading) -> Result<Response, ApiError> {
     let Reading { app, caller, uri, .. } = request;
-    extract::nothing(&uri)?;
     let tenant: TenantId = tenant.parse().map_err(|_| quotas::no_such_account())?;
+    let (as_of, fold) = as_of::state(&app, &uri).await?;
+    if let Some(fold) = fold {
+        return Ok(shown_then(accounts::of_tenant(&fold, &caller, &tenant)?, as_of, &fold));
+    }
     let row = quotas::of_tenant(&app, &caller, &tenant).await?;
     Ok(shown(&app, tenant, row))
+}
+
+fn shown_then(then: AccountThen, as_of: Option<AsOf>, fold: &Fold) -> Response {
+    let today = as_of::day(as_of, fold);
+    Json(AccountView::then(then, fold.n(), today)).into_response()
 }
 
 fn shown(app: &App, tenant: TenantId, row: AccountRow) -> Response {

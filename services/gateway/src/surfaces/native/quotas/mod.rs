@@ -2,6 +2,7 @@
 //! that is changed.
 
 mod account;
+mod entries;
 mod get;
 mod ledger;
 mod limits;
@@ -36,6 +37,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         vec![limits::endpoint(), usage::endpoint(), ledger::endpoint(), violations::endpoint()];
     endpoints.push(list::endpoint());
     endpoints.extend(get::endpoints());
+    endpoints.extend(entries::endpoints());
     endpoints.extend(set::endpoints());
     endpoints.extend(reset::endpoints());
     endpoints

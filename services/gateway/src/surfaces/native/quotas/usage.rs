@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use nox_contract::{TenantId, Timestamp, UserId};
+use nox_contract::{Limits, TenantId, Timestamp, UserId};
 use nox_readmodel::{
     query::AccountRow,
     rows::{Balance, JobCounts},
@@ -14,15 +14,20 @@ use serde::Serialize;
 
 use crate::{
     endpoint::{Access, Answer, Endpoint, Method},
-    extract::{self, Reading},
+    extract::Reading,
     problem::{ApiError, percentage},
-    use_cases::quotas,
+    surfaces::native::as_of::{self, AskedOf},
+    use_cases::{
+        quotas,
+        then::{self, accounts::AccountThen},
+    },
 };
 
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("get_my_usage", "What the asker has of today's budget, and of jobs.");
     let told = "What is used of each limit; nothing before the first submit.";
     Endpoint::new(Method::Get, "/quotas/my/usage", Access::OWN, (id, summary), get)
+        .query::<AskedOf>()
         .answer(Answer::json::<Usage>(200, told))
 }
 
@@ -60,7 +65,14 @@ struct Budget {
 }
 
 async fn get(Reading { app, caller, uri, .. }: Reading) -> Result<Response, ApiError> {
-    extract::nothing(&uri)?;
+    let (as_of, fold) = as_of::state(&app, &uri).await?;
+    if let Some(fold) = fold {
+        let today = as_of::day(as_of, &fold);
+        let usage = then::accounts::own(&fold, &caller);
+        let usage = usage.iter().flat_map(|then| usage_then(then, today)).collect();
+        let usage = Usage { tenant: caller.tenant, user_id: caller.user, period: today, usage };
+        return Ok(Json(usage).into_response());
+    }
     let row = quotas::own(&app, &caller).await?;
     // A period begins with its first submit; until then nothing of it is used.
     let today = app.runtime.clock.wall().start_of_day();
@@ -71,8 +83,22 @@ async fn get(Reading { app, caller, uri, .. }: Reading) -> Result<Response, ApiE
 
 /// What an account uses of what it may, on the day that begins so.
 pub fn usage_of(row: &AccountRow, today: Timestamp) -> Vec<UsageOf> {
-    let limits = &row.limits.limits;
-    let balance = row.balance.filter(|balance| balance.period == today).map(|row| row.balance);
+    let balance = row.balance.map(|row| (row.period, row.balance));
+    usage(&row.limits.limits, balance, row.counts, today)
+}
+
+/// The same of an account as it was.
+pub fn usage_then(then: &AccountThen, today: Timestamp) -> Vec<UsageOf> {
+    usage(&then.limits, then.balance, then.counts, today)
+}
+
+fn usage(
+    limits: &Limits,
+    balance: Option<(Timestamp, Balance)>,
+    counts: JobCounts,
+    today: Timestamp,
+) -> Vec<UsageOf> {
+    let balance = balance.filter(|(period, _)| *period == today).map(|(_, balance)| balance);
     let granted = balance.map_or(limits.cpu_seconds, |balance| balance.granted);
     let balance = balance.unwrap_or(Balance { granted, free: granted, ..Balance::default() });
     let usage = |quota_type, current_usage, limit, budget| UsageOf {
@@ -84,7 +110,7 @@ pub fn usage_of(row: &AccountRow, today: Timestamp) -> Vec<UsageOf> {
     };
     let Balance { free, reserved, used, overrun, .. } = balance;
     let budget = Some(Budget { reserved, used, overrun, free });
-    let JobCounts { queued_jobs, running_jobs } = row.counts;
+    let JobCounts { queued_jobs, running_jobs } = counts;
     vec![
         usage("cpu_seconds", reserved + used, granted, budget),
         usage("queued_jobs", queued_jobs, limits.queued_jobs.into(), None),
@@ -96,7 +122,7 @@ pub fn usage_of(row: &AccountRow, today: Timestamp) -> Vec<UsageOf> {
 mod tests {
     use std::time::Duration;
 
-    use nox_contract::{FrameNumber, Limits};
+    use nox_contract::FrameNumber;
     use nox_readmodel::query::{BalanceRow, LimitsRow};
     use serde_json::{Value, json};
 

@@ -55,6 +55,7 @@ where
     answered(endpoint, 200).problems(&[
         ProblemCode::InvalidId,
         ProblemCode::ScheduleNotFound,
+        ProblemCode::Parked,
         ProblemCode::Refused,
         ProblemCode::StorageFull,
     ])

@@ -25,6 +25,7 @@ pub fn endpoint() -> Endpoint {
         .problems(&[
             ProblemCode::InvalidId,
             ProblemCode::ScheduleNotFound,
+            ProblemCode::Parked,
             ProblemCode::InvalidCommand,
             ProblemCode::InvalidInputs,
             ProblemCode::UnstorableJson,

@@ -41,6 +41,7 @@ pub fn endpoint() -> Endpoint {
             ProblemCode::InvalidInputs,
             ProblemCode::UnknownModule,
             ProblemCode::DisabledModule,
+            ProblemCode::Parked,
             ProblemCode::StaleStamp,
             ProblemCode::BudgetExhausted,
             ProblemCode::QueueFull,

@@ -28,7 +28,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         endpoint
             .answer(Answer::json::<Drained>(200, "It is so now."))
             .answer(Answer::json::<Drained>(202, "It will be decided."))
-            .problems(&[ProblemCode::WorkerNotFound, ProblemCode::InvalidRequest])
+            .problems(&[
+                ProblemCode::WorkerNotFound,
+                ProblemCode::InvalidRequest,
+                ProblemCode::Parked,
+            ])
     };
     all.map(described).into()
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use axum::response::Response;
 use nox_contract::WorkerId;
-use nox_readmodel::query::NoCursor;
+use nox_readmodel::{AsOf, query::NoCursor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::{
     extract::{self, PageSize, Paging, Reading},
     http::page::{self, Next},
     problem::{ApiError, FieldError},
-    use_cases::workers,
+    use_cases::{then, workers},
 };
 
 const PAGE: PageSize = PageSize { default: 200, max: 1_000 };
@@ -33,6 +33,8 @@ pub fn endpoint() -> Endpoint {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// The number of a frame, or an instant: those that were there then. Nobody had left of them.
+    as_of: Option<String>,
     /// One of `joined`, `drained`, `draining`, `paused`, `left`, `lost`; all that are there if absent.
     state: Option<String>,
     #[schemars(with = "Option<u32>", range(min = 1, max = 1_000))]
@@ -43,7 +45,7 @@ struct Asked {
 
 impl Asked {
     /// All that is wrong is named at once.
-    fn read(self) -> Result<(Option<String>, Paging<Place>), ApiError> {
+    fn read(self) -> Result<(Option<AsOf>, Option<String>, Paging<Place>), ApiError> {
         let mut errors = Vec::new();
         let cursor = (self.limit.as_deref(), self.cursor.as_deref());
         let paging = Paging::read(cursor, PAGE, &mut errors);
@@ -51,7 +53,12 @@ impl Asked {
         if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
             errors.push(FieldError::new("?state", format!("must be one of {}", STATES.join(", "))));
         }
-        if errors.is_empty() { Ok((state, paging)) } else { Err(ApiError::invalid(errors)) }
+        let as_of = self.as_of.as_deref().map(str::parse::<AsOf>).transpose();
+        let as_of = as_of.unwrap_or_else(|error| {
+            errors.push(FieldError::new("?as_of", error.to_string()));
+            None
+        });
+        if errors.is_empty() { Ok((as_of, state, paging)) } else { Err(ApiError::invalid(errors)) }
     }
 }
 
@@ -85,19 +92,23 @@ impl FromStr for Place {
 }
 
 async fn list(Reading { app, caller, uri, headers }: Reading) -> Result<Response, ApiError> {
-    let (state, paging) = extract::query::<Asked>(&uri)?.read()?;
+    let (as_of, state, paging) = extract::query::<Asked>(&uri)?.read()?;
     let wanted = |view: &WorkerView| match state.as_deref() {
         Some(state) => view.state == state,
         None => view.left_at.is_none(),
     };
     let behind =
         |view: &WorkerView| paging.after.as_ref().is_none_or(|Place(after)| view.id > *after);
-    let seen = workers::list(&app, &caller).await?;
-    let mut workers: Vec<WorkerView> = seen
-        .into_iter()
-        .map(WorkerView::from)
-        .filter(|view| wanted(view) && behind(view))
-        .collect();
+    let all: Vec<WorkerView> = match as_of {
+        None => workers::list(&app, &caller).await?.into_iter().map(WorkerView::from).collect(),
+        Some(_) => {
+            let fold = then::state(&app, as_of).await?;
+            let then = then::workers::workers(&fold, &caller).into_iter();
+            then.map(|worker| WorkerView::then(worker, fold.n())).collect()
+        }
+    };
+    let mut workers: Vec<WorkerView> =
+        all.into_iter().filter(|view| wanted(view) && behind(view)).collect();
     workers.sort_by(|a, b| a.id.cmp(&b.id));
     let next = paging.cut(&mut workers, |last| Place(last.id.clone()).to_string());
     page::answer(&uri, &headers, &Listed { workers, next: next.clone() }, &Next::page(next))
@@ -112,7 +123,7 @@ mod tests {
         let read = |query: &str| {
             extract::query::<Asked>(&format!("/workers?{query}").parse().unwrap())?.read()
         };
-        let (state, paging) = read("state=drained&cursor=worker%2Fexecutor-1").unwrap();
+        let (_, state, paging) = read("state=drained&cursor=worker%2Fexecutor-1").unwrap();
         assert_eq!((state.as_deref(), paging.limit), (Some("drained"), 200));
         let Place(after) = paging.after.unwrap();
         assert_eq!(after.as_str(), "executor-1");
@@ -121,7 +132,9 @@ mod tests {
             let shown = read(&format!("cursor={cursor}")).unwrap_err().shown();
             assert_eq!(shown["errors"][0]["pointer"], "?cursor", "{shown}");
         }
-        assert_eq!(read("state=&limit=1000").unwrap().1.limit, 1_000);
+        let (as_of, _, paging) = read("state=&limit=1000&as_of=7").unwrap();
+        assert_eq!((as_of, paging.limit), (Some(AsOf::Frame(nox_contract::FrameNumber(7))), 1_000));
+        assert!(read("as_of=yesterday").is_err());
         let wrong = read("state=asleep&limit=1001&cursor=%00").unwrap_err().shown();
         let pointers: Vec<_> =
             wrong["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();

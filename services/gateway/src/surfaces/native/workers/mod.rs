@@ -11,7 +11,10 @@ use nox_readmodel::query::RunningRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{endpoint::Endpoint, use_cases::workers::Seen};
+use crate::{
+    endpoint::Endpoint,
+    use_cases::{then::workers::WorkerThen, workers::Seen},
+};
 
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![list::endpoint(), get::endpoint()];
@@ -32,16 +35,19 @@ struct WorkerView {
     capacity: Capacity,
     modules: Vec<ServedModule>,
     labels: Vec<String>,
+    /// Null of the past.
     drained_by: Option<UserId>,
     /// What it runs of jobs that the asker sees; at most 1,000 in an answer.
     running: Vec<Running>,
     /// How many attempts it has in all; for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     running_jobs: Option<i64>,
-    joined_at: Timestamp,
-    /// When the log heard of it last, to ten seconds.
-    last_seen_at: Timestamp,
+    /// Null of the past.
+    joined_at: Option<Timestamp>,
+    /// When the log heard of it last, to ten seconds; null of the past.
+    last_seen_at: Option<Timestamp>,
     left_at: Option<Timestamp>,
+    /// The newest frame with an entry of the worker; of the past, the last frame that was taken in.
     n: FrameNumber,
 }
 
@@ -70,10 +76,32 @@ impl From<Seen> for WorkerView {
             drained_by: row.drained_by,
             running: running.into_iter().map(Running::from).collect(),
             running_jobs,
-            joined_at: row.joined_at,
-            last_seen_at: row.seen_at,
+            joined_at: Some(row.joined_at),
+            last_seen_at: Some(row.seen_at),
             left_at: row.left_at,
             n: row.n,
+        }
+    }
+}
+
+impl WorkerView {
+    /// As it was behind frame `n`.
+    fn then(then: WorkerThen, n: FrameNumber) -> Self {
+        Self {
+            id: then.id.clone(),
+            worker_id: then.id,
+            state: then.state,
+            claims: then.claims,
+            capacity: then.capacity,
+            modules: then.modules,
+            labels: then.labels,
+            drained_by: None,
+            running: then.running.into_iter().map(Running::from).collect(),
+            running_jobs: then.running_jobs,
+            joined_at: None,
+            last_seen_at: None,
+            left_at: None,
+            n,
         }
     }
 }

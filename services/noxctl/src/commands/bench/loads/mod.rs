@@ -1,5 +1,6 @@
 //! What is put on the system, a file each.
 
+mod feed;
 mod latency;
 mod limited;
 mod queued;
@@ -9,6 +10,7 @@ mod sandbox;
 mod soak;
 mod throughput;
 
+pub use feed::{KEPT, OFF};
 pub use latency::PER_SECOND as LATENCY_PER_SECOND;
 pub use limited::AGAINST_EARLY;
 pub use queued::AGAINST_SHORT;
@@ -36,6 +38,8 @@ const PART: usize = 100_000;
 pub enum Load {
     /// POST /jobs/batch, 900 a request, as fast as it goes.
     Bulk,
+    /// In bulk, with the feed kept and without one, in turns.
+    Feed,
     /// POST /jobs, 64 in flight, as fast as it goes.
     Single,
     /// POST /jobs, 50 a second: from the call to the handler's first instruction.
@@ -71,6 +75,7 @@ impl Load {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bulk => "bulk",
+            Self::Feed => "feed",
             Self::Single => "single",
             Self::Latency => "latency",
             Self::Process => "process",
@@ -85,13 +90,18 @@ impl Load {
 
     /// Whether a round is short, on a system of its own, and of both durabilities unless one is named.
     pub fn is_short(self) -> bool {
-        matches!(self, Self::Bulk | Self::Single | Self::Latency | Self::Process)
+        matches!(self, Self::Bulk | Self::Feed | Self::Single | Self::Latency | Self::Process)
     }
 
     /// Jobs, unless another number is asked for.
     pub fn jobs(self, args: &Args) -> usize {
         let usual = match self {
-            Self::Bulk | Self::Queued | Self::Retained | Self::Restart | Self::Soak => 100_000,
+            Self::Bulk
+            | Self::Feed
+            | Self::Queued
+            | Self::Retained
+            | Self::Restart
+            | Self::Soak => 100_000,
             Self::Single => 20_000,
             Self::Process => 10_000,
             Self::Sandbox => 300,
@@ -110,9 +120,21 @@ impl Load {
         Size { jobs: self.jobs(args), retained }
     }
 
-    /// One round of a short load; all rounds of a long one.
-    pub async fn run(self, args: &Args, sync: Sync) -> Result<Vec<Figures>> {
+    /// What is measured in turns: with each durability that is asked for, or, of the feed, with it and without.
+    pub fn subjects(self, args: &Args) -> Vec<(&'static str, Sync)> {
         match self {
+            Self::Feed => {
+                let sync = args.durability.first().copied().unwrap_or(Sync::Relaxed);
+                vec![(KEPT, sync), (OFF, sync)]
+            }
+            _ => args.durabilities(self).iter().map(|sync| (sync.as_str(), *sync)).collect(),
+        }
+    }
+
+    /// One round of a short load; all rounds of a long one.
+    pub async fn run(self, args: &Args, subject: &'static str, sync: Sync) -> Result<Vec<Figures>> {
+        match self {
+            Self::Feed => Ok(vec![feed::run(args, sync, subject).await?]),
             Self::Bulk | Self::Single | Self::Process => {
                 Ok(vec![throughput::run(self, args, sync).await?])
             }
@@ -129,7 +151,7 @@ impl Load {
 
 /// How a system is started for a load that needs nothing special.
 fn options(args: &Args, sync: Sync) -> StackOptions {
-    StackOptions { sync, slots: args.slots, log_bytes: None, starts: false }
+    StackOptions { sync, slots: args.slots, log_bytes: None, feed: "kept", starts: false }
 }
 
 /// Starts a system, warms it up, does `work` on it, and stops it.

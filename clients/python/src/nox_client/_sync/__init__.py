@@ -1,0 +1,2 @@
+# Made of `_async` by tools/generate.py: change it there.
+"""The synchronous client."""

@@ -1,0 +1,248 @@
+//! The audit: who did what stands in files, once, whatever becomes of the notifier; admins see their tenant's; and
+//! each movement of a budget names its fact.
+
+use std::{collections::BTreeMap, path::Path, process::Output, time::Duration};
+
+use anyhow::Result;
+use nox_archive::Log;
+use nox_contract::{Fact, FactOrUnknown, FactPlace, Frame, FrameNumber, subject};
+use nox_testkit::system::{
+    client::Client,
+    cluster::{Cluster, Options, until},
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const WITHIN: Duration = Duration::from_secs(60);
+/// In inputs, and in no audit.
+const CANARY: &str = "canary-51c0de";
+/// Of the one token that says why it asks.
+const TOKEN: &str = "token-of-root";
+
+async fn noxctl(cluster: &Cluster, words: &[&str]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    Command::new(test.ancestors().nth(2).unwrap().join("noxctl"))
+        .args(words)
+        .env("NOX_NATS_URL", &cluster.nats_url)
+        .output()
+        .await
+        .unwrap()
+}
+
+/// All lines of the audit's files.
+fn lines(folder: &Path) -> Vec<Value> {
+    let files = files(folder);
+    let text: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(listed) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = listed.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    files.sort();
+    files
+}
+
+/// All rows of a list, page by page.
+async fn all(client: &Client, path: &str, member: &str) -> Vec<Value> {
+    let (mut rows, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(0, &format!("{path}{cursor}")).await.unwrap();
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        rows.extend(page.body[member].as_array().unwrap().iter().cloned());
+        match page.body["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return rows,
+        }
+    }
+}
+
+async fn frames(cluster: &Cluster) -> Result<BTreeMap<u64, Frame>> {
+    use futures_util::TryStreamExt;
+    let broker = cluster.broker().await?;
+    let incarnation = broker.incarnation(subject::EVENTS).await?;
+    let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
+    let log = Log::new(broker, incarnation, None);
+    let chunks: Vec<_> = log.read(FrameNumber(1), last).try_collect().await?;
+    let messages = chunks.into_iter().flatten();
+    let frames = messages.filter_map(|of| serde_json::from_slice::<Frame>(&of.payload).ok());
+    Ok(frames.map(|frame| (frame.n.0, frame)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tenant_alone() {
+    let mut cluster = Cluster::start(Options::default()).await.unwrap();
+    let folder = cluster.folder().join("audit");
+    let path = folder.to_str().unwrap().to_owned();
+    cluster.notifier.kill9();
+    cluster.notifier.start_with(&[("NOX_AUDIT", &path)]).unwrap();
+    cluster.notifier.wait_ready().await.unwrap();
+
+    let of = |sub: &str, role: &str, tenant: &str| {
+        cluster.client_with(json!({"sub": sub, "role": role, "tenant": tenant, "jti": TOKEN}))
+    };
+    let (ada, root) = (of("ada", "user", "acme"), of("root", "admin", "acme"));
+    let (bob, strange) = (of("bob", "user", "acme"), of("root", "admin", "umbra"));
+    let body =
+        json!({"module": "noop", "inputs": {"mark": CANARY}, "run_at": "2099-01-01T00:00:00Z"});
+    let submit = ada.request(0, Method::POST, "/jobs").json(&body);
+    let submit = submit.header("x-request-id", "the-request").header("nox-reason", "Prüfung");
+    let job = ada.send(submit).await.unwrap().body["job_id"].as_str().unwrap().to_owned();
+    let key = ada.post(0, "/keys", &json!({"name": "ci", "role": "user"})).await.unwrap();
+    let (key_id, secret) = (key.body["id"].as_str().unwrap(), key.body["secret"].as_str().unwrap());
+    let cancel = async |client: &Client, reason: &str| {
+        let request = client.request(0, Method::DELETE, &format!("/jobs/{job}"));
+        client.send(request.header("nox-reason", reason)).await.unwrap()
+    };
+    assert_eq!(cancel(&root, "a\tb").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(cancel(&root, "it was a mistake").await.status.is_success());
+    let limits = json!({"cpu_seconds": 1_000_000, "queued_jobs": 1_000, "running_jobs": 100, "cpu": 99,
+        "mem_mb": 99_000, "drafts": 9, "starts_per_minute": 6_000});
+    let set = json!({"limits": limits, "reason": "a deadline"});
+    let request = root.request(0, Method::PUT, "/quotas/ada").json(&set);
+    assert!(root.send(request).await.unwrap().status.is_success());
+    let request = root.request(0, Method::DELETE, &format!("/keys/{key_id}"));
+    assert!(root.send(request).await.unwrap().status.is_success());
+
+    // Jobs that run, while the notifier is killed again and again.
+    for (round, count) in (0..).zip([20, 20, 20, 20, 20, 900]) {
+        let jobs: Vec<_> = (0..count).map(|_| json!({"module": "noop", "inputs": {}})).collect();
+        let batch = json!({"jobs": jobs});
+        let answer = ada.post(0, "/jobs/batch", &batch).await.unwrap();
+        assert!(answer.status.is_success(), "{round}: {}", answer.body);
+        cluster.notifier.kill9();
+        cluster.notifier.start_with(&[("NOX_AUDIT", &path)]).unwrap();
+        cluster.notifier.wait_ready().await.unwrap();
+    }
+    until(WITHIN, "the jobs", async || {
+        let open = ada.get(0, "/jobs?state=queued,running&limit=1").await;
+        let open = open.map_err(anyhow::Error::msg)?;
+        Ok(open.body["jobs"].as_array().is_some_and(Vec::is_empty).then_some(()))
+    })
+    .await
+    .unwrap();
+    let shown = all(&root, "/audit?limit=200", "acts").await;
+    until(WITHIN, "the audit", async || {
+        let verified = noxctl(&cluster, &["--json", "audit", "verify", "--log", &path]).await;
+        Ok(verified.status.success().then_some(()))
+    })
+    .await
+    .unwrap();
+
+    // What stands there, and what admins are shown, is the same; others are shown nothing.
+    let written = lines(&folder);
+    let mut of_acme: Vec<_> =
+        written.iter().filter(|act| act["tenant"] == "acme").cloned().collect();
+    of_acme.reverse();
+    for act in &mut of_acme {
+        act.as_object_mut().unwrap().retain(|name, _| name != "prev" && name != "hash");
+    }
+    assert_eq!(shown, of_acme);
+    let oldest = all(&root, "/audit?sort=at&limit=170", "acts").await;
+    assert!(oldest.iter().eq(shown.iter().rev()));
+    let find = |verb: &str, id: &str| {
+        let found: Vec<_> =
+            shown.iter().filter(|act| act["verb"] == verb && act["object"]["id"] == id).collect();
+        assert_eq!(found.len(), 1, "{verb} {id}: {found:?}");
+        found[0].clone()
+    };
+    let submitted = find("job.submit", &job);
+    assert_eq!(submitted["request_id"], "the-request");
+    assert_eq!((&submitted["reason"], &submitted["token_id"]), (&json!("Prüfung"), &json!(TOKEN)));
+    assert_eq!((&submitted["from"], &submitted["role"]), (&json!("127.0.0.1"), &json!("user")));
+    let canceled = find("job.cancel", &job);
+    assert_eq!((&canceled["user_id"], &canceled["role"]), (&json!("root"), &json!("admin")));
+    assert_eq!(
+        (&canceled["reason"], &canceled["outcome"]),
+        (&json!("it was a mistake"), &json!("done"))
+    );
+    assert_eq!(find("quota.set", "user/ada")["reason"], "a deadline");
+    find("key.create", key_id);
+    find("key.revoke", key_id);
+    assert_eq!(shown.iter().filter(|act| act["verb"] == "job.submit").count(), 1 + 100 + 900);
+    for act in &written {
+        let text = act.to_string();
+        for hidden in [CANARY, secret, ada.token(), root.token()] {
+            assert!(!text.contains(hidden), "{text}");
+        }
+    }
+    let chosen = all(&root, &format!("/audit?job_id={job}&verb=job&user_id=root"), "acts").await;
+    assert_eq!(chosen, [canceled.clone()]);
+    let at = canceled["at"].as_str().unwrap();
+    let since = all(&root, &format!("/audit?since={at}"), "acts").await;
+    let until_then = all(&root, &format!("/audit?until={at}"), "acts").await;
+    assert_eq!(since.len() + until_then.len(), shown.len());
+    assert!(since.contains(&canceled) && !until_then.contains(&canceled));
+    assert!(all(&strange, "/audit?limit=200", "acts").await.is_empty());
+    assert_eq!(bob.get(0, "/audit").await.unwrap().status, StatusCode::FORBIDDEN);
+    let lines = root.request(0, Method::GET, "/audit").header("accept", "application/x-ndjson");
+    let lines = lines.send().await.unwrap();
+    assert!(lines.headers().contains_key("link"));
+    assert_eq!(lines.text().await.unwrap().lines().count(), 50);
+
+    // A line less, and the log says which one is not there; a file that was doctored proves itself wrong.
+    let file = files(&folder).pop().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let less = &text[..text.trim_end().rfind('\n').unwrap() + 1];
+    cluster.notifier.kill9();
+    for (doctored, named) in [
+        (less.to_owned(), "is not in the audit"),
+        (text.replacen("it was a mistake", "it was an order", 1), "is not what its hash says"),
+    ] {
+        std::fs::write(&file, doctored).unwrap();
+        let verified = noxctl(&cluster, &["audit", "verify", "--log", &path]).await;
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert_eq!(verified.status.code(), Some(1), "{said}");
+        assert!(said.contains(named), "{said}");
+    }
+
+    // The ledger: the sum of its pages is the balance, and each entry is a fact of the log that gives its amount.
+    let frames = frames(&cluster).await.unwrap();
+    let bytes = |frame: &Frame| serde_json::to_vec(frame).unwrap().len();
+    let bare = |frame: &Frame| {
+        let none = (Vec::new(), Vec::new());
+        bytes(&Frame { askers: none.0, asked: none.1, ..frame.clone() })
+    };
+    let (all_bytes, rest): (usize, usize) =
+        frames.values().fold((0, 0), |(a, b), frame| (a + bytes(frame), b + bare(frame)));
+    println!("{all_bytes} bytes of frames, {} of them say who asked", all_bytes - rest);
+    // 1,001 jobs, most of them of one request.
+    assert!((all_bytes - rest) * 100 <= all_bytes * 2, "{all_bytes} {rest}");
+    let entries = all(&ada, "/quotas/ada/ledger?limit=170", "entries").await;
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    let mut granted = None;
+    for entry in &entries {
+        let place: FactPlace = entry["id"].as_str().unwrap().parse().unwrap();
+        let of = &frames[&place.n.0].entries[place.entry as usize];
+        let FactOrUnknown::Known(fact) = &of.facts[place.fact as usize] else { panic!("{place}") };
+        let amount = match fact {
+            Fact::Granted { cpu_seconds, .. }
+            | Fact::Reserved { cpu_seconds, .. }
+            | Fact::Settled { cpu_seconds, .. }
+            | Fact::Released { cpu_seconds, .. } => *cpu_seconds,
+            other => panic!("{place}: {other:?}"),
+        };
+        assert_eq!(entry["fact"], fact.name());
+        assert_eq!(entry["cpu_seconds"], amount);
+        assert_eq!(entry["job_id"].as_str(), of.job_id.map(|id| id.to_string()).as_deref());
+        match fact {
+            // Newest first: the first is what counts.
+            Fact::Granted { .. } => drop(granted.get_or_insert(amount)),
+            fact => *sums.entry(fact.name().to_owned()).or_default() += amount,
+        }
+    }
+    let sum = |name: &str| sums.get(name).copied().unwrap_or_default();
+    let (reserved, used) = (sum("reserved") - sum("settled") - sum("released"), sum("settled"));
+    let account = ada.get(0, "/quotas/ada").await.unwrap().body;
+    let budget = &account["usage"][0];
+    assert_eq!(budget["limit"], granted.unwrap(), "{account}");
+    assert_eq!((&budget["reserved"], &budget["used"]), (&json!(reserved), &json!(used)));
+    assert_eq!(budget["free"], granted.unwrap() - reserved - used);
+    let of_job = all(&ada, &format!("/quotas/ada/ledger?job_id={job}"), "entries").await;
+    assert!(of_job.len() >= 2 && of_job.iter().all(|entry| entry["job_id"] == job));
+    let refused = bob.get(0, "/quotas/ada/ledger").await.unwrap();
+    assert_eq!((refused.status.as_u16(), refused.code()), (404, "account_not_found"));
+    assert_eq!(cluster.internal_errors(), 0);
+}

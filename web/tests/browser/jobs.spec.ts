@@ -1,0 +1,44 @@
+import { accessible, api, expect, open, submit, test, tokenOf } from "./nox";
+
+test("counts obey the filter, and all jobs of a filter are cancelled after they were counted", async ({ page }) => {
+  const bulk = tokenOf("bulk");
+  const later = { run_at: "2036-01-01T00:00:00Z" };
+  for (let each = 0; each < 7; each++) await submit({ module: "noop", inputs: {}, ...later, labels: { set: each < 4 ? "a" : "b" } }, bulk);
+  await open(page, "jobs?label=set=a", bulk);
+  await expect(page.getByRole("button", { name: /queued 4/ })).toBeVisible();
+  await page.getByRole("button", { name: /queued 4/ }).click();
+  await expect(page).toHaveURL(/label=set%3Da&status=queued|label=set=a&status=queued/);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("Cancels 4 jobs");
+  await accessible(page, "cancelling in bulk");
+  await page.getByRole("button", { name: "Cancel 4" }).click();
+  await expect(page.getByRole("dialog")).toContainText("4 done");
+  await page.keyboard.press("Escape");
+  // They left the list as they left the state.
+  await expect(page.locator("[data-job]")).toHaveCount(0);
+  const { body } = await api("GET", "/jobs?status=queued", undefined, bulk);
+  expect(body.jobs.length).toBe(3);
+});
+
+test("a new job comes into the list by itself, and its state follows", async ({ page }) => {
+  const follower = tokenOf("follower");
+  await submit({ module: "noop", inputs: {} }, follower);
+  await open(page, "jobs", follower);
+  await expect(page.locator("[data-job]")).toHaveCount(1);
+  await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
+  const id = await submit({ command: "sleep 5" }, follower);
+  const row = page.locator(`[data-job="${id}"]`);
+  await expect(row).toBeVisible();
+  await expect(row.locator(".state")).toHaveAttribute("data-state", "running");
+  await expect(row.locator(".state")).toHaveAttribute("data-state", "succeeded", { timeout: 20_000 });
+});
+
+test("a key that only reads is refused in the server's words, and changes nothing", async ({ page }) => {
+  const { body } = await api("POST", "/keys", { name: "reads", role: "user", scopes: ["compute:read"] });
+  const id = await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z" });
+  await open(page, `jobs/${id}`, body.secret);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByRole("button", { name: "Cancel the job" }).click();
+  await expect(page.getByRole("dialog").getByRole("alert")).toContainText("403");
+  expect((await api("GET", `/jobs/${id}`)).body.state).toBe("queued");
+});

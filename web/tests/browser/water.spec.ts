@@ -1,0 +1,63 @@
+import { expect, open, test } from "./nox";
+
+test("an optimized, animated water in four clicks and ten seconds", async ({ page }) => {
+  await open(page, "overview");
+  await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
+  const begun = Date.now();
+  await page.getByRole("link", { name: "New job" }).click();
+  await page.getByRole("button", { name: "Water" }).click();
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.getByRole("button", { name: "Animate" }).first().click();
+  await expect(page.locator(".molecule[data-shown=vibration] canvas").first()).toBeVisible();
+  await expect(page.getByTestId("mode")).toContainText("cm⁻¹");
+  const took = Date.now() - begun;
+  console.log(`from the overview to a vibrating water: 4 clicks, ${took} ms`);
+  expect(took).toBeLessThan(10_000);
+  await expect(page.locator("[data-scalar=E_total_hartree]")).toContainText("-5.070");
+});
+
+test("SMILES become coordinates, and the server's checks stand beside the field", async ({ page }) => {
+  await open(page, "new/xtb");
+  const field = page.getByRole("textbox", { name: "xyz" });
+  await field.fill("CO");
+  await page.getByRole("button", { name: "Make 3D coordinates" }).click();
+  await expect(field).toHaveValue(/^6\n/);
+  await expect(page.getByText("CH4O, 6 atoms")).toBeVisible();
+  await page.getByLabel("multiplicity").fill("2");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page.getByRole("alert")).toContainText("422");
+  await expect(page.locator(".mantine-Input-wrapper ~ .mantine-InputWrapper-error, .mantine-InputWrapper-error")).toBeVisible();
+  await page.getByLabel("multiplicity").fill("1");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\//);
+});
+
+test("a structure is drawn", async ({ page }) => {
+  await open(page, "new/xtb");
+  await page.getByRole("button", { name: "Draw" }).click();
+  const canvas = page.locator(".draw canvas").last();
+  await expect(canvas).toBeVisible();
+  const box = (await canvas.boundingBox())!;
+  // The tool that is chosen first draws bonds; a click on nothing begins one.
+  await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+  await expect(page.getByRole("textbox", { name: "xyz" })).toHaveValue(/^\d+\n/, { timeout: 20_000 });
+});
+
+test("a molecule beyond what inputs hold is uploaded, and stays usable", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await open(page, "new/xtb");
+  const atoms = Array.from({ length: 2001 }, (_, at) => `He ${(at % 13) * 3} ${(Math.floor(at / 13) % 13) * 3} ${Math.floor(at / 169) * 3}`);
+  await page.evaluate((text) => navigator.clipboard.writeText(text), `2001\nhelium\n${atoms.join("\n")}\n`);
+  const begun = Date.now();
+  await page.getByRole("textbox", { name: "xyz" }).focus();
+  await page.keyboard.press("Control+V");
+  await expect(page.getByText("He2001, 2001 atoms")).toBeVisible({ timeout: 20_000 });
+  console.log(`2,001 atoms are shown ${Date.now() - begun} ms after they were pasted`);
+  await page.getByRole("checkbox", { name: "opt" }).uncheck();
+  await page.getByRole("checkbox", { name: "hess" }).uncheck();
+  await page.getByRole("combobox", { name: "gfn" }).selectOption({ label: "ff" });
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\//);
+  await page.goto(`${page.url().split("?")[0]}?tab=inputs`);
+  await expect(page.getByLabel("inputs", { exact: true })).toContainText("$upload");
+});
