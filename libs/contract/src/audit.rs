@@ -221,6 +221,7 @@ fn object(entry: &Entry) -> Object {
         Some(Entity::Topic { topic, .. }) => ("topic", topic.to_string()),
         Some(Entity::Key { key_id, .. }) => ("key", key_id.to_string()),
         Some(Entity::Schedule { schedule_id, .. }) => ("schedule", schedule_id.to_string()),
+        Some(Entity::Webhook { webhook_id, .. }) => ("webhook", webhook_id.to_string()),
         Some(Entity::Control) | None => ("system", String::new()),
     };
     Object { kind: kind.to_owned(), id }
@@ -242,6 +243,11 @@ fn of_command(name: &str) -> (&'static str, &'static str) {
         "pause_schedule" => ("schedule", "pause"),
         "delete_schedule" => ("schedule", "delete"),
         "trigger_schedule" => ("schedule", "trigger"),
+        "set_webhook" => ("webhook", "set"),
+        "rotate_webhook" => ("webhook", "rotate"),
+        "test_webhook" => ("webhook", "test"),
+        "redeliver_webhook" => ("webhook", "redeliver"),
+        "delete_webhook" => ("webhook", "delete"),
         _ => ("system", "other"),
     }
 }
@@ -297,6 +303,13 @@ fn told<'f>(entry: &'f Entry, fact: &'f Fact) -> Option<Told<'f>> {
         Fact::ScheduleResumed { by: who, .. } => by("schedule.resume", who),
         Fact::ScheduleTriggered { by: who, .. } => by("schedule.trigger", who),
         Fact::ScheduleDeleted { by: who } => by("schedule.delete", who),
+        Fact::WebhookSet { by: who, .. } => by("webhook.set", who),
+        Fact::WebhookRotated { by: who, .. } => by("webhook.rotate", who),
+        Fact::WebhookTested { by: who, .. } => by("webhook.test", who),
+        Fact::WebhookRedelivered { by: who, .. } => by("webhook.redeliver", who),
+        Fact::WebhookDeleted { by: who } => by("webhook.delete", who),
+        // The notifier, for its endpoint is gone or takes nothing.
+        Fact::WebhookDisabled { .. } => system("webhook.disable"),
         Fact::Configured { .. } => system("system.configure"),
         Fact::InputsReset { .. } => system("system.reset_inputs"),
         // What the system does by itself, and what workers say of their work.

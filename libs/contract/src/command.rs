@@ -92,6 +92,11 @@ impl Command {
             Self::PauseSchedule(of) => ("pause_schedule", of.schedule_id.to_string()),
             Self::DeleteSchedule(of) => ("delete_schedule", of.schedule_id.to_string()),
             Self::TriggerSchedule(of) => ("trigger_schedule", of.schedule_id.to_string()),
+            Self::SetWebhook(of) => ("set_webhook", of.webhook_id.to_string()),
+            Self::RotateWebhook(of) => ("rotate_webhook", of.webhook_id.to_string()),
+            Self::TestWebhook(of) => ("test_webhook", of.webhook_id.to_string()),
+            Self::RedeliverWebhook(of) => ("redeliver_webhook", of.webhook_id.to_string()),
+            Self::DeleteWebhook(of) => ("delete_webhook", of.webhook_id.to_string()),
             Self::RemoveWorker(of) => ("remove_worker", of.worker_id.to_string()),
             Self::Submit(_)
             | Self::SubmitBatch(_)
@@ -100,6 +105,7 @@ impl Command {
             | Self::Undelivered(_)
             | Self::UpdateTask(_)
             | Self::RemoveTopic(_)
+            | Self::DisableWebhook(_)
             | Self::Unreadable => return None,
         })
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use nox_contract::{
     Entity, Fact, FrameNumber, JobId, ModuleName, RawJson, ScheduleId, TenantId, Timestamp,
-    TopicName, WorkerId,
+    TopicName, WebhookId, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ pub struct Parking {
     modules: BTreeMap<ModuleName, Parked>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     topics: BTreeMap<TenantId, BTreeMap<TopicName, Parked>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    webhooks: BTreeMap<WebhookId, Parked>,
     /// One fact for each reason.
     samples: BTreeMap<String, RawJson>,
 }
@@ -71,7 +73,8 @@ pub fn can_be_parked(entity: &Entity) -> bool {
         | Entity::Schedule { .. }
         | Entity::Worker(_)
         | Entity::Module(_)
-        | Entity::Topic { .. } => true,
+        | Entity::Topic { .. }
+        | Entity::Webhook { .. } => true,
         Entity::Account { .. } | Entity::Key { .. } | Entity::Control => false,
     }
 }
@@ -144,18 +147,20 @@ impl Parking {
             Entity::Worker(worker) => self.worker(worker),
             Entity::Module(module) => self.module(module),
             Entity::Topic { tenant, topic } => self.topic(tenant, topic),
+            Entity::Webhook { webhook_id, .. } => self.webhooks.get(webhook_id),
             Entity::Account { .. } | Entity::Key { .. } | Entity::Control => None,
         }
     }
 
     /// How many there are of each kind.
-    pub fn counts(&self) -> [(&'static str, usize); 5] {
+    pub fn counts(&self) -> [(&'static str, usize); 6] {
         [
             ("job", self.jobs.len()),
             ("schedule", self.schedules.len()),
             ("worker", self.workers.len()),
             ("module", self.modules.len()),
             ("topic", self.topics.values().map(BTreeMap::len).sum()),
+            ("webhook", self.webhooks.len()),
         ]
     }
 
@@ -193,6 +198,9 @@ impl Parking {
             Entity::Topic { tenant, topic } => {
                 let of_tenant = self.topics.entry(tenant.clone()).or_default();
                 of_tenant.entry(topic.clone()).or_insert(parked);
+            }
+            Entity::Webhook { webhook_id, .. } => {
+                self.webhooks.entry(*webhook_id).or_insert(parked);
             }
             Entity::Account { .. } | Entity::Key { .. } | Entity::Control => {}
         }

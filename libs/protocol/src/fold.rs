@@ -134,9 +134,9 @@ mod tests {
         for (subject, payload) in &messages[..3] {
             fold.take(subject, payload, None).unwrap();
         }
-        let other = Fold::from_snapshot(fold.state().to_snapshot(), Chain::START);
+        let mut other = Fold::from_snapshot(fold.state().to_snapshot(), Chain::START);
         let (subject, payload) = &messages[3];
-        let error = other.clone().take(subject, payload, None).unwrap_err();
+        let error = other.take(subject, payload, None).unwrap_err();
         assert!(matches!(error, FoldError::Read(ReadError::ChainBroken { .. })), "{error}");
     }
 }

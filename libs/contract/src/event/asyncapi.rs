@@ -67,6 +67,7 @@ fn about(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Worker => ("worker_id", "The worker's name."),
         EventKind::Quota => ("account", "The account: `tenant`, or `user%2F` and the user's id."),
         EventKind::Schedule => ("schedule_id", "The schedule."),
+        EventKind::Webhook => ("webhook_id", "The webhook."),
         EventKind::Key => ("key_id", "The API key's id, not the key."),
         EventKind::Topic => ("topic", "The topic that tasks wait in."),
     }

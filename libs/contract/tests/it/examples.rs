@@ -272,13 +272,13 @@ fn commands() -> Vec<Example> {
         ("submit_batch", message(inbox, vec![Command::SubmitBatch(batch)])),
         ("submit_draft", message(inbox, vec![Command::SubmitDraft(submit_draft)])),
         ("submit_as_draft", message(None, vec![Command::Submit(Box::new(draft))])),
-        ("submit_plain", message(None, vec![Command::Submit(Box::new(plain.clone()))])),
+        ("submit_plain", message(None, vec![Command::Submit(Box::new(plain))])),
         ("cancel", message(inbox, vec![Command::Cancel(cancel.clone())])),
         (
             "cancel_by_admin",
-            message(inbox, vec![Command::Cancel(Cancel { admin: true, ..cancel.clone() })]),
+            message(inbox, vec![Command::Cancel(Cancel { admin: true, ..cancel })]),
         ),
-        ("set_module", message(inbox, vec![Command::SetModule(set.clone())])),
+        ("set_module", message(inbox, vec![Command::SetModule(set)])),
         ("packed", message(inbox, packed.clone())),
         ("packed_of_askers", message(inbox, packed)),
     ]

@@ -126,6 +126,7 @@ fn kind(entity: &Entity) -> &'static str {
         Entity::Topic { .. } => "a topic",
         Entity::Key { .. } => "an API key",
         Entity::Schedule { .. } => "a schedule",
+        Entity::Webhook { .. } => "a webhook",
         Entity::Control => "the log itself",
     }
 }

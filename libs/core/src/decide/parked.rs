@@ -78,6 +78,7 @@ fn word(entity: &Entity) -> &'static str {
         Entity::Module(_) => "the module",
         Entity::Topic { .. } => "the topic",
         Entity::Schedule { .. } => "the schedule",
+        Entity::Webhook { .. } => "the webhook",
         Entity::Account { .. } | Entity::Key { .. } | Entity::Control => "it",
     }
 }

@@ -12,11 +12,8 @@ mod take;
 
 use std::time::Duration;
 
-use nox_contract::{Incarnation, UserId, WebhookId};
-use sqlx::{
-    AssertSqlSafe, PgPool, Postgres, Row, Transaction,
-    postgres::{PgPoolOptions, PgRow},
-};
+use nox_contract::{Incarnation, WebhookId};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row, Transaction, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 pub use rows::{
@@ -25,7 +22,6 @@ pub use rows::{
 
 use crate::{
     consequence::{Consequence, Described},
-    load::decode,
     schema::Database,
     sql::number,
 };

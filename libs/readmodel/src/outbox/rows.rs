@@ -7,7 +7,6 @@ use nox_contract::{
     WebhookSpec,
 };
 use sqlx::{Row, postgres::PgRow, types::Json};
-use uuid::Uuid;
 
 use crate::{
     load::decode,

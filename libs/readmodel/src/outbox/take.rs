@@ -2,7 +2,6 @@
 
 use nox_contract::Timestamp;
 use sqlx::{Postgres, Transaction, types::Json};
-use uuid::Uuid;
 
 use super::{Outbox, OutboxError, OutboxPlace, Taken, uuids};
 use crate::sql::{Instant, big, number};

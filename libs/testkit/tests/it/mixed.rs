@@ -178,7 +178,7 @@ impl Run {
 
     fn command(&mut self, command: Command) -> Input {
         self.commands += 1;
-        let message = CommandMessage { reply_to: Some("me".to_owned()), commands: vec![command] };
+        let message = CommandMessage::new(Some("me".to_owned()), vec![command]);
         Input::Commands { seq: self.commands, tenant: tenant(), message }
     }
 

@@ -151,8 +151,7 @@ impl Webhooks {
     /// Asks for a webhook to be switched off. The leader says so in the log, if it is still as it was in frame `set_in`.
     async fn disable(&self, webhook_id: WebhookId, reason: DisableReason, set_in: FrameNumber) {
         let disable = DisableWebhook { webhook_id, reason, set_in };
-        let message =
-            CommandMessage { reply_to: None, commands: vec![Command::DisableWebhook(disable)] };
+        let message = CommandMessage::new(None, vec![Command::DisableWebhook(disable)]);
         let payload = serde_json::to_vec(&message).unwrap_or_default();
         let asked =
             self.broker.publish(subject::commands(&TenantId::system()), None, payload.into());

@@ -169,7 +169,7 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
         }
     }
     let chosen = all(&root, &format!("/audit?job_id={job}&verb=job&user_id=root"), "acts").await;
-    assert_eq!(chosen, [canceled.clone()]);
+    assert_eq!(chosen, std::slice::from_ref(&canceled));
     let at = canceled["at"].as_str().unwrap();
     let since = all(&root, &format!("/audit?since={at}"), "acts").await;
     let until_then = all(&root, &format!("/audit?until={at}"), "acts").await;

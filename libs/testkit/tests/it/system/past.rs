@@ -9,6 +9,7 @@ use std::{
 use futures_util::TryStreamExt;
 use nox_archive::{ClosedState, LogArchive, StateInfo};
 use nox_contract::{FrameNumber, JobId, Timestamp, UserId};
+use nox_core::State;
 use nox_protocol::{Fold, snapshot};
 use nox_streams::Message;
 use nox_testkit::system::{

@@ -17,7 +17,7 @@ use crate::{
     endpoint::{Access, Endpoint, Method},
     extract::{self, PAGE, Paging, Reading, Segment},
     http::page::{self, Next},
-    problem::{ApiError, FieldError},
+    problem::ApiError,
     read::required::Required,
     use_cases::{
         look_through::{self, look_through},

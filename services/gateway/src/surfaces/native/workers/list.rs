@@ -43,9 +43,12 @@ struct Asked {
     cursor: Option<String>,
 }
 
+/// As of when, of which state, which page.
+type Chosen = (Option<AsOf>, Option<String>, Paging<Place>);
+
 impl Asked {
     /// All that is wrong is named at once.
-    fn read(self) -> Result<(Option<AsOf>, Option<String>, Paging<Place>), ApiError> {
+    fn read(self) -> Result<Chosen, ApiError> {
         let mut errors = Vec::new();
         let cursor = (self.limit.as_deref(), self.cursor.as_deref());
         let paging = Paging::read(cursor, PAGE, &mut errors);
