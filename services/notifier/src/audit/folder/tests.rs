@@ -152,7 +152,8 @@ fn whatever_is_done_to_the_files_is_found_where_it_was_done() {
     }));
     assert_eq!((file, line), (1, 4), "{what}");
     // Two lines have changed places; one is gone; one stands there twice.
-    let changes: [(&dyn Fn(&mut Vec<String>), u64); 3] = [
+    type Change = dyn Fn(&mut Vec<String>);
+    let changes: [(&Change, u64); 3] = [
         (&|of| of.swap(2, 3), 3),
         (&|of| drop(of.remove(2)), 3),
         (&|of| of.insert(2, of[1].clone()), 3),
