@@ -294,29 +294,3 @@ async fn a_live_feed_is_heard_and_kept_nowhere_and_one_that_is_off_says_nothing(
         );
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_rust_of_the_page_reads_every_event_once_and_in_order() {
-    let source = include_str!("../../../../streams/examples/subscriber.rs");
-    let (_, rest) = PAGE.split_once("```rust\n").unwrap();
-    let shown = rest.split_once("```").unwrap().0;
-    assert!(source.ends_with(shown), "the page shows another program than the one that is run");
-
-    let cluster = Cluster::start(Options::default()).await.unwrap();
-    let events = cluster.folder().join("events.jsonl");
-    assert!(python(&cluster, "operator", &events).unwrap().wait().await.unwrap().success());
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("examples/subscriber");
-    let mut command = Command::new(program);
-    let file = std::fs::File::create(&events).unwrap();
-    command.env("NATS_URL", &cluster.nats_url).env("CONSUMER", "reader");
-    let mut subscriber = command.stdout(file).kill_on_drop(true).spawn().unwrap();
-    run_jobs(&cluster.client("somebody"), 20, "rust").await.unwrap();
-    until(WITHIN, "the subscriber", async || {
-        let (ids, _) = in_the_log(&cluster).await?;
-        Ok((read(&events) == ids).then_some(()))
-    })
-    .await
-    .unwrap();
-    assert!(subscriber.try_wait().unwrap().is_none(), "it has ended");
-}

@@ -66,7 +66,7 @@ async fn what_a_newer_version_said_parks_its_jobs_alone_and_is_taken_up_again() 
 
     let mut waits = first(noop());
     waits["run_at"] = json!("2100-01-01T00:00:00Z");
-    let (waiting, _) = admitted(ada.submit(0, &waits, None).await);
+    let (waiting, _) = admitted(ada.submit(0, &waits, Some("waits")).await);
     let (running, _) = admitted(ada.submit(0, &first(slow_mark("parked", 4.0)), None).await);
     let (other, _) = admitted(ada.submit(0, &slow_mark("other", 6.0), None).await);
     for job in [running, other] {
