@@ -72,7 +72,11 @@ fn reason(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let plain = |text: &&str| {
         (1..=REASON_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
     };
-    match std::str::from_utf8(value.as_bytes()).ok().map(str::trim).filter(plain) {
+    match std::str::from_utf8(value.as_bytes())
+        .ok()
+        .map(|text| text.trim_matches([' ', '\t']))
+        .filter(plain)
+    {
         Some(text) => Ok(Some(text.to_owned())),
         None => wrong(format!(
             "must be 1 to {REASON_CHARS_MAX} characters of UTF-8, none of them a control character"
