@@ -4,6 +4,42 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description One act. */
+        Act: {
+            /** @description When it was decided. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Of what was refused. */
+            code?: string | null;
+            /** @description The address that the request came from. */
+            from?: string | null;
+            /** @description Its place in the log: of the fact that says so; of what was refused without one, behind the frame's entries. */
+            id: components["schemas"]["FactPlace"];
+            key_id?: components["schemas"]["KeyId"] | null;
+            n: components["schemas"]["FrameNumber"];
+            object: components["schemas"]["AuditObject"];
+            outcome: components["schemas"]["AuditOutcome"];
+            /** @description Why, in the asker's words. */
+            reason?: string | null;
+            request_id?: string | null;
+            role?: string | null;
+            /** @description Of whoever asked, else of what it is about. */
+            tenant: components["schemas"]["TenantId"];
+            /**
+             * @description The token's `jti`, or the API key's id. Logs from before who asked was recorded have neither, no role and no
+             *     address.
+             */
+            token_id?: string | null;
+            /** @description Who asked; nobody of what the system did. */
+            user_id?: components["schemas"]["UserId"] | null;
+            /** @description What was done, as `<kind>.<verb>`. */
+            verb: string;
+        };
+        /** @description Acts, as far as they were looked for. */
+        Acts: {
+            acts: components["schemas"]["Act"][];
+            /** @description The cursor of the next page, which may have some even where this one has none; null at the end. */
+            next: components["schemas"]["FactPlace"] | null;
+        };
         ApiKeys: {
             keys: components["schemas"]["KeyView"][];
             /** @description The cursor of the next page; null on the last. */
@@ -34,6 +70,14 @@ export interface components {
          * @description The number of a try at a job, from 1.
          */
         Attempt: number;
+        /** @description What an act is about. */
+        AuditObject: {
+            id: string;
+            /** @description `job`, `quota`, `worker`, `module`, `topic`, `key`, `schedule` or `system`. */
+            kind: string;
+        };
+        /** @enum {string} */
+        AuditOutcome: "done" | "refused";
         BatchAnswers: {
             jobs: components["schemas"]["Became"][];
         };
@@ -194,7 +238,7 @@ export interface components {
             source: string;
             /** @description `1.0`. */
             specversion: string;
-            /** @description What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule or key. */
+            /** @description What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule, webhook or key. */
             subject: string;
             /** @description When it was decided. */
             time: components["schemas"]["Timestamp"];
@@ -239,6 +283,13 @@ export interface components {
             /** @description It acts as the user `service:<name>` instead of as its maker; for admins. */
             service?: string | null;
         };
+        /**
+         * Format: uuid
+         * @description An event on its way to a webhook's endpoint, however often it is tried.
+         */
+        DeliveryId: string;
+        /** @description Why a webhook was switched off by Nox. */
+        DisableReason: "gone" | "failing" | "key_revoked" | "key_expired";
         Drafted: {
             id: components["schemas"]["JobId"];
             job_id: components["schemas"]["JobId"];
@@ -254,8 +305,25 @@ export interface components {
             pending?: boolean;
             worker_id: components["schemas"]["WorkerId"];
         };
+        /** @description All of these; words of one list mean any of them, those of `label` all. A name with `!` rules out. */
+        EventFilter: {
+            /** @description Of the job: `name=value`, or `name` for whatever value. */
+            label?: components["schemas"]["LabelWord"][];
+            "label!"?: components["schemas"]["LabelWord"][];
+            module?: components["schemas"]["ModuleName"][];
+            "module!"?: components["schemas"]["ModuleName"][];
+            /** @description The state that an event brings its job into, or says that it is in. */
+            status?: components["schemas"]["JobState"][];
+            "status!"?: components["schemas"]["JobState"][];
+            /** @description `job`, `job.succeeded` or `nox.job.succeeded.v1`. */
+            type?: components["schemas"]["EventTypeWord"][];
+            "type!"?: components["schemas"]["EventTypeWord"][];
+            user_id?: components["schemas"]["UserId"][];
+            "user_id!"?: components["schemas"]["UserId"][];
+        };
         /** @enum {string} */
-        EventType: "nox.job.submitted.v1" | "nox.job.drafted.v1" | "nox.job.draft_submitted.v1" | "nox.job.rejected.v1" | "nox.job.canceled.v1" | "nox.job.waiting.v1" | "nox.job.assigned.v1" | "nox.job.retry_scheduled.v1" | "nox.job.stop_requested.v1" | "nox.job.attempt_lost.v1" | "nox.job.started.v1" | "nox.job.progressed.v1" | "nox.job.attempt_failed.v1" | "nox.job.stopped.v1" | "nox.job.succeeded.v1" | "nox.job.failed.v1" | "nox.quota.reserved.v1" | "nox.quota.settled.v1" | "nox.quota.released.v1" | "nox.quota.limits_set.v1" | "nox.quota.granted.v1" | "nox.quota.violated.v1" | "nox.worker.joined.v1" | "nox.worker.offered.v1" | "nox.worker.draining.v1" | "nox.worker.paused.v1" | "nox.worker.drained.v1" | "nox.worker.undrained.v1" | "nox.worker.resumed.v1" | "nox.worker.left.v1" | "nox.module.declared.v1" | "nox.module.registered.v1" | "nox.module.switched.v1" | "nox.topic.registered.v1" | "nox.topic.removed.v1" | "nox.key.created.v1" | "nox.key.revoked.v1" | "nox.schedule.set.v1" | "nox.schedule.paused.v1" | "nox.schedule.resumed.v1" | "nox.schedule.planned.v1" | "nox.schedule.occurred.v1" | "nox.schedule.triggered.v1" | "nox.schedule.deleted.v1";
+        EventType: "nox.job.submitted.v1" | "nox.job.drafted.v1" | "nox.job.draft_submitted.v1" | "nox.job.rejected.v1" | "nox.job.canceled.v1" | "nox.job.waiting.v1" | "nox.job.assigned.v1" | "nox.job.retry_scheduled.v1" | "nox.job.stop_requested.v1" | "nox.job.attempt_lost.v1" | "nox.job.started.v1" | "nox.job.progressed.v1" | "nox.job.attempt_failed.v1" | "nox.job.stopped.v1" | "nox.job.succeeded.v1" | "nox.job.failed.v1" | "nox.quota.reserved.v1" | "nox.quota.settled.v1" | "nox.quota.released.v1" | "nox.quota.limits_set.v1" | "nox.quota.granted.v1" | "nox.quota.violated.v1" | "nox.worker.joined.v1" | "nox.worker.offered.v1" | "nox.worker.draining.v1" | "nox.worker.paused.v1" | "nox.worker.drained.v1" | "nox.worker.undrained.v1" | "nox.worker.resumed.v1" | "nox.worker.left.v1" | "nox.module.declared.v1" | "nox.module.registered.v1" | "nox.module.switched.v1" | "nox.topic.registered.v1" | "nox.topic.removed.v1" | "nox.key.created.v1" | "nox.key.revoked.v1" | "nox.schedule.set.v1" | "nox.schedule.paused.v1" | "nox.schedule.resumed.v1" | "nox.schedule.planned.v1" | "nox.schedule.occurred.v1" | "nox.schedule.triggered.v1" | "nox.schedule.deleted.v1" | "nox.webhook.set.v1" | "nox.webhook.rotated.v1" | "nox.webhook.tested.v1" | "nox.webhook.redelivered.v1" | "nox.webhook.disabled.v1" | "nox.webhook.deleted.v1";
+        EventTypeWord: string;
         /** @description Events behind a place, as far as they are there. */
         Events: {
             events: components["schemas"]["CloudEvent"][];
@@ -281,6 +349,8 @@ export interface components {
             /** @description A JSON pointer into the body, or the name of a query parameter after `?`. */
             pointer: string;
         };
+        /** @description A misspelt word would silently send everything, so unknown ones are refused. */
+        Filter: components["schemas"]["EventFilter"];
         /**
          * Format: uint64
          * @description A message's place in the log of facts: gapless, from 1.
@@ -485,6 +555,7 @@ export interface components {
         };
         /** @description No control characters. */
         LabelValue: string;
+        LabelWord: string;
         /** @description What jobs are found by: at most 16 texts of at most 256 bytes. */
         Labels: {
             [key: string]: components["schemas"]["LabelValue"];
@@ -724,6 +795,24 @@ export interface components {
         Modules: {
             modules: components["schemas"]["Module"][];
         };
+        /** @description A job that has not ended, or had not. */
+        OpenJob: {
+            attempt: components["schemas"]["Attempt"];
+            created_at: components["schemas"]["Timestamp"];
+            due_at: components["schemas"]["Timestamp"] | null;
+            id: components["schemas"]["JobId"];
+            job_id: components["schemas"]["JobId"];
+            module: components["schemas"]["ModuleName"];
+            module_version: string;
+            /** Format: uint8 */
+            priority: number;
+            started_at: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["JobState"];
+            user_id: components["schemas"]["UserId"];
+            /** @description Why it does not run, while it is queued. */
+            waiting_code: components["schemas"]["WaitingCode"] | null;
+            worker_id: components["schemas"]["WorkerId"] | null;
+        };
         /** @description Something that was printed, or how it ended. */
         OutputRow: {
             /** @description All bytes, where `output` has something in place of what is no UTF-8. */
@@ -780,7 +869,7 @@ export interface components {
             type: string;
         };
         /** @description Why a request was refused. The same word in answers, facts, rows and problem documents. */
-        ProblemCode: ("malformed_json" | "invalid_request" | "invalid_inputs" | "unstorable_json" | "invalid_id" | "head_too_large" | "body_too_large" | "body_timeout" | "unsupported_media_type" | "method_not_allowed" | "route_not_found" | "unauthenticated" | "token_expired" | "forbidden" | "unknown_module" | "disabled_module" | "job_not_found" | "schedule_not_found" | "already_ended" | "invalid_category" | "invalid_room_id" | "idempotency_conflict" | "overloaded" | "lagging" | "unavailable" | "internal") | "invalid_command" | "ambiguous_head" | "range_not_satisfiable" | "place_gone" | "module_not_found" | "invalid_manifest" | "version_conflict" | "artifact_not_found" | "task_not_found" | "worker_not_found" | "account_not_found" | "key_not_found" | "too_many" | "at_most_exceeded" | "not_ended" | "invalid_task_transition" | "schema_conflict" | "stale_stamp" | "budget_exhausted" | "queue_full" | "request_too_large" | "unsatisfiable" | "upload_quota" | "rate_limited" | "refused" | "storage_full";
+        ProblemCode: ("malformed_json" | "invalid_request" | "invalid_inputs" | "unstorable_json" | "invalid_id" | "head_too_large" | "body_too_large" | "body_timeout" | "unsupported_media_type" | "method_not_allowed" | "route_not_found" | "unauthenticated" | "token_expired" | "forbidden" | "unknown_module" | "disabled_module" | "job_not_found" | "schedule_not_found" | "webhook_not_found" | "already_ended" | "invalid_category" | "invalid_room_id" | "idempotency_conflict" | "overloaded" | "lagging" | "unavailable" | "internal") | "invalid_command" | "ambiguous_head" | "range_not_satisfiable" | "place_gone" | "module_not_found" | "invalid_manifest" | "version_conflict" | "artifact_not_found" | "task_not_found" | "worker_not_found" | "account_not_found" | "key_not_found" | "delivery_not_found" | "webhook_disabled" | "too_many" | "at_most_exceeded" | "not_ended" | "parked" | "invalid_task_transition" | "schema_conflict" | "stale_stamp" | "budget_exhausted" | "queue_full" | "request_too_large" | "unsatisfiable" | "upload_quota" | "rate_limited" | "refused" | "storage_full";
         /** @description How far an attempt is, by its worker's word. */
         Progress: {
             /** @description For people; at most [`PROGRESS_MESSAGE_BYTES_MAX`]. */
@@ -800,6 +889,22 @@ export interface components {
              */
             percent: number | null;
         };
+        Queue: {
+            at: components["schemas"]["Timestamp"];
+            jobs: components["schemas"]["OpenJob"][];
+            /** @description The last frame that was taken in, and its instant: `?as_of=<n>` asks for the next page of the same. */
+            n: components["schemas"]["FrameNumber"];
+            /** @description The cursor of the next page; null on the last. */
+            next: string | null;
+            /** @description How many jobs the asker sees, by their state. None of them had ended. */
+            states: {
+                [key: string]: number;
+            };
+            /** @description How many of them waited, by what for. */
+            waiting: {
+                [key: string]: number;
+            };
+        };
         Quota: {
             /** Format: int64 */
             limit: number;
@@ -813,12 +918,14 @@ export interface components {
             /** @description What an admin changed last, if that is not overwritten by a role since. */
             change: components["schemas"]["LimitsChange"] | null;
             limits: components["schemas"]["Limits"];
+            /** @description The frame that set them; of the past, the last frame that was taken in. */
             n: components["schemas"]["FrameNumber"];
             /** @description The day that `usage` is of: its first instant. */
             period: components["schemas"]["Timestamp"];
             /** @description The role that the limits come from, unless an admin set them; empty of a tenant. */
             role: string;
-            set_at: components["schemas"]["Timestamp"];
+            /** @description Null of the past, as `change` is. */
+            set_at: components["schemas"]["Timestamp"] | null;
             tenant: components["schemas"]["TenantId"];
             usage: components["schemas"]["QuotaUsage"][];
             /** @description Null of the tenant's own. */
@@ -828,6 +935,33 @@ export interface components {
             accounts: components["schemas"]["QuotaAccount"][];
             /** @description The cursor of the next page; null on the last. */
             next: string | null;
+        };
+        QuotaEntries: {
+            entries: components["schemas"]["QuotaEntry"][];
+            /** @description The cursor of the next page, which may have some even where this one has none; null at the end. */
+            next: components["schemas"]["FactPlace"] | null;
+        };
+        /** @description One movement, in core seconds of its period. */
+        QuotaEntry: {
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Of `granted`, all that the period has from now on; of the others, what moves: from free to reserved, from
+             *     reserved to used, from reserved to free.
+             */
+            cpu_seconds: number;
+            /** @description The fact: `granted`, `reserved`, `settled` or `released`. */
+            fact: string;
+            /** @description The place of its fact in the log. */
+            id: components["schemas"]["FactPlace"];
+            job_id?: components["schemas"]["JobId"] | null;
+            /**
+             * Format: int64
+             * @description What a job used beyond its reservation, which no budget paid.
+             */
+            overrun?: number | null;
+            /** @description The first instant of the period. */
+            period: components["schemas"]["Timestamp"];
         };
         /** @description What is used of a limit. */
         QuotaUsage: {
@@ -1126,6 +1260,13 @@ export interface components {
             /** @description What the next attempt is given more of: without it a failure of this kind would come again. */
             raise?: components["schemas"]["Raise"][];
         };
+        RotateWebhook: {
+            /**
+             * Format: uint32
+             * @description For so many seconds the secret of before signs as well, at most a week; a day, if absent.
+             */
+            overlap_s?: number | null;
+        };
         /** @description The rules that the release is packed by, by their number or name. */
         Rule: number | string;
         RunningJob: {
@@ -1236,6 +1377,27 @@ export interface components {
              * @default UTC
              */
             time_zone: string;
+        };
+        SetWebhook: {
+            /**
+             * @description For people; at most 256 bytes.
+             * @default
+             */
+            description: string;
+            /**
+             * @description Whether anything is sent.
+             * @default true
+             */
+            enabled: boolean;
+            /** @description Which events, by the words of `GET /events`; all that its owner may see there, if absent. */
+            filter?: components["schemas"]["Filter"];
+            /**
+             * @description Those of all of the tenant, as an admin sees them; for admins.
+             * @default false
+             */
+            of_tenant: boolean;
+            /** @description Where events are sent: `https://`, without a user, a password and a fragment; at most 2,048 bytes. */
+            url: string;
         };
         /** @description Where a job stood for a while. */
         Stood: {
@@ -1421,9 +1583,109 @@ export interface components {
         };
         /** @description Why a queued job does not run. A `waiting` fact is written only when the code changes. */
         WaitingCode: "priority" | "concurrency" | "quota" | "rate" | "no_worker" | "drained" | "resources" | "unsatisfiable" | "isolation" | "dependency" | "scheduled" | "backoff" | "paused" | "claim" | "dispatching";
+        Webhook: {
+            created_at: components["schemas"]["Timestamp"];
+            description: string;
+            /** @description Why Nox switched it off: `gone`, `failing`, `key_revoked` or `key_expired`. */
+            disabled_reason: components["schemas"]["DisableReason"] | null;
+            /** @description Whether anything is sent. */
+            enabled: boolean;
+            /** @description How its endpoint is; null where that was not asked for, or nobody knows. */
+            endpoint: components["schemas"]["WebhookEndpoint"] | null;
+            expires_at: components["schemas"]["Timestamp"] | null;
+            filter: components["schemas"]["EventFilter"];
+            id: components["schemas"]["WebhookId"];
+            /** @description The API key that it is bound to: it is switched off when that is revoked or has run out. */
+            key_id: components["schemas"]["KeyId"] | null;
+            n: components["schemas"]["FrameNumber"];
+            of_tenant: boolean;
+            previous_secret_until: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uint32
+             * @description How often its secret was rotated, and until when the one before signs as well.
+             */
+            rotation: number;
+            url: string;
+            user_id: components["schemas"]["UserId"];
+        };
+        /** @description What became of a change. */
+        WebhookChanged: {
+            /** @description What the endpoint is sent as `webhook-id`. */
+            delivery_id?: components["schemas"]["DeliveryId"] | null;
+            id: components["schemas"]["WebhookId"];
+            n?: components["schemas"]["FrameNumber"] | null;
+            /** @description Nobody has decided yet. */
+            pending?: boolean;
+        };
+        WebhookDeliveries: {
+            deliveries: components["schemas"]["WebhookDelivery"][];
+            /**
+             * Format: int64
+             * @description The cursor of the next page; null on the last.
+             */
+            next: number | null;
+        };
+        WebhookDelivery: {
+            /** Format: uint32 */
+            attempts: number;
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Why the last attempt was not answered: `unreachable`, `timeout`, `tls` or `protocol`. */
+            error: string | null;
+            /** @description The event's place in the log. */
+            event_id: string;
+            /** @description What the endpoint is sent as `webhook-id`. */
+            id: components["schemas"]["DeliveryId"];
+            last_at: components["schemas"]["Timestamp"] | null;
+            /** @description When the next attempt is due; null if there is to be none. */
+            next_attempt_at: components["schemas"]["Timestamp"] | null;
+            /** @description `pending`, `delivered`, `failed`, `dropped` (too many waited) or `canceled` (the webhook was switched off). */
+            state: string;
+            /**
+             * Format: uint32
+             * @description What the last attempt was answered with.
+             */
+            status: number | null;
+            type: string;
+        };
+        WebhookEndpoint: {
+            /**
+             * Format: uint64
+             * @description Deliveries that were given up because too many waited.
+             */
+            dropped: number;
+            failing_since: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uint32
+             * @description Attempts that failed since the last one that was taken.
+             */
+            failures: number;
+        };
+        /**
+         * Format: uuid
+         * @description A webhook.
+         */
+        WebhookId: string;
+        WebhookSecret: {
+            id: components["schemas"]["WebhookId"];
+            n?: components["schemas"]["FrameNumber"] | null;
+            /** @description Nobody has decided yet. */
+            pending?: boolean;
+            /**
+             * Format: uint32
+             * @description How often it was rotated.
+             */
+            rotation: number;
+            /** @description What payloads are signed with, as Standard Webhooks writes it. It is told this once. */
+            secret: string;
+        };
+        Webhooks: {
+            /** @description The cursor of the next page; null on the last. */
+            next: components["schemas"]["WebhookId"] | null;
+            webhooks: components["schemas"]["Webhook"][];
+        };
         /** @description Why a job stands where it stands. */
         Why: {
-            /** @description What is in its way now; `null` where nothing is, and of the past. */
+            /** @description What is in its way, or was then; `null` where nothing is. */
             blocked_by: components["schemas"]["BlockedBy"] | null;
             /** @description Why it does not run, while it is queued. */
             code: components["schemas"]["WaitingCode"] | null;
@@ -1433,6 +1695,11 @@ export interface components {
             job_id: components["schemas"]["JobId"];
             /** @description The newest frame with an entry of the job that this tells. */
             n: components["schemas"]["FrameNumber"];
+            /**
+             * @description Why its row does not tell all, where it does not: `unknown_fact` of a job that a newer version of Nox led on,
+             *     and that stands still until that leads again.
+             */
+            parked?: string | null;
             /**
              * Format: double
              * @description How long its attempts ran, in seconds.
@@ -1457,14 +1724,17 @@ export interface components {
             capacity: components["schemas"]["Capacity"];
             /** @description It claims tasks over HTTP; else it is an executor. */
             claims: boolean;
+            /** @description Null of the past. */
             drained_by: components["schemas"]["UserId"] | null;
             id: components["schemas"]["WorkerId"];
-            joined_at: components["schemas"]["Timestamp"];
+            /** @description Null of the past. */
+            joined_at: components["schemas"]["Timestamp"] | null;
             labels: string[];
-            /** @description When the log heard of it last, to ten seconds. */
-            last_seen_at: components["schemas"]["Timestamp"];
+            /** @description When the log heard of it last, to ten seconds; null of the past. */
+            last_seen_at: components["schemas"]["Timestamp"] | null;
             left_at: components["schemas"]["Timestamp"] | null;
             modules: components["schemas"]["ServedModule"][];
+            /** @description The newest frame with an entry of the worker; of the past, the last frame that was taken in. */
             n: components["schemas"]["FrameNumber"];
             /** @description What it runs of jobs that the asker sees; at most 1,000 in an answer. */
             running: components["schemas"]["RunningJob"][];
@@ -1494,10 +1764,14 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type Act = components['schemas']['Act'];
+export type Acts = components['schemas']['Acts'];
 export type ApiKeys = components['schemas']['ApiKeys'];
 export type ArtifactOfJob = components['schemas']['ArtifactOfJob'];
 export type Artifacts = components['schemas']['Artifacts'];
 export type Attempt = components['schemas']['Attempt'];
+export type AuditObject = components['schemas']['AuditObject'];
+export type AuditOutcome = components['schemas']['AuditOutcome'];
 export type BatchAnswers = components['schemas']['BatchAnswers'];
 export type BatchBody = components['schemas']['BatchBody'];
 export type Became = components['schemas']['Became'];
@@ -1515,12 +1789,17 @@ export type CloudEvent = components['schemas']['CloudEvent'];
 export type Concurrency = components['schemas']['Concurrency'];
 export type ConcurrencyBody = components['schemas']['ConcurrencyBody'];
 export type CreateKey = components['schemas']['CreateKey'];
+export type DeliveryId = components['schemas']['DeliveryId'];
+export type DisableReason = components['schemas']['DisableReason'];
 export type Drafted = components['schemas']['Drafted'];
 export type Drained = components['schemas']['Drained'];
+export type EventFilter = components['schemas']['EventFilter'];
 export type EventType = components['schemas']['EventType'];
+export type EventTypeWord = components['schemas']['EventTypeWord'];
 export type Events = components['schemas']['Events'];
 export type FactPlace = components['schemas']['FactPlace'];
 export type FieldError = components['schemas']['FieldError'];
+export type Filter = components['schemas']['Filter'];
 export type FrameNumber = components['schemas']['FrameNumber'];
 export type Health = components['schemas']['Health'];
 export type Heard = components['schemas']['Heard'];
@@ -1539,6 +1818,7 @@ export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyId = components['schemas']['KeyId'];
 export type KeyView = components['schemas']['KeyView'];
 export type LabelValue = components['schemas']['LabelValue'];
+export type LabelWord = components['schemas']['LabelWord'];
 export type Labels = components['schemas']['Labels'];
 export type LargestWorker = components['schemas']['LargestWorker'];
 export type Ledger = components['schemas']['Ledger'];
@@ -1559,6 +1839,7 @@ export type ModuleSchemas = components['schemas']['ModuleSchemas'];
 export type ModuleVersion = components['schemas']['ModuleVersion'];
 export type ModuleVersions = components['schemas']['ModuleVersions'];
 export type Modules = components['schemas']['Modules'];
+export type OpenJob = components['schemas']['OpenJob'];
 export type OutputRow = components['schemas']['OutputRow'];
 export type Overlap = components['schemas']['Overlap'];
 export type PauseReason = components['schemas']['PauseReason'];
@@ -1566,9 +1847,12 @@ export type Problem = components['schemas']['Problem'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type Progress = components['schemas']['Progress'];
 export type ProgressBody = components['schemas']['ProgressBody'];
+export type Queue = components['schemas']['Queue'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaAccount = components['schemas']['QuotaAccount'];
 export type QuotaAccounts = components['schemas']['QuotaAccounts'];
+export type QuotaEntries = components['schemas']['QuotaEntries'];
+export type QuotaEntry = components['schemas']['QuotaEntry'];
 export type QuotaUsage = components['schemas']['QuotaUsage'];
 export type Quotas = components['schemas']['Quotas'];
 export type QuotasChanged = components['schemas']['QuotasChanged'];
@@ -1592,6 +1876,7 @@ export type Retried = components['schemas']['Retried'];
 export type RetriedJobs = components['schemas']['RetriedJobs'];
 export type RetryBody = components['schemas']['RetryBody'];
 export type RetryPolicy = components['schemas']['RetryPolicy'];
+export type RotateWebhook = components['schemas']['RotateWebhook'];
 export type Rule = components['schemas']['Rule'];
 export type RunningJob = components['schemas']['RunningJob'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
@@ -1604,6 +1889,7 @@ export type Schedules = components['schemas']['Schedules'];
 export type ServedModule = components['schemas']['ServedModule'];
 export type SetQuotas = components['schemas']['SetQuotas'];
 export type SetSchedule = components['schemas']['SetSchedule'];
+export type SetWebhook = components['schemas']['SetWebhook'];
 export type Stood = components['schemas']['Stood'];
 export type Switched = components['schemas']['Switched'];
 export type Task = components['schemas']['Task'];
@@ -1624,6 +1910,14 @@ export type Violations = components['schemas']['Violations'];
 export type Waited = components['schemas']['Waited'];
 export type Waiting = components['schemas']['Waiting'];
 export type WaitingCode = components['schemas']['WaitingCode'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookChanged = components['schemas']['WebhookChanged'];
+export type WebhookDeliveries = components['schemas']['WebhookDeliveries'];
+export type WebhookDelivery = components['schemas']['WebhookDelivery'];
+export type WebhookEndpoint = components['schemas']['WebhookEndpoint'];
+export type WebhookId = components['schemas']['WebhookId'];
+export type WebhookSecret = components['schemas']['WebhookSecret'];
+export type Webhooks = components['schemas']['Webhooks'];
 export type Why = components['schemas']['Why'];
 export type WizardDraftBody = components['schemas']['WizardDraftBody'];
 export type Worker = components['schemas']['Worker'];

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 
 class ArtifactOfJob(BaseModel):
@@ -30,6 +30,18 @@ class ArtifactOfJob(BaseModel):
     size: int
     """
     In bytes.
+    """
+
+
+class AuditObject(BaseModel):
+    """
+    What an act is about.
+    """
+
+    id: str
+    kind: str
+    """
+    `job`, `quota`, `worker`, `module`, `topic`, `key`, `schedule` or `system`.
     """
 
 
@@ -229,6 +241,32 @@ class Drained(BaseModel):
     """
 
 
+class EventFilter(BaseModel):
+    """
+    All of these; words of one list mean any of them, those of `label` all. A name with `!` rules out.
+    """
+
+    label: list[str] | None = None
+    """
+    Of the job: `name=value`, or `name` for whatever value.
+    """
+    label_: Annotated[list[str] | None, Field(alias='label!')] = None
+    module: list[str] | None = None
+    module_: Annotated[list[str] | None, Field(alias='module!')] = None
+    status: list[str] | None = None
+    """
+    The state that an event brings its job into, or says that it is in.
+    """
+    status_: Annotated[list[str] | None, Field(alias='status!')] = None
+    type: list[str] | None = None
+    """
+    `job`, `job.succeeded` or `nox.job.succeeded.v1`.
+    """
+    type_: Annotated[list[str] | None, Field(alias='type!')] = None
+    user_id: list[str] | None = None
+    user_id_: Annotated[list[str] | None, Field(alias='user_id!')] = None
+
+
 class FieldError(BaseModel):
     """
     One thing that is wrong with a request's body or query.
@@ -240,6 +278,13 @@ class FieldError(BaseModel):
     pointer: str
     """
     A JSON pointer into the body, or the name of a query parameter after `?`.
+    """
+
+
+class Filter(RootModel[EventFilter]):
+    root: EventFilter
+    """
+    A misspelt word would silently send everything, so unknown ones are refused.
     """
 
 
@@ -572,6 +617,51 @@ class ModuleSchemas(BaseModel):
     outputs: Any
 
 
+class OpenJob(BaseModel):
+    """
+    A job that has not ended, or had not.
+    """
+
+    attempt: int
+    """
+    The number of a try at a job, from 1.
+    """
+    created_at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    due_at: AwareDatetime | None
+    id: UUID
+    """
+    A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
+    """
+    job_id: UUID
+    """
+    A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
+    """
+    module: str
+    """
+    A module's name, for example `xtb`.
+    """
+    module_version: str
+    priority: int
+    started_at: AwareDatetime | None
+    state: str
+    """
+    Where a job is. Each surface of the API has its own words for these; facts and rows have these.
+    """
+    user_id: str
+    """
+    A user: any text up to 256 bytes without control characters. It stands in payloads only.
+    """
+    waiting_code: str | None
+    """
+    Why it does not run, while it is queued.
+    """
+    worker_id: str | None
+
+
 class OutputRow(BaseModel):
     """
     Something that was printed, or how it ended.
@@ -670,6 +760,31 @@ class ProgressBody(BaseModel):
     percent: float | None = None
 
 
+class Queue(BaseModel):
+    at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    jobs: list[OpenJob]
+    n: int
+    """
+    The last frame that was taken in, and its instant: `?as_of=<n>` asks for the next page of the same.
+    """
+    next: str | None
+    """
+    The cursor of the next page; null on the last.
+    """
+    states: dict[str, int]
+    """
+    How many jobs the asker sees, by their state. None of them had ended.
+    """
+    waiting: dict[str, int]
+    """
+    How many of them waited, by what for.
+    """
+
+
 class Quota(BaseModel):
     limit: int
     period: str | None
@@ -677,6 +792,40 @@ class Quota(BaseModel):
     `day`, of a budget.
     """
     quota_type: str
+
+
+class QuotaEntry(BaseModel):
+    """
+    One movement, in core seconds of its period.
+    """
+
+    at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    cpu_seconds: int
+    """
+    Of `granted`, all that the period has from now on; of the others, what moves: from free to reserved, from
+    reserved to used, from reserved to free.
+    """
+    fact: str
+    """
+    The fact: `granted`, `reserved`, `settled` or `released`.
+    """
+    id: str
+    """
+    The place of its fact in the log.
+    """
+    job_id: UUID | None = None
+    overrun: int | None = None
+    """
+    What a job used beyond its reservation, which no budget paid.
+    """
+    period: AwareDatetime
+    """
+    The first instant of the period.
+    """
 
 
 class QuotaUsage(BaseModel):
@@ -1110,6 +1259,13 @@ class RetryPolicy(BaseModel):
     """
 
 
+class RotateWebhook(BaseModel):
+    overlap_s: int | None = None
+    """
+    For so many seconds the secret of before signs as well, at most a week; a day, if absent.
+    """
+
+
 class RunningJob(BaseModel):
     job_id: UUID
     """
@@ -1229,6 +1385,29 @@ class SetSchedule(BaseModel):
     time_zone: str | None = 'UTC'
     """
     As IANA names it; `UTC` if absent.
+    """
+
+
+class SetWebhook(BaseModel):
+    description: str | None = ''
+    """
+    For people; at most 256 bytes.
+    """
+    enabled: bool | None = True
+    """
+    Whether anything is sent.
+    """
+    filter: Filter | None = None
+    """
+    Which events, by the words of `GET /events`; all that its owner may see there, if absent.
+    """
+    of_tenant: bool | None = False
+    """
+    Those of all of the tenant, as an admin sees them; for admins.
+    """
+    url: str
+    """
+    Where events are sent: `https://`, without a user, a password and a fragment; at most 2,048 bytes.
     """
 
 
@@ -1485,6 +1664,93 @@ class Waiting(BaseModel):
     message: str
 
 
+class WebhookChanged(BaseModel):
+    """
+    What became of a change.
+    """
+
+    delivery_id: UUID | None = None
+    """
+    What the endpoint is sent as `webhook-id`.
+    """
+    id: UUID
+    """
+    A webhook.
+    """
+    n: int | None = None
+    pending: bool | None = None
+    """
+    Nobody has decided yet.
+    """
+
+
+class WebhookDelivery(BaseModel):
+    attempts: int
+    created_at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    error: str | None
+    """
+    Why the last attempt was not answered: `unreachable`, `timeout`, `tls` or `protocol`.
+    """
+    event_id: str
+    """
+    The event's place in the log.
+    """
+    id: UUID
+    """
+    What the endpoint is sent as `webhook-id`.
+    """
+    last_at: AwareDatetime | None
+    next_attempt_at: AwareDatetime | None
+    """
+    When the next attempt is due; null if there is to be none.
+    """
+    state: str
+    """
+    `pending`, `delivered`, `failed`, `dropped` (too many waited) or `canceled` (the webhook was switched off).
+    """
+    status: int | None
+    """
+    What the last attempt was answered with.
+    """
+    type: str
+
+
+class WebhookEndpoint(BaseModel):
+    dropped: int
+    """
+    Deliveries that were given up because too many waited.
+    """
+    failing_since: AwareDatetime | None
+    failures: int
+    """
+    Attempts that failed since the last one that was taken.
+    """
+
+
+class WebhookSecret(BaseModel):
+    id: UUID
+    """
+    A webhook.
+    """
+    n: int | None = None
+    pending: bool | None = None
+    """
+    Nobody has decided yet.
+    """
+    rotation: int
+    """
+    How often it was rotated.
+    """
+    secret: str
+    """
+    What payloads are signed with, as Standard Webhooks writes it. It is told this once.
+    """
+
+
 class WizardDraftBody(BaseModel):
     """
     What the wizard asked.
@@ -1502,25 +1768,27 @@ class Worker(BaseModel):
     It claims tasks over HTTP; else it is an executor.
     """
     drained_by: str | None
+    """
+    Null of the past.
+    """
     id: str
     """
     A worker's name, stable over its restarts. It stands in subjects.
     """
-    joined_at: AwareDatetime
+    joined_at: AwareDatetime | None
     """
-    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
-    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    Null of the past.
     """
     labels: list[str]
-    last_seen_at: AwareDatetime
+    last_seen_at: AwareDatetime | None
     """
-    When the log heard of it last, to ten seconds.
+    When the log heard of it last, to ten seconds; null of the past.
     """
     left_at: AwareDatetime | None
     modules: list[ServedModule]
     n: int
     """
-    A message's place in the log of facts: gapless, from 1.
+    The newest frame with an entry of the worker; of the past, the last frame that was taken in.
     """
     running: list[RunningJob]
     """
@@ -1547,6 +1815,71 @@ class Workers(BaseModel):
     The cursor of the next page; null on the last.
     """
     workers: list[Worker]
+
+
+class Act(BaseModel):
+    """
+    One act.
+    """
+
+    at: AwareDatetime
+    """
+    When it was decided.
+    """
+    code: str | None = None
+    """
+    Of what was refused.
+    """
+    from_: Annotated[str | None, Field(alias='from')] = None
+    """
+    The address that the request came from.
+    """
+    id: str
+    """
+    Its place in the log: of the fact that says so; of what was refused without one, behind the frame's entries.
+    """
+    key_id: UUID | None = None
+    n: int
+    """
+    A message's place in the log of facts: gapless, from 1.
+    """
+    object: AuditObject
+    outcome: str
+    reason: str | None = None
+    """
+    Why, in the asker's words.
+    """
+    request_id: str | None = None
+    role: str | None = None
+    tenant: str
+    """
+    Of whoever asked, else of what it is about.
+    """
+    token_id: str | None = None
+    """
+    The token's `jti`, or the API key's id. Logs from before who asked was recorded have neither, no role and no
+    address.
+    """
+    user_id: str | None = None
+    """
+    Who asked; nobody of what the system did.
+    """
+    verb: str
+    """
+    What was done, as `<kind>.<verb>`.
+    """
+
+
+class Acts(BaseModel):
+    """
+    Acts, as far as they were looked for.
+    """
+
+    acts: list[Act]
+    next: str | None
+    """
+    The cursor of the next page, which may have some even where this one has none; null at the end.
+    """
 
 
 class ApiKeys(BaseModel):
@@ -1701,7 +2034,7 @@ class CloudEvent(BaseModel):
     """
     subject: str
     """
-    What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule or key.
+    What it is about: the job's id, the name of module, worker or topic, the account, the id of schedule, webhook or key.
     """
     time: AwareDatetime
     """
@@ -2112,7 +2445,7 @@ class QuotaAccount(BaseModel):
     limits: Limits
     n: int
     """
-    A message's place in the log of facts: gapless, from 1.
+    The frame that set them; of the past, the last frame that was taken in.
     """
     period: AwareDatetime
     """
@@ -2122,10 +2455,9 @@ class QuotaAccount(BaseModel):
     """
     The role that the limits come from, unless an admin set them; empty of a tenant.
     """
-    set_at: AwareDatetime
+    set_at: AwareDatetime | None
     """
-    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
-    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    Null of the past, as `change` is.
     """
     tenant: str
     """
@@ -2143,6 +2475,14 @@ class QuotaAccounts(BaseModel):
     next: str | None
     """
     The cursor of the next page; null on the last.
+    """
+
+
+class QuotaEntries(BaseModel):
+    entries: list[QuotaEntry]
+    next: str | None
+    """
+    The cursor of the next page, which may have some even where this one has none; null at the end.
     """
 
 
@@ -2205,6 +2545,68 @@ class Schedules(BaseModel):
     schedules: list[Schedule]
 
 
+class Webhook(BaseModel):
+    created_at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    description: str
+    disabled_reason: str | None
+    """
+    Why Nox switched it off: `gone`, `failing`, `key_revoked` or `key_expired`.
+    """
+    enabled: bool
+    """
+    Whether anything is sent.
+    """
+    endpoint: WebhookEndpoint | None
+    """
+    How its endpoint is; null where that was not asked for, or nobody knows.
+    """
+    expires_at: AwareDatetime | None
+    filter: EventFilter
+    id: UUID
+    """
+    A webhook.
+    """
+    key_id: UUID | None
+    """
+    The API key that it is bound to: it is switched off when that is revoked or has run out.
+    """
+    n: int
+    """
+    A message's place in the log of facts: gapless, from 1.
+    """
+    of_tenant: bool
+    previous_secret_until: AwareDatetime | None
+    rotation: int
+    """
+    How often its secret was rotated, and until when the one before signs as well.
+    """
+    url: str
+    user_id: str
+    """
+    A user: any text up to 256 bytes without control characters. It stands in payloads only.
+    """
+
+
+class WebhookDeliveries(BaseModel):
+    deliveries: list[WebhookDelivery]
+    next: int | None
+    """
+    The cursor of the next page; null on the last.
+    """
+
+
+class Webhooks(BaseModel):
+    next: UUID | None
+    """
+    The cursor of the next page; null on the last.
+    """
+    webhooks: list[Webhook]
+
+
 class Why(BaseModel):
     """
     Why a job stands where it stands.
@@ -2212,7 +2614,7 @@ class Why(BaseModel):
 
     blocked_by: BlockedBy | None
     """
-    What is in its way now; `null` where nothing is, and of the past.
+    What is in its way, or was then; `null` where nothing is.
     """
     code: str | None
     """
@@ -2233,6 +2635,11 @@ class Why(BaseModel):
     n: int
     """
     The newest frame with an entry of the job that this tells.
+    """
+    parked: str | None = None
+    """
+    Why its row does not tell all, where it does not: `unknown_fact` of a job that a newer version of Nox led on,
+    and that stands still until that leads again.
     """
     ran_s: float
     """
