@@ -93,7 +93,7 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     let key = ada.post(0, "/keys", &json!({"name": "ci", "role": "user"})).await.unwrap();
     let (key_id, secret) = (key.body["id"].as_str().unwrap(), key.body["secret"].as_str().unwrap());
     let cancel = async |client: &Client, reason: &str| {
-        let request = client.request(0, Method::DELETE, &format!("/jobs/{job}"));
+        let request = client.request(0, Method::POST, &format!("/jobs/{job}/cancel"));
         client.send(request.header("nox-reason", reason)).await.unwrap()
     };
     assert_eq!(cancel(&root, "a\tb").await.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -117,7 +117,7 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
         cluster.notifier.wait_ready().await.unwrap();
     }
     until(WITHIN, "the jobs", async || {
-        let open = ada.get(0, "/jobs?state=queued,running&limit=1").await;
+        let open = ada.get(0, "/jobs?status=queued,running&limit=1").await;
         let open = open.map_err(anyhow::Error::msg)?;
         Ok(open.body["jobs"].as_array().is_some_and(Vec::is_empty).then_some(()))
     })
