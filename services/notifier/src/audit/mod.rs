@@ -14,16 +14,23 @@ mod folder;
 mod line;
 mod verify;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use anyhow::Context;
 use nox_archive::{Follower, Log};
 use nox_contract::{
-    EpochRecord, Frame, FrameNumber, Position,
+    EpochRecord, Frame, FrameNumber,
     audit::{self, Act},
 };
 use nox_protocol::HeadReader;
 use nox_service::{Backoff, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::folder::Folder;
 pub use self::{
@@ -37,9 +44,6 @@ use crate::{RETRY_MAX, RETRY_MIN};
 const AUDIT: &str = "notifier.audit";
 /// The audit sink among the readers of the log.
 const NAME: &str = "audit";
-
-/// The log is cut by minutes.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What the sink is given.
 #[derive(Debug, Clone)]
@@ -66,7 +70,13 @@ async fn write(sink: &Sink, log: &Log, runtime: &Runtime) -> anyhow::Result<()> 
     let mut follower = Follower::new(log, HeadReader::after(FrameNumber(read)));
     runtime.readiness.set(AUDIT, Ok::<(), String>(()));
     tracing::info!(frame.n = read, audit.folder = %sink.folder.display(), "Goes on with the audit");
-    let mut told: Option<Duration> = None;
+    let kept = Arc::new(AtomicU64::new(read));
+    let told = kept.clone();
+    let tell =
+        log.broker().clone().keep_telling_reader(NAME, log.incarnation().clone(), move || {
+            Some(FrameNumber(told.load(Ordering::Relaxed)))
+        });
+    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
     loop {
         let mut acts = Vec::new();
         let mut read = FrameNumber(read);
@@ -86,15 +96,7 @@ async fn write(sink: &Sink, log: &Log, runtime: &Runtime) -> anyhow::Result<()> 
             }
         }
         folder = keep(folder, acts, runtime).await?;
-        let now = runtime.clock.monotonic();
-        if told.is_some_and(|told| now.saturating_sub(told) < TELL_EVERY) {
-            continue;
-        }
-        told = Some(now);
-        let position = Position { incarnation: log.incarnation().clone(), seq: read.0 };
-        if let Err(error) = log.broker().tell_reader(NAME, &position).await {
-            tracing::debug!(%error, "Cannot say how far the audit is");
-        }
+        kept.fetch_max(read.0, Ordering::Relaxed);
     }
 }
 

@@ -1,12 +1,19 @@
 //! From the log into the outbox: what each stretch leads to, in one transaction with how far it reaches.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nox_archive::{Follower, Log};
 use nox_contract::{
     CloudEvent, DeliveryId, Entry, Fact, FactOrUnknown, FactPlace, Frame, FrameNumber, JobId,
-    Position, Timestamp,
+    Timestamp,
 };
 use nox_protocol::HeadReader;
 use nox_readmodel::{
@@ -14,6 +21,7 @@ use nox_readmodel::{
     outbox::{NewDelivery, OutboxPlace, Taken},
 };
 use nox_service::Backoff;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Definitions, READER, Webhooks, log_postgres};
 use crate::{RETRY_MAX, RETRY_MIN};
@@ -23,8 +31,6 @@ use crate::{RETRY_MAX, RETRY_MIN};
 const EVENT_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// How often the place is written where nothing else is: what stands between is read again, and leads to nothing.
 const PLACE_EVERY: Duration = Duration::from_secs(1);
-/// How often it is told how far the outbox is, so that the log is not cut before it.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Deliveries after which no more frames are looked at before these are taken in.
 const TAKEN_MAX: usize = 2_000;
 /// Most jobs whose labels are remembered; beyond that all are forgotten, and looked up where they are needed.
@@ -49,7 +55,15 @@ pub(super) async fn run(
     };
     let (mut written, mut read) = (place, place);
     let now = || webhooks.clock.monotonic();
-    let (mut wrote, mut told) = (now(), None::<Duration>);
+    let mut wrote = now();
+    // The log is not cut before it.
+    let outbox = Arc::new(AtomicU64::new(written.n.0));
+    let told = outbox.clone();
+    let tell =
+        log.broker().clone().keep_telling_reader(READER, log.incarnation().clone(), move || {
+            Some(FrameNumber(told.load(Ordering::Relaxed)))
+        });
+    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
     matching.publish();
     loop {
         let behind = written != read;
@@ -72,13 +86,7 @@ pub(super) async fn run(
             matching.take((written, read)).await?;
             (written, wrote) = (read, now());
         }
-        if told.is_none_or(|told| now().saturating_sub(told) >= TELL_EVERY) {
-            told = Some(now());
-            let position = Position { incarnation: log.incarnation().clone(), seq: written.n.0 };
-            if let Err(error) = log.broker().tell_reader(READER, &position).await {
-                tracing::debug!(%error, "Cannot say how far the outbox is");
-            }
-        }
+        outbox.store(written.n.0, Ordering::Relaxed);
     }
 }
 
@@ -120,9 +128,8 @@ impl Matching<'_> {
         for (entry, of) in (0..).zip(&frame.entries) {
             for (fact, known) in (0..).zip(&of.facts) {
                 let place = FactPlace { n, entry, fact };
-                let FactOrUnknown::Known(known) = known else {
-                    bail!("the fact at {place} is of a newer version of Nox: update the notifier");
-                };
+                // What of a newer version's fact may be told is not known; the feed counts them.
+                let FactOrUnknown::Known(known) = known else { continue };
                 self.remember_labels(of, known);
                 if !is_old {
                     self.fact(place, frame.at, of, known).await?;
