@@ -137,6 +137,7 @@ CLASSES: dict[str, type[ApiError]] = {
     "body_timeout": BadRequest,
     "body_too_large": BadRequest,
     "budget_exhausted": QuotaExceeded,
+    "delivery_not_found": NotFound,
     "disabled_module": Conflict,
     "forbidden": Forbidden,
     "head_too_large": BadRequest,
@@ -158,6 +159,7 @@ CLASSES: dict[str, type[ApiError]] = {
     "module_not_found": NotFound,
     "not_ended": Conflict,
     "overloaded": Unavailable,
+    "parked": Conflict,
     "place_gone": NotFound,
     "queue_full": QuotaExceeded,
     "range_not_satisfiable": BadRequest,
@@ -180,6 +182,8 @@ CLASSES: dict[str, type[ApiError]] = {
     "unsupported_media_type": BadRequest,
     "upload_quota": QuotaExceeded,
     "version_conflict": Conflict,
+    "webhook_disabled": Conflict,
+    "webhook_not_found": NotFound,
     "worker_not_found": NotFound,
 }
 
