@@ -18,7 +18,7 @@
 //! | `resume` | where the feed goes on |
 //! | `publish` | publishes in order, up to the first that is not acknowledged |
 //! | `live` | tells events that nobody keeps |
-//! | [`webhooks`] | sends events to endpoints |
+//! | `webhooks` | sends events to endpoints |
 //! | `metrics` | what it counts |
 
 pub mod audit;
