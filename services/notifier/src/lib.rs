@@ -19,6 +19,7 @@
 //! | `publish` | publishes in order, up to the first that is not acknowledged |
 //! | `live` | tells events that nobody keeps |
 //! | `webhooks` | sends events to endpoints |
+//! | `place` | says how far its readers of the log are |
 //! | `metrics` | what it counts |
 
 pub mod audit;
@@ -26,6 +27,7 @@ pub mod config;
 mod events;
 mod live;
 mod metrics;
+mod place;
 mod publish;
 mod resume;
 mod webhooks;

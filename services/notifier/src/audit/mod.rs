@@ -14,13 +14,7 @@ mod folder;
 mod line;
 mod verify;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use nox_archive::{Follower, Log};
@@ -30,7 +24,6 @@ use nox_contract::{
 };
 use nox_protocol::HeadReader;
 use nox_service::{Backoff, Runtime};
-use tokio_util::task::AbortOnDropHandle;
 
 use self::folder::Folder;
 pub use self::{
@@ -38,7 +31,7 @@ pub use self::{
     line::Line,
     verify::{Fault, Walk, walk},
 };
-use crate::{RETRY_MAX, RETRY_MIN};
+use crate::{RETRY_MAX, RETRY_MIN, place::ReaderPlace};
 
 /// The part of readiness that says whether acts are written.
 const AUDIT: &str = "notifier.audit";
@@ -70,13 +63,7 @@ async fn write(sink: &Sink, log: &Log, runtime: &Runtime) -> anyhow::Result<()> 
     let mut follower = Follower::new(log, HeadReader::after(FrameNumber(read)));
     runtime.readiness.set(AUDIT, Ok::<(), String>(()));
     tracing::info!(frame.n = read, audit.folder = %sink.folder.display(), "Goes on with the audit");
-    let kept = Arc::new(AtomicU64::new(read));
-    let told = kept.clone();
-    let tell =
-        log.broker().clone().keep_telling_reader(NAME, log.incarnation().clone(), move || {
-            Some(FrameNumber(told.load(Ordering::Relaxed)))
-        });
-    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
+    let kept = ReaderPlace::tell(log, NAME, FrameNumber(read));
     loop {
         let mut acts = Vec::new();
         let mut read = FrameNumber(read);
@@ -96,7 +83,7 @@ async fn write(sink: &Sink, log: &Log, runtime: &Runtime) -> anyhow::Result<()> 
             }
         }
         folder = keep(folder, acts, runtime).await?;
-        kept.fetch_max(read.0, Ordering::Relaxed);
+        kept.reach(read);
     }
 }
 

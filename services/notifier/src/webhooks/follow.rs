@@ -1,13 +1,6 @@
 //! From the log into the outbox: what each stretch leads to, in one transaction with how far it reaches.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use nox_archive::{Follower, Log};
@@ -21,10 +14,9 @@ use nox_readmodel::{
     outbox::{NewDelivery, OutboxPlace, Taken},
 };
 use nox_service::Backoff;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{Definitions, READER, Webhooks, log_postgres};
-use crate::{RETRY_MAX, RETRY_MIN};
+use crate::{RETRY_MAX, RETRY_MIN, place::ReaderPlace};
 
 /// Events that are older than all attempts would take are not sent any more: whoever is that far behind begins with
 /// what somebody may still want to hear.
@@ -57,13 +49,7 @@ pub(super) async fn run(
     let now = || webhooks.clock.monotonic();
     let mut wrote = now();
     // The log is not cut before it.
-    let outbox = Arc::new(AtomicU64::new(written.n.0));
-    let told = outbox.clone();
-    let tell =
-        log.broker().clone().keep_telling_reader(READER, log.incarnation().clone(), move || {
-            Some(FrameNumber(told.load(Ordering::Relaxed)))
-        });
-    let _tell = AbortOnDropHandle::new(tokio::spawn(tell));
+    let outbox = ReaderPlace::tell(log, READER, written.n);
     matching.publish();
     loop {
         let behind = written != read;
@@ -86,7 +72,7 @@ pub(super) async fn run(
             matching.take((written, read)).await?;
             (written, wrote) = (read, now());
         }
-        outbox.store(written.n.0, Ordering::Relaxed);
+        outbox.reach(written.n);
     }
 }
 
@@ -134,16 +120,14 @@ impl Matching<'_> {
                 if !is_old {
                     self.fact(place, frame.at, of, known).await?;
                 }
-                let before = self.taken.webhooks.len();
                 self.definitions.hear(n, of, known, &mut self.taken);
-                self.changed |= self.taken.webhooks.len() != before
-                    || matches!(
-                        known,
-                        Fact::WebhookSet { .. }
-                            | Fact::WebhookRotated { .. }
-                            | Fact::WebhookDisabled { .. }
-                            | Fact::WebhookDeleted { .. }
-                    );
+                self.changed |= matches!(
+                    known,
+                    Fact::WebhookSet { .. }
+                        | Fact::WebhookRotated { .. }
+                        | Fact::WebhookDisabled { .. }
+                        | Fact::WebhookDeleted { .. }
+                );
             }
         }
         Ok(())
