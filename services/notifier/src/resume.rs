@@ -52,6 +52,9 @@ pub(crate) async fn place(
 
 /// Without its last message, the feed is where the notifier said that it was; where nobody said anything, it is as
 /// configured, or new, or unknown.
+///
+/// Of two who write, each can find the other's message behind its own: the one whose name sorts first goes on, so that
+/// never both end.
 fn resume(
     end: &FeedEnd,
     told: Option<Position>,
@@ -62,7 +65,8 @@ fn resume(
     let seq = end.seq;
     let last = end.last.as_ref().filter(|last| last.source.log == source.log);
     if let Some(last) = last {
-        if written.is_some_and(|written| seq > written) && last.source != *source {
+        let is_behind_ours = written.is_some_and(|written| seq > written);
+        if is_behind_ours && last.source.writer < source.writer {
             return Err(Error::Another { seq });
         }
         return Ok(Resumed { seq, after: last.place });
@@ -113,10 +117,15 @@ mod tests {
     }
 
     #[test]
-    fn what_another_wrote_behind_our_own_is_another_notifier() {
-        let end = end(9, Some(source("a", "other")));
-        let error = resume(&end, None, &source("a", "me"), None, Some(8)).unwrap_err();
+    fn of_two_who_find_the_others_message_behind_their_own_the_one_whose_name_sorts_first_goes_on()
+    {
+        let after = |writer, other| {
+            let end = end(9, Some(source("a", other)));
+            resume(&end, None, &source("a", writer), None, Some(8))
+        };
+        let error = after("second", "first").unwrap_err();
         assert!(matches!(error, Error::Another { seq: 9 }), "{error}");
+        assert_eq!(after("first", "second").unwrap(), Resumed { seq: 9, after: place() });
     }
 
     #[test]
