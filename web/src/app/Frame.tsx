@@ -17,8 +17,15 @@ export const PLACES = [
   { to: "/workers", name: "Workers", key: "w" },
   { to: "/quotas", name: "Quotas", key: "q" },
   { to: "/schedules", name: "Schedules", key: "s" },
+  { to: "/webhooks", name: "Webhooks", key: "h" },
   { to: "/live", name: "Live events", key: "l" },
+  { to: "/streams", name: "Streams", key: "r" },
+  { to: "/keys", name: "API keys", key: "k" },
+  { to: "/audit", name: "Audit", key: "a", admin: true },
 ] as const;
+
+/** Screens that show something to whoever asks. */
+export const placesOf = (admin: boolean) => PLACES.filter((place) => admin || !("admin" in place));
 
 const THEMES = { light: "dark", dark: "auto", auto: "light" } as const;
 
@@ -71,7 +78,7 @@ export function Frame() {
         </Button>
       </header>
       <nav className="nav" aria-label="Screens">
-        {PLACES.map(({ to, name: label }) => (
+        {placesOf(me.data?.is_admin ?? false).map(({ to, name: label }) => (
           <Link key={to} to={to} search={{}}>
             {label}
           </Link>

@@ -49,7 +49,7 @@ export function stays(row: Row, filter: Filter): boolean {
   return (!wanted || wanted.includes(row.state)) && !unwanted?.includes(row.state);
 }
 
-const BY_KIND: Record<string, string> = { module: "modules", worker: "workers", schedule: "schedules", quota: "quotas" };
+const BY_KIND: Record<string, string> = { module: "modules", worker: "workers", schedule: "schedules", quota: "quotas", webhook: "webhooks", key: "keys" };
 
 /** Patches the lists with `events`, and says anew what the job pages, and other screens, have to ask. */
 export function patch(cache: QueryClient, events: Heard[]): void {

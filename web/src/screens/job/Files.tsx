@@ -2,18 +2,15 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { artifact, ask } from "../../api/client";
 import { queries } from "../../api/queries";
 import type { Job } from "../../api/schema";
+import { save } from "../../parts/save";
 import { Copy } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 import { bytes } from "../../words/times";
 
 /** A link cannot carry a token, so the file is fetched and handed to the browser. */
 export async function download(id: string, name: string) {
-  const url = URL.createObjectURL(await (await ask("GET", artifact(id, name))).blob());
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name.split("/").pop() ?? name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  const blob = await (await ask("GET", artifact(id, name))).blob();
+  save(name.split("/").pop() ?? name, blob.type, blob);
 }
 
 export function Files({ job }: { job: Job }) {

@@ -7,6 +7,7 @@ import { queries } from "../../api/queries";
 import type { Job, Receipt } from "../../api/schema";
 import { mayWrite } from "../../api/token";
 import { Dialog } from "../../parts/Dialog";
+import { Reason } from "../../parts/Reason";
 import { Copy, JobLink, Json, Lasted, State, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 import { ENDED } from "../../words/states";
@@ -121,11 +122,13 @@ function Known({ job }: { job: Job }) {
 /** What may be done with it, by what it is and what the token is for. */
 function Actions({ job }: { job: Job }) {
   const cache = useQueryClient();
-  const [asking, setAsking] = useState(false);
+  const [asking, setAsking] = useState<"cancel" | "retry" | null>(null);
+  const [reason, setReason] = useState("");
   const act = useMutation({
-    mutationFn: (what: "cancel" | "retry" | "submit") => send<Receipt>("POST", `${address(job.id)}/${what}`),
+    mutationFn: (what: "cancel" | "retry" | "submit") => send<Receipt>("POST", `${address(job.id)}/${what}`, { reason }),
     onSuccess: () => {
-      setAsking(false);
+      setAsking(null);
+      setReason("");
       void cache.invalidateQueries({ queryKey: ["job", job.id] });
       void cache.invalidateQueries({ queryKey: ["why", job.id] });
     },
@@ -139,8 +142,8 @@ function Actions({ job }: { job: Job }) {
         Run again with changes
       </Link>
       {ended && (
-        <Button size="compact-sm" variant="default" loading={act.isPending} onClick={() => act.mutate("retry")}>
-          Run again
+        <Button size="compact-sm" variant="default" loading={act.isPending} onClick={() => setAsking("retry")}>
+          Run again…
         </Button>
       )}
       {job.state === "draft" && (
@@ -149,7 +152,7 @@ function Actions({ job }: { job: Job }) {
         </Button>
       )}
       {!ended && (
-        <Button size="compact-sm" color="red" variant="outline" onClick={() => setAsking(true)}>
+        <Button size="compact-sm" color="red" variant="outline" onClick={() => setAsking("cancel")}>
           Cancel…
         </Button>
       )}
@@ -158,11 +161,23 @@ function Actions({ job }: { job: Job }) {
           runs as <JobLink id={another} />
         </span>
       )}
-      <Dialog open={asking} onClose={() => setAsking(false)} title="Cancel this job?">
-        <p>It ends at once, whatever it is doing; a running attempt is killed.</p>
-        <Button color="red" loading={act.isPending} onClick={() => act.mutate("cancel")}>
-          Cancel the job
-        </Button>
+      <Dialog open={asking !== null} onClose={() => setAsking(null)} title={asking === "retry" ? "Run this job again?" : "Cancel this job?"}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (asking) act.mutate(asking);
+          }}
+        >
+          <p>
+            {asking === "retry"
+              ? "It is submitted once more as it was, by your own limits. This one stays."
+              : "It ends at once, whatever it is doing; a running attempt is killed. This one job is hit."}
+          </p>
+          <Reason reason={reason} set={setReason} />
+          <Button type="submit" color={asking === "retry" ? undefined : "red"} loading={act.isPending}>
+            {asking === "retry" ? "Run again" : "Cancel the job"}
+          </Button>
+        </form>
         {act.error && <Trouble error={act.error} />}
       </Dialog>
       {act.error && !asking && <Trouble error={act.error} />}

@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, job } from "../../../api/client";
+import { save } from "../../../parts/save";
 import { Trouble } from "../../../parts/Trouble";
 import { bare, hex, pieces, type Style } from "./ansi";
 import { useLog } from "./follow";
@@ -45,11 +46,7 @@ export default function Logs({ id, ended }: { id: string; ended: boolean }) {
 
   async function download() {
     const blob = await (await ask("GET", `${job(id)}/logs`, { headers: { Accept: "text/plain" } })).blob();
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${id}.log`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    save(`${id}.log`, blob.type, blob);
   }
 
   return (
