@@ -1,8 +1,10 @@
 /** What is asked for and under which key it is kept. Live events patch these keys and no others. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { artifact, ask, get, job, type Query } from "./client";
+import type { Counts, Info, MeMore, Related, Stats, SystemFigures } from "./coming";
+import { Problem } from "./problem";
 import type {
-  Acts, ApiKeys, Artifacts, Health, Job, JobEvents, Jobs, Ledger, Me, Module, Modules, Queue, QuotaAccounts, Quotas, Schedule,
+  Acts, ApiKeys, Artifacts, Health, Job, JobEvents, Jobs, Ledger, Module, Modules, Queue, QuotaAccounts, Quotas, Schedule,
   Schedules, Violations, Webhook, WebhookDeliveries, Webhooks, Why, Workers,
 } from "./schema";
 
@@ -18,13 +20,43 @@ function slim({ inputs: _inputs, outputs: _outputs, ...row }: Job): Row {
   return row;
 }
 
-export async function jobsPage(filter: Query, cursor: string | null, limit: number, signal?: AbortSignal) {
-  const page = await get<Jobs>("/jobs", { ...filter, limit, ...(cursor !== null && { cursor }) }, signal);
-  return { rows: page.jobs.map(slim), next: page.next ?? null };
+/** False once a gateway has said that it does not know short rows. */
+let brief = true;
+
+export async function jobsPage(filter: Query, cursor: string | null, limit: number, signal?: AbortSignal): Promise<{ rows: Row[]; next: string | null }> {
+  const query = { ...filter, limit, ...(brief && { view: "brief" }), ...(cursor !== null && { cursor }) };
+  try {
+    const page = await get<Jobs>("/jobs", query, signal);
+    return { rows: page.jobs.map(slim), next: page.next ?? null };
+  } catch (error) {
+    if (!brief || !Problem.from(error).errors.some(({ pointer }) => pointer === "?view")) throw error;
+    brief = false;
+    return jobsPage(filter, cursor, limit, signal);
+  }
 }
 
 export const queries = {
-  me: () => queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => get<Me>("/me", {}, signal), staleTime: Infinity }),
+  me: () => queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => get<MeMore>("/me", {}, signal), staleTime: Infinity }),
+  /** For everybody, so that the form for signing in has it too. */
+  info: () => queryOptions({ queryKey: ["info"], queryFn: ({ signal }) => get<Info>("/info", {}, signal), staleTime: Infinity, retry: false }),
+  counts: (filter: Filter, by: string) =>
+    queryOptions({ queryKey: ["counts", filter, by], queryFn: ({ signal }) => get<Counts>("/jobs/counts", { ...filter, by }, signal), retry: false }),
+  /** Of the last `seconds`, in `parts` that begin at whole ones, so that they stay the same from one answer to the next. */
+  stats: (seconds: number, parts: number) =>
+    queryOptions({
+      queryKey: ["stats", seconds, parts],
+      queryFn: ({ signal }) => {
+        const part = (seconds / parts) * 1000;
+        const to = Math.ceil(Date.now() / part) * part;
+        const span = { from: new Date(to - seconds * 1000).toISOString(), to: new Date(to).toISOString(), parts };
+        return get<Stats>("/jobs/stats", span, signal);
+      },
+      retry: false,
+    }),
+  system: () => queryOptions({ queryKey: ["system"], queryFn: ({ signal }) => get<SystemFigures>("/system", {}, signal), retry: false }),
+  related: (id: string) =>
+    queryOptions({ queryKey: ["related", id], queryFn: ({ signal }) => get<Related>(`${job(id)}/related`, {}, signal), retry: false }),
+  acts: (id: string) => queryOptions({ queryKey: ["acts", id], queryFn: ({ signal }) => get<Acts>(`${job(id)}/acts`, {}, signal), retry: false }),
   /** Answered with 503 while a part is not ready, and says then as well which. */
   ready: () => queryOptions({ queryKey: ["ready"], queryFn: ({ signal }) => readiness(signal) }),
   metrics: () => queryOptions({ queryKey: ["metrics"], queryFn: async ({ signal }) => (await ask("GET", "/metrics", { signal })).text() }),
@@ -134,7 +166,7 @@ async function allEvents(id: string, signal: AbortSignal): Promise<{ entries: En
   return { entries, complete: false };
 }
 
-export type Readiness = { status: string; parts: Record<string, { status: string; detail?: string }>; notes?: Record<string, string> };
+export type Readiness = { status: string; parts: Record<string, { status: string; reason?: string }>; notes?: Record<string, string> };
 
 async function readiness(signal: AbortSignal): Promise<Readiness> {
   const response = await fetch("/readyz", { signal, cache: "no-store", credentials: "omit" });

@@ -51,3 +51,28 @@ export function Files({ job }: { job: Job }) {
     </>
   );
 }
+
+const FEW = 6;
+
+/** The first files of a result, to be had by one click. */
+export function FewFiles({ job, all }: { job: Job; all: () => void }) {
+  const files = useQuery(queries.artifacts(job.id));
+  const fetching = useMutation({ mutationFn: (name: string) => download(job.id, name) });
+  const found = files.data?.artifacts ?? [];
+  if (found.length === 0) return null;
+  return (
+    <section className="row few" aria-label="Files">
+      {found.slice(0, FEW).map(({ name, size }) => (
+        <button key={name} type="button" className="facet theirs" title={`Download ${name}`} onClick={() => fetching.mutate(name)}>
+          ⇩ {name} <span className="dim">{bytes(Number(size))}</span>
+        </button>
+      ))}
+      {found.length > FEW && (
+        <button type="button" className="plain-button link" onClick={all}>
+          all {found.length} files
+        </button>
+      )}
+      {fetching.error && <Trouble error={fetching.error} />}
+    </section>
+  );
+}

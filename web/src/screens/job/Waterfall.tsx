@@ -9,7 +9,7 @@ import { between, span } from "../../words/times";
 type Bar = { state: string; code: string | null; attempt: number; from: string; seconds: number; n: number; open: boolean };
 
 /** Where the job stood, a line each: waiting split by its reason, and each attempt by itself. */
-export function Waterfall({ why }: { why: Why }) {
+export function Waterfall({ why, rows }: { why: Why; rows: number }) {
   const now = useNow();
   const [collapsed, setCollapsed] = useState(false);
   const bars: Bar[] = why.history
@@ -70,6 +70,10 @@ export function Waterfall({ why }: { why: Why }) {
             </li>
           );
         })}
+        <li>
+          <span className="what">projection</span>
+          <span className="theirs">{rows >= why.n ? `the rows have it all, up to frame ${why.n}` : `the rows have frame ${rows} of ${why.n}`}</span>
+        </li>
       </ol>
     </section>
   );

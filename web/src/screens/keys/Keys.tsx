@@ -6,7 +6,7 @@ import { send } from "../../api/client";
 import { Problem } from "../../api/problem";
 import { queries } from "../../api/queries";
 import type { KeyCreated } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Act } from "../../parts/Act";
 import { Dialog } from "../../parts/Dialog";
 import { More } from "../../parts/More";
@@ -21,6 +21,7 @@ const route = getRouteApi("/keys");
 export function Keys() {
   const search = route.useSearch();
   const navigate = useNavigate();
+  const may = useMay();
   const list = useInfiniteQuery(queries.keys());
   const me = useQuery(queries.me());
   const keys = list.data?.pages.flatMap((page) => page.keys) ?? [];
@@ -30,7 +31,7 @@ export function Keys() {
       <div className="row">
         <h1>API keys</h1>
         <span className="grow" />
-        {mayWrite() ? (
+        {may("create_key") ? (
           <Button size="compact-sm" onClick={() => void navigate({ to: "/keys", search: { new: "1" } })}>
             New key…
           </Button>
@@ -72,7 +73,7 @@ export function Keys() {
                   {key.id.slice(0, 8)}… <Copy text={key.id} what="id" />
                 </td>
                 <td>
-                  {mayWrite() && (
+                  {may("revoke_key") && (
                     <Act
                       name="Revoke"
                       says={`${key.name}: within five seconds no gateway takes this one key. Schedules and webhooks that are bound to it stop.`}
@@ -88,7 +89,7 @@ export function Keys() {
         </table>
       )}
       <More list={list} />
-      <Dialog open={search.new !== undefined && mayWrite()} onClose={close} title="New API key">
+      <Dialog open={search.new !== undefined && may("create_key")} onClose={close} title="New API key">
         <NewKey admin={me.data?.is_admin ?? false} done={close} />
       </Dialog>
     </>

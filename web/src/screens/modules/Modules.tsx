@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
 import { queries } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Act } from "../../parts/Act";
 import { Json, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
@@ -10,9 +10,10 @@ import { Trouble } from "../../parts/Trouble";
 /** What can be run. */
 export function Modules() {
   const modules = useQuery(queries.modules());
+  const may = useMay();
   const me = useQuery(queries.me());
   const [open, setOpen] = useState("");
-  const operator = me.data?.is_admin && me.data.tenant === "default" && mayWrite();
+  const operator = me.data?.is_admin && me.data.tenant === "default" && may("disable_module");
   if (modules.error) return <Trouble error={modules.error} />;
   return (
     <>

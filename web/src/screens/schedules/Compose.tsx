@@ -6,7 +6,7 @@ import { send } from "../../api/client";
 import { Problem } from "../../api/problem";
 import { queries } from "../../api/queries";
 import type { Overlap, Schedule, ScheduleChanged } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { withUploads } from "../../api/upload";
 import { Reason } from "../../parts/Reason";
 import { JobLink, Json, When } from "../../parts/Shown";
@@ -31,6 +31,7 @@ const OVERLAPS: { value: Overlap; label: string }[] = [
 /** One schedule: when it is due, what became of it, and a form to change it. */
 export function SchedulePage() {
   const { id } = pageRoute.useParams();
+  const may = useMay();
   const { edit } = pageRoute.useSearch();
   const navigate = useNavigate();
   const found = useQuery(queries.schedule(id));
@@ -43,7 +44,7 @@ export function SchedulePage() {
       <div className="row">
         <h1 className="theirs">{schedule.name}</h1>
         <span className="grow" />
-        {mayWrite() && (
+        {may("replace_schedule") && (
           <>
             <Button size="compact-sm" variant="default" aria-expanded={edit !== undefined} onClick={() => show(edit === undefined ? { edit: "1" } : {})}>
               Change…
@@ -71,7 +72,7 @@ export function SchedulePage() {
         </span>
       </div>
       {schedule.paused && <p className="problem">Paused ({schedule.pause_reason}): it submits nothing.</p>}
-      {edit !== undefined && mayWrite() ? (
+      {edit !== undefined && may("replace_schedule") ? (
         <ScheduleForm key={schedule.n} schedule={schedule} first={schedule.job.module} done={() => show({})} />
       ) : (
         <>
@@ -123,6 +124,7 @@ type FormProps = { schedule?: Schedule; first: string; done: (id: string) => voi
 
 function ScheduleForm({ schedule, first, done }: FormProps) {
   const cache = useQueryClient();
+  const may = useMay();
   const navigate = useNavigate();
   const modules = useQuery(queries.modules());
   const [name, setName] = useState(schedule?.name ?? "");
@@ -211,7 +213,7 @@ function ScheduleForm({ schedule, first, done }: FormProps) {
       {schedule && <Reason reason={reason} set={setReason} />}
       {problem && <Trouble error={problem} />}
       <p>
-        <Button type="submit" loading={work.isPending} disabled={!mayWrite() || name.trim() === ""}>
+        <Button type="submit" loading={work.isPending} disabled={!may("create_schedule") || name.trim() === ""}>
           {schedule ? "Save" : "Create"}
         </Button>
       </p>

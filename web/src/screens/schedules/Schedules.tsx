@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { queries } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { useLive } from "../../live/LiveMark";
 import { More } from "../../parts/More";
 import { JobLink, When } from "../../parts/Shown";
@@ -15,6 +15,7 @@ const EVERY_MS = 10_000;
 /** What is submitted again and again. */
 export function Schedules() {
   const navigate = useNavigate();
+  const may = useMay();
   const paused = useLive().state === "paused";
   const list = useInfiniteQuery({ ...queries.schedules(), refetchInterval: paused ? false : EVERY_MS });
   const schedules = list.data?.pages.flatMap((page) => page.schedules) ?? [];
@@ -23,7 +24,7 @@ export function Schedules() {
       <div className="row">
         <h1>Schedules</h1>
         <span className="grow" />
-        {mayWrite() ? (
+        {may("create_schedule") ? (
           <Button size="compact-sm" onClick={() => void navigate({ to: "/schedules/new", search: {} })}>
             New schedule…
           </Button>
@@ -74,7 +75,7 @@ export function Schedules() {
                   )}
                 </td>
                 <td>{schedule.last_job_id ? <JobLink id={schedule.last_job_id} /> : "–"}</td>
-                <td className="row">{mayWrite() && <ScheduleActions schedule={schedule} />}</td>
+                <td className="row">{may("pause_schedule") && <ScheduleActions schedule={schedule} />}</td>
               </tr>
             ))}
           </tbody>

@@ -1,52 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
+import type { SystemFigures } from "../../api/coming";
 import { queries } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 import { Trouble } from "../../parts/Trouble";
+import { bytes, span } from "../../words/times";
 import { figures, READERS } from "./figures";
 
-const EVERY_MS = 3000;
+const EVERY_MS = 5000;
 
 /** How far everybody has read, what the log keeps, and which part is not well. */
 export function Standing() {
   const paused = useLive().state === "paused";
   const refetchInterval = paused ? false : EVERY_MS;
+  const system = useQuery({ ...queries.system(), refetchInterval: ({ state }) => (state.error ? false : refetchInterval) });
   const ready = useQuery({ ...queries.ready(), refetchInterval });
-  const metrics = useQuery({ ...queries.metrics(), refetchInterval });
-  const known = figures(metrics.data ?? "");
-  const value = (name: string) => known.get(name);
-  const readers = READERS.filter(({ name }) => value(name) !== undefined);
   return (
     <>
-      <div className="cards">
-        <Card name="first frame in the stream" value={value("nox_log_first_n")} />
-        <Card name="in the archive up to frame" value={value("nox_log_archived_n")} />
-        <Card name="frames since the leader began" value={value("nox_scheduler_frames_total")} />
-        <Card name="entries in them" value={value("nox_scheduler_entries_total")} />
-        <Card name="parked entries" value={value("nox_jobs_parked")} bad />
-        <Card name="archive fails" value={value("nox_log_archive_failing")} bad />
-      </div>
-      {metrics.error && <Trouble error={metrics.error} />}
-      <h2>Readers of the log</h2>
-      <table className="plain">
-        <tbody>
-          {readers.map(({ reads, name, unit }) => (
-            <tr key={name} data-figure={name}>
-              <th scope="row">{reads}</th>
-              <td className="number">{value(name)?.toLocaleString()}</td>
-              <td>{unit} behind</td>
-              <td className="dim mono">{name}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {metrics.isSuccess && readers.length < READERS.length && (
-        <p className="dim">Services that run by themselves tell their own figures at their own NOX_ADMIN_ADDR.</p>
-      )}
+      {system.data && <System system={system.data} />}
+      {system.error && <Metrics refetchInterval={refetchInterval} />}
       <h2>Parts</h2>
       {ready.error && <Trouble error={ready.error} />}
       <table className="plain">
         <tbody>
-          {Object.entries(ready.data?.parts ?? {}).map(([name, { status, detail }]) => (
+          {Object.entries(ready.data?.parts ?? {}).map(([name, { status, reason }]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td>
@@ -54,7 +30,7 @@ export function Standing() {
                   {status === "ok" ? "✓" : "✕"} {status}
                 </span>
               </td>
-              <td className="theirs">{detail}</td>
+              <td className="theirs">{reason}</td>
             </tr>
           ))}
         </tbody>
@@ -76,13 +52,113 @@ export function Standing() {
   );
 }
 
-function Card({ name, value, bad }: { name: string; value: number | undefined; bad?: boolean }) {
+function System({ system: { projection, log, streams, readers, archive, problems } }: { system: SystemFigures }) {
+  return (
+    <>
+      <div className="cards">
+        <Card name="rows behind the log" value={projection && `${projection.lag_frames.toLocaleString()} frames, ${span(projection.lag_s)}`} />
+        <Card name="frames in the log's stream" value={log && `${log.first_n.toLocaleString()} to ${log.last_n.toLocaleString()}`} />
+        <Card name="frames in the archive" value={archive && archive.segments > 0 ? `${archive.first_n.toLocaleString()} to ${archive.last_n.toLocaleString()}` : "none yet"} />
+        <Card name="segments of the archive" value={archive && `${archive.segments.toLocaleString()}, ${bytes(archive.bytes)}`} />
+      </div>
+      {(problems ?? []).map(({ part, detail }) => (
+        <p key={part} className="problem theirs">
+          <b>{part}</b>: {detail}
+        </p>
+      ))}
+      <h2>Readers of the log</h2>
+      <table className="plain">
+        <thead>
+          <tr>
+            <th>Reader</th>
+            <th className="number">Has read up to frame</th>
+            <th className="number">Frames behind</th>
+          </tr>
+        </thead>
+        <tbody>
+          {(readers ?? []).map(({ name, n, lag_frames }) => (
+            <tr key={name} data-reader={name}>
+              <th scope="row">{name}</th>
+              <td className="number">{n.toLocaleString()}</td>
+              <td className="number">{lag_frames.toLocaleString()}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <h2>Streams</h2>
+      <table className="plain">
+        <thead>
+          <tr>
+            <th>Stream</th>
+            <th className="number">Messages</th>
+            <th className="number">Size</th>
+            <th>Of its limit</th>
+            <th className="number">First</th>
+            <th className="number">Last</th>
+          </tr>
+        </thead>
+        <tbody>
+          {(streams ?? []).map((stream) => (
+            <tr key={stream.name} data-stream={stream.name}>
+              <th scope="row" className="mono">{stream.name}</th>
+              <td className="number">{stream.messages.toLocaleString()}</td>
+              <td className="number">{bytes(stream.bytes)}</td>
+              <td>
+                {stream.bytes_max !== null && stream.bytes_max > 0 ? (
+                  <>
+                    <meter aria-label={`${stream.name} of its limit`} min={0} max={stream.bytes_max} high={stream.bytes_max * 0.8} value={stream.bytes} /> {((stream.bytes / stream.bytes_max) * 100).toFixed(1)} % of {bytes(stream.bytes_max)}
+                  </>
+                ) : (
+                  "no limit"
+                )}
+              </td>
+              <td className="number">{stream.first_seq.toLocaleString()}</td>
+              <td className="number">{stream.last_seq.toLocaleString()}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+/** For whoever may not ask for the system's figures: those of this process alone. */
+function Metrics({ refetchInterval }: { refetchInterval: number | false }) {
+  const metrics = useQuery({ ...queries.metrics(), refetchInterval });
+  const known = figures(metrics.data ?? "");
+  const readers = READERS.filter(({ name }) => known.has(name));
+  const count = (name: string) => known.get(name)?.toLocaleString() ?? null;
+  return (
+    <>
+      <div className="cards">
+        <Card name="first frame in the stream" value={count("nox_log_first_n")} />
+        <Card name="in the archive up to frame" value={count("nox_log_archived_n")} />
+        <Card name="parked entries" value={count("nox_jobs_parked")} />
+      </div>
+      {metrics.error && <Trouble error={metrics.error} />}
+      <h2>Readers of the log</h2>
+      <table className="plain">
+        <tbody>
+          {readers.map(({ reads, name, unit }) => (
+            <tr key={name} data-reader={name}>
+              <th scope="row">{reads}</th>
+              <td className="number">{count(name)}</td>
+              <td>{unit} behind</td>
+              <td className="dim mono">{name}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p className="dim">Of this process; operators see the streams and the archive as well.</p>
+    </>
+  );
+}
+
+function Card({ name, value }: { name: string; value: string | null }) {
   return (
     <div className="card">
       <span className="dim">{name}</span>
-      <b>
-        {value === undefined ? "–" : bad && value > 0 ? <span className="state" data-state="failed">✕ {value.toLocaleString()}</span> : value.toLocaleString()}
-      </b>
+      <b>{value ?? "–"}</b>
     </div>
   );
 }

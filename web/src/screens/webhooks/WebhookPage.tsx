@@ -4,7 +4,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { send } from "../../api/client";
 import { queries } from "../../api/queries";
 import type { Webhook, WebhookChanged, WebhookDelivery, WebhookSecret } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { useLive } from "../../live/LiveMark";
 import { Act } from "../../parts/Act";
 import { Dialog } from "../../parts/Dialog";
@@ -33,6 +33,7 @@ export function WebhookPage() {
 function Known({ webhook }: { webhook: Webhook }) {
   const navigate = useNavigate();
   const search = route.useSearch();
+  const may = useMay();
   const me = useQuery(queries.me());
   const { endpoint } = webhook;
   const close = () => void navigate({ to: "/webhooks/$id", params: { id: webhook.id }, search: {} });
@@ -41,7 +42,7 @@ function Known({ webhook }: { webhook: Webhook }) {
       <div className="row">
         <h1 className="theirs">{webhook.url}</h1>
         <span className="grow" />
-        {mayWrite() && <Actions webhook={webhook} />}
+        {may("replace_webhook") && <Actions webhook={webhook} />}
       </div>
       <p className="theirs">{webhook.description}</p>
       <div className="row facts">
@@ -81,7 +82,7 @@ function Known({ webhook }: { webhook: Webhook }) {
         </p>
       )}
       <Deliveries webhook={webhook} />
-      <Dialog open={search.edit !== undefined && mayWrite()} onClose={close} title="Change this webhook">
+      <Dialog open={search.edit !== undefined && may("replace_webhook")} onClose={close} title="Change this webhook">
         <WebhookForm webhook={webhook} admin={me.data?.is_admin ?? false} done={close} />
       </Dialog>
     </article>
@@ -129,6 +130,7 @@ const SIGNS: Record<string, [sign: string, state: string]> = {
 
 function Deliveries({ webhook }: { webhook: Webhook }) {
   const cache = useQueryClient();
+  const may = useMay();
   const paused = useLive().state === "paused";
   const list = useInfiniteQuery({ ...queries.deliveries(webhook.id), refetchInterval: paused ? false : EVERY_MS });
   const deliveries = list.data?.pages.flatMap((page) => page.deliveries) ?? [];
@@ -186,7 +188,7 @@ function Deliveries({ webhook }: { webhook: Webhook }) {
                     …{delivery.id.slice(-12)} <Copy text={delivery.id} what="id" />
                   </td>
                   <td>
-                    {mayWrite() && webhook.enabled && (
+                    {may("redeliver") && webhook.enabled && (
                       <Button
                         size="compact-sm"
                         variant="default"

@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { queries } from "../../api/queries";
 import type { Webhook } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { useLive } from "../../live/LiveMark";
 import { Dialog } from "../../parts/Dialog";
 import { More } from "../../parts/More";
@@ -19,6 +19,7 @@ const EVERY_MS = 10_000;
 export function Webhooks() {
   const search = route.useSearch();
   const navigate = useNavigate();
+  const may = useMay();
   const paused = useLive().state === "paused";
   const list = useInfiniteQuery({ ...queries.webhooks(), refetchInterval: paused ? false : EVERY_MS });
   const me = useQuery(queries.me());
@@ -29,7 +30,7 @@ export function Webhooks() {
       <div className="row">
         <h1>Webhooks</h1>
         <span className="grow" />
-        {mayWrite() ? (
+        {may("create_webhook") ? (
           <Button size="compact-sm" onClick={() => void navigate({ to: "/webhooks", search: { new: "1" } })}>
             New webhook…
           </Button>
@@ -81,7 +82,7 @@ export function Webhooks() {
         </table>
       )}
       <More list={list} />
-      <Dialog open={search.new !== undefined && mayWrite()} onClose={close} title="New webhook">
+      <Dialog open={search.new !== undefined && may("create_webhook")} onClose={close} title="New webhook">
         <WebhookForm admin={me.data?.is_admin ?? false} done={close} />
       </Dialog>
     </>

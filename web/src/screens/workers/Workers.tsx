@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { queries } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { useLive } from "../../live/LiveMark";
 import { Act } from "../../parts/Act";
 import { JobLink, When } from "../../parts/Shown";
@@ -17,7 +17,8 @@ export function Workers() {
   const paused = useLive().state === "paused";
   const workers = useQuery({ ...queries.workers(state), refetchInterval: paused ? false : EVERY_MS });
   const me = useQuery(queries.me());
-  const operator = me.data?.is_admin && me.data.tenant === "default" && mayWrite();
+  const may = useMay();
+  const operator = me.data?.is_admin && me.data.tenant === "default" && may("drain_worker");
   return (
     <>
       <div className="row">

@@ -14,11 +14,13 @@ const LINE_PX = 18;
 const FOUND_MAX = 10_000;
 
 /** What a job printed. Lines in sight are in the page, be the log 100 MB. */
-export default function Logs({ id, ended }: { id: string; ended: boolean }) {
+type Props = { id: string; ended: boolean; first: string; found: (search: string) => void };
+
+export default function Logs({ id, ended, first, found: keep }: Props) {
   const { lines, complete, problem } = useLog(id, ended);
   const box = useRef<HTMLDivElement>(null);
   const [follows, setFollows] = useState(true);
-  const [search, setSearch] = useState("");
+  const [search, setSearch] = useState(first);
   const [place, setPlace] = useState(0);
   const count = lines.length;
   const virtual = useVirtualizer({ count, getScrollElement: () => box.current, estimateSize: () => LINE_PX, overscan: 20 });
@@ -60,6 +62,7 @@ export default function Logs({ id, ended }: { id: string; ended: boolean }) {
           value={search}
           onChange={(event) => {
             setSearch(event.currentTarget.value);
+            keep(event.currentTarget.value);
             setPlace(0);
           }}
           onKeyDown={(event) => event.key === "Enter" && show(place + (event.shiftKey ? -1 : 1))}
