@@ -1,4 +1,4 @@
-import { accessible, api, expect, open, submit, test, tokenOf } from "./nox";
+import { accessible, api, expect, open, submit, test, token, tokenOf } from "./nox";
 
 test("counts obey the filter, and all jobs of a filter are cancelled after they were counted", async ({ page }) => {
   const bulk = tokenOf("bulk");
@@ -11,6 +11,9 @@ test("counts obey the filter, and all jobs of a filter are cancelled after they 
   await page.getByRole("button", { name: "Cancel…" }).click();
   await expect(page.getByRole("dialog")).toContainText("Cancels 4 jobs");
   await accessible(page, "cancelling in bulk");
+  // Nobody ends many jobs without saying why.
+  await expect(page.getByRole("button", { name: "Cancel 4" })).toBeDisabled();
+  await page.getByLabel("Reason").fill("Prüfung ✓ vorbei");
   await page.getByRole("button", { name: "Cancel 4" }).click();
   await expect(page.getByRole("dialog")).toContainText("4 done");
   await page.keyboard.press("Escape");
@@ -18,6 +21,8 @@ test("counts obey the filter, and all jobs of a filter are cancelled after they 
   await expect(page.locator("[data-job]")).toHaveCount(0);
   const { body } = await api("GET", "/jobs?status=queued", undefined, bulk);
   expect(body.jobs.length).toBe(3);
+  const acts = await api("GET", "/audit?user_id=bulk&verb=job.cancel", undefined, token("admin"));
+  expect(acts.body.acts.map(({ reason }: { reason: string }) => reason)).toEqual(Array(4).fill("Prüfung ✓ vorbei"));
 });
 
 test("a new job comes into the list by itself, and its state follows", async ({ page }) => {

@@ -22,7 +22,8 @@ export async function api(method: string, path: string, body?: unknown, as = tok
     headers: { Authorization: `Bearer ${as}`, "Content-Type": "application/json" },
     body: body === undefined ? null : JSON.stringify(body),
   });
-  return { status: response.status, body: (await response.json()) as Record<string, any> };
+  const text = await response.text();
+  return { status: response.status, body: (text === "" ? {} : JSON.parse(text)) as Record<string, any> };
 }
 
 export async function submit(job: Record<string, unknown>, as = token()): Promise<string> {

@@ -2,7 +2,7 @@ import { accessible, ended, expect, open, origin, submit, test, token } from "./
 
 const WATER = "3\nwater\nO 0 0 0.117\nH 0 0.757 -0.471\nH 0 -0.757 -0.471\n";
 /** Those that README and web/README show, taken anew where NOX_PICTURES is set. */
-const PICTURES = process.env.NOX_PICTURES === undefined ? [] : ["overview", "jobs", "new/xtb", "job molecule", "job waterfall", "job logs", "job past"];
+const PICTURES = process.env.NOX_PICTURES === undefined ? [] : ["overview", "jobs", "new/xtb", "job molecule", "job waterfall", "job logs", "job past", "schedules/new", "webhooks?new=1", "streams", "keys", "audit"];
 
 let job = "";
 let failed = "";
@@ -15,7 +15,7 @@ test.beforeAll(async () => {
   await ended(failed);
 });
 
-const SCREENS = ["overview", "jobs", "new/xtb", "modules", "workers", "quotas", "schedules", "live"];
+const SCREENS = ["overview", "jobs", "new/xtb", "modules", "workers", "quotas", "schedules", "schedules/new", "webhooks", "webhooks?new=1", "live", "streams", "streams?tab=then&as_of=3", "streams?tab=replay", "keys", "keys?new=1", "audit"];
 const TABS = ["molecule", "waterfall", "logs", "files", "inputs", "result", "events", "past", "related"];
 
 for (const scheme of ["light", "dark"] as const) {
@@ -23,7 +23,7 @@ for (const scheme of ["light", "dark"] as const) {
     test(`${screen} in ${scheme}: accessible, within the policy`, async ({ page }) => {
       await page.emulateMedia({ colorScheme: scheme });
       const tab = screen.startsWith("job ") ? screen.slice(4) : undefined;
-      await open(page, tab ? `jobs/${tab === "logs" ? failed : job}?tab=${tab}` : screen, token("user"));
+      await open(page, tab ? `jobs/${tab === "logs" ? failed : job}?tab=${tab}` : screen, token(screen === "audit" ? "admin" : "user"));
       await expect(page.locator("h1").first()).toBeVisible();
       if (tab) await expect(page.getByRole("tabpanel")).toBeVisible();
       if (screen === "new/xtb") await page.getByRole("button", { name: "Water" }).click();

@@ -192,7 +192,7 @@ function Deliveries({ webhook }: { webhook: Webhook }) {
                       <Button
                         size="compact-sm"
                         variant="default"
-                        aria-label={`Send ${delivery.event_id} once more`}
+                        aria-label={`Redeliver ${delivery.event_id}`}
                         loading={again.isPending && again.variables.id === delivery.id}
                         onClick={() => again.mutate(delivery)}
                       >
