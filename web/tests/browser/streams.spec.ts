@@ -20,6 +20,7 @@ test("the queue as it was: a job that is gone stands there", async ({ page }) =>
 test("readers of the log, and commands that name what was typed", async ({ page }) => {
   await open(page, "streams", token("admin"));
   await expect(page.locator("[data-reader]").first()).toBeVisible();
+  await expect(page.locator("[data-stream=NOX_EVENTS]")).toContainText("%");
   await accessible(page, "streams");
   await page.getByRole("tab", { name: "Replay and proofs" }).click();
   await page.getByLabel("From frame").fill("17");

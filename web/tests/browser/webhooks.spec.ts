@@ -1,4 +1,4 @@
-import { accessible, api, expect, open, submit, test, token, tokenOf } from "./nox";
+import { accessible, api, expect, open, picture, submit, test, token, tokenOf } from "./nox";
 import { receiver, signed } from "./receiver";
 
 const SCRIPT = `<img src=x onerror="alert(1)">\u202Egnp.exe`;
@@ -47,6 +47,7 @@ test("a webhook is made, tested, rotated, switched off and deleted, all from its
     await expect.poll(() => there.arrived.length, { timeout: 20_000 }).toBe(before + 1);
     expect(there.arrived.at(-1)!.headers["webhook-id"]).toBe(await told.getAttribute("data-delivery"));
     await accessible(page, "deliveries");
+    await picture(page, "webhook");
 
     await page.getByRole("button", { name: "Rotate secret" }).click();
     await expect(page.getByRole("dialog").getByRole("button", { name: "Rotate secret" })).toBeDisabled();

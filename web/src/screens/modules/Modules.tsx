@@ -4,6 +4,7 @@ import { Fragment, useState } from "react";
 import { queries } from "../../api/queries";
 import { useMay } from "../../app/may";
 import { Act } from "../../parts/Act";
+import { Hit } from "../../parts/Hit";
 import { Json, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 
@@ -60,7 +61,12 @@ export function Modules() {
                     <Act
                       name={module.enabled ? "Disable" : "Enable"}
                       harmless={!module.enabled}
-                      says={module.enabled ? `${module.name} takes no new jobs and starts none, for every tenant. What runs goes on.` : `${module.name} takes jobs and starts them again.`}
+                      says={
+                        <>
+                          {module.enabled ? `${module.name} takes no new jobs and starts none, for every tenant. What runs goes on.` : `${module.name} takes jobs and starts them again.`}
+                          <Hit filter={{ module: module.name }} />
+                        </>
+                      }
                       path={`/modules/${encodeURIComponent(module.name)}/${module.enabled ? "disable" : "enable"}`}
                       stale={["modules"]}
                     />

@@ -77,7 +77,7 @@ export function Workers() {
                   <Act
                     name={worker.drained_by ? "Undrain" : "Drain"}
                     harmless={!!worker.drained_by}
-                    says={worker.drained_by ? "It is given work again." : "It is given no more work, in this session and later ones, and ends what it has."}
+                    says={worker.drained_by ? "It is given work again." : `${worker.worker_id} is given no more work, in this session and later ones, and ends what it has: ${worker.running_jobs ?? worker.running.length} jobs now.`}
                     path={`/workers/${encodeURIComponent(worker.worker_id)}/${worker.drained_by ? "undrain" : "drain"}`}
                     stale={["workers"]}
                   />
