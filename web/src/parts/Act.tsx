@@ -17,17 +17,19 @@ type Props = {
   harmless?: boolean;
   /** What is shown of the answer; without it, the dialog closes. */
   then?: (answer: unknown) => ReactNode;
+  /** The address itself asks for the reason. */
+  reasonInQuery?: boolean;
   /** Where to go behind it. */
   done?: () => void;
 };
 
 /** A button that asks once more, says what follows, asks why, and shows the refusal if there is one. */
-export function Act({ name, says, method = "POST", path, body, stale, harmless, then, done }: Props) {
+export function Act({ name, says, method = "POST", path, body, stale, harmless, then, reasonInQuery, done }: Props) {
   const cache = useQueryClient();
   const [asking, setAsking] = useState(false);
   const [reason, setReason] = useState("");
   const act = useMutation({
-    mutationFn: () => send<unknown>(method, path, { reason, ...(body !== undefined && { body }) }),
+    mutationFn: () => send<unknown>(method, path, { reason, ...(reasonInQuery && { query: { reason } }), ...(body !== undefined && { body }) }),
     onSuccess: () => {
       if (!then) close();
       done?.();

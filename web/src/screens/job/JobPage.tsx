@@ -104,7 +104,7 @@ function Known({ job }: { job: Job }) {
         </Tabs.List>
         <Suspense fallback={<p>Loading…</p>}>
           <Tabs.Panel value="molecule">{molecular && <Chemistry job={job} />}</Tabs.Panel>
-          <Tabs.Panel value="waterfall">{why.error ? <Trouble error={why.error} /> : why.data && <Waterfall why={why.data} rows={job.n as number} />}</Tabs.Panel>
+          <Tabs.Panel value="waterfall">{why.error ? <Trouble error={why.error} /> : why.data && <Waterfall why={why.data} rows={job.n as number} stateAt={(frame) => show({ tab: "past", frame: String(frame) })} />}</Tabs.Panel>
           <Tabs.Panel value="logs"><Logs id={job.id} ended={ENDED.has(job.state)} first={search.find ?? ""} found={(find) => show({ tab: "logs", ...(find && { find }) })} /></Tabs.Panel>
           <Tabs.Panel value="files"><Files job={job} /></Tabs.Panel>
           <Tabs.Panel value="inputs">
