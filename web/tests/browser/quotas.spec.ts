@@ -15,7 +15,8 @@ test("an admin sets a user's limits and says why, and lets the role count again"
   await card.getByRole("button", { name: "Follow the role again" }).click();
   await page.getByLabel("Reason").fill("enough saved");
   await page.getByRole("dialog").getByRole("button", { name: "Follow the role again" }).click();
-  await expect(card).not.toContainText("set by admin");
+  await expect(card).toContainText("set back by admin: enough saved");
+  await expect(card.getByRole("button", { name: "Follow the role again" })).toHaveCount(0);
   await open(page, "quotas", tokenOf("saver"));
   await expect(page.locator("section.card").first()).toBeVisible();
   await expect(page.getByRole("button", { name: "Change limits…" })).toHaveCount(0);

@@ -46,7 +46,7 @@ export function Change({ account: { tenant, user_id, limits, change } }: { accou
       <Button size="compact-sm" variant="default" onClick={() => setOpen(true)}>
         Change limits…
       </Button>
-      {change && (
+      {change && !change.reset && (
         <Act name="Follow the role again" says={`What ${change.by} set counts no more: ${user_id ?? tenant} has the limits of its role, for what waits already as well.`} method="DELETE" path={path} reasonInQuery stale={["quotas"]} />
       )}
       <Dialog open={open} onClose={close} title={`Limits of ${user_id ?? `the tenant ${tenant}`}`}>

@@ -83,11 +83,11 @@ function Account({ account: whole, change: mayChange }: { account: QuotaAccount;
   return (
     <section className="card">
       <span className="theirs">
-        {account} {role && <span className="dim">limits of the role {role}</span>} {mayChange && <Change account={whole} />}
+        {account} {role && (!change || change.reset) && <span className="dim">limits of the role {role}</span>} {mayChange && <Change account={whole} />}
       </span>
       {change && (
         <p className="dim theirs">
-          set by {change.by}: {change.reason}
+          {change.reset ? "set back" : "set"} by {change.by}: {change.reason}
         </p>
       )}
       <table className="plain">
