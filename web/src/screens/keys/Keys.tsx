@@ -36,7 +36,7 @@ export function Keys() {
             New key…
           </Button>
         ) : (
-          <span className="dim">this token only reads</span>
+          <span className="dim">this token makes none</span>
         )}
       </div>
       {list.error && <Trouble error={list.error} />}
