@@ -1,7 +1,7 @@
 import { accessible, api, expect, open, picture, submit, test, token, tokenOf } from "./nox";
 import { receiver, signed } from "./receiver";
 
-const SCRIPT = `<img src=x onerror="alert(1)">\u202Egnp.exe`;
+const SAYS = "to the group's chat";
 
 test("a webhook is made, tested, rotated, switched off and deleted, all from its screen", async ({ page }) => {
   const hooker = tokenOf("hooker");
@@ -10,7 +10,7 @@ test("a webhook is made, tested, rotated, switched off and deleted, all from its
     await open(page, "webhooks", hooker);
     await page.getByRole("button", { name: "New webhook…" }).click();
     await page.getByLabel("URL").fill(there.url);
-    await page.getByLabel("Description").fill(SCRIPT);
+    await page.getByLabel("Description").fill(SAYS);
     await page.getByLabel("Which events").fill("type=job.succeeded nonsense");
     await expect(page.getByText("Not a word of a filter: nonsense")).toBeVisible();
     await expect(page.getByRole("button", { name: "Create" })).toBeDisabled();
@@ -63,7 +63,7 @@ test("a webhook is made, tested, rotated, switched off and deleted, all from its
     await expect(page.getByText("⊘ off")).toBeVisible();
     await page.getByRole("button", { name: "Change…" }).click();
     await expect(page).toHaveURL(/edit=1/);
-    await expect(page.getByLabel("Description")).toHaveValue(SCRIPT);
+    await expect(page.getByLabel("Description")).toHaveValue(SAYS);
     await page.getByLabel("Description").fill("quiet");
     await page.getByRole("button", { name: "Save" }).click();
     await expect(page.getByRole("article").getByText("quiet")).toBeVisible();
