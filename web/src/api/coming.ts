@@ -10,8 +10,9 @@ export type MeMore = Me & { is_operator?: boolean; scopes?: string[]; expires_at
 export type Info = { name: string | null; color: string | null; version: string };
 
 export type DryRun = {
-  job: { module: string; module_version: string; reserved_cpu_seconds: number; requested_resources: Record<string, number> };
+  job: { module: string; module_version: string | null; cpu_seconds: number } | null;
   known_job_id: string | null;
+  limits_known: boolean;
 };
 
 export type Spread = { count: number; p50: number | null; p95: number | null; max: number | null };
@@ -29,18 +30,19 @@ export type Stats = {
   parts: { from: string; submitted: number; succeeded: number; failed: number; canceled: number }[];
 };
 
+export type Segment = { n_first: number; n_last: number; bytes: number };
+export type StreamFigures = { name: string; messages?: number; bytes?: number; bytes_max?: number | null; first_seq?: number; last_seq?: number };
 export type SystemFigures = {
   at: string;
   version: string;
-  projection: { n: number; lag_frames: number; lag_s: number } | null;
-  log: { first_n: number; last_n: number } | null;
-  streams: { name: string; messages: number; bytes: number; bytes_max: number | null; first_seq: number; last_seq: number }[] | null;
-  readers: { name: string; n: number; lag_frames: number }[] | null;
-  archive: { segments: number; bytes: number; first_n: number; last_n: number; newest: { n_first: number; n_last: number; bytes: number } | null } | null;
-  problems?: { part: string; detail: string }[];
+  projection: { n: number | null; lag_frames: number; lag_s: number };
+  streams: StreamFigures[];
+  readers: { name: string; n: number | null; lag_frames: number | null }[] | null;
+  archive: { segments: number; bytes: number; oldest: Segment | null; newest: Segment | null } | null;
+  troubles: { part: string; detail: string }[];
 };
 
-export type Kin = { job_id: string; state: Job["state"]; module: string; created_at: string };
+export type Kin = { job_id: string; user_id: string; state: Job["state"] };
 export type Related = {
   retry_of: Kin | null;
   retries: Kin[];
@@ -49,4 +51,5 @@ export type Related = {
   schedule_id: string | null;
   batch: Kin[];
   hidden: number;
+  log_known: boolean;
 };

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { Kin } from "../../api/coming";
 import { queries } from "../../api/queries";
 import type { BlockedBy, Job } from "../../api/schema";
-import { JobLink, State, When } from "../../parts/Shown";
+import { JobLink, State } from "../../parts/Shown";
 
 /** Jobs that this one repeats, follows, waits for or came with, and those that repeat it. */
 export function Related({ job, blocked }: { job: Job; blocked: BlockedBy | null }) {
@@ -52,6 +52,7 @@ export function Related({ job, blocked }: { job: Job; blocked: BlockedBy | null 
         </p>
       )}
       <Kins title="Submitted with it" jobs={kin?.batch ?? []} />
+      {kin && !kin.log_known && <p className="dim">The log has no more what it followed and came with.</p>}
       {(kin?.hidden ?? 0) > 0 && <p className="dim">And {kin?.hidden} that you may not see, or that are gone.</p>}
     </>
   );
@@ -72,10 +73,7 @@ function Kins({ title, jobs }: { title: string; jobs: Kin[] }) {
               <td>
                 <State state={each.state} />
               </td>
-              <td className="theirs">{each.module}</td>
-              <td>
-                <When at={each.created_at} />
-              </td>
+              <td className="theirs">{each.user_id}</td>
             </tr>
           ))}
         </tbody>

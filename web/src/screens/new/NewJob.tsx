@@ -98,9 +98,9 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
       </details>
       {problem && <Trouble error={problem} />}
       <p className="dim theirs" role="status" data-testid="judged">
-        {judged.taken && (
+        {judged.taken?.job && (
           <>
-            ✓ It would be taken: {judged.taken.job.module} {judged.taken.job.module_version}, which reserves {judged.taken.job.reserved_cpu_seconds.toLocaleString()} core seconds.
+            ✓ It would be taken: {judged.taken.job.module} {judged.taken.job.module_version}, which reserves {judged.taken.job.cpu_seconds.toLocaleString()} core seconds.
           </>
         )}
         {judged.refused && !problem && <>✕ It would be refused: {judged.refused.document.detail.slice(0, 300)}</>}

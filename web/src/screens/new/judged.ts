@@ -33,6 +33,6 @@ export function useJudged(body: Body): { taken: DryRun | null; refused: Problem 
   if (still === first.current || text.length > BODY_LETTERS_MAX) return { taken: null, refused: null };
   const refused = judged.error ? Problem.from(judged.error) : null;
   // Another limit than the job's own, or an older server: nothing is said.
-  if (refused && (refused.status === 0 || refused.status === 429 || refused.errors.some(({ pointer }) => pointer === "?dry_run"))) return { taken: null, refused: null };
+  if (refused && (refused.status === 0 || refused.code === "rate_limited" || refused.errors.some(({ pointer }) => pointer === "?dry_run"))) return { taken: null, refused: null };
   return refused ? { taken: null, refused } : { taken: judged.data ?? null, refused: null };
 }

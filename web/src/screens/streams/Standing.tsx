@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import type { SystemFigures } from "../../api/coming";
+import type { Segment, StreamFigures, SystemFigures } from "../../api/coming";
 import { queries } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 import { Trouble } from "../../parts/Trouble";
@@ -52,16 +52,19 @@ export function Standing() {
   );
 }
 
-function System({ system: { projection, log, streams, readers, archive, problems } }: { system: SystemFigures }) {
+const frames = (segment: Segment | null) => (segment ? `${segment.n_first.toLocaleString()} to ${segment.n_last.toLocaleString()}` : "none yet");
+
+function System({ system: { projection, streams, readers, archive, troubles } }: { system: SystemFigures }) {
   return (
     <>
       <div className="cards">
-        <Card name="rows behind the log" value={projection && `${projection.lag_frames.toLocaleString()} frames, ${span(projection.lag_s)}`} />
-        <Card name="frames in the log's stream" value={log && `${log.first_n.toLocaleString()} to ${log.last_n.toLocaleString()}`} />
-        <Card name="frames in the archive" value={archive && archive.segments > 0 ? `${archive.first_n.toLocaleString()} to ${archive.last_n.toLocaleString()}` : "none yet"} />
-        <Card name="segments of the archive" value={archive && `${archive.segments.toLocaleString()}, ${bytes(archive.bytes)}`} />
+        <Card name="rows behind the log" value={`${projection.lag_frames.toLocaleString()} frames, ${span(projection.lag_s)}`} />
+        <Card name="rows have frame" value={projection.n?.toLocaleString() ?? null} />
+        <Card name="archive" value={archive && `${archive.segments.toLocaleString()} segments, ${bytes(archive.bytes)}`} />
+        <Card name="frames in its oldest" value={archive && frames(archive.oldest)} />
+        <Card name="frames in its newest" value={archive && frames(archive.newest)} />
       </div>
-      {(problems ?? []).map(({ part, detail }) => (
+      {troubles.map(({ part, detail }) => (
         <p key={part} className="problem theirs">
           <b>{part}</b>: {detail}
         </p>
@@ -79,8 +82,8 @@ function System({ system: { projection, log, streams, readers, archive, problems
           {(readers ?? []).map(({ name, n, lag_frames }) => (
             <tr key={name} data-reader={name}>
               <th scope="row">{name}</th>
-              <td className="number">{n.toLocaleString()}</td>
-              <td className="number">{lag_frames.toLocaleString()}</td>
+              <td className="number">{n?.toLocaleString() ?? "another log"}</td>
+              <td className="number">{lag_frames?.toLocaleString() ?? "–"}</td>
             </tr>
           ))}
         </tbody>
@@ -98,26 +101,33 @@ function System({ system: { projection, log, streams, readers, archive, problems
           </tr>
         </thead>
         <tbody>
-          {(streams ?? []).map((stream) => (
+          {streams.map((stream) => (
             <tr key={stream.name} data-stream={stream.name}>
               <th scope="row" className="mono">{stream.name}</th>
-              <td className="number">{stream.messages.toLocaleString()}</td>
-              <td className="number">{bytes(stream.bytes)}</td>
+              <td className="number">{stream.messages?.toLocaleString() ?? "–"}</td>
+              <td className="number">{stream.bytes === undefined ? "–" : bytes(stream.bytes)}</td>
               <td>
-                {stream.bytes_max !== null && stream.bytes_max > 0 ? (
-                  <>
-                    <meter aria-label={`${stream.name} of its limit`} min={0} max={stream.bytes_max} high={stream.bytes_max * 0.8} value={stream.bytes} /> {((stream.bytes / stream.bytes_max) * 100).toFixed(1)} % of {bytes(stream.bytes_max)}
-                  </>
-                ) : (
-                  "no limit"
-                )}
+                <Share stream={stream} />
               </td>
-              <td className="number">{stream.first_seq.toLocaleString()}</td>
-              <td className="number">{stream.last_seq.toLocaleString()}</td>
+              <td className="number">{stream.first_seq?.toLocaleString() ?? "–"}</td>
+              <td className="number">{stream.last_seq?.toLocaleString() ?? "–"}</td>
             </tr>
           ))}
         </tbody>
       </table>
+    </>
+  );
+}
+
+/** From so much of its limit on, new work is refused, as docs/API.md says of `storage_full`. */
+const FULL = 0.8;
+
+function Share({ stream: { name, bytes: size, bytes_max: most } }: { stream: StreamFigures }) {
+  if (size === undefined) return <>not known</>;
+  if (!most) return <>no limit</>;
+  return (
+    <>
+      <meter aria-label={`${name} of its limit`} min={0} max={most} high={most * FULL} value={size} /> {((size / most) * 100).toFixed(1)} % of {bytes(most)}
     </>
   );
 }
