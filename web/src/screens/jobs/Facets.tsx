@@ -1,7 +1,8 @@
+import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Facet } from "../../api/coming";
-import type { Filter, Row } from "../../api/queries";
-import { reason } from "../../words/reasons";
+import { queries, type Filter, type Row } from "../../api/queries";
+import { reason, REASONS } from "../../words/reasons";
 import { SIGNS, STATES } from "../../words/states";
 import { counted, useCounts } from "./counts";
 import { has, toggled } from "./query";
@@ -22,6 +23,8 @@ export function Facets({ filter, choose, rows }: Props & { rows: Row[] }) {
   const labels = useLabels(rows);
   const counts = useCounts(filter, ["status", "module", "user_id", "waiting", "error_code", ...labels.map((name) => `label.${name}`)].join(","));
   const by = counts.data?.by ?? {};
+  // A server that does not count is asked what there is.
+  const modules = useQuery({ ...queries.modules(), enabled: counts.isError });
   return (
     <div className="facets">
       <div className="row" role="group" aria-label="States">
@@ -49,9 +52,9 @@ export function Facets({ filter, choose, rows }: Props & { rows: Row[] }) {
         )}
       </div>
       <div className="row">
-        <Choice label="Module" name="module" facet={by.module} filter={filter} choose={choose} />
+        <Choice label="Module" name="module" facet={by.module} otherwise={modules.data?.modules.map(({ name }) => name)} filter={filter} choose={choose} />
         <Choice label="Owner" name="user_id" facet={by.user_id} filter={filter} choose={choose} />
-        <Choice label="Waits for" name="waiting" facet={by.waiting} filter={filter} choose={choose} said={reason} />
+        <Choice label="Waits for" name="waiting" facet={by.waiting} otherwise={counts.isError ? Object.keys(REASONS) : undefined} filter={filter} choose={choose} said={reason} />
         <Choice label="Error" name="error_code" facet={by.error_code} filter={filter} choose={choose} />
         {labels.map((name) => (
           <Choice key={name} label={name} name="label" prefix={`${name}=`} facet={by[`label.${name}`]} filter={filter} choose={choose} />
@@ -91,20 +94,20 @@ export function Facets({ filter, choose, rows }: Props & { rows: Row[] }) {
   );
 }
 
-type ChoiceProps = Props & { label: string; name: string; prefix?: string; facet: Facet | undefined; said?: (value: string) => string };
+type ChoiceProps = Props & { label: string; name: string; prefix?: string; facet: Facet | undefined; otherwise?: string[] | undefined; said?: (value: string) => string };
 
-function Choice({ label, name, prefix = "", facet, filter, choose, said = (value) => value }: ChoiceProps) {
-  const values = facet?.values.filter(({ value }) => value !== null) ?? [];
+function Choice({ label, name, prefix = "", facet, otherwise, filter, choose, said = (value) => value }: ChoiceProps) {
+  const known = facet?.values.flatMap(({ value, ...count }) => (value === null ? [] : [{ value, says: ` (${counted(count)})` }]));
+  const values = known ?? otherwise?.map((value) => ({ value, says: "" })) ?? [];
   if (values.length === 0) return null;
   return (
     <label className="dim theirs">
       {label}{" "}
       <select value="" onChange={(event) => choose(toggled(filter, name, prefix + event.currentTarget.value))}>
         <option value="">any</option>
-        {values.map((each) => (
-          <option key={each.value} value={each.value ?? ""}>
-            {has(filter, name, prefix + each.value) ? "✓ " : ""}
-            {said(each.value ?? "").slice(0, 60)} ({counted(each)})
+        {values.map(({ value, says }) => (
+          <option key={value} value={value}>
+            {`${has(filter, name, prefix + value) ? "✓ " : ""}${said(value).slice(0, 60)}${says}`}
           </option>
         ))}
         {(facet?.others ?? 0) > 0 && <option disabled>{facet?.others.toLocaleString()} jobs of others</option>}
