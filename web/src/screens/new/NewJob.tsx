@@ -86,7 +86,11 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
         schema={module.schema.inputs as Schema}
         path={[]}
         inputs={inputs}
-        set={(path, value) => setInputs((before: unknown) => placed(before, path, value))}
+        set={(path, value) => {
+          setInputs((before: unknown) => placed(before, path, value));
+          // What was refused was another job.
+          if (submit.isError) submit.reset();
+        }}
         errors={problem?.errors ?? judged.refused?.errors ?? []}
       />
       <details>
