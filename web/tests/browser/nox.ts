@@ -19,7 +19,7 @@ type Answer = { status: number; body: Record<string, any> };
 export async function api(method: string, path: string, body?: unknown, as = token(), reason?: string): Promise<Answer> {
   const response = await fetch(`${process.env.NOX_TEST_URL}${path}`, {
     method,
-    headers: { Authorization: `Bearer ${as}`, "Content-Type": "application/json", ...(reason !== undefined && { "Nox-Reason": reason }) },
+    headers: { Authorization: `Bearer ${as}`, "Content-Type": "application/json", ...(reason !== undefined && { "Nox-Reason": Buffer.from(reason).toString("latin1") }) },
     body: body === undefined ? null : JSON.stringify(body),
   });
   const text = await response.text();
