@@ -140,7 +140,7 @@ class Job:
         return models.Artifacts.model_validate(self._client._json(request))
 
     def series(self, name: str) -> list[Any]:
-        """All of a series of one that has succeeded, also where it is too long for the outputs. Raises KeyError."""
+        """All of a series, also where it is too long for the outputs. Waits for its end and raises as `result`, and KeyError."""
         found: Any = (self.result()).series[name]
         if isinstance(found, dict):
             # More than 1,000 numbers are in a kept file, which has an array for each name.
