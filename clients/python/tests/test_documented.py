@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,16 @@ def test_what_is_built_is_installed_and_does_what_the_readme_says(
 ) -> None:
     """In an environment that has nothing else; pip takes the dependencies from the registry, or from its cache."""
     built = tmp_path / "dist"
-    build = [sys.executable, "-m", "hatchling", "build", "-d", str(built)]
-    subprocess.run(build, cwd=HERE, check=True, capture_output=True, timeout=60)
-    (wheel,), (_sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(built), "-t"]
+    subprocess.run([*build, "sdist"], cwd=HERE, check=True, capture_output=True, timeout=60)
+    (sdist,) = built.glob("*.tar.gz")
+    # As `python -m build` does: the wheel is made of what the sdist has, which leads nowhere else.
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source = tmp_path / sdist.name.removesuffix(".tar.gz")
+    assert (source / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    subprocess.run([*build, "wheel"], cwd=source, check=True, capture_output=True, timeout=60)
+    (wheel,) = built.glob("*.whl")
     fresh = tmp_path / "fresh"
     # Debian's Python has no pip to put into one.
     venv = [sys.executable, "-m", "venv", "--without-pip", str(fresh)]
