@@ -133,6 +133,8 @@ class Worker:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._done = threading.Event()
+        # Whether it may have a task that it does not know of: the answer to a claim was lost.
+        self._unsure = False
         self.id: str | None = None
 
     def task(self, name: str, *, category: str = "modifiers") -> Callable[[Function], Function]:
@@ -192,6 +194,7 @@ class Worker:
             self._ask("DELETE", f"/v1/joblib/workers/{self.id}")
         except NoxError as error:
             log.warning("could not take leave, and will be given up: %s", error)
+        self.id, self._unsure = None, False
         with self._lock:
             for task in self._tasks.values():
                 task._over.set()
@@ -203,6 +206,8 @@ class Worker:
                 continue
             claimed = None
             try:
+                if self._unsure and not self._tasks:
+                    self._leave()
                 if self.id is None:
                     self._join()
                 claimed = self._claim()
@@ -213,6 +218,7 @@ class Worker:
             except _PASSING as error:
                 failures += 1
                 log.warning("no claim: %s", error)
+                self._unsure = self._unsure or isinstance(error, ConnectionFailed)
             if claimed is not None:
                 self._start(claimed)
                 continue
