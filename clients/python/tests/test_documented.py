@@ -12,6 +12,8 @@ import pytest
 from conftest import HERE, ROOT, User
 from waiting import until
 
+from nox_client import Client, Job
+
 SAID = {
     "water.py": r"H2O: -5\.0705\d+ hartree\nvibrations: [\d. ]+ 1/cm\nIt succeeded",
     "study.py": r"30 energies, the lowest at 0\.[78]\d ångström\n",
@@ -42,6 +44,18 @@ def test_an_example_runs(name: str, user: User, tmp_path: Path) -> None:
 def test_every_example_is_run_by_a_test() -> None:
     # Of the viewer there is a test of its own.
     assert {path.name for path in (HERE / "examples").glob("*.py")} == {*SAID, "viewer.py"}
+
+
+def test_the_readme_names_what_there_is() -> None:
+    text = (HERE / "README.md").read_text()
+    for owner, part in (("nox", Client()), ("job", Job)):
+        for path in set(re.findall(rf"`{owner}\.([a-z_.]+)", text)):
+            named: object = part
+            for name in path.strip(".").split("."):
+                named = getattr(named, name)
+    for row in re.findall(r"\| `nox\.(schedules|webhooks|keys|quotas|workers)` \| (.*) \|", text):
+        for name in re.findall(r"`([a-z_]+)[`(]", row[1]):
+            assert callable(getattr(getattr(Client(), row[0]), name)), (row[0], name)
 
 
 def test_the_lines_of_the_repository_s_readme_run(user: User, tmp_path: Path) -> None:
