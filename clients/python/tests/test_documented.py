@@ -18,6 +18,7 @@ SAID = {
     "water.py": r"H2O: -5\.0705\d+ hartree\nvibrations: [\d. ]+ 1/cm\nIt succeeded",
     "study.py": r"30 energies, the lowest at 0\.[78]\d ångström\n",
     "asynchronous.py": r"(submitted .*succeeded.*\n){3}",
+    "nightly.py": r"\['result\.txt'\]\n3 of 3 canceled\n",
     "worker.py": r"1180591620717411303425\n",
 }
 

@@ -96,6 +96,8 @@ def test_many_are_counted_canceled_and_repeated(admin: User, nox: Client) -> Non
         for _ in range(2)
     )
     assert len(first.jobs) == 6
+    with pytest.raises(ValueError, match="newest"):
+        nox.retry_all(release_id="many", sort="created_at")
     assert {of.job_id for of in first.jobs} == {of.job_id for of in second.jobs}
     nox.cancel_all(release_id="many", status="queued,running")
 

@@ -31,8 +31,9 @@ import httpx2
 from pydantic import BaseModel, PrivateAttr
 
 from ._requests import ANSWER_S_MAX, address, bearer
+from ._task_result import ending, members
 from .problems import Conflict, NotFound, RateLimited, ServerDefect, Unavailable, of_answer
-from .worker import HEARTBEAT_S, _members, _told
+from .worker import HEARTBEAT_S
 
 log = logging.getLogger("nox_client.joblib")
 
@@ -99,12 +100,12 @@ class ClaimedTask(BaseModel):
             extension = self._manager[self.job_name].model_validate(self.payload)
             run = getattr(extension, "run", None)
             result = run(vis) if callable(run) else None
-            told = _members(result)
+            completed = {"status": "completed", "result": members(result)}
         except Exception:
-            error = _told(traceback.format_exc())
+            error = ending(traceback.format_exc())
             self._manager._update(self, {"status": "failed", "error": error})
             raise
-        self._manager._update(self, {"status": "completed", "result": told})
+        self._manager._update(self, completed)
         return result
 
 

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from . import models
 from ._requests import ANSWER_S_MAX, Request
 from ._sync.client import Client
+from ._task_result import ending, members
 from .problems import (
     ApiError,
     Conflict,
@@ -41,8 +42,6 @@ from .problems import (
 
 log = logging.getLogger("nox_client.worker")
 
-# The end of a traceback that is told, in characters.
-TRACEBACK_MAX = 4_000
 # The server gives a worker up after 60 s of silence, unless it is configured otherwise.
 HEARTBEAT_S = 15.0
 # The server keeps one progress a second.
@@ -267,13 +266,13 @@ class Worker:
             inputs = registered.model.model_validate(task.payload)
             arguments = (inputs, task) if registered.takes_task else (inputs,)
             result = registered.function(*arguments)
-            return {"status": "completed", "result": _members(result)}
+            return {"status": "completed", "result": members(result)}
         except TaskCancelled:
             return {"status": "cancelled"}
         except BaseException:
             # An exit as well: it would end this thread alone, and the task would stay as it is.
             log.exception("task %s failed", task.id)
-            return {"status": "failed", "error": _told(traceback.format_exc())}
+            return {"status": "failed", "error": ending(traceback.format_exc())}
 
     def _tell(self, task: Task, body: dict[str, Any]) -> bool:
         """The same as `_move`, for as long as it takes: a task that nobody speaks of stays as it is."""
@@ -302,7 +301,7 @@ class Worker:
             if body["status"] != "completed":
                 raise
             # A result that no store keeps.
-            return self._move(task, {"status": "failed", "error": _told(str(error))})
+            return self._move(task, {"status": "failed", "error": ending(str(error))})
         return True
 
     def _watch(self, task: Task) -> None:
@@ -381,24 +380,3 @@ class Worker:
         request = Request(method, path, json=body, safe=safe, timeout_s=ANSWER_S_MAX)
         answer = self._client._transport.send(request)
         return answer.json() if answer.content else None
-
-
-def _members(result: Any) -> dict[str, Any]:
-    """A result as an object of JSON. Raises TypeError for anything that is none."""
-    match result:
-        case None:
-            return {}
-        case BaseModel():
-            return result.model_dump(mode="json")
-        case Mapping():
-            return {str(name): value for name, value in result.items()}
-        case _:
-            raise TypeError(
-                f"a task returns a mapping, a model or nothing, and no {type(result).__name__}"
-            )
-
-
-def _told(text: str) -> str:
-    """The end of a text, without what no store keeps."""
-    cut = text if len(text) <= TRACEBACK_MAX else "…" + text[-TRACEBACK_MAX:]
-    return cut.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()

@@ -182,8 +182,11 @@ class AsyncClient:
     ) -> models.RetriedJobs:
         """Repeats all jobs that have ended and that `filters` choose, as `cancel_all` ends them.
 
-        With the same `key` each job is repeated once, however often this is called.
+        With the same `key` each job is repeated once, however often this is called. The newest go first.
         """
+        if "sort" in filters:
+            # The oldest first, what is repeated would come to be repeated itself, without an end.
+            raise ValueError("the newest go first")
         query = {**requests.filters(filters), "preview": preview or None, "at_most": at_most}
         return await self._many(
             models.RetriedJobs, "/jobs/retry", query, reason, key or uuid4().hex
@@ -241,6 +244,11 @@ class AsyncClient:
         task = models.Task.model_validate(await self._json(Request("POST", path, json=body)))
         return AsyncJob(self, str(task.id))
 
+    async def modules(self) -> list[models.Module]:
+        """What can be run, with the schemas of inputs and outputs."""
+        document = await self._json(Request("GET", "/modules", safe=True))
+        return models.Modules.model_validate(document).modules
+
     async def module(self, name: str) -> models.Module:
         """One of them. Raises NotFound."""
         request = Request("GET", f"/modules/{quote(name, safe='')}", safe=True)
@@ -267,11 +275,6 @@ class AsyncClient:
         path = f"/modules/{quote(name, safe='')}/{'enable' if enabled else 'disable'}"
         request = Request("POST", path, headers=requests.because(reason), safe=True)
         return models.Switched.model_validate(await self._json(request))
-
-    async def modules(self) -> list[models.Module]:
-        """What can be run, with the schemas of inputs and outputs."""
-        document = await self._json(Request("GET", "/modules", safe=True))
-        return models.Modules.model_validate(document).modules
 
     async def me(self) -> models.Me:
         """Who one is to the server."""

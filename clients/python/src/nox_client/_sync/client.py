@@ -183,8 +183,11 @@ class Client:
     ) -> models.RetriedJobs:
         """Repeats all jobs that have ended and that `filters` choose, as `cancel_all` ends them.
 
-        With the same `key` each job is repeated once, however often this is called.
+        With the same `key` each job is repeated once, however often this is called. The newest go first.
         """
+        if "sort" in filters:
+            # The oldest first, what is repeated would come to be repeated itself, without an end.
+            raise ValueError("the newest go first")
         query = {**requests.filters(filters), "preview": preview or None, "at_most": at_most}
         return self._many(
             models.RetriedJobs, "/jobs/retry", query, reason, key or uuid4().hex
@@ -242,6 +245,11 @@ class Client:
         task = models.Task.model_validate(self._json(Request("POST", path, json=body)))
         return Job(self, str(task.id))
 
+    def modules(self) -> list[models.Module]:
+        """What can be run, with the schemas of inputs and outputs."""
+        document = self._json(Request("GET", "/modules", safe=True))
+        return models.Modules.model_validate(document).modules
+
     def module(self, name: str) -> models.Module:
         """One of them. Raises NotFound."""
         request = Request("GET", f"/modules/{quote(name, safe='')}", safe=True)
@@ -268,11 +276,6 @@ class Client:
         path = f"/modules/{quote(name, safe='')}/{'enable' if enabled else 'disable'}"
         request = Request("POST", path, headers=requests.because(reason), safe=True)
         return models.Switched.model_validate(self._json(request))
-
-    def modules(self) -> list[models.Module]:
-        """What can be run, with the schemas of inputs and outputs."""
-        document = self._json(Request("GET", "/modules", safe=True))
-        return models.Modules.model_validate(document).modules
 
     def me(self) -> models.Me:
         """Who one is to the server."""
