@@ -92,6 +92,15 @@ def test_a_worker_that_was_given_up_registers_anew_and_cuts_do_not_end_it(
         assert turn.result(20).outputs == {}
         cut.join(20)
 
+        # What came of it is said again where nobody may have heard it.
+        turn = nox.task("loft", "loft:modifiers:Turn", {"angle": 45.0})
+        task = next(stream)
+        proxy.lose_answer_with(b'"completed"')
+        task.run(vis)
+        assert turn.result(20).outputs == {} and proxy.cuts == 2
+        with pytest.raises(Conflict):
+            task.run(vis)
+
         # It is silent for too long.
         assert len(workers()) == 1
         until(lambda: workers() == [])

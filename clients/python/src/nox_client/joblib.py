@@ -37,6 +37,9 @@ from .worker import HEARTBEAT_S
 
 log = logging.getLogger("nox_client.joblib")
 
+# Seconds after which nobody tries any more to tell what came of a task.
+AGAIN_FOR_S = 30.0
+
 Extension = TypeVar("Extension", bound=type[BaseModel])
 
 
@@ -232,8 +235,25 @@ class JobManager:
         return self._worker_id
 
     def _update(self, task: ClaimedTask, body: dict[str, Any]) -> None:
+        """Moves a task on. A task that nobody speaks of stays as it is, so what was cut is said again for a while."""
         path = f"/v1/joblib/tasks/{task.id}"
-        self._ask("PATCH", path, {**body, "attempt": task.attempt})
+        begun, tries = time.monotonic(), 0
+        while True:
+            try:
+                self._ask("PATCH", path, {**body, "attempt": task.attempt})
+                return
+            except Conflict:
+                # Where the answer to a first try was lost, the second finds it done.
+                view = self._ask("GET", path) if tries else {}
+                if (view.get("status"), view.get("attempt")) != (body["status"], task.attempt):
+                    raise
+                return
+            except _passing() as error:
+                if time.monotonic() - begun > AGAIN_FOR_S:
+                    raise
+                log.warning("task %s: %s", task.id, error)
+            tries += 1
+            time.sleep(min(0.1 * 2**tries, 5.0))
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.api.base_url}{path}"
