@@ -10,13 +10,16 @@ use nox_streams::Broker;
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
     identity::{command_roles::CommandRoles, jwt::Verifier, keys::Keys, rate::RateLimits},
+    instance::InstanceSettings,
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
-        log_places::LogPlaces, modules::Modules, states::States,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, states::States,
+        tallies::Tallies,
     },
     uploads::UploadStore,
+    use_cases::{list::JobStats, system::SystemState},
     webhook_settings::WebhookSettings,
 };
 
@@ -28,6 +31,10 @@ pub struct App {
     pub log_places: LogPlaces,
     pub log_news: LogNews,
     pub states: States,
+    pub tallies: Tallies,
+    /// What was told of spans and of the system lately.
+    pub kept_stats: Kept<JobStats>,
+    pub kept_system: Kept<SystemState>,
     pub artifacts: Artifacts,
     pub uploads: UploadStore,
     pub reader: Reader,
@@ -43,6 +50,7 @@ pub struct App {
     pub rates: Option<RateLimits>,
     pub keys: Keys,
     pub webhooks: WebhookSettings,
+    pub instance: InstanceSettings,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
     pub joblib: JoblibSettings,

@@ -9,6 +9,7 @@ use nox_streams::Durability;
 
 use crate::{
     identity::{command_roles::CommandRoles, key_source::KeySource, rate::Rate},
+    instance::InstanceSettings,
     joblib_settings::JoblibSettings,
 };
 
@@ -96,6 +97,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub webhooks: WebhookRules,
+
+    #[command(flatten)]
+    pub instance: InstanceSettings,
 
     /// Most users whose jobs `/metrics` counts under their own names, the most active ones; 0 names nobody.
     #[arg(long, env = "NOX_METRICS_USERS_MAX", default_value_t = 1_000)]

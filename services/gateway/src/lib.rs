@@ -12,6 +12,7 @@ mod endpoint;
 mod extract;
 mod http;
 mod identity;
+mod instance;
 mod joblib_settings;
 mod metrics;
 mod object;
@@ -47,8 +48,9 @@ use crate::{
     },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
-        log_places::LogPlaces, modules::Modules, states::States,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, states::States,
+        tallies::Tallies,
     },
     surfaces::native::health,
     uploads::UploadStore,
@@ -58,6 +60,7 @@ use crate::{
 pub use crate::{
     config::{Config, HttpLimits, RateSettings, UploadLimits},
     identity::{command_roles::CommandRoles, key_source::KeySource},
+    instance::{InstanceColor, InstanceName, InstanceSettings},
     joblib_settings::JoblibSettings,
 };
 
@@ -144,6 +147,9 @@ impl Gateway {
             log_places: LogPlaces::default(),
             log_news,
             states: States::default(),
+            tallies: Tallies::default(),
+            kept_stats: Kept::default(),
+            kept_system: Kept::default(),
             artifacts,
             uploads,
             reader,
@@ -158,6 +164,7 @@ impl Gateway {
             rates: config.rate.allowed().map(RateLimits::new),
             keys,
             webhooks: WebhookSettings { key: config.webhook_key, rules: config.webhooks.rules() },
+            instance: config.instance,
             metrics,
             job_metrics,
             joblib: config.joblib,

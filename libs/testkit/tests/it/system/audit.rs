@@ -177,6 +177,59 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     assert!(since.contains(&canceled) && !until_then.contains(&canceled));
     assert!(all(&strange, "/audit?limit=200", "acts").await.is_empty());
     assert_eq!(bob.get(0, "/audit").await.unwrap().status, StatusCode::FORBIDDEN);
+
+    // The owner is told why, and not from where; nobody else is told anything.
+    let acts = all(&ada, &format!("/jobs/{job}/acts?limit=1"), "acts").await;
+    let told = |act: &Value| [&act["verb"], &act["user_id"], &act["reason"]].map(Value::clone);
+    let told: Vec<_> = acts.iter().map(told).collect();
+    let expected = [
+        json!(["job.cancel", "root", "it was a mistake"]),
+        json!(["job.submit", "ada", "Prüfung"]),
+    ];
+    assert_eq!(json!(told), json!(expected));
+    assert!(acts[0]["from"].is_null() && acts[0]["token_id"].is_null() && acts[0]["n"].is_u64());
+    assert!(acts[1]["from"].is_string() && acts[1]["token_id"] == TOKEN);
+    let by_admin = all(&root, &format!("/jobs/{job}/acts?limit=1"), "acts").await;
+    assert!(by_admin[0]["from"].is_string());
+    for client in [&bob, &strange] {
+        let answer = client.get(0, &format!("/jobs/{job}/acts")).await.unwrap();
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    // A word about many jobs is one about each.
+    let later = json!({"module": "noop", "inputs": {}, "labels": {"which": "bulk"},
+        "run_at": "2099-01-01T00:00:00Z"});
+    let batch = json!({"jobs": [later.clone(), later]});
+    let made = ada.post(0, "/jobs/batch", &batch).await.unwrap().body;
+    let many = ada.request(0, Method::POST, "/jobs/cancel?label=which%3Dbulk");
+    assert!(ada.send(many.header("nox-reason", "too many")).await.unwrap().status.is_success());
+    let many = ada.request(0, Method::POST, "/jobs/retry?label=which%3Dbulk");
+    let retried = ada.send(many.header("nox-reason", "once more")).await.unwrap().body;
+    for place in 0..2 {
+        let id = made["jobs"][place]["accepted"]["job_id"].as_str().unwrap();
+        let acts = all(&ada, &format!("/jobs/{id}/acts?limit=9"), "acts").await;
+        assert_eq!(
+            (&acts[0]["verb"], &acts[0]["reason"]),
+            (&json!("job.cancel"), &json!("too many"))
+        );
+        assert_eq!(acts[1]["reason"], Value::Null, "the control: {}", acts[1]);
+        let id = retried["jobs"][place]["job_id"].as_str().unwrap();
+        let acts = all(&ada, &format!("/jobs/{id}/acts?limit=9"), "acts").await;
+        assert_eq!(
+            (&acts[0]["verb"], &acts[0]["reason"]),
+            (&json!("job.submit"), &json!("once more"))
+        );
+    }
+    let other = &made["jobs"][1]["accepted"]["job_id"];
+    let id = made["jobs"][0]["accepted"]["job_id"].as_str().unwrap();
+    let related = ada.get(0, &format!("/jobs/{id}/related")).await.unwrap().body;
+    assert_eq!(related["batch"][0]["job_id"], *other, "{related}");
+    assert_eq!(related["retries"].as_array().unwrap().len(), 1, "{related}");
+    let system = of("root", "admin", "default");
+    let told = system.get(0, "/system").await.unwrap().body;
+    let names: Vec<_> = told["readers"].as_array().unwrap().iter().map(|of| &of["name"]).collect();
+    assert!(names.contains(&&json!("projector")) && names.contains(&&json!("audit")), "{told}");
+    assert_eq!(told["troubles"], json!([]), "{told}");
+    assert!(told["streams"].as_array().unwrap().iter().all(|of| of["bytes"].is_u64()), "{told}");
     let lines =
         root.request(0, Method::GET, "/audit?sort=at").header("accept", "application/x-ndjson");
     let lines = lines.send().await.unwrap();
