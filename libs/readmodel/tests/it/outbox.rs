@@ -92,7 +92,7 @@ impl Filled {
     }
 
     async fn due(&self, webhook: u128, now: i64) -> Vec<i64> {
-        let due = self.outbox.due(&[id(webhook)], Vec::new(), 9, at(now)).await.unwrap();
+        let due = self.outbox.due(&[id(webhook)], &[], 9, at(now)).await.unwrap();
         due.into_iter().map(|due| due.seq).collect()
     }
 }
@@ -136,7 +136,7 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
     let filled = Filled::start().await;
     let due = filled.due(1, 0).await;
     assert_eq!(due.len(), 3);
-    let skipped = filled.outbox.due(&[id(1)], due[..2].to_vec(), 9, at(0)).await.unwrap();
+    let skipped = filled.outbox.due(&[id(1)], &due[..2], 9, at(0)).await.unwrap();
     assert_eq!(skipped.len(), 1, "what is under way is not due");
     let made = |seq, taken, again_at: Option<i64>| Attempted {
         seq,
@@ -163,7 +163,7 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
     let again = vec![(id(1), delivery(1, 2).delivery_id), (id(1), delivery(1, 3).delivery_id)];
     let again = Taken { again, ..Taken::default() };
     filled.outbox.take((place(3), place(4)), &again, at(2)).await.unwrap();
-    let due = filled.outbox.due(&[id(1)], Vec::new(), 9, at(2)).await.unwrap();
+    let due = filled.outbox.due(&[id(1)], &[], 9, at(2)).await.unwrap();
     assert_eq!(due.iter().map(|due| due.attempts).collect::<Vec<_>>(), [0, 0]);
 }
 
