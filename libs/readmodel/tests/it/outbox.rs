@@ -168,6 +168,41 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_noted_while_something_is_being_taken_in() {
+    let filled = Filled::start().await;
+    let due = filled.due(1, 0).await;
+    // As a transaction that takes in has it.
+    let taking = filled.database.ask("update nox_outbox.place set n = n; select pg_sleep(5)");
+    let is_held = async || {
+        let sleepers = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        filled.database.ask(sleepers).await.trim() == "1"
+    };
+    let noting = async {
+        while !is_held().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let attempted = Attempted {
+            seq: due[0],
+            webhook_id: id(1),
+            at: at(1),
+            again_at: None,
+            taken: true,
+            status: Some(204),
+            error: None,
+        };
+        filled.outbox.attempted(&[attempted]).await.unwrap();
+        assert_eq!(filled.states(1).await, "delivered pending pending");
+        assert!(is_held().await, "it was not waited for");
+        // The negative control: what is removed waits.
+        let limits =
+            Limits { pending_max: 9, bytes_max: 1_000, ended_max: 9, keep: Duration::from_secs(9) };
+        let pruned = filled.outbox.prune(limits, at(1));
+        assert!(tokio::time::timeout(Duration::from_millis(200), pruned).await.is_err());
+    };
+    tokio::join!(taking, noting);
+}
+
+#[tokio::test]
 async fn one_that_is_off_has_nothing_to_send_and_of_one_that_is_gone_nothing_is_left() {
     let filled = Filled::start().await;
     let webhooks = BTreeMap::from([(id(1), Some(target(false))), (id(2), None)]);
