@@ -30,7 +30,10 @@ fn taken_in(path: &str) -> Result<Vec<u64>, Failure> {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let (name, path) = (env::var("CONSUMER")?, env::var("EVENTS")?);
-    let options = ConnectOptions::new().custom_inbox_prefix(format!("_INBOX_{name}"));
+    // What the URL says of a user is not read.
+    let (user, password) = (env::var("NATS_USER")?, env::var("NATS_PASSWORD")?);
+    let options = ConnectOptions::with_user_and_password(user, password);
+    let options = options.custom_inbox_prefix(format!("_INBOX_{name}"));
     let client = options.connect(env::var("NATS_URL")?).await?;
     let stream = jetstream::new(client).get_stream_no_info("NOX_FEED").await?;
     let consumer: PullConsumer = stream.get_consumer(&name).await?;

@@ -384,7 +384,8 @@ pub fn user_url(nats: &NatsServer, user: &str) -> String {
     format!("nats://{user}:{}@{}", user_password(user), nats.address())
 }
 
-fn user_password(user: &str) -> String {
+/// The password of such a user.
+pub fn user_password(user: &str) -> String {
     format!("of-{user}")
 }
 

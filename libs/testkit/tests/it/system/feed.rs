@@ -13,7 +13,7 @@ use nox_archive::Log;
 use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameNumber, subject};
 use nox_testkit::system::{
     client::Client,
-    cluster::{Cluster, Options, until, user_url},
+    cluster::{Cluster, Options, until, user_password, user_url},
     service::Kind,
     wiretap::{Heard, Wiretap},
 };
@@ -87,7 +87,9 @@ fn rust(told: &Told<'_>) -> Result<Child> {
         "{} is missing: cargo build -p nox-streams --examples",
         built.display()
     );
-    told.start(&mut Command::new(built))
+    let mut command = Command::new(built);
+    command.env("NATS_USER", told.consumer).env("NATS_PASSWORD", user_password(told.consumer));
+    told.start(&mut command)
 }
 
 /// What the log says that there is to read: ids for the tenant, and for all.
