@@ -80,7 +80,7 @@ mod tests {
             assert_eq!(known.get(id), Some(&team), "{fact}");
         }
         let mut known = KnownLabels::new(9);
-        let id = heard(&mut known, 1, r#"{"started":{"attempt":1}}"#);
+        let id = heard(&mut known, 1, r#"{"draft_submitted":{}}"#);
         assert_eq!((known.get(id), known.get(None)), (None, Some(NONE)));
     }
 
