@@ -9,6 +9,7 @@ use nox_streams::Broker;
 
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
+    http::proxies::Proxies,
     identity::{command_roles::CommandRoles, jwt::Verifier, keys::Keys, rate::RateLimits},
     instance::InstanceSettings,
     joblib_settings::JoblibSettings,
@@ -49,6 +50,7 @@ pub struct App {
     /// None, if there are to be none.
     pub rates: Option<RateLimits>,
     pub keys: Keys,
+    pub proxies: Proxies,
     pub webhooks: WebhookSettings,
     pub instance: InstanceSettings,
     pub metrics: Arc<Metrics>,

@@ -39,7 +39,7 @@ use tokio::net::TcpListener;
 use crate::{
     app::App,
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    http::{budget::Budget, server},
+    http::{budget::Budget, proxies::Proxies, server},
     identity::{
         jwt::{self, Verifier},
         key_source::PublishedKeys,
@@ -163,6 +163,7 @@ impl Gateway {
             verifier,
             rates: config.rate.allowed().map(RateLimits::new),
             keys,
+            proxies: Proxies::new(config.trusted_proxies),
             webhooks: WebhookSettings { key: config.webhook_key, rules: config.webhooks.rules() },
             instance: config.instance,
             metrics,
@@ -207,6 +208,7 @@ impl Gateway {
                 limits.address_percent,
                 app.metrics.memory_bytes.clone(),
             ),
+            proxies: app.proxies.clone(),
         };
         server::serve(listener, service, stop).await;
         broker.flush().await;

@@ -105,7 +105,7 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
                 Ok(told) => told.unwrap_or_default(),
                 Err(error) => return error.into_response(),
             };
-            let from = request.extensions().get::<Account>().map(Account::peer);
+            let from = request.extensions().get::<Account>().map(Account::client);
             let asking = match Asking::of(&caller, from, request.headers()) {
                 Ok(asking) => asking,
                 Err(error) => return error.into_response(),

@@ -280,6 +280,7 @@ async fn start_gateway(
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
         http,
+        trusted_proxies: Vec::new(),
         rate,
         command_roles: command_roles.parse::<CommandRoles>().unwrap(),
         nats_url: Secret::new(nats_url),
