@@ -2,6 +2,7 @@
 
 pub mod frame;
 mod ring;
+mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -9,11 +10,11 @@ use nox_archive::Follower;
 use nox_contract::FrameNumber;
 use nox_protocol::HeadReader;
 use prometheus::IntCounter;
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::ring::{Look, Topic};
-use self::{frame::HubFrame, ring::Ring};
+use self::{frame::HubFrame, ring::Ring, turns::Turns};
 use crate::{
     problem::ApiError,
     read::bulk::{Bulk, RowsLog},
@@ -28,6 +29,7 @@ pub struct Hub {
     /// What follows the log now, if anybody listens.
     following: tokio::sync::Mutex<Weak<Following>>,
     frames_read: IntCounter,
+    turns: Turns,
 }
 
 /// One following of the log. It ends with the last who listens.
@@ -47,7 +49,12 @@ pub struct Listener {
 impl Hub {
     /// Counts the messages that are read for viewers.
     pub fn new(bulk: Arc<Bulk>, frames_read: IntCounter) -> Self {
-        Self { bulk, following: tokio::sync::Mutex::default(), frames_read }
+        Self {
+            bulk,
+            following: tokio::sync::Mutex::default(),
+            frames_read,
+            turns: Turns::new(),
+        }
     }
 
     /// Listens to `topic` from now on. The first who does has the log followed.
@@ -67,6 +74,11 @@ impl Hub {
         };
         let news = lock(&live.ring).enter(&topic);
         Ok(Listener { following: live, topic, news })
+    }
+
+    /// Leave to look through a frame, or to write what was found, for as long as that takes; nothing is waited for with it.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.take().await
     }
 
     async fn follow(&self) -> Result<Following, ApiError> {

@@ -11,7 +11,7 @@ use crate::{
     read::{hub::frame::HubEntry, required::Required},
 };
 
-/// Most jobs whose labels a viewer remembers; beyond that all are forgotten.
+/// Jobs whose labels a viewer remembers; with more, all are forgotten before the next frame.
 const KNOWN_MAX: usize = 4_096;
 
 /// What a viewer has found out of jobs that events name by their ids alone.
@@ -36,6 +36,13 @@ pub fn sees(caller: &Caller, entry: &Entry, fact: &Fact) -> bool {
 }
 
 impl Known {
+    /// Forgets what there is too much of. What one frame says beyond that stays until the next.
+    pub fn make_room(&mut self) {
+        if self.labels.len() >= KNOWN_MAX {
+            self.labels.clear();
+        }
+    }
+
     /// Remembers what a fact says of what others name by its id.
     pub fn hear(&mut self, entry: &Entry, fact: &Fact) {
         let Some(id) = entry.job_id else { return };
@@ -44,33 +51,29 @@ impl Known {
             Fact::Rejected(rejected) => &rejected.metadata,
             _ => return,
         };
-        make_room(&mut self.labels);
         let labels = metadata.as_ref().map(|of| of.labels.clone());
         self.labels.insert(id, labels.unwrap_or_default());
     }
 
-    /// The labels of the job that `entry` is of; none, if it is of no job.
-    pub async fn labels(
+    /// Finds out the labels of the job that `entry` is of, unless they are known.
+    pub async fn find(
         &mut self,
         app: &App,
         n: FrameNumber,
         entry: &Entry,
-    ) -> Result<&BTreeMap<String, String>, ApiError> {
-        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-        let Some(id) = entry.job_id else { return Ok(NONE) };
-        if !self.labels.contains_key(&id) {
-            let read = || app.reader.job(&entry.tenant, id);
-            let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
-            let labels = row.map(|row| row.metadata.labels).unwrap_or_default();
-            make_room(&mut self.labels);
-            self.labels.insert(id, labels);
-        }
-        Ok(self.labels.get(&id).unwrap_or(NONE))
+    ) -> Result<(), ApiError> {
+        let Some(id) = entry.job_id.filter(|id| !self.labels.contains_key(id)) else {
+            return Ok(());
+        };
+        let read = || app.reader.job(&entry.tenant, id);
+        let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
+        self.labels.insert(id, row.map(|row| row.metadata.labels).unwrap_or_default());
+        Ok(())
     }
-}
 
-fn make_room<K: Ord, V>(known: &mut BTreeMap<K, V>) {
-    if known.len() >= KNOWN_MAX {
-        known.clear();
+    /// The labels of the job that `entry` is of; none, if it is of no job or they were not asked for.
+    pub fn labels(&self, entry: &Entry) -> &BTreeMap<String, String> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        entry.job_id.and_then(|id| self.labels.get(&id)).unwrap_or(NONE)
     }
 }
