@@ -93,11 +93,26 @@ impl<'s> Given<'s> {
     }
 
     fn load(&self, id: &WorkerId, worker: &Worker) -> Load {
-        self.loads.get(id).copied().unwrap_or(Load {
+        if let Some(load) = self.loads.get(id) {
+            return *load;
+        }
+        let mut load = Load {
             used: worker.used,
             next_work: worker.next_work,
             isolated: worker.isolated.is_some(),
-        })
+        };
+        // A job that was assigned again where it was before it was parked is counted there.
+        let aside = worker.aside.iter().filter(|_| !self.faults.parked_company_ignored);
+        for (job, slot) in aside {
+            load.isolated |= slot.is_alone();
+            if !worker.assignments.contains_key(job) {
+                match &slot.resources {
+                    Some(resources) => load.used.take(resources),
+                    None => load.used.slots += 1,
+                }
+            }
+        }
+        load
     }
 
     /// Workers that a job may be given to, if they have room.
@@ -309,6 +324,13 @@ fn to_be_emptied<'s>(
     let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
     let serving = state.workers.serving(module, &key.needs);
     let serving = serving.filter(|(_, worker)| key.isolated && could(worker));
+    // What is parked does not end as long as this version leads, and nobody would get a worker that is kept for that.
+    let holds_parked = |worker: &Worker| {
+        let mut held = worker.assignments.keys();
+        !worker.aside.is_empty() || held.any(|id| state.parking.job(*id).is_some())
+    };
+    let serving =
+        serving.filter(|(_, worker)| state.parking.is_empty() || !holds_parked(worker));
     serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
 }
 
