@@ -14,7 +14,7 @@ use crate::{
     metrics::{Metrics, jobs::JobMetrics},
     read::{
         barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
-        log_places::LogPlaces, modules::Modules, states::States,
+        log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs, states::States,
     },
     uploads::UploadStore,
     webhook_settings::WebhookSettings,
@@ -32,6 +32,7 @@ pub struct App {
     pub uploads: UploadStore,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
+    pub named_jobs: NamedJobs,
     pub commands: Commands,
     pub undecided: Undecided,
     pub log_end: LogEnd,

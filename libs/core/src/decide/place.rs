@@ -329,8 +329,7 @@ fn to_be_emptied<'s>(
         let mut held = worker.assignments.keys();
         !worker.aside.is_empty() || held.any(|id| state.parking.job(*id).is_some())
     };
-    let serving =
-        serving.filter(|(_, worker)| state.parking.is_empty() || !holds_parked(worker));
+    let serving = serving.filter(|(_, worker)| state.parking.is_empty() || !holds_parked(worker));
     serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
 }
 

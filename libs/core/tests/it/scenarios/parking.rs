@@ -286,7 +286,8 @@ fn lost(attempt: u32) -> Fact {
 }
 
 #[test]
-fn a_job_that_has_to_be_alone_gets_no_company_though_it_is_parked_and_others_have_the_room_it_leaves() {
+fn a_job_that_has_to_be_alone_gets_no_company_though_it_is_parked_and_others_have_the_room_it_leaves()
+ {
     let mut world = World::working(3);
     let suspect = world.submit(ask());
     let mut state = world.log.state.clone();

@@ -299,9 +299,8 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
         }
         drop(cut);
         let meanwhile = submit().await;
-        let heard = follow(&ada, "/events?type=job.submitted", accept, Some(&after), |all| {
-            !all.is_empty()
-        });
+        let heard =
+            follow(&ada, "/events?type=job.submitted", accept, Some(&after), |all| !all.is_empty());
         let (heard, _) = heard.await.unwrap();
         assert_eq!(heard[0].data["subject"], meanwhile.as_str(), "{after}");
     }

@@ -126,7 +126,7 @@ async fn what_a_newer_version_said_parks_its_jobs_alone_and_is_taken_up_again() 
     ];
     let (status, said) = noxctl(&["replay", "verify"], &env);
     assert_ne!(status, Some(0), "{said}");
-    let other = format!("rules {}", nox_core::RULES_VERSION + 1);
+    let other = format!("by version {} of the rules", nox_core::RULES_VERSION + 1);
     assert!(said.contains(&other), "{said}");
 }
 

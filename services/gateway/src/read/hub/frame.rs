@@ -65,7 +65,14 @@ impl HubFrame {
         let entries = raw.entries.iter().map(|entry| {
             let Owner { tenant, job_id, user_id } = serde_json::from_str(entry.get())?;
             let text = payload.slice_ref(entry.get().as_bytes());
-            Ok(HubEntry { tenant, job_id, user_id, text, parsed: OnceLock::new(), events: OnceLock::new() })
+            Ok(HubEntry {
+                tenant,
+                job_id,
+                user_id,
+                text,
+                parsed: OnceLock::new(),
+                events: OnceLock::new(),
+            })
         });
         let entries = entries.collect::<serde_json::Result<_>>()?;
         Ok(Self { n, at: raw.at, entries, bytes: payload.len() })

@@ -10,7 +10,7 @@ use nox_archive::Follower;
 use nox_contract::FrameNumber;
 use nox_protocol::HeadReader;
 use prometheus::IntCounter;
-use tokio::sync::{SemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::ring::{Look, Topic};
@@ -49,12 +49,7 @@ pub struct Listener {
 impl Hub {
     /// Counts the messages that are read for viewers.
     pub fn new(bulk: Arc<Bulk>, frames_read: IntCounter) -> Self {
-        Self {
-            bulk,
-            following: tokio::sync::Mutex::default(),
-            frames_read,
-            turns: Turns::new(),
-        }
+        Self { bulk, following: tokio::sync::Mutex::default(), frames_read, turns: Turns::new() }
     }
 
     /// Listens to `topic` from now on. The first who does has the log followed.
@@ -76,9 +71,9 @@ impl Hub {
         Ok(Listener { following: live, topic, news })
     }
 
-    /// Leave to look through a frame, or to write what was found, for as long as that takes; nothing is waited for with it.
-    pub async fn turn(&self) -> SemaphorePermit<'_> {
-        self.turns.take().await
+    /// Looks through a frame for a viewer, or writes what was found, when its turn comes.
+    pub async fn in_turn<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.turns.run(work).await
     }
 
     async fn follow(&self) -> Result<Following, ApiError> {

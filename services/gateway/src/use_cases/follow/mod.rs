@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nox_contract::{
-    Entry, EpochRecord, EventFilter, EventType, Fact, FactOrUnknown, FactPlace,
-    FrameNumber, JobId, JobState, ProblemCode,
+    Entry, EpochRecord, EventFilter, EventType, Fact, FactOrUnknown, FactPlace, FrameNumber, JobId,
+    JobState, ProblemCode,
 };
 use nox_readmodel::{JobRow, query::JOB_FRAMES_MAX};
 
@@ -304,7 +304,11 @@ impl Following {
         }
     }
 
-    async fn events(&mut self, app: &App, frame: &HubFrame) -> Result<Vec<Arc<HubEvent>>, ApiError> {
+    async fn events(
+        &mut self,
+        app: &App,
+        frame: &HubFrame,
+    ) -> Result<Vec<Arc<HubEvent>>, ApiError> {
         let mut events = Gathered::default();
         self.gather(app, frame, &mut events).await?;
         Ok(events.all)
@@ -320,8 +324,7 @@ impl Following {
         if self.wanted.asks_for_labels() {
             self.find_labels(app, frame).await?;
         }
-        let _turn = app.hub.turn().await;
-        self.take(frame, events)
+        app.hub.in_turn(|| self.take(frame, events)).await
     }
 
     /// Finds out of which labels the jobs are that events of the frame may be of: a turn does not last for as long as

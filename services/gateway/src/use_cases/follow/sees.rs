@@ -56,12 +56,7 @@ impl Known {
     }
 
     /// Finds out the labels of the job that `entry` is of, unless they are known.
-    pub async fn find(
-        &mut self,
-        app: &App,
-        n: FrameNumber,
-        entry: &Entry,
-    ) -> Result<(), ApiError> {
+    pub async fn find(&mut self, app: &App, n: FrameNumber, entry: &Entry) -> Result<(), ApiError> {
         let Some(id) = entry.job_id.filter(|id| !self.labels.contains_key(id)) else {
             return Ok(());
         };

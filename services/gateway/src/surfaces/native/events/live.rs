@@ -247,8 +247,8 @@ impl Live {
             match told {
                 Told::Events(events) => {
                     self.spoke = now;
-                    let _turn = self.app.hub.turn().await;
-                    return Ok(self.form.events(&events));
+                    let form = self.form;
+                    return Ok(self.app.hub.in_turn(|| form.events(&events)).await);
                 }
                 Told::Over => return Err(End::JobEnded),
                 Told::Nothing | Told::Looked if now.saturating_sub(self.spoke) >= SILENCE => {
