@@ -324,13 +324,17 @@ fn to_be_emptied<'s>(
     let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
     let serving = state.workers.serving(module, &key.needs);
     let serving = serving.filter(|(_, worker)| key.isolated && could(worker));
-    // What is parked does not end as long as this version leads, and nobody would get a worker that is kept for that.
-    let holds_parked = |worker: &Worker| {
-        let mut held = worker.assignments.keys();
-        !worker.aside.is_empty() || held.any(|id| state.parking.job(*id).is_some())
-    };
-    let serving = serving.filter(|(_, worker)| state.parking.is_empty() || !holds_parked(worker));
-    serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
+    let load = |id: &WorkerId, worker: &Worker| given.load(id, worker).used.slots;
+    serving
+        .min_by_key(|(id, worker)| (holds_parked(state, worker), load(id, worker), *id))
+        .map(|(id, _)| id)
+}
+
+/// Whether a worker has something that does not end as long as this version leads.
+fn holds_parked(state: &State, worker: &Worker) -> bool {
+    let mut held = worker.assignments.keys();
+    !state.parking.is_empty()
+        && (!worker.aside.is_empty() || held.any(|id| state.parking.job(*id).is_some()))
 }
 
 /// A look at the queue: what it has given away, and what it cost.
@@ -396,7 +400,12 @@ impl<'s> Suspects<'s> {
             match look.place(kind, None) {
                 Err(WaitingCode::Isolation) => {
                     let worker = to_be_emptied(look.state, &look.given, &kind.module, &kind.key)?;
-                    return Some(Kept { worker, ahead: turn });
+                    let state = look.state;
+                    if !state.workers.get(worker).is_some_and(|of| holds_parked(state, of)) {
+                        return Some(Kept { worker, ahead: turn });
+                    }
+                    // It would not get empty, and nobody would get it.
+                    next += 1;
                 }
                 // Until somebody else is given its place.
                 Ok(_) => next += 1,

@@ -7,6 +7,7 @@ use nox_contract::{
 };
 use nox_core::{ApplyError, Decision, Draft, Faults, Internal, Rules, State, decide};
 
+use super::blame::lose;
 use crate::{
     log::{TOKEN_KEY, placing},
     world::{World, acme, ask, id, job_id, spec, succeeded},
@@ -341,4 +342,33 @@ fn a_job_that_has_to_be_alone_gets_no_company_though_it_is_parked_and_others_hav
     let left = decide::internal(&state, &rules(), &silent, 0, state.at).unwrap();
     let [Fact::WorkerLeft { blame, .. }] = &*left.drafts[0].facts else { panic!("{left:?}") };
     assert_eq!(*blame, nox_contract::Blame::Suspected, "several ran");
+}
+
+#[test]
+fn a_worker_is_not_emptied_for_a_job_that_has_to_be_alone_while_it_has_something_parked() {
+    let mut world = World::working(9);
+    let (suspect, other) = (world.submit(ask()), world.submit(crate::world::by("grace")));
+    for _ in 0..nox_core::job::SUSPICIONS_MAX {
+        lose(&mut world, &[suspect, other]);
+    }
+    world.cancel(other);
+    world.place();
+    world.start(suspect);
+    let holding = world.holding(suspect);
+    let handed_back = crate::world::handed_back(nox_contract::HandBack::Draining);
+    let report = holding.ended(suspect, true, 1, handed_back);
+    world.report(&holding.worker, holding.session, report);
+    world.pass(crate::world::seconds(1));
+    let urgent = world.submit(crate::world::Ask { priority: 9, ..crate::world::by("grace") });
+    world.place();
+    world.pass(crate::world::seconds(1));
+    let later = world.submit(crate::world::by("linus"));
+    let mut state = world.log.state.clone();
+    assert_eq!((world.holder(urgent), world.holder(later)), (Some("w"), None));
+    assert_eq!(placed(&state), [], "the control: it is kept, and will be empty");
+    // What it has is parked, so that it would stay as it is.
+    hear(&mut state, job(urgent), Vec::new()).unwrap();
+    let placed = placed(&state);
+    let given: Vec<_> = placed.iter().map(|draft| draft.entity.clone()).collect();
+    assert!(matches!(&*given, [Entity::Job { job_id, .. }] if *job_id == later), "{given:?}");
 }
