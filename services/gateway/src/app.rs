@@ -16,8 +16,8 @@ use crate::{
     metrics::{Metrics, jobs::JobMetrics},
     read::{
         barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
-        log_news::LogNews, log_places::LogPlaces, modules::Modules, states::States,
-        tallies::Tallies,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs,
+        states::States, tallies::Tallies,
     },
     uploads::UploadStore,
     use_cases::{list::JobStats, system::SystemState},
@@ -40,6 +40,7 @@ pub struct App {
     pub uploads: UploadStore,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
+    pub named_jobs: NamedJobs,
     pub commands: Commands,
     pub undecided: Undecided,
     pub log_end: LogEnd,

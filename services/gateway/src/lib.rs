@@ -49,8 +49,8 @@ use crate::{
     metrics::{Metrics, jobs::JobMetrics},
     read::{
         barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
-        log_news::LogNews, log_places::LogPlaces, modules::Modules, states::States,
-        tallies::Tallies,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs,
+        states::States, tallies::Tallies,
     },
     surfaces::native::health,
     uploads::UploadStore,
@@ -129,6 +129,7 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new(&runtime.registry)?);
         let barrier = Barrier::start(reader.clone(), &broker);
+        let named_jobs = NamedJobs::new(reader.clone());
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
         let hub = Hub::new(bulk.clone(), metrics.frames_followed.clone());
@@ -154,6 +155,7 @@ impl Gateway {
             uploads,
             reader,
             barrier,
+            named_jobs,
             commands,
             undecided,
             log_end,

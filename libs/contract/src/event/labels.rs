@@ -6,8 +6,8 @@ use crate::{Entry, Fact, JobId};
 
 const NONE: &BTreeMap<String, String> = &BTreeMap::new();
 
-/// Labels of jobs that were heard of or looked up. Beyond a number of jobs all are forgotten: whoever needs those again
-/// looks them up.
+/// Labels of jobs that were heard of or looked up. With more jobs than that, all are forgotten before the next frame:
+/// whoever needs those again looks them up.
 #[derive(Debug)]
 pub struct KnownLabels {
     jobs_max: usize,
@@ -30,10 +30,14 @@ impl KnownLabels {
         self.insert(id, metadata.as_ref().map_or(NONE, |of| &of.labels).clone());
     }
 
-    pub fn insert(&mut self, id: JobId, labels: BTreeMap<String, String>) {
-        if self.of.len() >= self.jobs_max {
+    /// Forgets all where there are more than it is to remember. What one frame says beyond that stays until the next.
+    pub fn make_room(&mut self) {
+        if self.of.len() > self.jobs_max {
             self.of.clear();
         }
+    }
+
+    pub fn insert(&mut self, id: JobId, labels: BTreeMap<String, String>) {
         self.of.insert(id, labels);
     }
 
@@ -85,11 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn no_more_jobs_are_remembered_than_it_has_room_for() {
+    fn no_more_jobs_are_remembered_than_it_has_room_for_but_all_of_one_frame() {
         let mut known = KnownLabels::new(2);
-        let ids: Vec<_> = (0..3).map(|n| JobId(uuid::Uuid::from_u128(n))).collect();
-        ids.iter().for_each(|id| known.insert(*id, BTreeMap::new()));
-        let is_known = |id: &JobId| known.get(Some(*id)).is_some();
-        assert_eq!(ids.iter().map(is_known).collect::<Vec<_>>(), [false, false, true]);
+        let ids = [0, 1, 2].map(|n| JobId(uuid::Uuid::from_u128(n)));
+        let mut known_after = |n: usize| {
+            known.make_room();
+            ids[..n].iter().for_each(|id| known.insert(*id, BTreeMap::new()));
+            known.make_room();
+            ids.map(|id| known.get(Some(id)).is_some())
+        };
+        assert_eq!(known_after(2), [true, true, false]);
+        assert_eq!(known_after(3), [false; 3]);
     }
 }

@@ -156,6 +156,20 @@ impl Reader {
         let row = row.map_err(|error| look.failed(error))?;
         look.end(row.as_ref().map(job).transpose()?).await
     }
+
+    /// As [`job`](Self::job), of several in one snapshot, in whatever order; those without a row are left out.
+    pub async fn jobs_of(
+        &self,
+        tenant: &TenantId,
+        ids: &[JobId],
+    ) -> Result<At<Vec<JobRow>>, QueryError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        let mut look = self.look().await?;
+        let sql = look.sql(&rows_where("tenant = $1 and id = any($2)"));
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(ids);
+        let rows = query.fetch_all(look.connection()).await.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(job).collect::<Result<_, _>>()?).await
+    }
 }
 
 /// Rows of jobs that `condition` lets through, of both tables.

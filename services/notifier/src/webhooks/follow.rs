@@ -111,6 +111,7 @@ impl Matching<'_> {
             serde_json::from_slice(payload).with_context(|| format!("frame {n} cannot be read"))?;
         let now = self.webhooks.clock.wall();
         let is_old = now.since(frame.at) > EVENT_AGE_MAX;
+        self.labels.make_room();
         for (entry, of) in (0..).zip(&frame.entries) {
             for (fact, known) in (0..).zip(&of.facts) {
                 let place = FactPlace { n, entry, fact };

@@ -11,7 +11,7 @@ use crate::{
     read::{hub::frame::HubEntry, required::Required},
 };
 
-/// Most jobs whose labels a viewer remembers.
+/// Most jobs whose labels a viewer remembers from one frame to the next.
 const KNOWN_MAX: usize = 4_096;
 
 /// What a viewer has found out of jobs that events name by their ids alone.
@@ -39,24 +39,30 @@ pub fn sees(caller: &Caller, entry: &Entry, fact: &Fact) -> bool {
 }
 
 impl Known {
+    /// Before a frame, of which all then stays known.
+    pub fn make_room(&mut self) {
+        self.0.make_room();
+    }
+
     /// Remembers what a fact says of what others name by its id.
     pub fn hear(&mut self, entry: &Entry, fact: &Fact) {
         self.0.hear(entry, fact);
     }
 
-    /// The labels of the job that `entry` is of; none, if it is of no job.
-    pub async fn labels(
-        &mut self,
-        app: &App,
-        n: FrameNumber,
-        entry: &Entry,
-    ) -> Result<&BTreeMap<String, String>, ApiError> {
-        if let Some(id) = entry.job_id.filter(|id| self.0.get(Some(*id)).is_none()) {
-            let read = || app.reader.job(&entry.tenant, id);
-            let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
-            self.0.insert(id, row.map(|row| row.metadata.labels).unwrap_or_default());
-        }
+    /// Finds out the labels of the job that `entry` is of, unless they are known.
+    pub async fn find(&mut self, app: &App, n: FrameNumber, entry: &Entry) -> Result<(), ApiError> {
+        let Some(id) = entry.job_id.filter(|id| self.0.get(Some(*id)).is_none()) else {
+            return Ok(());
+        };
+        let read = || app.reader.job(&entry.tenant, id);
+        let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
+        self.0.insert(id, row.map(|row| row.metadata.labels).unwrap_or_default());
+        Ok(())
+    }
+
+    /// The labels of the job that `entry` is of; none, if it is of no job or they were not asked for.
+    pub fn labels(&self, entry: &Entry) -> &BTreeMap<String, String> {
         const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-        Ok(self.0.get(entry.job_id).unwrap_or(NONE))
+        self.0.get(entry.job_id).unwrap_or(NONE)
     }
 }
