@@ -70,6 +70,10 @@ def running(data: Path) -> Iterator[tuple[System, subprocess.Popen[bytes]]]:
         "NOX_DATA": str(data / "data"),
         "NOX_HTTP_ADDR": "127.0.0.1:0",
         "NOX_SYNC": "relaxed",
+        # So that webhooks may come to the tests themselves.
+        "NOX_WEBHOOK_KEY": "ab" * 32,
+        "NOX_WEBHOOK_ALLOW": "127.0.0.0/8",
+        "NOX_WEBHOOK_HTTP": "true",
         "NOX_JOBLIB_WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_S),
     }
     command = [f"{BIN}/noxctl", "dev", "--headless"]

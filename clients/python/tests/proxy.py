@@ -19,6 +19,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._lost_answers = 0
+        self._lost_part: bytes | None = None
         self._cut_after: int | None = None
         self._open: set[socket.socket] = set()
         self.cuts = 0
@@ -29,6 +30,10 @@ class Proxy:
     def lose_answers(self, count: int) -> None:
         """Cuts the next so many connections when their first answer comes, of which the client gets nothing."""
         self._lost_answers = count
+
+    def lose_answer_with(self, part: bytes) -> None:
+        """Cuts the next connection in whose answer this stands, of which the client gets nothing."""
+        self._lost_part = part
 
     def cut_after(self, bytes_max: int | None) -> None:
         """Cuts each further connection when so many bytes have been answered."""
@@ -77,7 +82,7 @@ class Proxy:
         with client, server:
             try:
                 while data := server.recv(65536):
-                    if self._is_lost() or (limit is not None and told + len(data) > limit):
+                    if self._is_lost(data) or (limit is not None and told + len(data) > limit):
                         client.sendall(data[: max(0, (limit or 0) - told)])
                         self.cuts += 1
                         # What the other thread waits for ends as well.
@@ -92,8 +97,11 @@ class Proxy:
             finally:
                 self._open.discard(client)
 
-    def _is_lost(self) -> bool:
+    def _is_lost(self, data: bytes) -> bool:
         with self._lock:
+            if self._lost_part is not None and self._lost_part in data:
+                self._lost_part = None
+                return True
             if self._lost_answers == 0:
                 return False
             self._lost_answers -= 1

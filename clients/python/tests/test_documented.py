@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 from conftest import HERE, ROOT, User
 from waiting import until
 
+from nox_client import Client
+
 SAID = {
     "water.py": r"H2O: -5\.0705\d+ hartree\nvibrations: [\d. ]+ 1/cm\nIt succeeded",
     "study.py": r"30 energies, the lowest at 0\.[78]\d ångström\n",
     "asynchronous.py": r"(submitted .*succeeded.*\n){3}",
+    "nightly.py": r"\['result\.txt'\]\n3 of 3 canceled\n",
     "worker.py": r"1180591620717411303425\n",
 }
 
@@ -43,6 +47,18 @@ def test_every_example_is_run_by_a_test() -> None:
     assert {path.name for path in (HERE / "examples").glob("*.py")} == {*SAID, "viewer.py"}
 
 
+def test_the_readme_names_what_there_is() -> None:
+    text = (HERE / "README.md").read_text()
+    for owner, part in (("nox", Client()), ("job", Client().job("x"))):
+        for path in set(re.findall(rf"`{owner}\.([a-z_.]+)", text)):
+            named: object = part
+            for name in path.strip(".").split("."):
+                named = getattr(named, name)
+    for row in re.findall(r"\| `nox\.(schedules|webhooks|keys|quotas|workers)` \| (.*) \|", text):
+        for name in re.findall(r"`([a-z_]+)[`(]", row[1]):
+            assert callable(getattr(getattr(Client(), row[0]), name)), (row[0], name)
+
+
 def test_the_lines_of_the_repository_s_readme_run(user: User, tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "README.md")
     program = tmp_path / "program.py"
@@ -57,9 +73,16 @@ def test_what_is_built_is_installed_and_does_what_the_readme_says(
 ) -> None:
     """In an environment that has nothing else; pip takes the dependencies from the registry, or from its cache."""
     built = tmp_path / "dist"
-    build = [sys.executable, "-m", "hatchling", "build", "-d", str(built)]
-    subprocess.run(build, cwd=HERE, check=True, capture_output=True, timeout=60)
-    (wheel,), (_sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(built), "-t"]
+    subprocess.run([*build, "sdist"], cwd=HERE, check=True, capture_output=True, timeout=60)
+    (sdist,) = built.glob("*.tar.gz")
+    # As `python -m build` does: the wheel is made of what the sdist has, which leads nowhere else.
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source = tmp_path / sdist.name.removesuffix(".tar.gz")
+    assert (source / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    subprocess.run([*build, "wheel"], cwd=source, check=True, capture_output=True, timeout=60)
+    (wheel,) = built.glob("*.whl")
     fresh = tmp_path / "fresh"
     # Debian's Python has no pip to put into one.
     venv = [sys.executable, "-m", "venv", "--without-pip", str(fresh)]

@@ -41,10 +41,18 @@ def test_an_answer_of_a_proxy_is_a_problem_as_well() -> None:
     assert type(of_answer(500, None, b"\xff")) is nox_client.ServerDefect
 
 
+PARTS = [
+    (getattr(sync, part).__class__, getattr(other, part).__class__)
+    for sync, other in [(nox_client.Client(), nox_client.AsyncClient())]
+    for part in ("keys", "quotas", "schedules", "webhooks", "workers")
+]
+
+
 def test_both_clients_have_the_same_names() -> None:
     for one, other in (
         (nox_client.Client, nox_client.AsyncClient),
         (nox_client.Job, nox_client.AsyncJob),
+        *PARTS,
     ):
         names = {name for name, _ in inspect.getmembers(one) if not name.startswith("_")}
         assert names == {name for name, _ in inspect.getmembers(other) if not name.startswith("_")}

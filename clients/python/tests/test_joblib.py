@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import HERE, User
+from proxy import Proxy
 from pydantic import BaseModel
 from waiting import until
 
@@ -62,6 +64,51 @@ def test_a_dictionary_and_a_stream_of_tasks(user: User) -> None:
             nox.job(ids[1]).result(20)
     assert vis.turned == [90.0, 0.0]  # type: ignore[attr-defined]
     stream.stop()
+    assert list(stream) == []
+    vis.http.close()
+
+
+def test_a_worker_that_was_given_up_registers_anew_and_cuts_do_not_end_it(
+    user: User, proxy: Proxy
+) -> None:
+    vis = Vis(proxy.url, user.token)
+
+    @vis.jobs.register(room="loft")
+    class Turn(BaseModel):
+        angle: float = 0.0
+
+    with user.client() as nox:
+
+        def workers() -> list[object]:
+            shown = nox.request("GET", "/v1/joblib/rooms/loft/jobs/loft:modifiers:Turn")
+            return list(shown["workers"])
+
+        stream = vis.jobs.listen(interval=0.05)
+        proxy.lose_answers(1)
+        cut = threading.Thread(target=lambda: next(stream).run(vis))
+        cut.start()
+        until(lambda: proxy.cuts == 1)
+        turn = nox.task("loft", "loft:modifiers:Turn", {"angle": 90.0})
+        assert turn.result(20).outputs == {}
+        cut.join(20)
+
+        # What came of it is said again where nobody may have heard it.
+        turn = nox.task("loft", "loft:modifiers:Turn", {"angle": 45.0})
+        task = next(stream)
+        proxy.lose_answer_with(b'"completed"')
+        task.run(vis)
+        assert turn.result(20).outputs == {} and proxy.cuts == 2
+        with pytest.raises(Conflict):
+            task.run(vis)
+
+        # It is silent for too long.
+        assert len(workers()) == 1
+        until(lambda: workers() == [])
+        turn = nox.task("loft", "loft:modifiers:Turn", {"angle": 180.0})
+        assert vis.jobs.claim() is None
+        next(stream).run(vis)
+        assert turn.result(20).outputs == {} and len(workers()) == 1
+    threading.Timer(0.3, stream.stop).start()
     assert list(stream) == []
     vis.http.close()
 

@@ -12,10 +12,16 @@ from pathlib import Path
 
 import pytest
 from conftest import User
+from proxy import Proxy
 from pydantic import BaseModel
 from waiting import until
 
 from nox_client import Client, Conflict, Job, JobFailed, Task, Worker
+
+
+class Nothing(BaseModel):
+    pass
+
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
@@ -117,16 +123,35 @@ def test_a_worker_that_is_killed_is_given_up_and_beats_keep_another_alive(
         assert lost.value.code == "lost"
 
 
+def test_a_task_whose_claim_was_not_heard_of_is_given_back_and_run(
+    user: User, nox: Client, proxy: Proxy
+) -> None:
+    # Its claims alone come by way of the proxy, within the test.
+    with user.client(proxy.url) as far:
+        crew = Worker(far, room="lab-7", poll_s=0.05, heartbeat_s=60)
+
+        @crew.task("Note")
+        def note(inputs: Nothing) -> None: ...
+
+        thread = threading.Thread(target=crew.run)
+        thread.start()
+        until(lambda: crew.id is not None)
+        before = crew.id
+        proxy.lose_answer_with(b'"lab-7:modifiers:Note"')
+        task = nox.task("lab-7", "lab-7:modifiers:Note", {})
+        assert task.result(20).job.attempt >= 1
+        assert proxy.cuts == 1 and crew.id not in (None, before)
+        crew.stop()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_a_function_of_anything_else_is_refused(nox: Client) -> None:
     crew = Worker(nox, room="lab-5")
     with pytest.raises(TypeError, match="pydantic"):
 
         @crew.task("Plain")
         def plain(text: str) -> None: ...
-
-
-class Nothing(BaseModel):
-    pass
 
 
 def test_in_a_thread_it_is_stopped_by_a_call(user: User, nox: Client) -> None:

@@ -25,7 +25,7 @@ WORDS = [
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\bAsyncGenerator\[([\w.]+(?:\[\w+\])?), None\]", r"Generator[\1, None, None]"),
     (r"\bAsyncGenerator\b", "Generator"),
-    (r"\bAsync(Client|Job|Map|Transport)\b", r"\1"),
+    (r"\bAsync(Client|Job|Keys|Map|Quotas|Schedules|Transport|Webhooks|Workers)\b", r"\1"),
     (r"\bhttpx2\.AsyncClient\b", "httpx2.Client"),
     (r"\b__aenter__\b", "__enter__"),
     (r"\b__aexit__\b", "__exit__"),

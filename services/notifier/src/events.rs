@@ -7,6 +7,9 @@ use nox_archive::Followed;
 use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameHead, FrameNumber, subject};
 use nox_streams::FeedEvent;
 
+/// What an event has around its data, about; more makes one more allocation.
+const ENVELOPE_BYTES: usize = 384;
+
 /// What a message of the log leads to.
 #[derive(Default)]
 pub(crate) struct Events {
@@ -43,8 +46,10 @@ pub(crate) fn behind(
             let event = CloudEvent::of(place, frame.at, of, known)
                 .with_context(|| format!("the fact at {place} cannot be told"))?;
             let Some(event) = event else { continue };
-            let payload = serde_json::to_vec(&event)?.into();
-            found.events.push_back(FeedEvent { subject: subject::feed(&event), place, payload });
+            let mut payload = Vec::with_capacity(ENVELOPE_BYTES + event.data.get().len());
+            serde_json::to_writer(&mut payload, &event)?;
+            let (subject, payload) = (subject::feed(&event), payload.into());
+            found.events.push_back(FeedEvent { subject, place, payload });
         }
     }
     Ok(found)

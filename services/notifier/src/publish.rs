@@ -20,12 +20,12 @@ use crate::{
     resume::Resumed,
 };
 
-/// Events on their way at a time: some four groups, more than the broker stores while an acknowledgement is on its way,
-/// and few enough that frames of the log do not wait long behind them.
-const IN_FLIGHT_MAX: usize = 256;
+/// Events on their way at a time. More are not stored sooner: the broker needs longer for so many than an
+/// acknowledgement is on its way, and what jobs wait for, the frames of the log, waits behind them.
+const IN_FLIGHT_MAX: usize = 64;
 /// Events that one acknowledgement is for: what the last of them says holds for all, for each is let in behind the one
 /// before alone. An acknowledgement costs the broker about as much as a message.
-const GROUP_MAX: usize = 64;
+const GROUP_MAX: usize = 32;
 
 /// Why the feed goes on anew.
 pub(crate) struct Stopped {

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import random
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol, Self
 
 from . import models
 from .problems import ApiError, NoxError, QuotaExceeded, RateLimited, Unavailable
@@ -31,6 +32,24 @@ UPLOADED_BYTES_MIN = 1024
 
 Token = str | Callable[[], str]
 """A token, or what gives one whenever it is needed: it is asked again when the server says that the last has ended."""
+
+
+class Page(Protocol):
+    """A page of a list, as the API's description has them."""
+
+    @property
+    def next(self) -> object:
+        """The cursor of the page behind it; None on the last."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+
+
+class Many(Page, Protocol):
+    """What became of many jobs."""
+
+    count: int
+    jobs: list[Any]
 
 
 @dataclass(frozen=True)
@@ -236,6 +255,28 @@ def as_of(when: int | datetime | None) -> dict[str, str]:
     if isinstance(when, datetime) and when.tzinfo is None:
         raise ValueError("as_of has no time zone")
     return {"as_of": when.isoformat() if isinstance(when, datetime) else str(when)}
+
+
+def because(reason: str | None) -> dict[str, str]:
+    """The header that says why, in the server's audit. Raises ValueError for what no header can have: control characters."""
+    if reason is None:
+        return {}
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in reason):
+        raise ValueError("a reason has no control characters")
+    return {"Nox-Reason": reason}
+
+
+def filters(words: Mapping[str, str | int | datetime]) -> dict[str, Any]:
+    """The query of a list. Raises ValueError for an instant without a time zone."""
+    return {name: _word(name, value) for name, value in words.items()}
+
+
+def _word(name: str, value: str | int | datetime) -> str | int:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise ValueError(f"{name} has no time zone")
+    return value.isoformat()
 
 
 def preferred_wait(left_s: float) -> dict[str, str]:

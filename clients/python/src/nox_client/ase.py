@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.calculators.calculator import Calculator, all_changes
 
 from ._requests import Options
 from ._sync.client import Client
 
 
 class NoxXTB(Calculator):
-    """Energies (eV) and partial charges (elementary charges), each molecule a job of the module `xtb`.
+    """Energies (eV), forces (eV/Å) and partial charges (elementary charges), each geometry a job of the module `xtb`.
 
     `gfn` is 0, 1, 2 or "ff", `solvent` one of the module's words, `multiplicity` the lowest that is possible if left out.
-    Waits `timeout` seconds for each. The module gives no gradients, so forces and stress raise PropertyNotImplementedError.
+    Waits `timeout` seconds for each. Molecules have no stress.
     """
 
-    implemented_properties = ["energy", "free_energy", "charges"]
+    implemented_properties = ["energy", "free_energy", "forces", "charges"]
 
     def __init__(
         self,
@@ -34,7 +35,8 @@ class NoxXTB(Calculator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        params = {"gfn": gfn, "solvent": solvent}
+        # xtb computes it for each energy anyway.
+        params = {"gfn": gfn, "solvent": solvent, "grad": True}
         self._inputs: dict[str, Any] = {
             "charge": charge,
             "params": {name: value for name, value in params.items() if value is not None},
@@ -42,17 +44,6 @@ class NoxXTB(Calculator):
         if multiplicity is not None:
             self._inputs["multiplicity"] = multiplicity
         self._client, self._options, self._timeout = client, options, timeout
-
-    def get_property(
-        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
-    ) -> Any:
-        """As every calculator does."""
-        if name not in self.implemented_properties:
-            known = ", ".join(self.implemented_properties)
-            raise PropertyNotImplementedError(
-                f"the module xtb gives {known}, and no {name}: optimize there, with params={{'opt': True}}"
-            )
-        return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
         self,
@@ -69,9 +60,11 @@ class NoxXTB(Calculator):
         )
         result = job.result(self._timeout)
         energy = result.scalars["E_total_hartree"] * units.Hartree
-        self.results = {"energy": energy, "free_energy": energy}
+        gradient = np.reshape(job.series("gradient_hartree_bohr"), (-1, 3))
+        forces = -gradient * (units.Hartree / units.Bohr)
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if "partial_charges_e" in result.series:
-            self.results["charges"] = result.series["partial_charges_e"]
+            self.results["charges"] = np.array(job.series("partial_charges_e"))
 
 
 def xyz_of(atoms: Atoms) -> str:

@@ -17,6 +17,9 @@ Names and words are those of the users' document (seed 002 in docs/seeds.md); `W
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -28,8 +31,14 @@ import httpx2
 from pydantic import BaseModel, PrivateAttr
 
 from ._requests import ANSWER_S_MAX, address, bearer
-from .problems import Conflict, of_answer
-from .worker import _members, _told
+from ._task_result import ending, members
+from .problems import Conflict, NotFound, RateLimited, ServerDefect, Unavailable, of_answer
+from .worker import HEARTBEAT_S
+
+log = logging.getLogger("nox_client.joblib")
+
+# Seconds after which nobody tries any more to tell what came of a task.
+AGAIN_FOR_S = 30.0
 
 Extension = TypeVar("Extension", bound=type[BaseModel])
 
@@ -94,37 +103,55 @@ class ClaimedTask(BaseModel):
             extension = self._manager[self.job_name].model_validate(self.payload)
             run = getattr(extension, "run", None)
             result = run(vis) if callable(run) else None
-            told = _members(result)
+            completed = {"status": "completed", "result": members(result)}
         except Exception:
-            error = _told(traceback.format_exc())
+            error = ending(traceback.format_exc())
             self._manager._update(self, {"status": "failed", "error": error})
             raise
-        self._manager._update(self, {"status": "completed", "result": told})
+        self._manager._update(self, completed)
         return result
 
 
 class TaskStream:
-    """Claims tasks, one after the other, for as long as it is asked for the next; looks every `interval` seconds."""
+    """Claims tasks, one after the other, for as long as it is asked for the next; looks every `interval` seconds.
+
+    While the server is away it waits. Where the server has given this worker up meanwhile, all is registered anew.
+    """
 
     def __init__(self, manager: JobManager, interval: float) -> None:
         self._manager = manager
-        self._stopped = False
+        self._stop = threading.Event()
+        # When the server was last known to know this worker.
+        self._known_at: float | None = None
         self.interval = interval
 
     def __iter__(self) -> Iterator[ClaimedTask]:
         return self
 
     def __next__(self) -> ClaimedTask:
-        while not self._stopped:
-            task = self._manager.claim()
-            if task is not None:
-                return task
-            time.sleep(self.interval)
+        while not self._stop.is_set():
+            try:
+                task = self._manager.claim()
+                if task is not None:
+                    # Whoever works at it for long may be given up.
+                    self._known_at = None
+                    return task
+                self._look_after()
+            except _passing() as error:
+                log.warning("no claim: %s", error)
+                self._known_at = None
+            self._stop.wait(self.interval)
         raise StopIteration
 
     def stop(self) -> None:
         """Has it end before the next task."""
-        self._stopped = True
+        self._stop.set()
+
+    def _look_after(self) -> None:
+        """Nobody says to a worker that was given up that there will be no tasks for it: it is asked for."""
+        if self._known_at is None or time.monotonic() - self._known_at > HEARTBEAT_S:
+            self._manager._stay()
+            self._known_at = time.monotonic()
 
 
 class JobManager:
@@ -188,6 +215,14 @@ class JobManager:
         """Says that this worker lives: within each 60 s (NOX_JOBLIB_WORKER_TIMEOUT_SECONDS) while it works."""
         self._ask("PATCH", f"/v1/joblib/workers/{quote(self._get_worker_id(), safe='')}")
 
+    def _stay(self) -> None:
+        """A heartbeat, or a new beginning."""
+        try:
+            self.heartbeat()
+        except NotFound:
+            for name, cls in self._registry.items():
+                self._register(cls, name.partition(":")[0])
+
     def _register(self, cls: type[BaseModel], room: str) -> None:
         category = _category(cls)
         body = {"category": category, "name": cls.__name__, "schema": cls.model_json_schema()}
@@ -200,8 +235,25 @@ class JobManager:
         return self._worker_id
 
     def _update(self, task: ClaimedTask, body: dict[str, Any]) -> None:
+        """Moves a task on. A task that nobody speaks of stays as it is, so what was cut is said again for a while."""
         path = f"/v1/joblib/tasks/{task.id}"
-        self._ask("PATCH", path, {**body, "attempt": task.attempt})
+        begun, tries = time.monotonic(), 0
+        while True:
+            try:
+                self._ask("PATCH", path, {**body, "attempt": task.attempt})
+                return
+            except Conflict:
+                # Where the answer to a first try was lost, the second finds it done.
+                view = self._ask("GET", path) if tries else {}
+                if (view.get("status"), view.get("attempt")) != (body["status"], task.attempt):
+                    raise
+                return
+            except _passing() as error:
+                if time.monotonic() - begun > AGAIN_FOR_S:
+                    raise
+                log.warning("task %s: %s", task.id, error)
+            tries += 1
+            time.sleep(min(0.1 * 2**tries, 5.0))
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.api.base_url}{path}"
@@ -213,6 +265,13 @@ class JobManager:
         if answer.status_code >= 400:
             raise of_answer(answer.status_code, answer.headers.get("Retry-After"), answer.content)
         return answer.json() if answer.content else None
+
+
+def _passing() -> tuple[type[Exception], ...]:
+    """What says that the server is away, or asks for patience, or that the connection was cut, by a client of either kind."""
+    modules = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    cut = [module.TransportError for module in modules if module is not None]
+    return (Unavailable, RateLimited, ServerDefect, *cut)
 
 
 def _category(cls: type[BaseModel]) -> str:

@@ -1,4 +1,8 @@
-"""How jobs look in a notebook. Whatever jobs, users and servers wrote is shown, and nothing of it obeyed."""
+"""How jobs look in a notebook. Whatever jobs, users and servers wrote is shown, and nothing of it obeyed.
+
+A molecule is a drawing, which needs nothing. Where py3Dmol (extra `notebook`) is installed it can be turned as well, by a
+script that py3Dmol fetches from its own address; where that does not come, the drawing stays.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from . import models
+from ._drawing import Atom, svg
 
 # Key numbers that are shown; the rest is in the result.
 SCALARS_MAX = 12
@@ -16,12 +21,18 @@ SCALARS_MAX = 12
 TEXT_MAX = 300
 # Larger systems make a notebook slow.
 ATOMS_MAX = 2_000
+# Pixels.
+WIDTH, HEIGHT = 320, 240
+# Ångström: what is further away is no molecule.
+COORDINATE_MAX = 1e5
 
 _ATOM = re.compile(r"\s*([A-Za-z]{1,3})\s+(\S+)\s+(\S+)\s+(\S+)")
+# What py3Dmol shows until its script runs.
+_PLACEHOLDER = re.compile(r'<p id="3dmolwarning_\d+".*?</p>', re.DOTALL)
 
 
 def bundle(id: str, view: models.Job | None, plain: str) -> dict[str, str]:
-    """A job for `IPython.display`: plain text, and HTML with the molecule of its inputs where py3Dmol is installed."""
+    """A job for `IPython.display`: plain text, and HTML with the molecule of its inputs."""
     return {"text/plain": plain, "text/html": html(id, view)}
 
 
@@ -42,13 +53,19 @@ def shown(text: object) -> str:
     return escape("".join(_visible(character) for character in cut), quote=True)
 
 
-def molecule(xyz: str, width: int = 320, height: int = 240) -> Any:
+def molecule(xyz: str, width: int = WIDTH, height: int = HEIGHT) -> Any:
     """A molecule in the XYZ format as a `py3Dmol` view. Raises ImportError without py3Dmol, ValueError for other text."""
     viewer = import_module("py3Dmol").view(width=width, height=height)
-    viewer.addModel(_plain_xyz(xyz), "xyz")
+    atoms = [f"{of.element} {of.x:.6f} {of.y:.6f} {of.z:.6f}" for of in _atoms(xyz)]
+    viewer.addModel("\n".join([str(len(atoms)), "", *atoms, ""]), "xyz")
     viewer.setStyle({"stick": {"radius": 0.12}, "sphere": {"scale": 0.25}})
     viewer.zoomTo()
     return viewer
+
+
+def drawing(xyz: str, width: int = WIDTH, height: int = HEIGHT) -> str:
+    """A molecule in the XYZ format as SVG, of at most 2,000 atoms. Raises ValueError for other text."""
+    return svg(_atoms(xyz), width, height)
 
 
 def _rows(view: models.Job) -> list[tuple[str, object]]:
@@ -79,21 +96,30 @@ def _molecule_of(view: models.Job | None) -> str:
     if not isinstance(xyz, str):
         return ""
     try:
-        return str(molecule(xyz)._make_html())
-    except (ImportError, ValueError):
+        drawn = drawing(xyz)
+    except ValueError:
         return ""
+    try:
+        viewer = str(molecule(xyz)._make_html())
+    except ImportError:
+        return drawn
+    # The canvas comes to lie over it.
+    return _PLACEHOLDER.sub(lambda _: drawn, viewer, count=1)
 
 
-def _plain_xyz(xyz: str) -> str:
+def _atoms(xyz: str) -> list[Atom]:
     """Elements and numbers alone: what else stands there would be in a script."""
-    count, _, *lines = xyz.splitlines() or ["", ""]
-    atoms: list[str] = []
-    if not count.strip().isdecimal() or int(count) > ATOMS_MAX:
+    count, _, *lines = [*xyz.splitlines(), "", ""]
+    if not count.strip().isdecimal() or not 0 < int(count) <= ATOMS_MAX:
         raise ValueError(f"no molecule of at most {ATOMS_MAX} atoms in the XYZ format")
+    atoms: list[Atom] = []
     for line in lines[: int(count)]:
         match = _ATOM.match(line)
         if match is None:
             raise ValueError("a line is none of an atom")
         x, y, z = (float(number) for number in match.groups()[1:])
-        atoms.append(f"{match[1]} {x:.6f} {y:.6f} {z:.6f}")
-    return "\n".join([str(len(atoms)), "", *atoms, ""])
+        # Nor are those that are no numbers.
+        if not all(abs(number) <= COORDINATE_MAX for number in (x, y, z)):
+            raise ValueError("an atom is nowhere")
+        atoms.append(Atom(match[1].capitalize(), x, y, z))
+    return atoms

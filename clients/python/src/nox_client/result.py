@@ -25,8 +25,8 @@ class Result:
         return dict(self.outputs.get("scalars") or {})
 
     @property
-    def series(self) -> dict[str, list[Any]]:
-        """The same where there are many of one name."""
+    def series(self) -> dict[str, Any]:
+        """The same where there are many of one name; of more than 1,000 `{"file", "count"}`, which `job.series(name)` reads."""
         return dict(self.outputs.get("series") or {})
 
     @property

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from . import models
 from ._requests import ANSWER_S_MAX, Request
 from ._sync.client import Client
+from ._task_result import ending, members
 from .problems import (
     ApiError,
     Conflict,
@@ -41,8 +42,6 @@ from .problems import (
 
 log = logging.getLogger("nox_client.worker")
 
-# The end of a traceback that is told, in characters.
-TRACEBACK_MAX = 4_000
 # The server gives a worker up after 60 s of silence, unless it is configured otherwise.
 HEARTBEAT_S = 15.0
 # The server keeps one progress a second.
@@ -133,6 +132,8 @@ class Worker:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._done = threading.Event()
+        # Whether it may have a task that it does not know of: the answer to a claim was lost.
+        self._unsure = False
         self.id: str | None = None
 
     def task(self, name: str, *, category: str = "modifiers") -> Callable[[Function], Function]:
@@ -192,6 +193,7 @@ class Worker:
             self._ask("DELETE", f"/v1/joblib/workers/{self.id}")
         except NoxError as error:
             log.warning("could not take leave, and will be given up: %s", error)
+        self.id, self._unsure = None, False
         with self._lock:
             for task in self._tasks.values():
                 task._over.set()
@@ -203,6 +205,8 @@ class Worker:
                 continue
             claimed = None
             try:
+                if self._unsure and not self._tasks:
+                    self._leave()
                 if self.id is None:
                     self._join()
                 claimed = self._claim()
@@ -213,6 +217,7 @@ class Worker:
             except _PASSING as error:
                 failures += 1
                 log.warning("no claim: %s", error)
+                self._unsure = self._unsure or isinstance(error, ConnectionFailed)
             if claimed is not None:
                 self._start(claimed)
                 continue
@@ -261,13 +266,13 @@ class Worker:
             inputs = registered.model.model_validate(task.payload)
             arguments = (inputs, task) if registered.takes_task else (inputs,)
             result = registered.function(*arguments)
-            return {"status": "completed", "result": _members(result)}
+            return {"status": "completed", "result": members(result)}
         except TaskCancelled:
             return {"status": "cancelled"}
         except BaseException:
             # An exit as well: it would end this thread alone, and the task would stay as it is.
             log.exception("task %s failed", task.id)
-            return {"status": "failed", "error": _told(traceback.format_exc())}
+            return {"status": "failed", "error": ending(traceback.format_exc())}
 
     def _tell(self, task: Task, body: dict[str, Any]) -> bool:
         """The same as `_move`, for as long as it takes: a task that nobody speaks of stays as it is."""
@@ -296,7 +301,7 @@ class Worker:
             if body["status"] != "completed":
                 raise
             # A result that no store keeps.
-            return self._move(task, {"status": "failed", "error": _told(str(error))})
+            return self._move(task, {"status": "failed", "error": ending(str(error))})
         return True
 
     def _watch(self, task: Task) -> None:
@@ -375,24 +380,3 @@ class Worker:
         request = Request(method, path, json=body, safe=safe, timeout_s=ANSWER_S_MAX)
         answer = self._client._transport.send(request)
         return answer.json() if answer.content else None
-
-
-def _members(result: Any) -> dict[str, Any]:
-    """A result as an object of JSON. Raises TypeError for anything that is none."""
-    match result:
-        case None:
-            return {}
-        case BaseModel():
-            return result.model_dump(mode="json")
-        case Mapping():
-            return {str(name): value for name, value in result.items()}
-        case _:
-            raise TypeError(
-                f"a task returns a mapping, a model or nothing, and no {type(result).__name__}"
-            )
-
-
-def _told(text: str) -> str:
-    """The end of a text, without what no store keeps."""
-    cut = text if len(text) <= TRACEBACK_MAX else "…" + text[-TRACEBACK_MAX:]
-    return cut.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()

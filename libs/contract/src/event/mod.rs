@@ -7,10 +7,11 @@
 mod asyncapi;
 mod audience;
 mod filter;
+mod labels;
 mod schema;
 mod table;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use schemars::JsonSchema;
 use serde::{
@@ -24,6 +25,7 @@ use crate::{Entity, Entry, Fact, FactPlace, RawJson, Timestamp};
 pub use asyncapi::asyncapi;
 pub use audience::Viewer;
 pub use filter::{EventFilter, LabelWord, TypeWord};
+pub use labels::KnownLabels;
 pub use schema::schemas;
 pub use table::{EventKind, EventType, NoEventType};
 
@@ -73,14 +75,11 @@ impl CloudEvent {
             return Ok(None);
         };
         let text = serde_json::to_string(fact)?;
-        let tagged: Members<'_> = serde_json::from_str(&text)?;
+        let tagged: Members<'_, Members<'_>> = serde_json::from_str(&text)?;
         let mut members = about(&entity);
-        for (_, inner) in &tagged.0 {
-            let of_fact: Members<'_> = serde_json::from_str(inner.get())?;
-            for (name, value) in of_fact.0 {
-                if let Some(value) = published(event_type, name, value)? {
-                    members.push((name, value));
-                }
+        for (name, value) in tagged.0.into_iter().flat_map(|(_, of_fact)| of_fact.0) {
+            if let Some(value) = published(event_type, name, value)? {
+                members.push((name, value));
             }
         }
         Ok(Some(Self {
@@ -193,26 +192,26 @@ fn published<'t>(
     serde_json::value::to_raw_value(&Object(&members)).map(|value| Some(Cow::Owned(value)))
 }
 
-/// An object's members in their order, unparsed. Their names are ours, and have no escapes.
-struct Members<'t>(Vec<(&'t str, &'t RawValue)>);
+/// An object's members in their order, unparsed if nothing else is said. Their names are ours, and have no escapes.
+struct Members<'t, T = &'t RawValue>(Vec<(&'t str, T)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<'de, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
     }
 }
 
-struct MembersVisitor;
+struct MembersVisitor<T>(PhantomData<T>);
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MembersVisitor<T> {
+    type Value = Members<'de, T>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(16);
+        let mut members = Vec::new();
         while let Some(member) = map.next_entry()? {
             members.push(member);
         }

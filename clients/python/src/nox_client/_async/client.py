@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -16,8 +16,16 @@ from .. import models
 from .._requests import Options, Request, Retries, Token
 from ..outcome import Outcome, Progress
 from .job import AsyncJob
+from .keys import AsyncKeys
 from .map import AsyncMap
+from .quotas import AsyncQuotas
+from .schedules import AsyncSchedules
 from .transport import AsyncTransport
+from .webhooks import AsyncWebhooks
+from .workers import AsyncWorkers
+
+Page = TypeVar("Page", bound=requests.Page)
+Many = TypeVar("Many", bound=requests.Many)
 
 
 class AsyncClient:
@@ -43,6 +51,11 @@ class AsyncClient:
         )
         # The newest frame of the log that this client has caused: its lists show that or newer.
         self._least = 0
+        self.schedules = AsyncSchedules(self)
+        self.webhooks = AsyncWebhooks(self)
+        self.keys = AsyncKeys(self)
+        self.quotas = AsyncQuotas(self)
+        self.workers = AsyncWorkers(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -78,11 +91,7 @@ class AsyncClient:
         (1 to 255 printable ASCII characters) it is the same job, however often this is called; without one it is a new job
         each time. Raises Invalid with the places of what the module's schema refuses.
         """
-        body = {
-            "module": module,
-            "inputs": await self._taken_up(requests.inputs_of(inputs, more)),
-            **(options or Options()).members(),
-        }
+        body = await self._job_body(module, requests.inputs_of(inputs, more), options)
         return await self._submitted("/jobs", body, key)
 
     async def command(
@@ -133,10 +142,7 @@ class AsyncClient:
 
         `filters` are those of `GET /jobs`: status, module, user_id, release_id, label, waiting, error_code, created_after, …
         """
-        query: dict[str, Any] = {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in filters.items()
-        }
+        query = requests.filters(filters)
         query.setdefault("n", self._least or None)
         left = limit
         while left is None or left > 0:
@@ -148,6 +154,65 @@ class AsyncClient:
             if page.next is None:
                 return
             query["cursor"] = page.next
+
+    async def cancel_all(
+        self,
+        *,
+        preview: bool = False,
+        at_most: int | None = None,
+        reason: str | None = None,
+        **filters: str | int | datetime,
+    ) -> models.CanceledJobs:
+        """Ends all jobs that `filters` (as those of `jobs`, one at least) choose, and says what became of each.
+
+        With `preview` nothing is done, and `count` says how many there are. Where there are more than `at_most`, nothing is
+        done, and it raises Conflict.
+        """
+        query = {**requests.filters(filters), "preview": preview or None, "at_most": at_most}
+        return await self._many(models.CanceledJobs, "/jobs/cancel", query, reason)
+
+    async def retry_all(
+        self,
+        *,
+        preview: bool = False,
+        at_most: int | None = None,
+        key: str | None = None,
+        reason: str | None = None,
+        **filters: str | int | datetime,
+    ) -> models.RetriedJobs:
+        """Repeats all jobs that have ended and that `filters` choose, as `cancel_all` ends them.
+
+        With the same `key` each job is repeated once, however often this is called. The newest go first.
+        """
+        if "sort" in filters:
+            # The oldest first, what is repeated would come to be repeated itself, without an end.
+            raise ValueError("the newest go first")
+        query = {**requests.filters(filters), "preview": preview or None, "at_most": at_most}
+        return await self._many(
+            models.RetriedJobs, "/jobs/retry", query, reason, key or uuid4().hex
+        )
+
+    async def queue(
+        self, *, as_of: int | datetime | None = None, status: str | None = None, limit: int = 1000
+    ) -> models.Queue:
+        """The open jobs, the first submitted first (at most `limit`, itself at most 1,000), and how many there are of each state.
+
+        With `as_of`, a frame of the log or an instant, those of then.
+        """
+        query = {**requests.as_of(as_of), "status": status, "limit": limit}
+        return models.Queue.model_validate(
+            await self._json(Request("GET", "/queue", query, safe=True))
+        )
+
+    async def audit(self, **filters: str | datetime) -> AsyncGenerator[models.Act, None]:
+        """Who did what, the newest first; for admins.
+
+        `filters` are those of `GET /audit`: user_id, verb, job_id, outcome, since, until, sort.
+        """
+        query = requests.filters(filters)
+        async for page in self._pages(models.Acts, "/audit", {**query, "limit": 200}):
+            for act in page.acts:
+                yield act
 
     async def events(
         self, after: str | None = None, **filters: str
@@ -184,30 +249,81 @@ class AsyncClient:
         document = await self._json(Request("GET", "/modules", safe=True))
         return models.Modules.model_validate(document).modules
 
+    async def module(self, name: str) -> models.Module:
+        """One of them. Raises NotFound."""
+        request = Request("GET", f"/modules/{quote(name, safe='')}", safe=True)
+        return models.Module.model_validate(await self._json(request))
+
+    async def module_versions(self, name: str) -> list[models.ModuleVersion]:
+        """The versions of a module that jobs may name, the present one first."""
+        request = Request("GET", f"/modules/{quote(name, safe='')}/versions", safe=True)
+        return models.ModuleVersions.model_validate(await self._json(request)).versions
+
+    async def register_module(
+        self, manifest: Mapping[str, Any], reason: str | None = None
+    ) -> models.ModuleRegistered:
+        """Registers a version of a module, for operators: the members of its manifest, with all that would lie beside it in it."""
+        headers = requests.because(reason)
+        # The same manifest again changes nothing.
+        request = Request("POST", "/modules", headers=headers, json=dict(manifest), safe=True)
+        return models.ModuleRegistered.model_validate(await self._json(request))
+
+    async def switch_module(
+        self, name: str, enabled: bool, reason: str | None = None
+    ) -> models.Switched:
+        """Has a module take jobs, or refuse them and start none; for operators."""
+        path = f"/modules/{quote(name, safe='')}/{'enable' if enabled else 'disable'}"
+        request = Request("POST", path, headers=requests.because(reason), safe=True)
+        return models.Switched.model_validate(await self._json(request))
+
     async def me(self) -> models.Me:
         """Who one is to the server."""
         return models.Me.model_validate(await self._json(Request("GET", "/me", safe=True)))
 
-    async def usage(self) -> models.Usage:
-        """What is used of one's budget and limits."""
-        document = await self._json(Request("GET", "/quotas/my/usage", safe=True))
-        return models.Usage.model_validate(document)
+    async def usage(self, as_of: int | datetime | None = None) -> models.Usage:
+        """What is used of one's budget and limits, or was."""
+        request = Request("GET", "/quotas/my/usage", requests.as_of(as_of), safe=True)
+        return models.Usage.model_validate(await self._json(request))
 
     async def request(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        reason: str | None = None,
     ) -> Any:
         """Any other request of the API: its answer's document, None if it has none. Raises ApiError."""
         safe = method in ("GET", "HEAD", "PUT", "DELETE")
-        answer = await self._transport.send(
-            Request(method, path, query or {}, json=body, safe=safe)
-        )
+        return await self._ask(method, path, query, body, reason, safe=safe)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        reason: str | None = None,
+        *,
+        safe: bool,
+    ) -> Any:
+        headers = requests.because(reason)
+        request = Request(method, path, query or {}, headers, json=body, safe=safe)
+        answer = await self._transport.send(request)
         return answer.json() if answer.content else None
 
     async def _json(self, request: Request) -> Any:
         return await self._transport.json(request)
 
-    async def _submitted(self, path: str, body: Any, key: str | None) -> AsyncJob:
-        headers = {"Idempotency-Key": key or uuid4().hex}
+    async def _job_body(self, module: str, inputs: Any, options: Options | None) -> dict[str, Any]:
+        members = (options or Options()).members()
+        return {"module": module, "inputs": await self._taken_up(inputs), **members}
+
+    async def _submitted(
+        self, path: str, body: Any, key: str | None, reason: str | None = None
+    ) -> AsyncJob:
+        headers = {"Idempotency-Key": key or uuid4().hex, **requests.because(reason)}
         request = Request("POST", path, headers=headers, json=body, safe=True)
         receipt = models.Receipt.model_validate(await self._json(request))
         self._caused(receipt.n)
@@ -227,3 +343,40 @@ class AsyncClient:
         return models.Jobs.model_validate(
             await self._json(Request("GET", "/jobs", query, safe=True))
         )
+
+    async def _pages(
+        self, of: type[Page], path: str, query: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Page, None]:
+        """All pages of a list."""
+        cursor: object = None
+        while True:
+            request = Request("GET", path, {**(query or {}), "cursor": cursor}, safe=True)
+            page = of.model_validate(await self._json(request))
+            yield page
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def _many(
+        self,
+        of: type[Many],
+        path: str,
+        query: Mapping[str, Any],
+        reason: str | None,
+        key: str | None = None,
+    ) -> Many:
+        """Acts on all jobs of a list, up to 1,000 of them in a request."""
+        headers = {**requests.because(reason), **({"Idempotency-Key": key} if key else {})}
+        query = {"n": self._least or None, **query}
+        done: Many | None = None
+        while done is None or done.next is not None:
+            request = Request("POST", path, query, headers, safe=True)
+            page = of.model_validate(await self._json(request))
+            for job in page.jobs:
+                self._caused(job.n)
+            if done is not None:
+                page.jobs, page.count = done.jobs + page.jobs, done.count + page.count
+            done = page
+            # It is of all jobs, of which some are done now.
+            query = {**query, "at_most": None, "cursor": page.next}
+        return done

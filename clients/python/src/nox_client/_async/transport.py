@@ -164,7 +164,8 @@ class AsyncTransport:
         query = {name: value for name, value in request.query.items() if value is not None}
         return {
             "params": query,
-            "headers": headers,
+            # As bytes: a reason may have any letters.
+            "headers": {name: value.encode() for name, value in headers.items()},
             "content": content,
             "timeout": request.timeout_s,
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Generator, Mapping
@@ -138,6 +139,14 @@ class Job:
         request = Request("GET", f"{self._path()}/artifacts", safe=True)
         return models.Artifacts.model_validate(self._client._json(request))
 
+    def series(self, name: str) -> list[Any]:
+        """All of a series, also where it is too long for the outputs. Waits for its end and raises as `result`, and KeyError."""
+        found: Any = (self.result()).series[name]
+        if isinstance(found, dict):
+            # More than 1,000 numbers are in a kept file, which has an array for each name.
+            return list(json.loads(self.read(found["file"]))[name])
+        return list(found)
+
     def read(self, name: str) -> bytes:
         """A kept file, in memory. Raises NotFound where there is none of the name."""
         request = Request("GET", self._file(name), headers={"Accept": "*/*"}, safe=True)
@@ -167,11 +176,11 @@ class Job:
     def cancel(self, reason: str | None = None) -> None:
         """Ends it, whatever it is doing. Raises Conflict where it has ended otherwise.
 
-        `reason` is for the server's record of who asked what and why.
+        `reason`, at most 500 characters, stands in the server's audit of who did what and why; so do those of other requests.
         """
-        query = {"reason": reason}
+        headers = requests.because(reason)
         # A second cancel changes nothing, and is answered as the first.
-        request = Request("POST", f"{self._path()}/cancel", query, safe=True)
+        request = Request("POST", f"{self._path()}/cancel", headers=headers, safe=True)
         document = self._client._json(request)
         self._saw(models.CancelReceipt.model_validate(document).n)
 
@@ -182,6 +191,7 @@ class Job:
         resources: Resources | None = None,
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
+        reason: str | None = None,
     ) -> Job:
         """A new job that does once more what this one did, with other inputs, resources or labels where given.
 
@@ -196,11 +206,13 @@ class Job:
             }
         if labels is not None:
             body["labels"] = dict(labels)
-        return self._client._submitted(f"{self._path()}/retry", body or None, key)
+        return self._client._submitted(f"{self._path()}/retry", body or None, key, reason)
 
-    def submit(self) -> None:
+    def submit(self, reason: str | None = None) -> None:
         """Submits a draft; one that was submitted before stays as it is."""
-        document = self._client._json(Request("POST", f"{self._path()}/submit", safe=True))
+        headers = requests.because(reason)
+        request = Request("POST", f"{self._path()}/submit", headers=headers, safe=True)
+        document = self._client._json(request)
         self._saw(models.Receipt.model_validate(document).n)
 
     def _path(self) -> str:

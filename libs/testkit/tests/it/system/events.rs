@@ -288,6 +288,23 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
             .unwrap();
     assert_eq!(only.len(), names.iter().filter(|name| !name.contains("quota")).count() - 1);
 
+    // Whoever is cut off before the first event knows where to go on, in each form.
+    for accept in [SSE, NDJSON] {
+        let live = ada.request(0, Method::GET, "/events?type=job").header("accept", accept);
+        let mut cut = live.send().await.unwrap();
+        let after = cut.headers()["nox-after"].to_str().unwrap().to_owned();
+        if accept == SSE {
+            let chunk = cut.chunk().await.unwrap().unwrap();
+            assert_eq!(field(std::str::from_utf8(&chunk).unwrap(), "id"), Some(&*after));
+        }
+        drop(cut);
+        let meanwhile = submit().await;
+        let heard =
+            follow(&ada, "/events?type=job.submitted", accept, Some(&after), |all| !all.is_empty());
+        let (heard, _) = heard.await.unwrap();
+        assert_eq!(heard[0].data["subject"], meanwhile.as_str(), "{after}");
+    }
+
     // What can be chosen, and who may see it.
     let heard = async |client: &Client, words: &str| {
         let page = client.get(0, &format!("/events?after={began}{words}")).await.unwrap();
