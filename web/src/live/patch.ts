@@ -2,7 +2,7 @@
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 import type { Filter, Row } from "../api/queries";
 import { statusOf } from "../words/states";
-import type { Heard } from "./connection";
+import { live, type Heard } from "./connection";
 
 type Page = { rows: Row[]; next: string | null };
 type Rows = InfiniteData<Page, string | null>;
@@ -95,6 +95,11 @@ function soon(cache: QueryClient, queryKey: string[], every = EVERY_MS) {
   if (due.has(name) || cache.getQueryCache().findAll({ queryKey, type: "active" }).length === 0) return;
   const ask = () => void cache.invalidateQueries({ queryKey, refetchType: "active" });
   ask();
-  // Once more at the end of the span, for what came within it.
-  due.set(name, setTimeout(() => { due.delete(name); ask(); }, every));
+  // Once more at the end of the span, for what came within it; where the page is paused by then, behind the pause.
+  const later = () => {
+    if (live.snapshot().state === "paused") return void due.set(name, setTimeout(later, every));
+    due.delete(name);
+    ask();
+  };
+  due.set(name, setTimeout(later, every));
 }
