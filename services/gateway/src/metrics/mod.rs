@@ -331,7 +331,7 @@ mod tests {
             ..Default::default()
         };
         let families = [registry.gather(), families(&snapshot, &[module])].concat();
-        assert_eq!(families.len(), 15);
+        assert_eq!(families.len(), 16);
         for family in families {
             let labels: Vec<_> =
                 family.get_metric()[0].get_label().iter().map(LabelPair::name).collect();

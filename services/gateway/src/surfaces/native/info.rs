@@ -32,6 +32,7 @@ struct Info {
 
 /// What may be there or not. Modules can be registered, and who did what be asked, on every system.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InfoFeatures")]
 struct Features {
     /// The log is told of for good, and not as far as its stream goes.
     archive: bool,

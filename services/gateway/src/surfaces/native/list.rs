@@ -66,7 +66,7 @@ async fn list(
         return page::answer(&uri, &headers, &Listed::default(), &Next::none());
     };
     let next = found.next.as_ref().map(Cursor::to_string);
-    let view = if brief { JobView::brief } else { JobView::from };
+    let view = |row| if brief { JobView::brief(row) } else { JobView::from(row) };
     let jobs: Vec<_> = found.rows.iter().map(view).collect();
     let listed = Listed { jobs, next: next.as_deref() };
     page::answer(&uri, &headers, &listed, &Next::page(next.clone()))

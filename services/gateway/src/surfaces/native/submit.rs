@@ -166,6 +166,7 @@ pub struct DryRun {
 
 /// A job as it would be.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ForeseenJob")]
 struct Foreseen {
     module: ModuleName,
     module_version: Option<String>,

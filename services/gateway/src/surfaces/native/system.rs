@@ -31,6 +31,7 @@ struct View {
 
 /// How far the rows are.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemProjection")]
 struct ProjectionView {
     n: Option<FrameNumber>,
     /// As `/health` says it.
@@ -39,6 +40,7 @@ struct ProjectionView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemStream")]
 struct StreamView {
     name: &'static str,
     #[serde(flatten)]
@@ -46,6 +48,7 @@ struct StreamView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StreamUsage")]
 struct UsageView {
     messages: u64,
     bytes: u64,
@@ -56,6 +59,7 @@ struct UsageView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemReader")]
 struct ReaderView {
     name: String,
     /// `null` where it reads another life of the log.
@@ -65,6 +69,7 @@ struct ReaderView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemArchive")]
 struct ArchiveView {
     segments: usize,
     /// As they are kept.
@@ -75,6 +80,7 @@ struct ArchiveView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemSegment")]
 struct SegmentView {
     n_first: FrameNumber,
     n_last: FrameNumber,
@@ -82,6 +88,7 @@ struct SegmentView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SystemTrouble")]
 struct TroubleView {
     part: &'static str,
     detail: String,
@@ -130,7 +137,7 @@ impl View {
         let streams = state
             .streams
             .iter()
-            .map(|(name, usage)| StreamView { name: *name, usage: usage.map(UsageView::from) });
+            .map(|(name, usage)| StreamView { name, usage: usage.map(UsageView::from) });
         let troubles = state
             .troubles
             .iter()
