@@ -88,6 +88,7 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     };
     let (ada, root) = (of("ada", "user", "acme"), of("root", "admin", "acme"));
     let (bob, strange) = (of("bob", "user", "acme"), of("root", "admin", "umbra"));
+    let system = of("root", "admin", "default");
     let body =
         json!({"module": "noop", "inputs": {"mark": CANARY}, "run_at": "2099-01-01T00:00:00Z"});
     let submit = ada.request(0, Method::POST, "/jobs").json(&body);
@@ -229,7 +230,6 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     let related = ada.get(0, &format!("/jobs/{id}/related")).await.unwrap().body;
     assert_eq!(related["batch"][0]["job_id"], *other, "{related}");
     assert_eq!(related["retries"].as_array().unwrap().len(), 1, "{related}");
-    let system = of("root", "admin", "default");
     let told = system.get(0, "/system").await.unwrap().body;
     let names: Vec<_> = told["readers"].as_array().unwrap().iter().map(|of| &of["name"]).collect();
     assert!(names.contains(&&json!("projector")) && names.contains(&&json!("audit")), "{told}");
