@@ -3,10 +3,11 @@ use std::{
     error::Error,
     fs::{self, OpenOptions},
     io::Write,
+    time::Duration,
 };
 
-use async_nats::{ConnectOptions, jetstream, jetstream::consumer::PullConsumer};
-use futures_util::TryStreamExt;
+use async_nats::ConnectOptions;
+use futures_util::StreamExt;
 use serde_json::Value;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -35,18 +36,26 @@ async fn main() -> Result<(), Failure> {
     let options = ConnectOptions::with_user_and_password(user, password);
     let options = options.custom_inbox_prefix(format!("_INBOX_{name}"));
     let client = options.connect(env::var("NATS_URL")?).await?;
-    let stream = jetstream::new(client).get_stream_no_info("NOX_FEED").await?;
-    let consumer: PullConsumer = stream.get_consumer(&name).await?;
-    let mut events = consumer.stream().max_messages_per_batch(1).messages().await?;
+    let (next, inbox) = (format!("$JS.API.CONSUMER.MSG.NEXT.NOX_FEED.{name}"), client.new_inbox());
+    let mut events = client.subscribe(inbox.clone()).await?;
     let mut last = taken_in(&path)?;
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-    while let Some(message) = events.try_next().await? {
+    loop {
+        let ask = r#"{"batch": 1, "expires": 5000000000}"#;
+        client.publish_with_reply(next.clone(), inbox.clone(), ask.into()).await?;
+        let Ok(message) = tokio::time::timeout(Duration::from_secs(6), events.next()).await else {
+            continue;
+        };
+        let message = message.ok_or("the connection is closed")?;
+        // Without one, it says that there was nothing in time.
+        let Some(acknowledge) = message.reply.filter(|_| message.status.is_none()) else {
+            continue;
+        };
         let event: Value = serde_json::from_slice(&message.payload)?;
         if place(&event) > last {
             writeln!(file, "{event}")?;
             last = place(&event);
         }
-        message.ack().await?;
+        client.publish(acknowledge, "+ACK".into()).await?;
     }
-    Ok(())
 }
