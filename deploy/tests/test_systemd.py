@@ -77,7 +77,12 @@ def test_it_is_put_in_place_upgraded_and_taken_away_again(tmp_path: Path) -> Non
     groups = {line.split(":")[0]: line.split(":")[2:] for line in (root / "etc/group").read_text().splitlines()}
     assert set(users) == {"root", "nox", "nox-executor"}
     assert set(groups["nox-files"][1].split(",")) == {"nox", "nox-executor"}
-    for folder, mode, owner in [("archive", 0o700, "nox"), ("audit", 0o700, "nox"), ("artifacts", 0o2770, "nox"), ("work", 0o711, "nox-executor")]:
+    for folder, mode, owner in [
+        ("archive", 0o700, "nox"),
+        ("audit", 0o700, "nox"),
+        ("artifacts", 0o2770, "nox"),
+        ("work", 0o711, "nox-executor"),
+    ]:
         place = (root / "var/lib/nox" / folder).stat()
         assert (place.st_mode & 0o7777, str(place.st_uid)) == (mode, users[owner]), folder
 
@@ -85,7 +90,10 @@ def test_it_is_put_in_place_upgraded_and_taken_away_again(tmp_path: Path) -> Non
     assert all(path.stat().st_mode & 0o077 == 0 for path in settings.values())
     text = {name: path.read_text() for name, path in settings.items()}
     assert "@" not in re.sub(r"postgres://\S+", "", "".join(text.values()))
-    keys = [re.search(r"^NOX_WEBHOOK_KEY=([0-9a-f]{64})$", text[name], re.MULTILINE) for name in ["nox-gateway", "nox-notifier"]]
+    keys = [
+        re.search(r"^NOX_WEBHOOK_KEY=([0-9a-f]{64})$", text[name], re.MULTILINE)
+        for name in ["nox-gateway", "nox-notifier"]
+    ]
     assert keys[0] and keys[1] and keys[0].group(1) == keys[1].group(1)
     assert re.search(r"^NOX_CLUSTER_KEY=[0-9a-f]{64}$", text["nox-scheduler"], re.MULTILINE)
 
@@ -113,7 +121,10 @@ def test_it_is_put_in_place_upgraded_and_taken_away_again(tmp_path: Path) -> Non
 def test_each_setting_is_one_that_the_service_reads(name: str) -> None:
     sources = [*(ROOT / "services" / name / "src").rglob("*.rs"), *(ROOT / "libs/service/src").rglob("*.rs")]
     text = " ".join(path.read_text() for path in [*sources, *(ROOT / "libs/egress/src").rglob("*.rs")])
-    lines = [*(UNITS / "nox.default").read_text().splitlines(), *(UNITS / f"nox-{name}.default").read_text().splitlines()]
+    lines = [
+        *(UNITS / "nox.default").read_text().splitlines(),
+        *(UNITS / f"nox-{name}.default").read_text().splitlines(),
+    ]
     names = [line.split("=")[0] for line in lines if line and not line.startswith("#")]
     assert [name for name in names if f'"{name}"' not in text] == []
     # A name twice, with two values, would be a riddle.
