@@ -67,6 +67,7 @@ def test_programs_of_the_image_are_those_that_are_started() -> None:
     for name in SERVICES:
         program = compose()["services"][name]["command"][0]
         assert f"target/release/{program}" in dockerfile
+        assert f" AS {compose()['services'][name]['build']['target']}\n" in dockerfile
     assert "USER 65532" in dockerfile and "--locked" in (ROOT / "Makefile").read_text()
 
 

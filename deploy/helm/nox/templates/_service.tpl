@@ -60,7 +60,7 @@ spec:
   {{- end }}
   containers:
     - name: {{ .part }}
-      image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
+      image: "{{ ternary .root.Values.image.executor .root.Values.image.repository (eq .part "executor") }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       command: [nox-{{ .part }}]
       env:
