@@ -9,11 +9,13 @@ import re
 import signal
 import subprocess
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import yaml
 from observed import FOLDER, Observed
-from system import COMPOSE, ROOT, tool, until
+from system import COMPOSE, ROOT, get, tool, until
 
 # What the first users' document asks for, as it is written there.
 SEED = {
@@ -194,6 +196,41 @@ def test_every_panel_answers(observed: Observed) -> None:
                 observed.ask(query)
             else:
                 until(f"{title}: {query}", partial(observed.ask, query), 30)
+
+
+class Readiness(BaseHTTPRequestHandler):
+    """Says 503 with the body of its server."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_what_readiness_says_is_found_by_the_prober(observed: Observed) -> None:
+    places = observed.system.places
+    said = get(f"http://{places['notifier:9100']}/readyz")
+    well = '"notifier.audit":{"status":"ok"}'
+    assert well in said, said
+    waits = '"notifier.audit":{"reason":"the audit waits for its disk: No space left","status":"not_ready"}'
+    back = '"notifier":{"reason":"NOX_EVENTS: the log was rolled back: it ends at 5","status":"not_ready"}'
+
+    def found(module: str, body: str) -> bool:
+        with HTTPServer(("127.0.0.1", 0), type("Said", (Readiness,), {"body": body.encode()})) as server:
+            thread = Thread(target=server.handle_request)
+            thread.start()
+            target = f"http://127.0.0.1:{server.server_port}/readyz"
+            probe = get(f"http://{places['blackbox-exporter:9115']}/probe?module={module}&target={target}")
+            thread.join()
+        return "probe_failed_due_to_regex 1" in probe
+
+    assert found("audit", said.replace(well, waits)) and not found("audit", said)
+    assert found("log", said.replace(well, f"{back},{well}")) and not found("log", said.replace(well, waits))
 
 
 def test_nothing_fires_while_all_is_well_and_a_lost_worker_does(observed: Observed) -> None:
