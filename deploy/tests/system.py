@@ -127,7 +127,8 @@ class System:
 
     def __enter__(self) -> System:
         try:
-            self._servers()
+            self._broker()
+            self.postgres()
             for name in SERVICES:
                 self._describe(name)
                 self.start(name)
@@ -231,7 +232,7 @@ class System:
         assert program.exists(), f"{program} is not built"
         self.commands[name] = ([str(program), *service["command"][1:]], environment)
 
-    def _servers(self) -> None:
+    def _broker(self) -> None:
         nats = self.document["services"]["nats"]
         environment = {key: self.here(str(value)) for key, value in nats["environment"].items()}
         environment["NOX_NATS_LISTEN"] = self.place("nats:4222")
@@ -240,7 +241,8 @@ class System:
         self.commands["nats"] = ([nats_server(), *map(self.here, nats["command"])], environment)
         self.start("nats")
 
-        # Postgres refuses to be root.
+    def postgres(self) -> None:
+        """Starts it with the database that compose's has. It refuses to be root."""
         programs, data = postgres_bin(), self.folder / "postgres"
         data.mkdir(mode=0o700)
         password = self.folder / "password"
