@@ -109,7 +109,9 @@ def example_variables() -> dict[str, str]:
     """.env.example with secrets filled in, as it asks for."""
     lines = (COMPOSE / ".env.example").read_text().splitlines()
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
-    return {name: value or secrets.token_hex(32) for name, value in pairs}
+    filled = {name: value or secrets.token_hex(32) for name, value in pairs}
+    # Each its own, so that one service with another's would be noticed.
+    return {name: f"p{secrets.token_hex(16)}" if value == "p-change-me" else value for name, value in filled.items()}
 
 
 class System:
