@@ -119,8 +119,18 @@ impl State {
                     return Err(format!("worker {id} holds {job}, which {holder:?} has"));
                 }
             }
-            let alone =
-                |id: &JobId| worker.assignments.len() == 1 && worker.assignments.contains_key(id);
+            for job in worker.aside.keys() {
+                let parked = self.parking.job(*job);
+                if parked.and_then(|parked| parked.worker_id.as_ref()) != Some(id) {
+                    return Err(format!("worker {id} is to have {job}, which is {parked:?}"));
+                }
+            }
+            // Where a parked job is, is known as it was when it was parked.
+            let alone = |id: &JobId| {
+                let mut others = worker.assignments.keys().filter(|job| *job != id);
+                worker.assignments.contains_key(id)
+                    && others.all(|job| self.parking.job(*job).is_some())
+            };
             if worker.isolated.is_some_and(|job| !alone(&job)) {
                 return Err(format!("worker {id} runs {:?}, not alone", worker.isolated));
             }

@@ -27,6 +27,7 @@
 //! | [`webhooks`] | where events are sent |
 //! | [`decide`] | one file for each thing that can be asked or told |
 
+pub mod admission;
 pub mod api_keys;
 mod apply;
 mod check;

@@ -1,15 +1,15 @@
 //! What is set aside because this version does not know a fact of it: a newer one led, and does so no more.
 //!
 //! Of what is parked nothing is decided, and no fact of it is folded but what jobs reserve, for accounts are
-//! everybody's. A version that knows the facts folds the log anew, from before the first of them, and so takes
+//! everybody's, and which worker has them, for whatever else runs there is in their company. A version that knows the facts folds the log anew, from before the first of them, and so takes
 //! up all of it again. Accounts, API keys and the log itself cannot be parked: others rest on them, and every guess would
 //! be wrong for somebody ([`can_be_parked`]).
 
 use std::collections::BTreeMap;
 
 use nox_contract::{
-    Entity, Fact, FrameNumber, JobId, ModuleName, RawJson, ScheduleId, TenantId, Timestamp,
-    TopicName, WebhookId, WorkerId,
+    Entity, Fact, FrameNumber, JobId, ModuleName, RawJson, Resources, ScheduleId, TenantId,
+    Timestamp, TopicName, WebhookId, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,25 @@ pub struct ParkedJob {
     /// Its very first facts are not known, so that there is no such job here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<Unseen>,
+    /// The worker that has an attempt of it which was assigned since, see [`crate::worker::Worker::aside`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_id: Option<WorkerId>,
+    /// Losses since that it may have caused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suspicions: u32,
+    /// What its next attempt is given, if that was said since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl ParkedJob {
+    fn new(parked: Parked) -> Self {
+        Self { parked, unseen: None, worker_id: None, suspicions: 0, resources: None }
+    }
 }
 
 /// What is known of a job that is not there.
@@ -184,7 +203,7 @@ impl Parking {
         let parked = Parked { n, reason };
         match entity {
             Entity::Job { job_id, .. } => {
-                self.jobs.entry(*job_id).or_insert(ParkedJob { parked, unseen: None });
+                self.jobs.entry(*job_id).or_insert(ParkedJob::new(parked));
             }
             Entity::Schedule { schedule_id, .. } => {
                 self.schedules.entry(*schedule_id).or_insert(parked);
@@ -212,6 +231,11 @@ impl Parking {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.unseen.get_or_insert_with(begin);
         }
+    }
+
+    /// A parked job, to change what is known of it.
+    pub(crate) fn job_mut(&mut self, id: JobId) -> Option<&mut ParkedJob> {
+        self.jobs.get_mut(&id)
     }
 
     /// What is known of a parked job that is not there, to change it.

@@ -44,6 +44,9 @@ pub struct Worker {
     pub next_work: WorkNumber,
     /// Slots in use: an entry leaves only by a fact that says nothing of the attempt runs any more.
     pub assignments: BTreeMap<JobId, Assignment>,
+    /// Attempts that a newer version gave it of jobs that are parked here. A known fact of their end frees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aside: BTreeMap<JobId, AsideSlot>,
 }
 
 impl Worker {
@@ -56,6 +59,24 @@ impl Worker {
     pub fn serves(&self, module: &ModuleName, needs: &Needs) -> bool {
         self.modules.get(module).is_some_and(|versions| versions.contains(&needs.version))
             && needs.labels.is_subset(&self.labels)
+    }
+}
+
+/// A slot that an attempt of a parked job has, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsideSlot {
+    /// `None` if it is not known what it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// It has to be alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub isolated: bool,
+}
+
+impl AsideSlot {
+    /// Whether nothing may run beside it: of what one does not know, one cannot tell what there is room for.
+    pub fn is_alone(&self) -> bool {
+        self.isolated || self.resources.is_none()
     }
 }
 

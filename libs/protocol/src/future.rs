@@ -1,5 +1,6 @@
 //! A version that is still to come, for tests: it knows one fact more, `marked`, which changes nothing, and says it
-//! in all that it decides of jobs of the highest priority. To it nothing is parked.
+//! in all that it decides of jobs of the highest priority. Its rules are the next ones, by which nobody of today decides
+//! anything anew. To it nothing is parked.
 
 use nox_contract::{Entry, Fact, FactOrUnknown, Frame, RawJson};
 use nox_core::State;

@@ -420,7 +420,7 @@ impl Sequencer {
             n: self.state.n,
             epoch: self.state.epoch,
             at: self.state.at,
-            rules: RULES_VERSION,
+            rules: RULES_VERSION + u32::from(self.future),
             prev: self.chain.to_string(),
             pos,
             inputs: &open.inputs,

@@ -9,14 +9,18 @@ use nox_streams::Broker;
 
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
+    http::proxies::Proxies,
     identity::{command_roles::CommandRoles, jwt::Verifier, keys::Keys, rate::RateLimits},
+    instance::InstanceSettings,
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
-        log_places::LogPlaces, modules::Modules, states::States,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs,
+        states::States, tallies::Tallies,
     },
     uploads::UploadStore,
+    use_cases::{list::JobStats, system::SystemState},
     webhook_settings::WebhookSettings,
 };
 
@@ -28,10 +32,15 @@ pub struct App {
     pub log_places: LogPlaces,
     pub log_news: LogNews,
     pub states: States,
+    pub tallies: Tallies,
+    /// What was told of spans and of the system lately.
+    pub kept_stats: Kept<JobStats>,
+    pub kept_system: Kept<SystemState>,
     pub artifacts: Artifacts,
     pub uploads: UploadStore,
     pub reader: Reader,
     pub barrier: Arc<Barrier>,
+    pub named_jobs: NamedJobs,
     pub commands: Commands,
     pub undecided: Undecided,
     pub log_end: LogEnd,
@@ -42,7 +51,9 @@ pub struct App {
     /// None, if there are to be none.
     pub rates: Option<RateLimits>,
     pub keys: Keys,
+    pub proxies: Proxies,
     pub webhooks: WebhookSettings,
+    pub instance: InstanceSettings,
     pub metrics: Arc<Metrics>,
     pub job_metrics: JobMetrics,
     pub joblib: JoblibSettings,

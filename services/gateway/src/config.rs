@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, num::NonZeroU32};
 
 use nox_contract::WebhookKey;
-use nox_egress::WebhookRules;
+use nox_egress::{Block, WebhookRules};
 use nox_service::Secret;
 use nox_streams::Durability;
 
 use crate::{
     identity::{command_roles::CommandRoles, key_source::KeySource, rate::Rate},
+    instance::InstanceSettings,
     joblib_settings::JoblibSettings,
 };
 
@@ -21,6 +22,11 @@ pub struct Config {
 
     #[command(flatten)]
     pub http: HttpLimits,
+
+    /// Proxies whose word is taken for whom a request is from (`X-Forwarded-For`, `Forwarded`): blocks of addresses such
+    /// as `10.1.2.0/24`, with commas between; nobody's, unless set.
+    #[arg(long, env = "NOX_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Block>,
 
     #[command(flatten)]
     pub rate: RateSettings,
@@ -97,6 +103,9 @@ pub struct Config {
     #[command(flatten)]
     pub webhooks: WebhookRules,
 
+    #[command(flatten)]
+    pub instance: InstanceSettings,
+
     /// Most users whose jobs `/metrics` counts under their own names, the most active ones; 0 names nobody.
     #[arg(long, env = "NOX_METRICS_USERS_MAX", default_value_t = 1_000)]
     pub metrics_users_max: usize,
@@ -122,7 +131,7 @@ pub struct HttpLimits {
     #[arg(long = "http-memory-mb", env = "NOX_HTTP_MEMORY_MB", default_value_t = 256)]
     pub memory_mb: usize,
 
-    /// How much of both one address may have, in per cent; 100 behind a proxy, whose address is
+    /// How much of both one address may have, in per cent; 100 behind a proxy that is not trusted, whose address is
     /// everybody's.
     #[arg(
         long = "http-address-percent",

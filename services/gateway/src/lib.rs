@@ -12,6 +12,7 @@ mod endpoint;
 mod extract;
 mod http;
 mod identity;
+mod instance;
 mod joblib_settings;
 mod metrics;
 mod object;
@@ -38,7 +39,7 @@ use tokio::net::TcpListener;
 use crate::{
     app::App,
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    http::{budget::Budget, server},
+    http::{budget::Budget, proxies::Proxies, server},
     identity::{
         jwt::{self, Verifier},
         key_source::PublishedKeys,
@@ -47,8 +48,9 @@ use crate::{
     },
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, log_end::LogEnd, log_news::LogNews,
-        log_places::LogPlaces, modules::Modules, states::States,
+        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
+        log_news::LogNews, log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs,
+        states::States, tallies::Tallies,
     },
     surfaces::native::health,
     uploads::UploadStore,
@@ -58,6 +60,7 @@ use crate::{
 pub use crate::{
     config::{Config, HttpLimits, RateSettings, UploadLimits},
     identity::{command_roles::CommandRoles, key_source::KeySource},
+    instance::{InstanceColor, InstanceName, InstanceSettings},
     joblib_settings::JoblibSettings,
 };
 
@@ -126,6 +129,7 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new(&runtime.registry)?);
         let barrier = Barrier::start(reader.clone(), &broker);
+        let named_jobs = NamedJobs::new(reader.clone());
         let modules = Modules::new(reader.clone(), barrier.clone(), runtime.clock.clone());
         let commands = Commands::start(broker.clone(), metrics.clone());
         let hub = Hub::new(bulk.clone(), metrics.frames_followed.clone());
@@ -144,10 +148,14 @@ impl Gateway {
             log_places: LogPlaces::default(),
             log_news,
             states: States::default(),
+            tallies: Tallies::default(),
+            kept_stats: Kept::default(),
+            kept_system: Kept::default(),
             artifacts,
             uploads,
             reader,
             barrier,
+            named_jobs,
             commands,
             undecided,
             log_end,
@@ -157,7 +165,9 @@ impl Gateway {
             verifier,
             rates: config.rate.allowed().map(RateLimits::new),
             keys,
+            proxies: Proxies::new(config.trusted_proxies),
             webhooks: WebhookSettings { key: config.webhook_key, rules: config.webhooks.rules() },
+            instance: config.instance,
             metrics,
             job_metrics,
             joblib: config.joblib,
@@ -200,6 +210,7 @@ impl Gateway {
                 limits.address_percent,
                 app.metrics.memory_bytes.clone(),
             ),
+            proxies: app.proxies.clone(),
         };
         server::serve(listener, service, stop).await;
         broker.flush().await;

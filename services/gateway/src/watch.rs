@@ -6,7 +6,10 @@ use nox_contract::{Position, subject};
 use nox_readmodel::{Progress, QueryError};
 use nox_streams::{Durability, Usage};
 
-use crate::{app::App, commands::admission::STREAMS, read::standstill::Standstill};
+use crate::{
+    app::App, commands::admission::STREAMS, read::standstill::Standstill,
+    use_cases::look_through::instant,
+};
 
 /// Pause between two checks of what the gateway needs: while all is well, and while it isn't.
 const CHECK_PAUSE: Duration = Duration::from_secs(2);
@@ -47,6 +50,9 @@ pub async fn run(app: Arc<App>) {
             let log = Position::from(end);
             let lag = log.seq.saturating_sub(progress.n.0);
             app.metrics.lag_frames.set(i64::try_from(lag).unwrap_or(i64::MAX));
+            if let Some(seconds) = lag_seconds(&app, &progress, lag).await {
+                app.metrics.lag_seconds.set(seconds);
+            }
             readiness.note("view_n", progress.n.to_string());
             readiness.note("view_lag_frames", lag.to_string());
             let now = app.runtime.clock.monotonic();
@@ -71,6 +77,18 @@ async fn view(app: &App) -> Result<Progress, String> {
         }),
         Err(_) => Err("postgres does not answer in time".to_owned()),
     }
+}
+
+/// For how long the first frame that the view lacks has been decided; `None` where that cannot be said now. Clocks of
+/// two machines may differ.
+async fn lag_seconds(app: &App, progress: &Progress, lag: u64) -> Option<f64> {
+    if lag == 0 {
+        return Some(0.0);
+    }
+    let next = app.broker.read_direct(subject::EVENTS, progress.n.next().0);
+    let message = tokio::time::timeout(CHECK_WAIT, next).await.ok()?.ok()??;
+    let decided = instant(&message.payload).ok()?;
+    Some(app.runtime.clock.wall().since(decided).as_secs_f64())
 }
 
 /// How full the streams are that admitted jobs write to.

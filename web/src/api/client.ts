@@ -6,16 +6,17 @@ import { kept } from "./token";
 
 export type Query = Record<string, string | number | boolean | undefined>;
 
-/** `raw` is sent as it stands, and `body` as JSON. */
-type Ask = { query?: Query; body?: unknown; raw?: Blob; headers?: Record<string, string>; signal?: AbortSignal };
+/** `raw` is sent as it stands, and `body` as JSON; `reason` stands in the audit beside what was done. */
+type Ask = { query?: Query; body?: unknown; raw?: Blob; reason?: string; headers?: Record<string, string>; signal?: AbortSignal };
 
-export async function ask(method: string, path: string, { query, body, raw, headers, signal }: Ask = {}): Promise<Response> {
+export async function ask(method: string, path: string, { query, body, raw, reason = "", headers, signal }: Ask = {}): Promise<Response> {
   const token = kept();
   const response = await fetch(path + search(query), {
     method,
     headers: {
       ...(token && { Authorization: `Bearer ${token}` }),
       ...(body !== undefined && { "Content-Type": "application/json" }),
+      ...(reason.trim() !== "" && { "Nox-Reason": headerText(reason) }),
       ...headers,
     },
     body: raw ?? (body === undefined ? undefined : stringify(body)),
@@ -26,6 +27,10 @@ export async function ask(method: string, path: string, { query, body, raw, head
   if (!response.ok) throw await Problem.of(response);
   return response;
 }
+
+/** UTF-8 as a header has it: `fetch` sends each letter as one byte, and refuses those beyond. */
+export const headerText = (text: string): string =>
+  Array.from(new TextEncoder().encode(text.trim().replace(/\p{C}+/gu, " ")), (byte) => String.fromCharCode(byte)).join("");
 
 export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
   const response = await ask("GET", path, { headers: minFrame(path), ...(query && { query }), ...(signal && { signal }) });

@@ -14,4 +14,4 @@ export const forgetFrame = () => void (frame = 0);
 
 /** For a request of jobs and modules; of others, the API does not take it. */
 export const minFrame = (path: string): Record<string, string> =>
-  frame > 0 && /^\/(jobs|modules)(\/[^/]+(\/(why|artifacts|events|logs))?)?$/.test(path) ? { "Nox-Min-N": String(frame) } : {};
+  frame > 0 && /^\/(jobs|modules)(\/(?!stats$)[^/]+(\/(why|artifacts|events|logs))?)?$/.test(path) ? { "Nox-Min-N": String(frame) } : {};

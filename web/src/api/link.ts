@@ -2,3 +2,7 @@
 import { takeFromLink } from "./token";
 
 takeFromLink();
+// A link to the screen that is open loads nothing by itself, and is another's.
+addEventListener("hashchange", () => {
+  if (takeFromLink()) location.reload();
+});

@@ -305,6 +305,20 @@ export interface components {
             pending?: boolean;
             worker_id: components["schemas"]["WorkerId"];
         };
+        /** @description What would become of a job that is not submitted. */
+        DryRun: {
+            /** @description Nothing was recorded. */
+            dry_run: boolean;
+            /** @description The job as it would be; absent where there is one already. */
+            job: components["schemas"]["ForeseenJob"] | null;
+            /** @description The job that the request's key has made already, if it has. */
+            known_job_id: components["schemas"]["JobId"] | null;
+            /**
+             * @description Whether the limits of the asker and its tenant are known, and there is room: those of a user are not known before
+             *     its first submit.
+             */
+            limits_known: boolean;
+        };
         /** @description All of these; words of one list mean any of them, those of `label` all. A name with `!` rules out. */
         EventFilter: {
             /** @description Of the job: `name=value`, or `name` for whatever value. */
@@ -333,6 +347,25 @@ export interface components {
              */
             next: components["schemas"]["FactPlace"];
         };
+        Facet: {
+            /** @description Whether these are all values. */
+            is_exact: boolean;
+            /**
+             * Format: uint64
+             * @description How many jobs have further values.
+             */
+            others: number;
+            /** @description The 50 most frequent, the first the most. */
+            values: components["schemas"]["FacetValue"][];
+        };
+        FacetValue: {
+            /** Format: uint64 */
+            count: number;
+            /** @description Whether these are all. */
+            is_exact: boolean;
+            /** @description As the word that chooses by it has it; `null` of jobs that have no such thing. */
+            value: string | null;
+        };
         /**
          * @description Where a fact stands in the log: `<frame>-<entry>-<fact>`, the last two counted from 0.
          *
@@ -351,6 +384,22 @@ export interface components {
         };
         /** @description A misspelt word would silently send everything, so unknown ones are refused. */
         Filter: components["schemas"]["EventFilter"];
+        /** @description A job as it would be. */
+        ForeseenJob: {
+            /** @description The jobs that it would wait for. */
+            after: components["schemas"]["JobId"][];
+            /**
+             * Format: int64
+             * @description Core seconds of the day's budget that it would reserve; 0 of a draft.
+             */
+            cpu_seconds: number;
+            module: components["schemas"]["ModuleName"];
+            module_version: string | null;
+            /** Format: uint8 */
+            priority: number;
+            requested_resources: components["schemas"]["Resources"];
+            state: components["schemas"]["JobState"];
+        };
         /**
          * Format: uint64
          * @description A message's place in the log of facts: gapless, from 1.
@@ -367,6 +416,34 @@ export interface components {
             id: string;
             /** @description For people: what counts is the scheduler's clock. */
             last_heartbeat: components["schemas"]["Timestamp"];
+        };
+        /** @description Which system this is. */
+        Info: {
+            color: string | null;
+            features: components["schemas"]["InfoFeatures"];
+            limits: components["schemas"]["InfoLimits"];
+            /** @description What its operator calls it, and in which colour (`#` and six hex digits). */
+            name: string | null;
+            version: string;
+        };
+        /** @description What may be there or not. Modules can be registered, and who did what be asked, on every system. */
+        InfoFeatures: {
+            /** @description The log is told of for good, and not as far as its stream goes. */
+            archive: boolean;
+            /** @description Somebody may run raw commands. */
+            commands: boolean;
+            /** @description Requests of one user are limited. */
+            rate_limits: boolean;
+            /** @description Events are sent to endpoints. */
+            webhooks: boolean;
+        };
+        InfoLimits: {
+            /** Format: uint */
+            inputs_bytes_max: number;
+            /** Format: uint64 */
+            upload_bytes_max: number;
+            /** Format: uint64 */
+            upload_quota_bytes: number;
         };
         /**
          * @description The members of the first users' example, and beside them what is canonical.
@@ -389,8 +466,8 @@ export interface components {
             engine?: components["schemas"]["ModuleName"] | null;
             error: components["schemas"]["JobError"] | null;
             id: components["schemas"]["JobId"];
-            /** @description `null`, and `parked` says why, where they cannot be stored. */
-            inputs: components["schemas"]["Json"] | null;
+            /** @description `null`, and `parked` says why, where they cannot be stored. Brief lists leave both out. */
+            inputs?: components["schemas"]["Json"] | null;
             job_id: components["schemas"]["JobId"];
             job_name?: components["schemas"]["TopicName"];
             kind?: string | null;
@@ -401,7 +478,7 @@ export interface components {
             module_version: string | null;
             /** @description The newest frame with an entry of the job that this view shows. */
             n: components["schemas"]["FrameNumber"];
-            outputs: components["schemas"]["Json"] | null;
+            outputs?: components["schemas"]["Json"] | null;
             /** @description Why the view does not tell all, where it does not. */
             parked?: string | null;
             /** Format: uint8 */
@@ -454,6 +531,20 @@ export interface components {
             /** @description Labels that the worker must have. */
             worker_labels?: string[];
         } & (unknown | unknown | unknown);
+        /** @description How many jobs there are. */
+        JobCounts: {
+            /** @description By what was asked for, each among the jobs that all words but its own choose. */
+            by: {
+                [key: string]: components["schemas"]["Facet"];
+            };
+            /**
+             * Format: uint64
+             * @description Of those that all words choose.
+             */
+            count: number;
+            /** @description Whether these are all: only so many are looked at. */
+            is_exact: boolean;
+        };
         /** @description What went wrong in an attempt or made a job fail. */
         JobError: {
             /**
@@ -481,6 +572,31 @@ export interface components {
         JobOrNot: components["schemas"]["JobBody"] | unknown;
         /** @description Where a job is. Each surface of the API has its own words for these; facts and rows have these. */
         JobState: ("succeeded" | "failed" | "canceled") | "draft" | "queued" | "running";
+        /** @description What became of jobs within a span. */
+        JobStats: {
+            /** Format: uint64 */
+            canceled: number;
+            /** Format: uint64 */
+            failed: number;
+            from: components["schemas"]["Timestamp"];
+            /** @description Whether these are all: only so many jobs are looked at. */
+            is_exact: boolean;
+            /**
+             * Format: double
+             * @description How long a part is, in seconds.
+             */
+            part_s: number;
+            parts: components["schemas"]["StatsPart"][];
+            /** @description Of the same, the seconds from there to their end. */
+            run_s: components["schemas"]["Quantiles"];
+            /** Format: uint64 */
+            submitted: number;
+            /** Format: uint64 */
+            succeeded: number;
+            to: components["schemas"]["Timestamp"];
+            /** @description Of jobs that succeeded or failed in it, the seconds from their creation to the start of their newest attempt. */
+            wait_s: components["schemas"]["Quantiles"];
+        };
         /** @description What a schedule submits. */
         JobTemplate: {
             /** @description How many of its key run at a time. */
@@ -516,6 +632,11 @@ export interface components {
              * @description Frames that the rows are behind the log.
              */
             view_lag_frames: number;
+            /**
+             * Format: double
+             * @description For how many seconds the first of them has been decided; 0 where there is none.
+             */
+            view_lag_s: number;
         };
         Json: unknown;
         KeyCreated: {
@@ -698,10 +819,25 @@ export interface components {
             wall_time_s: number;
         };
         Me: {
+            /** @description When the token runs out; `null` of a key that does not. */
+            expires_at: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["UserId"];
             is_admin: boolean;
+            /** @description An admin of the tenant `default`, which runs the system. */
+            is_operator: boolean;
+            /** @description The API key that was shown. */
+            key_id: components["schemas"]["KeyId"] | null;
+            /** @description Whether the asker may submit raw commands. */
+            may_run_commands: boolean;
+            /**
+             * @description The operations of `/openapi.json` that role and scope let the asker ask for, by name. Whether it may see what it
+             *     asks about is judged then.
+             */
+            operations: string[];
             /** @description The role that the asker's limits come from. */
             role: string;
+            /** @description What the token is good for: `compute:read` and `compute:write`, or one of them. */
+            scopes: string[];
             tenant: components["schemas"]["TenantId"];
             user_id: components["schemas"]["UserId"];
         };
@@ -889,6 +1025,16 @@ export interface components {
              */
             percent: number | null;
         };
+        Quantiles: {
+            /** Format: uint64 */
+            count: number;
+            /** Format: double */
+            max: number | null;
+            /** Format: double */
+            p50: number | null;
+            /** Format: double */
+            p95: number | null;
+        };
         Queue: {
             at: components["schemas"]["Timestamp"];
             jobs: components["schemas"]["OpenJob"][];
@@ -1073,6 +1219,33 @@ export interface components {
              * @description Of a great many, as far as they were counted.
              */
             total: number;
+        };
+        RelatedJob: {
+            job_id: components["schemas"]["JobId"];
+            state: components["schemas"]["JobState"];
+            user_id: components["schemas"]["UserId"];
+        };
+        /** @description What a job has to do with. At most 100 jobs of each kind. */
+        RelatedJobs: {
+            /** @description Others of its batch that was submitted all or none. */
+            batch: components["schemas"]["RelatedJob"][];
+            /** @description Those in its `after`. */
+            follows: components["schemas"]["RelatedJob"][];
+            /**
+             * Format: uint
+             * @description How many of the jobs that are named the asker may not see, or are gone, or are too many.
+             */
+            hidden: number;
+            job_id: components["schemas"]["JobId"];
+            /** @description Whether the log still has what it says of `follows`, `schedule_id` and `batch`: else they are empty. */
+            log_known: boolean;
+            /** @description Those that repeat it, the first first; and whether these are all. */
+            retries: components["schemas"]["RelatedJob"][];
+            retries_complete: boolean;
+            /** @description The job that it repeats. */
+            retry_of: components["schemas"]["RelatedJob"] | null;
+            /** @description The schedule that submitted it. */
+            schedule_id: components["schemas"]["ScheduleId"] | null;
         };
         ReleaseAnalysis: {
             job_id: components["schemas"]["JobId"];
@@ -1399,6 +1572,18 @@ export interface components {
             /** @description Where events are sent: `https://`, without a user, a password and a fragment; at most 2,048 bytes. */
             url: string;
         };
+        StatsPart: {
+            /** Format: uint64 */
+            canceled: number;
+            /** Format: uint64 */
+            failed: number;
+            /** @description Its first instant. */
+            from: components["schemas"]["Timestamp"];
+            /** Format: uint64 */
+            submitted: number;
+            /** Format: uint64 */
+            succeeded: number;
+        };
         /** @description Where a job stood for a while. */
         Stood: {
             attempt: components["schemas"]["Attempt"];
@@ -1422,6 +1607,77 @@ export interface components {
             name: components["schemas"]["ModuleName"];
             /** @description Nobody has decided yet. */
             pending?: boolean;
+        };
+        /** @description How the system is, some seconds old at most. What cannot be told is `null`, and `troubles` say why. */
+        System: {
+            /** @description The log's segments; `null` as well where this gateway has no archive. */
+            archive: components["schemas"]["SystemArchive"] | null;
+            at: components["schemas"]["Timestamp"];
+            projection: components["schemas"]["SystemProjection"];
+            /** @description Those that said within a week how far they had come. `projector`, `notifier` (the feed), `webhooks`, `audit`. */
+            readers: components["schemas"]["SystemReader"][] | null;
+            streams: components["schemas"]["SystemStream"][];
+            troubles: components["schemas"]["SystemTrouble"][];
+            version: string;
+        };
+        SystemArchive: {
+            /**
+             * Format: uint64
+             * @description As they are kept.
+             */
+            bytes: number;
+            newest: components["schemas"]["SystemSegment"] | null;
+            /** @description `null` of none. */
+            oldest: components["schemas"]["SystemSegment"] | null;
+            /** Format: uint */
+            segments: number;
+        };
+        /** @description How far the rows are. */
+        SystemProjection: {
+            /**
+             * Format: int64
+             * @description As `/health` says it.
+             */
+            lag_frames: number;
+            /** Format: double */
+            lag_s: number;
+            n: components["schemas"]["FrameNumber"] | null;
+        };
+        SystemReader: {
+            /**
+             * Format: uint64
+             * @description Frames that it was behind the log when it said so last, which is up to five seconds ago.
+             */
+            lag_frames: number | null;
+            /** @description `null` where it reads another life of the log. */
+            n: components["schemas"]["FrameNumber"] | null;
+            name: string;
+        };
+        SystemSegment: {
+            /** Format: uint64 */
+            bytes: number;
+            n_first: components["schemas"]["FrameNumber"];
+            n_last: components["schemas"]["FrameNumber"];
+        };
+        SystemStream: {
+            /** Format: uint64 */
+            bytes?: number;
+            /**
+             * Format: uint64
+             * @description `null`: as much as the broker has.
+             */
+            bytes_max?: number | null;
+            /** Format: uint64 */
+            first_seq?: number;
+            /** Format: uint64 */
+            last_seq?: number;
+            /** Format: uint64 */
+            messages?: number;
+            name: string;
+        };
+        SystemTrouble: {
+            detail: string;
+            part: string;
         };
         /** @description A task. `status` is in this surface's words, `state` in the canonical ones. */
         Task: {
@@ -1793,23 +2049,32 @@ export type DeliveryId = components['schemas']['DeliveryId'];
 export type DisableReason = components['schemas']['DisableReason'];
 export type Drafted = components['schemas']['Drafted'];
 export type Drained = components['schemas']['Drained'];
+export type DryRun = components['schemas']['DryRun'];
 export type EventFilter = components['schemas']['EventFilter'];
 export type EventType = components['schemas']['EventType'];
 export type EventTypeWord = components['schemas']['EventTypeWord'];
 export type Events = components['schemas']['Events'];
+export type Facet = components['schemas']['Facet'];
+export type FacetValue = components['schemas']['FacetValue'];
 export type FactPlace = components['schemas']['FactPlace'];
 export type FieldError = components['schemas']['FieldError'];
 export type Filter = components['schemas']['Filter'];
+export type ForeseenJob = components['schemas']['ForeseenJob'];
 export type FrameNumber = components['schemas']['FrameNumber'];
 export type Health = components['schemas']['Health'];
 export type Heard = components['schemas']['Heard'];
+export type Info = components['schemas']['Info'];
+export type InfoFeatures = components['schemas']['InfoFeatures'];
+export type InfoLimits = components['schemas']['InfoLimits'];
 export type Job = components['schemas']['Job'];
 export type JobBody = components['schemas']['JobBody'];
+export type JobCounts = components['schemas']['JobCounts'];
 export type JobError = components['schemas']['JobError'];
 export type JobEvents = components['schemas']['JobEvents'];
 export type JobId = components['schemas']['JobId'];
 export type JobOrNot = components['schemas']['JobOrNot'];
 export type JobState = components['schemas']['JobState'];
+export type JobStats = components['schemas']['JobStats'];
 export type JobTemplate = components['schemas']['JobTemplate'];
 export type Jobs = components['schemas']['Jobs'];
 export type JobsHealth = components['schemas']['JobsHealth'];
@@ -1847,6 +2112,7 @@ export type Problem = components['schemas']['Problem'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type Progress = components['schemas']['Progress'];
 export type ProgressBody = components['schemas']['ProgressBody'];
+export type Quantiles = components['schemas']['Quantiles'];
 export type Queue = components['schemas']['Queue'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaAccount = components['schemas']['QuotaAccount'];
@@ -1862,6 +2128,8 @@ export type Receipt = components['schemas']['Receipt'];
 export type RegisterBody = components['schemas']['RegisterBody'];
 export type RegisteredJob = components['schemas']['RegisteredJob'];
 export type RegisteredJobPage = components['schemas']['RegisteredJobPage'];
+export type RelatedJob = components['schemas']['RelatedJob'];
+export type RelatedJobs = components['schemas']['RelatedJobs'];
 export type ReleaseAnalysis = components['schemas']['ReleaseAnalysis'];
 export type ReleaseCancelReceipt = components['schemas']['ReleaseCancelReceipt'];
 export type ReleaseJob = components['schemas']['ReleaseJob'];
@@ -1890,8 +2158,16 @@ export type ServedModule = components['schemas']['ServedModule'];
 export type SetQuotas = components['schemas']['SetQuotas'];
 export type SetSchedule = components['schemas']['SetSchedule'];
 export type SetWebhook = components['schemas']['SetWebhook'];
+export type StatsPart = components['schemas']['StatsPart'];
 export type Stood = components['schemas']['Stood'];
 export type Switched = components['schemas']['Switched'];
+export type System = components['schemas']['System'];
+export type SystemArchive = components['schemas']['SystemArchive'];
+export type SystemProjection = components['schemas']['SystemProjection'];
+export type SystemReader = components['schemas']['SystemReader'];
+export type SystemSegment = components['schemas']['SystemSegment'];
+export type SystemStream = components['schemas']['SystemStream'];
+export type SystemTrouble = components['schemas']['SystemTrouble'];
 export type Task = components['schemas']['Task'];
 export type TaskBody = components['schemas']['TaskBody'];
 export type TaskClient = components['schemas']['TaskClient'];

@@ -4,11 +4,12 @@
  */
 const KEY = "nox.token";
 
-export function takeFromLink(): void {
+export function takeFromLink(): boolean {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given === null) return;
+  if (given === null) return false;
   keep(given);
   history.replaceState(history.state, "", location.pathname + location.search);
+  return true;
 }
 
 export function kept(): string | null {

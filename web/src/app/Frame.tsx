@@ -1,10 +1,10 @@
 import { Button, useMantineColorScheme } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { queries } from "../api/queries";
 import { LiveMark } from "../live/LiveMark";
-import { instanceHue, instanceName } from "./instance";
+import { useInstance, useShownInstance } from "./instance";
 import { Keys } from "./Keys";
 import { signOut } from "./session";
 import { choose, useChoices } from "./store";
@@ -17,8 +17,15 @@ export const PLACES = [
   { to: "/workers", name: "Workers", key: "w" },
   { to: "/quotas", name: "Quotas", key: "q" },
   { to: "/schedules", name: "Schedules", key: "s" },
+  { to: "/webhooks", name: "Webhooks", key: "h" },
   { to: "/live", name: "Live events", key: "l" },
+  { to: "/streams", name: "Streams", key: "r" },
+  { to: "/keys", name: "API keys", key: "k" },
+  { to: "/audit", name: "Audit", key: "a", admin: true },
 ] as const;
+
+/** Screens that show something to whoever asks. */
+export const placesOf = (admin: boolean) => PLACES.filter((place) => admin || !("admin" in place));
 
 const THEMES = { light: "dark", dark: "auto", auto: "light" } as const;
 
@@ -26,17 +33,13 @@ export function Frame() {
   const { instance, zone } = useChoices();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const me = useQuery(queries.me());
+  const places = placesOf(me.data?.is_admin ?? false);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  const name = instanceName(instance);
+  const shown = useInstance();
+  const { name, byServer } = shown;
   const [help, setHelp] = useState(false);
 
-  useEffect(() => {
-    const place = PLACES.find(({ to }) => path.startsWith(to))?.name ?? "";
-    document.title = `${place} · ${name} · Nox`;
-  }, [path, name]);
-  useEffect(() => {
-    document.documentElement.style.setProperty("--nox-hue", String(instanceHue(name)));
-  }, [name]);
+  useShownInstance(shown, PLACES.find(({ to }) => path.startsWith(to))?.name ?? "");
 
   function rename() {
     const given = prompt("What this Nox is called in this browser (nothing: its address)", instance);
@@ -49,9 +52,13 @@ export function Frame() {
         To the content
       </a>
       <header className="head">
-        <button type="button" className="plain-button instance theirs" title="Name this instance" onClick={rename}>
-          {name}
-        </button>
+        {byServer ? (
+          <span className="instance theirs">{name}</span>
+        ) : (
+          <button type="button" className="plain-button instance theirs" title="Name this instance" onClick={rename}>
+            {name}
+          </button>
+        )}
         <LiveMark />
         <span className="grow" />
         <Button variant="subtle" size="compact-sm" color="gray" onClick={() => choose({ zone: zone === "utc" ? "local" : "utc" })}>
@@ -71,7 +78,7 @@ export function Frame() {
         </Button>
       </header>
       <nav className="nav" aria-label="Screens">
-        {PLACES.map(({ to, name: label }) => (
+        {places.map(({ to, name: label }) => (
           <Link key={to} to={to} search={{}}>
             {label}
           </Link>
@@ -87,7 +94,7 @@ export function Frame() {
       <main className="main" id="main" tabIndex={-1}>
         <Outlet />
       </main>
-      <Keys help={help} setHelp={setHelp} />
+      <Keys places={places} help={help} setHelp={setHelp} />
     </div>
   );
 }

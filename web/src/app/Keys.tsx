@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { Dialog } from "../parts/Dialog";
-import { PLACES } from "./Frame";
+import type { placesOf } from "./Frame";
 
 /** How long `g` waits for its second key. */
 const PAIR_MS = 1500;
@@ -12,7 +12,9 @@ export function typing(event: KeyboardEvent): boolean {
   return !!target?.closest("input, textarea, select, [contenteditable=true], openchemlib-editor, dialog[open]");
 }
 
-export function Keys({ help, setHelp }: { help: boolean; setHelp: (shown: boolean) => void }) {
+type Props = { places: ReturnType<typeof placesOf>; help: boolean; setHelp: (shown: boolean) => void };
+
+export function Keys({ places, help, setHelp }: Props) {
   const navigate = useNavigate();
   const pair = useRef(0);
   useEffect(() => {
@@ -20,7 +22,7 @@ export function Keys({ help, setHelp }: { help: boolean; setHelp: (shown: boolea
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
       const second = Date.now() - pair.current < PAIR_MS;
       pair.current = 0;
-      const place = second ? PLACES.find(({ key }) => key === event.key) : undefined;
+      const place = second ? places.find(({ key }) => key === event.key) : undefined;
       if (place) void navigate({ to: place.to, search: {} });
       else if (event.key === "g") pair.current = Date.now();
       else if (event.key === "?") setHelp(true);
@@ -30,14 +32,14 @@ export function Keys({ help, setHelp }: { help: boolean; setHelp: (shown: boolea
     }
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  }, [navigate, setHelp]);
+  }, [navigate, places, setHelp]);
 
   return (
     <Dialog open={help} onClose={() => setHelp(false)} title="Keys">
       <table className="plain">
         <tbody>
           <Row keys={["/"]} does="to the search field" />
-          {PLACES.map(({ key, name }) => (
+          {places.map(({ key, name }) => (
             <Row key={key} keys={["g", key]} does={name} />
           ))}
           <Row keys={["j", "k"]} does="next and previous job of a list" />

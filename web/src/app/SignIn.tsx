@@ -1,12 +1,12 @@
 import { Button, Textarea } from "@mantine/core";
 import { useState, type FormEvent } from "react";
-import { useChoices } from "./store";
-import { instanceName } from "./instance";
+import { useInstance, useShownInstance } from "./instance";
 import { signIn, useSession } from "./session";
 
 export function SignIn() {
   const { because } = useSession();
-  const { instance } = useChoices();
+  const instance = useInstance();
+  useShownInstance(instance, "Sign in");
   const [token, setToken] = useState("");
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -14,7 +14,7 @@ export function SignIn() {
   }
   return (
     <main className="signin">
-      <h1>Nox at {instanceName(instance)}</h1>
+      <h1>Nox at <span className="theirs">{instance.name}</span></h1>
       {because !== "" && (
         <p role="alert" className="problem">
           Signed out: {because}

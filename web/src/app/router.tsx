@@ -29,6 +29,13 @@ const tree = root.addChildren([
   at("/workers", lazyRouteComponent(() => import("../screens/workers/Workers"), "Workers")),
   at("/quotas", lazyRouteComponent(() => import("../screens/quotas/Quotas"), "Quotas")),
   at("/schedules", lazyRouteComponent(() => import("../screens/schedules/Schedules"), "Schedules")),
+  at("/schedules/new", lazyRouteComponent(() => import("../screens/schedules/Compose"), "NewSchedule")),
+  at("/schedules/$id", lazyRouteComponent(() => import("../screens/schedules/Compose"), "SchedulePage")),
+  at("/webhooks", lazyRouteComponent(() => import("../screens/webhooks/Webhooks"), "Webhooks")),
+  at("/webhooks/$id", lazyRouteComponent(() => import("../screens/webhooks/WebhookPage"), "WebhookPage")),
+  at("/keys", lazyRouteComponent(() => import("../screens/keys/Keys"), "Keys")),
+  at("/audit", lazyRouteComponent(() => import("../screens/audit/Audit"), "Audit")),
+  at("/streams", lazyRouteComponent(() => import("../screens/streams/Streams"), "Streams")),
   at("/live", lazyRouteComponent(() => import("../screens/events/Events"), "Events")),
 ]);
 

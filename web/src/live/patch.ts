@@ -2,7 +2,7 @@
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 import type { Filter, Row } from "../api/queries";
 import { statusOf } from "../words/states";
-import type { Heard } from "./connection";
+import { live, type Heard } from "./connection";
 
 type Page = { rows: Row[]; next: string | null };
 type Rows = InfiniteData<Page, string | null>;
@@ -49,7 +49,7 @@ export function stays(row: Row, filter: Filter): boolean {
   return (!wanted || wanted.includes(row.state)) && !unwanted?.includes(row.state);
 }
 
-const BY_KIND: Record<string, string> = { module: "modules", worker: "workers", schedule: "schedules", quota: "quotas" };
+const BY_KIND: Record<string, string> = { module: "modules", worker: "workers", schedule: "schedules", quota: "quotas", webhook: "webhooks", key: "keys" };
 
 /** Patches the lists with `events`, and says anew what the job pages, and other screens, have to ask. */
 export function patch(cache: QueryClient, events: Heard[]): void {
@@ -63,9 +63,13 @@ export function patch(cache: QueryClient, events: Heard[]): void {
     if (list) cache.setQueryData<Rows>(key, changed(list, key[1] as Filter, byJob));
   }
   for (const id of byJob.keys()) {
-    for (const what of ["job", "why", "events"]) soon(cache, [what, id]);
+    for (const what of ["job", "why", "events", "related", "acts"]) soon(cache, [what, id]);
   }
-  if (byJob.size > 0) soon(cache, ["few"]);
+  if (byJob.size > 0) {
+    soon(cache, ["few"]);
+    soon(cache, ["counts"], COUNTED_EVERY_MS);
+    soon(cache, ["stats"], COUNTED_EVERY_MS);
+  }
   for (const key of stale) if (key) soon(cache, [key]);
 }
 
@@ -82,13 +86,20 @@ function changed(list: Rows, filter: Filter, byJob: Map<string, Heard[]>): Rows 
 
 /** At most so often is one thing asked for anew, however many events are about it. */
 const EVERY_MS = 500;
+/** Counting reads more rows than a list. */
+const COUNTED_EVERY_MS = 2000;
 const due = new Map<string, ReturnType<typeof setTimeout>>();
 
-function soon(cache: QueryClient, queryKey: string[]) {
+function soon(cache: QueryClient, queryKey: string[], every = EVERY_MS) {
   const name = queryKey.join(" ");
   if (due.has(name) || cache.getQueryCache().findAll({ queryKey, type: "active" }).length === 0) return;
   const ask = () => void cache.invalidateQueries({ queryKey, refetchType: "active" });
   ask();
-  // Once more at the end of the span, for what came within it.
-  due.set(name, setTimeout(() => { due.delete(name); ask(); }, EVERY_MS));
+  // Once more at the end of the span, for what came within it; where the page is paused by then, behind the pause.
+  const later = () => {
+    if (live.snapshot().state === "paused") return void due.set(name, setTimeout(later, every));
+    due.delete(name);
+    ask();
+  };
+  due.set(name, setTimeout(later, every));
 }

@@ -5,8 +5,10 @@ export function Dialog({ open, onClose, title, children }: { open: boolean; onCl
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
-    if (open) element.current?.showModal();
-    else element.current?.close();
+    if (!open) return element.current?.close();
+    element.current?.showModal();
+    // Where something is to be typed, one can type at once.
+    element.current?.querySelector<HTMLElement>("input:not([type=checkbox], [readonly]), textarea")?.focus();
   }, [open]);
   return (
     <dialog ref={element} onClose={onClose} aria-labelledby={id}>

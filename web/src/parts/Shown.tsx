@@ -1,5 +1,6 @@
 /** Small things that stand in many places: a state, an instant, a name of somebody's, JSON. */
 import { Link } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 import { stringify } from "../api/exact";
 import { useNow } from "../app/clock";
 import { useChoices } from "../app/store";
@@ -60,10 +61,30 @@ export function Json({ value, label }: { value: unknown; label: string }) {
   );
 }
 
+/** For so long a button says that it has copied. */
+const SAID_MS = 1500;
+
 export function Copy({ text, what }: { text: string; what: string }) {
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (!done) return;
+    const timer = setTimeout(() => setDone(false), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [done]);
   return (
-    <button type="button" className="plain-button" onClick={() => void navigator.clipboard.writeText(text)} >
-      Copy {what}
+    <button type="button" className="plain-button" onClick={() => void copied(text).then(() => setDone(true))}>
+      {done ? "Copied" : "Copy"} {what}
     </button>
   );
+}
+
+/** Browsers have a clipboard for pages that come by https or from this machine alone; others copy what is selected. */
+async function copied(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
 }

@@ -39,6 +39,7 @@ export function ago(at: string, now: number): string {
   const seconds = (now - Date.parse(at)) / 1000;
   if (Number.isNaN(seconds)) return at;
   const unit = (value: number, word: string) => `${Math.floor(value)} ${word}`;
+  if (Math.abs(seconds) < 1) return "now";
   const [size, sign] = [Math.abs(seconds), seconds < 0 ? "in " : ""];
   const text =
     size < 60 ? unit(size, "s") : size < 3600 ? unit(size / 60, "min") : size < 172_800 ? unit(size / 3600, "h") : unit(size / 86_400, "d");

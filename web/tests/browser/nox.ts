@@ -16,13 +16,14 @@ export const tokenOf = (sub: string) =>
 
 type Answer = { status: number; body: Record<string, any> };
 
-export async function api(method: string, path: string, body?: unknown, as = token()): Promise<Answer> {
+export async function api(method: string, path: string, body?: unknown, as = token(), reason?: string): Promise<Answer> {
   const response = await fetch(`${process.env.NOX_TEST_URL}${path}`, {
     method,
-    headers: { Authorization: `Bearer ${as}`, "Content-Type": "application/json" },
+    headers: { Authorization: `Bearer ${as}`, "Content-Type": "application/json", ...(reason !== undefined && { "Nox-Reason": Buffer.from(reason).toString("latin1") }) },
     body: body === undefined ? null : JSON.stringify(body),
   });
-  return { status: response.status, body: (await response.json()) as Record<string, any> };
+  const text = await response.text();
+  return { status: response.status, body: (text === "" ? {} : JSON.parse(text)) as Record<string, any> };
 }
 
 export async function submit(job: Record<string, unknown>, as = token()): Promise<string> {
@@ -38,6 +39,11 @@ export async function ended(id: string, as = token()): Promise<Record<string, an
 
 /** Signs in by a link, as `make up` prints it. */
 export const open = (page: Page, screen: string, as = token()) => page.goto(`${origin()}/ui/${screen}#token=${as}`);
+
+/** Those that README and web/README show, taken anew where NOX_PICTURES is set. */
+export async function picture(page: Page, name: string) {
+  if (process.env.NOX_PICTURES !== undefined) await page.screenshot({ path: `../docs/pictures/${name.replace(/\W+/g, "-")}.png` });
+}
 
 export async function accessible(page: Page, about: string) {
   await page.evaluate(axe);

@@ -1,8 +1,7 @@
-import { accessible, ended, expect, open, origin, submit, test, token } from "./nox";
+import { accessible, api, ended, expect, open, origin, picture, submit, test, token } from "./nox";
 
 const WATER = "3\nwater\nO 0 0 0.117\nH 0 0.757 -0.471\nH 0 -0.757 -0.471\n";
-/** Those that README and web/README show, taken anew where NOX_PICTURES is set. */
-const PICTURES = process.env.NOX_PICTURES === undefined ? [] : ["overview", "jobs", "new/xtb", "job molecule", "job waterfall", "job logs", "job past"];
+const PICTURES = ["overview", "jobs", "new/xtb", "job molecule", "job waterfall", "job logs", "job past", "schedules/new", "streams", "streams?tab=then&as_of=3", "keys", "audit"];
 
 let job = "";
 let failed = "";
@@ -11,11 +10,16 @@ test.beforeAll(async () => {
   job = await submit({ module: "xtb", inputs: { xyz: WATER, params: { opt: true, hess: true } }, labels: { team: "quantum" } });
   failed = await submit({ command: "printf '\\033[31mred\\033[0m\\nplain\\n'; exit 3" });
   await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z" });
+  const gone = await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z", labels: { team: "quantum" } });
+  await api("POST", `/jobs/${gone}/cancel`, undefined, token(), "wrong inputs");
+  await api("POST", "/modules/noop/disable", undefined, token("admin"), "maintenance until noon");
+  await api("POST", "/modules/noop/enable", undefined, token("admin"));
   await ended(job);
   await ended(failed);
 });
 
-const SCREENS = ["overview", "jobs", "new/xtb", "modules", "workers", "quotas", "schedules", "live"];
+const SCREENS = ["overview", "jobs", "new/xtb", "modules", "workers", "quotas", "schedules", "schedules/new", "webhooks", "webhooks?new=1", "live", "streams", "streams?tab=then&as_of=3", "streams?tab=replay", "keys", "keys?new=1", "audit"];
+const OF_ADMINS = ["audit", "streams"];
 const TABS = ["molecule", "waterfall", "logs", "files", "inputs", "result", "events", "past", "related"];
 
 for (const scheme of ["light", "dark"] as const) {
@@ -23,7 +27,7 @@ for (const scheme of ["light", "dark"] as const) {
     test(`${screen} in ${scheme}: accessible, within the policy`, async ({ page }) => {
       await page.emulateMedia({ colorScheme: scheme });
       const tab = screen.startsWith("job ") ? screen.slice(4) : undefined;
-      await open(page, tab ? `jobs/${tab === "logs" ? failed : job}?tab=${tab}` : screen, token("user"));
+      await open(page, tab ? `jobs/${tab === "logs" ? failed : job}?tab=${tab}` : screen, token(OF_ADMINS.includes(screen) ? "admin" : "user"));
       await expect(page.locator("h1").first()).toBeVisible();
       if (tab) await expect(page.getByRole("tabpanel")).toBeVisible();
       if (screen === "new/xtb") await page.getByRole("button", { name: "Water" }).click();
@@ -31,7 +35,7 @@ for (const scheme of ["light", "dark"] as const) {
       await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
       await expect(page.getByText("Loading…")).toHaveCount(0);
       await accessible(page, screen);
-      if (PICTURES.includes(screen) && scheme === "light") await page.screenshot({ path: `../docs/pictures/${screen.replace(/\W+/g, "-")}.png` });
+      if (PICTURES.includes(screen) && scheme === "light") await picture(page, screen);
     });
   }
 }

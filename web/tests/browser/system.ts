@@ -12,7 +12,8 @@ export default async function start() {
   const data = mkdtempSync(join(tmpdir(), "nox-web-"));
   const child = spawn(noxctl(), ["dev", "--headless", "--sync", "relaxed"], {
     cwd: root,
-    env: { NOX_HTTP_ADDR: "127.0.0.1:0", ...process.env, NOX_DATA: data },
+    // Webhooks may go to the tests themselves.
+    env: { NOX_HTTP_ADDR: "127.0.0.1:0", NOX_INSTANCE_NAME: "Bench", NOX_INSTANCE_COLOR: "#0b6e4f", NOX_WEBHOOK_ALLOW: "127.0.0.0/8", NOX_WEBHOOK_HTTP: "true", NOX_WEBHOOK_RETRY_S: "1,2,4,4,8,8", ...process.env, NOX_DATA: data },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ready = await new Promise<string>((told, failed) => {

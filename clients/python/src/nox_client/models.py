@@ -267,6 +267,18 @@ class EventFilter(BaseModel):
     user_id_: Annotated[list[str] | None, Field(alias='user_id!')] = None
 
 
+class FacetValue(BaseModel):
+    count: int
+    is_exact: bool
+    """
+    Whether these are all.
+    """
+    value: str | None
+    """
+    As the word that chooses by it has it; `null` of jobs that have no such thing.
+    """
+
+
 class FieldError(BaseModel):
     """
     One thing that is wrong with a request's body or query.
@@ -300,6 +312,35 @@ class Heard(BaseModel):
     """
 
 
+class InfoFeatures(BaseModel):
+    """
+    What may be there or not. Modules can be registered, and who did what be asked, on every system.
+    """
+
+    archive: bool
+    """
+    The log is told of for good, and not as far as its stream goes.
+    """
+    commands: bool
+    """
+    Somebody may run raw commands.
+    """
+    rate_limits: bool
+    """
+    Requests of one user are limited.
+    """
+    webhooks: bool
+    """
+    Events are sent to endpoints.
+    """
+
+
+class InfoLimits(BaseModel):
+    inputs_bytes_max: int
+    upload_bytes_max: int
+    upload_quota_bytes: int
+
+
 class JobError(BaseModel):
     """
     What went wrong in an attempt or made a job fail.
@@ -326,6 +367,10 @@ class JobsHealth(BaseModel):
     view_lag_frames: int
     """
     Frames that the rows are behind the log.
+    """
+    view_lag_s: float
+    """
+    For how many seconds the first of them has been decided; 0 where there is none.
     """
 
 
@@ -535,14 +580,39 @@ class ManifestResources(BaseModel):
 
 
 class Me(BaseModel):
+    expires_at: AwareDatetime | None
+    """
+    When the token runs out; `null` of a key that does not.
+    """
     id: str
     """
     A user: any text up to 256 bytes without control characters. It stands in payloads only.
     """
     is_admin: bool
+    is_operator: bool
+    """
+    An admin of the tenant `default`, which runs the system.
+    """
+    key_id: UUID | None
+    """
+    The API key that was shown.
+    """
+    may_run_commands: bool
+    """
+    Whether the asker may submit raw commands.
+    """
+    operations: list[str]
+    """
+    The operations of `/openapi.json` that role and scope let the asker ask for, by name. Whether it may see what it
+    asks about is judged then.
+    """
     role: str
     """
     The role that the asker's limits come from.
+    """
+    scopes: list[str]
+    """
+    What the token is good for: `compute:read` and `compute:write`, or one of them.
     """
     tenant: str
     """
@@ -760,6 +830,13 @@ class ProgressBody(BaseModel):
     percent: float | None = None
 
 
+class Quantiles(BaseModel):
+    count: int
+    max: float | None
+    p50: float | None
+    p95: float | None
+
+
 class Queue(BaseModel):
     at: AwareDatetime
     """
@@ -969,6 +1046,61 @@ class RegisteredJobPage(BaseModel):
     total: int
     """
     Of a great many, as far as they were counted.
+    """
+
+
+class RelatedJob(BaseModel):
+    job_id: UUID
+    """
+    A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
+    """
+    state: str
+    """
+    Where a job is. Each surface of the API has its own words for these; facts and rows have these.
+    """
+    user_id: str
+    """
+    A user: any text up to 256 bytes without control characters. It stands in payloads only.
+    """
+
+
+class RelatedJobs(BaseModel):
+    """
+    What a job has to do with. At most 100 jobs of each kind.
+    """
+
+    batch: list[RelatedJob]
+    """
+    Others of its batch that was submitted all or none.
+    """
+    follows: list[RelatedJob]
+    """
+    Those in its `after`.
+    """
+    hidden: int
+    """
+    How many of the jobs that are named the asker may not see, or are gone, or are too many.
+    """
+    job_id: UUID
+    """
+    A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
+    """
+    log_known: bool
+    """
+    Whether the log still has what it says of `follows`, `schedule_id` and `batch`: else they are empty.
+    """
+    retries: list[RelatedJob]
+    """
+    Those that repeat it, the first first; and whether these are all.
+    """
+    retries_complete: bool
+    retry_of: RelatedJob | None
+    """
+    The job that it repeats.
+    """
+    schedule_id: UUID | None
+    """
+    The schedule that submitted it.
     """
 
 
@@ -1411,6 +1543,17 @@ class SetWebhook(BaseModel):
     """
 
 
+class StatsPart(BaseModel):
+    canceled: int
+    failed: int
+    from_: Annotated[AwareDatetime, Field(alias='from')]
+    """
+    Its first instant.
+    """
+    submitted: int
+    succeeded: int
+
+
 class Stood(BaseModel):
     """
     Where a job stood for a while.
@@ -1459,6 +1602,60 @@ class Switched(BaseModel):
     """
     Nobody has decided yet.
     """
+
+
+class SystemProjection(BaseModel):
+    """
+    How far the rows are.
+    """
+
+    lag_frames: int
+    """
+    As `/health` says it.
+    """
+    lag_s: float
+    n: int | None
+
+
+class SystemReader(BaseModel):
+    lag_frames: int | None
+    """
+    Frames that it was behind the log when it said so last, which is up to five seconds ago.
+    """
+    n: int | None
+    """
+    `null` where it reads another life of the log.
+    """
+    name: str
+
+
+class SystemSegment(BaseModel):
+    bytes: int
+    n_first: int
+    """
+    A message's place in the log of facts: gapless, from 1.
+    """
+    n_last: int
+    """
+    A message's place in the log of facts: gapless, from 1.
+    """
+
+
+class SystemStream(BaseModel):
+    bytes: int | None = None
+    bytes_max: int | None = None
+    """
+    `null`: as much as the broker has.
+    """
+    first_seq: int | None = None
+    last_seq: int | None = None
+    messages: int | None = None
+    name: str
+
+
+class SystemTrouble(BaseModel):
+    detail: str
+    part: str
 
 
 class Task(BaseModel):
@@ -2060,6 +2257,47 @@ class Events(BaseModel):
     """
 
 
+class Facet(BaseModel):
+    is_exact: bool
+    """
+    Whether these are all values.
+    """
+    others: int
+    """
+    How many jobs have further values.
+    """
+    values: list[FacetValue]
+    """
+    The 50 most frequent, the first the most.
+    """
+
+
+class ForeseenJob(BaseModel):
+    """
+    A job as it would be.
+    """
+
+    after: list[UUID]
+    """
+    The jobs that it would wait for.
+    """
+    cpu_seconds: int
+    """
+    Core seconds of the day's budget that it would reserve; 0 of a draft.
+    """
+    module: str
+    """
+    A module's name, for example `xtb`.
+    """
+    module_version: str | None
+    priority: int
+    requested_resources: Resources
+    state: str
+    """
+    Where a job is. Each surface of the API has its own words for these; facts and rows have these.
+    """
+
+
 class Health(BaseModel):
     """
     How the gateway is.
@@ -2067,6 +2305,21 @@ class Health(BaseModel):
 
     jobs: JobsHealth
     status: str
+
+
+class Info(BaseModel):
+    """
+    Which system this is.
+    """
+
+    color: str | None
+    features: InfoFeatures
+    limits: InfoLimits
+    name: str | None
+    """
+    What its operator calls it, and in which colour (`#` and six hex digits).
+    """
+    version: str
 
 
 class Job(BaseModel):
@@ -2109,9 +2362,9 @@ class Job(BaseModel):
     """
     A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
     """
-    inputs: Any
+    inputs: Any = None
     """
-    `null`, and `parked` says why, where they cannot be stored.
+    `null`, and `parked` says why, where they cannot be stored. Brief lists leave both out.
     """
     job_id: UUID
     """
@@ -2132,7 +2385,7 @@ class Job(BaseModel):
     """
     The newest frame with an entry of the job that this view shows.
     """
-    outputs: Any
+    outputs: Any = None
     parked: str | None = None
     """
     Why the view does not tell all, where it does not.
@@ -2339,6 +2592,25 @@ class JobBody3(BaseModel):
     """
 
 
+class JobCounts(BaseModel):
+    """
+    How many jobs there are.
+    """
+
+    by: dict[str, Facet]
+    """
+    By what was asked for, each among the jobs that all words but its own choose.
+    """
+    count: int
+    """
+    Of those that all words choose.
+    """
+    is_exact: bool
+    """
+    Whether these are all: only so many are looked at.
+    """
+
+
 class JobEvents(BaseModel):
     """
     A page. Not by way of a `Value`, which would write the entries anew.
@@ -2350,6 +2622,44 @@ class JobEvents(BaseModel):
     A job. UUIDv8 of (tenant, user, key) with an `Idempotency-Key`, else UUIDv7.
     """
     next: int | None
+
+
+class JobStats(BaseModel):
+    """
+    What became of jobs within a span.
+    """
+
+    canceled: int
+    failed: int
+    from_: Annotated[AwareDatetime, Field(alias='from')]
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    is_exact: bool
+    """
+    Whether these are all: only so many jobs are looked at.
+    """
+    part_s: float
+    """
+    How long a part is, in seconds.
+    """
+    parts: list[StatsPart]
+    run_s: Quantiles
+    """
+    Of the same, the seconds from there to their end.
+    """
+    submitted: int
+    succeeded: int
+    to: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    wait_s: Quantiles
+    """
+    Of jobs that succeeded or failed in it, the seconds from their creation to the start of their newest attempt.
+    """
 
 
 class JobTemplate(BaseModel):
@@ -2545,6 +2855,19 @@ class Schedules(BaseModel):
     schedules: list[Schedule]
 
 
+class SystemArchive(BaseModel):
+    bytes: int
+    """
+    As they are kept.
+    """
+    newest: SystemSegment | None
+    oldest: SystemSegment | None
+    """
+    `null` of none.
+    """
+    segments: int
+
+
 class Webhook(BaseModel):
     created_at: AwareDatetime
     """
@@ -2681,6 +3004,30 @@ class BatchBody(BaseModel):
     jobs: list[Any | JobBody1 | JobBody2 | JobBody3]
 
 
+class DryRun(BaseModel):
+    """
+    What would become of a job that is not submitted.
+    """
+
+    dry_run: bool
+    """
+    Nothing was recorded.
+    """
+    job: ForeseenJob | None
+    """
+    The job as it would be; absent where there is one already.
+    """
+    known_job_id: UUID | None
+    """
+    The job that the request's key has made already, if it has.
+    """
+    limits_known: bool
+    """
+    Whether the limits of the asker and its tenant are known, and there is room: those of a user are not known before
+    its first submit.
+    """
+
+
 class Module(BaseModel):
     """
     A module as everybody sees it. Not by way of a `Value`, which would make doubles of the numbers in
@@ -2712,3 +3059,27 @@ class Module(BaseModel):
 
 class Modules(BaseModel):
     modules: list[Module]
+
+
+class System(BaseModel):
+    """
+    How the system is, some seconds old at most. What cannot be told is `null`, and `troubles` say why.
+    """
+
+    archive: SystemArchive | None
+    """
+    The log's segments; `null` as well where this gateway has no archive.
+    """
+    at: AwareDatetime
+    """
+    An instant with microsecond resolution; RFC 3339 in UTC on the wire. Never outside of
+    [`Self::MIN`] and [`Self::MAX`], so that every instant can be written and stored.
+    """
+    projection: SystemProjection
+    readers: list[SystemReader] | None
+    """
+    Those that said within a week how far they had come. `projector`, `notifier` (the feed), `webhooks`, `audit`.
+    """
+    streams: list[SystemStream]
+    troubles: list[SystemTrouble]
+    version: str

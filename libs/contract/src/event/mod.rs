@@ -7,6 +7,7 @@
 mod asyncapi;
 mod audience;
 mod filter;
+mod labels;
 mod schema;
 mod table;
 
@@ -24,6 +25,7 @@ use crate::{Entity, Entry, Fact, FactPlace, RawJson, Timestamp};
 pub use asyncapi::asyncapi;
 pub use audience::Viewer;
 pub use filter::{EventFilter, LabelWord, TypeWord};
+pub use labels::KnownLabels;
 pub use schema::schemas;
 pub use table::{EventKind, EventType, NoEventType};
 

@@ -1,11 +1,13 @@
 //! Entries of what is parked: nothing of them is folded but what others rest on.
 
-use nox_contract::{Entity, Entry, Fact, FactOrUnknown, JobId, RawJson};
+use nox_contract::{Blame, Entity, Entry, Fact, FactOrUnknown, JobId, RawJson, WorkerId};
 
 use super::ApplyError;
 use crate::{
+    job::SUSPICIONS_MAX,
     parking::{can_be_parked, reason_of},
     state::{Owner, State},
+    worker::AsideSlot,
 };
 
 impl State {
@@ -63,7 +65,7 @@ impl State {
     }
 
     /// A worker that the entry hands work to, and that is not there, for the facts by which it came are not known.
-    fn unseen_worker<'e>(&self, entry: &'e Entry) -> Option<&'e nox_contract::WorkerId> {
+    fn unseen_worker<'e>(&self, entry: &'e Entry) -> Option<&'e WorkerId> {
         entry.known_facts().find_map(|fact| match fact {
             Fact::Assigned { worker_id, .. } => Some(worker_id)
                 .filter(|id| self.workers.get(id).is_none() && self.parking.worker(id).is_some()),
@@ -71,8 +73,8 @@ impl State {
         })
     }
 
-    /// What a fact of a parked job moves of others': its accounts, as far as they have what is moved, and the numbers
-    /// of its worker's work, of which none may be used twice.
+    /// What a fact of a parked job moves of others': its accounts, as far as they have what is moved; its worker's slots;
+    /// and the numbers of its worker's work, of which none may be used twice.
     fn move_beside(&mut self, id: JobId, owner: &Owner, fact: &Fact) {
         match fact {
             Fact::Reserved { period, cpu_seconds } => {
@@ -81,13 +83,62 @@ impl State {
             Fact::Settled { period, cpu_seconds, .. } | Fact::Released { period, cpu_seconds } => {
                 self.move_reserved(id, owner, fact, (*period, -*cpu_seconds));
             }
-            Fact::Assigned { worker_id, work, .. }
-            | Fact::StopRequested { worker_id, work, .. } => {
-                if let Some(worker) = self.workers.get_mut(worker_id) {
-                    worker.next_work = worker.next_work.max(work.next());
+            Fact::Assigned { worker_id, work, .. } => {
+                self.use_work(worker_id, *work);
+                self.free_aside(id);
+                self.hold_aside(id, worker_id);
+            }
+            Fact::StopRequested { worker_id, work, .. } => self.use_work(worker_id, *work),
+            Fact::AttemptLost { blame, .. } => {
+                self.free_aside(id);
+                if let (Blame::Suspected, Some(parked)) = (blame, self.parking.job_mut(id)) {
+                    parked.suspicions += 1;
+                }
+            }
+            Fact::Succeeded { .. } | Fact::AttemptFailed { .. } | Fact::Stopped { .. } => {
+                self.free_aside(id);
+            }
+            Fact::Submitted(submitted) | Fact::Drafted(submitted) => {
+                if let Some(parked) = self.parking.job_mut(id) {
+                    parked.resources = Some(submitted.requested_resources);
+                }
+            }
+            Fact::RetryScheduled { resources: Some(resources), .. } => {
+                if let Some(parked) = self.parking.job_mut(id) {
+                    parked.resources = Some(*resources);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn use_work(&mut self, worker_id: &WorkerId, work: nox_contract::WorkNumber) {
+        if let Some(worker) = self.workers.get_mut(worker_id) {
+            worker.next_work = worker.next_work.max(work.next());
+        }
+    }
+
+    /// The worker has an attempt of the parked job from here on.
+    fn hold_aside(&mut self, id: JobId, worker_id: &WorkerId) {
+        let Self { jobs, parking, workers, .. } = self;
+        let (Some(parked), Some(worker)) = (parking.job_mut(id), workers.get_mut(worker_id)) else {
+            return;
+        };
+        let job = jobs.get(&id).map(|active| &active.job);
+        let suspicions = parked.suspicions + job.map_or(0, |job| job.suspicions);
+        let slot = AsideSlot {
+            resources: parked.resources.or(job.map(crate::job::Job::resources)),
+            isolated: suspicions >= SUSPICIONS_MAX,
+        };
+        parked.worker_id = Some(worker_id.clone());
+        worker.aside.insert(id, slot);
+    }
+
+    /// Nobody has an attempt of the parked job any more that was assigned since it is parked.
+    fn free_aside(&mut self, id: JobId) {
+        let holder = self.parking.job_mut(id).and_then(|parked| parked.worker_id.take());
+        if let Some(worker) = holder.and_then(|holder| self.workers.get_mut(&holder)) {
+            worker.aside.remove(&id);
         }
     }
 

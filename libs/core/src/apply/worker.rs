@@ -37,6 +37,7 @@ impl State {
                         isolated: None,
                         next_work: WorkNumber(1),
                         assignments: Default::default(),
+                        aside: Default::default(),
                     };
                     self.workers.join(id.clone(), worker);
                     self.join_topics(id);

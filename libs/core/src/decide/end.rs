@@ -123,7 +123,7 @@ pub(super) fn leave(
     };
     let ended = matches!(departure, Departure::Ended) || faults.silence_proves_an_end;
     let mut suspects = worker.assignments.iter().filter(|(_, slot)| ran(rules, slot));
-    let alone = suspects.next().filter(|_| suspects.next().is_none());
+    let alone = suspects.next().filter(|_| suspects.next().is_none() && worker.aside.is_empty());
     let charged = alone.is_some_and(|(id, slot)| {
         let started = slot.started || faults.unstarted_counts_as_crash;
         (started && ended) || worker.isolated == Some(*id)

@@ -100,6 +100,8 @@ pub struct Faults {
     pub registered_versions_change: bool,
     /// Decide of what is parked as if all facts of it were known.
     pub parked_decided_upon: bool,
+    /// Place jobs as if workers had none of those that were assigned after they were parked.
+    pub parked_company_ignored: bool,
 }
 
 /// What follows from one part of one input.

@@ -93,11 +93,26 @@ impl<'s> Given<'s> {
     }
 
     fn load(&self, id: &WorkerId, worker: &Worker) -> Load {
-        self.loads.get(id).copied().unwrap_or(Load {
+        if let Some(load) = self.loads.get(id) {
+            return *load;
+        }
+        let mut load = Load {
             used: worker.used,
             next_work: worker.next_work,
             isolated: worker.isolated.is_some(),
-        })
+        };
+        // A job that was assigned again where it was before it was parked is counted there.
+        let aside = worker.aside.iter().filter(|_| !self.faults.parked_company_ignored);
+        for (job, slot) in aside {
+            load.isolated |= slot.is_alone();
+            if !worker.assignments.contains_key(job) {
+                match &slot.resources {
+                    Some(resources) => load.used.take(resources),
+                    None => load.used.slots += 1,
+                }
+            }
+        }
+        load
     }
 
     /// Workers that a job may be given to, if they have room.
@@ -309,7 +324,17 @@ fn to_be_emptied<'s>(
     let could = |worker: &Worker| worker.capacity.fits(&Capacity::default(), &key.resources);
     let serving = state.workers.serving(module, &key.needs);
     let serving = serving.filter(|(_, worker)| key.isolated && could(worker));
-    serving.min_by_key(|(id, worker)| (given.load(id, worker).used.slots, *id)).map(|(id, _)| id)
+    let load = |id: &WorkerId, worker: &Worker| given.load(id, worker).used.slots;
+    serving
+        .min_by_key(|(id, worker)| (holds_parked(state, worker), load(id, worker), *id))
+        .map(|(id, _)| id)
+}
+
+/// Whether a worker has something that does not end as long as this version leads.
+fn holds_parked(state: &State, worker: &Worker) -> bool {
+    let mut held = worker.assignments.keys();
+    !state.parking.is_empty()
+        && (!worker.aside.is_empty() || held.any(|id| state.parking.job(*id).is_some()))
 }
 
 /// A look at the queue: what it has given away, and what it cost.
@@ -375,7 +400,12 @@ impl<'s> Suspects<'s> {
             match look.place(kind, None) {
                 Err(WaitingCode::Isolation) => {
                     let worker = to_be_emptied(look.state, &look.given, &kind.module, &kind.key)?;
-                    return Some(Kept { worker, ahead: turn });
+                    let state = look.state;
+                    if !state.workers.get(worker).is_some_and(|of| holds_parked(state, of)) {
+                        return Some(Kept { worker, ahead: turn });
+                    }
+                    // It would not get empty, and nobody would get it.
+                    next += 1;
                 }
                 // Until somebody else is given its place.
                 Ok(_) => next += 1,

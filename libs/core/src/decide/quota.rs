@@ -9,7 +9,8 @@ use nox_contract::{
 
 use super::{Decision, Draft, Rules, report::cut};
 use crate::{
-    ledger::{Account, Balance, user_of},
+    admission::{self, Used, refusal},
+    ledger::{Account, user_of},
     state::State,
 };
 
@@ -33,11 +34,6 @@ pub(super) struct Beside {
 /// Violations of one kind by one account are recorded at most once in this span, so that a loop of
 /// refused requests cannot fill the log.
 const VIOLATIONS_COALESCED: Duration = Duration::from_secs(1);
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// When to try again where nothing but an end of the asker's own jobs makes room, in seconds.
-const QUEUE_RETRY_AFTER_S: u32 = 5;
 
 /// Facts that bring the accounts up to date: limits when first seen and when changed, and the
 /// budget of a new period.
@@ -143,7 +139,8 @@ pub(super) fn admit(
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
     for (user, account, limits) in accounts(state, tenant, asker.user, asker.role) {
-        check(user, account, &limits, asker, now)?;
+        let used = used(account, asker, now);
+        admission::check(&account_name(user), &limits, &used, asker.resources, now)?;
     }
     Ok(())
 }
@@ -153,16 +150,24 @@ pub(super) fn admit_draft(
     state: &State,
     tenant: &TenantId,
     asker: &Asker<'_>,
+    now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
     for (user, account, limits) in accounts(state, tenant, asker.user, asker.role) {
-        let drafts = account.map_or(0, |account| account.drafts) + asker.beside.drafts;
-        if drafts >= limits.drafts {
-            let (usage, limit) = (i64::from(drafts), i64::from(limits.drafts));
-            let refusal = refusal(user, ProblemCode::QueueFull, "drafts", (usage, limit), 1);
-            return Err(Box::new(Refusal { retry_after_s: Some(QUEUE_RETRY_AFTER_S), ..refusal }));
-        }
+        admission::check_draft(&account_name(user), &limits, &used(account, asker, now))?;
     }
     Ok(())
+}
+
+/// What an account has, with what is submitted before the job.
+fn used(account: Option<&Account>, Asker { beside, .. }: &Asker<'_>, now: Timestamp) -> Used {
+    let of_day = |account: &Account| account.periods.get(&now.start_of_day()).copied();
+    let mut balance = account.and_then(of_day).unwrap_or_default();
+    balance.free = balance.free.saturating_sub(beside.cpu_seconds);
+    Used {
+        queued_jobs: account.map_or(0, |account| account.queued_jobs) + beside.queued_jobs,
+        drafts: account.map_or(0, |account| account.drafts) + beside.drafts,
+        balance,
+    }
 }
 
 /// Whether jobs that are admitted all or none could ever fit the limits of their tenant and user together, whatever
@@ -181,7 +186,8 @@ pub(super) fn admit_together(
         ] {
             if asked > limit {
                 let code = ProblemCode::RequestTooLarge;
-                return Err(Box::new(refusal(user, code, quota, (0, limit), asked)));
+                let of = (0, limit);
+                return Err(Box::new(refusal(&account_name(user), code, quota, of, asked)));
             }
         }
     }
@@ -236,76 +242,4 @@ fn accounts<'s>(
         (Some(user), of_user, in_force(of_user, limits_of(state, role))),
         (None, of_tenant, in_force(of_tenant, state.in_force().tenant)),
     ]
-}
-
-fn refusal(
-    user: Option<&UserId>,
-    code: ProblemCode,
-    quota: &str,
-    (usage, limit): (i64, i64),
-    requested: i64,
-) -> Refusal {
-    let name = account_name(user);
-    let detail = format!("{quota} of {name}: {requested} asked, {usage} of {limit} in use");
-    Refusal {
-        quota: Some(quota.to_owned()),
-        account: Some(name),
-        usage: Some(usage),
-        limit: Some(limit),
-        requested: Some(requested),
-        ..Refusal::new(code, detail)
-    }
-}
-
-fn check(
-    user: Option<&UserId>,
-    account: Option<&Account>,
-    limits: &Limits,
-    asker: &Asker<'_>,
-    now: Timestamp,
-) -> Result<(), Box<Refusal>> {
-    let Asker { resources: asked, beside, .. } = asker;
-    let cost = asked.cpu_seconds();
-    let period = now.start_of_day();
-    let refusal = |code, quota: &str, usage: i64, limit: i64, requested: i64| {
-        refusal(user, code, quota, (usage, limit), requested)
-    };
-    for (quota, asked, limit) in [
-        ("cpu", i64::from(asked.cpu), i64::from(limits.cpu)),
-        ("mem_mb", i64::from(asked.mem_mb), i64::from(limits.mem_mb)),
-        ("cpu_seconds", cost, limits.cpu_seconds),
-    ] {
-        if asked > limit {
-            return Err(refusal(ProblemCode::RequestTooLarge, quota, 0, limit, asked).into());
-        }
-    }
-    let queued = account.map_or(0, |account| account.queued_jobs) + beside.queued_jobs;
-    if queued >= limits.queued_jobs {
-        let (usage, limit) = (i64::from(queued), i64::from(limits.queued_jobs));
-        return Err(Box::new(Refusal {
-            retry_after_s: Some(QUEUE_RETRY_AFTER_S),
-            ..refusal(ProblemCode::QueueFull, "queued_jobs", usage, limit, 1)
-        }));
-    }
-    let balance = account
-        .and_then(|account| account.periods.get(&period))
-        .copied()
-        .unwrap_or(Balance { granted: 0, ..Balance::default() });
-    // Grouped so that a budget without bounds does not run over.
-    let free = balance.free + (limits.cpu_seconds - balance.granted);
-    let free = free.saturating_sub(beside.cpu_seconds);
-    if cost > free {
-        let next_period = (period + DAY).since(now).as_secs() + 1;
-        return Err(Box::new(Refusal {
-            retry_after_s: u32::try_from(next_period).ok(),
-            ..refusal(
-                ProblemCode::BudgetExhausted,
-                "cpu_seconds",
-                limits.cpu_seconds - free,
-                limits.cpu_seconds,
-                cost,
-            )
-        }));
-    }
-    Ok(())
 }

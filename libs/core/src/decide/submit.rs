@@ -88,7 +88,7 @@ pub(super) fn admit<'a>(
     let resources = &submit.requested_resources;
     let asker = Asker { user: &submit.user_id, role: &submit.role, resources, beside };
     if submit.draft {
-        quota::admit_draft(state, tenant, &asker)?;
+        quota::admit_draft(state, tenant, &asker, now)?;
     } else {
         quota::admit(state, tenant, &asker, now)?;
     }

@@ -138,16 +138,25 @@ impl Outbox {
     }
 
     /// Whether this process is still the one that writes.
-    async fn check_writer(
+    async fn is_writer(
         &self,
         transaction: &mut Transaction<'_, Postgres>,
+        lock: Lock,
     ) -> Result<(), OutboxError> {
-        let found = sqlx::query("select 1 from place where writer = $1 for share")
-            .bind(self.writer)
-            .fetch_optional(&mut **transaction)
-            .await?;
+        let query = match lock {
+            Lock::None => "select 1 from place where writer = $1",
+            Lock::Shared => "select 1 from place where writer = $1 for share",
+        };
+        let found = sqlx::query(query).bind(self.writer).fetch_optional(&mut **transaction).await?;
         found.map(drop).ok_or(OutboxError::Another)
     }
+}
+
+/// Whether it stays so until the transaction's end.
+#[derive(Debug, Clone, Copy)]
+enum Lock {
+    None,
+    Shared,
 }
 
 /// Ids as Postgres takes them.

@@ -1,11 +1,9 @@
 //! What is due, what became of it, and what is kept no longer.
 
-use std::collections::BTreeMap;
-
 use nox_contract::{DeliveryId, FrameNumber, Timestamp, WebhookId};
 use sqlx::{Row, postgres::PgRow};
 
-use super::{Attempted, Due, Limits, Outbox, OutboxError, Removed, uuids};
+use super::{Attempted, Due, Limits, Lock, Outbox, OutboxError, Removed, uuids};
 use crate::sql::{Instant, number};
 
 impl Outbox {
@@ -14,7 +12,7 @@ impl Outbox {
     pub async fn due(
         &self,
         webhooks: &[WebhookId],
-        under_way: Vec<i64>,
+        under_way: &[i64],
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Due>, OutboxError> {
@@ -40,7 +38,7 @@ impl Outbox {
         Ok(rows.iter().map(due).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Notes what became of attempts.
+    /// Notes what became of attempts, in one statement.
     ///
     /// # Errors
     /// [`OutboxError::Another`] if another process has begun to write.
@@ -48,41 +46,38 @@ impl Outbox {
         let mut transaction = self.begin().await?;
         // What a crash of Postgres takes back is sent again, under the same id.
         sqlx::raw_sql("set local synchronous_commit = off").execute(&mut *transaction).await?;
-        self.check_writer(&mut transaction).await?;
+        // Without a lock, which would hold up what is being taken in: what was sent was sent, whoever writes by now.
+        self.is_writer(&mut transaction, Lock::None).await?;
         sqlx::query(
-            "update deliveries
-             set state = made.state, attempts = attempts + 1, due_at = coalesce(made.again_at, due_at),
-                 last_at = made.at, status = made.status, error = made.error
-             from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[],
-                         $6::text[]) as made (seq, state, again_at, at, status, error)
-             where deliveries.seq = made.seq and deliveries.state = 'pending'",
+            "with made as (
+                 select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::timestamptz[],
+                                      $5::timestamptz[], $6::integer[], $7::text[])
+                               as made (seq, webhook_id, state, again_at, at, status, error)),
+             noted as (
+                 update deliveries
+                 set state = made.state, attempts = attempts + 1,
+                     due_at = coalesce(made.again_at, due_at),
+                     last_at = made.at, status = made.status, error = made.error
+                 from made where deliveries.seq = made.seq and deliveries.state = 'pending'),
+             of as (
+                 select webhook_id, bool_or(state = 'delivered') as taken, min(at) as at,
+                        count(*) filter (where state <> 'delivered') as failed
+                 from made group by webhook_id)
+             update webhooks
+             set failures = case when of.taken then 0 else failures + of.failed end,
+                 failing_since = case when of.taken then null else coalesce(failing_since, of.at) end
+             from of
+             where webhooks.webhook_id = of.webhook_id
+                   -- Most of the time nothing fails, and nothing changes.
+                   and (not of.taken or webhooks.failures > 0)",
         )
         .bind(all.iter().map(|made| made.seq).collect::<Vec<_>>())
+        .bind(uuids(all.iter().map(|made| &made.webhook_id)))
         .bind(all.iter().map(Attempted::state).collect::<Vec<_>>())
         .bind(all.iter().map(|made| made.again_at.map(Instant)).collect::<Vec<_>>())
         .bind(all.iter().map(|made| Instant(made.at)).collect::<Vec<_>>())
         .bind(all.iter().map(|made| made.status.map(i32::from)).collect::<Vec<_>>())
         .bind(all.iter().map(|made| made.error).collect::<Vec<_>>())
-        .execute(&mut *transaction)
-        .await?;
-        let mut of: BTreeMap<WebhookId, (bool, i32, Timestamp)> = BTreeMap::new();
-        for made in all {
-            let (taken, failed, _) = of.entry(made.webhook_id).or_insert((false, 0, made.at));
-            *taken |= made.taken;
-            *failed += i32::from(!made.taken);
-        }
-        sqlx::query(
-            "update webhooks
-             set failures = case when made.taken then 0 else failures + made.failed end,
-                 failing_since = case when made.taken then null else coalesce(failing_since, made.at) end
-             from unnest($1::uuid[], $2::boolean[], $3::integer[], $4::timestamptz[])
-                  as made (webhook_id, taken, failed, at)
-             where webhooks.webhook_id = made.webhook_id",
-        )
-        .bind(uuids(of.keys()))
-        .bind(of.values().map(|(taken, ..)| *taken).collect::<Vec<_>>())
-        .bind(of.values().map(|(_, failed, _)| *failed).collect::<Vec<_>>())
-        .bind(of.values().map(|(.., at)| Instant(*at)).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -117,7 +112,7 @@ impl Outbox {
     /// [`OutboxError::Another`] if another process has begun to write.
     pub async fn prune(&self, limits: Limits, now: Timestamp) -> Result<Removed, OutboxError> {
         let mut transaction = self.begin().await?;
-        self.check_writer(&mut transaction).await?;
+        self.is_writer(&mut transaction, Lock::Shared).await?;
         let bytes_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX);
         let dropped = sqlx::query(
             "with over as (

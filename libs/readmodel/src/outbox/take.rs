@@ -3,7 +3,7 @@
 use nox_contract::Timestamp;
 use sqlx::{Postgres, Transaction, types::Json};
 
-use super::{Outbox, OutboxError, OutboxPlace, Taken, uuids};
+use super::{Lock, Outbox, OutboxError, OutboxPlace, StoredTarget, Taken, uuids};
 use crate::sql::{Instant, big, number};
 
 impl Outbox {
@@ -45,7 +45,7 @@ impl Outbox {
         mut transaction: Transaction<'_, Postgres>,
         to: OutboxPlace,
     ) -> Result<(), OutboxError> {
-        self.check_writer(&mut transaction).await?;
+        self.is_writer(&mut transaction, Lock::Shared).await?;
         let n = sqlx::query_scalar("select n from place where chain = $1")
             .bind(to.chain.to_string())
             .fetch_optional(&mut *transaction)
@@ -61,23 +61,25 @@ async fn write(
 ) -> sqlx::Result<()> {
     webhooks(transaction, taken).await?;
     deliveries(transaction, taken, now).await?;
-    let off = taken
-        .webhooks
-        .iter()
-        .filter(|(_, target)| target.as_ref().is_some_and(|target| !target.is_on));
-    sqlx::query(
-        "update deliveries set state = 'canceled', last_at = $2
-         where webhook_id = any($1::uuid[]) and state = 'pending'",
-    )
-    .bind(uuids(off.map(|(id, _)| id)))
-    .bind(Instant(now))
-    .execute(&mut **transaction)
-    .await?;
-    let deleted = taken.webhooks.iter().filter(|(_, target)| target.is_none());
-    sqlx::query("delete from webhooks where webhook_id = any($1::uuid[])")
-        .bind(uuids(deleted.map(|(id, _)| id)))
+    let is_off = |target: &Option<_>| target.as_ref().is_some_and(|of: &StoredTarget| !of.is_on);
+    let off = uuids(taken.webhooks.iter().filter(|(_, of)| is_off(of)).map(|(id, _)| id));
+    if !off.is_empty() {
+        sqlx::query(
+            "update deliveries set state = 'canceled', last_at = $2
+             where webhook_id = any($1::uuid[]) and state = 'pending'",
+        )
+        .bind(off)
+        .bind(Instant(now))
         .execute(&mut **transaction)
         .await?;
+    }
+    let deleted = uuids(taken.webhooks.iter().filter(|(_, of)| of.is_none()).map(|(id, _)| id));
+    if !deleted.is_empty() {
+        sqlx::query("delete from webhooks where webhook_id = any($1::uuid[])")
+            .bind(deleted)
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }
 

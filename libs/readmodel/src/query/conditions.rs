@@ -1,7 +1,7 @@
 //! What a list may ask for beside whose jobs, of which module and in which state: whatever no index has in front of
 //! its order, and everything turned around.
 
-use nox_contract::{JobState, ModuleName, Timestamp, UserId, WaitingCode};
+use nox_contract::{JobId, JobState, ModuleName, Timestamp, UserId, WaitingCode};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::sql::Instant;
@@ -28,6 +28,9 @@ pub enum Is {
     ErrorCode(Vec<String>),
     /// Why it does not run now.
     Waiting(Vec<WaitingCode>),
+    Priority(Vec<u8>),
+    /// The job that it repeats.
+    RetryOf(Vec<JobId>),
     CreatedBefore(Timestamp),
     EndedBefore(Timestamp),
 }
@@ -49,6 +52,8 @@ impl Condition {
                 any(query, "waiting_code", codes.iter().map(|code| code.as_str().to_owned()));
             }
             Is::Waiting(_) => drop(query.push("false")),
+            Is::Priority(of) => any(query, "priority::text", of.iter().map(ToString::to_string)),
+            Is::RetryOf(ids) => any(query, "retry_of::text", ids.iter().map(ToString::to_string)),
             Is::Labeled(name) => drop(query.push("labels ? ").push_bind(name.clone())),
             Is::Label(name, value) => drop(
                 query

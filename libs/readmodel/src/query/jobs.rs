@@ -29,6 +29,8 @@ pub struct Filter {
     /// What else they have to be, all of it.
     pub conditions: Vec<Condition>,
     pub oldest_first: bool,
+    /// Rows without outputs, and of inputs with their member `kind` alone.
+    pub brief: bool,
     /// At most [`PAGE_MAX`](super::PAGE_MAX).
     pub limit: usize,
     /// Go on where the page before ended.
@@ -46,6 +48,7 @@ impl Filter {
             release: None,
             conditions: Vec::new(),
             oldest_first: false,
+            brief: false,
             limit,
             before: None,
         }
@@ -153,21 +156,40 @@ impl Reader {
         let row = row.map_err(|error| look.failed(error))?;
         look.end(row.as_ref().map(job).transpose()?).await
     }
+
+    /// As [`job`](Self::job), of several in one snapshot, in whatever order; those without a row are left out.
+    pub async fn jobs_of(
+        &self,
+        tenant: &TenantId,
+        ids: &[JobId],
+    ) -> Result<At<Vec<JobRow>>, QueryError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        let mut look = self.look().await?;
+        let sql = look.sql(&rows_where("tenant = $1 and id = any($2)"));
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(ids);
+        let rows = query.fetch_all(look.connection()).await.map_err(|error| look.failed(error))?;
+        look.end(rows.iter().map(job).collect::<Result<_, _>>()?).await
+    }
 }
 
 /// Rows of jobs that `condition` lets through, of both tables.
 pub(super) fn rows_where(condition: &str) -> String {
-    rows(condition, "outputs")
+    rows(condition, "inputs", "outputs")
 }
 
 /// The same, without what may be large.
 pub(super) fn rows_without_outputs(condition: &str) -> String {
-    rows(condition, "null::json")
+    rows(condition, "inputs", "null::json")
 }
 
-fn rows(condition: &str, outputs: &str) -> String {
+/// The same, of inputs with what says of which kind a job is, and nothing else.
+pub(super) fn brief_rows_where(condition: &str) -> String {
+    rows(condition, "json_build_object('kind', inputs->'kind') as inputs", "null::json")
+}
+
+fn rows(condition: &str, inputs: &str, outputs: &str) -> String {
     format!(
-        "select id, tenant, user_id, module, status, attempt, waiting_code, inputs, null::json as outputs,
+        "select id, tenant, user_id, module, status, attempt, waiting_code, {inputs}, null::json as outputs,
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
                 raised_resources, module_version, worker_labels, topic, room, progress,
@@ -175,7 +197,7 @@ fn rows(condition: &str, outputs: &str) -> String {
          from jobs_live
          where {condition}
          union all
-         select id, tenant, user_id, module, status, attempt, null, inputs, {outputs},
+         select id, tenant, user_id, module, status, attempt, null, {inputs}, {outputs},
                 cpu, mem_mb, wall_time_s, gpu, period, reservation, created_at, started_at, ended_at,
                 due_at, error, n, worker_id, priority, fingerprint, parked, submitted,
                 raised_resources, module_version, worker_labels, topic, room, progress,

@@ -13,6 +13,7 @@ mod look;
 mod metrics;
 mod quotas;
 mod registry;
+mod tally;
 mod tasks;
 mod violations;
 
@@ -38,6 +39,7 @@ use look::Look;
 pub use look::{At, Progress};
 pub use quotas::{AccountRow, BalanceRow, LedgerRow, LimitsRow};
 pub use registry::{ModuleRow, RUNNING_MAX, RunningRow, WorkerRow};
+pub use tally::{Counted, Counts, Facet, FacetCounts, PARTS_MAX, Quantiles, Span, SpanPart, Stats};
 pub use tasks::{TaskFilter, TopicRow};
 pub use violations::{ViolationPlace, ViolationRow};
 

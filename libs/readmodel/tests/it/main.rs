@@ -21,3 +21,4 @@ mod rebuild;
 mod repeated;
 mod scratch;
 mod support;
+mod tally;

@@ -92,7 +92,7 @@ impl Filled {
     }
 
     async fn due(&self, webhook: u128, now: i64) -> Vec<i64> {
-        let due = self.outbox.due(&[id(webhook)], Vec::new(), 9, at(now)).await.unwrap();
+        let due = self.outbox.due(&[id(webhook)], &[], 9, at(now)).await.unwrap();
         due.into_iter().map(|due| due.seq).collect()
     }
 }
@@ -136,7 +136,7 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
     let filled = Filled::start().await;
     let due = filled.due(1, 0).await;
     assert_eq!(due.len(), 3);
-    let skipped = filled.outbox.due(&[id(1)], due[..2].to_vec(), 9, at(0)).await.unwrap();
+    let skipped = filled.outbox.due(&[id(1)], &due[..2], 9, at(0)).await.unwrap();
     assert_eq!(skipped.len(), 1, "what is under way is not due");
     let made = |seq, taken, again_at: Option<i64>| Attempted {
         seq,
@@ -163,8 +163,43 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
     let again = vec![(id(1), delivery(1, 2).delivery_id), (id(1), delivery(1, 3).delivery_id)];
     let again = Taken { again, ..Taken::default() };
     filled.outbox.take((place(3), place(4)), &again, at(2)).await.unwrap();
-    let due = filled.outbox.due(&[id(1)], Vec::new(), 9, at(2)).await.unwrap();
+    let due = filled.outbox.due(&[id(1)], &[], 9, at(2)).await.unwrap();
     assert_eq!(due.iter().map(|due| due.attempts).collect::<Vec<_>>(), [0, 0]);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_noted_while_something_is_being_taken_in() {
+    let filled = Filled::start().await;
+    let due = filled.due(1, 0).await;
+    // As a transaction that takes in has it.
+    let taking = filled.database.ask("update nox_outbox.place set n = n; select pg_sleep(5)");
+    let is_held = async || {
+        let sleepers = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        filled.database.ask(sleepers).await.trim() == "1"
+    };
+    let noting = async {
+        while !is_held().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let attempted = Attempted {
+            seq: due[0],
+            webhook_id: id(1),
+            at: at(1),
+            again_at: None,
+            taken: true,
+            status: Some(204),
+            error: None,
+        };
+        filled.outbox.attempted(&[attempted]).await.unwrap();
+        assert_eq!(filled.states(1).await, "delivered pending pending");
+        assert!(is_held().await, "it was not waited for");
+        // The negative control: what is removed waits.
+        let limits =
+            Limits { pending_max: 9, bytes_max: 1_000, ended_max: 9, keep: Duration::from_secs(9) };
+        let pruned = filled.outbox.prune(limits, at(1));
+        assert!(tokio::time::timeout(Duration::from_millis(200), pruned).await.is_err());
+    };
+    tokio::join!(taking, noting);
 }
 
 #[tokio::test]

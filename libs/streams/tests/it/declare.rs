@@ -68,6 +68,49 @@ async fn a_stream_that_could_lose_what_it_holds_is_refused() {
     }
 }
 
+/// What a newer version may have made of a stream: who makes streams ends, who waits for them says why, and each
+/// message stays as it is, for when either version goes on.
+#[tokio::test]
+async fn a_setting_of_a_newer_version_is_refused_by_its_name_and_nothing_is_lost() {
+    let setup = setup().await;
+    let stored = crate::support::store(&setup.broker, "nox.evt", "one".into()).await;
+    let life = setup.broker.incarnation(subject::EVENTS).await.unwrap();
+    let jetstream = async_nats::jetstream::new(raw(&setup.server).await);
+    let stream = jetstream.get_stream(subject::EVENTS).await.unwrap();
+    let present = stream.cached_info().config.clone();
+    for setting in ["compression", "metadata"] {
+        let mut newer = present.clone();
+        match setting {
+            "metadata" => {
+                newer.metadata.insert("nox.of_a_newer_version".to_owned(), "1".to_owned());
+            }
+            _ => newer.compression = Some(async_nats::jetstream::stream::Compression::S2),
+        }
+        jetstream.update_stream(&newer).await.unwrap();
+
+        let scheduler = connect(&setup.server, "scheduler").await;
+        match soon(scheduler.declare()).await {
+            Err(DeclareError::Drift(drift)) => {
+                assert_eq!((&*drift.stream, &*drift.setting), (subject::EVENTS, setting));
+                let said = drift.to_string();
+                assert!(said.starts_with(&format!("stream NOX_EVENTS has {setting} = ")), "{said}");
+            }
+            other => panic!("{setting}: {other:?}"),
+        }
+        let projector = connect(&setup.server, "projector").await;
+        let refused = soon(projector.wait_for_streams(&[subject::EVENTS], drop)).await;
+        assert_eq!(refused.unwrap_err().setting, setting);
+
+        // The control: without it both go on, in the same log.
+        jetstream.update_stream(&present).await.unwrap();
+        scheduler.declare().await.unwrap();
+        soon(projector.wait_for_streams(&[subject::EVENTS], drop)).await.unwrap();
+        assert_eq!(projector.incarnation(subject::EVENTS).await.unwrap(), life);
+        let message = projector.read_one(subject::EVENTS, stored).await.unwrap().unwrap();
+        assert_eq!(message.payload, "one");
+    }
+}
+
 #[tokio::test]
 async fn what_can_be_updated_is_and_more_room_is_left_alone() {
     let (server, _folder) = server(Sync::Relaxed).await;

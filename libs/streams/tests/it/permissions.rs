@@ -108,6 +108,10 @@ async fn every_service_can_do_its_work() {
     projector.tell_reader("projector", &position).await.unwrap();
     let told = [("projector".to_owned(), position)].into();
     assert_eq!(scheduler.readers().await.unwrap().positions, told);
+    assert_eq!(gateway.readers().await.unwrap().positions, told);
+    for stream in [subject::FEED, subject::LOGS, subject::READERS] {
+        gateway.usage(stream).await.unwrap();
+    }
     assert_eq!(scheduler.cut_log(3).await.unwrap(), 1);
     assert_eq!(scheduler.first_frame().await.unwrap(), Some(3));
     let mut log = scheduler.follow(subject::EVENTS, 3, None);

@@ -136,6 +136,7 @@ impl Bug {
             webhooks_outlive_keys: false,
             // No version that is still to come leads in the simulation; see the test of mixed versions.
             parked_decided_upon: false,
+            parked_company_ignored: false,
         }
     }
 

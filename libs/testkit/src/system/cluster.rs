@@ -58,6 +58,9 @@ pub struct Options {
     pub worker_lease_ms: u64,
     /// Attempts at a time on each executor.
     pub slots: u32,
+    /// Tenants that have a subscriber of the feed each. The broker, of one server, is then as in production: each service
+    /// is a user of its own, and may do what `nats/permissions.conf` says.
+    pub subscribers: Vec<&'static str>,
     /// Where a broker of one server keeps everything; a folder of the system's own, if left out.
     pub nats_data: Option<PathBuf>,
     /// Further environment, by service.
@@ -75,6 +78,7 @@ impl Default for Options {
             lease_ms: 2_000,
             worker_lease_ms: 3_000,
             slots: 16,
+            subscribers: Vec::new(),
             nats_data: None,
             env: Vec::new(),
         }
@@ -129,7 +133,8 @@ impl Cluster {
         let (nats, postgres) = tokio::join!(broker(&options, root), Postgres::start(postgres));
         let (mut nats, postgres) = (nats?, postgres?);
         let nats_url = match options.brokers {
-            1 => nats[0].url(),
+            1 if options.subscribers.is_empty() => nats[0].url(),
+            1 => user_url(&nats[0], "operator"),
             _ => joined(
                 nats.iter()
                     .map(|server| format!("nats://nox:{NATS_PASSWORD}@{}", server.address())),
@@ -163,6 +168,9 @@ impl Cluster {
 
         let describe = |kind: Kind, number: usize, own: &[(&str, String)]| {
             let mut env = common.clone();
+            if !options.subscribers.is_empty() {
+                env.insert("NOX_NATS_URL".to_owned(), user_url(&nats, kind.name()));
+            }
             // Scheduler and executor do not know Postgres.
             if matches!(kind, Kind::Gateway | Kind::Projector | Kind::Notifier) {
                 env.insert("NOX_DATABASE_URL".to_owned(), database_url.clone());
@@ -345,7 +353,11 @@ impl Drop for Cluster {
 async fn broker(options: &Options, root: &Path) -> Result<Vec<NatsServer>> {
     if options.brokers == 1 {
         let data = options.nats_data.clone().unwrap_or_else(|| root.join("nats"));
-        let nats = NatsOptions { sync: options.sync, ..NatsOptions::new(data) };
+        let config = (!options.subscribers.is_empty()).then(|| {
+            let config = NatsConfig::production(user_password);
+            config.with_subscribers(&options.subscribers, user_password)
+        });
+        let nats = NatsOptions { sync: options.sync, config, ..NatsOptions::new(data) };
         return Ok(vec![NatsServer::start(nats).await?]);
     }
     let ports = (0..options.brokers)
@@ -365,6 +377,16 @@ async fn broker(options: &Options, root: &Path) -> Result<Vec<NatsServer>> {
         }))
     });
     try_join_all(servers.collect::<Result<Vec<_>>>()?).await
+}
+
+/// Where a user of a broker as in production finds it.
+pub fn user_url(nats: &NatsServer, user: &str) -> String {
+    format!("nats://{user}:{}@{}", user_password(user), nats.address())
+}
+
+/// The password of such a user.
+pub fn user_password(user: &str) -> String {
+    format!("of-{user}")
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

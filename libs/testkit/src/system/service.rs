@@ -99,6 +99,11 @@ impl Service {
         Ok(())
     }
 
+    /// Leaves something out of its environment from the next start on.
+    pub fn forget(&mut self, name: &str) {
+        self.env.remove(name);
+    }
+
     /// Starts it, with `extra` in its environment this time alone.
     pub fn start_with(&mut self, extra: &[(&str, &str)]) -> Result<()> {
         ensure!(!self.is_running(), "{} runs already", self.name);

@@ -44,6 +44,8 @@ struct Run {
     /// Jobs that today's version had set aside when it led.
     parked: usize,
     refused: usize,
+    /// How often a job ran that had to be alone.
+    alone: usize,
 }
 
 impl Run {
@@ -61,6 +63,7 @@ impl Run {
             sessions: BTreeMap::new(),
             parked: 0,
             refused: 0,
+            alone: 0,
         }
     }
 
@@ -114,6 +117,7 @@ impl Run {
         again.reindex();
         assert!(again == self.today, "a snapshot with something parked is not the fold");
         self.parked = self.parked.max(self.today.parking.jobs().count());
+        self.alone += self.all.workers.iter().filter(|(_, of)| of.isolated.is_some()).count();
         Ok(())
     }
 
@@ -143,12 +147,15 @@ impl Run {
                 let worker: WorkerId = id(WORKERS[self.rng.random_range(0..2)]);
                 vec![self.hello(&worker)]
             }
-            5 if self.rng.random_ratio(1, 4) => {
+            5 if self.rng.random_ratio(1, 2) => {
                 let worker_id: WorkerId = id(WORKERS[self.rng.random_range(0..2)]);
                 let Some(session) = self.sessions.get(&worker_id).copied() else {
                     return Vec::new();
                 };
-                vec![self.say(&worker_id, session, Report::Bye)]
+                match self.rng.random_ratio(1, 2) {
+                    true => vec![self.say(&worker_id, session, Report::Bye)],
+                    false => vec![Input::Internal(Internal::WorkerSilent { worker_id, session })],
+                }
             }
             5 | 6 => vec![Input::Internal(Internal::Losses { losses_max: 100 })],
             7 | 8 => vec![matching()],
@@ -180,15 +187,17 @@ impl Run {
         Input::Commands { seq: self.commands, tenant: tenant(), message }
     }
 
+    /// Another process in the place of one that crashed, or the same, which begins anew by itself.
     fn hello(&mut self, worker: &WorkerId) -> Input {
         let number = Uuid::from_u128(self.rng.random::<u64>().into());
         let session = SessionId(number);
         self.sessions.insert(worker.clone(), session);
+        let process = match self.rng.random_ratio(1, 2) {
+            true => ProcessId(Uuid::from_u128(self.rng.random::<u64>().into())),
+            false => ProcessId::default(),
+        };
         let hello = Hello {
-            // The process goes on, and says that it begins anew: nobody is suspected, so that no job has to be alone. Whom one
-            // version has heard of as a suspect, the other may not have, and which company it has meanwhile is no matter of
-            // what is lost.
-            origin: Origin { instance: InstanceId::default(), process: ProcessId::default() },
+            origin: Origin { instance: InstanceId::default(), process },
             capacity: Capacity { slots: 3, cpu: 100, mem_mb: 100_000, gpu: 0 },
             modules: vec![manifest()],
             labels: Vec::new(),
@@ -327,8 +336,8 @@ fn submit(job_id: JobId, user_id: UserId, priority: u8, seen: FrameNumber) -> Su
     }
 }
 
-/// How many jobs were parked at most, and how often somebody was told so.
-fn run(seed: u64, faults: Faults) -> Result<(usize, usize), String> {
+/// How many jobs were parked at most, how often somebody was told so, and how often a job ran alone.
+fn run(seed: u64, faults: Faults) -> Result<(usize, usize, usize), String> {
     let mut run = Run::new(seed, faults);
     // A log begins with its configuration and a worker.
     let mut leader =
@@ -343,21 +352,30 @@ fn run(seed: u64, faults: Faults) -> Result<(usize, usize), String> {
         run.turn(turn % 2 == 0, STEPS)?;
     }
     run.end()?;
-    Ok((run.parked, run.refused))
+    Ok((run.parked, run.refused, run.alone))
 }
 
 #[test]
 fn two_versions_that_lead_in_turns_lose_nothing_and_say_nothing_of_what_one_does_not_know() {
-    let (mut parked, mut refused) = (0, 0);
+    let (mut parked, mut refused, mut alone) = (0, 0, 0);
     for seed in 0..RUNS {
-        let (of_run, told) = run(seed, Faults::default()).unwrap_or_else(|error| {
+        let (of_run, told, isolated) = run(seed, Faults::default()).unwrap_or_else(|error| {
             panic!("seed {seed}: {error}");
         });
         parked += of_run;
         refused += told;
+        alone += isolated;
     }
     assert!(parked > 5 * RUNS as usize, "{parked} jobs parked: too few to say anything");
     assert!(refused > RUNS as usize, "{refused} cancels of parked jobs");
+    assert!(alone > RUNS as usize, "{alone} times a job ran alone");
+}
+
+#[test]
+fn company_for_a_job_that_has_to_be_alone_is_noticed_though_one_version_has_set_it_aside() {
+    let faults = Faults { parked_company_ignored: true, ..Faults::default() };
+    let found = (0..RUNS).filter_map(|seed| run(seed, faults).err()).collect::<Vec<_>>();
+    assert!(found.iter().any(|error| error.contains("not alone")), "{found:?}");
 }
 
 #[test]

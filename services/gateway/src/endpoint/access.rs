@@ -69,6 +69,17 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether an asker with a token that has a scope may ask at all; what it may see of an object is judged of that.
+    pub fn is_open_to(self, caller: &Caller, scope: Scope) -> bool {
+        let has_role = match self.role {
+            Role::Anyone => return true,
+            Role::User => true,
+            Role::Admin => caller.require_admin().is_ok(),
+            Role::Operator => caller.require_operator().is_ok(),
+        };
+        has_role && caller.has_scope(scope.as_str())
+    }
+
     pub const ANYONE: Self = Self { role: Role::Anyone, relation: Relation::None };
     pub const OWN: Self = Self { role: Role::User, relation: Relation::Own };
     pub const OWNER_OR_ADMIN: Self = Self { role: Role::User, relation: Relation::OwnerOrAdmin };
@@ -94,7 +105,7 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
                 Ok(told) => told.unwrap_or_default(),
                 Err(error) => return error.into_response(),
             };
-            let from = request.extensions().get::<Account>().map(Account::peer);
+            let from = request.extensions().get::<Account>().map(Account::client);
             let asking = match Asking::of(&caller, from, request.headers()) {
                 Ok(asking) => asking,
                 Err(error) => return error.into_response(),

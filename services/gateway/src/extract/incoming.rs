@@ -75,6 +75,11 @@ impl Incoming {
     /// is read.
     pub async fn json(&mut self, limit: usize) -> Result<JsonBody, ApiError> {
         super::nothing(&self.head.uri)?;
+        self.json_beside_query(limit).await
+    }
+
+    /// The same of a request whose query is read beside it.
+    pub async fn json_beside_query(&mut self, limit: usize) -> Result<JsonBody, ApiError> {
         self.key()?;
         let body = std::mem::take(&mut self.body);
         read_json(&self.account, &self.head.headers, body, limit).await

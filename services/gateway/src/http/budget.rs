@@ -61,6 +61,17 @@ impl Budget {
         Ok(hold)
     }
 
+    /// Takes `amount` for an address that speaks for many, if there is as much in all.
+    pub fn take_for_many(&self, address: Address, amount: usize) -> Result<Hold, Exhausted> {
+        let mut used = self.lock();
+        if used.total.checked_add(amount).is_none_or(|sum| sum > self.0.max) {
+            return Err(Exhausted);
+        }
+        used.add(address, amount, &self.0.gauge);
+        drop(used);
+        Ok(Hold { budget: self.clone(), address, amount })
+    }
+
     /// Takes `amount` for `address`, even beyond the budget: nobody else gets anything until it fits.
     pub fn take_anyway(&self, address: Address, amount: usize) -> Hold {
         self.lock().add(address, amount, &self.0.gauge);
@@ -159,6 +170,17 @@ mod tests {
         assert_eq!(gauge.get(), 0);
         assert!(budget.lock().by_address.is_empty());
         assert!(budget.take(address("10.0.0.1"), 250).is_ok());
+    }
+
+    #[test]
+    fn whoever_speaks_for_many_has_more_than_one_share_and_no_more_than_there_is() {
+        let (budget, gauge) = budget(100, 10);
+        let proxy = address("10.0.0.1");
+        let held: Vec<_> = (0..9).map(|_| budget.take_for_many(proxy, 10).unwrap()).collect();
+        let other = budget.take(address("10.0.0.2"), 10).unwrap();
+        assert!(budget.take_for_many(proxy, 1).is_err() && budget.take(proxy, 1).is_err());
+        drop((held, other));
+        assert_eq!(gauge.get(), 0);
     }
 
     #[test]

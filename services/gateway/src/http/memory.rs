@@ -19,23 +19,28 @@ use crate::{
 /// Largest answer that is not counted.
 const SMALL_BYTES: usize = 16 * 1024;
 
-/// The memory that the requests of one connection take from. Each request carries it as an extension.
+/// The memory that a request takes from, as one of the address that it is from. Each request carries it as an extension.
 #[derive(Clone)]
 pub struct Account {
     budget: Budget,
     address: Address,
-    peer: IpAddr,
+    client: IpAddr,
 }
 
 impl Account {
-    /// Of a connection from this address.
-    pub fn new(budget: Budget, peer: IpAddr) -> Self {
-        Self { budget, address: Address::of(peer), peer }
+    /// Of requests from this address.
+    pub fn new(budget: Budget, client: IpAddr) -> Self {
+        Self { budget, address: Address::of(client), client }
     }
 
-    /// Whoever connected.
-    pub fn peer(&self) -> IpAddr {
-        self.peer
+    /// Of a request that comes by way of a proxy, from somebody at this address.
+    pub fn of(self, client: IpAddr) -> Self {
+        Self::new(self.budget, client)
+    }
+
+    /// The address that the request is from.
+    pub fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Room for `bytes`.

@@ -35,16 +35,19 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let route = request.extensions().get::<MatchedPath>().cloned();
     let name = request_id::of(request.headers());
     let name_header = HeaderValue::from_str(&name);
-    let account = request.extensions().get::<Account>().cloned();
+    let (account, from) = client(&app, &request);
     let replaceable = request.method().is_safe();
     let wait = prefer::asked_wait(&app, request.headers());
     let longest = longest(request.method(), route.as_ref().map_or("", MatchedPath::as_str), wait);
     let (head, body) = request.into_parts();
     let (body, body_end) = BodyEnd::watch(body);
-    let request = Request::from_parts(head, body);
+    let mut request = Request::from_parts(head, body);
+    if let Some(account) = &account {
+        request.extensions_mut().insert(account.clone());
+    }
 
     let answer = async {
-        let response = match head::check(&request) {
+        let response = match from.and_then(|()| head::check(&request)) {
             Ok(()) => next.run(request).await,
             Err(error) => closing(error),
         };
@@ -69,6 +72,17 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     app.metrics.answered(method, route, response.status().as_u16(), took);
     response
+}
+
+/// What a request takes from, as one of the address that it is from, and whether that can be told.
+fn client(app: &App, request: &Request) -> (Option<Account>, Result<(), ApiError>) {
+    let Some(account) = request.extensions().get::<Account>().cloned() else {
+        return (None, Ok(()));
+    };
+    match app.proxies.client(account.client(), request.headers()) {
+        Ok(client) => (Some(account.of(client)), Ok(())),
+        Err(error) => (Some(account), Err(error)),
+    }
 }
 
 /// How long a request may take to the head of its answer, which asks to be kept waiting for `wait` where it can.

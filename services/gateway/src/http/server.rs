@@ -29,6 +29,7 @@ use crate::http::{
     connections::{Activity, Connections},
     head::{HEAD_BYTES_MAX, HEADERS_MAX},
     memory::Account,
+    proxies::Proxies,
     transport::Transport,
 };
 
@@ -82,11 +83,13 @@ pub struct Service {
     pub full: Router,
     pub places: Budget,
     pub memory: Budget,
+    /// Whose connections are many clients'.
+    pub proxies: Proxies,
 }
 
 /// Serves `service` on `listener` until `stop`, then lets the requests in hand finish.
 pub async fn serve(listener: TcpListener, service: Service, stop: CancellationToken) {
-    let Service { router, full, places, memory } = service;
+    let Service { router, full, places, memory, proxies } = service;
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -108,7 +111,11 @@ pub async fn serve(listener: TcpListener, service: Service, stop: CancellationTo
         let address = Address::of(peer.ip());
         let account = Account::new(memory.clone(), peer.ip());
         let watcher = graceful.watcher();
-        let place = match places.take(address, 1) {
+        let place = match proxies.trust(peer.ip()) {
+            true => places.take_for_many(address, 1),
+            false => places.take(address, 1),
+        };
+        let place = match place {
             Err(_) if connections.make_room_for(address) => Ok(places.take_anyway(address, 1)),
             place => place,
         };

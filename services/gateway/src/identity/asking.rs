@@ -27,8 +27,7 @@ tokio::task_local! {
 }
 
 impl Asking {
-    /// Of a request by `caller`, from a peer at the address `from`. What a proxy says of whom it speaks for is not
-    /// believed: anybody can say it.
+    /// Of a request by `caller`, from the address `from`.
     ///
     /// # Errors
     /// Its reason is none.

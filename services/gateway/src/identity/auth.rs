@@ -34,6 +34,8 @@ pub struct Caller {
     pub token_id: Option<String>,
     /// What narrows it down; empty if nothing does.
     pub scopes: Vec<String>,
+    /// When what it showed runs out; `None` of a key that does not.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -57,6 +59,11 @@ impl Caller {
             return Ok(());
         }
         Err(ApiError::new(ProblemCode::Forbidden, "this needs the role admin"))
+    }
+
+    /// Whether what it showed is good for requests that need a scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|of| of == scope)
     }
 
     /// Modules serve every tenant, so only the operator's own tenant may switch them.
@@ -85,7 +92,7 @@ pub async fn authenticate(
         }
         None => (None, verifier.verify(token, now).await.map_err(unauthenticated)?),
     };
-    let Identity { tenant, user, token_id, roles, is_admin, scopes } = identity;
+    let Identity { tenant, user, token_id, roles, is_admin, scopes, expires_at } = identity;
     let plain =
         |id: String| id.chars().filter(|c| !c.is_control()).take(TOKEN_ID_CHARS_MAX).collect();
     let token_id = token_id.map(plain);
@@ -100,7 +107,7 @@ pub async fn authenticate(
         return Err(ApiError::new(ProblemCode::Forbidden, detail));
     }
     let scopes = if narrowed { scopes } else { Vec::new() };
-    Ok(Caller { tenant, user, admin, key_id, token_id, scopes })
+    Ok(Caller { tenant, user, admin, key_id, token_id, scopes, expires_at })
 }
 
 /// The token of the one `Authorization` header. Tokens elsewhere, in the query for one, end up in

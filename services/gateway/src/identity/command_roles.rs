@@ -21,6 +21,11 @@ struct Grant {
 }
 
 impl CommandRoles {
+    /// Whether nobody may run them.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Refuses a job of the module [`COMMAND_MODULE`] to whoever has none of the roles, whichever way it is asked
     /// for. An admin may do what users may.
     pub fn check(&self, caller: &Caller, module: &ModuleName) -> Result<(), ApiError> {
@@ -88,6 +93,7 @@ mod tests {
             key_id: None,
             token_id: None,
             scopes: Vec::new(),
+            expires_at: None,
         };
         let roles: CommandRoles = roles.parse().unwrap();
         roles.check(&caller, &module.parse().unwrap()).is_ok()

@@ -84,6 +84,8 @@ pub struct Identity {
     pub is_admin: bool,
     /// The words of `scope`.
     pub scopes: Vec<String>,
+    /// When it runs out; `None` of a key that does not.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Why a token is refused. The reason is for our own log.
@@ -231,7 +233,7 @@ impl Verifier {
     }
 
     fn check_claims(&self, claims: &Members, now: Timestamp) -> Result<Identity, TokenError> {
-        let identity = self.identity(claims)?;
+        let mut identity = self.identity(claims)?;
         if let Some(issuer) = &self.rules.issuer {
             self.hold(Rule::Issuer, claims.text("iss")? == Some(issuer))?;
         }
@@ -251,6 +253,8 @@ impl Verifier {
         if expiry.saturating_add(LEEWAY_S) <= now {
             return Err(Expired);
         }
+        let micros = i64::try_from(expiry.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        identity.expires_at = Some(Timestamp::from_micros(micros));
         Ok(identity)
     }
 
@@ -267,7 +271,7 @@ impl Verifier {
         let scopes = claims.text("scope")?.unwrap_or_default();
         let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
         let token_id = claims.text("jti").ok().flatten().map(str::to_owned);
-        Ok(Identity { tenant, user, token_id, roles, is_admin, scopes })
+        Ok(Identity { tenant, user, token_id, roles, is_admin, scopes, expires_at: None })
     }
 
     fn decode(&self, part: &str) -> Result<Members, TokenError> {

@@ -105,6 +105,7 @@ impl Keys {
             roles: vec![row.key.role],
             is_admin: false,
             scopes: row.key.scopes.into_iter().collect(),
+            expires_at: row.key.expires_at,
         };
         Ok((id, identity))
     }

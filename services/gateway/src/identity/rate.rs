@@ -88,6 +88,7 @@ mod tests {
             key_id: None,
             token_id: None,
             scopes: Vec::new(),
+            expires_at: None,
         }
     }
 

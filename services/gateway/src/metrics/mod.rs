@@ -11,7 +11,8 @@ use nox_readmodel::{
     metrics::{DURATION_BOUNDS_S, Durations},
 };
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
     proto::{self, LabelPair, Metric, MetricFamily, MetricType},
 };
 
@@ -32,6 +33,8 @@ pub struct Metrics {
     pub commands: IntCounterVec,
     /// Frames by which the read model is behind the log.
     pub lag_frames: IntGauge,
+    /// For how long the first of them has been decided.
+    pub lag_seconds: Gauge,
     /// Who is told events as they come.
     pub event_viewers: IntGauge,
     /// Messages of the log that were read for them.
@@ -73,6 +76,10 @@ impl Metrics {
                 "nox_gateway_view_lag_frames",
                 "Frames by which the read model is behind the log.",
             )?,
+            lag_seconds: Gauge::new(
+                "nox_gateway_view_lag_seconds",
+                "For how long the first frame that the read model lacks has been decided.",
+            )?,
             event_viewers: IntGauge::new(
                 "nox_gateway_event_viewers",
                 "Clients that are told events as they come.",
@@ -92,6 +99,7 @@ impl Metrics {
         registry.register(Box::new(metrics.packed.clone()))?;
         registry.register(Box::new(metrics.commands.clone()))?;
         registry.register(Box::new(metrics.lag_frames.clone()))?;
+        registry.register(Box::new(metrics.lag_seconds.clone()))?;
         registry.register(Box::new(metrics.event_viewers.clone()))?;
         registry.register(Box::new(metrics.frames_followed.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
@@ -323,7 +331,7 @@ mod tests {
             ..Default::default()
         };
         let families = [registry.gather(), families(&snapshot, &[module])].concat();
-        assert_eq!(families.len(), 15);
+        assert_eq!(families.len(), 16);
         for family in families {
             let labels: Vec<_> =
                 family.get_metric()[0].get_label().iter().map(LabelPair::name).collect();

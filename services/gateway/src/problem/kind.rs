@@ -57,8 +57,8 @@ pub fn problem_type(code: ProblemCode) -> ProblemType {
             400,
             0,
             "Ambiguous head",
-            "The request names no host or several ones, so that two servers could read it in two \
-             ways. Send one `Host`.",
+            "The request names no host or several ones, or a trusted proxy says in no clear way whom it is from: \
+             two servers could read it in two ways. Send one `Host`; have the proxy write one address.",
         ),
         ProblemCode::HeadTooLarge => (
             431,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use nox_archive::{Archive, ArchiveError, Bounds, FoldUpError, Log, LogError, UpTo};
+use nox_archive::{Archive, ArchiveError, Bounds, FoldUpError, Log, LogError, SegmentInfo, UpTo};
 use nox_contract::{FrameNumber, Incarnation, JobId, ProblemCode, TenantId, UserId, subject};
 use nox_protocol::Fold;
 use nox_streams::{Broker, Error, LogChunk, Message};
@@ -98,6 +98,18 @@ impl Bulk {
             event_viewers_of: PerUser::new(EVENT_VIEWERS_OF_USER_MAX),
             reads: Semaphore::new(READS_MAX),
         }
+    }
+
+    /// Whether the log is kept for good where this gateway can read it.
+    pub fn has_archive(&self) -> bool {
+        self.archive.is_some()
+    }
+
+    /// The segments of the log's present life in the archive, in order; `None` where there is no archive.
+    pub async fn segments(&self) -> anyhow::Result<Option<Vec<SegmentInfo>>> {
+        let Some(archive) = &self.archive else { return Ok(None) };
+        let life = self.broker.incarnation(subject::EVENTS).await?;
+        Ok(Some(archive.log(&life).segments().await?))
     }
 
     /// Waits for a place among the readers, for a while.

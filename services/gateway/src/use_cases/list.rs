@@ -1,9 +1,11 @@
 //! The jobs that somebody may see, in pages.
 
+use std::sync::Arc;
+
 use nox_contract::{JobState, ModuleName, UserId};
 use nox_readmodel::{
     Cursor, Filter, JobRow,
-    query::{Condition, Page},
+    query::{Condition, Counts, Facet, FacetCounts, Page, Span, SpanPart, Stats},
 };
 
 use crate::{app::App, identity::auth::Caller, problem::ApiError, read::required::Required};
@@ -23,6 +25,8 @@ pub struct Wanted {
     pub release: Option<String>,
     pub conditions: Vec<Condition>,
     pub oldest_first: bool,
+    /// Without inputs and outputs.
+    pub brief: bool,
     pub limit: usize,
     pub before: Option<Cursor>,
 }
@@ -71,6 +75,60 @@ pub async fn count(
     Ok((ids.len(), complete))
 }
 
+/// How many jobs a list has, and by what they have in common.
+pub async fn counts(
+    app: &App,
+    caller: &Caller,
+    wanted: Wanted,
+    facets: &[Facet],
+    required: &Required,
+) -> Result<Counts, ApiError> {
+    let Some(filter) = filter(caller, wanted) else {
+        let facets = vec![FacetCounts { is_exact: true, ..FacetCounts::default() }; facets.len()];
+        return Ok(Counts { count: 0, is_exact: true, facets });
+    };
+    let only = (!caller.admin).then_some(&caller.user);
+    let _turn = app.tallies.turn().await?;
+    let read = || app.reader.job_counts(&filter, facets, only);
+    Ok(app.barrier.read(required, read).await?.value)
+}
+
+/// What became of jobs within a span.
+pub struct JobStats {
+    pub span: Span,
+    pub stats: Stats,
+}
+
+/// What became of the jobs of a list within a span; the same for some seconds to whoever may see the same and asks by
+/// the same `words`.
+pub async fn stats(
+    app: &App,
+    caller: &Caller,
+    (wanted, span): (Wanted, Span),
+    words: &str,
+) -> Result<Arc<JobStats>, ApiError> {
+    let Some(filter) = filter(caller, wanted) else {
+        let parts = vec![SpanPart::default(); span.parts];
+        let stats = Stats { parts, is_exact: true, ..Stats::default() };
+        return Ok(Arc::new(JobStats { span, stats }));
+    };
+    let whose = if caller.admin { "" } else { caller.user.as_str() };
+    // No name has what stands between them.
+    let key = [caller.tenant.as_str(), whose, words].join("\n");
+    let now = || app.runtime.clock.monotonic();
+    if let Some(kept) = app.kept_stats.get(&key, now()) {
+        return Ok(kept);
+    }
+    let _turn = app.tallies.turn().await?;
+    // Whoever was first may have asked for the same.
+    if let Some(kept) = app.kept_stats.get(&key, now()) {
+        return Ok(kept);
+    }
+    let read = || app.reader.job_stats(&filter, span);
+    let stats = app.barrier.read(&Required::default(), read).await?.value;
+    Ok(app.kept_stats.keep(key, now(), JobStats { span, stats }))
+}
+
 /// Jobs of a list from an offset on, and how many there are.
 #[derive(Default)]
 pub struct Numbered {
@@ -94,14 +152,26 @@ pub async fn numbered(
 }
 
 fn filter(caller: &Caller, wanted: Wanted) -> Option<Filter> {
-    let Wanted { status, module, user, release, conditions, oldest_first, limit, before } = wanted;
+    let Wanted { status, module, user, release, conditions, oldest_first, brief, limit, before } =
+        wanted;
     let user = match user {
         Some(user) if !caller.admin && user != caller.user => return None,
         None if !caller.admin => Some(caller.user.clone()),
         user => user,
     };
     let tenant = caller.tenant.clone();
-    Some(Filter { tenant, user, status, module, release, conditions, oldest_first, limit, before })
+    Some(Filter {
+        tenant,
+        user,
+        status,
+        module,
+        release,
+        conditions,
+        oldest_first,
+        brief,
+        limit,
+        before,
+    })
 }
 
 #[cfg(test)]
@@ -120,6 +190,7 @@ mod tests {
                 key_id: None,
                 token_id: None,
                 scopes: Vec::new(),
+                expires_at: None,
             };
             let wanted = Wanted { user: of.map(user), ..Wanted::default() };
             filter(&caller, wanted).map(|filter| filter.user)

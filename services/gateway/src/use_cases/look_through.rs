@@ -150,7 +150,8 @@ impl Look<'_> {
     }
 }
 
-fn instant(payload: &[u8]) -> serde_json::Result<Timestamp> {
+/// When a message of the log was decided.
+pub fn instant(payload: &[u8]) -> serde_json::Result<Timestamp> {
     match FrameHead::read(payload) {
         Ok(head) => Ok(head.at),
         Err(error) => serde_json::from_slice::<EpochRecord>(payload).map(|of| of.at).or(Err(error)),

@@ -172,6 +172,7 @@ fn owner(schedule: &StoredSchedule) -> Caller {
         key_id: None,
         token_id: None,
         scopes: Vec::new(),
+        expires_at: None,
     }
 }
 

@@ -251,7 +251,8 @@ pub(super) async fn stamp(
         Stamp::Again => app.barrier.all_commands().await?,
     };
     // The stamp is of the very snapshot that does not have the job.
-    let at = app.barrier.read(&required, || app.reader.job(&caller.tenant, keyed.job_id)).await?;
+    let read = || app.named_jobs.get(&caller.tenant, keyed.job_id);
+    let at = app.barrier.read(&required, read).await?;
     let Some(row) = at.value else { return Ok(Stamped::New(at.progress)) };
     // The id comes from tenant, user and key, so the row is the asker's own.
     if !keyed.of.is_of(&row) {

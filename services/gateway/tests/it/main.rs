@@ -2,11 +2,14 @@
 //! stead stands a scheduler that does what the test tells it to.
 
 mod artifacts;
+mod asker;
 mod barrier;
 mod batches;
 mod command_jobs;
 mod conflicts;
+mod counts;
 mod crowd;
+mod dry_run;
 mod engine_jobs;
 mod hostile;
 mod jobs;
@@ -23,6 +26,7 @@ mod published_keys;
 mod quotas;
 mod rate;
 mod registry;
+mod related;
 mod repeats;
 mod rights;
 mod strict;

@@ -10,7 +10,9 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use nox_devkit::{NatsOptions, NatsServer, Postgres, PostgresOptions, Sync};
-use nox_gateway::{CommandRoles, Config, Gateway, HttpLimits, RateSettings, UploadLimits};
+use nox_gateway::{
+    CommandRoles, Config, Gateway, HttpLimits, InstanceSettings, RateSettings, UploadLimits,
+};
 use nox_service::{Clock, Runtime, Secret};
 use nox_streams::{Broker, ConnectOptions, Durability};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -278,6 +280,7 @@ async fn start_gateway(
     let config = Config {
         http_addr: "127.0.0.1:0".parse().unwrap(),
         http,
+        trusted_proxies: Vec::new(),
         rate,
         command_roles: command_roles.parse::<CommandRoles>().unwrap(),
         nats_url: Secret::new(nats_url),
@@ -294,6 +297,10 @@ async fn start_gateway(
         jwt_issuer: provider(ISSUER),
         jwt_audience: provider(AUDIENCE),
         webhook_key: Some("0b".repeat(32).parse().unwrap()),
+        instance: InstanceSettings {
+            name: Some("Bench 7".parse().unwrap()),
+            color: Some("#00AA55".parse().unwrap()),
+        },
         webhooks: nox_egress::WebhookRules::default(),
         metrics_users_max: 1_000,
         sync: Durability::Relaxed,

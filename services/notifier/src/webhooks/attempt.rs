@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nox_contract::{DisableReason, Timestamp, event::MEDIA_TYPE};
+use nox_contract::{DisableReason, FrameNumber, Timestamp, WebhookId, event::MEDIA_TYPE};
 use nox_egress::{Answer, Failure, Request};
 use nox_readmodel::outbox::{Attempted, Due, StoredTarget};
 use nox_service::ids;
@@ -15,8 +15,8 @@ const GONE: u16 = 410;
 /// An attempt that was made.
 pub(super) struct Made {
     pub(super) attempted: Attempted,
-    /// The whole webhook is to be switched off.
-    pub(super) disable: Option<DisableReason>,
+    /// The whole webhook is to be switched off, if it is still as it was set in that frame.
+    pub(super) disable: Option<(DisableReason, FrameNumber)>,
     /// How long the endpoint asks to be left alone.
     pub(super) rest: Option<Duration>,
 }
@@ -40,13 +40,14 @@ impl Webhooks {
         if let Err(failure) = &outcome {
             tracing::debug!(webhook.id = %webhook_id, %failure, "An attempt failed");
         }
-        self.made(outcome, (seq, webhook_id), attempts, at)
+        let set_in = target.set_in;
+        self.made(outcome, (seq, webhook_id, set_in), attempts, at)
     }
 
     fn made(
         &self,
         outcome: Result<Answer, Failure>,
-        (seq, webhook_id): (i64, nox_contract::WebhookId),
+        (seq, webhook_id, set_in): (i64, WebhookId, FrameNumber),
         attempts: u32,
         at: Timestamp,
     ) -> Made {
@@ -62,7 +63,7 @@ impl Webhooks {
         let again = self.delays.after(attempts, chance(), retry_after);
         let again_at = again.filter(|_| !taken && !is_gone).map(|delay| at + delay);
         let attempted = Attempted { seq, webhook_id, at, again_at, taken, status, error };
-        let disable = is_gone.then_some(DisableReason::Gone);
+        let disable = is_gone.then_some((DisableReason::Gone, set_in));
         Made { attempted, disable, rest: retry_after.filter(|_| !taken) }
     }
 }

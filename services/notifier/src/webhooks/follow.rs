@@ -6,7 +6,7 @@ use anyhow::Context;
 use nox_archive::{Follower, Log};
 use nox_contract::{
     CloudEvent, DeliveryId, Entry, Fact, FactOrUnknown, FactPlace, Frame, FrameNumber, JobId,
-    Timestamp,
+    Timestamp, event::KnownLabels,
 };
 use nox_protocol::HeadReader;
 use nox_readmodel::{
@@ -25,7 +25,7 @@ const EVENT_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 const PLACE_EVERY: Duration = Duration::from_secs(1);
 /// Deliveries after which no more frames are looked at before these are taken in.
 const TAKEN_MAX: usize = 2_000;
-/// Most jobs whose labels are remembered; beyond that all are forgotten, and looked up where they are needed.
+/// Most jobs whose labels are remembered.
 const LABELS_MAX: usize = 50_000;
 /// Between two looks at rows that have not taken in yet what is asked of them.
 const ROWS_PAUSE: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ pub(super) async fn run(
     let mut matching = Matching {
         webhooks,
         definitions,
-        labels: BTreeMap::new(),
+        labels: KnownLabels::new(LABELS_MAX),
         taken: Taken::default(),
         changed: true,
     };
@@ -79,7 +79,7 @@ pub(super) async fn run(
 struct Matching<'a> {
     webhooks: &'a Webhooks,
     definitions: Definitions,
-    labels: BTreeMap<JobId, BTreeMap<String, String>>,
+    labels: KnownLabels,
     taken: Taken,
     /// Since they were published.
     changed: bool,
@@ -111,12 +111,13 @@ impl Matching<'_> {
             serde_json::from_slice(payload).with_context(|| format!("frame {n} cannot be read"))?;
         let now = self.webhooks.clock.wall();
         let is_old = now.since(frame.at) > EVENT_AGE_MAX;
+        self.labels.make_room();
         for (entry, of) in (0..).zip(&frame.entries) {
             for (fact, known) in (0..).zip(&of.facts) {
                 let place = FactPlace { n, entry, fact };
                 // What of a newer version's fact may be told is not known; the feed counts them.
                 let FactOrUnknown::Known(known) = known else { continue };
-                self.remember_labels(of, known);
+                self.labels.hear(of, known);
                 if !is_old {
                     self.fact(place, frame.at, of, known).await?;
                 }
@@ -177,19 +178,6 @@ impl Matching<'_> {
         Ok(())
     }
 
-    fn remember_labels(&mut self, entry: &Entry, fact: &Fact) {
-        let (Some(job), Fact::Submitted(submitted) | Fact::Drafted(submitted)) =
-            (entry.job_id, fact)
-        else {
-            return;
-        };
-        if self.labels.len() >= LABELS_MAX {
-            self.labels.clear();
-        }
-        let labels = submitted.metadata.as_ref().map(|of| of.labels.clone());
-        self.labels.insert(job, labels.unwrap_or_default());
-    }
-
     /// The labels of a job, from its row where its beginning was not read: once that is as new as the frame.
     async fn labels_of(
         &mut self,
@@ -197,7 +185,7 @@ impl Matching<'_> {
         entry: &Entry,
         job: JobId,
     ) -> anyhow::Result<BTreeMap<String, String>> {
-        if let Some(labels) = self.labels.get(&job) {
+        if let Some(labels) = self.labels.get(Some(job)) {
             return Ok(labels.clone());
         }
         let rows: &Reader = &self.webhooks.rows;
@@ -216,9 +204,6 @@ impl Matching<'_> {
             }
         };
         let labels = row.map(|row| row.metadata.labels).unwrap_or_default();
-        if self.labels.len() >= LABELS_MAX {
-            self.labels.clear();
-        }
         self.labels.insert(job, labels.clone());
         Ok(labels)
     }

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `definitions` | which webhooks there are, and which want an event |
 //! | `follow` | from the log into the outbox |
-//! | `send` | from the outbox to endpoints: lanes |
+//! | `send` | from the outbox to endpoints |
+//! | `lanes` | which delivery is sent next |
 //! | `attempt` | one attempt, and what follows from its answer |
 //! | `retry` | when what was not taken is tried again |
 //! | `sign` | signatures |
@@ -17,6 +18,7 @@
 mod attempt;
 mod definitions;
 mod follow;
+mod lanes;
 mod retry;
 mod send;
 mod sign;

@@ -3,6 +3,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Fragment, useEffect, useMemo, useState } from "react";
 import { live, type Heard } from "../../live/connection";
 import { useLive } from "../../live/LiveMark";
+import { saveLines } from "../../parts/save";
 import { JobLink, Json, When } from "../../parts/Shown";
 
 const route = getRouteApi("/live");
@@ -22,15 +23,6 @@ export function Events() {
   useEffect(() => live.take((heard) => setEvents((before) => [...heard.toReversed(), ...before].slice(0, KEPT_MAX))), []);
   const shown = useMemo(() => events.filter((event) => event.type.includes(type)).slice(0, SHOWN_MAX), [events, type]);
 
-  function save() {
-    const text = events.toReversed().map((event) => JSON.stringify(event)).join("\n");
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "application/x-ndjson" }));
-    link.download = "events.jsonl";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }
-
   return (
     <>
       <div className="row">
@@ -43,7 +35,7 @@ export function Events() {
           onChange={(event) => void navigate({ to: "/live", search: event.currentTarget.value ? { type: event.currentTarget.value } : {}, replace: true })}
         />
         <span className="grow" />
-        <Button size="compact-sm" variant="default" disabled={events.length === 0} onClick={save}>
+        <Button size="compact-sm" variant="default" disabled={events.length === 0} onClick={() => saveLines("events.jsonl", events.toReversed())}>
           Save as JSONL
         </Button>
       </div>

@@ -15,11 +15,11 @@ export function commands(job: Job, url: string): Record<string, string> {
     curl: `curl -fsS -H "Authorization: Bearer $NOX_TOKEN" -H 'Content-Type: application/json' \\\n  ${url}/jobs -d ${quoted(stringify(body))}`,
     noxctl: `printf %s ${quoted(inputs)} | noxctl --url ${url} job submit ${quoted(job.module)} --input -`,
     Python: [
-      "import json, os, urllib.request",
-      `body = ${stringify(stringify(body))}`,
-      `request = urllib.request.Request("${url}/jobs", body.encode(), {"Content-Type": "application/json",`,
-      `    "Authorization": "Bearer " + os.environ["NOX_TOKEN"]})`,
-      "print(json.load(urllib.request.urlopen(request))[\"job_id\"])",
+      "import json",
+      "from nox_client import Client  # the token is in NOX_TOKEN",
+      `with Client(${JSON.stringify(url)}) as nox:`,
+      `    job = nox.run(${JSON.stringify(job.module)}, json.loads(${stringify(inputs)}))`,
+      "    print(job.result())",
     ].join("\n"),
   };
 }

@@ -2,18 +2,15 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { artifact, ask } from "../../api/client";
 import { queries } from "../../api/queries";
 import type { Job } from "../../api/schema";
+import { save } from "../../parts/save";
 import { Copy } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 import { bytes } from "../../words/times";
 
 /** A link cannot carry a token, so the file is fetched and handed to the browser. */
 export async function download(id: string, name: string) {
-  const url = URL.createObjectURL(await (await ask("GET", artifact(id, name))).blob());
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name.split("/").pop() ?? name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  const blob = await (await ask("GET", artifact(id, name))).blob();
+  save(name.split("/").pop() ?? name, blob.type, blob);
 }
 
 export function Files({ job }: { job: Job }) {
@@ -52,5 +49,30 @@ export function Files({ job }: { job: Job }) {
         </tbody>
       </table>
     </>
+  );
+}
+
+const FEW = 6;
+
+/** The first files of a result, to be had by one click. */
+export function FewFiles({ job, all }: { job: Job; all: () => void }) {
+  const files = useQuery(queries.artifacts(job.id));
+  const fetching = useMutation({ mutationFn: (name: string) => download(job.id, name) });
+  const found = files.data?.artifacts ?? [];
+  if (found.length === 0) return null;
+  return (
+    <section className="row few" aria-label="Files">
+      {found.slice(0, FEW).map(({ name, size }) => (
+        <button key={name} type="button" className="facet theirs" title={`Download ${name}`} onClick={() => fetching.mutate(name)}>
+          ⇩ {name} <span className="dim">{bytes(Number(size))}</span>
+        </button>
+      ))}
+      {found.length > FEW && (
+        <button type="button" className="plain-button link" onClick={all}>
+          all {found.length} files
+        </button>
+      )}
+      {fetching.error && <Trouble error={fetching.error} />}
+    </section>
   );
 }

@@ -5,14 +5,16 @@ import { lazy, Suspense, useState } from "react";
 import { job as address, send } from "../../api/client";
 import { queries } from "../../api/queries";
 import type { Job, Receipt } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Dialog } from "../../parts/Dialog";
+import { Reason } from "../../parts/Reason";
 import { Copy, JobLink, Json, Lasted, State, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 import { ENDED } from "../../words/states";
+import { Acts } from "./Acts";
 import { CopyAs } from "./CopyAs";
 import { Entries } from "./Entries";
-import { Files } from "./Files";
+import { FewFiles, Files } from "./Files";
 import "./job.css";
 import { Numbers } from "./Numbers";
 import { Related } from "./Related";
@@ -39,6 +41,7 @@ export function JobPage() {
 function Known({ job }: { job: Job }) {
   const navigate = useNavigate();
   const search = route.useSearch();
+  const show = (search: Record<string, string>) => void navigate({ to: "/jobs/$id", params: { id: job.id }, search, replace: true });
   const why = useQuery(queries.why(job.id));
   const molecular = isMolecular(job);
   const tab = search.tab ?? (molecular ? "molecule" : "waterfall");
@@ -86,7 +89,8 @@ function Known({ job }: { job: Job }) {
         ))}
       </div>
       <Numbers outputs={job.outputs} />
-      <Tabs value={tab} onChange={(next) => void navigate({ to: "/jobs/$id", params: { id: job.id }, search: { ...search, tab: next ?? "" }, replace: true })} keepMounted={false}>
+      {job.state === "succeeded" && <FewFiles job={job} all={() => show({ tab: "files" })} />}
+      <Tabs value={tab} onChange={(next) => show({ tab: next ?? "" })} keepMounted={false}>
         <Tabs.List aria-label="About this job">
           {molecular && <Tabs.Tab value="molecule">Molecule</Tabs.Tab>}
           <Tabs.Tab value="waterfall">Waterfall</Tabs.Tab>
@@ -100,8 +104,8 @@ function Known({ job }: { job: Job }) {
         </Tabs.List>
         <Suspense fallback={<p>Loading…</p>}>
           <Tabs.Panel value="molecule">{molecular && <Chemistry job={job} />}</Tabs.Panel>
-          <Tabs.Panel value="waterfall">{why.error ? <Trouble error={why.error} /> : why.data && <Waterfall why={why.data} />}</Tabs.Panel>
-          <Tabs.Panel value="logs"><Logs id={job.id} ended={ENDED.has(job.state)} /></Tabs.Panel>
+          <Tabs.Panel value="waterfall">{why.error ? <Trouble error={why.error} /> : why.data && <Waterfall why={why.data} rows={job.n as number} stateAt={(frame) => show({ tab: "past", frame: String(frame) })} />}</Tabs.Panel>
+          <Tabs.Panel value="logs"><Logs id={job.id} ended={ENDED.has(job.state)} first={search.find ?? ""} found={(find) => show({ tab: "logs", ...(find && { find }) })} /></Tabs.Panel>
           <Tabs.Panel value="files"><Files job={job} /></Tabs.Panel>
           <Tabs.Panel value="inputs">
             <Json value={job.inputs} label="inputs" />
@@ -109,8 +113,8 @@ function Known({ job }: { job: Job }) {
             <Json value={{ requested: job.requested_resources, reserved: job.reserved_resources }} label="resources" />
           </Tabs.Panel>
           <Tabs.Panel value="result"><Json value={job.outputs} label="result" /></Tabs.Panel>
-          <Tabs.Panel value="events"><Entries id={job.id} /></Tabs.Panel>
-          <Tabs.Panel value="past"><Past id={job.id} /></Tabs.Panel>
+          <Tabs.Panel value="events"><Entries id={job.id} /><Acts id={job.id} /></Tabs.Panel>
+          <Tabs.Panel value="past"><Past id={job.id} frame={search.frame} show={(frame) => show({ tab: "past", frame })} /></Tabs.Panel>
           <Tabs.Panel value="related"><Related job={job} blocked={why.data?.blocked_by ?? null} /></Tabs.Panel>
         </Suspense>
       </Tabs>
@@ -121,16 +125,19 @@ function Known({ job }: { job: Job }) {
 /** What may be done with it, by what it is and what the token is for. */
 function Actions({ job }: { job: Job }) {
   const cache = useQueryClient();
-  const [asking, setAsking] = useState(false);
+  const may = useMay();
+  const [asking, setAsking] = useState<"cancel" | "retry" | null>(null);
+  const [reason, setReason] = useState("");
   const act = useMutation({
-    mutationFn: (what: "cancel" | "retry" | "submit") => send<Receipt>("POST", `${address(job.id)}/${what}`),
+    mutationFn: (what: "cancel" | "retry" | "submit") => send<Receipt>("POST", `${address(job.id)}/${what}`, { reason }),
     onSuccess: () => {
-      setAsking(false);
+      setAsking(null);
+      setReason("");
       void cache.invalidateQueries({ queryKey: ["job", job.id] });
       void cache.invalidateQueries({ queryKey: ["why", job.id] });
     },
   });
-  if (!mayWrite()) return null;
+  if (!may("submit_job")) return null;
   const ended = ENDED.has(job.state);
   const another = act.variables === "retry" ? act.data?.job_id : undefined;
   return (
@@ -139,8 +146,8 @@ function Actions({ job }: { job: Job }) {
         Run again with changes
       </Link>
       {ended && (
-        <Button size="compact-sm" variant="default" loading={act.isPending} onClick={() => act.mutate("retry")}>
-          Run again
+        <Button size="compact-sm" variant="default" loading={act.isPending} onClick={() => setAsking("retry")}>
+          Run again…
         </Button>
       )}
       {job.state === "draft" && (
@@ -149,7 +156,7 @@ function Actions({ job }: { job: Job }) {
         </Button>
       )}
       {!ended && (
-        <Button size="compact-sm" color="red" variant="outline" onClick={() => setAsking(true)}>
+        <Button size="compact-sm" color="red" variant="outline" onClick={() => setAsking("cancel")}>
           Cancel…
         </Button>
       )}
@@ -158,11 +165,23 @@ function Actions({ job }: { job: Job }) {
           runs as <JobLink id={another} />
         </span>
       )}
-      <Dialog open={asking} onClose={() => setAsking(false)} title="Cancel this job?">
-        <p>It ends at once, whatever it is doing; a running attempt is killed.</p>
-        <Button color="red" loading={act.isPending} onClick={() => act.mutate("cancel")}>
-          Cancel the job
-        </Button>
+      <Dialog open={asking !== null} onClose={() => setAsking(null)} title={asking === "retry" ? "Run this job again?" : "Cancel this job?"}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (asking) act.mutate(asking);
+          }}
+        >
+          <p>
+            {asking === "retry"
+              ? "It is submitted once more as it was, by your own limits. This one stays."
+              : "It ends at once, whatever it is doing; a running attempt is killed. This one job is hit."}
+          </p>
+          <Reason reason={reason} set={setReason} />
+          <Button type="submit" color={asking === "retry" ? undefined : "red"} loading={act.isPending}>
+            {asking === "retry" ? "Run again" : "Cancel the job"}
+          </Button>
+        </form>
         {act.error && <Trouble error={act.error} />}
       </Dialog>
       {act.error && !asking && <Trouble error={act.error} />}

@@ -1,6 +1,6 @@
 import { Slider } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { stringify } from "../../api/exact";
 import { queries } from "../../api/queries";
 import { typing } from "../../app/Keys";
@@ -9,7 +9,7 @@ import { Trouble } from "../../parts/Trouble";
 import { names } from "./Entries";
 
 /** The job as it was after each frame that is about it. The server folds it from the log; nothing is guessed here. */
-export default function Past({ id }: { id: string }) {
+export default function Past({ id, frame: named, show }: { id: string; frame: string | undefined; show: (frame: string) => void }) {
   const events = useQuery(queries.events(id));
   const frames = useMemo(() => {
     const found = new Map<number, { n: number; at: string; facts: string[] }>();
@@ -20,9 +20,11 @@ export default function Past({ id }: { id: string }) {
     }
     return [...found.values()];
   }, [events.data]);
-  const [at, setAt] = useState<number | null>(null);
   const last = frames.length - 1;
-  const place = Math.min(at ?? last, last);
+  // The address names a frame, so that what is shown can be sent to somebody.
+  const found = frames.findIndex(({ n }) => String(n) === named);
+  const place = found < 0 ? last : found;
+  const setAt = useCallback((next: number) => show(String(frames[next]?.n ?? "")), [frames, show]);
   const frame = frames[place];
   const before = frames[place - 1];
 
@@ -35,7 +37,7 @@ export default function Past({ id }: { id: string }) {
     }
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  }, [place, last]);
+  }, [place, last, setAt]);
 
   const now = useQuery({ ...queries.jobAsOf(id, frame?.n ?? 0), enabled: frame !== undefined, placeholderData: keepPreviousData });
   const then = useQuery({ ...queries.jobAsOf(id, before?.n ?? 0), enabled: before !== undefined });

@@ -9,7 +9,9 @@ import { between, span } from "../../words/times";
 type Bar = { state: string; code: string | null; attempt: number; from: string; seconds: number; n: number; open: boolean };
 
 /** Where the job stood, a line each: waiting split by its reason, and each attempt by itself. */
-export function Waterfall({ why }: { why: Why }) {
+type Props = { why: Why; rows: number; stateAt: (frame: number) => void };
+
+export function Waterfall({ why, rows, stateAt }: Props) {
   const now = useNow();
   const [collapsed, setCollapsed] = useState(false);
   const bars: Bar[] = why.history
@@ -53,7 +55,9 @@ export function Waterfall({ why }: { why: Why }) {
           const text = bar.state === "running" ? `attempt ${bar.attempt}` : bar.code ? reason(bar.code) : bar.state;
           return (
             <li key={place} title={`frame ${bar.n}`}>
-              <span className="what">{text}</span>
+              <button type="button" className="plain-button what" title={`State at frame ${bar.n}`} onClick={() => stateAt(bar.n)}>
+                {text}
+              </button>
               <span className="track">
                 <i
                   className="bar"
@@ -70,6 +74,10 @@ export function Waterfall({ why }: { why: Why }) {
             </li>
           );
         })}
+        <li>
+          <span className="what">projection</span>
+          <span className="theirs">{rows >= why.n ? `the rows have it all, up to frame ${why.n}` : `the rows have frame ${rows} of ${why.n}`}</span>
+        </li>
       </ol>
     </section>
   );

@@ -6,6 +6,7 @@ import { Problem } from "../../api/problem";
 import type { Filter } from "../../api/queries";
 import type { CanceledJobs, RetriedJobs } from "../../api/schema";
 import { Dialog } from "../../parts/Dialog";
+import { given, Reason } from "../../parts/Reason";
 import { Trouble } from "../../parts/Trouble";
 import { WORDS, INSTANTS } from "./query";
 
@@ -31,9 +32,9 @@ type Sum = { done: number; refused: Problem[] };
 function Picked({ action, ids, done }: { action: Action; ids: string[]; done: () => void }) {
   const [sum, setSum] = useState<Sum>({ done: 0, refused: [] });
   const work = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (reason: string) => {
       for (const id of ids) {
-        const refused = await send("POST", `${address(id)}/${action}`).then(() => null, (error: unknown) => Problem.from(error));
+        const refused = await send("POST", `${address(id)}/${action}`, { reason }).then(() => null, (error: unknown) => Problem.from(error));
         setSum((before) => (refused ? { ...before, refused: [...before.refused, refused] } : { ...before, done: before.done + 1 }));
       }
     },
@@ -56,14 +57,14 @@ function Chosen({ action, filter: { sort: _, ...filter }, done }: { action: Acti
     gcTime: 0,
   });
   const work = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (reason: string) => {
       // New jobs that the filter chooses meanwhile are not among those that were shown.
       const before = filter.created_before ?? new Date().toISOString();
       const key = crypto.randomUUID();
       let cursor: string | undefined;
       do {
         const query = { ...filter, created_before: before, limit: AT_ONCE, cursor, ...(cursor === undefined && preview.data?.complete && { at_most: preview.data.count }) };
-        const answer = await send<CanceledJobs & RetriedJobs>("POST", path, { query, headers: { "Idempotency-Key": `${key}-${cursor ?? "0"}`.slice(0, 255) } });
+        const answer = await send<CanceledJobs & RetriedJobs>("POST", path, { query, reason, headers: { "Idempotency-Key": `${key}-${cursor ?? "0"}`.slice(0, 255) } });
         const refused = answer.jobs.flatMap((each) => ("problem" in each && each.problem ? [new Problem(each.problem)] : []));
         setSum((sum) => ({ done: sum.done + answer.jobs.length - refused.length, refused: [...sum.refused, ...refused] }));
         cursor = answer.next ?? undefined;
@@ -80,10 +81,11 @@ function Chosen({ action, filter: { sort: _, ...filter }, done }: { action: Acti
   return <Confirm action={action} count={count.toLocaleString() + (complete ? "" : " or more")} sum={sum} work={work} none={count === 0} />;
 }
 
-type Work = { isPending: boolean; isSuccess: boolean; error: unknown; mutate: () => void };
+type Work = { isPending: boolean; isSuccess: boolean; error: unknown; mutate: (reason: string) => void };
 
 function Confirm({ action, count, sum, work, none }: { action: Action; count: string; sum: Sum; work: Work; none?: boolean }) {
   const word = action === "cancel" ? "Cancel" : "Run again";
+  const [reason, setReason] = useState("");
   return (
     <>
       <p>
@@ -91,9 +93,17 @@ function Confirm({ action, count, sum, work, none }: { action: Action; count: st
         {action === "cancel" ? "; what runs is killed." : ", each as it was, by your own limits."}
       </p>
       {!work.isSuccess && (
-        <Button color={action === "cancel" ? "red" : undefined} loading={work.isPending} disabled={none} onClick={() => work.mutate()}>
-          {word} {count}
-        </Button>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            work.mutate(reason);
+          }}
+        >
+          <Reason reason={reason} set={setReason} required />
+          <Button type="submit" color={action === "cancel" ? "red" : undefined} loading={work.isPending} disabled={none || !given(reason, true)}>
+            {word} {count}
+          </Button>
+        </form>
       )}
       {(work.isPending || work.isSuccess) && (
         <p role="status">

@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useMemo, useState, type FormEvent } from "react";
 import { queries, type Filter } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Trouble } from "../../parts/Trouble";
 import { Bulk, choosesSome, type Action } from "./Bulk";
 import { Facets } from "./Facets";
@@ -20,6 +20,7 @@ const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export function Jobs() {
   const search = route.useSearch();
   const navigate = useNavigate();
+  const may = useMay();
   const filter = useMemo(() => chosen(search), [search]);
   const list = useInfiniteQuery(queries.jobs(filter));
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
@@ -65,7 +66,7 @@ export function Jobs() {
           </select>
         </label>
       </div>
-      <Facets filter={filter} choose={choose} />
+      <Facets filter={filter} choose={choose} rows={rows} />
       <div className="row bar">
         <span role="status">
           {rows.length.toLocaleString()} loaded{hasNextPage ? ", more below" : ""}
@@ -78,7 +79,7 @@ export function Jobs() {
         )}
         <span className="grow" />
         {picked.size > 0 && <span>{picked.size} chosen</span>}
-        {mayWrite() ? (
+        {may("cancel_jobs") ? (
           <>
             <Button size="compact-sm" variant="default" disabled={picked.size === 0 && !choosesSome(filter)} onClick={() => setAction("cancel")}>
               Cancel…

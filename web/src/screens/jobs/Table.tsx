@@ -1,7 +1,7 @@
-import { flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
+import { flexRender, getCoreRowModel, useReactTable, type Row as ModelRow } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { memo, useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "../../api/queries";
 import { typing } from "../../app/Keys";
 import { COLUMNS } from "./columns";
@@ -76,29 +76,32 @@ export function Table({ rows, picked, pick, more, atTop }: Props) {
           {shown.map((item) => {
             const row = model[item.index - first];
             if (!row) return null;
-            return (
-              <div
-                key={row.id}
-                role="row"
-                aria-rowindex={item.index + 2}
-                className="table-row"
-                data-at={item.index === at || undefined}
-                data-job={row.id}
-                style={{ transform: `translateY(${item.start}px)` }}
-              >
-                <span role="cell" className="pick">
-                  <input type="checkbox" aria-label={`Choose ${row.id}`} checked={picked.has(row.id)} onChange={() => pick(row.id)} />
-                </span>
-                {row.getVisibleCells().map((cell) => (
-                  <span key={cell.id} role="cell" className="cell" data-column={cell.column.id}>
-                    {flexRender(cell.column.columnDef.cell, cell.getContext())}
-                  </span>
-                ))}
-              </div>
-            );
+            return <Line key={row.id} row={row} place={item.index} start={item.start} at={item.index === at} picked={picked.has(row.id)} pick={pick} />;
           })}
         </div>
       </div>
     </div>
   );
 }
+
+type LineProps = { row: ModelRow<Row>; place: number; start: number; at: boolean; picked: boolean; pick: (id: string) => void };
+
+/** The model makes its rows anew whenever another is in sight: one whose job is the same stays as it is. */
+const Line = memo(
+  function Line({ row, place, start, at, picked, pick }: LineProps) {
+    return (
+      <div role="row" aria-rowindex={place + 2} className="table-row" data-at={at || undefined} data-job={row.id} style={{ transform: `translateY(${start}px)` }}>
+        <span role="cell" className="pick">
+          <input type="checkbox" aria-label={`Choose ${row.id}`} checked={picked} onChange={() => pick(row.id)} />
+        </span>
+        {row.getVisibleCells().map((cell) => (
+          <span key={cell.id} role="cell" className="cell" data-column={cell.column.id}>
+            {flexRender(cell.column.columnDef.cell, cell.getContext())}
+          </span>
+        ))}
+      </div>
+    );
+  },
+  (one, other) =>
+    one.row.original === other.row.original && one.place === other.place && one.start === other.start && one.at === other.at && one.picked === other.picked && one.pick === other.pick,
+);

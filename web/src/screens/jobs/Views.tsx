@@ -1,7 +1,11 @@
+import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import type { Filter } from "../../api/queries";
+import { Dialog } from "../../parts/Dialog";
+import { write } from "./query";
 
 const KEY = "nox.views";
+const NAME_LETTERS_MAX = 40;
 type View = { name: string; filter: Filter };
 
 const FIRST: View[] = [
@@ -20,13 +24,11 @@ function read(): View[] {
 /** Filters under names, kept in this browser. */
 export function Views({ filter, choose }: { filter: Filter; choose: (filter: Filter) => void }) {
   const [views, setViews] = useState(read);
+  const [open, setOpen] = useState(false);
+  const [name, setName] = useState("");
   function keep(next: View[]) {
     localStorage.setItem(KEY, JSON.stringify(next));
     setViews(next);
-  }
-  function add() {
-    const name = prompt("Name of this view")?.slice(0, 40);
-    if (name) keep([...views.filter((view) => view.name !== name), { name, filter }]);
   }
   return (
     <span className="row">
@@ -35,19 +37,49 @@ export function Views({ filter, choose }: { filter: Filter; choose: (filter: Fil
         <select
           value=""
           onChange={(event) => {
-            const view = views.find(({ name }) => name === event.currentTarget.value);
+            const view = views.find((each) => each.name === event.currentTarget.value);
             if (view) choose(view.filter);
           }}
         >
           <option value="">–</option>
-          {views.map(({ name }) => (
-            <option key={name}>{name}</option>
+          {views.map((view) => (
+            <option key={view.name}>{view.name}</option>
           ))}
         </select>
       </label>
-      <button type="button" className="plain-button" onClick={add}>
-        Save view
+      <button type="button" className="plain-button" onClick={() => setOpen(true)}>
+        Views…
       </button>
+      <Dialog open={open} onClose={() => setOpen(false)} title="Views in this browser">
+        <form
+          className="row"
+          onSubmit={(event) => {
+            event.preventDefault();
+            keep([...views.filter((view) => view.name !== name.trim()), { name: name.trim(), filter }]);
+            setName("");
+          }}
+        >
+          <TextInput label="Name of what is chosen now" description={write(filter) || "all jobs"} maxLength={NAME_LETTERS_MAX} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          <Button type="submit" size="compact-sm" disabled={name.trim() === ""}>
+            Save view
+          </Button>
+        </form>
+        <table className="plain">
+          <tbody>
+            {views.map((view) => (
+              <tr key={view.name}>
+                <th scope="row" className="theirs">{view.name}</th>
+                <td className="mono theirs">{write(view.filter) || "all jobs"}</td>
+                <td>
+                  <button type="button" className="plain-button" aria-label={`Forget ${view.name}`} onClick={() => keep(views.filter((each) => each !== view))}>
+                    ✕
+                  </button>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Dialog>
     </span>
   );
 }

@@ -46,7 +46,8 @@ export function useNewest(filter: Filter, follows: boolean) {
     await merge(cache, filter).catch(() => {});
     setTimeout(() => {
       busy.current = false;
-      if (!again.current) return;
+      // While the page is paused, the next event behind the pause does it.
+      if (!again.current || live.snapshot().state === "paused") return;
       again.current = false;
       void bring();
     }, EVERY_MS);

@@ -2,7 +2,7 @@
 import type { Filter } from "../../api/queries";
 
 /** The words that choose, each also with `!` but for instants. */
-export const WORDS = ["status", "module", "user_id", "label", "release_id", "error_code", "waiting"] as const;
+export const WORDS = ["status", "module", "user_id", "label", "release_id", "error_code", "waiting", "priority", "retry_of"] as const;
 export const INSTANTS = ["created_after", "created_before", "ended_after", "ended_before"] as const;
 
 const SHORT: Record<string, string> = { state: "status", user: "user_id", owner: "user_id", error: "error_code", release: "release_id" };

@@ -2,17 +2,19 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
 import { queries } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Act } from "../../parts/Act";
+import { Hit } from "../../parts/Hit";
 import { Json, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 
 /** What can be run. */
 export function Modules() {
   const modules = useQuery(queries.modules());
+  const may = useMay();
   const me = useQuery(queries.me());
   const [open, setOpen] = useState("");
-  const operator = me.data?.is_admin && me.data.tenant === "default" && mayWrite();
+  const operator = me.data?.is_admin && me.data.tenant === "default" && may("disable_module");
   if (modules.error) return <Trouble error={modules.error} />;
   return (
     <>
@@ -59,7 +61,12 @@ export function Modules() {
                     <Act
                       name={module.enabled ? "Disable" : "Enable"}
                       harmless={!module.enabled}
-                      says={module.enabled ? `${module.name} takes no new jobs and starts none, for every tenant. What runs goes on.` : `${module.name} takes jobs and starts them again.`}
+                      says={
+                        <>
+                          {module.enabled ? `${module.name} takes no new jobs and starts none, for every tenant. What runs goes on.` : `${module.name} takes jobs and starts them again.`}
+                          <Hit filter={{ module: module.name }} />
+                        </>
+                      }
                       path={`/modules/${encodeURIComponent(module.name)}/${module.enabled ? "disable" : "enable"}`}
                       stale={["modules"]}
                     />

@@ -7,10 +7,11 @@ import { Problem } from "../../api/problem";
 import { withUploads } from "../../api/upload";
 import { queries } from "../../api/queries";
 import type { Job, Module, Receipt } from "../../api/schema";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { Trouble } from "../../parts/Trouble";
 import { Field } from "./Form";
 import "./new.css";
+import { useJudged } from "./judged";
 import { placed, type Schema } from "./schema";
 
 const route = getRouteApi("/new/$module");
@@ -49,6 +50,7 @@ export function NewJob() {
 
 function Compose({ module, earlier }: { module: Module; earlier: Job | undefined }) {
   const navigate = useNavigate();
+  const may = useMay();
   const [inputs, setInputs] = useState<unknown>(earlier?.inputs ?? BEGIN[module.name] ?? {});
   const [label, setLabel] = useState("");
   const [priority, setPriority] = useState<string | number>(earlier?.priority ?? 5);
@@ -68,6 +70,7 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
     },
     onSuccess: ({ job_id }) => void navigate({ to: "/jobs/$id", params: { id: job_id }, search: {} }),
   });
+  const judged = useJudged({ module: module.name, inputs, priority: Number(priority) });
   const problem = submit.error ? Problem.from(submit.error) : null;
 
   function ask(event: FormEvent) {
@@ -83,8 +86,12 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
         schema={module.schema.inputs as Schema}
         path={[]}
         inputs={inputs}
-        set={(path, value) => setInputs((before: unknown) => placed(before, path, value))}
-        errors={problem?.errors ?? []}
+        set={(path, value) => {
+          setInputs((before: unknown) => placed(before, path, value));
+          // What was refused was another job.
+          if (submit.isError) submit.reset();
+        }}
+        errors={problem?.errors ?? judged.refused?.errors ?? []}
       />
       <details>
         <summary>Priority and label</summary>
@@ -94,11 +101,19 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
         </div>
       </details>
       {problem && <Trouble error={problem} />}
+      <p className="dim theirs" role="status" data-testid="judged">
+        {judged.taken?.job && (
+          <>
+            ✓ It would be taken: {judged.taken.job.module} {judged.taken.job.module_version}, which reserves {judged.taken.job.cpu_seconds.toLocaleString()} core seconds.
+          </>
+        )}
+        {judged.refused && !problem && <>✕ It would be refused: {judged.refused.document.detail.slice(0, 300)}</>}
+      </p>
       <p>
-        <Button type="submit" loading={submit.isPending} disabled={!mayWrite()}>
+        <Button type="submit" loading={submit.isPending} disabled={!may("submit_job")}>
           Submit
         </Button>
-        {!mayWrite() && <span className="dim"> this token only reads</span>}
+        {!may("submit_job") && <span className="dim"> this token only reads</span>}
       </p>
     </form>
   );

@@ -1,44 +1,63 @@
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import type { Count, Facet } from "../../api/coming";
 import { queries, type Row } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 import { JobLink, State, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
 import { reason } from "../../words/reasons";
 import { SIGNS, STATES } from "../../words/states";
-import { between, span } from "../../words/times";
-import { useCounts } from "../jobs/counts";
+import { span } from "../../words/times";
+import { counted, useCounts } from "../jobs/counts";
+import "./overview.css";
+import { Throughput } from "./Throughput";
 
-/** Of so many jobs that ended last, times are told. */
-const SAMPLE = 200;
+const route = getRouteApi("/overview");
+
 const HEALTH_EVERY_MS = 5000;
+const STATS_EVERY_MS = 10_000;
+
+const SPANS: Record<string, number> = { "15 minutes": 900, hour: 3600, day: 86_400, week: 604_800 };
+const PARTS = 60;
 
 /** What needs somebody first: failures, then what waits and why, then how it goes. */
 export function Overview() {
+  const search = route.useSearch() as Record<string, string>;
+  const navigate = useNavigate();
   const paused = useLive().state === "paused";
+  const within = search.within !== undefined && search.within in SPANS ? search.within : "hour";
   const failed = useQuery(queries.few({ status: "failed" }, 10));
-  const queued = useQuery(queries.few({ status: "queued" }, 100));
-  const ended = useQuery(queries.few({ status: "succeeded" }, SAMPLE));
   const health = useQuery({ ...queries.health(), refetchInterval: paused ? false : HEALTH_EVERY_MS });
-  const counts = useCounts({});
+  const counts = useCounts({}, "status,waiting");
+  const failures = useCounts({ status: "failed" }, "module,error_code");
+  const stats = useQuery({
+    ...queries.stats(SPANS[within] ?? 3600, PARTS),
+    refetchInterval: ({ state }) => (paused || state.error ? false : STATS_EVERY_MS),
+    placeholderData: keepPreviousData,
+  });
+  const jobs = health.data?.jobs as { view_lag_frames?: number; view_lag_s?: number } | undefined;
   return (
     <>
       <h1>Overview</h1>
       <div className="cards">
         {STATES.map((state) => {
-          const count = counts.get(state);
+          const states = counts.data?.by.status;
+          const count = states?.values.find(({ value }) => value === state) ?? (states && { count: 0, is_exact: states.is_exact });
           return (
             <Link key={state} to="/jobs" search={{ status: state }} className="card">
               <span className="state" data-state={state}>
                 <span aria-hidden>{SIGNS[state]}</span> {state}
               </span>
-              <b>{count ? count.count.toLocaleString() + (count.complete ? "" : "+") : "–"}</b>
+              <b>{count ? counted(count) : "–"}</b>
             </Link>
           );
         })}
         <div className="card">
           <span className="dim">view behind the log</span>
-          <b data-testid="lag">{health.data ? `${health.data.jobs.view_lag_frames ?? "?"} frames` : "–"}</b>
+          <b data-testid="lag">
+            {jobs ? `${jobs.view_lag_frames ?? "?"} frames` : "–"}
+            {jobs?.view_lag_s !== undefined && `, ${span(jobs.view_lag_s)}`}
+          </b>
         </div>
       </div>
       {health.error && <Trouble error={health.error} />}
@@ -46,11 +65,41 @@ export function Overview() {
         Failed last <Link to="/jobs" search={{ status: "failed" }}>all</Link>
       </h2>
       {failed.error ? <Trouble error={failed.error} /> : <Failures rows={failed.data ?? []} />}
+      <div className="row">
+        <Most name="By module" facet={failures.data?.by.module} search={(value) => ({ status: "failed", module: value })} />
+        <Most name="By error" facet={failures.data?.by.error_code} search={(value) => ({ status: "failed", error_code: value })} />
+      </div>
       <h2>Waiting</h2>
-      {queued.error ? <Trouble error={queued.error} /> : <Waiting rows={queued.data ?? []} />}
-      <h2>Times of the newest {ended.data?.length ?? SAMPLE} that succeeded</h2>
-      <Times rows={ended.data ?? []} />
+      <Waiting facet={counts.data?.by.waiting} />
+      <div className="row">
+        <h2>Throughput</h2>
+        <label className="dim">
+          of the last{" "}
+          <select value={within} onChange={(event) => void navigate({ to: "/overview", search: { within: event.currentTarget.value }, replace: true })}>
+            {Object.keys(SPANS).map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {stats.data ? <Throughput stats={stats.data} /> : <p className="dim">{stats.error ? "Not told by this server." : "Loading…"}</p>}
     </>
+  );
+}
+
+/** The values that most jobs have. */
+function Most({ name, facet, search }: { name: string; facet: Facet | undefined; search: (value: string) => Record<string, string> }) {
+  const values = facet?.values.filter((each): each is Count & { value: string } => each.value !== null && each.count > 0).slice(0, 5) ?? [];
+  if (values.length === 0) return null;
+  return (
+    <span className="row">
+      <span className="dim">{name}</span>
+      {values.map((each) => (
+        <Link key={each.value} to="/jobs" search={search(each.value)} className="theirs">
+          {counted(each)} {each.value.slice(0, 60)}
+        </Link>
+      ))}
+    </span>
   );
 }
 
@@ -82,54 +131,18 @@ function Failures({ rows }: { rows: Row[] }) {
   );
 }
 
-function Waiting({ rows }: { rows: Row[] }) {
-  if (rows.length === 0) return <p className="dim">Nothing waits.</p>;
-  const counts = new Map<string, number>();
-  for (const { waiting } of rows) if (waiting) counts.set(waiting.code, (counts.get(waiting.code) ?? 0) + 1);
+function Waiting({ facet }: { facet: Facet | undefined }) {
+  const values = facet?.values.filter(({ value, count }) => value !== null && count > 0) ?? [];
+  if (values.length === 0) return <p className="dim">Nothing waits.</p>;
   return (
     <ul>
-      {[...counts].map(([code, count]) => (
-        <li key={code}>
-          <Link to="/jobs" search={{ status: "queued", waiting: code }}>
-            {count}
-            {rows.length === 100 && "+"} {reason(code)}
+      {values.map((each) => (
+        <li key={each.value}>
+          <Link to="/jobs" search={{ status: "queued", waiting: each.value ?? "" }}>
+            {counted(each)} {reason(each.value ?? "")}
           </Link>
         </li>
       ))}
     </ul>
-  );
-}
-
-function Times({ rows }: { rows: Row[] }) {
-  const of = (from: (row: Row) => string | null, to: (row: Row) => string | null) =>
-    rows.flatMap((row) => {
-      const [begun, done] = [from(row), to(row)];
-      return begun && done ? [between(begun, done, 0)] : [];
-    }).sort((one, other) => one - other);
-  const waits = of((row) => row.created_at, (row) => row.started_at);
-  const runs = of((row) => row.started_at, (row) => row.ended_at);
-  const share = (values: number[], part: number) => {
-    const value = values[Math.min(values.length - 1, Math.floor(values.length * part))];
-    return value === undefined ? "–" : span(value);
-  };
-  return (
-    <table className="plain times">
-      <thead>
-        <tr>
-          <th />
-          <th className="number">half within</th>
-          <th className="number">95 % within</th>
-        </tr>
-      </thead>
-      <tbody>
-        {([["waited", waits], ["ran", runs]] as const).map(([name, values]) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            <td className="number">{share(values, 0.5)}</td>
-            <td className="number">{share(values, 0.95)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

@@ -1,8 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { queries } from "../../api/queries";
 import type { QuotaAccount } from "../../api/schema";
+import { useMay } from "../../app/may";
 import { JobLink, When } from "../../parts/Shown";
 import { Trouble } from "../../parts/Trouble";
+import "../new/new.css";
+import { Change } from "./Change";
 
 /** The API's word for no limit. */
 const UNLIMITED = 4294967295;
@@ -14,13 +17,15 @@ export function Quotas() {
   const accounts = useQuery(queries.usage());
   const violations = useQuery(queries.violations());
   const ledger = useQuery(queries.ledger());
+  const me = useQuery(queries.me());
+  const may = useMay();
   return (
     <>
       <h1>Quotas</h1>
       {accounts.error && <Trouble error={accounts.error} />}
       {accounts.data?.accounts.length === 0 && <p>No account yet: the first job makes it.</p>}
       {accounts.data?.accounts.map((account) => (
-        <Account key={account.account} account={account} />
+        <Account key={account.account} account={account} change={may("set_quotas") && !!me.data?.is_admin && (account.user_id !== null || me.data.tenant === "default")} />
       ))}
       <h2>Refused last</h2>
       {violations.error && <Trouble error={violations.error} />}
@@ -73,15 +78,16 @@ export function Quotas() {
   );
 }
 
-function Account({ account: { account, role, usage, limits, change } }: { account: QuotaAccount }) {
+function Account({ account: whole, change: mayChange }: { account: QuotaAccount; change: boolean }) {
+  const { account, role, usage, limits, change } = whole;
   return (
     <section className="card">
       <span className="theirs">
-        {account} {role && <span className="dim">limits of the role {role}</span>}
+        {account} {role && (!change || change.reset) && <span className="dim">limits of the role {role}</span>} {mayChange && <Change account={whole} />}
       </span>
       {change && (
         <p className="dim theirs">
-          set by {change.by}: {change.reason}
+          {change.reset ? "set back" : "set"} by {change.by}: {change.reason}
         </p>
       )}
       <table className="plain">

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { queries } from "../../api/queries";
-import { mayWrite } from "../../api/token";
+import { useMay } from "../../app/may";
 import { useLive } from "../../live/LiveMark";
 import { Act } from "../../parts/Act";
 import { JobLink, When } from "../../parts/Shown";
@@ -17,7 +17,8 @@ export function Workers() {
   const paused = useLive().state === "paused";
   const workers = useQuery({ ...queries.workers(state), refetchInterval: paused ? false : EVERY_MS });
   const me = useQuery(queries.me());
-  const operator = me.data?.is_admin && me.data.tenant === "default" && mayWrite();
+  const may = useMay();
+  const operator = me.data?.is_admin && me.data.tenant === "default" && may("drain_worker");
   return (
     <>
       <div className="row">
@@ -76,7 +77,7 @@ export function Workers() {
                   <Act
                     name={worker.drained_by ? "Undrain" : "Drain"}
                     harmless={!!worker.drained_by}
-                    says={worker.drained_by ? "It is given work again." : "It is given no more work, in this session and later ones, and ends what it has."}
+                    says={worker.drained_by ? "It is given work again." : `${worker.worker_id} is given no more work, in this session and later ones, and ends what it has: ${worker.running_jobs ?? worker.running.length} jobs now.`}
                     path={`/workers/${encodeURIComponent(worker.worker_id)}/${worker.drained_by ? "undrain" : "drain"}`}
                     stale={["workers"]}
                   />

@@ -26,7 +26,7 @@ fn counts(world: &World, job: JobId) -> (u32, u32, u32) {
 }
 
 /// Loses worker `w` while `jobs` run there, and lets it join again.
-fn lose(world: &mut World, jobs: &[JobId]) -> Said {
+pub(super) fn lose(world: &mut World, jobs: &[JobId]) -> Said {
     world.place();
     for job in
         jobs.iter().filter(|job| world.holder(**job) == Some("w")).copied().collect::<Vec<_>>()

@@ -7,6 +7,7 @@ use nox_contract::{
 };
 use nox_core::{ApplyError, Decision, Draft, Faults, Internal, Rules, State, decide};
 
+use super::blame::lose;
 use crate::{
     log::{TOKEN_KEY, placing},
     world::{World, acme, ask, id, job_id, spec, succeeded},
@@ -261,4 +262,113 @@ fn an_unknown_word_parks_as_an_unknown_fact_does() {
     state.end_frame(state.pos).unwrap();
     assert!(state.parking.job(first).unwrap().parked.reason.contains("abducted"));
     assert!(!state.parking.is_known_now());
+}
+
+/// What a newer version says beside facts that are not known, of where the job is.
+fn assigned(state: &State, attempt: u32) -> Fact {
+    let worker = state.workers.get(&id("w")).unwrap();
+    Fact::Assigned {
+        worker_id: id("w"),
+        session: worker.session,
+        attempt: nox_contract::Attempt(attempt),
+        work: worker.next_work,
+        request: None,
+    }
+}
+
+fn lost(attempt: u32) -> Fact {
+    Fact::AttemptLost {
+        worker_id: id("w"),
+        attempt: nox_contract::Attempt(attempt),
+        reason: nox_contract::LostReason::WorkerSilent,
+        blame: nox_contract::Blame::Suspected,
+        detail: None,
+    }
+}
+
+#[test]
+fn a_job_that_has_to_be_alone_gets_no_company_though_it_is_parked_and_others_have_the_room_it_leaves()
+ {
+    let mut world = World::working(3);
+    let suspect = world.submit(ask());
+    let mut state = world.log.state.clone();
+    let mut given = |state: &State, faults: Faults| {
+        let submit = Command::Submit(Box::new(world.request(&ask())));
+        let rules = Rules { faults, ..rules() };
+        let decision = decide::command(state, &rules, &acme(), &submit, state.at);
+        let mut facts = decision.drafts.iter().flat_map(|draft| &draft.facts);
+        facts.any(|fact| matches!(fact, Fact::Assigned { .. }))
+    };
+    let ignored = Faults { parked_company_ignored: true, ..Faults::default() };
+
+    // Once is the machine's: it has company.
+    let facts = vec![lost(1), assigned(&state, 2)];
+    hear(&mut state, job(suspect), facts).unwrap();
+    assert!(given(&state, Faults::default()));
+    // A second time it has to be alone, and nothing that it was before says so.
+    let facts = vec![lost(2), assigned(&state, 3)];
+    hear(&mut state, job(suspect), facts).unwrap();
+    assert!(!given(&state, Faults::default()));
+    assert!(given(&state, ignored), "the control");
+    // It is kept with the state, and goes with a fact that says that the attempt is over.
+    let text = serde_json::to_string(&state.to_snapshot()).unwrap();
+    let mut read: State = serde_json::from_str(&text).unwrap();
+    read.reindex();
+    assert!(read == state);
+    let stopped = Fact::Stopped { worker_id: id("w"), attempt: nox_contract::Attempt(3) };
+    hear(&mut state, job(suspect), vec![stopped]).unwrap();
+    assert!(given(&state, Faults::default()));
+
+    // One of which it is not known what it was given; then that it is small, so that it takes a slot.
+    let unseen = job_id(900);
+    let facts = vec![assigned(&state, 1)];
+    hear(&mut state, job(unseen), facts).unwrap();
+    assert!(!given(&state, Faults::default()));
+    let retry = Fact::RetryScheduled {
+        attempt: nox_contract::Attempt(2),
+        due_at: state.at,
+        resources: Some(crate::world::SMALL),
+    };
+    let facts = vec![retry, assigned(&state, 2)];
+    hear(&mut state, job(unseen), facts).unwrap();
+    assert!(given(&state, Faults::default()), "one of three slots is left");
+    let (other, facts) = (job_id(901), vec![assigned(&state, 1)]);
+    hear(&mut state, job(other), facts).unwrap();
+    assert!(!given(&state, Faults::default()));
+
+    // The session ends, and all that it had with it.
+    let session = state.workers.get(&id("w")).unwrap().session;
+    let silent = Internal::WorkerSilent { worker_id: id("w"), session };
+    let left = decide::internal(&state, &rules(), &silent, 0, state.at).unwrap();
+    let [Fact::WorkerLeft { blame, .. }] = &*left.drafts[0].facts else { panic!("{left:?}") };
+    assert_eq!(*blame, nox_contract::Blame::Suspected, "several ran");
+}
+
+#[test]
+fn a_worker_is_not_emptied_for_a_job_that_has_to_be_alone_while_it_has_something_parked() {
+    let mut world = World::working(9);
+    let (suspect, other) = (world.submit(ask()), world.submit(crate::world::by("grace")));
+    for _ in 0..nox_core::job::SUSPICIONS_MAX {
+        lose(&mut world, &[suspect, other]);
+    }
+    world.cancel(other);
+    world.place();
+    world.start(suspect);
+    let holding = world.holding(suspect);
+    let handed_back = crate::world::handed_back(nox_contract::HandBack::Draining);
+    let report = holding.ended(suspect, true, 1, handed_back);
+    world.report(&holding.worker, holding.session, report);
+    world.pass(crate::world::seconds(1));
+    let urgent = world.submit(crate::world::Ask { priority: 9, ..crate::world::by("grace") });
+    world.place();
+    world.pass(crate::world::seconds(1));
+    let later = world.submit(crate::world::by("linus"));
+    let mut state = world.log.state.clone();
+    assert_eq!((world.holder(urgent), world.holder(later)), (Some("w"), None));
+    assert_eq!(placed(&state), [], "the control: it is kept, and will be empty");
+    // What it has is parked, so that it would stay as it is.
+    hear(&mut state, job(urgent), Vec::new()).unwrap();
+    let placed = placed(&state);
+    let given: Vec<_> = placed.iter().map(|draft| draft.entity.clone()).collect();
+    assert!(matches!(&*given, [Entity::Job { job_id, .. }] if *job_id == later), "{given:?}");
 }

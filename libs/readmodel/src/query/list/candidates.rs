@@ -10,7 +10,7 @@ use super::{
 use crate::batch::EntryPlace;
 
 /// Each statement has one right plan, which is to walk along its indexes; see the indexes in the migration.
-const PLAN: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;
+pub const PLAN: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;
                     set local enable_sort = off; set local enable_hashjoin = off;
                     set local enable_mergejoin = off; set local jit = off";
 
@@ -24,6 +24,14 @@ const BYTES_OF_ENDED: &str =
                               + octet_length(coalesce(error::text, ''))";
 const BYTES_OF_LIVE: &str =
     "octet_length(coalesce(inputs::text, '')) + octet_length(coalesce(error::text, ''))";
+
+/// The same of rows without them.
+const BYTES_OF_BRIEF: &str = "octet_length(coalesce(error::text, ''))";
+
+/// What is counted of the rows of a list, of those that ended and of others.
+fn bytes_of(filter: &Filter) -> (&'static str, &'static str) {
+    if filter.brief { (BYTES_OF_BRIEF, BYTES_OF_BRIEF) } else { (BYTES_OF_ENDED, BYTES_OF_LIVE) }
+}
 
 /// A row of a page, before it is read.
 pub struct Found {
@@ -95,7 +103,8 @@ async fn passing(
     mark: &str,
 ) -> sqlx::Result<Vec<Found>> {
     let mut query = QueryBuilder::new("select id, submitted, bytes from (");
-    for (table, bytes) in [("jobs_live", BYTES_OF_LIVE), ("jobs_ended", BYTES_OF_ENDED)] {
+    let (of_ended, of_live) = bytes_of(filter);
+    for (table, bytes) in [("jobs_live", of_live), ("jobs_ended", of_ended)] {
         let union = if table == "jobs_live" { "" } else { " union all " };
         query.push(format!(
             "{union}select id, submitted, {bytes} as bytes from {table} where id = any("
@@ -122,11 +131,12 @@ async fn newest(
     limit: usize,
     mark: &str,
 ) -> sqlx::Result<Vec<Found>> {
+    let (of_ended, of_live) = bytes_of(filter);
     let mut query = QueryBuilder::new(format!(
         "select id, submitted,
                 coalesce(
-                    (select {BYTES_OF_ENDED} from jobs_ended where jobs_ended.id = found.id),
-                    (select {BYTES_OF_LIVE} from jobs_live where jobs_live.id = found.id)
+                    (select {of_ended} from jobs_ended where jobs_ended.id = found.id),
+                    (select {of_live} from jobs_live where jobs_live.id = found.id)
                 ) as bytes
          from ("
     ));

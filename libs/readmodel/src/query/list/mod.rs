@@ -19,11 +19,14 @@ use nox_contract::JobId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(super) use self::candidates::page;
 use self::candidates::{Candidates, fitting};
+pub(super) use self::{
+    candidates::{PLAN, page},
+    runs::write_rows,
+};
 use super::{
     At, PAGE_MAX, QueryError, Reader,
-    jobs::{Cursor, Filter, JobRow, Page, job, rows_where},
+    jobs::{Cursor, Filter, JobRow, Page, brief_rows_where, job, rows_where},
 };
 
 impl Reader {
@@ -55,7 +58,8 @@ impl Reader {
             Err(refused) => return look.end(Err(refused)).await,
         };
         let ids: Vec<Uuid> = found[..shown].iter().map(|found| found.id).collect();
-        let sql = look.sql(&rows_where("id = any($1)"));
+        let rows = if filter.brief { brief_rows_where } else { rows_where };
+        let sql = look.sql(&rows("id = any($1)"));
         let rows = sqlx::query(sql).bind(ids).fetch_all(look.connection()).await;
         let rows = rows.map_err(|error| look.failed(error))?;
         let mut rows = rows.iter().map(job).collect::<sqlx::Result<Vec<_>>>()?;

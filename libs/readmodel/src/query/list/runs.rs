@@ -8,7 +8,28 @@ use crate::rows::{Owner, status_bits};
 
 /// Writes a query for the first rows that a filter without conditions lets through, and one more than `limit`.
 pub fn write_candidates(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: usize) {
-    let mut runs = Runs { query, filter, limit: limit as i64 + 1, any: false };
+    write_runs(query, filter, Shown::Places, limit as i64 + 1);
+    let order = order(filter);
+    query.push(format!(") as found order by submitted {order} limit "));
+    query.push_bind(limit as i64 + 1);
+}
+
+/// Writes the first `limit` rows of each run that a filter without conditions lets through, in no order among runs.
+/// Rows of one run that is cut there have one `run` and `is_live`.
+pub fn write_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: i64) {
+    write_runs(query, filter, Shown::Rows, limit);
+}
+
+/// What is told of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Places,
+    /// What is counted, and what conditions ask for.
+    Rows,
+}
+
+fn write_runs(query: &mut QueryBuilder<Postgres>, filter: &Filter, shown: Shown, limit: i64) {
+    let mut runs = Runs { query, filter, shown, limit, any: false };
     match filter.status {
         _ if filter.release.is_some() => runs.of_release(),
         None => {
@@ -25,9 +46,6 @@ pub fn write_candidates(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
             runs.ended(filter.status);
         }
     }
-    let order = order(filter);
-    query.push(format!(") as found order by submitted {order} limit "));
-    query.push_bind(limit as i64 + 1);
 }
 
 fn order(filter: &Filter) -> &'static str {
@@ -38,6 +56,7 @@ fn order(filter: &Filter) -> &'static str {
 struct Runs<'a> {
     query: &'a mut QueryBuilder<Postgres>,
     filter: &'a Filter,
+    shown: Shown,
     /// Rows that each gives at most.
     limit: i64,
     any: bool,
@@ -63,7 +82,8 @@ impl Runs<'_> {
     fn of_release(&mut self) {
         for table in ["jobs_live", "jobs_ended"] {
             self.begin();
-            self.query.push(format!("select id, submitted from {table} where release_id = "));
+            let columns = self.columns(table, None);
+            self.query.push(format!("select {columns} from {table} where release_id = "));
             self.query.push_bind(self.filter.release.clone()).push(" and ");
             self.whose();
             if let Some(status) = self.filter.status {
@@ -76,9 +96,10 @@ impl Runs<'_> {
     /// Jobs that a worker has: one short run.
     fn busy(&mut self, status: &str) {
         self.begin();
-        self.query.push(
-            "select id, submitted from jobs_live where status not in ('queued', 'draft') and ",
-        );
+        let columns = self.columns("jobs_live", None);
+        self.query.push(format!(
+            "select {columns} from jobs_live where status not in ('queued', 'draft') and "
+        ));
         self.whose();
         self.query.push(status);
         self.end("");
@@ -87,7 +108,8 @@ impl Runs<'_> {
     /// Jobs that are not submitted yet: one run, bounded by limits.
     fn drafts(&mut self) {
         self.begin();
-        self.query.push("select id, submitted from jobs_live where status = 'draft' and ");
+        let columns = self.columns("jobs_live", None);
+        self.query.push(format!("select {columns} from jobs_live where status = 'draft' and "));
         self.whose();
         self.end("");
     }
@@ -116,11 +138,26 @@ impl Runs<'_> {
             }
             self.query.push(")");
         }
+        let columns = self.columns(table, Some(run));
         self.query.push(format!(
             " select found.* from runs, lateral (
-                  select id, submitted from {table} where {run} = runs.run and "
+                  select {columns} from {table} where {run} = runs.run and "
         ));
         self.whose();
+    }
+
+    /// What is told of a row of `table`, of the run whose number is in a column, or of the only one.
+    fn columns(&self, table: &str, run: Option<&str>) -> String {
+        if self.shown == Shown::Places {
+            return "id, submitted".to_owned();
+        }
+        let is_live = table == "jobs_live";
+        let waiting = if is_live { "waiting_code" } else { "null::text as waiting_code" };
+        let run = run.unwrap_or("0::bigint");
+        format!(
+            "{run} as run, {is_live} as is_live, status, module, user_id, priority, {waiting}, error, labels,
+             release_id, retry_of, created_at, started_at, ended_at"
+        )
     }
 
     /// Steps from each run of an owner to the next one.

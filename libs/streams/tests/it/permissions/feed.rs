@@ -131,7 +131,11 @@ fn matrix() -> Vec<(String, Value, &'static [&'static str])> {
         ("nox.evt".into(), body.clone(), &["scheduler"]),
         ("nox.cmd.acme".into(), body.clone(), &["gateway"]),
         ("nox.rep.w1".into(), body.clone(), &["executor"]),
-        ("$JS.API.STREAM.INFO.NOX_FEED".into(), body.clone(), &["scheduler", "notifier"]),
+        (
+            "$JS.API.STREAM.INFO.NOX_FEED".into(),
+            body.clone(),
+            &["gateway", "scheduler", "notifier"],
+        ),
         ("$JS.API.STREAM.MSG.GET.NOX_FEED".into(), json!({"seq": 1}), &["notifier"]),
         ("$JS.API.STREAM.PURGE.NOX_FEED".into(), body.clone(), &[]),
         ("$JS.API.STREAM.DELETE.NOX_FEED".into(), body.clone(), &[]),

@@ -9,10 +9,13 @@ use nox_contract::{Fact, FactOrUnknown, FactPlace, Frame, FrameNumber, subject};
 use nox_testkit::system::{
     client::Client,
     cluster::{Cluster, Options, until},
+    service::{Kind, Service},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::process::Command;
+
+use super::{admitted, disk_full::Disk, noop};
 
 const WITHIN: Duration = Duration::from_secs(60);
 /// In inputs, and in no audit.
@@ -89,6 +92,8 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
         json!({"module": "noop", "inputs": {"mark": CANARY}, "run_at": "2099-01-01T00:00:00Z"});
     let submit = ada.request(0, Method::POST, "/jobs").json(&body);
     let submit = submit.header("x-request-id", "the-request").header("nox-reason", "Prüfung");
+    // Nobody is trusted here, so nobody is believed.
+    let submit = submit.header("x-forwarded-for", "203.0.113.7");
     let job = ada.send(submit).await.unwrap().body["job_id"].as_str().unwrap().to_owned();
     let key = ada.post(0, "/keys", &json!({"name": "ci", "role": "user"})).await.unwrap();
     let (key_id, secret) = (key.body["id"].as_str().unwrap(), key.body["secret"].as_str().unwrap());
@@ -177,6 +182,59 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     assert!(since.contains(&canceled) && !until_then.contains(&canceled));
     assert!(all(&strange, "/audit?limit=200", "acts").await.is_empty());
     assert_eq!(bob.get(0, "/audit").await.unwrap().status, StatusCode::FORBIDDEN);
+
+    // The owner is told why, and not from where; nobody else is told anything.
+    let acts = all(&ada, &format!("/jobs/{job}/acts?limit=1"), "acts").await;
+    let told = |act: &Value| [&act["verb"], &act["user_id"], &act["reason"]].map(Value::clone);
+    let told: Vec<_> = acts.iter().map(told).collect();
+    let expected = [
+        json!(["job.cancel", "root", "it was a mistake"]),
+        json!(["job.submit", "ada", "Prüfung"]),
+    ];
+    assert_eq!(json!(told), json!(expected));
+    assert!(acts[0]["from"].is_null() && acts[0]["token_id"].is_null() && acts[0]["n"].is_u64());
+    assert!(acts[1]["from"].is_string() && acts[1]["token_id"] == TOKEN);
+    let by_admin = all(&root, &format!("/jobs/{job}/acts?limit=1"), "acts").await;
+    assert!(by_admin[0]["from"].is_string());
+    for client in [&bob, &strange] {
+        let answer = client.get(0, &format!("/jobs/{job}/acts")).await.unwrap();
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    // A word about many jobs is one about each.
+    let later = json!({"module": "noop", "inputs": {}, "labels": {"which": "bulk"},
+        "run_at": "2099-01-01T00:00:00Z"});
+    let batch = json!({"jobs": [later.clone(), later]});
+    let made = ada.post(0, "/jobs/batch", &batch).await.unwrap().body;
+    let many = ada.request(0, Method::POST, "/jobs/cancel?label=which%3Dbulk");
+    assert!(ada.send(many.header("nox-reason", "too many")).await.unwrap().status.is_success());
+    let many = ada.request(0, Method::POST, "/jobs/retry?label=which%3Dbulk");
+    let retried = ada.send(many.header("nox-reason", "once more")).await.unwrap().body;
+    for place in 0..2 {
+        let id = made["jobs"][place]["accepted"]["job_id"].as_str().unwrap();
+        let acts = all(&ada, &format!("/jobs/{id}/acts?limit=9"), "acts").await;
+        assert_eq!(
+            (&acts[0]["verb"], &acts[0]["reason"]),
+            (&json!("job.cancel"), &json!("too many"))
+        );
+        assert_eq!(acts[1]["reason"], Value::Null, "the control: {}", acts[1]);
+        let id = retried["jobs"][place]["job_id"].as_str().unwrap();
+        let acts = all(&ada, &format!("/jobs/{id}/acts?limit=9"), "acts").await;
+        assert_eq!(
+            (&acts[0]["verb"], &acts[0]["reason"]),
+            (&json!("job.submit"), &json!("once more"))
+        );
+    }
+    let other = &made["jobs"][1]["accepted"]["job_id"];
+    let id = made["jobs"][0]["accepted"]["job_id"].as_str().unwrap();
+    let related = ada.get(0, &format!("/jobs/{id}/related")).await.unwrap().body;
+    assert_eq!(related["batch"][0]["job_id"], *other, "{related}");
+    assert_eq!(related["retries"].as_array().unwrap().len(), 1, "{related}");
+    let system = of("root", "admin", "default");
+    let told = system.get(0, "/system").await.unwrap().body;
+    let names: Vec<_> = told["readers"].as_array().unwrap().iter().map(|of| &of["name"]).collect();
+    assert!(names.contains(&&json!("projector")) && names.contains(&&json!("audit")), "{told}");
+    assert_eq!(told["troubles"], json!([]), "{told}");
+    assert!(told["streams"].as_array().unwrap().iter().all(|of| of["bytes"].is_u64()), "{told}");
     let lines =
         root.request(0, Method::GET, "/audit?sort=at").header("accept", "application/x-ndjson");
     let lines = lines.send().await.unwrap();
@@ -246,4 +304,150 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
     let refused = bob.get(0, "/quotas/ada/ledger").await.unwrap();
     assert_eq!((refused.status.as_u16(), refused.code()), (404, "account_not_found"));
     assert_eq!(cluster.internal_errors(), 0);
+}
+
+/// Waits until the audit is all that the log says.
+async fn is_whole(cluster: &Cluster, folder: &str) {
+    until(WITHIN, "the audit", async || {
+        let verified = noxctl(cluster, &["audit", "verify", "--log", folder]).await;
+        Ok(verified.status.success().then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// Waits until a service is not ready, and says why in these words.
+async fn says(service: &Service, words: &str) {
+    until(WITHIN, words, async || {
+        let said = service.readyz().await;
+        Ok(said.filter(|(ready, said)| !ready && said.contains(words)).map(drop))
+    })
+    .await
+    .unwrap();
+}
+
+async fn run_jobs(client: &Client, count: usize, key: &str) {
+    for heard in client.submit_bulk(0, &vec![noop(); count], Some(key)).await {
+        admitted(heard);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_whose_disk_is_full_says_so_loses_nothing_and_goes_on_when_there_is_room() {
+    let mounted = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(mounted.path()) else { return };
+    let folder = mounted.path().join("audit");
+    let path = folder.to_str().unwrap();
+    let mut cluster = Cluster::start(Options::default()).await.unwrap();
+    cluster.notifier.kill9();
+    cluster.notifier.start_with(&[("NOX_AUDIT", path)]).unwrap();
+    cluster.notifier.wait_ready().await.unwrap();
+    let client = cluster.client("ada");
+    run_jobs(&client, 20, "before").await;
+    is_whole(&cluster, path).await;
+
+    disk.fill(0);
+    run_jobs(&client, 100, "full").await;
+    says(&cluster.notifier, "the audit waits for its disk").await;
+    assert_eq!(cluster.notifier.log().matches("The audit waits for its disk").count(), 1);
+    // Nothing else waits, and the negative control: what could not be written is missed.
+    cluster.settle(WITHIN).await.unwrap();
+    super::feed::is_whole(&cluster, WITHIN).await.unwrap();
+    let verified = noxctl(&cluster, &["audit", "verify", "--log", path]).await;
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(!verified.status.success(), "{said}");
+
+    // Room is enough, without a restart.
+    disk.make_room();
+    is_whole(&cluster, path).await;
+    cluster.notifier.wait_ready().await.unwrap();
+
+    // The same where the process goes in between: what it had begun to write is cut off, and written whole.
+    disk.fill(0);
+    run_jobs(&client, 100, "killed").await;
+    says(&cluster.notifier, "the audit waits for its disk").await;
+    cluster.notifier.kill9();
+    cluster.notifier.start_with(&[("NOX_AUDIT", path)]).unwrap();
+    says(&cluster.notifier, "the audit waits for its disk").await;
+    disk.make_room();
+    is_whole(&cluster, path).await;
+    let submits = lines(&folder).iter().filter(|act| act["verb"] == "job.submit").count();
+    assert_eq!(submits, 220, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_notifier_waits_for_the_folder_of_the_audit_and_goes_on_when_it_is_free() {
+    let mut cluster = Cluster::start(Options::default()).await.unwrap();
+    let folder = cluster.folder().join("audit");
+    let path = folder.to_str().unwrap();
+    cluster.notifier.kill9();
+    cluster.notifier.start_with(&[("NOX_AUDIT", path)]).unwrap();
+    cluster.notifier.wait_ready().await.unwrap();
+    // One that has nothing to do but the audit.
+    let mut second = cluster.notifier.another("notifier-1").unwrap();
+    second.forget("NOX_DATABASE_URL");
+    second.forget("NOX_WEBHOOK_KEY");
+    second.start_with(&[("NOX_AUDIT", path), ("NOX_FEED", "off")]).unwrap();
+    says(&second, "another notifier writes the audit in").await;
+    let client = cluster.client("ada");
+    run_jobs(&client, 20, "first").await;
+    is_whole(&cluster, path).await;
+    says(&second, "another notifier writes the audit in").await;
+
+    cluster.notifier.kill9();
+    run_jobs(&client, 20, "second").await;
+    second.wait_ready().await.unwrap();
+    is_whole(&cluster, path).await;
+    let submits = lines(&folder).iter().filter(|act| act["verb"] == "job.submit").count();
+    assert_eq!(submits, 40, "each once");
+    // And the first one waits now.
+    cluster.notifier.start_with(&[("NOX_AUDIT", path)]).unwrap();
+    says(&cluster.notifier, "another notifier writes the audit in").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_the_client_s_address_is_told_and_nobody_else_is_believed() {
+    let options = Options { gateways: 2, ..Options::default() };
+    let options = options.env(Kind::Gateway, "NOX_TRUSTED_PROXIES", "127.0.0.0/8,10.0.0.0/8");
+    let mut cluster = Cluster::start(options).await.unwrap();
+    // The second one trusts another proxy than whom it hears.
+    cluster.gateways[1].stop().await;
+    cluster.gateways[1].start_with(&[("NOX_TRUSTED_PROXIES", "10.0.0.0/8")]).unwrap();
+    cluster.gateways[1].wait_ready().await.unwrap();
+    let (ada, root) = (
+        cluster.client("ada"),
+        cluster.client_with(json!({"sub": "root", "role": "admin", "tenant": "default"})),
+    );
+    let submit = async |gateway: usize, said: &[(&str, &str)]| {
+        let request = ada.request(gateway, Method::POST, "/jobs").json(&noop());
+        let named =
+            said.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        ada.send(named).await.unwrap()
+    };
+    const SPOOFED: &str = "192.0.2.66, 203.0.113.7, 10.1.1.1";
+    for (gateway, said, from) in [
+        (0, &[("x-forwarded-for", SPOOFED)][..], "203.0.113.7"),
+        (0, &[("forwarded", "for=192.0.2.66, for=\"[2001:db8::7]:80\"")], "2001:db8::7"),
+        (0, &[], "127.0.0.1"),
+        (1, &[("x-forwarded-for", SPOOFED)], "127.0.0.1"),
+        (1, &[("forwarded", "for=203.0.113.7")], "127.0.0.1"),
+        (1, &[("x-forwarded-for", "no address")], "127.0.0.1"),
+    ] {
+        let job = submit(gateway, said).await.body["job_id"].as_str().unwrap().to_owned();
+        let acts = all(&root, &format!("/audit?verb=job.submit&job_id={job}"), "acts").await;
+        assert_eq!(acts.len(), 1, "{acts:?}");
+        assert_eq!(acts[0]["from"], from, "{gateway} {said:?}");
+    }
+    for said in [
+        &[("x-forwarded-for", "no address")][..],
+        &[("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=192.0.2.66")],
+    ] {
+        let refused = submit(0, said).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (400, "ambiguous_head"), "{said:?}");
+    }
+    // What is no block of addresses is refused at the start.
+    cluster.gateways[1].stop().await;
+    cluster.gateways[1].start_with(&[("NOX_TRUSTED_PROXIES", "the-proxy")]).unwrap();
+    assert!(!cluster.gateways[1].wait_ended(WITHIN).await.unwrap().success());
+    assert!(cluster.gateways[1].log().contains("must be a block of addresses"));
 }

@@ -23,11 +23,11 @@ const DISK_BYTES: usize = 64 << 20;
 const NEARLY: usize = 5 << 20;
 
 /// A small disk of the test's own.
-struct Disk(PathBuf);
+pub(super) struct Disk(PathBuf);
 
 impl Disk {
     /// `None`, with the reason said, where this user may mount nothing.
-    fn mount(folder: &Path) -> Option<Self> {
+    pub(super) fn mount(folder: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "tmpfs"])
             .arg(folder)
@@ -43,7 +43,7 @@ impl Disk {
     }
 
     /// Leaves `free` bytes.
-    fn fill(&self, free: usize) {
+    pub(super) fn fill(&self, free: usize) {
         let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
         let block = vec![0; 64 << 10];
         while self.free() > free && ballast.write_all(&block).is_ok() {}
@@ -55,7 +55,7 @@ impl Disk {
         text.lines().last().unwrap().trim().parse().unwrap()
     }
 
-    fn make_room(&self) {
+    pub(super) fn make_room(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 

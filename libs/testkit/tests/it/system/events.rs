@@ -130,12 +130,12 @@ fn places_of(
 async fn run_jobs(client: &Client, count: usize) -> Result<()> {
     for first in (0..count).step_by(200) {
         let bodies = vec![noop(); 200.min(count - first)];
-        for heard in client.submit_bulk(0, &bodies, Some(&format!("events-{first}"))).await {
-            admitted(heard);
-        }
+        let heard = client.submit_bulk(0, &bodies, Some(&format!("events-{first}"))).await;
+        let last = heard.into_iter().map(|heard| admitted(heard).1).max().unwrap_or_default();
+        // Of rows that have all of them, or none would be open where the view is behind.
+        let path = format!("/jobs?state=queued,running&limit=1&n={last}");
         until(WITHIN, "the jobs", async || {
-            let path = "/jobs?state=queued,running&limit=1";
-            let open = client.get(0, path).await.map_err(anyhow::Error::msg)?;
+            let open = client.get(0, &path).await.map_err(anyhow::Error::msg)?;
             Ok(open.body["jobs"].as_array().is_some_and(Vec::is_empty).then_some(()))
         })
         .await?;
@@ -287,6 +287,23 @@ async fn a_viewer_hears_what_it_may_see_from_where_it_was_to_the_end_of_its_job_
             .await
             .unwrap();
     assert_eq!(only.len(), names.iter().filter(|name| !name.contains("quota")).count() - 1);
+
+    // Whoever is cut off before the first event knows where to go on, in each form.
+    for accept in [SSE, NDJSON] {
+        let live = ada.request(0, Method::GET, "/events?type=job").header("accept", accept);
+        let mut cut = live.send().await.unwrap();
+        let after = cut.headers()["nox-after"].to_str().unwrap().to_owned();
+        if accept == SSE {
+            let chunk = cut.chunk().await.unwrap().unwrap();
+            assert_eq!(field(std::str::from_utf8(&chunk).unwrap(), "id"), Some(&*after));
+        }
+        drop(cut);
+        let meanwhile = submit().await;
+        let heard =
+            follow(&ada, "/events?type=job.submitted", accept, Some(&after), |all| !all.is_empty());
+        let (heard, _) = heard.await.unwrap();
+        assert_eq!(heard[0].data["subject"], meanwhile.as_str(), "{after}");
+    }
 
     // What can be chosen, and who may see it.
     let heard = async |client: &Client, words: &str| {

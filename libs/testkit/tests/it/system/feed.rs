@@ -13,11 +13,11 @@ use nox_archive::Log;
 use nox_contract::{CloudEvent, FactOrUnknown, FactPlace, Frame, FrameNumber, subject};
 use nox_testkit::system::{
     client::Client,
-    cluster::{Cluster, Options, until},
+    cluster::{Cluster, Options, until, user_password, user_url},
     service::Kind,
     wiretap::{Heard, Wiretap},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use super::{admitted, load::Load, noop, replicas, setting};
@@ -27,13 +27,40 @@ const PAGE: &str = include_str!("../../../../../docs/subscribing.md");
 const JOBS: usize = 300;
 const SUBSCRIBER_KILLS: usize = 10;
 
-/// Python of the page.
-fn program(name: &str) -> &'static str {
-    let (_, rest) = PAGE.split_once(&format!("```python {name}\n")).expect("the page has it");
+/// A program of the page.
+fn program(language: &str, name: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("```{language} {name}\n")).expect("the page has it");
     rest.split_once("```").expect("a block has an end").0
 }
 
+/// What a program of the page is told.
+struct Told<'a> {
+    nats_url: &'a str,
+    consumer: &'a str,
+    tenant: &'a str,
+    events: &'a Path,
+}
+
+impl Told<'_> {
+    fn start(&self, command: &mut Command) -> Result<Child> {
+        command
+            .env("NATS_URL", self.nats_url)
+            .env("CONSUMER", self.consumer)
+            .env("TENANT", self.tenant)
+            .env("ACK_WAIT_S", "1")
+            .env("EVENTS", self.events)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Ok(command.spawn()?)
+    }
+}
+
 fn python(cluster: &Cluster, name: &str, events: &Path) -> Result<Child> {
+    let told = Told { nats_url: &cluster.nats_url, consumer: "reader", tenant: "default", events };
+    python_told(&told, name)
+}
+
+fn python_told(told: &Told<'_>, name: &str) -> Result<Child> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let tools = std::env::var_os("NOX_TOOLS").map_or_else(|| root.join(".nox/tools"), Into::into);
     let packages = tools.join("python");
@@ -44,21 +71,33 @@ fn python(cluster: &Cluster, name: &str, events: &Path) -> Result<Child> {
     );
     let mut command = Command::new("python3");
     command
-        .args(["-c", program(name)])
+        .args(["-c", program("python", name)])
         .env("PYTHONPATH", packages)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("NATS_URL", &cluster.nats_url)
-        .env("CONSUMER", "reader")
-        .env("TENANT", "default")
-        .env("ACK_WAIT_S", "1")
-        .env("EVENTS", events)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    Ok(command.spawn()?)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    told.start(&mut command)
+}
+
+/// The Rust of the page, which is an example that is built with the tests.
+fn rust(told: &Told<'_>) -> Result<Child> {
+    let test = std::env::current_exe()?;
+    let built = test.ancestors().nth(2).context("this program is nowhere")?;
+    let built = built.join("examples/subscriber");
+    ensure!(
+        built.is_file(),
+        "{} is missing: cargo build -p nox-streams --examples",
+        built.display()
+    );
+    let mut command = Command::new(built);
+    command.env("NATS_USER", told.consumer).env("NATS_PASSWORD", user_password(told.consumer));
+    told.start(&mut command)
 }
 
 /// What the log says that there is to read: ids for the tenant, and for all.
 async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, Vec<FactPlace>)> {
+    in_the_log_of(cluster, "default").await
+}
+
+async fn in_the_log_of(cluster: &Cluster, tenant: &str) -> Result<(Vec<String>, Vec<FactPlace>)> {
     let broker = cluster.broker().await?;
     let incarnation = broker.incarnation(subject::EVENTS).await?;
     let last = FrameNumber(broker.last_sequence(subject::EVENTS).await?);
@@ -73,7 +112,7 @@ async fn in_the_log(cluster: &Cluster) -> Result<(Vec<String>, Vec<FactPlace>)> 
                 let place = FactPlace { n: frame.n, entry, fact };
                 let Some(event) = CloudEvent::of(place, frame.at, of, known)? else { continue };
                 all.push(place);
-                if event.tenant() == "default" {
+                if event.tenant() == tenant {
                     ids.push(place.to_string());
                 }
             }
@@ -197,6 +236,69 @@ async fn a_subscriber_that_is_killed_ten_times_reads_every_event_once_and_in_ord
     tokio::join!(jobs, kills);
     let read = reading.judge(WITHIN).await.unwrap();
     assert!(read > JOBS * 4, "{read} events");
+}
+
+#[test]
+fn the_rust_of_the_page_is_the_example_that_is_run() {
+    let example = include_str!("../../../../../libs/streams/examples/subscriber.rs");
+    assert_eq!(program("rust", "subscriber"), example);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_reads_its_feed_in_rust_and_in_python_with_its_own_permissions_alone() {
+    let options = Options { subscribers: vec!["acme"], ..Options::default() };
+    let cluster = Cluster::start(options).await.unwrap();
+    let events = cluster.folder().join("events.jsonl");
+    let (operator, acme) = (user_url(&cluster.nats, "operator"), user_url(&cluster.nats, "acme"));
+    let told = |nats_url| Told { nats_url, consumer: "acme", tenant: "acme", events: &events };
+    // The negative control: who subscribes cannot make the consumer.
+    let made = python_told(&told(&acme), "operator").unwrap().wait().await.unwrap();
+    assert!(!made.success());
+    let made = python_told(&told(&operator), "operator").unwrap().wait().await.unwrap();
+    assert!(made.success(), "{made}");
+
+    let of =
+        |tenant: &str| cluster.client_with(json!({"sub": "ada", "role": "user", "tenant": tenant}));
+    let (client, other) = (of("acme"), of("umbra"));
+    run_jobs(&client, 5, "first").await.unwrap();
+    let jobs = async {
+        for part in 0..3 {
+            run_jobs(&other, 5, &format!("other-{part}")).await.unwrap();
+            run_jobs(&client, JOBS / 3, &format!("rust-{part}")).await.unwrap();
+        }
+    };
+    let kills = async {
+        for kill in 0..SUBSCRIBER_KILLS {
+            // Whatever it is written in, it goes on where the other one was.
+            let mut subscriber = match kill % 3 {
+                2 => python_told(&told(&acme), "subscriber"),
+                _ => rust(&told(&acme)),
+            }
+            .unwrap();
+            let before = read(&events).len();
+            until(WITHIN, "the subscriber", async || {
+                ensure!(subscriber.try_wait()?.is_none(), "the subscriber has ended");
+                let now = read(&events).len();
+                let is_all = now == in_the_log_of(&cluster, "acme").await?.0.len();
+                Ok((now > before || is_all).then_some(()))
+            })
+            .await
+            .unwrap();
+            subscriber.kill().await.unwrap();
+        }
+    };
+    tokio::join!(jobs, kills);
+    let mut subscriber = rust(&told(&acme)).unwrap();
+    let (ids, _) = in_the_log_of(&cluster, "acme").await.unwrap();
+    until(WITHIN, "the rest", async || {
+        ensure!(subscriber.try_wait()?.is_none(), "the subscriber has ended");
+        Ok((read(&events).len() >= ids.len()).then_some(()))
+    })
+    .await
+    .with_context(|| format!("{} of {}", read(&events).len(), ids.len()))
+    .unwrap();
+    assert!(ids.len() > JOBS * 4, "{} events", ids.len());
+    assert!(read(&events) == ids, "each once, and in order");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,8 +154,13 @@ async fn follow_once(client: &Client, last: &mut Option<String>) -> Result<()> {
         text.push_str(std::str::from_utf8(&chunk)?);
         while let Some((event, rest)) = text.split_once("\n\n") {
             if let Some(id) = event.lines().find_map(|line| line.strip_prefix("id: ")) {
-                let is_next = last.as_ref().is_none_or(|last| place(id) > place(last));
-                ensure!(is_next, "{id} follows {last:?}");
+                // An id without an event says where it begins, or has come to.
+                let is_event = event.contains("\ndata: ");
+                let may_follow = |last: &String| match is_event {
+                    true => place(id) > place(last),
+                    false => place(id) >= place(last),
+                };
+                ensure!(last.as_ref().is_none_or(may_follow), "{id} follows {last:?}");
                 *last = Some(id.to_owned());
             }
             text = rest.to_owned();

@@ -134,8 +134,27 @@ async fn lateness(
     Ok(receiver.lateness(&GOOD))
 }
 
-/// Before and after endpoints are added that fail, hang, drip and say too much.
-async fn beside_bad_ones(extra: &[(&'static str, &str)]) -> Result<(Duration, Duration)> {
+const BAD: [&str; 7] =
+    ["/fail/1", "/fail/2", "/hang/1", "/hang/2", "/hang/3", "/drip/1", "/huge/1"];
+
+/// Endpoints that fail, hang, drip and say too much, and one that is not there; their ids.
+async fn add_bad_ones(client: &Client, receiver: &Receiver) -> Vec<String> {
+    let mut urls: Vec<_> = BAD.iter().map(|path| receiver.url(path)).collect();
+    // Nobody listens there.
+    urls.push("http://127.0.0.1:9/".to_owned());
+    let mut ids = Vec::new();
+    for url in urls {
+        ids.push(add(client, &url, json!({"type": ["job"]})).await.0);
+    }
+    ids
+}
+
+/// Within how long 99 of 100 events come to good endpoints, alone and beside bad ones: in turns, so that whatever else
+/// this machine does is in both, and the median of each, so that one bad moment is in neither.
+async fn beside_bad_ones(
+    rounds: usize,
+    extra: &[(&'static str, &str)],
+) -> Result<(Duration, Duration)> {
     let cluster = system(extra).await?;
     let receiver = Receiver::start().await?;
     let client = cluster.client("ada");
@@ -144,30 +163,44 @@ async fn beside_bad_ones(extra: &[(&'static str, &str)]) -> Result<(Duration, Du
     }
     run_jobs(&client, 5, "warm").await;
     jobs_end(&client).await?;
-    let alone = lateness(&cluster, &receiver, 40, "alone").await?;
-    for path in ["/fail/1", "/fail/2", "/hang/1", "/hang/2", "/hang/3", "/drip/1", "/huge/1"] {
-        add(&client, &receiver.url(path), json!({"type": ["job"]})).await;
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        alone.push(lateness(&cluster, &receiver, 40, &format!("alone-{round}")).await?);
+        let bad = add_bad_ones(&client, &receiver).await;
+        beside.push(lateness(&cluster, &receiver, 40, &format!("beside-{round}")).await?);
+        for id in bad {
+            let gone = ask(&client, Method::DELETE, &format!("/webhooks/{id}"), None).await;
+            assert!(gone.status.is_success(), "{}", gone.body);
+        }
     }
-    // Nobody listens there.
-    add(&client, "http://127.0.0.1:9/", json!({"type": ["job"]})).await;
-    let beside = lateness(&cluster, &receiver, 40, "beside").await?;
     eprintln!("99 % of events arrive within {alone:?} alone, and {beside:?} beside bad endpoints");
-    Ok((alone, beside))
+    let median = |mut all: Vec<Duration>| {
+        all.sort_unstable();
+        all[all.len() / 2]
+    };
+    Ok((median(alone), median(beside)))
+}
+
+/// Below this, other processes of this machine are what is measured.
+const FLOOR: Duration = Duration::from_millis(60);
+
+fn are_held_up(alone: Duration, beside: Duration) -> bool {
+    beside > alone.max(FLOOR) * 2
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_fail_hang_drip_or_say_too_much_slow_nobody() {
-    let (alone, beside) = beside_bad_ones(&[]).await.unwrap();
-    // Below this, other processes of this machine are what is measured.
-    let floor = Duration::from_millis(250);
-    assert!(beside <= alone.max(floor) * 2, "{alone:?} alone, {beside:?} beside bad ones");
+    let (alone, beside) = beside_bad_ones(5, &[]).await.unwrap();
+    assert!(!are_held_up(alone, beside), "{alone:?} alone, {beside:?} beside bad ones");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_one_place_for_all_endpoints_a_bad_one_slows_the_others() {
-    let outcome = beside_bad_ones(&[("NOX_WEBHOOK_FAULT", "one-place")]).await;
+    let outcome = beside_bad_ones(1, &[("NOX_WEBHOOK_FAULT", "one-place")]).await;
     match outcome {
-        Ok((alone, beside)) => assert!(beside > alone * 2, "{alone:?} alone, {beside:?} beside"),
+        Ok((alone, beside)) => {
+            assert!(are_held_up(alone, beside), "{alone:?} alone, {beside:?} beside");
+        }
         Err(error) => assert!(format!("{error:#}").contains("the events"), "{error:#}"),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod frame;
 mod ring;
+mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::ring::{Look, Topic};
-use self::{frame::HubFrame, ring::Ring};
+use self::{frame::HubFrame, ring::Ring, turns::Turns};
 use crate::{
     problem::ApiError,
     read::bulk::{Bulk, RowsLog},
@@ -28,6 +29,7 @@ pub struct Hub {
     /// What follows the log now, if anybody listens.
     following: tokio::sync::Mutex<Weak<Following>>,
     frames_read: IntCounter,
+    turns: Turns,
 }
 
 /// One following of the log. It ends with the last who listens.
@@ -47,7 +49,7 @@ pub struct Listener {
 impl Hub {
     /// Counts the messages that are read for viewers.
     pub fn new(bulk: Arc<Bulk>, frames_read: IntCounter) -> Self {
-        Self { bulk, following: tokio::sync::Mutex::default(), frames_read }
+        Self { bulk, following: tokio::sync::Mutex::default(), frames_read, turns: Turns::new() }
     }
 
     /// Listens to `topic` from now on. The first who does has the log followed.
@@ -67,6 +69,11 @@ impl Hub {
         };
         let news = lock(&live.ring).enter(&topic);
         Ok(Listener { following: live, topic, news })
+    }
+
+    /// Looks through a frame for a viewer, or writes what was found, when its turn comes.
+    pub async fn in_turn<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.turns.run(work).await
     }
 
     async fn follow(&self) -> Result<Following, ApiError> {

@@ -61,10 +61,10 @@ struct Query {
 /// Acts, as far as they were looked for.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Acts")]
-struct Page {
-    acts: Vec<Act>,
+pub(super) struct Page {
+    pub acts: Vec<Act>,
     /// The cursor of the next page, which may have some even where this one has none; null at the end.
-    next: Option<FactPlace>,
+    pub next: Option<FactPlace>,
 }
 
 /// Which acts are wanted.
@@ -125,7 +125,7 @@ impl Query {
 }
 
 /// The acts of a message of the log.
-fn acts(n: FrameNumber, payload: &[u8]) -> serde_json::Result<Vec<Act>> {
+pub(super) fn acts(n: FrameNumber, payload: &[u8]) -> serde_json::Result<Vec<Act>> {
     match serde_json::from_slice::<Frame>(payload) {
         Ok(frame) => Ok(audit::acts(&frame)),
         Err(error) => match serde_json::from_slice::<EpochRecord>(payload) {

@@ -4,13 +4,15 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use nox_contract::{ModuleName, Timestamp, WaitingCode};
+use axum::{extract::Query, http::Uri};
+use nox_contract::{ModuleName, Timestamp, WaitingCode, command::PRIORITY_MAX};
 use nox_readmodel::query::{Condition, Is};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    extract::{PAGE, Paging, check_controls},
+    extract::{self, PAGE, Paging, check_controls},
     problem::{ApiError, FieldError},
     use_cases::list::Wanted,
 };
@@ -48,6 +50,13 @@ pub struct Asked {
     waiting: Option<String>,
     #[serde(rename = "waiting!")]
     not_waiting: Option<String>,
+    priority: Option<String>,
+    #[serde(rename = "priority!")]
+    not_priority: Option<String>,
+    /// The job that it repeats.
+    retry_of: Option<String>,
+    #[serde(rename = "retry_of!")]
+    not_retry_of: Option<String>,
     /// At this instant or later.
     #[schemars(with = "Option<Timestamp>")]
     created_after: Option<String>,
@@ -94,6 +103,11 @@ impl Asked {
         let waiting = |codes: Vec<Waiting>| Is::Waiting(codes.into_iter().map(|of| of.0).collect());
         read.all("?waiting", self.waiting, waiting);
         read.all("?waiting!", self.not_waiting, waiting);
+        let priority = |of: Vec<Priority>| Is::Priority(of.into_iter().map(|of| of.0).collect());
+        read.all("?priority", self.priority, priority);
+        read.all("?priority!", self.not_priority, priority);
+        read.all("?retry_of", self.retry_of, Is::RetryOf);
+        read.all("?retry_of!", self.not_retry_of, Is::RetryOf);
         read.label("?label", self.label);
         read.label("?label!", self.not_label);
         read.instant("?created_before", self.created_before, Is::CreatedBefore, false);
@@ -103,6 +117,53 @@ impl Asked {
         wanted.conditions = read.end()?;
         Ok(wanted)
     }
+}
+
+impl Asked {
+    /// What to count: all of it, in no order.
+    pub fn unpaged(self) -> Result<Wanted, ApiError> {
+        let paging = [("?sort", &self.sort), ("?limit", &self.limit), ("?cursor", &self.cursor)];
+        let asked = paging.into_iter().filter(|(_, value)| value.is_some());
+        let errors: Vec<_> =
+            asked.map(|(name, _)| FieldError::new(name, "is not known here".to_owned())).collect();
+        if errors.is_empty() { self.wanted() } else { Err(ApiError::invalid(errors)) }
+    }
+}
+
+/// Leaves those parameters out of what is described that choose pages.
+pub(super) fn without_paging(schema: &mut Schema) {
+    if let Some(known) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        known.retain(|name, _| !["sort", "limit", "cursor"].contains(&name.as_str()));
+    }
+}
+
+/// The words of a query that choose jobs, and beside them its parameters of these names, each of which stands there
+/// once at most.
+pub(super) fn apart<const N: usize>(
+    uri: &Uri,
+    names: [&str; N],
+) -> Result<(Asked, [Option<String>; N]), ApiError> {
+    let mut own = [const { None }; N];
+    let mut others = Vec::new();
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let alone = format!("/?{pair}").parse().map_err(ApiError::internal)?;
+        // Any query is pairs of texts.
+        let Query(read) =
+            Query::<Vec<(String, String)>>::try_from_uri(&alone).map_err(ApiError::internal)?;
+        let known = read.into_iter().next().and_then(|(name, value)| {
+            Some((names.iter().position(|known| *known == name)?, value))
+        });
+        let Some((place, value)) = known else {
+            others.push(pair);
+            continue;
+        };
+        if own[place].replace(value).is_some() {
+            let error = FieldError::new(format!("?{}", names[place]), "stands there twice");
+            return Err(ApiError::invalid(vec![error]));
+        }
+    }
+    let others = format!("/?{}", others.join("&")).parse().map_err(ApiError::internal)?;
+    Ok((extract::query(&others)?, own))
 }
 
 const EMPTY: &str = "is empty: leave it out, or name what is meant";
@@ -116,6 +177,18 @@ impl FromStr for Waiting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let code = serde_json::from_value(text.into());
         code.map(Self).map_err(|_| "must be a reason for waiting, as `waiting.code` has it")
+    }
+}
+
+/// A priority that a job may have.
+struct Priority(u8);
+
+impl FromStr for Priority {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let priority = text.parse().ok().filter(|priority| *priority <= PRIORITY_MAX);
+        priority.map(Self).ok_or("must be a whole number from 0 to 9")
     }
 }
 
@@ -281,7 +354,6 @@ mod tests {
     use nox_contract::JobState;
 
     use super::*;
-    use crate::extract;
 
     fn asked(query: &str) -> Result<Wanted, ApiError> {
         extract::query::<Asked>(&format!("/jobs?{query}").parse().unwrap())?.wanted()
@@ -355,6 +427,9 @@ mod tests {
             "n=-1",
             "sort=size",
             "waiting=long",
+            "priority=10",
+            "priority=high",
+            "retry_of=1",
             "created_after=yesterday",
             "status=a,b",
             "label=%00",

@@ -79,6 +79,8 @@ struct JobsHealth {
     n: u64,
     /// Frames that the rows are behind the log.
     view_lag_frames: i64,
+    /// For how many seconds the first of them has been decided; 0 where there is none.
+    view_lag_s: f64,
 }
 
 /// `GET /health`
@@ -93,6 +95,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
         status,
         n: app.barrier.seen().seq,
         view_lag_frames: app.metrics.lag_frames.get(),
+        view_lag_s: app.metrics.lag_seconds.get(),
     };
     (code, Json(Health { status, jobs })).into_response()
 }

@@ -1,16 +1,19 @@
 //! Jobs, modules, quotas and the rest in Nox's own words: one file an address.
 
+mod acts;
 pub mod artifacts;
 mod as_of;
 mod audit;
 mod batch;
 mod body;
 mod cancel;
+mod counts;
 mod download;
 mod events;
 mod filter;
 mod get;
 pub mod health;
+mod info;
 mod keys;
 mod kind;
 mod list;
@@ -22,13 +25,16 @@ mod openapi;
 mod problems;
 mod queue;
 mod quotas;
+mod related;
 mod request;
 mod retry;
 mod schedules;
+mod stats;
 mod status;
 mod stream;
 pub mod submit;
 mod submit_draft;
+mod system;
 mod uploads;
 mod view;
 mod webhooks;
@@ -41,6 +47,8 @@ use crate::endpoint::Endpoint;
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![
         list::endpoint(),
+        counts::endpoint(),
+        stats::endpoint(),
         submit::endpoint(),
         batch::endpoint(),
         get::endpoint(),
@@ -51,12 +59,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         status::endpoint(),
         stream::endpoint(),
         why::endpoint(),
+        related::endpoint(),
+        acts::endpoint(),
         queue::endpoint(),
         artifacts::endpoint(),
         audit::endpoint(),
         download::endpoint(),
         uploads::endpoint(),
         me::endpoint(),
+        info::endpoint(),
+        system::endpoint(),
         problems::endpoint(),
     ];
     endpoints.extend(many::endpoints());

@@ -5,10 +5,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use nox_contract::{FrameNumber, JobId, JobState, ProblemCode};
+use nox_contract::{FrameNumber, JobId, JobState, ModuleName, ProblemCode, Resources, Submit};
 use nox_service::crash_point;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     body::JobBody,
@@ -16,11 +16,16 @@ use super::{
     request::{Asked, Manner},
 };
 use crate::{
+    app::App,
     endpoint::{Access, Answer, Content, Endpoint, Header, IDEMPOTENCY_KEY, Method, TRACEPARENT},
     extract::Incoming,
     http::body::BODY_BYTES_MAX,
-    problem::ApiError,
-    use_cases::submit::{Admitted, Keyed, Prepared, decide, prepare},
+    identity::auth::Caller,
+    problem::{ApiError, FieldError},
+    use_cases::{
+        dry_run,
+        submit::{Admitted, Keyed, Prepared, decide, prepare},
+    },
 };
 
 /// Says that an answer repeats an earlier one, under the name that clients know from elsewhere.
@@ -100,9 +105,11 @@ impl IntoResponse for Receipt {
 pub fn endpoint() -> Endpoint {
     let (id, summary) = ("submit_job", "Submits a job.");
     Endpoint::new(Method::Post, "/jobs", Access::OWN, (id, summary), submit)
+        .query::<Query>()
         .headers([IDEMPOTENCY_KEY, TRACEPARENT])
         .body(Content::json::<JobBody>())
         .example(r#"{"module": "noop", "labels": {"team": "a"}}"#)
+        .answer(Answer::json::<DryRun>(200, "What would become of it; nothing was recorded."))
         .answer(Answer::json::<Receipt>(201, "A command was taken in.").headers(RECEIPT_HEADERS))
         .answer(Answer::json::<Receipt>(202, "The job was taken in.").headers(RECEIPT_HEADERS))
         .problems(SUBMIT_PROBLEMS)
@@ -134,17 +141,105 @@ pub const SUBMIT_PROBLEMS: &[ProblemCode] = &[
     ProblemCode::StorageFull,
 ];
 
-pub async fn submit(mut incoming: Incoming) -> Result<Receipt, ApiError> {
-    let body = incoming.json(BODY_BYTES_MAX).await?;
+/// The query of a submit.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    /// `true`: judge the job, and record nothing.
+    #[schemars(with = "Option<bool>")]
+    dry_run: Option<String>,
+}
+
+/// What would become of a job that is not submitted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DryRun {
+    /// Nothing was recorded.
+    dry_run: bool,
+    /// The job that the request's key has made already, if it has.
+    known_job_id: Option<JobId>,
+    /// The job as it would be; absent where there is one already.
+    job: Option<Foreseen>,
+    /// Whether the limits of the asker and its tenant are known, and there is room: those of a user are not known before
+    /// its first submit.
+    limits_known: bool,
+}
+
+/// A job as it would be.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ForeseenJob")]
+struct Foreseen {
+    module: ModuleName,
+    module_version: Option<String>,
+    state: JobState,
+    priority: u8,
+    requested_resources: Resources,
+    /// Core seconds of the day's budget that it would reserve; 0 of a draft.
+    cpu_seconds: i64,
+    /// The jobs that it would wait for.
+    after: Vec<JobId>,
+}
+
+/// What a submit is answered with.
+pub enum Submitted {
+    Receipt(Receipt),
+    DryRun(Box<DryRun>),
+}
+
+impl IntoResponse for Submitted {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Receipt(receipt) => receipt.into_response(),
+            Self::DryRun(judged) => Json(*judged).into_response(),
+        }
+    }
+}
+
+impl Foreseen {
+    fn new(submit: Submit) -> Self {
+        let Submit { module, module_version, priority, requested_resources, after, .. } = submit;
+        let (state, cpu_seconds) = match submit.draft {
+            true => (JobState::Draft, 0),
+            false => (JobState::Queued, requested_resources.cpu_seconds()),
+        };
+        Self { module, module_version, state, priority, requested_resources, cpu_seconds, after }
+    }
+}
+
+pub async fn submit(mut incoming: Incoming) -> Result<Submitted, ApiError> {
+    let Query { dry_run } = incoming.query()?;
+    let is_dry = match dry_run.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let error = FieldError::new("?dry_run", "must be true or false");
+            return Err(ApiError::invalid(vec![error]));
+        }
+    };
+    let body = incoming.json_beside_query(BODY_BYTES_MAX).await?;
     let Incoming { app, caller, .. } = &incoming;
     let (key, traceparent) = (incoming.key()?, incoming.traceparent());
     let Asked { job, moved, manner } = Asked::parse(body.text())?;
     let keyed = key.map(|key| Keyed::new(caller, key, None, &job));
     let prepared = prepare(app, caller, &job, keyed, traceparent).await;
-    let admitted = match prepared.map_err(|error| error.placed(&moved))? {
+    let prepared = prepared.map_err(|error| error.placed(&moved))?;
+    if is_dry {
+        return judged(app, caller, prepared).await.map(|of| Submitted::DryRun(Box::new(of)));
+    }
+    let admitted = match prepared {
         Prepared::Known(admitted) => admitted,
         Prepared::New(submit) => decide(app, caller, *submit).await?,
     };
     crash_point("gateway.before_answer");
-    Ok(Receipt::new(admitted, manner))
+    Ok(Submitted::Receipt(Receipt::new(admitted, manner)))
+}
+
+async fn judged(app: &App, caller: &Caller, prepared: Prepared) -> Result<DryRun, ApiError> {
+    let (known_job_id, job, limits_known) = match prepared {
+        Prepared::Known(admitted) => (Some(admitted.job_id), None, true),
+        Prepared::New(submit) => {
+            let are_known = dry_run::check_limits(app, caller, &submit).await?;
+            (None, Some(Foreseen::new(*submit)), are_known)
+        }
+    };
+    Ok(DryRun { dry_run: true, known_job_id, job, limits_known })
 }

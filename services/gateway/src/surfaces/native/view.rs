@@ -39,9 +39,11 @@ pub struct JobView<'a> {
     waiting: Option<Waiting>,
     attempt: Attempt,
     priority: u8,
-    /// `null`, and `parked` says why, where they cannot be stored.
-    inputs: Option<&'a RawJson>,
-    outputs: Option<&'a RawJson>,
+    /// `null`, and `parked` says why, where they cannot be stored. Brief lists leave both out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs: Option<Option<&'a RawJson>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<Option<&'a RawJson>>,
     error: Option<&'a JobError>,
     requested_resources: Resources,
     #[schemars(with = "Option<Resources>")]
@@ -118,8 +120,8 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
                 .map(|code| Waiting { code, message: message(code, kind).into() }),
             attempt: row.attempt,
             priority: row.priority,
-            inputs: row.inputs.as_ref(),
-            outputs: row.outputs.as_ref(),
+            inputs: Some(row.inputs.as_ref()),
+            outputs: Some(row.outputs.as_ref()),
             error: row.error.as_ref(),
             requested_resources: row.requested_resources,
             reserved_resources: row.reserved_resources,
@@ -139,6 +141,13 @@ impl<'a> From<&'a JobRow> for JobView<'a> {
             n: row.n,
             parked: row.parked.map(|parked| parked.as_str()),
         }
+    }
+}
+
+impl<'a> JobView<'a> {
+    /// Without inputs and outputs.
+    pub fn brief(row: &'a JobRow) -> Self {
+        Self { inputs: None, outputs: None, ..Self::from(row) }
     }
 }
 

@@ -7,10 +7,12 @@
 
 mod sees;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use nox_contract::{
-    CloudEvent, Entry, EpochRecord, EventFilter, EventType, Fact, FactOrUnknown, FactPlace,
-    FrameNumber, JobId, JobState, ProblemCode,
+    Entry, EpochRecord, EventFilter, EventType, Fact, FactOrUnknown, FactPlace, FrameNumber, JobId,
+    JobState, ProblemCode,
 };
 use nox_readmodel::{JobRow, query::JOB_FRAMES_MAX};
 
@@ -23,7 +25,7 @@ use crate::{
         bulk::EventViewer,
         hub::{
             Listener, Look, Topic,
-            frame::{HubEntry, HubFrame},
+            frame::{HubEntry, HubEvent, HubFrame},
         },
         required::Required,
     },
@@ -46,7 +48,7 @@ pub enum Scope {
 
 /// What comes next.
 pub enum Told {
-    Events(Vec<CloudEvent>),
+    Events(Vec<Arc<HubEvent>>),
     /// Nothing, until there is [`news`](Following::news).
     Nothing,
     /// Nothing in as many frames as are looked through at a time; there are more.
@@ -71,8 +73,8 @@ pub struct Following {
 /// Events that are handed out together.
 #[derive(Default)]
 struct Gathered {
-    all: Vec<CloudEvent>,
-    /// Of their data.
+    all: Vec<Arc<HubEvent>>,
+    /// Of their JSON.
     bytes: usize,
 }
 
@@ -88,6 +90,11 @@ struct JobEnd {
 /// Behind all facts of frame `n`.
 fn behind(n: FrameNumber) -> FactPlace {
     FactPlace { n, entry: u32::MAX, fact: u32::MAX }
+}
+
+/// Behind all facts of an entry.
+fn last_of(n: FrameNumber, entry: u32) -> FactPlace {
+    FactPlace { n, entry, fact: u32::MAX }
 }
 
 impl Following {
@@ -254,7 +261,7 @@ impl Following {
         app: &App,
         id: JobId,
         mut gone: FrameNumber,
-    ) -> Result<Vec<CloudEvent>, ApiError> {
+    ) -> Result<Vec<Arc<HubEvent>>, ApiError> {
         let before = FrameNumber(self.next().0 - 1);
         let tenant = self.caller.tenant.clone();
         let read = || app.reader.job_frames(&tenant, id, before);
@@ -297,7 +304,11 @@ impl Following {
         }
     }
 
-    async fn events(&mut self, app: &App, frame: &HubFrame) -> Result<Vec<CloudEvent>, ApiError> {
+    async fn events(
+        &mut self,
+        app: &App,
+        frame: &HubFrame,
+    ) -> Result<Vec<Arc<HubEvent>>, ApiError> {
         let mut events = Gathered::default();
         self.gather(app, frame, &mut events).await?;
         Ok(events.all)
@@ -310,26 +321,48 @@ impl Following {
         frame: &HubFrame,
         events: &mut Gathered,
     ) -> Result<(), ApiError> {
+        if self.wanted.asks_for_labels() {
+            self.find_labels(app, frame).await?;
+        }
+        app.hub.in_turn(|| self.take(frame, events)).await
+    }
+
+    /// Finds out of which labels the jobs are that events of the frame may be of: a turn does not last for as long as
+    /// rows take.
+    async fn find_labels(&mut self, app: &App, frame: &HubFrame) -> Result<(), ApiError> {
+        self.known.make_room();
         for (entry, of) in (0..).zip(&frame.entries) {
-            let last = FactPlace { n: frame.n, entry, fact: u32::MAX };
-            if last <= self.after || !self.concerns(of) {
+            if self.has_passed(frame.n, entry) || !self.concerns(of) {
+                continue;
+            }
+            let Some(parsed) = of.entry() else { continue };
+            for fact in parsed.known_facts() {
+                self.known.hear(parsed, fact);
+                if self.may_want(parsed, fact) {
+                    self.known.find(app, frame.n, parsed).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &HubFrame, events: &mut Gathered) -> Result<(), ApiError> {
+        for (entry, of) in (0..).zip(&frame.entries) {
+            if self.has_passed(frame.n, entry) || !self.concerns(of) {
                 continue;
             }
             let Some(parsed) = of.entry() else { continue };
             for (fact, known) in (0..).zip(&parsed.facts) {
-                // Facts of a newer version have no type here yet.
                 let FactOrUnknown::Known(known) = known else { continue };
-                self.known.hear(parsed, known);
                 let place = FactPlace { n: frame.n, entry, fact };
-                if place <= self.after || !self.wants(app, frame.n, parsed, known).await? {
+                if place <= self.after || !self.wants(parsed, known) {
                     continue;
                 }
-                let event = CloudEvent::of(place, frame.at, parsed, known);
-                let event = event.map_err(ApiError::internal)?;
-                events.bytes += event.as_ref().map_or(0, |event| event.data.get().len());
-                events.all.extend(event);
+                let event = frame.event(entry, fact).map_err(ApiError::internal)?;
+                events.bytes += event.map_or(0, |event| event.json.get().len());
+                events.all.extend(event.cloned());
             }
-            self.after = last;
+            self.after = last_of(frame.n, entry);
             if let Scope::Job(_) = self.scope {
                 self.end.hear(parsed);
             }
@@ -341,22 +374,19 @@ impl Following {
         Ok(())
     }
 
-    async fn wants(
-        &mut self,
-        app: &App,
-        n: FrameNumber,
-        entry: &Entry,
-        fact: &Fact,
-    ) -> Result<bool, ApiError> {
-        let Some(event_type) = EventType::of(fact) else { return Ok(false) };
-        if !self.wanted.wants_type(event_type) || !sees::sees(&self.caller, entry, fact) {
-            return Ok(false);
-        }
-        let labels = match self.wanted.asks_for_labels() {
-            true => self.known.labels(app, n, entry).await?.clone(),
-            false => Default::default(),
-        };
-        Ok(self.wanted.wants(entry, fact, &labels))
+    fn has_passed(&self, n: FrameNumber, entry: u32) -> bool {
+        last_of(n, entry) <= self.after
+    }
+
+    /// Whether a fact is wanted, whatever labels its job has.
+    fn may_want(&self, entry: &Entry, fact: &Fact) -> bool {
+        let event_type = EventType::of(fact);
+        event_type.is_some_and(|of| self.wanted.wants_type(of))
+            && sees::sees(&self.caller, entry, fact)
+    }
+
+    fn wants(&self, entry: &Entry, fact: &Fact) -> bool {
+        self.may_want(entry, fact) && self.wanted.wants(entry, fact, self.known.labels(entry))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nox_contract::{Entry, Fact, FrameNumber, JobId, Viewer};
+use nox_contract::{Entry, Fact, FrameNumber, Viewer, event::KnownLabels};
 
 use crate::{
     app::App,
@@ -11,13 +11,16 @@ use crate::{
     read::{hub::frame::HubEntry, required::Required},
 };
 
-/// Most jobs whose labels a viewer remembers; beyond that all are forgotten.
+/// Most jobs whose labels a viewer remembers from one frame to the next.
 const KNOWN_MAX: usize = 4_096;
 
 /// What a viewer has found out of jobs that events name by their ids alone.
-#[derive(Default)]
-pub struct Known {
-    labels: BTreeMap<JobId, BTreeMap<String, String>>,
+pub struct Known(KnownLabels);
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(KnownLabels::new(KNOWN_MAX))
+    }
 }
 
 /// Whether `caller` may be shown anything of the entry, before more of it is read.
@@ -36,41 +39,30 @@ pub fn sees(caller: &Caller, entry: &Entry, fact: &Fact) -> bool {
 }
 
 impl Known {
+    /// Before a frame, of which all then stays known.
+    pub fn make_room(&mut self) {
+        self.0.make_room();
+    }
+
     /// Remembers what a fact says of what others name by its id.
     pub fn hear(&mut self, entry: &Entry, fact: &Fact) {
-        let Some(id) = entry.job_id else { return };
-        let metadata = match fact {
-            Fact::Submitted(submitted) | Fact::Drafted(submitted) => &submitted.metadata,
-            Fact::Rejected(rejected) => &rejected.metadata,
-            _ => return,
+        self.0.hear(entry, fact);
+    }
+
+    /// Finds out the labels of the job that `entry` is of, unless they are known.
+    pub async fn find(&mut self, app: &App, n: FrameNumber, entry: &Entry) -> Result<(), ApiError> {
+        let Some(id) = entry.job_id.filter(|id| self.0.get(Some(*id)).is_none()) else {
+            return Ok(());
         };
-        make_room(&mut self.labels);
-        let labels = metadata.as_ref().map(|of| of.labels.clone());
-        self.labels.insert(id, labels.unwrap_or_default());
+        let read = || app.reader.job(&entry.tenant, id);
+        let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
+        self.0.insert(id, row.map(|row| row.metadata.labels).unwrap_or_default());
+        Ok(())
     }
 
-    /// The labels of the job that `entry` is of; none, if it is of no job.
-    pub async fn labels(
-        &mut self,
-        app: &App,
-        n: FrameNumber,
-        entry: &Entry,
-    ) -> Result<&BTreeMap<String, String>, ApiError> {
+    /// The labels of the job that `entry` is of; none, if it is of no job or they were not asked for.
+    pub fn labels(&self, entry: &Entry) -> &BTreeMap<String, String> {
         const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-        let Some(id) = entry.job_id else { return Ok(NONE) };
-        if !self.labels.contains_key(&id) {
-            let read = || app.reader.job(&entry.tenant, id);
-            let row = app.barrier.read(&Required::frame(Some(n)), read).await?.value;
-            let labels = row.map(|row| row.metadata.labels).unwrap_or_default();
-            make_room(&mut self.labels);
-            self.labels.insert(id, labels);
-        }
-        Ok(self.labels.get(&id).unwrap_or(NONE))
-    }
-}
-
-fn make_room<K: Ord, V>(known: &mut BTreeMap<K, V>) {
-    if known.len() >= KNOWN_MAX {
-        known.clear();
+        self.0.get(entry.job_id).unwrap_or(NONE)
     }
 }

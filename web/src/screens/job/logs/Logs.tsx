@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, job } from "../../../api/client";
+import { save } from "../../../parts/save";
 import { Trouble } from "../../../parts/Trouble";
 import { bare, hex, pieces, type Style } from "./ansi";
 import { useLog } from "./follow";
@@ -13,11 +14,13 @@ const LINE_PX = 18;
 const FOUND_MAX = 10_000;
 
 /** What a job printed. Lines in sight are in the page, be the log 100 MB. */
-export default function Logs({ id, ended }: { id: string; ended: boolean }) {
+type Props = { id: string; ended: boolean; first: string; found: (search: string) => void };
+
+export default function Logs({ id, ended, first, found: keep }: Props) {
   const { lines, complete, problem } = useLog(id, ended);
   const box = useRef<HTMLDivElement>(null);
   const [follows, setFollows] = useState(true);
-  const [search, setSearch] = useState("");
+  const [search, setSearch] = useState(first);
   const [place, setPlace] = useState(0);
   const count = lines.length;
   const virtual = useVirtualizer({ count, getScrollElement: () => box.current, estimateSize: () => LINE_PX, overscan: 20 });
@@ -45,11 +48,7 @@ export default function Logs({ id, ended }: { id: string; ended: boolean }) {
 
   async function download() {
     const blob = await (await ask("GET", `${job(id)}/logs`, { headers: { Accept: "text/plain" } })).blob();
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${id}.log`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    save(`${id}.log`, blob.type, blob);
   }
 
   return (
@@ -63,6 +62,7 @@ export default function Logs({ id, ended }: { id: string; ended: boolean }) {
           value={search}
           onChange={(event) => {
             setSearch(event.currentTarget.value);
+            keep(event.currentTarget.value);
             setPlace(0);
           }}
           onKeyDown={(event) => event.key === "Enter" && show(place + (event.shiftKey ? -1 : 1))}

@@ -80,6 +80,8 @@ fn of_conditions(conditions: Vec<Condition>, mut filter: EventFilter) -> EventFi
                 Is::Release(_)
                 | Is::ErrorCode(_)
                 | Is::Waiting(_)
+                | Is::Priority(_)
+                | Is::RetryOf(_)
                 | Is::CreatedBefore(_)
                 | Is::EndedBefore(_),
                 _,

@@ -16,14 +16,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, stream};
-use nox_contract::{CloudEvent, EventFilter, FactPlace, ProblemCode};
+use nox_contract::{EventFilter, FactPlace, ProblemCode};
 use prometheus::IntGauge;
 
 use crate::{
     app::App,
+    endpoint::Header,
     http::memory::Account,
     identity::auth::{self, Caller},
     problem::ApiError,
+    read::hub::frame::HubEvent,
     use_cases::follow::{Following, Scope, Told},
 };
 
@@ -37,6 +39,12 @@ const RETRY_MS: u32 = 2_000;
 pub const SSE: &str = "text/event-stream";
 pub const NDJSON: &str = "application/x-ndjson";
 
+const BEGINS_AFTER: header::HeaderName = header::HeaderName::from_static("nox-after");
+/// The same, as it is described.
+pub const NOX_AFTER: Header = Header::text(
+    "Nox-After",
+    "Of what is followed: where it begins, to be named as Last-Event-ID by whoever is cut off before the first event.",
+);
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
 
 /// How events are written.
@@ -83,15 +91,13 @@ impl Form {
         }
     }
 
-    fn events(self, events: &[CloudEvent]) -> String {
+    fn events(self, events: &[Arc<HubEvent>]) -> String {
         let mut text = String::new();
         for event in events {
-            let data = serde_json::to_string(event).unwrap_or_default();
-            // What users sent passes as it is; outside of its strings, JSON may have line breaks.
-            let data = data.replace(['\n', '\r'], " ");
+            let HubEvent { id, event_type: name, json } = &**event;
+            let data = json.get();
             let _ = match self {
                 Self::Sse => {
-                    let (id, name) = (event.id, event.event_type);
                     write!(text, "id: {id}\nevent: {name}\ndata: {data}\n\n")
                 }
                 Self::Ndjson => writeln!(text, "{data}"),
@@ -144,6 +150,7 @@ pub async fn follow(
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         credentials.insert(header::AUTHORIZATION, value.clone());
     }
+    let begins_after = following.place().to_string().parse().map_err(ApiError::internal)?;
     let now = app.runtime.clock.monotonic();
     let gauge = app.metrics.event_viewers.clone();
     gauge.inc();
@@ -162,6 +169,7 @@ pub async fn follow(
         (header::CONTENT_TYPE, HeaderValue::from_static(form.media_type())),
         // A proxy that gathers answers would make live what it is not.
         (X_ACCEL_BUFFERING, HeaderValue::from_static("no")),
+        (BEGINS_AFTER, begins_after),
     ];
     Ok((headers, Body::from_stream(texts(Box::new(live)))).into_response())
 }
@@ -239,7 +247,8 @@ impl Live {
             match told {
                 Told::Events(events) => {
                     self.spoke = now;
-                    return Ok(self.form.events(&events));
+                    let form = self.form;
+                    return Ok(self.app.hub.in_turn(|| form.events(&events)).await);
                 }
                 Told::Over => return Err(End::JobEnded),
                 Told::Nothing | Told::Looked if now.saturating_sub(self.spoke) >= SILENCE => {

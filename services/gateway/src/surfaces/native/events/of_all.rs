@@ -4,13 +4,13 @@ use axum::{
     Extension, Json,
     response::{IntoResponse, Response},
 };
-use nox_contract::{CloudEvent, FactPlace, ProblemCode};
+use nox_contract::{CloudEvent, FactPlace, ProblemCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     asked::Asked,
-    live::{self, Asker, Form, NDJSON, SSE},
+    live::{self, Asker, Form, NDJSON, NOX_AFTER, SSE},
 };
 use crate::{
     endpoint::{Access, Answer, Content, Endpoint, Header, Method},
@@ -28,7 +28,8 @@ const PAGE_LOOKS: usize = 8;
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Events")]
 struct Page {
-    events: Vec<CloudEvent>,
+    #[schemars(with = "Vec<CloudEvent>")]
+    events: Vec<RawJson>,
     /// `?after=` of the next page, which may have some even where this one has none: only where it is the place
     /// that was asked for there is nothing yet.
     next: FactPlace,
@@ -47,7 +48,10 @@ pub fn endpoint() -> Endpoint {
             "Last-Event-ID",
             "The last event that the viewer has; newer than after.",
         )])
-        .answer(Answer::of(200, "A page; or events, as they come, without end.", contents))
+        .answer(
+            Answer::of(200, "A page; or events, as they come, without end.", contents)
+                .headers([NOX_AFTER]),
+        )
         .problems(&[ProblemCode::PlaceGone])
 }
 
@@ -66,8 +70,8 @@ async fn events(
     while bytes < PAGE_BYTES && looks < PAGE_LOOKS {
         match following.tell(&app).await? {
             Told::Events(more) => {
-                bytes += more.iter().map(|event| event.data.get().len()).sum::<usize>();
-                events.extend(more);
+                bytes += more.iter().map(|event| event.json.get().len()).sum::<usize>();
+                events.extend(more.iter().map(|event| event.json.clone()));
             }
             Told::Looked => looks += 1,
             Told::Nothing | Told::Over => break,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     asked,
-    live::{self, Asker, Form, NDJSON, SSE},
+    live::{self, Asker, Form, NDJSON, NOX_AFTER, SSE},
 };
 use crate::{
     endpoint::{
@@ -66,7 +66,7 @@ pub fn endpoint() -> Endpoint {
             IF_NONE_MATCH,
             Header::text("Last-Event-ID", "The last event that the viewer has; newer than after."),
         ])
-        .answer(Answer::of(200, described, contents).headers([ETAG, LINK]))
+        .answer(Answer::of(200, described, contents).headers([ETAG, LINK, NOX_AFTER]))
         .answer(Answer::empty(304, "It is as the asker has it.").headers([ETAG, LINK]))
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::PlaceGone])
 }

@@ -25,6 +25,7 @@ const ENGINES: [(&str, &[(&str, To)]); 3] = [
             ("hess", To::Params),
             ("solvent", To::Params),
             ("solvation", To::Params),
+            ("grad", To::Params),
         ],
     ),
     ("orca", &[("opt", To::Task), ("hess", To::Task), ("keywords", To::Inputs)]),

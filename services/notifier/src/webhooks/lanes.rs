@@ -1,0 +1,346 @@
+//! Lanes: which delivery is sent next, one lane an endpoint.
+//!
+//! A lane has few attempts under way at a time, and one alone while its endpoint fails; then it also rests between two.
+//! Lanes that fail share other places than those that do not: however many endpoints hang, none of the others waits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use nox_contract::{FrameNumber, WebhookId};
+use nox_readmodel::outbox::Due;
+
+use super::{Targets, attempt::Made};
+use crate::config::WebhookFault;
+
+/// Attempts under way of one lane.
+const OF_LANE_MAX: usize = 4;
+/// Attempts under way of all lanes that do not fail, and of all that do.
+const HEALTHY_MAX: usize = 128;
+const FAILING_MAX: usize = 64;
+/// So many failures in a row make a lane one that fails.
+const FAILURES_IN_A_ROW: u32 = 2;
+/// How long a lane that fails rests, the first time and at most. An endpoint that is back is noticed by then.
+const REST_MIN: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_secs(60);
+/// Longest rest that an endpoint can ask for.
+const ASKED_REST_MAX: Duration = Duration::from_secs(3_600);
+/// Deliveries that a lane is given at a time. One of which so many attempts are not noted yet is given none, so that a
+/// crash repeats few.
+pub(super) const IN_HAND_MAX: usize = 32;
+
+/// One endpoint's.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Due, and not under way.
+    waiting: VecDeque<Due>,
+    under_way: BTreeSet<i64>,
+    /// Ended, and the outbox does not say so yet.
+    unnoted: BTreeSet<i64>,
+    /// In a row, the last ones.
+    failures: u32,
+    /// On the monotonic clock.
+    rests_until: Duration,
+    /// The outbox may have more that is due.
+    may_have_more: bool,
+    /// Nothing is sent of what was set in this frame: it is being switched off.
+    closed: Option<FrameNumber>,
+}
+
+impl Lane {
+    fn fails(&self) -> bool {
+        self.failures >= FAILURES_IN_A_ROW
+    }
+
+    fn under_way_max(&self) -> usize {
+        if self.fails() { 1 } else { OF_LANE_MAX }
+    }
+}
+
+/// All lanes. No I/O, and no clock: whoever asks says when.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    of: BTreeMap<WebhookId, Lane>,
+    /// Whose turn it was last.
+    last: Option<WebhookId>,
+    healthy: usize,
+    failing: usize,
+    /// Of each attempt under way, whether its lane failed when it began.
+    began_failing: BTreeSet<i64>,
+    fault: Option<WebhookFault>,
+}
+
+impl Lanes {
+    pub(super) fn new(fault: Option<WebhookFault>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+
+    /// One for each webhook that is on. Of the others, what is under way ends.
+    pub(super) fn keep(&mut self, targets: &Targets) {
+        let is_on = |id: &WebhookId| targets.get(id).is_some_and(|target| target.is_on);
+        for (id, target) in targets.iter().filter(|(_, target)| target.is_on) {
+            let lane = self.of.entry(*id).or_default();
+            lane.may_have_more = true;
+            if lane.closed.is_some_and(|closed| closed != target.set_in) {
+                // Somebody has set it anew: perhaps it is another endpoint.
+                (lane.closed, lane.failures, lane.rests_until) = (None, 0, Duration::ZERO);
+            }
+        }
+        for (_, lane) in self.of.iter_mut().filter(|(id, _)| !is_on(id)) {
+            lane.waiting.clear();
+            lane.may_have_more = false;
+        }
+        let is_done = |lane: &Lane| lane.under_way.is_empty() && lane.unnoted.is_empty();
+        self.of.retain(|id, lane| is_on(id) || !is_done(lane));
+    }
+
+    /// Nothing more is sent of what was set in this frame.
+    pub(super) fn close(&mut self, id: WebhookId, set_in: FrameNumber) {
+        if let Some(lane) = self.of.get_mut(&id) {
+            lane.closed = Some(set_in);
+            lane.waiting.clear();
+        }
+    }
+
+    /// Lanes that have nothing waiting, of which the outbox may know something; all of those, if `look`.
+    pub(super) fn wanting(&self, now: Duration, look: bool) -> Vec<WebhookId> {
+        let wants = |lane: &Lane| {
+            lane.waiting.is_empty()
+                && lane.closed.is_none()
+                && (lane.may_have_more || look)
+                && lane.rests_until <= now
+                && lane.under_way.len() < lane.under_way_max()
+                && lane.unnoted.len() < IN_HAND_MAX
+        };
+        self.of.iter().filter(|(_, lane)| wants(lane)).map(|(id, _)| *id).collect()
+    }
+
+    /// What must not be found again.
+    pub(super) fn in_hand(&self) -> Vec<i64> {
+        let of = |lane: &'_ Lane| lane.under_way.union(&lane.unnoted).copied().collect::<Vec<_>>();
+        self.of.values().flat_map(of).collect()
+    }
+
+    /// What was found for the lanes that were `asked` for. One that was closed meanwhile sends nothing more.
+    pub(super) fn filled(&mut self, asked: &[WebhookId], due: Vec<Due>) {
+        for due in due {
+            let lane = self.of.get_mut(&due.webhook_id);
+            if let Some(lane) = lane.filter(|lane| lane.closed.is_none()) {
+                lane.waiting.push_back(due);
+            }
+        }
+        for id in asked {
+            if let Some(lane) = self.of.get_mut(id) {
+                lane.may_have_more = lane.waiting.len() >= IN_HAND_MAX;
+            }
+        }
+    }
+
+    /// The next that is sent, if there is a place for it. Lanes take turns.
+    pub(super) fn next(&mut self, now: Duration) -> Option<Due> {
+        let one_place = self.fault == Some(WebhookFault::OnePlace);
+        let (healthy_max, failing_max) =
+            if one_place { (1, 1) } else { (HEALTHY_MAX, FAILING_MAX) };
+        let room = |lane: &Lane| {
+            let is_free = match lane.fails() {
+                _ if one_place => self.healthy + self.failing == 0,
+                true => self.failing < failing_max,
+                false => self.healthy < healthy_max,
+            };
+            is_free
+                && !lane.waiting.is_empty()
+                && lane.rests_until <= now
+                && lane.under_way.len() < lane.under_way_max()
+        };
+        let behind = self.of.iter().filter(|(id, _)| Some(**id) > self.last);
+        let before = self.of.iter().filter(|(id, _)| Some(**id) <= self.last);
+        let id = behind.chain(before).find(|(_, lane)| room(lane)).map(|(id, _)| *id)?;
+        let lane = self.of.get_mut(&id)?;
+        let due = lane.waiting.pop_front()?;
+        lane.under_way.insert(due.seq);
+        if lane.fails() {
+            self.failing += 1;
+            self.began_failing.insert(due.seq);
+        } else {
+            self.healthy += 1;
+        }
+        self.last = Some(id);
+        Some(due)
+    }
+
+    /// Its place is free again.
+    pub(super) fn leave(&mut self, id: WebhookId, seq: i64) {
+        if self.began_failing.remove(&seq) {
+            self.failing -= 1;
+        } else {
+            self.healthy -= 1;
+        }
+        if let Some(lane) = self.of.get_mut(&id) {
+            lane.under_way.remove(&seq);
+        }
+    }
+
+    /// Its place is free again, and what became of it has to be noted: until then it is not found again.
+    pub(super) fn ended(&mut self, made: &Made, now: Duration) {
+        self.leave(made.attempted.webhook_id, made.attempted.seq);
+        let Some(lane) = self.of.get_mut(&made.attempted.webhook_id) else { return };
+        lane.unnoted.insert(made.attempted.seq);
+        if made.attempted.taken {
+            (lane.failures, lane.rests_until) = (0, Duration::ZERO);
+            return;
+        }
+        lane.failures = lane.failures.saturating_add(1);
+        let asked = made.rest.unwrap_or_default().min(ASKED_REST_MAX);
+        let rest = match lane.failures.checked_sub(FAILURES_IN_A_ROW) {
+            Some(more) if self.fault != Some(WebhookFault::OnePlace) => {
+                (REST_MIN * 2_u32.saturating_pow(more.min(16))).min(REST_MAX)
+            }
+            _ => Duration::ZERO,
+        };
+        lane.rests_until = now + rest.max(asked);
+        if lane.fails() {
+            // What is in hand would wait here for long, and is to be found where it waits.
+            lane.waiting.clear();
+            lane.may_have_more = true;
+        }
+    }
+
+    /// The outbox says what became of it.
+    pub(super) fn noted(&mut self, id: WebhookId, seq: i64) {
+        if let Some(lane) = self.of.get_mut(&id) {
+            lane.unnoted.remove(&seq);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nox_contract::{DeliveryId, Timestamp};
+    use nox_readmodel::outbox::Attempted;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn id(n: u128) -> WebhookId {
+        WebhookId(Uuid::from_u128(n))
+    }
+
+    fn lanes(count: u128, each: i64, fault: Option<WebhookFault>) -> Lanes {
+        let mut lanes = Lanes::new(fault);
+        for lane in 1..=count {
+            let due = |place| Due {
+                seq: i64::try_from(lane).unwrap() * 1_000 + place,
+                webhook_id: id(lane),
+                delivery_id: DeliveryId(Uuid::nil()),
+                body: String::new(),
+                attempts: 0,
+            };
+            let lane = lanes.of.entry(id(lane)).or_default();
+            lane.waiting.extend((0..each).map(due));
+        }
+        lanes
+    }
+
+    fn made(due: &Due, taken: bool) -> Made {
+        let at = Timestamp::from_micros(0);
+        let (seq, webhook_id) = (due.seq, due.webhook_id);
+        let attempted =
+            Attempted { seq, webhook_id, at, again_at: None, taken, status: None, error: None };
+        Made { attempted, disable: None, rest: None }
+    }
+
+    fn started(lanes: &mut Lanes, now: Duration) -> Vec<Due> {
+        std::iter::from_fn(|| lanes.next(now)).collect()
+    }
+
+    #[test]
+    fn lanes_take_turns_and_none_has_more_than_its_places() {
+        let mut lanes = lanes(3, 10, None);
+        let first = started(&mut lanes, NOW);
+        let order: Vec<_> = first.iter().map(|due| due.webhook_id).collect();
+        assert_eq!(order[..6], [id(1), id(2), id(3), id(1), id(2), id(3)]);
+        assert_eq!(order.len(), 3 * OF_LANE_MAX);
+        lanes.ended(&made(&first[0], true), NOW);
+        assert_eq!(started(&mut lanes, NOW)[0].webhook_id, id(1));
+    }
+
+    #[test]
+    fn however_many_endpoints_hang_one_that_does_not_finds_a_place() {
+        let hanging = 1_000;
+        let run = |fault| {
+            let mut lanes = lanes(hanging, 10, fault);
+            // All of them have failed before: each attempt under way hangs.
+            lanes.of.values_mut().for_each(|lane| lane.failures = FAILURES_IN_A_ROW);
+            let under_way = started(&mut lanes, NOW).len();
+            let mut good = self::lanes(hanging + 1, 1, None).of.remove(&id(hanging + 1)).unwrap();
+            good.failures = 0;
+            lanes.of.insert(id(hanging + 1), good);
+            (under_way, lanes.next(NOW).map(|due| due.webhook_id))
+        };
+        assert_eq!(run(None), (FAILING_MAX, Some(id(hanging + 1))));
+        assert_eq!(run(Some(WebhookFault::OnePlace)), (1, None), "with one place for all it waits");
+    }
+
+    #[test]
+    fn one_that_fails_is_tried_by_one_attempt_at_a_time_and_rests_between() {
+        let mut lanes = lanes(1, 100, None);
+        let first = started(&mut lanes, NOW);
+        assert_eq!(first.len(), OF_LANE_MAX);
+        first.iter().for_each(|due| lanes.ended(&made(due, false), NOW));
+        assert!(lanes.wanting(NOW, true).is_empty(), "it rests");
+        let later = NOW + REST_MAX;
+        assert_eq!(lanes.wanting(later, false), [id(1)]);
+        lanes.filled(&[id(1)], first);
+        let again = started(&mut lanes, later);
+        assert_eq!(again.len(), 1);
+        lanes.ended(&made(&again[0], true), later);
+        assert_eq!(started(&mut lanes, later).len(), 3, "it is back");
+    }
+
+    #[test]
+    fn what_ended_frees_its_place_at_once_and_is_not_found_again_before_it_is_noted() {
+        let mut lanes = lanes(1, 4, None);
+        let first = started(&mut lanes, NOW);
+        assert_eq!((first.len(), lanes.wanting(NOW, true)), (OF_LANE_MAX, vec![]));
+        lanes.ended(&made(&first[0], true), NOW);
+        assert_eq!(lanes.wanting(NOW, true), [id(1)], "the note is not waited for");
+        assert!(lanes.in_hand().contains(&first[0].seq));
+        lanes.noted(id(1), first[0].seq);
+        assert!(!lanes.in_hand().contains(&first[0].seq));
+    }
+
+    #[test]
+    fn one_of_which_much_is_not_noted_is_given_no_more() {
+        let mut lanes = lanes(1, IN_HAND_MAX as i64, None);
+        let mut ended = Vec::new();
+        while let Some(due) = lanes.next(NOW) {
+            lanes.ended(&made(&due, true), NOW);
+            ended.push(due.seq);
+        }
+        assert_eq!((ended.len(), lanes.wanting(NOW, true)), (IN_HAND_MAX, vec![]));
+        lanes.noted(id(1), ended[0]);
+        assert_eq!(lanes.wanting(NOW, true), [id(1)]);
+    }
+
+    #[test]
+    fn what_was_asked_for_before_an_endpoint_was_gone_is_not_sent() {
+        let mut lanes = lanes(1, 2, None);
+        let first = lanes.next(NOW).unwrap();
+        lanes.close(id(1), FrameNumber(7));
+        lanes.filled(&[id(1)], vec![first]);
+        assert!(lanes.next(NOW).is_none());
+    }
+
+    #[test]
+    fn whoever_asks_to_be_left_alone_is_left_alone() {
+        let mut lanes = lanes(1, 9, None);
+        let due = lanes.next(NOW).unwrap();
+        let rest = Some(Duration::from_secs(30));
+        lanes.ended(&Made { rest, ..made(&due, false) }, NOW);
+        assert!(lanes.next(NOW + Duration::from_secs(29)).is_none());
+        assert!(lanes.next(NOW + Duration::from_secs(30)).is_some());
+    }
+}
