@@ -7,10 +7,10 @@ NOXCTL := $(TARGET)/debug/noxctl
 export NOX_DATA ?= .nox/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console demo up test python browser fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
+.PHONY: help setup console demo up test python operations browser fuzz coverage kills zombies sleep engines leaders escapes mixed check release lists bench judge processes profile clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## bring nats-server, Postgres and xtb within reach
 	@libs/devkit/setup.sh
@@ -43,6 +43,12 @@ python: setup ## the Python client: its types, and its tests against a system of
 	cargo build -p noxctl --locked
 	cd clients/python && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/nox-client PYTHONDONTWRITEBYTECODE=1 && \
 		python3 -m black --check --quiet . && python3 -m mypy --cache-dir /dev/null && \
+		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
+
+operations: setup ## what operators start from: compose, alerts, dashboards, units, chart; ARGS='-k metrics …' chooses
+	@libs/devkit/setup.sh operations
+	cargo build --workspace --bins --locked
+	cd deploy/tests && export PYTHONPATH=$(abspath $(or $(NOX_TOOLS),.nox/tools))/operations PYTHONDONTWRITEBYTECODE=1 && \
 		NOX_BIN=$(abspath $(TARGET))/debug python3 -m pytest -p no:cacheprovider -q $(ARGS)
 
 browser: setup console ## the console in a real browser, against a real Nox; NOX_PICTURES=1 takes its pictures anew

