@@ -1,11 +1,11 @@
 /** What is asked for and under which key it is kept. Live events patch these keys and no others. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { artifact, ask, get, job, type Query } from "./client";
-import type { Counts, Info, MeMore, Related, Stats, SystemFigures } from "./coming";
 import { Problem } from "./problem";
 import type {
-  Acts, ApiKeys, Artifacts, Health, Job, JobEvents, Jobs, Ledger, Module, Modules, Queue, QuotaAccounts, Quotas, Schedule,
-  Schedules, Violations, Webhook, WebhookDeliveries, Webhooks, Why, Workers,
+  Acts, ApiKeys, Artifacts, Health, Info, Job, JobCounts, JobEvents, JobStats, Jobs, Ledger, Me, Module, Modules, Queue,
+  QuotaAccounts, Quotas, RelatedJobs, Schedule, Schedules, System, Violations, Webhook, WebhookDeliveries, Webhooks, Why,
+  Workers,
 } from "./schema";
 
 /** A job as a list shows it. Inputs and outputs are most of its bytes and are left where they came from. */
@@ -36,11 +36,11 @@ export async function jobsPage(filter: Query, cursor: string | null, limit: numb
 }
 
 export const queries = {
-  me: () => queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => get<MeMore>("/me", {}, signal), staleTime: Infinity }),
+  me: () => queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => get<Me>("/me", {}, signal), staleTime: Infinity }),
   /** For everybody, so that the form for signing in has it too. */
   info: () => queryOptions({ queryKey: ["info"], queryFn: ({ signal }) => get<Info>("/info", {}, signal), staleTime: Infinity, retry: false }),
   counts: (filter: Filter, by: string) =>
-    queryOptions({ queryKey: ["counts", filter, by], queryFn: ({ signal }) => get<Counts>("/jobs/counts", { ...filter, by }, signal), retry: false }),
+    queryOptions({ queryKey: ["counts", filter, by], queryFn: ({ signal }) => get<JobCounts>("/jobs/counts", { ...filter, by }, signal), retry: false }),
   /** Of the last `seconds`, in `parts` that begin at whole ones, so that they stay the same from one answer to the next. */
   stats: (seconds: number, parts: number) =>
     queryOptions({
@@ -49,13 +49,13 @@ export const queries = {
         const part = (seconds / parts) * 1000;
         const to = Math.ceil(Date.now() / part) * part;
         const span = { from: new Date(to - seconds * 1000).toISOString(), to: new Date(to).toISOString(), parts };
-        return get<Stats>("/jobs/stats", span, signal);
+        return get<JobStats>("/jobs/stats", span, signal);
       },
       retry: false,
     }),
-  system: () => queryOptions({ queryKey: ["system"], queryFn: ({ signal }) => get<SystemFigures>("/system", {}, signal), retry: false }),
+  system: () => queryOptions({ queryKey: ["system"], queryFn: ({ signal }) => get<System>("/system", {}, signal), retry: false }),
   related: (id: string) =>
-    queryOptions({ queryKey: ["related", id], queryFn: ({ signal }) => get<Related>(`${job(id)}/related`, {}, signal), retry: false }),
+    queryOptions({ queryKey: ["related", id], queryFn: ({ signal }) => get<RelatedJobs>(`${job(id)}/related`, {}, signal), retry: false }),
   acts: (id: string) => queryOptions({ queryKey: ["acts", id], queryFn: ({ signal }) => get<Acts>(`${job(id)}/acts`, {}, signal), retry: false }),
   /** Answered with 503 while a part is not ready, and says then as well which. */
   ready: () => queryOptions({ queryKey: ["ready"], queryFn: ({ signal }) => readiness(signal) }),

@@ -1,8 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Kin } from "../../api/coming";
 import { queries } from "../../api/queries";
-import type { BlockedBy, Job } from "../../api/schema";
+import type { BlockedBy, Job, RelatedJob } from "../../api/schema";
 import { JobLink, State } from "../../parts/Shown";
 
 /** Jobs that this one repeats, follows, waits for or came with, and those that repeat it. */
@@ -58,7 +57,7 @@ export function Related({ job, blocked }: { job: Job; blocked: BlockedBy | null 
   );
 }
 
-function Kins({ title, jobs }: { title: string; jobs: Kin[] }) {
+function Kins({ title, jobs }: { title: string; jobs: RelatedJob[] }) {
   if (jobs.length === 0) return null;
   return (
     <>

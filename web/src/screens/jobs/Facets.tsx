@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import type { Facet } from "../../api/coming";
+import type { Facet } from "../../api/schema";
 import { queries, type Filter, type Row } from "../../api/queries";
 import { reason, REASONS } from "../../words/reasons";
 import { SIGNS, STATES } from "../../words/states";

@@ -1,6 +1,6 @@
 /** How many jobs a filter chooses, and of what; each facet obeys all of the filter but its own words. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import type { Count } from "../../api/coming";
+import type { FacetValue } from "../../api/schema";
 import { queries, type Filter } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 
@@ -17,4 +17,4 @@ export function useCounts({ sort: _sort, ...filter }: Filter, by: string) {
 }
 
 /** As many as were counted, which may be the fewest that there are. */
-export const counted = ({ count, is_exact }: Pick<Count, "count" | "is_exact">) => count.toLocaleString() + (is_exact ? "" : "+");
+export const counted = ({ count, is_exact }: Pick<FacetValue, "count" | "is_exact">) => count.toLocaleString() + (is_exact ? "" : "+");

@@ -3,7 +3,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useRef } from "react";
 import { send } from "../../api/client";
-import type { DryRun } from "../../api/coming";
+import type { DryRun } from "../../api/schema";
 import { stringify } from "../../api/exact";
 import { Problem } from "../../api/problem";
 import { useMay } from "../../app/may";

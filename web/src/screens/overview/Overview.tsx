@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import type { Count, Facet } from "../../api/coming";
+import type { Facet, FacetValue } from "../../api/schema";
 import { queries, type Row } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 import { JobLink, State, When } from "../../parts/Shown";
@@ -89,7 +89,7 @@ export function Overview() {
 
 /** The values that most jobs have. */
 function Most({ name, facet, search }: { name: string; facet: Facet | undefined; search: (value: string) => Record<string, string> }) {
-  const values = facet?.values.filter((each): each is Count & { value: string } => each.value !== null && each.count > 0).slice(0, 5) ?? [];
+  const values = facet?.values.filter((each): each is FacetValue & { value: string } => each.value !== null && each.count > 0).slice(0, 5) ?? [];
   if (values.length === 0) return null;
   return (
     <span className="row">

@@ -1,9 +1,9 @@
-import type { Spread, Stats } from "../../api/coming";
+import type { JobStats, Quantiles } from "../../api/schema";
 import { useChoices } from "../../app/store";
 import { instant, span } from "../../words/times";
 
 /** What was submitted and what ended, a bar each part of the span; how long jobs waited and ran. */
-export function Throughput({ stats }: { stats: Stats }) {
+export function Throughput({ stats }: { stats: JobStats }) {
   const { zone } = useChoices();
   const most = Math.max(1, ...stats.parts.map((part) => Math.max(part.submitted, part.succeeded + part.failed + part.canceled)));
   const more = stats.is_exact ? "" : "+";
@@ -42,7 +42,7 @@ export function Throughput({ stats }: { stats: Stats }) {
   );
 }
 
-function Times({ name, spread }: { name: string; spread: Spread }) {
+function Times({ name, spread }: { name: string; spread: Quantiles }) {
   return (
     <tr>
       <th scope="row">{name}</th>

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import type { Segment, StreamFigures, SystemFigures } from "../../api/coming";
+import type { System, SystemSegment, SystemStream } from "../../api/schema";
 import { queries } from "../../api/queries";
 import { useLive } from "../../live/LiveMark";
 import { Trouble } from "../../parts/Trouble";
@@ -16,7 +16,7 @@ export function Standing() {
   const ready = useQuery({ ...queries.ready(), refetchInterval });
   return (
     <>
-      {system.data && <System system={system.data} />}
+      {system.data && <SystemFigures system={system.data} />}
       {system.error && <Metrics refetchInterval={refetchInterval} />}
       <h2>Parts</h2>
       {ready.error && <Trouble error={ready.error} />}
@@ -52,9 +52,9 @@ export function Standing() {
   );
 }
 
-const frames = (segment: Segment | null) => (segment ? `${segment.n_first.toLocaleString()} to ${segment.n_last.toLocaleString()}` : "none yet");
+const frames = (segment: SystemSegment | null) => (segment ? `${segment.n_first.toLocaleString()} to ${segment.n_last.toLocaleString()}` : "none yet");
 
-function System({ system: { projection, streams, readers, archive, troubles } }: { system: SystemFigures }) {
+function SystemFigures({ system: { projection, streams, readers, archive, troubles } }: { system: System }) {
   return (
     <>
       <div className="cards">
@@ -122,7 +122,7 @@ function System({ system: { projection, streams, readers, archive, troubles } }:
 /** From so much of its limit on, new work is refused, as docs/API.md says of `storage_full`. */
 const FULL = 0.8;
 
-function Share({ stream: { name, bytes: size, bytes_max: most } }: { stream: StreamFigures }) {
+function Share({ stream: { name, bytes: size, bytes_max: most } }: { stream: SystemStream }) {
   if (size === undefined) return <>not known</>;
   if (!most) return <>no limit</>;
   return (
