@@ -48,6 +48,11 @@ pub fn session_id() -> SessionId {
     SessionId(Uuid::new_v4())
 }
 
+/// A process of which the one that began last is to go on: UUIDv7, so that ids made later sort later.
+pub fn process() -> Uuid {
+    Uuid::now_v7()
+}
+
 /// An id that nothing else has, for requests, inboxes and processes.
 pub fn unique() -> Uuid {
     Uuid::new_v4()

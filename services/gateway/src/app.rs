@@ -9,18 +9,28 @@ use nox_streams::Broker;
 
 use crate::{
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    http::proxies::Proxies,
-    identity::{command_roles::CommandRoles, jwt::Verifier, keys::Keys, rate::RateLimits},
+    identity::{
+        command_roles::CommandRoles, jwt::Verifier, keys::Keys, proxies::Proxies, rate::RateLimits,
+    },
     instance::InstanceSettings,
     joblib_settings::JoblibSettings,
     metrics::{Metrics, jobs::JobMetrics},
     read::{
-        barrier::Barrier, bulk::Bulk, ends::Ends, hub::Hub, kept::Kept, log_end::LogEnd,
-        log_news::LogNews, log_places::LogPlaces, modules::Modules, named_jobs::NamedJobs,
-        states::States, tallies::Tallies,
+        barrier::Barrier,
+        bulk::Bulk,
+        ends::Ends,
+        figures::{JobStats, SystemState},
+        hub::Hub,
+        kept::Kept,
+        log_end::LogEnd,
+        log_news::LogNews,
+        log_places::LogPlaces,
+        modules::Modules,
+        named_jobs::NamedJobs,
+        states::States,
+        tallies::Tallies,
     },
     uploads::UploadStore,
-    use_cases::{list::JobStats, system::SystemState},
     webhook_settings::WebhookSettings,
 };
 

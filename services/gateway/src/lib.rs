@@ -39,11 +39,12 @@ use tokio::net::TcpListener;
 use crate::{
     app::App,
     commands::{Commands, admission::Admission, beats::Beaten, undecided::Undecided},
-    http::{budget::Budget, proxies::Proxies, server},
+    http::{budget::Budget, server},
     identity::{
         jwt::{self, Verifier},
         key_source::PublishedKeys,
         keys::Keys,
+        proxies::Proxies,
         rate::RateLimits,
     },
     metrics::{Metrics, jobs::JobMetrics},

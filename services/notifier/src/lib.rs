@@ -102,7 +102,7 @@ async fn notify(config: &Config, runtime: &Runtime, metrics: &Metrics) -> anyhow
         readiness.set(LOG, outcome.map_err(|error| error.to_string()));
     });
     let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
-    let source = FeedSource { log: incarnation.clone(), writer: ids::unique().to_string() };
+    let source = FeedSource { log: incarnation.clone(), writer: ids::process().to_string() };
     let log = Log::new(broker, incarnation, archive.as_ref());
     let sink = config
         .audit

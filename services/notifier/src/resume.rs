@@ -53,8 +53,8 @@ pub(crate) async fn place(
 /// Without its last message, the feed is where the notifier said that it was; where nobody said anything, it is as
 /// configured, or new, or unknown.
 ///
-/// Of two who write, each can find the other's message behind its own: the one whose name sorts first goes on, so that
-/// never both end.
+/// Of two who write, each can find the other's message behind its own: the one that began later goes on, as with
+/// webhooks, so that never both end. Clocks of two machines may name either, but both the same.
 fn resume(
     end: &FeedEnd,
     told: Option<Position>,
@@ -66,7 +66,7 @@ fn resume(
     let last = end.last.as_ref().filter(|last| last.source.log == source.log);
     if let Some(last) = last {
         let is_behind_ours = written.is_some_and(|written| seq > written);
-        if is_behind_ours && last.source.writer < source.writer {
+        if is_behind_ours && last.source.writer > source.writer {
             return Err(Error::Another { seq });
         }
         return Ok(Resumed { seq, after: last.place });
@@ -117,15 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_find_the_others_message_behind_their_own_the_one_whose_name_sorts_first_goes_on()
-    {
+    fn of_two_who_find_the_others_message_behind_their_own_the_later_one_goes_on() {
         let after = |writer, other| {
             let end = end(9, Some(source("a", other)));
             resume(&end, None, &source("a", writer), None, Some(8))
         };
-        let error = after("second", "first").unwrap_err();
+        let error = after("7-first", "8-second").unwrap_err();
         assert!(matches!(error, Error::Another { seq: 9 }), "{error}");
-        assert_eq!(after("first", "second").unwrap(), Resumed { seq: 9, after: place() });
+        assert_eq!(after("8-second", "7-first").unwrap(), Resumed { seq: 9, after: place() });
     }
 
     #[test]

@@ -10,7 +10,6 @@ pub mod memory;
 pub mod observe;
 pub mod page;
 pub mod prefer;
-pub mod proxies;
 pub mod server;
 pub mod transport;
 pub mod unread;

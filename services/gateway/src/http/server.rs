@@ -24,13 +24,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::http::{
-    budget::{Address, Budget},
-    connections::{Activity, Connections},
-    head::{HEAD_BYTES_MAX, HEADERS_MAX},
-    memory::Account,
-    proxies::Proxies,
-    transport::Transport,
+use crate::{
+    http::{
+        budget::{Address, Budget},
+        connections::{Activity, Connections},
+        head::{HEAD_BYTES_MAX, HEADERS_MAX},
+        memory::Account,
+        transport::Transport,
+    },
+    identity::proxies::Proxies,
 };
 
 /// Longest time for the head of a request, and longest rest between two requests.

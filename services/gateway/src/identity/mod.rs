@@ -7,6 +7,7 @@ mod jwks;
 pub mod jwt;
 pub mod key_source;
 pub mod keys;
+pub mod proxies;
 pub mod rate;
 #[cfg(test)]
 mod test_keys;

@@ -3,6 +3,7 @@
 pub mod barrier;
 pub mod bulk;
 pub mod ends;
+pub mod figures;
 pub mod hub;
 pub mod kept;
 pub mod log_end;

@@ -8,7 +8,12 @@ use nox_readmodel::{
     query::{Condition, Counts, Facet, FacetCounts, Page, Span, SpanPart, Stats},
 };
 
-use crate::{app::App, identity::auth::Caller, problem::ApiError, read::required::Required};
+use crate::{
+    app::App,
+    identity::auth::Caller,
+    problem::ApiError,
+    read::{figures::JobStats, required::Required},
+};
 
 /// Bytes after which a page ends early, unless it has one job alone: what jobs carry is the programs'.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
@@ -91,12 +96,6 @@ pub async fn counts(
     let _turn = app.tallies.turn().await?;
     let read = || app.reader.job_counts(&filter, facets, only);
     Ok(app.barrier.read(required, read).await?.value)
-}
-
-/// What became of jobs within a span.
-pub struct JobStats {
-    pub span: Span,
-    pub stats: Stats,
 }
 
 /// What became of the jobs of a list within a span; the same for some seconds to whoever may see the same and asks by

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use nox_archive::SegmentInfo;
-use nox_contract::{FrameNumber, Timestamp, subject};
-use nox_streams::{Readers, Usage};
+use nox_contract::{FrameNumber, subject};
+use nox_streams::Readers;
 
-use crate::{app::App, problem::ApiError};
+use crate::{
+    app::App,
+    problem::ApiError,
+    read::figures::{ReaderPlace, SystemState, Trouble},
+};
 
 /// The streams that are told of.
 const STREAMS: [&str; 6] = [
@@ -17,31 +20,6 @@ const STREAMS: [&str; 6] = [
     subject::FEED,
     subject::READERS,
 ];
-
-/// What was asked for, each `None` where it could not be told; `troubles` say why.
-pub struct SystemState {
-    pub at: Timestamp,
-    /// The newest frame that the rows have.
-    pub view_n: Option<FrameNumber>,
-    pub streams: Vec<(&'static str, Option<Usage>)>,
-    pub readers: Option<Vec<ReaderPlace>>,
-    /// In order; `None` as well where this gateway was given no archive.
-    pub segments: Option<Vec<SegmentInfo>>,
-    pub troubles: Vec<Trouble>,
-}
-
-/// How far a reader of the log had come when it said so last.
-pub struct ReaderPlace {
-    pub name: String,
-    /// `None`: in another life of the log.
-    pub n: Option<FrameNumber>,
-}
-
-/// Something that could not be told.
-pub struct Trouble {
-    pub part: &'static str,
-    pub detail: String,
-}
 
 /// How the system is, or was some seconds ago.
 pub async fn system(app: &App) -> Result<Arc<SystemState>, ApiError> {

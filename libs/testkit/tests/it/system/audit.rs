@@ -201,15 +201,23 @@ async fn who_did_what_is_written_once_and_proved_and_shown_to_admins_of_the_tena
         let answer = client.get(0, &format!("/jobs/{job}/acts")).await.unwrap();
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
     }
+    let seen = async || {
+        let n = cluster.broker().await.unwrap().last_sequence(subject::EVENTS).await.unwrap();
+        let rows = ada.get(0, &format!("/jobs?limit=1&n={n}")).await.unwrap();
+        assert!(rows.status.is_success(), "{}", rows.body);
+    };
     // A word about many jobs is one about each.
     let later = json!({"module": "noop", "inputs": {}, "labels": {"which": "bulk"},
         "run_at": "2099-01-01T00:00:00Z"});
     let batch = json!({"jobs": [later.clone(), later]});
     let made = ada.post(0, "/jobs/batch", &batch).await.unwrap().body;
+    seen().await;
     let many = ada.request(0, Method::POST, "/jobs/cancel?label=which%3Dbulk");
     assert!(ada.send(many.header("nox-reason", "too many")).await.unwrap().status.is_success());
+    seen().await;
     let many = ada.request(0, Method::POST, "/jobs/retry?label=which%3Dbulk");
     let retried = ada.send(many.header("nox-reason", "once more")).await.unwrap().body;
+    seen().await;
     for place in 0..2 {
         let id = made["jobs"][place]["accepted"]["job_id"].as_str().unwrap();
         let acts = all(&ada, &format!("/jobs/{id}/acts?limit=9"), "acts").await;

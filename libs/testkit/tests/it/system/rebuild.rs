@@ -229,8 +229,10 @@ async fn rows_are_made_anew_and_changed_over_while_jobs_run_and_no_read_fails() 
         noxctl(&["projection", "rebuild", "--json"], &env)
     });
     let (status, said) = rebuild.await.unwrap();
-    let took = began.elapsed();
+    let (took, meanwhile) = (began.elapsed(), reads.done.load(Ordering::Relaxed));
     assert_eq!(status, Some(0), "{said}");
+    // It takes less than half a second where there are few jobs.
+    assert!(meanwhile > 20, "{meanwhile} reads while it ran");
     let begins = said.find('{').expect("it says what it did");
     let mut documents = serde_json::Deserializer::from_str(&said[begins..]).into_iter::<Value>();
     let said = documents.next().unwrap().unwrap();
@@ -243,7 +245,6 @@ async fn rows_are_made_anew_and_changed_over_while_jobs_run_and_no_read_fails() 
     let (done, failed) = (reads.done.load(Ordering::Relaxed), reads.failed());
     println!("{} jobs in {took:.1?}: {done} reads, {} failed: {said}", known.len(), failed.len());
     assert_eq!(failed, Vec::<String>::new());
-    assert!(done > 500, "{done} reads");
 
     // The control: rows that go without others being in use are missed.
     cluster.projector.stop().await;

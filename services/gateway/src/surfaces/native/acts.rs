@@ -5,7 +5,7 @@ use nox_contract::{FactPlace, FrameNumber, ProblemCode, audit::Act};
 
 use super::audit::{Page, acts};
 use crate::{
-    endpoint::{Access, Endpoint, Method},
+    endpoint::{Access, Endpoint, MIN_N, Method},
     extract::{self, Paging, Reading, Segment},
     http::page::{self, Next},
     identity::auth::Caller,
@@ -22,6 +22,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::Get, "/jobs/{id}/acts", Access::OWNER_OR_ADMIN, (id, summary), list)
         .query::<extract::AskedPage>()
         .page::<Page>("A page.")
+        .headers([MIN_N])
         .problems(&[ProblemCode::InvalidId, ProblemCode::JobNotFound, ProblemCode::PlaceGone])
 }
 
@@ -32,7 +33,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let id = extract::job_id(&id)?;
     let Paging { limit, after: cursor } = extract::paging::<FactPlace>(&uri)?;
-    let row = find(&app, &caller, id, None).await?;
+    let row = find(&app, &caller, id, extract::min_n(None, &headers)?).await?;
     let required = Required::frame(Some(row.n));
     let named = || app.reader.job_frames(&row.tenant, id, FrameNumber(0));
     let frames = Some(app.barrier.read(&required, named).await?.value.unwrap_or_default());

@@ -11,7 +11,8 @@ use crate::{
     extract::{self, Reading},
     http::etag,
     problem::ApiError,
-    use_cases::system::{SystemState, system},
+    read::figures::SystemState,
+    use_cases::system::system,
 };
 
 /// How the system is, some seconds old at most. What cannot be told is `null`, and `troubles` say why.
