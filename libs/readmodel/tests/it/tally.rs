@@ -187,6 +187,12 @@ async fn what_is_cut_says_so_and_what_is_not_stays_exact() {
     // A choice of the others is exact.
     let failed = Filter { status: Some(JobState::Failed), ..filter };
     assert!(counted(&reader, &failed, &[]).await.is_exact);
+    // Of a release, which has jobs of all ends, nothing is.
+    database.ask("update jobs_ended set release_id = 'r1'").await;
+    let release = Filter { status: None, release: Some("r1".to_owned()), ..failed };
+    let counts = counted(&reader, &release, &facets).await;
+    let values = counts.facets.iter().flat_map(|facet| &facet.values);
+    assert!(!counts.is_exact && values.into_iter().all(|of| !of.is_exact), "{counts:?}");
 }
 
 #[tokio::test]

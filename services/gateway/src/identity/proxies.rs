@@ -74,7 +74,12 @@ impl Proxies {
                 let detail = format!("{name} does not say from which address it is");
                 ApiError::new(ProblemCode::AmbiguousHead, detail)
             };
-            for hop in from_right(value.to_str().map_err(|_| malformed())?, ',') {
+            let text = value.to_str().map_err(|_| malformed())?;
+            // A quote behind a backslash is none: to read from the right end, one would have to know where it begins.
+            if text.contains('\\') {
+                return Err(malformed());
+            }
+            for hop in from_right(text, ',') {
                 match read(hop.trim()).ok_or_else(malformed)? {
                     Hop::Address(address) if self.trust(address) => client = Some(address),
                     Hop::Address(address) => return Ok(Some(address)),
@@ -233,6 +238,8 @@ mod tests {
             "for=",
             "for=\"203.0.113.7",
             "for=203.0.113.7\\",
+            // One element, whose host has quotes: not two, of which the other would be believed.
+            r#"for=203.0.113.7;host="a\", for=192.0.2.66;x=\"""#,
             "for=203.0.113.7;for=192.0.2.66",
             "for=2001:db8:1::1:x",
         ] {

@@ -23,7 +23,7 @@ impl NamedJobs {
     /// The job, from a snapshot that was taken after this call.
     pub async fn get(&self, tenant: &TenantId, id: JobId) -> anyhow::Result<At<Option<JobRow>>> {
         let found = self.0.get((tenant.clone(), id)).await;
-        Ok(found.ok_or_else(|| anyhow::anyhow!("nobody asks any more"))??)
+        Ok(found.ok_or_else(|| anyhow::anyhow!("no answer in time"))??)
     }
 }
 

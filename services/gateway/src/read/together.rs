@@ -1,6 +1,6 @@
 //! One question to Postgres for many requests that each ask after one thing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -9,6 +9,8 @@ const ASKED_MAX: usize = 64;
 /// Questions at a time. With fewer of them under way each is put at once; with more, those who come meanwhile are asked
 /// for together, so that they need few connections.
 const QUESTIONS_MAX: usize = 4;
+/// How long a question may take, of its own statements and of a connection that is dead and does not say so.
+const ANSWER_WAIT: Duration = Duration::from_secs(11);
 
 /// Asks after many things at once.
 ///
@@ -36,7 +38,9 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
                 let (things, askers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
                 let answers = ask(things);
                 tokio::spawn(async move {
-                    for (asker, answer) in askers.into_iter().zip(answers.await) {
+                    // Without an answer, the askers are told so when they are dropped, and the place is free.
+                    let answers = tokio::time::timeout(ANSWER_WAIT, answers).await;
+                    for (asker, answer) in askers.into_iter().zip(answers.unwrap_or_default()) {
                         // An error says that the request is gone.
                         let _ = asker.send(answer);
                     }
@@ -47,7 +51,7 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
         Self { askers }
     }
 
-    /// What was found after this call; `None` if whoever asks has died.
+    /// What was found after this call; `None` if there was no answer in time.
     pub async fn get(&self, thing: K) -> Option<V> {
         let (asker, answer) = oneshot::channel();
         self.askers.send((thing, asker)).ok()?;
@@ -96,5 +100,25 @@ mod tests {
         let put = put.lock().unwrap().clone();
         assert_eq!((&put[..4], put.iter().sum::<usize>()), (&[1; 4][..], 200));
         assert!(put.len() <= 4 + 196_usize.div_ceil(ASKED_MAX), "{put:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_that_have_no_answer_hold_nobody_up_for_long() {
+        let together = Together::new(|things: Vec<u32>| async move {
+            if things[0] == 0 {
+                std::future::pending::<()>().await;
+            }
+            things
+        });
+        let dead: Vec<_> = (0..QUESTIONS_MAX)
+            .map(|_| {
+                let together = together.clone();
+                tokio::spawn(async move { together.get(0).await })
+            })
+            .collect();
+        for asker in dead {
+            assert_eq!(asker.await.unwrap(), None);
+        }
+        assert_eq!(together.get(7).await, Some(7));
     }
 }

@@ -93,7 +93,7 @@ pub async fn counts(
         return Ok(Counts { count: 0, is_exact: true, facets });
     };
     let only = (!caller.admin).then_some(&caller.user);
-    let _turn = app.tallies.turn().await?;
+    let _turn = app.tallies.turn(caller).await?;
     let read = || app.reader.job_counts(&filter, facets, only);
     Ok(app.barrier.read(required, read).await?.value)
 }
@@ -118,7 +118,7 @@ pub async fn stats(
     if let Some(kept) = app.kept_stats.get(&key, now()) {
         return Ok(kept);
     }
-    let _turn = app.tallies.turn().await?;
+    let _turn = app.tallies.turn(caller).await?;
     // Whoever was first may have asked for the same.
     if let Some(kept) = app.kept_stats.get(&key, now()) {
         return Ok(kept);

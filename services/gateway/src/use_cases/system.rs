@@ -7,7 +7,6 @@ use nox_streams::Readers;
 
 use crate::{
     app::App,
-    problem::ApiError,
     read::figures::{ReaderPlace, SystemState, Trouble},
 };
 
@@ -22,17 +21,13 @@ const STREAMS: [&str; 6] = [
 ];
 
 /// How the system is, or was some seconds ago.
-pub async fn system(app: &App) -> Result<Arc<SystemState>, ApiError> {
+pub async fn system(app: &App) -> Arc<SystemState> {
     let now = || app.runtime.clock.monotonic();
     if let Some(kept) = app.kept_system.get("", now()) {
-        return Ok(kept);
-    }
-    let _turn = app.tallies.turn().await?;
-    if let Some(kept) = app.kept_system.get("", now()) {
-        return Ok(kept);
+        return kept;
     }
     let state = ask(app).await;
-    Ok(app.kept_system.keep(String::new(), now(), state))
+    app.kept_system.keep(String::new(), now(), state)
 }
 
 async fn ask(app: &App) -> SystemState {

@@ -213,7 +213,7 @@ async fn tally(
     let rows = query.build().fetch_all(connection).await?;
     let mut counts =
         Counts { facets: vec![FacetCounts::default(); facets.len()], ..Counts::default() };
-    let cuts = cuts(&rows, levels)?;
+    let cuts = cuts(&rows, levels, filter)?;
     counts.is_exact = cuts.is_none();
     for row in &rows {
         let level: i32 = row.try_get("level")?;
@@ -260,19 +260,21 @@ impl Levels {
 }
 
 /// Which runs have more rows than were looked at.
-fn cuts(rows: &[PgRow], levels: Levels) -> sqlx::Result<Cuts> {
+fn cuts(rows: &[PgRow], levels: Levels, filter: &Filter) -> sqlx::Result<Cuts> {
     let mut cuts = Cuts::default();
     for row in rows {
         let level: i32 = row.try_get("level")?;
         let looked_at: i64 = row.try_get("looked_at")?;
         if level == levels.of_all() {
-            cuts.all = looked_at > LOOKED_AT_MAX;
+            cuts.all |= looked_at > LOOKED_AT_MAX;
         } else if level == levels.of_run() && looked_at > LOOKED_AT_OF_RUN_MAX {
             let is_live: bool = row.try_get("is_live")?;
             let over = row.try_get::<&str, _>("status")?.parse().map_err(decode)?;
             let module: &str = row.try_get("module")?;
             let is_one = module == row.try_get::<&str, _>("modules")?;
             let module = is_one.then(|| ModuleName::new(module)).transpose().map_err(decode)?;
+            // A release's jobs are one run, whatever their modules and ends.
+            cuts.all |= filter.release.is_some();
             cuts.runs.push(Cut { over: (!is_live).then_some(over), module });
         }
     }

@@ -106,7 +106,7 @@ pub fn endpoint() -> Endpoint {
 
 async fn get(Reading { app, uri, headers, .. }: Reading) -> Result<Response, ApiError> {
     extract::nothing(&uri)?;
-    let state = system(&app).await?;
+    let state = system(&app).await;
     let lag = (app.metrics.lag_frames.get(), app.metrics.lag_seconds.get());
     etag::json(&headers, &View::new(&state, lag))
 }

@@ -181,7 +181,11 @@ impl Case {
         let Self { job, mut before, mut entries, queue, .. } = self;
         let mut secrets = BTreeSet::new();
         let all = before.iter_mut().chain(&mut entries);
-        let count = all.map(|told| mask::mask(told, &mut secrets)).sum();
+        let mut count: u64 = all.map(|told| mask::mask(told, &mut secrets)).sum();
+        let mut written = BTreeSet::new();
+        before.iter().chain(&entries).for_each(|told| mask::find_written(told, &mut written));
+        count += written.len() as u64;
+        secrets.append(&mut written);
         let mask = Mask::new(secrets.iter().map(String::as_str))?;
         let all = before.iter_mut().chain(&mut entries);
         all.for_each(|told| mask::mask_free(told, &mask));

@@ -1,8 +1,9 @@
 //! What is not for strangers: values whose names say that they are secret.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use nox_executor::logs::Mask;
+use regex::Regex;
 use serde_json::Value;
 
 /// What stands in their place.
@@ -11,6 +12,18 @@ const MASK: &str = "***";
 /// Parts of names, in lower case.
 const NAMES: [&str; 8] =
     ["secret", "password", "passwd", "token", "api_key", "apikey", "credential", "private_key"];
+
+/// How secrets are written within texts: behind a name, as a bearer's, in a URL. Shorter ones would mask what is none.
+const WRITTEN: &str = r#"(?ix)
+    \bbearer\s+ (\S{6,})
+    | :// [^\s/@:]* : ([^\s/@]{3,}) @
+    | (?:secret|password|passwd|token|api[_-]?key|credential|private[_-]?key) [\w-]* ["']? \s*[=:]\s* ["']?
+      ([^\s"',;&]{6,})
+    | --? [\w-]* (?:secret|password|passwd|token|api[_-]?key|credential|private[_-]?key) [\w-]* \s+ (\S{6,})
+"#;
+
+/// Never wrong: a test compiles it.
+static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(WRITTEN).ok());
 
 /// Masks all of them; says how many there were. What they were is put into `secrets`, for it may stand elsewhere, too.
 pub fn mask(value: &mut Value, secrets: &mut BTreeSet<String>) -> u64 {
@@ -46,6 +59,28 @@ fn texts(value: &Value, found: &mut BTreeSet<String>) {
 
 /// Members of facts in which anything may stand; others are words and names of Nox's own.
 const FREE: [&str; 7] = ["inputs", "outputs", "error", "message", "detail", "metadata", "progress"];
+
+/// Secrets that users and programs wrote into texts, as [`WRITTEN`] has them; arguments of a command are read as one text.
+pub fn find_written(value: &Value, secrets: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let found = SECRETS.iter().flat_map(|secret| secret.captures_iter(text));
+            secrets
+                .extend(found.filter_map(|of| {
+                    Some(of.iter().skip(1).flatten().next()?.as_str().to_owned())
+                }));
+        }
+        Value::Array(values) => {
+            values.iter().for_each(|value| find_written(value, secrets));
+            let texts: Vec<_> = values.iter().filter_map(Value::as_str).collect();
+            if texts.len() > 1 {
+                find_written(&Value::String(texts.join(" ")), secrets);
+            }
+        }
+        Value::Object(members) => members.values().for_each(|value| find_written(value, secrets)),
+        _ => {}
+    }
+}
 
 /// Masks secrets in what users and programs wrote: in the message of an error, say.
 pub fn mask_free(value: &mut Value, mask: &Mask) {
@@ -104,5 +139,19 @@ mod tests {
         let masked =
             json!({"failed": {"error": {"message": "denied to ***"}}, "worker_id": "ada22"});
         assert_eq!(value, masked);
+    }
+
+    #[test]
+    fn a_secret_is_found_where_people_write_it_within_a_text() {
+        assert!(SECRETS.is_some());
+        let told = json!({"command": ["curl", "-H", "Authorization: Bearer sk-live-1", "--password", "hunter3!"],
+            "env": "API_KEY=abcdef1; X=1", "url": "https://ada:hunter2@example.org/a:b@c",
+            "note": "a token between others, and a bearer bond; method: gfn2-xtb"});
+        let mut secrets = BTreeSet::new();
+        find_written(&told, &mut secrets);
+        assert_eq!(
+            secrets,
+            BTreeSet::from(["sk-live-1", "hunter3!", "abcdef1", "hunter2"].map(str::to_owned))
+        );
     }
 }
