@@ -27,7 +27,7 @@ impl Webhooks {
         let now = self.clock.wall();
         let of = (due.webhook_id, &*target);
         let headers = sign::headers(&self.key, of, due.delivery_id, now, &due.body);
-        let (seq, webhook_id, attempts) = (due.seq, due.webhook_id, due.attempts + 1);
+        let (of, webhook_id) = ((due.seq, due.due_at, due.attempts + 1), due.webhook_id);
         let request = Request { content_type: MEDIA_TYPE, headers, body: due.body.into() };
         let outcome = self.client.send(&target.spec.url, request).await;
         let at = self.clock.wall();
@@ -41,14 +41,14 @@ impl Webhooks {
             tracing::debug!(webhook.id = %webhook_id, %failure, "An attempt failed");
         }
         let set_in = target.set_in;
-        self.made(outcome, (seq, webhook_id, set_in), attempts, at)
+        self.made(outcome, of, (webhook_id, set_in), at)
     }
 
     fn made(
         &self,
         outcome: Result<Answer, Failure>,
-        (seq, webhook_id, set_in): (i64, WebhookId, FrameNumber),
-        attempts: u32,
+        (seq, due_at, attempt): (i64, Timestamp, u32),
+        (webhook_id, set_in): (WebhookId, FrameNumber),
         at: Timestamp,
     ) -> Made {
         let (status, retry_after, error) = match &outcome {
@@ -60,9 +60,10 @@ impl Webhooks {
         };
         let taken = outcome.as_ref().is_ok_and(is_taken);
         let is_gone = status == Some(GONE);
-        let again = self.delays.after(attempts, chance(), retry_after);
+        let again = self.delays.after(attempt, chance(), retry_after);
         let again_at = again.filter(|_| !taken && !is_gone).map(|delay| at + delay);
-        let attempted = Attempted { seq, webhook_id, at, again_at, taken, status, error };
+        let attempted =
+            Attempted { seq, webhook_id, due_at, attempt, at, again_at, taken, status, error };
         let disable = is_gone.then_some((DisableReason::Gone, set_in));
         Made { attempted, disable, rest: retry_after.filter(|_| !taken) }
     }

@@ -237,6 +237,7 @@ mod tests {
                 delivery_id: DeliveryId(Uuid::nil()),
                 body: String::new(),
                 attempts: 0,
+                due_at: Timestamp::from_micros(0),
             };
             let lane = lanes.of.entry(id(lane)).or_default();
             lane.waiting.extend((0..each).map(due));
@@ -246,9 +247,17 @@ mod tests {
 
     fn made(due: &Due, taken: bool) -> Made {
         let at = Timestamp::from_micros(0);
-        let (seq, webhook_id) = (due.seq, due.webhook_id);
-        let attempted =
-            Attempted { seq, webhook_id, at, again_at: None, taken, status: None, error: None };
+        let attempted = Attempted {
+            seq: due.seq,
+            webhook_id: due.webhook_id,
+            due_at: due.due_at,
+            attempt: due.attempts + 1,
+            at,
+            again_at: None,
+            taken,
+            status: None,
+            error: None,
+        };
         Made { attempted, disable: None, rest: None }
     }
 
