@@ -103,6 +103,11 @@ impl Lanes {
         }
     }
 
+    /// Those of which nothing more is sent, and in which frame they were set.
+    pub(super) fn closed(&self) -> BTreeMap<WebhookId, FrameNumber> {
+        self.of.iter().filter_map(|(id, lane)| Some((*id, lane.closed?))).collect()
+    }
+
     /// Lanes that have nothing waiting, of which the outbox may know something; all of those, if `look`.
     pub(super) fn wanting(&self, now: Duration, look: bool) -> Vec<WebhookId> {
         let wants = |lane: &Lane| {
@@ -341,6 +346,7 @@ mod tests {
         lanes.close(id(1), FrameNumber(7));
         lanes.filled(&[id(1)], vec![first]);
         assert!(lanes.next(NOW).is_none());
+        assert_eq!(lanes.closed(), BTreeMap::from([(id(1), FrameNumber(7))]));
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Sending {
     fn change(&mut self, known: Arc<Targets>) {
         self.known = known;
         self.lanes.keep(&self.known);
+        self.webhooks.closed.send_replace(self.lanes.closed());
         (self.asking, self.look) = (None, true);
     }
 
@@ -105,6 +106,7 @@ impl Sending {
             && self.known.get(&id).is_some_and(|target| target.set_in == set_in)
         {
             self.lanes.close(id, set_in);
+            self.webhooks.closed.send_replace(self.lanes.closed());
         }
         self.ended.push(made);
     }
