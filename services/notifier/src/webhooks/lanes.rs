@@ -40,8 +40,10 @@ struct Lane {
     unnoted: BTreeSet<i64>,
     /// In a row, the last ones.
     failures: u32,
-    /// On the monotonic clock.
+    /// On the monotonic clock, as long as the endpoint fails.
     rests_until: Duration,
+    /// What the endpoint asked for, whatever becomes of other attempts. It never becomes earlier.
+    left_alone_until: Duration,
     /// The outbox may have more that is due.
     may_have_more: bool,
     /// Nothing is sent of what was set in this frame: it is being switched off.
@@ -51,6 +53,10 @@ struct Lane {
 impl Lane {
     fn fails(&self) -> bool {
         self.failures >= FAILURES_IN_A_ROW
+    }
+
+    fn is_rested(&self, now: Duration) -> bool {
+        self.rests_until.max(self.left_alone_until) <= now
     }
 
     fn under_way_max(&self) -> usize {
@@ -84,7 +90,8 @@ impl Lanes {
             lane.may_have_more = true;
             if lane.closed.is_some_and(|closed| closed != target.set_in) {
                 // Somebody has set it anew: perhaps it is another endpoint.
-                (lane.closed, lane.failures, lane.rests_until) = (None, 0, Duration::ZERO);
+                (lane.closed, lane.failures) = (None, 0);
+                (lane.rests_until, lane.left_alone_until) = (Duration::ZERO, Duration::ZERO);
             }
         }
         for (_, lane) in self.of.iter_mut().filter(|(id, _)| !is_on(id)) {
@@ -114,7 +121,7 @@ impl Lanes {
             lane.waiting.is_empty()
                 && lane.closed.is_none()
                 && (lane.may_have_more || look)
-                && lane.rests_until <= now
+                && lane.is_rested(now)
                 && lane.under_way.len() < lane.under_way_max()
                 && lane.unnoted.len() < IN_HAND_MAX
         };
@@ -155,7 +162,7 @@ impl Lanes {
             };
             is_free
                 && !lane.waiting.is_empty()
-                && lane.rests_until <= now
+                && lane.is_rested(now)
                 && lane.under_way.len() < lane.under_way_max()
         };
         let behind = self.of.iter().filter(|(id, _)| Some(**id) > self.last);
@@ -197,13 +204,14 @@ impl Lanes {
         }
         lane.failures = lane.failures.saturating_add(1);
         let asked = made.rest.unwrap_or_default().min(ASKED_REST_MAX);
+        lane.left_alone_until = lane.left_alone_until.max(now + asked);
         let rest = match lane.failures.checked_sub(FAILURES_IN_A_ROW) {
             Some(more) if self.fault != Some(WebhookFault::OnePlace) => {
                 (REST_MIN * 2_u32.saturating_pow(more.min(16))).min(REST_MAX)
             }
             _ => Duration::ZERO,
         };
-        lane.rests_until = now + rest.max(asked);
+        lane.rests_until = now + rest;
         if lane.fails() {
             // What is in hand would wait here for long, and is to be found where it waits.
             lane.waiting.clear();
@@ -233,19 +241,22 @@ mod tests {
         WebhookId(Uuid::from_u128(n))
     }
 
+    fn due(lane: u128, place: i64) -> Due {
+        Due {
+            seq: i64::try_from(lane).unwrap() * 1_000 + place,
+            webhook_id: id(lane),
+            delivery_id: DeliveryId(Uuid::nil()),
+            body: String::new(),
+            attempts: 0,
+            due_at: Timestamp::from_micros(0),
+        }
+    }
+
     fn lanes(count: u128, each: i64, fault: Option<WebhookFault>) -> Lanes {
         let mut lanes = Lanes::new(fault);
         for lane in 1..=count {
-            let due = |place| Due {
-                seq: i64::try_from(lane).unwrap() * 1_000 + place,
-                webhook_id: id(lane),
-                delivery_id: DeliveryId(Uuid::nil()),
-                body: String::new(),
-                attempts: 0,
-                due_at: Timestamp::from_micros(0),
-            };
-            let lane = lanes.of.entry(id(lane)).or_default();
-            lane.waiting.extend((0..each).map(due));
+            let of = lanes.of.entry(id(lane)).or_default();
+            of.waiting.extend((0..each).map(|place| due(lane, place)));
         }
         lanes
     }
@@ -357,5 +368,28 @@ mod tests {
         lanes.ended(&Made { rest, ..made(&due, false) }, NOW);
         assert!(lanes.next(NOW + Duration::from_secs(29)).is_none());
         assert!(lanes.next(NOW + Duration::from_secs(30)).is_some());
+    }
+
+    #[test]
+    fn what_becomes_of_other_attempts_does_not_shorten_how_long_one_is_left_alone() {
+        let mut lanes = lanes(1, 9, None);
+        let under_way = started(&mut lanes, NOW);
+        let asks = |due, seconds| {
+            let rest = Some(Duration::from_secs(seconds));
+            Made { rest, ..made(due, false) }
+        };
+        lanes.ended(&asks(&under_way[0], 30), NOW);
+        lanes.ended(&asks(&under_way[1], 5), NOW);
+        lanes.ended(&made(&under_way[2], true), NOW);
+        let until = NOW + Duration::from_secs(30);
+        assert_eq!(lanes.wanting(until - REST_MIN, true), []);
+        lanes.filled(&[id(1)], vec![due(1, 9)]);
+        assert!(lanes.next(until - REST_MIN).is_none());
+        assert!(lanes.next(until).is_some());
+        // An hour at most.
+        lanes.ended(&asks(&under_way[3], 2 * ASKED_REST_MAX.as_secs()), until);
+        lanes.filled(&[id(1)], vec![due(1, 10)]);
+        assert!(lanes.next(until + ASKED_REST_MAX - REST_MIN).is_none());
+        assert!(lanes.next(until + ASKED_REST_MAX).is_some());
     }
 }
