@@ -15,6 +15,7 @@ const GONE: u16 = 410;
 /// An attempt that was made.
 pub(super) struct Made {
     pub(super) attempted: Attempted,
+    pub(super) took: Duration,
     /// The whole webhook is to be switched off, if it is still as it was set in that frame.
     pub(super) disable: Option<(DisableReason, FrameNumber)>,
     /// How long the endpoint asks to be left alone.
@@ -29,8 +30,9 @@ impl Webhooks {
         let headers = sign::headers(&self.key, of, due.delivery_id, now, &due.body);
         let (of, webhook_id) = ((due.seq, due.due_at, due.attempts + 1), due.webhook_id);
         let request = Request { content_type: MEDIA_TYPE, headers, body: due.body.into() };
+        let began = self.clock.monotonic();
         let outcome = self.client.send(&target.spec.url, request).await;
-        let at = self.clock.wall();
+        let (at, took) = (self.clock.wall(), self.clock.monotonic().saturating_sub(began));
         let word = match &outcome {
             Ok(answer) if is_taken(answer) => "taken",
             Ok(_) => "status",
@@ -41,7 +43,7 @@ impl Webhooks {
             tracing::debug!(webhook.id = %webhook_id, %failure, "An attempt failed");
         }
         let set_in = target.set_in;
-        self.made(outcome, of, (webhook_id, set_in), at)
+        self.made(outcome, of, (webhook_id, set_in), (at, took))
     }
 
     fn made(
@@ -49,7 +51,7 @@ impl Webhooks {
         outcome: Result<Answer, Failure>,
         (seq, due_at, attempt): (i64, Timestamp, u32),
         (webhook_id, set_in): (WebhookId, FrameNumber),
-        at: Timestamp,
+        (at, took): (Timestamp, Duration),
     ) -> Made {
         let (status, retry_after, error) = match &outcome {
             Ok(answer) => {
@@ -65,7 +67,7 @@ impl Webhooks {
         let attempted =
             Attempted { seq, webhook_id, due_at, attempt, at, again_at, taken, status, error };
         let disable = is_gone.then_some((DisableReason::Gone, set_in));
-        Made { attempted, disable, rest: retry_after.filter(|_| !taken) }
+        Made { attempted, took, disable, rest: retry_after.filter(|_| !taken) }
     }
 }
 
