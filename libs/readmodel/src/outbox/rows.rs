@@ -80,6 +80,7 @@ pub struct Due {
     pub body: String,
     /// Those that were made.
     pub attempts: u32,
+    pub due_at: Timestamp,
 }
 
 /// What became of an attempt.
@@ -87,6 +88,9 @@ pub struct Due {
 pub struct Attempted {
     pub seq: i64,
     pub webhook_id: WebhookId,
+    /// Since when it was due, and which attempt it was: of a delivery that was asked for anew meanwhile, nothing is noted.
+    pub due_at: Timestamp,
+    pub attempt: u32,
     pub at: Timestamp,
     /// `None` if it was taken, or was the last one.
     pub again_at: Option<Timestamp>,

@@ -21,7 +21,7 @@ impl Outbox {
             "select due.*
              from unnest($1::uuid[]) as wanted (webhook_id)
                   cross join lateral (
-                      select seq, webhook_id, delivery_id, body, attempts
+                      select seq, webhook_id, delivery_id, body, attempts, due_at
                       from deliveries
                       where webhook_id = wanted.webhook_id and state = 'pending' and due_at <= $2
                             and seq <> all($3::bigint[])
@@ -38,7 +38,8 @@ impl Outbox {
         Ok(rows.iter().map(due).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Notes what became of attempts, in one statement.
+    /// Notes what became of attempts, in one statement. A delivery that was asked for anew while its attempt was under
+    /// way stays due.
     ///
     /// # Errors
     /// [`OutboxError::Another`] if another process has begun to write.
@@ -51,14 +52,19 @@ impl Outbox {
         sqlx::query(
             "with made as (
                  select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::timestamptz[],
-                                      $5::timestamptz[], $6::integer[], $7::text[])
-                               as made (seq, webhook_id, state, again_at, at, status, error)),
+                                      $5::timestamptz[], $6::integer[], $7::text[],
+                                      $8::timestamptz[], $9::integer[])
+                               as made (seq, webhook_id, state, again_at, at, status, error,
+                                        due_at, attempt)),
              noted as (
                  update deliveries
-                 set state = made.state, attempts = attempts + 1,
-                     due_at = coalesce(made.again_at, due_at),
+                 set state = made.state, attempts = made.attempt,
+                     due_at = coalesce(made.again_at, deliveries.due_at),
                      last_at = made.at, status = made.status, error = made.error
-                 from made where deliveries.seq = made.seq and deliveries.state = 'pending'),
+                 from made
+                 where deliveries.seq = made.seq and deliveries.state = 'pending'
+                       and deliveries.due_at = made.due_at
+                       and deliveries.attempts = made.attempt - 1),
              of as (
                  select webhook_id, bool_or(state = 'delivered') as taken, min(at) as at,
                         count(*) filter (where state <> 'delivered') as failed
@@ -78,6 +84,8 @@ impl Outbox {
         .bind(all.iter().map(|made| Instant(made.at)).collect::<Vec<_>>())
         .bind(all.iter().map(|made| made.status.map(i32::from)).collect::<Vec<_>>())
         .bind(all.iter().map(|made| made.error).collect::<Vec<_>>())
+        .bind(all.iter().map(|made| Instant(made.due_at)).collect::<Vec<_>>())
+        .bind(all.iter().map(|made| made.attempt.cast_signed()).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -176,5 +184,6 @@ fn due(row: &PgRow) -> sqlx::Result<Due> {
         delivery_id: DeliveryId(row.try_get("delivery_id")?),
         body: row.try_get("body")?,
         attempts: attempts.unsigned_abs(),
+        due_at: row.try_get::<Instant, _>("due_at")?.0,
     })
 }

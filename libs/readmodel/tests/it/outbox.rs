@@ -8,7 +8,7 @@ use nox_contract::{
 };
 use nox_readmodel::{
     Outbox, OutboxError,
-    outbox::{Attempted, Limits, NewDelivery, OutboxPlace, StoredTarget, Taken},
+    outbox::{Attempted, Due, Limits, NewDelivery, OutboxPlace, StoredTarget, Taken},
 };
 use uuid::Uuid;
 
@@ -141,6 +141,8 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
     let made = |seq, taken, again_at: Option<i64>| Attempted {
         seq,
         webhook_id: id(1),
+        due_at: at(0),
+        attempt: 1,
         at: at(1),
         again_at: again_at.map(at),
         taken,
@@ -168,6 +170,40 @@ async fn attempts_move_deliveries_and_say_how_an_endpoint_is() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_anew_while_an_attempt_is_under_way_stays_due() {
+    let filled = Filled::start().await;
+    let again = vec![(id(1), delivery(1, 1).delivery_id)];
+    let again = Taken { again, ..Taken::default() };
+    let made = |due: &Due, taken: bool| Attempted {
+        seq: due.seq,
+        webhook_id: id(1),
+        due_at: due.due_at,
+        attempt: due.attempts + 1,
+        at: at(20),
+        again_at: (!taken).then(|| at(10)),
+        taken,
+        status: Some(204),
+        error: None,
+    };
+    // Neither the first attempt's end nor the second one's is what becomes of the new one.
+    let due = filled.outbox.due(&[id(1)], &[], 1, at(0)).await.unwrap().remove(0);
+    filled.outbox.take((place(3), place(4)), &again, at(1)).await.unwrap();
+    filled.outbox.attempted(&[made(&due, true)]).await.unwrap();
+    assert_eq!(filled.states(1).await, "pending pending pending");
+    let others = filled.due(1, 0).await;
+    let due = filled.outbox.due(&[id(1)], &others, 1, at(1)).await.unwrap().remove(0);
+    filled.outbox.attempted(&[made(&due, false)]).await.unwrap();
+    let due = filled.outbox.due(&[id(1)], &others, 1, at(10)).await.unwrap().remove(0);
+    assert_eq!(due.attempts, 1);
+    filled.outbox.take((place(4), place(5)), &again, at(10)).await.unwrap();
+    for taken in [true, false] {
+        filled.outbox.attempted(&[made(&due, taken)]).await.unwrap();
+        let anew = filled.outbox.due(&[id(1)], &others, 1, at(10)).await.unwrap().remove(0);
+        assert_eq!((anew.seq, anew.attempts), (due.seq, 0));
+    }
+}
+
+#[tokio::test]
 async fn what_was_sent_is_noted_while_something_is_being_taken_in() {
     let filled = Filled::start().await;
     let due = filled.due(1, 0).await;
@@ -184,6 +220,8 @@ async fn what_was_sent_is_noted_while_something_is_being_taken_in() {
         let attempted = Attempted {
             seq: due[0],
             webhook_id: id(1),
+            due_at: at(0),
+            attempt: 1,
             at: at(1),
             again_at: None,
             taken: true,

@@ -15,6 +15,7 @@ const GONE: u16 = 410;
 /// An attempt that was made.
 pub(super) struct Made {
     pub(super) attempted: Attempted,
+    pub(super) took: Duration,
     /// The whole webhook is to be switched off, if it is still as it was set in that frame.
     pub(super) disable: Option<(DisableReason, FrameNumber)>,
     /// How long the endpoint asks to be left alone.
@@ -27,10 +28,11 @@ impl Webhooks {
         let now = self.clock.wall();
         let of = (due.webhook_id, &*target);
         let headers = sign::headers(&self.key, of, due.delivery_id, now, &due.body);
-        let (seq, webhook_id, attempts) = (due.seq, due.webhook_id, due.attempts + 1);
+        let (of, webhook_id) = ((due.seq, due.due_at, due.attempts + 1), due.webhook_id);
         let request = Request { content_type: MEDIA_TYPE, headers, body: due.body.into() };
+        let began = self.clock.monotonic();
         let outcome = self.client.send(&target.spec.url, request).await;
-        let at = self.clock.wall();
+        let (at, took) = (self.clock.wall(), self.clock.monotonic().saturating_sub(began));
         let word = match &outcome {
             Ok(answer) if is_taken(answer) => "taken",
             Ok(_) => "status",
@@ -41,15 +43,15 @@ impl Webhooks {
             tracing::debug!(webhook.id = %webhook_id, %failure, "An attempt failed");
         }
         let set_in = target.set_in;
-        self.made(outcome, (seq, webhook_id, set_in), attempts, at)
+        self.made(outcome, of, (webhook_id, set_in), (at, took))
     }
 
     fn made(
         &self,
         outcome: Result<Answer, Failure>,
-        (seq, webhook_id, set_in): (i64, WebhookId, FrameNumber),
-        attempts: u32,
-        at: Timestamp,
+        (seq, due_at, attempt): (i64, Timestamp, u32),
+        (webhook_id, set_in): (WebhookId, FrameNumber),
+        (at, took): (Timestamp, Duration),
     ) -> Made {
         let (status, retry_after, error) = match &outcome {
             Ok(answer) => {
@@ -60,11 +62,12 @@ impl Webhooks {
         };
         let taken = outcome.as_ref().is_ok_and(is_taken);
         let is_gone = status == Some(GONE);
-        let again = self.delays.after(attempts, chance(), retry_after);
+        let again = self.delays.after(attempt, chance(), retry_after);
         let again_at = again.filter(|_| !taken && !is_gone).map(|delay| at + delay);
-        let attempted = Attempted { seq, webhook_id, at, again_at, taken, status, error };
+        let attempted =
+            Attempted { seq, webhook_id, due_at, attempt, at, again_at, taken, status, error };
         let disable = is_gone.then_some((DisableReason::Gone, set_in));
-        Made { attempted, disable, rest: retry_after.filter(|_| !taken) }
+        Made { attempted, took, disable, rest: retry_after.filter(|_| !taken) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Lanes: which delivery is sent next, one lane an endpoint.
 //!
-//! A lane has few attempts under way at a time, and one alone while its endpoint fails; then it also rests between two.
-//! Lanes that fail share other places than those that do not: however many endpoints hang, none of the others waits.
+//! A lane has few attempts under way at a time, and one alone while its endpoint fails or is slow; where it fails it also
+//! rests between two. Lanes that fail, those that are slow and all others have places of their own: however many endpoints
+//! hang or take their time, none of the others waits.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,11 +17,15 @@ use crate::config::WebhookFault;
 
 /// Attempts under way of one lane.
 const OF_LANE_MAX: usize = 4;
-/// Attempts under way of all lanes that do not fail, and of all that do.
-const HEALTHY_MAX: usize = 128;
+/// Attempts under way of all lanes of a pace.
+const PROMPT_MAX: usize = 128;
+const SLOW_MAX: usize = 64;
 const FAILING_MAX: usize = 64;
 /// So many failures in a row make a lane one that fails.
 const FAILURES_IN_A_ROW: u32 = 2;
+/// So many attempts in a row that took so long make a lane a slow one. Of prompt ones a place serves several a second.
+const SLOW_IN_A_ROW: u32 = 2;
+const SLOW: Duration = Duration::from_secs(1);
 /// How long a lane that fails rests, the first time and at most. An endpoint that is back is noticed by then.
 const REST_MIN: Duration = Duration::from_millis(250);
 const REST_MAX: Duration = Duration::from_secs(60);
@@ -29,6 +34,14 @@ const ASKED_REST_MAX: Duration = Duration::from_secs(3_600);
 /// Deliveries that a lane is given at a time. One of which so many attempts are not noted yet is given none, so that a
 /// crash repeats few.
 pub(super) const IN_HAND_MAX: usize = 32;
+
+/// By what lanes share places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Prompt,
+    Slow,
+    Failing,
+}
 
 /// One endpoint's.
 #[derive(Debug, Default)]
@@ -40,8 +53,12 @@ struct Lane {
     unnoted: BTreeSet<i64>,
     /// In a row, the last ones.
     failures: u32,
-    /// On the monotonic clock.
+    /// In a row, the last ones that took long, whatever was answered.
+    slow: u32,
+    /// On the monotonic clock, as long as the endpoint fails.
     rests_until: Duration,
+    /// What the endpoint asked for, whatever becomes of other attempts. It never becomes earlier.
+    left_alone_until: Duration,
     /// The outbox may have more that is due.
     may_have_more: bool,
     /// Nothing is sent of what was set in this frame: it is being switched off.
@@ -53,8 +70,23 @@ impl Lane {
         self.failures >= FAILURES_IN_A_ROW
     }
 
+    fn pace(&self) -> Pace {
+        match self.fails() {
+            true => Pace::Failing,
+            false if self.slow >= SLOW_IN_A_ROW => Pace::Slow,
+            false => Pace::Prompt,
+        }
+    }
+
+    fn is_rested(&self, now: Duration) -> bool {
+        self.rests_until.max(self.left_alone_until) <= now
+    }
+
     fn under_way_max(&self) -> usize {
-        if self.fails() { 1 } else { OF_LANE_MAX }
+        match self.pace() {
+            Pace::Prompt => OF_LANE_MAX,
+            Pace::Slow | Pace::Failing => 1,
+        }
     }
 }
 
@@ -64,10 +96,8 @@ pub(super) struct Lanes {
     of: BTreeMap<WebhookId, Lane>,
     /// Whose turn it was last.
     last: Option<WebhookId>,
-    healthy: usize,
-    failing: usize,
-    /// Of each attempt under way, whether its lane failed when it began.
-    began_failing: BTreeSet<i64>,
+    /// Attempts under way, and the pace of their lanes when they began.
+    began: BTreeMap<i64, Pace>,
     fault: Option<WebhookFault>,
 }
 
@@ -84,7 +114,8 @@ impl Lanes {
             lane.may_have_more = true;
             if lane.closed.is_some_and(|closed| closed != target.set_in) {
                 // Somebody has set it anew: perhaps it is another endpoint.
-                (lane.closed, lane.failures, lane.rests_until) = (None, 0, Duration::ZERO);
+                (lane.closed, lane.failures, lane.slow) = (None, 0, 0);
+                (lane.rests_until, lane.left_alone_until) = (Duration::ZERO, Duration::ZERO);
             }
         }
         for (_, lane) in self.of.iter_mut().filter(|(id, _)| !is_on(id)) {
@@ -103,13 +134,18 @@ impl Lanes {
         }
     }
 
+    /// Those of which nothing more is sent, and in which frame they were set.
+    pub(super) fn closed(&self) -> BTreeMap<WebhookId, FrameNumber> {
+        self.of.iter().filter_map(|(id, lane)| Some((*id, lane.closed?))).collect()
+    }
+
     /// Lanes that have nothing waiting, of which the outbox may know something; all of those, if `look`.
     pub(super) fn wanting(&self, now: Duration, look: bool) -> Vec<WebhookId> {
         let wants = |lane: &Lane| {
             lane.waiting.is_empty()
                 && lane.closed.is_none()
                 && (lane.may_have_more || look)
-                && lane.rests_until <= now
+                && lane.is_rested(now)
                 && lane.under_way.len() < lane.under_way_max()
                 && lane.unnoted.len() < IN_HAND_MAX
         };
@@ -140,17 +176,18 @@ impl Lanes {
     /// The next that is sent, if there is a place for it. Lanes take turns.
     pub(super) fn next(&mut self, now: Duration) -> Option<Due> {
         let one_place = self.fault == Some(WebhookFault::OnePlace);
-        let (healthy_max, failing_max) =
-            if one_place { (1, 1) } else { (HEALTHY_MAX, FAILING_MAX) };
+        let of = |pace| self.began.values().filter(|began| **began == pace).count();
+        let (prompt, slow, failing) = (of(Pace::Prompt), of(Pace::Slow), of(Pace::Failing));
         let room = |lane: &Lane| {
-            let is_free = match lane.fails() {
-                _ if one_place => self.healthy + self.failing == 0,
-                true => self.failing < failing_max,
-                false => self.healthy < healthy_max,
+            let is_free = match lane.pace() {
+                _ if one_place => self.began.is_empty(),
+                Pace::Prompt => prompt < PROMPT_MAX,
+                Pace::Slow => slow < SLOW_MAX,
+                Pace::Failing => failing < FAILING_MAX,
             };
             is_free
                 && !lane.waiting.is_empty()
-                && lane.rests_until <= now
+                && lane.is_rested(now)
                 && lane.under_way.len() < lane.under_way_max()
         };
         let behind = self.of.iter().filter(|(id, _)| Some(**id) > self.last);
@@ -159,23 +196,14 @@ impl Lanes {
         let lane = self.of.get_mut(&id)?;
         let due = lane.waiting.pop_front()?;
         lane.under_way.insert(due.seq);
-        if lane.fails() {
-            self.failing += 1;
-            self.began_failing.insert(due.seq);
-        } else {
-            self.healthy += 1;
-        }
+        self.began.insert(due.seq, lane.pace());
         self.last = Some(id);
         Some(due)
     }
 
     /// Its place is free again.
     pub(super) fn leave(&mut self, id: WebhookId, seq: i64) {
-        if self.began_failing.remove(&seq) {
-            self.failing -= 1;
-        } else {
-            self.healthy -= 1;
-        }
+        self.began.remove(&seq);
         if let Some(lane) = self.of.get_mut(&id) {
             lane.under_way.remove(&seq);
         }
@@ -186,19 +214,21 @@ impl Lanes {
         self.leave(made.attempted.webhook_id, made.attempted.seq);
         let Some(lane) = self.of.get_mut(&made.attempted.webhook_id) else { return };
         lane.unnoted.insert(made.attempted.seq);
+        lane.slow = if made.took < SLOW { 0 } else { lane.slow.saturating_add(1) };
         if made.attempted.taken {
             (lane.failures, lane.rests_until) = (0, Duration::ZERO);
             return;
         }
         lane.failures = lane.failures.saturating_add(1);
         let asked = made.rest.unwrap_or_default().min(ASKED_REST_MAX);
+        lane.left_alone_until = lane.left_alone_until.max(now + asked);
         let rest = match lane.failures.checked_sub(FAILURES_IN_A_ROW) {
             Some(more) if self.fault != Some(WebhookFault::OnePlace) => {
                 (REST_MIN * 2_u32.saturating_pow(more.min(16))).min(REST_MAX)
             }
             _ => Duration::ZERO,
         };
-        lane.rests_until = now + rest.max(asked);
+        lane.rests_until = now + rest;
         if lane.fails() {
             // What is in hand would wait here for long, and is to be found where it waits.
             lane.waiting.clear();
@@ -228,28 +258,40 @@ mod tests {
         WebhookId(Uuid::from_u128(n))
     }
 
+    fn due(lane: u128, place: i64) -> Due {
+        Due {
+            seq: i64::try_from(lane).unwrap() * 1_000 + place,
+            webhook_id: id(lane),
+            delivery_id: DeliveryId(Uuid::nil()),
+            body: String::new(),
+            attempts: 0,
+            due_at: Timestamp::from_micros(0),
+        }
+    }
+
     fn lanes(count: u128, each: i64, fault: Option<WebhookFault>) -> Lanes {
         let mut lanes = Lanes::new(fault);
         for lane in 1..=count {
-            let due = |place| Due {
-                seq: i64::try_from(lane).unwrap() * 1_000 + place,
-                webhook_id: id(lane),
-                delivery_id: DeliveryId(Uuid::nil()),
-                body: String::new(),
-                attempts: 0,
-            };
-            let lane = lanes.of.entry(id(lane)).or_default();
-            lane.waiting.extend((0..each).map(due));
+            let of = lanes.of.entry(id(lane)).or_default();
+            of.waiting.extend((0..each).map(|place| due(lane, place)));
         }
         lanes
     }
 
     fn made(due: &Due, taken: bool) -> Made {
         let at = Timestamp::from_micros(0);
-        let (seq, webhook_id) = (due.seq, due.webhook_id);
-        let attempted =
-            Attempted { seq, webhook_id, at, again_at: None, taken, status: None, error: None };
-        Made { attempted, disable: None, rest: None }
+        let attempted = Attempted {
+            seq: due.seq,
+            webhook_id: due.webhook_id,
+            due_at: due.due_at,
+            attempt: due.attempts + 1,
+            at,
+            again_at: None,
+            taken,
+            status: None,
+            error: None,
+        };
+        Made { attempted, took: Duration::from_millis(20), disable: None, rest: None }
     }
 
     fn started(lanes: &mut Lanes, now: Duration) -> Vec<Due> {
@@ -282,6 +324,38 @@ mod tests {
         };
         assert_eq!(run(None), (FAILING_MAX, Some(id(hanging + 1))));
         assert_eq!(run(Some(WebhookFault::OnePlace)), (1, None), "with one place for all it waits");
+    }
+
+    #[test]
+    fn endpoints_that_take_their_time_leave_places_to_those_that_do_not_and_to_those_that_fail() {
+        let took = 6 * SLOW;
+        let slow = 200;
+        let mut lanes = lanes(slow, 10, None);
+        for _ in 0..10 {
+            let under_way = started(&mut lanes, NOW);
+            under_way.iter().for_each(|due| lanes.ended(&Made { took, ..made(due, true) }, NOW));
+        }
+        let mut fresh = self::lanes(slow + 2, 10, None).of;
+        fresh.retain(|of, _| *of > id(slow));
+        fresh.get_mut(&id(slow + 2)).unwrap().failures = FAILURES_IN_A_ROW;
+        // Each has shown by now what it is, and none has more than one place, of those that are for such.
+        assert!(lanes.of.values().all(|lane| lane.pace() == Pace::Slow));
+        assert_eq!(started(&mut lanes, NOW).len(), SLOW_MAX);
+        lanes.of.append(&mut fresh);
+        let started = started(&mut lanes, NOW);
+        let of = |n| started.iter().filter(|due| due.webhook_id == id(n)).count();
+        assert_eq!((of(slow + 1), of(slow + 2), started.len()), (OF_LANE_MAX, 1, OF_LANE_MAX + 1));
+    }
+
+    #[test]
+    fn one_that_took_its_time_has_all_its_places_again_when_it_answers_promptly() {
+        let mut lanes = lanes(1, 100, None);
+        let first = started(&mut lanes, NOW);
+        first.iter().for_each(|due| lanes.ended(&Made { took: SLOW, ..made(due, true) }, NOW));
+        let one = started(&mut lanes, NOW);
+        assert_eq!(one.len(), 1);
+        lanes.ended(&made(&one[0], true), NOW);
+        assert_eq!(started(&mut lanes, NOW).len(), OF_LANE_MAX);
     }
 
     #[test]
@@ -332,6 +406,7 @@ mod tests {
         lanes.close(id(1), FrameNumber(7));
         lanes.filled(&[id(1)], vec![first]);
         assert!(lanes.next(NOW).is_none());
+        assert_eq!(lanes.closed(), BTreeMap::from([(id(1), FrameNumber(7))]));
     }
 
     #[test]
@@ -342,5 +417,28 @@ mod tests {
         lanes.ended(&Made { rest, ..made(&due, false) }, NOW);
         assert!(lanes.next(NOW + Duration::from_secs(29)).is_none());
         assert!(lanes.next(NOW + Duration::from_secs(30)).is_some());
+    }
+
+    #[test]
+    fn what_becomes_of_other_attempts_does_not_shorten_how_long_one_is_left_alone() {
+        let mut lanes = lanes(1, 9, None);
+        let under_way = started(&mut lanes, NOW);
+        let asks = |due, seconds| {
+            let rest = Some(Duration::from_secs(seconds));
+            Made { rest, ..made(due, false) }
+        };
+        lanes.ended(&asks(&under_way[0], 30), NOW);
+        lanes.ended(&asks(&under_way[1], 5), NOW);
+        lanes.ended(&made(&under_way[2], true), NOW);
+        let until = NOW + Duration::from_secs(30);
+        assert_eq!(lanes.wanting(until - REST_MIN, true), []);
+        lanes.filled(&[id(1)], vec![due(1, 9)]);
+        assert!(lanes.next(until - REST_MIN).is_none());
+        assert!(lanes.next(until).is_some());
+        // An hour at most.
+        lanes.ended(&asks(&under_way[3], 2 * ASKED_REST_MAX.as_secs()), until);
+        lanes.filled(&[id(1)], vec![due(1, 10)]);
+        assert!(lanes.next(until + ASKED_REST_MAX - REST_MIN).is_none());
+        assert!(lanes.next(until + ASKED_REST_MAX).is_some());
     }
 }

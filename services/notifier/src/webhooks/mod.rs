@@ -64,6 +64,8 @@ struct Webhooks {
     readiness: Readiness,
     metrics: Metrics,
     targets: watch::Sender<Arc<Targets>>,
+    /// What is sent nothing more, since its endpoint is gone, and in which frame it was set.
+    closed: watch::Sender<BTreeMap<WebhookId, FrameNumber>>,
     /// Something was taken in.
     news: Notify,
 }
@@ -115,6 +117,7 @@ pub(crate) async fn run(
         readiness: runtime.readiness.clone(),
         metrics: metrics.clone(),
         targets: watch::channel(Arc::default()).0,
+        closed: watch::channel(BTreeMap::new()).0,
         news: Notify::new(),
     });
     let attached = webhooks.attach(log).await?;
@@ -151,6 +154,7 @@ impl Webhooks {
     }
 
     /// Asks for a webhook to be switched off. The leader says so in the log, if it is still as it was in frame `set_in`.
+    /// Where the broker is away, `upkeep` asks again.
     async fn disable(&self, webhook_id: WebhookId, reason: DisableReason, set_in: FrameNumber) {
         let disable = DisableWebhook { webhook_id, reason, set_in };
         let message = CommandMessage::new(None, vec![Command::DisableWebhook(disable)]);

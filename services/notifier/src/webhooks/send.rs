@@ -33,7 +33,7 @@ pub(super) async fn run(webhooks: Arc<Webhooks>) -> anyhow::Result<()> {
         attempts: JoinSet::new(),
         ended: Vec::new(),
         noting: None,
-        asking: None,
+        asking: Asking::default(),
         disabling: JoinSet::new(),
         webhooks: webhooks.clone(),
     };
@@ -50,9 +50,10 @@ pub(super) async fn run(webhooks: Arc<Webhooks>) -> anyhow::Result<()> {
                 sending.ended(made.context("an attempt panicked")?);
             }
             noted = outcome(&mut sending.noting) => sending.noted(noted?),
-            found = outcome(&mut sending.asking) => {
-                let (asked, due) = found?;
-                sending.lanes.filled(&asked, due);
+            found = sending.asking.outcome() => {
+                if let Some((asked, due)) = found? {
+                    sending.lanes.filled(&asked, due);
+                }
             }
             () = webhooks.news.notified() => sending.look = true,
             _ = looks.tick() => sending.look = true,
@@ -74,6 +75,27 @@ async fn outcome<T>(under_way: &mut Option<BoxFuture<'static, T>>) -> T {
 /// What was asked for, and what was found.
 type Found = (Vec<WebhookId>, Vec<Due>);
 
+/// What the outbox is being asked. A question that was put is never given up: it would leave its connection in the middle
+/// of a transaction.
+#[derive(Default)]
+struct Asking {
+    under_way: Option<BoxFuture<'static, anyhow::Result<Found>>>,
+    is_outdated: bool,
+}
+
+impl Asking {
+    /// What is being asked was for other webhooks than there are now.
+    fn outdate(&mut self) {
+        self.is_outdated = self.under_way.is_some();
+    }
+
+    /// What comes of it; nothing where it is of no use any more, and is to be asked anew.
+    async fn outcome(&mut self) -> anyhow::Result<Option<Found>> {
+        let found = outcome(&mut self.under_way).await?;
+        Ok(if std::mem::take(&mut self.is_outdated) { None } else { Some(found) })
+    }
+}
+
 struct Sending {
     webhooks: Arc<Webhooks>,
     known: Arc<Targets>,
@@ -85,7 +107,7 @@ struct Sending {
     ended: Vec<Made>,
     /// At most one of each at a time.
     noting: Option<BoxFuture<'static, anyhow::Result<Vec<Made>>>>,
-    asking: Option<BoxFuture<'static, anyhow::Result<Found>>>,
+    asking: Asking,
     disabling: JoinSet<()>,
 }
 
@@ -94,7 +116,9 @@ impl Sending {
     fn change(&mut self, known: Arc<Targets>) {
         self.known = known;
         self.lanes.keep(&self.known);
-        (self.asking, self.look) = (None, true);
+        self.webhooks.closed.send_replace(self.lanes.closed());
+        self.asking.outdate();
+        self.look = true;
     }
 
     fn ended(&mut self, made: Made) {
@@ -105,6 +129,7 @@ impl Sending {
             && self.known.get(&id).is_some_and(|target| target.set_in == set_in)
         {
             self.lanes.close(id, set_in);
+            self.webhooks.closed.send_replace(self.lanes.closed());
         }
         self.ended.push(made);
     }
@@ -132,7 +157,7 @@ impl Sending {
 
     /// Asks the outbox what is due for lanes that have room.
     fn ask(&mut self) {
-        if self.asking.is_some() {
+        if self.asking.under_way.is_some() {
             return;
         }
         let asked = self.lanes.wanting(self.webhooks.clock.monotonic(), self.look);
@@ -141,7 +166,7 @@ impl Sending {
             return;
         }
         let (in_hand, webhooks) = (self.lanes.in_hand(), self.webhooks.clone());
-        self.asking = Some(Box::pin(async move {
+        self.asking.under_way = Some(Box::pin(async move {
             let due = webhooks.due(&asked, in_hand).await?;
             Ok((asked, due))
         }));
@@ -191,5 +216,36 @@ impl Webhooks {
                 Err(error) => return Err(error).context("cannot find out what is to be sent"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_being_asked_when_webhooks_change_is_answered_and_of_no_use() {
+        let mut asking = Asking::default();
+        let ask = |asking: &mut Asking| {
+            let (answer, answered) = oneshot::channel::<()>();
+            asking.under_way = Some(Box::pin(async move {
+                answered.await?;
+                Ok(Found::default())
+            }));
+            answer
+        };
+        let answer = ask(&mut asking);
+        asking.outdate();
+        answer.send(()).expect("it was not given up");
+        assert!(asking.outcome().await.unwrap().is_none());
+        let answer = ask(&mut asking);
+        answer.send(()).unwrap();
+        assert!(asking.outcome().await.unwrap().is_some(), "the next one is of use");
+        // Where nothing is being asked, nothing becomes of no use.
+        asking.outdate();
+        ask(&mut asking).send(()).unwrap();
+        assert!(asking.outcome().await.unwrap().is_some());
     }
 }
