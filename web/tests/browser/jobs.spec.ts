@@ -87,3 +87,32 @@ test("a key that only reads is offered nothing that changes", async ({ page }) =
   await open(page, `jobs/${id}`);
   await expect(page.getByRole("button", { name: "Cancel…" })).toBeVisible();
 });
+
+test("what arrows show in a facet is chosen by Enter, and by nothing before", async ({ page }) => {
+  const typist = tokenOf("typist");
+  const later = { run_at: "2036-01-01T00:00:00Z" };
+  for (const colour of ["blue", "red"]) await submit({ module: "noop", inputs: {}, ...later, labels: { colour } }, typist);
+  await open(page, "jobs", typist);
+  const colour = page.getByRole("combobox", { name: /^colour/ });
+  await colour.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await expect(colour).toHaveValue("red");
+  await expect(page).not.toHaveURL(/label/);
+  await page.keyboard.press("Escape");
+  await expect(colour).toHaveValue("");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/label=colour%3Dblue|label=colour=blue/);
+  await expect(page.locator("[data-job]")).toHaveCount(1);
+  // Another one takes its place: the API has one label.
+  await colour.selectOption("red");
+  await expect(page).toHaveURL(/label=colour%3Dred|label=colour=red/);
+  await expect(page.locator("[data-job]")).toHaveCount(1);
+  // From the open list, by keys alone.
+  await colour.focus();
+  await page.keyboard.press("Space");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/label=colour%3Dblue|label=colour=blue/);
+});
