@@ -116,3 +116,19 @@ test("what arrows show in a facet is chosen by Enter, and by nothing before", as
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/label=colour%3Dblue|label=colour=blue/);
 });
+
+test("a job comes into a filtered list when it enters what the filter chooses", async ({ page }) => {
+  const enterer = tokenOf("enterer");
+  await open(page, "jobs?status=running", enterer);
+  await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
+  const id = await submit({ command: "sleep 4" }, enterer);
+  await expect(page.locator(`[data-job="${id}"]`)).toBeVisible();
+  await expect(page.locator(`[data-job="${id}"]`)).toHaveCount(0, { timeout: 20_000 });
+  await open(page, "jobs?status=canceled", enterer);
+  const waits = await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z" }, enterer);
+  // Behind what was asked for when it was submitted.
+  await page.waitForTimeout(2500);
+  await expect(page.locator("[data-job]")).toHaveCount(0);
+  await api("POST", `/jobs/${waits}/cancel`, undefined, enterer);
+  await expect(page.locator(`[data-job="${waits}"]`)).toBeVisible();
+});

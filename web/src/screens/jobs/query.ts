@@ -12,6 +12,10 @@ const KNOWN = new Set<string>([...WORDS.flatMap((word) => [word, `${word}!`]), .
 export const chosen = (search: Record<string, string>): Filter =>
   Object.fromEntries(Object.entries(search).filter(([name, value]) => KNOWN.has(name) && value !== ""));
 
+/** Whether the filter chooses at all: the API acts on no jobs that nobody chose. */
+export const choosesSome = (filter: Filter) =>
+  [...WORDS.flatMap((word) => [word, `${word}!`]), ...INSTANTS].some((word) => filter[word] !== undefined);
+
 export function read(text: string): { filter: Filter; unknown: string[] } {
   const filter: Filter = {};
   const unknown: string[] = [];
