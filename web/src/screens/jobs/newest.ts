@@ -14,8 +14,9 @@ const BEGINS = new Set(["nox.job.submitted.v1", "nox.job.drafted.v1"]);
 /** Says nothing that a filter asks for. */
 const PROGRESSED = "nox.job.progressed.v1";
 
-/** Ids of jobs grow as jobs are made, and lists go by them. */
-const isBefore = (row: Row, other: Row, filter: Filter) => (filter.sort === "created_at" ? row.id < other.id : row.id > other.id);
+/** Lists go by it. Its letters are in the order of the instants, once the `Z` is off that stands behind fractions of any length. */
+const made = ({ created_at, id }: Row) => `${String(created_at).replace("Z", "")} ${id}`;
+const isBefore = (row: Row, other: Row, filter: Filter) => (filter.sort === "created_at" ? made(row) < made(other) : made(row) > made(other));
 
 /**
  * The list with what its first page, asked for again, has and it has not, each where it belongs. What belongs behind all that
