@@ -1,4 +1,4 @@
-import { expect, open, test } from "./nox";
+import { ended, expect, open, test, tokenOf } from "./nox";
 
 test("an optimized, animated water in four clicks and ten seconds", async ({ page }) => {
   await open(page, "overview");
@@ -60,4 +60,31 @@ test("a molecule beyond what inputs hold is uploaded, and stays usable", async (
   await expect(page).toHaveURL(/\/ui\/jobs\//);
   await page.goto(`${page.url().split("?")[0]}?tab=inputs`);
   await expect(page.getByLabel("inputs", { exact: true })).toContainText("$upload");
+});
+
+test("resources are those of the module until another is said, and a repeat has those of its job", async ({ page }) => {
+  const asker = tokenOf("asker");
+  await open(page, "new/noop", asker);
+  await page.getByText("Resources, priority and label").click();
+  await expect(page.getByLabel("longest run")).not.toHaveValue("");
+  await page.getByLabel("cores").fill("1");
+  await page.getByLabel("memory").fill("48");
+  await page.getByLabel("longest run").fill("0");
+  await expect(page.getByTestId("judged")).toContainText("It would be refused");
+  await page.getByLabel("longest run").fill("45");
+  await expect(page.getByTestId("judged")).toContainText("reserves 45 core seconds");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\/[0-9a-f-]{36}/);
+  const first = page.url().match(/[0-9a-f-]{36}/)![0];
+  expect((await ended(first, asker)).requested_resources).toMatchObject({ cpu: 1, mem_mb: 48, wall_time_s: 45 });
+  await open(page, `new/noop?from=${first}`, asker);
+  await page.getByText("Resources, priority and label").click();
+  await expect(page.getByLabel("memory")).toHaveValue("48");
+  await page.getByLabel("longest run").fill("46");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\/[0-9a-f-]{36}/);
+  const second = page.url().match(/[0-9a-f-]{36}/)![0];
+  const repeated = await ended(second, asker);
+  expect(repeated.retry_of).toBe(first);
+  expect(repeated.requested_resources).toMatchObject({ cpu: 1, mem_mb: 48, wall_time_s: 46 });
 });

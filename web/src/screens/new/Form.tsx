@@ -20,7 +20,7 @@ const pointer = (path: string[]) => ["/inputs", ...path.map(token)].join("/");
 /** What the server said of this very place, with the line where it named one. */
 const faultsOf = (errors: FieldError[], path: string[]) => errors.filter((each) => each.pointer === pointer(path));
 
-const said = (faults: FieldError[]) =>
+export const said = (faults: FieldError[]) =>
   faults.map(({ line, column, detail }) => (line ? `line ${line}${column ? `, column ${column}` : ""}: ${detail}` : detail)).join("; ") || undefined;
 
 /** A member of the inputs, by its schema. */
