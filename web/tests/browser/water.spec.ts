@@ -88,3 +88,32 @@ test("resources are those of the module until another is said, and a repeat has 
   expect(repeated.retry_of).toBe(first);
   expect(repeated.requested_resources).toMatchObject({ cpu: 1, mem_mb: 48, wall_time_s: 46 });
 });
+
+test("an uploaded molecule is named where it runs again, and kept unless another is given", async ({ page }) => {
+  const uploader = tokenOf("uploader");
+  const xyz = `300\nhelium\n${Array.from({ length: 300 }, (_, at) => `He ${(at % 10) * 3} ${(Math.floor(at / 10) % 10) * 3} ${Math.floor(at / 100) * 3}`).join("\n")}\n${" ".repeat(3000)}`;
+  await open(page, "new/xtb", uploader);
+  const field = page.getByRole("textbox", { name: "xyz" });
+  await field.fill(xyz);
+  await page.getByRole("combobox", { name: "gfn" }).selectOption({ label: "ff" });
+  await page.getByRole("checkbox", { name: "opt" }).uncheck();
+  await page.getByRole("checkbox", { name: "hess" }).uncheck();
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).toHaveURL(/\/ui\/jobs\/[0-9a-f-]{36}/);
+  const first = page.url().match(/[0-9a-f-]{36}/)![0];
+  const { inputs } = await ended(first, uploader);
+  expect(inputs.xyz.$upload).toBeTruthy();
+  // In the same tab, which knows the bytes that it sent, and in one that does not.
+  await page.getByRole("link", { name: /other inputs|Run again/ }).first().click();
+  await expect(page.getByText(`uploaded, sha256 ${inputs.xyz.sha256.slice(0, 16)}…, ${xyz.length.toLocaleString("en")} bytes`)).toBeVisible();
+  await page.reload();
+  await expect(page.getByText(`uploaded, sha256 ${inputs.xyz.sha256.slice(0, 16)}…`)).toBeVisible();
+  await field.fill("no");
+  await expect(page.getByText("uploaded, sha256")).toHaveCount(0);
+  await field.fill("");
+  await expect(page.getByText("uploaded, sha256")).toBeVisible();
+  await page.getByRole("button", { name: "Submit" }).click();
+  await expect(page).not.toHaveURL(new RegExp(`${first}|/new/`));
+  const second = page.url().match(/[0-9a-f-]{36}/)![0];
+  expect((await ended(second, uploader)).inputs.xyz).toEqual(inputs.xyz);
+});
