@@ -6,6 +6,7 @@ import { Problem } from "../api/problem";
 import { forget } from "../api/token";
 import { live } from "../live/connection";
 import { patch } from "../live/patch";
+import { whileSeen } from "../live/seen";
 import { sessionEnded, useSession } from "./session";
 import { router } from "./router";
 import { SignIn } from "./SignIn";
@@ -48,7 +49,9 @@ function Inside() {
     const end = live.take((events) => patch(cache, events));
     const endFresh = live.whenFresh(() => void cache.invalidateQueries());
     live.start();
+    const endSeen = whileSeen(live, document);
     return () => {
+      endSeen();
       live.end();
       end();
       endFresh();

@@ -42,7 +42,7 @@ export function Keys({ places, help, setHelp }: Props) {
           {places.map(({ key, name }) => (
             <Row key={key} keys={["g", key]} does={name} />
           ))}
-          <Row keys={["j", "k"]} does="next and previous job of a list" />
+          <Row keys={["j", "k"]} does="next and previous of the list of jobs" />
           <Row keys={["Enter"]} does="open it" />
           <Row keys={["x"]} does="choose it for cancel or retry" />
           <Row keys={["←", "→"]} does="entry before and after, where a job is shown as it was" />

@@ -35,6 +35,7 @@ export class Connection {
   #waiting: Heard[] = [];
   #frame = 0;
   #abort: AbortController | null = null;
+  #resting = false;
 
   readonly subscribe = (watcher: () => void) => {
     this.#watchers.add(watcher);
@@ -69,18 +70,36 @@ export class Connection {
   /** The next start is somebody else's. */
   end() {
     this.stop();
+    this.#resting = false;
     this.#waiting = [];
     this.#say(BEGIN);
   }
 
   pause() {
     this.stop();
+    this.#resting = false;
     this.#say({ state: "paused" });
   }
 
   /** Goes on where it was paused: what happened meanwhile is told. */
   resume() {
+    this.#resting = false;
     this.#say({ state: "connecting" });
+    this.start();
+  }
+
+  /** Gives the connection back, while nobody sees the page. */
+  rest() {
+    if (!this.#abort || this.#state.state === "refused") return;
+    this.stop();
+    this.#resting = true;
+    this.#say({ state: "connecting" });
+  }
+
+  /** Goes on where it rested; what is paused or refused stays so. */
+  wake() {
+    if (!this.#resting) return;
+    this.#resting = false;
     this.start();
   }
 

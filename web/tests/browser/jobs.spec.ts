@@ -87,3 +87,48 @@ test("a key that only reads is offered nothing that changes", async ({ page }) =
   await open(page, `jobs/${id}`);
   await expect(page.getByRole("button", { name: "Cancel…" })).toBeVisible();
 });
+
+test("what arrows show in a facet is chosen by Enter, and by nothing before", async ({ page }) => {
+  const typist = tokenOf("typist");
+  const later = { run_at: "2036-01-01T00:00:00Z" };
+  for (const colour of ["blue", "red"]) await submit({ module: "noop", inputs: {}, ...later, labels: { colour } }, typist);
+  await open(page, "jobs", typist);
+  const colour = page.getByRole("combobox", { name: /^colour/ });
+  await colour.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await expect(colour).toHaveValue("red");
+  await expect(page).not.toHaveURL(/label/);
+  await page.keyboard.press("Escape");
+  await expect(colour).toHaveValue("");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/label=colour%3Dblue|label=colour=blue/);
+  await expect(page.locator("[data-job]")).toHaveCount(1);
+  // Another one takes its place: the API has one label.
+  await colour.selectOption("red");
+  await expect(page).toHaveURL(/label=colour%3Dred|label=colour=red/);
+  await expect(page.locator("[data-job]")).toHaveCount(1);
+  // From the open list, by keys alone.
+  await colour.focus();
+  await page.keyboard.press("Space");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/label=colour%3Dblue|label=colour=blue/);
+});
+
+test("a job comes into a filtered list when it enters what the filter chooses", async ({ page }) => {
+  const enterer = tokenOf("enterer");
+  await open(page, "jobs?status=running", enterer);
+  await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
+  const id = await submit({ command: "sleep 4" }, enterer);
+  await expect(page.locator(`[data-job="${id}"]`)).toBeVisible();
+  await expect(page.locator(`[data-job="${id}"]`)).toHaveCount(0, { timeout: 20_000 });
+  await open(page, "jobs?status=canceled", enterer);
+  const waits = await submit({ module: "noop", inputs: {}, run_at: "2036-01-01T00:00:00Z" }, enterer);
+  // Behind what was asked for when it was submitted.
+  await page.waitForTimeout(2500);
+  await expect(page.locator("[data-job]")).toHaveCount(0);
+  await api("POST", `/jobs/${waits}/cancel`, undefined, enterer);
+  await expect(page.locator(`[data-job="${waits}"]`)).toBeVisible();
+});

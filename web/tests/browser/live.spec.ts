@@ -41,3 +41,32 @@ test("a pause asks for nothing, and what happened meanwhile is told behind it", 
   await page.getByRole("button", { name: "Follow again" }).click();
   await expect(page.locator("[data-job]")).toHaveCount(2);
 });
+
+test("a tab out of sight closes its connection, and tells what happened when it is seen again", async ({ page }) => {
+  const hider = tokenOf("hider");
+  const turn = (hidden: boolean) =>
+    page.evaluate((to) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => to });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  const streams: (string | undefined)[] = [];
+  let closed = 0;
+  const isStream = (url: string) => new URL(url).pathname === "/events";
+  page.on("request", (request) => isStream(request.url()) && streams.push(request.headers()["last-event-id"]));
+  page.on("requestfailed", (request) => isStream(request.url()) && closed++);
+  await open(page, "live?type=job.succeeded", hider);
+  await expect(page.locator(".live")).toHaveAttribute("data-live", "live");
+  const first = await submit({ module: "noop", inputs: {} }, hider);
+  await expect(page.getByTitle(first)).toHaveCount(1);
+  const [streamsBefore, closedBefore] = [streams.length, closed];
+  await turn(true);
+  await expect.poll(() => closed, { timeout: 15_000 }).toBe(closedBefore + 1);
+  const second = await submit({ module: "noop", inputs: {} }, hider);
+  await ended(second, hider);
+  expect(streams.length).toBe(streamsBefore);
+  await turn(false);
+  await expect(page.getByTitle(second)).toHaveCount(1);
+  await expect(page.getByTitle(first)).toHaveCount(1);
+  expect(streams.length).toBe(streamsBefore + 1);
+  expect(streams.at(-1)).toMatch(/^\d+-/);
+});

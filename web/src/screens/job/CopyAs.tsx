@@ -1,28 +1,8 @@
 import { useState } from "react";
-import { stringify } from "../../api/exact";
 import type { Job } from "../../api/schema";
 import { Copy } from "../../parts/Shown";
 import { Dialog } from "../../parts/Dialog";
-
-/** Within single quotes of a shell. */
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** The job as somebody would submit it again. No token is in it. */
-export function commands(job: Job, url: string): Record<string, string> {
-  const body = { module: job.module, inputs: job.inputs, requested_resources: job.requested_resources, priority: job.priority, ...(job.labels && { labels: job.labels }) };
-  const inputs = stringify(job.inputs);
-  return {
-    curl: `curl -fsS -H "Authorization: Bearer $NOX_TOKEN" -H 'Content-Type: application/json' \\\n  ${url}/jobs -d ${quoted(stringify(body))}`,
-    noxctl: `printf %s ${quoted(inputs)} | noxctl --url ${url} job submit ${quoted(job.module)} --input -`,
-    Python: [
-      "import json",
-      "from nox_client import Client  # the token is in NOX_TOKEN",
-      `with Client(${JSON.stringify(url)}) as nox:`,
-      `    job = nox.run(${JSON.stringify(job.module)}, json.loads(${stringify(inputs)}))`,
-      "    print(job.result())",
-    ].join("\n"),
-  };
-}
+import { commands } from "./copied";
 
 export function CopyAs({ job }: { job: Job }) {
   const [open, setOpen] = useState(false);

@@ -8,15 +8,10 @@ import type { CanceledJobs, RetriedJobs } from "../../api/schema";
 import { Dialog } from "../../parts/Dialog";
 import { given, Reason } from "../../parts/Reason";
 import { Trouble } from "../../parts/Trouble";
-import { WORDS, INSTANTS } from "./query";
 
 export type Action = "cancel" | "retry";
 
 type Props = { action: Action | null; filter: Filter; picked: ReadonlySet<string>; close: () => void; done: () => void };
-
-/** Whether the filter chooses at all: the API acts on no jobs that nobody chose. */
-export const choosesSome = (filter: Filter) =>
-  [...WORDS.flatMap((word) => [word, `${word}!`]), ...INSTANTS].some((word) => filter[word] !== undefined);
 
 /** Says how many are hit before anything is done, and holds to that number. */
 export function Bulk({ action, filter, picked, close, done }: Props) {

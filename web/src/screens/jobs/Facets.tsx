@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Facet } from "../../api/schema";
 import { queries, type Filter, type Row } from "../../api/queries";
+import { Pick } from "../../parts/Pick";
 import { reason, REASONS } from "../../words/reasons";
 import { SIGNS, STATES } from "../../words/states";
 import { counted, useCounts } from "./counts";
@@ -61,14 +62,14 @@ export function Facets({ filter, choose, rows }: Props & { rows: Row[] }) {
         ))}
         <label className="dim">
           Submitted{" "}
-          <select value="" onChange={(event) => choose({ ...filter, created_after: new Date(Date.now() - Number(event.currentTarget.value)).toISOString() })}>
+          <Pick picked={(ms) => choose({ ...filter, created_after: new Date(Date.now() - Number(ms)).toISOString() })}>
             <option value="">whenever</option>
             {SINCE.map(([name, ms]) => (
               <option key={name} value={ms}>
                 within {name}
               </option>
             ))}
-          </select>
+          </Pick>
         </label>
         {Object.entries(filter)
           .filter(([name]) => name !== "sort")
@@ -103,7 +104,7 @@ function Choice({ label, name, prefix = "", facet, otherwise, filter, choose, sa
   return (
     <label className="dim theirs">
       {label}{" "}
-      <select value="" onChange={(event) => choose(toggled(filter, name, prefix + event.currentTarget.value))}>
+      <Pick picked={(value) => choose(toggled(filter, name, prefix + value))}>
         <option value="">any</option>
         {values.map(({ value, says }) => (
           <option key={value} value={value}>
@@ -111,7 +112,7 @@ function Choice({ label, name, prefix = "", facet, otherwise, filter, choose, sa
           </option>
         ))}
         {(facet?.others ?? 0) > 0 && <option disabled>{facet?.others.toLocaleString()} jobs of others</option>}
-      </select>
+      </Pick>
     </label>
   );
 }

@@ -5,11 +5,11 @@ import { useCallback, useMemo, useState, type FormEvent } from "react";
 import { queries, type Filter } from "../../api/queries";
 import { useMay } from "../../app/may";
 import { Trouble } from "../../parts/Trouble";
-import { Bulk, choosesSome, type Action } from "./Bulk";
+import { Bulk, type Action } from "./Bulk";
 import { Facets } from "./Facets";
 import "./jobs.css";
 import { useNewest } from "./newest";
-import { chosen, read, write } from "./query";
+import { choosesSome, chosen, read, write } from "./query";
 import { Table } from "./Table";
 import { Views } from "./Views";
 

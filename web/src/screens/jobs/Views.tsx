@@ -2,6 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import type { Filter } from "../../api/queries";
 import { Dialog } from "../../parts/Dialog";
+import { Pick } from "../../parts/Pick";
 import { write } from "./query";
 
 const KEY = "nox.views";
@@ -34,10 +35,9 @@ export function Views({ filter, choose }: { filter: Filter; choose: (filter: Fil
     <span className="row">
       <label className="dim">
         View{" "}
-        <select
-          value=""
-          onChange={(event) => {
-            const view = views.find((each) => each.name === event.currentTarget.value);
+        <Pick
+          picked={(name) => {
+            const view = views.find((each) => each.name === name);
             if (view) choose(view.filter);
           }}
         >
@@ -45,7 +45,7 @@ export function Views({ filter, choose }: { filter: Filter; choose: (filter: Fil
           {views.map((view) => (
             <option key={view.name}>{view.name}</option>
           ))}
-        </select>
+        </Pick>
       </label>
       <button type="button" className="plain-button" onClick={() => setOpen(true)}>
         Views…

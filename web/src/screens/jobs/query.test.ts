@@ -14,3 +14,12 @@ test("words with commas are one word", () => {
   expect(has(filter, "user_id", "Lovelace, Ada")).toBe(true);
   expect(toggled(toggled(filter, "user_id", "bob"), "user_id", "Lovelace, Ada")).toEqual({});
 });
+
+test("there is one label, and it stands as it is", () => {
+  const filter = toggled(toggled({ status: "failed" }, "label", "team=blue"), "label", "team=red, \\ or green");
+  expect(filter).toEqual({ status: "failed", label: "team=red, \\ or green" });
+  expect(has(filter, "label", "team=red, \\ or green")).toBe(true);
+  expect(has(filter, "label", "team=red")).toBe(false);
+  expect(toggled(filter, "label", "team=red, \\ or green")).toEqual({ status: "failed" });
+  expect(toggled({ "label!": "a=b,c" }, "label!", "a=d")).toEqual({ "label!": "a=d" });
+});

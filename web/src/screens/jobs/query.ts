@@ -12,6 +12,10 @@ const KNOWN = new Set<string>([...WORDS.flatMap((word) => [word, `${word}!`]), .
 export const chosen = (search: Record<string, string>): Filter =>
   Object.fromEntries(Object.entries(search).filter(([name, value]) => KNOWN.has(name) && value !== ""));
 
+/** Whether the filter chooses at all: the API acts on no jobs that nobody chose. */
+export const choosesSome = (filter: Filter) =>
+  [...WORDS.flatMap((word) => [word, `${word}!`]), ...INSTANTS].some((word) => filter[word] !== undefined);
+
 export function read(text: string): { filter: Filter; unknown: string[] } {
   const filter: Filter = {};
   const unknown: string[] = [];
@@ -34,14 +38,21 @@ export const write = (filter: Filter): string =>
 /** Words between commas; what stands behind a backslash is part of one. */
 const words = (value: string | undefined): string[] => value?.match(/(?:\\.|[^,\\])+/g) ?? [];
 
-/** `filter` with `value` among the words of `name`, or without it if it was. A comma in a value is written `\,`. */
+/** The API takes one label, and all that stands there is it: a comma parts nothing. */
+const isOne = (name: string) => name === "label" || name === "label!";
+
+/**
+ * `filter` with `value` among the words of `name`, or without it if it was; of labels, in place of the one before. A comma
+ * in a word is written `\,`, but not in a label.
+ */
 export function toggled(filter: Filter, name: string, value: string): Filter {
+  const { [name]: before, ...rest } = filter;
+  if (isOne(name)) return before === value ? rest : { ...rest, [name]: value };
   const word = value.replace(/[\\,]/g, "\\$&");
-  const found = words(filter[name]);
+  const found = words(before);
   const next = found.includes(word) ? found.filter((each) => each !== word) : [...found, word];
-  const { [name]: _, ...rest } = filter;
   return next.length === 0 ? rest : { ...rest, [name]: next.join(",") };
 }
 
 export const has = (filter: Filter, name: string, value: string) =>
-  words(filter[name]).includes(value.replace(/[\\,]/g, "\\$&"));
+  isOne(name) ? filter[name] === value : words(filter[name]).includes(value.replace(/[\\,]/g, "\\$&"));

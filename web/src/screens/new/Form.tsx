@@ -1,7 +1,8 @@
 import { Checkbox, NativeSelect, Textarea, TextInput } from "@mantine/core";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Exact, parse, stringify } from "../../api/exact";
 import type { FieldError } from "../../api/schema";
+import { isReference, uploaded } from "../../api/upload";
 import { MoleculeField } from "./MoleculeField";
 import { at, kindOf, token, type Schema } from "./schema";
 
@@ -20,17 +21,22 @@ const pointer = (path: string[]) => ["/inputs", ...path.map(token)].join("/");
 /** What the server said of this very place, with the line where it named one. */
 const faultsOf = (errors: FieldError[], path: string[]) => errors.filter((each) => each.pointer === pointer(path));
 
-const said = (faults: FieldError[]) =>
+export const said = (faults: FieldError[]) =>
   faults.map(({ line, column, detail }) => (line ? `line ${line}${column ? `, column ${column}` : ""}: ${detail}` : detail)).join("; ") || undefined;
 
 /** A member of the inputs, by its schema. */
 export function Field(props: FieldProps) {
-  const { schema, path, inputs, set, errors, required } = props;
+  const { schema, path, inputs, errors, required } = props;
   const value = at(inputs, path);
+  // An uploaded text is not here to be shown. It is kept until another stands in its place, and comes back when that is emptied.
+  const first = useRef(value).current;
+  const kept = isReference(first) ? first : null;
+  const set: FieldProps["set"] = (to, next) => props.set(to, kept && (next === undefined || next === "") ? kept : next);
+  const note = kept && isReference(value) ? uploaded(kept) : undefined;
   const name = path.at(-1) ?? "";
   const common = {
     label: name.replaceAll("_", " "),
-    description: schema.description,
+    description: note === undefined ? schema.description : `${schema.description ?? ""} Now: ${note}, unless another stands here.`.trim(),
     error: said(faultsOf(errors, path)),
     required: required ?? false,
     name: path.join("."),
@@ -74,7 +80,7 @@ export function Field(props: FieldProps) {
         />
       );
     case "molecule":
-      return <MoleculeField value={typeof value === "string" ? value : ""} set={(text) => set(path, text)} error={common.error} label={common.label} description={schema.description} />;
+      return <MoleculeField value={typeof value === "string" ? value : ""} set={(text) => set(path, text)} error={common.error} label={common.label} description={common.description} />;
     case "text": {
       const text = typeof value === "string" ? value : "";
       const change = (next: string) => set(path, next === "" && !required ? undefined : next);

@@ -9,9 +9,10 @@ import { queries } from "../../api/queries";
 import type { Job, Module, Receipt } from "../../api/schema";
 import { useMay } from "../../app/may";
 import { Trouble } from "../../parts/Trouble";
-import { Field } from "./Form";
+import { Field, said } from "./Form";
 import "./new.css";
 import { useJudged } from "./judged";
+import { AMOUNTS, asked, type Amounts } from "./resources";
 import { placed, type Schema } from "./schema";
 
 const route = getRouteApi("/new/$module");
@@ -54,12 +55,15 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
   const [inputs, setInputs] = useState<unknown>(earlier?.inputs ?? BEGIN[module.name] ?? {});
   const [label, setLabel] = useState("");
   const [priority, setPriority] = useState<string | number>(earlier?.priority ?? 5);
+  // What it was submitted with before, or what the module says.
+  const [resources, setResources] = useState<Amounts>({ ...module.caps.resources, ...earlier?.requested_resources });
+  const requested_resources = asked(resources);
   // The same click twice is one job, and so is one that is repeated because no answer came.
   const key = useRef<[string, string]>(["", ""]);
   const submit = useMutation({
     mutationFn: async () => {
       const [name, ...value] = label.split("=");
-      const body = { inputs: await withUploads(inputs), ...(name && { labels: { ...earlier?.labels, [name]: value.join("=") } }) };
+      const body = { inputs: await withUploads(inputs), requested_resources, ...(name && { labels: { ...earlier?.labels, [name]: value.join("=") } }) };
       const text = JSON.stringify([body, priority]);
       if (key.current[0] !== text) key.current = [text, crypto.randomUUID()];
       const headers = { "Idempotency-Key": key.current[1] };
@@ -70,8 +74,9 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
     },
     onSuccess: ({ job_id }) => void navigate({ to: "/jobs/$id", params: { id: job_id }, search: {} }),
   });
-  const judged = useJudged({ module: module.name, inputs, priority: Number(priority) });
+  const judged = useJudged({ module: module.name, inputs, requested_resources, priority: Number(priority) });
   const problem = submit.error ? Problem.from(submit.error) : null;
+  const errors = problem?.errors ?? judged.refused?.errors ?? [];
 
   function ask(event: FormEvent) {
     event.preventDefault();
@@ -91,11 +96,27 @@ function Compose({ module, earlier }: { module: Module; earlier: Job | undefined
           // What was refused was another job.
           if (submit.isError) submit.reset();
         }}
-        errors={problem?.errors ?? judged.refused?.errors ?? []}
+        errors={errors}
       />
       <details>
-        <summary>Priority and label</summary>
+        <summary>Resources, priority and label</summary>
         <div className="members">
+          {AMOUNTS.map(({ name, label, unit, min }) => (
+            <NumberInput
+              key={name}
+              label={label}
+              description={unit}
+              error={said(errors.filter(({ pointer }) => pointer === `/requested_resources/${name}`))}
+              min={min}
+              allowDecimal={false}
+              value={resources[name] ?? ""}
+              onChange={(value) => {
+                setResources((before) => ({ ...before, [name]: value }));
+                if (submit.isError) submit.reset();
+              }}
+              hideControls
+            />
+          ))}
           <NumberInput label="priority" min={0} max={9} value={priority} onChange={setPriority} disabled={earlier !== undefined} hideControls />
           <TextInput label="label" description="name=value" value={label} onChange={(event) => setLabel(event.currentTarget.value)} />
         </div>

@@ -13,7 +13,7 @@ const STILL_MS = 500;
 /** Longer ones are uploaded when they are submitted, and judged then. */
 const BODY_LETTERS_MAX = 16_000;
 
-type Body = { module: string; inputs: unknown; priority: number };
+type Body = { module: string; inputs: unknown; requested_resources: Record<string, number>; priority: number };
 
 export function useJudged(body: Body): { taken: DryRun | null; refused: Problem | null } {
   const may = useMay();
